@@ -112,6 +112,11 @@ class Knobs:
     batch_throttled_outer: Literal[200, 424] = 200
     # every service
     retry_after: Literal["integer", "decimal", "absent"] = "integer"
+    profile_rename_after: float | None = None  # seconds until SharePoint knows a new UPN; None: when told to
+    user_not_found_type: Literal[
+        "Microsoft.SharePoint.Client.ServerException", "Microsoft.Office.Server.UserProfiles.UserNotFoundException"
+    ] = "Microsoft.SharePoint.Client.ServerException"
+    userphoto_redirects: bool = False
 
 
 class Observer(Protocol):
