@@ -1,0 +1,100 @@
+"""Whether a client assertion proves that its sender holds the application's certificate.
+
+learn.microsoft.com/entra/identity-platform/certificate-credentials: a JWT for one token endpoint, signed PS256
+(certificate named by `x5t#S256`) or, as azure-identity still does, RS256 (`x5t`). A `jti` seen before is no
+replay: the libraries send one assertion for several tokens within its life.
+"""
+
+import base64
+import hashlib
+import time
+from collections.abc import Collection
+from typing import Any
+
+import jwt
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+LONGEST_LIFE = 600  # seconds from `nbf` to `exp`; the page above asks for five to ten minutes
+SKEW = 300  # seconds by which the sender's clock may be wrong
+
+INVALID_SIGNATURE = 700027
+INVALID_TIME = 700024
+INVALID_AUDIENCE = 700023
+INVALID_ISSUER = 700021
+MALFORMED = 50027
+
+
+class Unproven(Exception):  # noqa: N818 - an outcome, not an accident
+    """The assertion proves nothing. `code` is Entra's number for the reason."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+def verify(assertion: str, certificate: x509.Certificate, client_id: str, audiences: Collection[str]) -> None:
+    """Accept an assertion of application `client_id`, meant for one of `audiences`.
+
+    Raises:
+        Unproven: it is malformed, wrongly signed, out of its time, or about something else.
+
+    """
+    try:
+        header = jwt.get_unverified_header(assertion)
+    except jwt.InvalidTokenError as error:
+        raise Unproven(MALFORMED, "JWT token is invalid or malformed.") from error
+    if not _names(header, certificate):
+        raise Unproven(INVALID_SIGNATURE, _unregistered("The key was not found."))
+    _judge(_claims(assertion, certificate), client_id, audiences)
+
+
+def _names(header: dict[str, Any], certificate: x509.Certificate) -> bool:
+    der = certificate.public_bytes(serialization.Encoding.DER)
+    for name, digest in (
+        ("x5t#S256", hashlib.sha256(der)),
+        ("x5t", hashlib.sha1(der, usedforsecurity=False)),
+    ):
+        if name in header:  # msal pads the newer one, others do not
+            return bool(str(header[name]).rstrip("=") == _base64url(digest.digest()))
+    return False
+
+
+def _claims(assertion: str, certificate: x509.Certificate) -> dict[str, Any]:
+    key = certificate.public_key()
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise TypeError("the application's certificate has an RSA key")
+    unjudged = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False}
+    try:
+        claims: dict[str, Any] = jwt.decode_complete(
+            assertion, key, algorithms=["PS256", "RS256"], options={"verify_signature": True, **unjudged}
+        )["payload"]
+    except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError) as error:
+        raise Unproven(INVALID_SIGNATURE, _unregistered("The signature does not match.")) from error
+    except jwt.InvalidTokenError as error:
+        raise Unproven(MALFORMED, "JWT token is invalid or malformed.") from error
+    return claims
+
+
+def _judge(claims: dict[str, Any], client_id: str, audiences: Collection[str]) -> None:
+    missing = [name for name in ("aud", "exp", "iss", "jti", "nbf", "sub") if not claims.get(name)]
+    if missing:
+        raise Unproven(MALFORMED, f"JWT token is invalid or malformed: without {', '.join(missing)}.")
+    if claims["aud"] not in audiences:
+        raise Unproven(INVALID_AUDIENCE, "Client assertion audience claim does not match Realm issuer.")
+    if claims["iss"] != client_id or claims["sub"] != client_id:
+        raise Unproven(INVALID_ISSUER, "Client assertion's issuer and subject are not the 'client_id'.")
+    now = time.time()
+    if not claims["nbf"] - SKEW <= now < claims["exp"] + SKEW:
+        raise Unproven(INVALID_TIME, "Client assertion is not within its valid time range.")
+    if claims["exp"] - claims["nbf"] > LONGEST_LIFE:
+        raise Unproven(INVALID_TIME, f"Client assertion lives longer than {LONGEST_LIFE} s.")
+
+
+def _unregistered(why: str) -> str:
+    return f"The certificate used to sign the client assertion is not registered on application. [{why}]"
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -1,0 +1,80 @@
+"""Every request that the tenant received, in the order of arrival. Never what it carried to prove itself."""
+
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+Part = tuple[str, str, int]  # method, url, status of one part of a $batch
+
+
+@dataclass(slots=True)
+class Entry:
+    """One request. `status` is None while it is being answered, and for ever if it got no answer.
+
+    `number` counts arrivals from 1 and never starts over; `at` is the machine's time in UTC; `ms` how long
+    the answer took; `parts` the parts of a Graph `$batch`; `fault` the kind of fault that met it, if one did.
+    """
+
+    number: int
+    at: str
+    service: str
+    host: str
+    method: str
+    path: str
+    user_agent: str
+    status: int | None = None
+    ms: float | None = None
+    parts: Sequence[Part] = ()
+    fault: str = ""
+
+
+class History:
+    """The record of requests; safe to use from every thread."""
+
+    def __init__(self) -> None:
+        self._entries: list[Entry] = []
+        self._last = 0
+        self._lock = threading.Lock()
+
+    def begin(self, service: str, host: str, method: str, path: str, user_agent: str) -> Entry:
+        """Record a request that has just arrived, and return its entry."""
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        with self._lock:
+            self._last += 1
+            # The same few agents come a hundred thousand times: keep each text once.
+            entry = Entry(self._last, at, service, sys.intern(host), method, path, sys.intern(user_agent))
+            self._entries.append(entry)
+        return entry
+
+    def end(self, entry: Entry, status: int | None, seconds: float, parts: Sequence[Part] = ()) -> None:
+        """Record how the request was answered; `status` None: it was not."""
+        with self._lock:
+            entry.status, entry.ms, entry.parts = status, round(seconds * 1000, 2), parts
+
+    def entries(self, *, host: str = "", service: str = "", since: int = 0) -> list[dict[str, Any]]:
+        """Return the requests numbered above `since`, of one host or service if given."""
+        with self._lock:
+            return [asdict(entry) for entry in self._after(since) if _is_of(entry, host, service)]
+
+    def clear(self) -> int:
+        """Forget every request; return the last number given, for `since`."""
+        with self._lock:
+            self._entries = []
+            return self._last
+
+    @property
+    def last(self) -> int:
+        """The number of the newest request."""
+        return self._last
+
+    def _after(self, since: int) -> Iterator[Entry]:
+        if not self._entries:
+            return iter(())
+        return iter(self._entries[max(0, since + 1 - self._entries[0].number) :])
+
+
+def _is_of(entry: Entry, host: str, service: str) -> bool:
+    return (not host or entry.host == host) and (not service or entry.service == service)

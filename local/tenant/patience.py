@@ -1,0 +1,51 @@
+"""Who came back before the `Retry-After` it was told: what turns a throttled client into a blocked one.
+
+Each service keeps the latest moment until which a 429 asked everybody to wait. A request that begins within
+two seconds of that 429 was perhaps already on its way; one that begins later, yet before that moment, is
+recorded.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+ON_ITS_WAY = 2.0  # seconds
+
+
+class Patience:
+    """The waiting times given, and who did not keep to them."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._waits: dict[str, tuple[float, float]] = {}  # service -> (told at, wait until)
+        self._early: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
+
+    def begin(self, service: str, method: str, path: str) -> None:
+        """Judge a request that has just arrived."""
+        now = self._now()
+        with self._lock:
+            told, until = self._waits.get(service, (now, now))
+            if told + ON_ITS_WAY <= now < until:
+                early = {"service": service, "method": method, "path": path}
+                self._early.append(early | {"seconds_too_early": round(until - now, 3)})
+
+    def throttle(self, service: str, retry_after: float) -> None:
+        """Note that the service has just answered 429 and asked for `retry_after` seconds."""
+        now = self._now()
+        with self._lock:
+            told, until = self._waits.get(service, (now, now))
+            # The grace runs from the first 429: knocking each second must not renew it for ever.
+            self._waits[service] = (told if now < until else now, max(until, now + retry_after))
+
+    def early(self) -> list[dict[str, Any]]:
+        """Return the requests that came too early, in order."""
+        with self._lock:
+            return list(self._early)
+
+    def clear(self) -> None:
+        """Forget every wait and every early request."""
+        with self._lock:
+            self._waits.clear()
+            self._early.clear()

@@ -1,0 +1,57 @@
+"""How each service words a refusal that a fault asks for: its usual body and content type."""
+
+import json
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+# learn.microsoft.com/graph/errors and learn.microsoft.com/graph/throttling
+GRAPH_CODES = {
+    400: "BadRequest",
+    401: "InvalidAuthenticationToken",
+    403: "Authorization_RequestDenied",
+    404: "ResourceNotFound",
+    409: "Conflict",
+    429: "TooManyRequests",
+    500: "InternalServerError",
+    502: "BadGateway",
+    503: "ServiceUnavailable",
+    504: "GatewayTimeout",
+    507: "InsufficientStorage",
+    509: "BandwidthLimitExceeded",
+}
+
+
+def text(service: str, status: int, code: str = "") -> str:
+    """Return the body with which `service` goes with `status`; `code` "" is the usual one."""
+    if service == "graph":
+        return json.dumps(graph(status, code))
+    if service.startswith("sharepoint"):
+        return _sharepoint(status, code)
+    if service == "identity":
+        return json.dumps({"statusCode": status, "message": code or "The endpoint is not available."})
+    return json.dumps(entra(status, code))
+
+
+def content_type(service: str) -> str:
+    """Return the content type of `text`."""
+    return "text/plain; charset=utf-8" if service.startswith("sharepoint") else "application/json"
+
+
+def graph(status: int, code: str = "") -> dict[str, Any]:
+    """Return Graph's error envelope."""
+    inner = {"date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"), "request-id": str(uuid.uuid4())}
+    inner["client-request-id"] = inner["request-id"]
+    code = code or GRAPH_CODES.get(status, "UnknownError")
+    return {"error": {"code": code, "message": f"A fault was asked for: {status}.", "innerError": inner}}
+
+
+def entra(status: int, code: str = "") -> dict[str, Any]:
+    """Return the token endpoint's error; 90033 is what it says of its own passing trouble."""
+    error = code or ("temporarily_unavailable" if status >= 429 else "invalid_request")
+    return {"error": error, "error_description": "AADSTS90033: A transient error.", "error_codes": [90033]}
+
+
+def _sharepoint(status: int, code: str) -> str:
+    # SharePoint's front door throttles before any API could word an error: the body is a line of text.
+    return f"{status} {code or 'TOO MANY REQUESTS' if status == 429 else code or 'The server is busy'}"
