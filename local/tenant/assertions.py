@@ -1,8 +1,8 @@
 """Whether a client assertion proves that its sender holds the application's certificate.
 
-learn.microsoft.com/entra/identity-platform/certificate-credentials: a JWT for one token endpoint, signed PS256
-(certificate named by `x5t#S256`) or, as azure-identity still does, RS256 (`x5t`). A `jti` seen before is no
-replay: the libraries send one assertion for several tokens within its life.
+learn.microsoft.com/entra/identity-platform/certificate-credentials: a JWT for one token endpoint, signed
+PS256 (certificate named by `x5t#S256`) or, as azure-identity still does, RS256 (`x5t`). A `jti` seen before is
+no replay: the libraries send one assertion for several tokens within its life.
 """
 
 import base64
@@ -26,7 +26,7 @@ INVALID_ISSUER = 700021
 MALFORMED = 50027
 
 
-class Unproven(Exception):  # noqa: N818 - an outcome, not an accident
+class Unproven(Exception):
     """The assertion proves nothing. `code` is Entra's number for the reason."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -39,7 +39,6 @@ def verify(assertion: str, certificate: x509.Certificate, client_id: str, audien
 
     Raises:
         Unproven: it is malformed, wrongly signed, out of its time, or about something else.
-
     """
     try:
         header = jwt.get_unverified_header(assertion)
@@ -65,11 +64,13 @@ def _claims(assertion: str, certificate: x509.Certificate) -> dict[str, Any]:
     key = certificate.public_key()
     if not isinstance(key, rsa.RSAPublicKey):
         raise TypeError("the application's certificate has an RSA key")
-    unjudged = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False}
     try:
-        claims: dict[str, Any] = jwt.decode_complete(
-            assertion, key, algorithms=["PS256", "RS256"], options={"verify_signature": True, **unjudged}
-        )["payload"]
+        claims: dict[str, Any] = jwt.decode(
+            assertion,
+            key,
+            algorithms=["PS256", "RS256"],
+            options={"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False},
+        )
     except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError) as error:
         raise Unproven(INVALID_SIGNATURE, _unregistered("The signature does not match.")) from error
     except jwt.InvalidTokenError as error:

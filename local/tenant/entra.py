@@ -29,7 +29,7 @@ DEFAULT_PERMISSIONS: Mapping[str, frozenset[str]] = {
 }
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not an accident
+class Refusal(Exception):
     """Entra's answer is an error: `code` is the number after AADSTS, `error` OAuth's word for it."""
 
     def __init__(self, status: int, error: str, code: int, text: str) -> None:
@@ -70,7 +70,6 @@ class Resources:
 
         Raises:
             LookupError: the tenant has no such resource.
-
         """
         origin = audience.rstrip("/").lower()
         if origin == GRAPH:
@@ -197,7 +196,7 @@ class Entra:
             self._check_assertion(form, tenant)
             return "2"
         if "client_secret" not in form:
-            text = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
+            text = "The request body must contain 'client_assertion' or 'client_secret'."
             raise Refusal(401, "invalid_client", 7000218, text)
         right = secrets.compare_digest(form["client_secret"].encode(), self.client_secret.encode())
         if not right or not self._world.knobs.client_secrets:

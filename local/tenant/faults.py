@@ -36,7 +36,6 @@ class Fault:
 
     Raises:
         ValueError: the fields do not describe a fault.
-
     """
 
     service: str = ""
@@ -111,7 +110,6 @@ class Faults:
 
         Raises:
             Hangup: the connection is to be cut.
-
         """
         path = request.environ["REQUEST_URI"]
         fault = self._pick(service, request.host, request.method, path, part=False)

@@ -1,4 +1,4 @@
-"""The endpoint where an app in Azure App Service or Functions gets its managed identity's tokens: plain HTTP.
+"""The endpoint where an app in Azure App Service or Functions gets its managed identity's tokens.
 
 learn.microsoft.com/azure/app-service/overview-managed-identity, "REST endpoint reference". The identity is the
 tenant's one application, so that either way of signing in has the same permissions.

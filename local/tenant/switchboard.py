@@ -1,7 +1,7 @@
 """From a host name to the face that answers for it; what happens around every answer happens here.
 
-history → patience → faults → face → history. A face that fails is a defect of the tenant: the caller gets a 500
-that says so, and the traceback goes to the log.
+history → patience → faults → face → history. A face that fails is a defect of the tenant: the caller gets a
+500 that says so, and the traceback goes to the log.
 """
 
 import logging
@@ -47,7 +47,6 @@ class Switchboard:
 
         Raises:
             Hangup: a fault wants the connection cut.
-
         """
         found = self._route(request)
         if found is None:

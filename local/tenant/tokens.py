@@ -25,7 +25,7 @@ REMEMBERED = 1000  # tokens whose signature was found good; a run has a handful
 Reason = Literal["missing", "malformed", "signature", "expired", "audience"]
 
 
-class BadToken(Exception):  # noqa: N818 - an outcome, not an accident
+class BadToken(Exception):
     """The Authorization header does not carry a token that this audience accepts."""
 
     def __init__(self, reason: Reason) -> None:
@@ -83,7 +83,6 @@ class Tokens:
 
         Raises:
             BadToken: with the reason, in the order in which a real service notices.
-
         """
         if not authorization:
             raise BadToken("missing")

@@ -21,7 +21,7 @@ MAX_BODY = 16 * 1024 * 1024  # bytes; four times the largest photo or webhook bo
 Environ = dict[str, Any]
 
 
-class Malformed(Exception):  # noqa: N818 - an outcome, not an accident
+class Malformed(Exception):
     """The peer sent no acceptable request; it gets `status` and a reason, then the connection ends."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -29,7 +29,7 @@ class Malformed(Exception):  # noqa: N818 - an outcome, not an accident
         self.status = status
 
 
-class Hangup(Exception):  # noqa: N818 - an outcome, not an accident
+class Hangup(Exception):
     """Whoever answers wants the connection cut: with `response`, in the middle of its body; else at once."""
 
     def __init__(self, response: Response | None = None) -> None:
@@ -58,7 +58,6 @@ def read_head(stream: BinaryIO) -> Head | None:
 
     Raises:
         Malformed: the bytes are no HTTP/1.x request, or too many.
-
     """
     line = _line(stream) or _line(stream)  # RFC 9112 §2.2: one empty line before a request is forgiven
     if line is None:
@@ -100,7 +99,6 @@ def read_body(stream: BinaryIO, head: Head) -> bytes:
 
     Raises:
         Malformed: it is framed in no way or in two, is cut short, or has more than `MAX_BODY` bytes.
-
     """
     coding, length = head.headers.get("transfer-encoding"), head.headers.get("content-length")
     if coding is not None:
@@ -143,7 +141,6 @@ def make_environ(head: Head, body: bytes, scheme: str, port: int) -> Environ:
 
     Raises:
         Malformed: the target is no path.
-
     """
     if not head.target.startswith("/"):
         raise Malformed(400, "the request target is no path")

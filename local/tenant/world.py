@@ -192,7 +192,6 @@ class World:
 
         Raises:
             ValueError: a living person has that UPN, or any person that id (ids are lower-case).
-
         """
         with self.lock:
             if person.id != person.id.lower() or person.id in self.people:
@@ -208,7 +207,6 @@ class World:
 
         Raises:
             ValueError: another living person has it.
-
         """
         with self.lock:
             old = person.upn
