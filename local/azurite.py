@@ -1,0 +1,187 @@
+"""Azurite, the storage account's stand-in, as a child process on free ports of 127.0.0.1.
+
+    with Azurite() as storage:
+        QueueServiceClient.from_connection_string(storage.connection_string)
+
+Started with node directly, never through npx, so that it hears our signals and leaves nothing behind.
+"""
+
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+ROOT = Path(__file__).resolve().parent.parent
+PROGRAM = ROOT / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
+SERVICES = ("blob", "queue", "table")
+
+# The emulator's published account and key, the same on every machine:
+# learn.microsoft.com/azure/storage/common/storage-use-azurite#well-known-storage-account-and-key
+ACCOUNT = "devstoreaccount1"
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+START_SECONDS = 30
+STOP_SECONDS = 10
+PORT_TRIES = 5
+
+
+class AzuriteError(Exception):
+    """Azurite is not installed, or did not start; the message says what it printed."""
+
+
+class Azurite:
+    """One storage account with blobs, queues and tables.
+
+    Args:
+        location: a directory that keeps the data; absent, everything is in memory and ends with the process.
+    """
+
+    def __init__(self, location: Path | None = None) -> None:
+        self._location = location
+        self._ports: dict[str, int] = {}
+        self._process: subprocess.Popen[str] | None = None
+        self._output = _Output()
+
+    @property
+    def connection_string(self) -> str:
+        """The account's connection string, with all three endpoints. It stays the same over a restart."""
+        endpoints = ";".join(
+            f"{service.capitalize()}Endpoint=http://127.0.0.1:{self._ports[service]}/{ACCOUNT}"
+            for service in SERVICES
+        )
+        return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};{endpoints};"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start and wait until all three ports answer; on the ports of the last start, if there was one.
+
+        Raises:
+            AzuriteError: not installed, or not ready in time.
+        """
+        if not PROGRAM.exists():
+            raise AzuriteError(f"Azurite is not installed ({PROGRAM} is missing): run `npm ci` in {ROOT}.")
+        if self._ports:
+            self._start_on(self._ports)
+            return
+        for tries_left in reversed(range(PORT_TRIES)):
+            ports = _free_ports()
+            try:
+                self._start_on(ports)
+            except AzuriteError:
+                # Between our look for free ports and Azurite's bind, somebody else can take one.
+                if not tries_left:
+                    raise
+            else:
+                self._ports = ports
+                return
+
+    def stop(self) -> None:
+        """Stop it and wait for its end; with a `location` the data is on disk by then. Twice is harmless."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._output.close()
+        self._process = None
+
+    def restart(self) -> None:
+        """Stop and start again on the same ports, with the same data.
+
+        Raises:
+            ValueError: the data is in memory, so it would be lost.
+        """
+        if self._location is None:
+            raise ValueError(
+                "Azurite(location=...) keeps its data on disk; in memory a restart would lose it"
+            )
+        self.stop()
+        self.start()
+
+    def _start_on(self, ports: dict[str, int]) -> None:
+        process = subprocess.Popen(  # noqa: S603 - our own program and arguments
+            [  # noqa: S607 - whichever node the developer has on the path
+                "node",
+                str(PROGRAM),
+                "--silent",
+                "--disableTelemetry",
+                "--skipApiVersionCheck",  # current SDKs ask for newer API versions than Azurite lists
+                *(["--location", str(self._location)] if self._location else ["--inMemoryPersistence"]),
+                *(arg for name, port in ports.items() for arg in (f"--{name}Port", str(port))),
+            ],
+            cwd=tempfile.gettempdir(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._process, self._output = process, _Output(process.stdout)
+        try:
+            self._wait_until_ready(process, ports)
+        except AzuriteError:
+            self.stop()
+            raise
+
+    def _wait_until_ready(self, process: subprocess.Popen[str], ports: dict[str, int]) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not (self._output.text.count("successfully listening") == len(ports) and _all_accept(ports)):
+            if process.poll() is not None:
+                raise AzuriteError(f"Azurite ended with {process.returncode}: {self._output.text}")
+            if time.monotonic() > deadline:
+                raise AzuriteError(f"Azurite was not ready after {START_SECONDS} s: {self._output.text}")
+            time.sleep(0.02)
+
+
+class _Output:
+    """Reads a child's output as it comes, so that the child never blocks on a full pipe."""
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        self._stream = stream
+        self._lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, name="azurite-output", daemon=True)
+        self._reader.start()
+
+    @property
+    def text(self) -> str:
+        return "".join(self._lines)
+
+    def close(self) -> None:
+        self._reader.join(STOP_SECONDS)
+        if self._stream:
+            self._stream.close()
+
+    def _read(self) -> None:
+        self._lines.extend(self._stream or ())
+
+
+def _free_ports() -> dict[str, int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in SERVICES]
+    try:
+        return {service: each.getsockname()[1] for service, each in zip(SERVICES, sockets, strict=True)}
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def _all_accept(ports: dict[str, int]) -> bool:
+    try:
+        for port in ports.values():
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,79 @@
+"""The app settings: the environment, and below it the `Values` of local.settings.json.
+
+Names are compared without regard to case, as Azure's configuration does.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+FILE = "local.settings.json"
+
+
+class SettingsError(Exception):
+    """A settings file that cannot be used, or a `%NAME%` that nothing defines; the message names it."""
+
+
+class AppSettings:
+    """Named strings.
+
+    Args:
+        values: every setting; on a name spelled twice in different case the last one counts.
+    """
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = {name.lower(): value for name, value in values.items()}
+
+    def get(self, name: str) -> str | None:
+        """Give a setting's value, or `None`."""
+        return self._values.get(name.lower())
+
+    def names_with_prefix(self, prefix: str) -> set[str]:
+        """List the set names that begin with *prefix*, in lower case."""
+        return {name for name in self._values if name.startswith(prefix.lower())}
+
+    def resolve(self, text: str) -> str:
+        """Replace every `%NAME%` by that setting's value.
+
+        Raises:
+            SettingsError: a name between the percent signs is not set.
+        """
+
+        def replace(found: re.Match[str]) -> str:
+            value = self.get(found[1])
+            if value is None:
+                raise SettingsError(f"the setting {found[1]} is not set (wanted by '{text}')")
+            return value
+
+        return re.sub(r"%([^%]+)%", replace, text)
+
+    def disables(self, function: str) -> bool:
+        """Say whether `AzureWebJobs.<function>.Disabled` is true (or 1)."""
+        # learn.microsoft.com/azure/azure-functions/disable-function
+        value = self.get(f"AzureWebJobs.{function}.Disabled") or ""
+        return value.strip().lower() in ("true", "1")
+
+
+def read_file(app_dir: Path) -> dict[str, str]:
+    """Read the `Values` of the app's local.settings.json; none without the file.
+
+    Raises:
+        SettingsError: no JSON object, encrypted, or a value that is no string.
+    """
+    path = app_dir / FILE
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text("utf-8-sig"))
+    except ValueError as error:
+        raise SettingsError(f"{FILE} is no JSON: {error}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("Values", {}), dict):
+        raise SettingsError(f"{FILE} must be an object with an object 'Values'")
+    if content.get("IsEncrypted"):
+        raise SettingsError(f"{FILE} is encrypted; run `func settings decrypt`")
+    values = content.get("Values", {})
+    wrong = sorted(name for name, value in values.items() if not isinstance(value, str))
+    if wrong:
+        raise SettingsError(f"{FILE}: these values are no strings: {', '.join(wrong)}")
+    return dict(values)
