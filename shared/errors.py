@@ -1,0 +1,89 @@
+"""Errors, named for what the caller does next.
+
+SyncError             never raised itself
+├─ ConfigError        an operator must act; triggers refuse with the whole list
+├─ Stale              a stored row is not as it was read; read again and decide again
+├─ NotOurs            a queue message or request that this app never made; not retried
+└─ ServiceError       never raised itself; what a service said, with its facts
+   ├─ TryLater        temporary: the message is deferred by `after` seconds
+   ├─ Denied          a permission is missing: an operator must act, the message is deferred
+   └─ Refused         this very call is wrong; repeating it changes nothing
+      └─ Gone         what was asked for does not exist (any more); often a normal outcome
+
+Only the modules that speak to a service make a `ServiceError`, from what the wire said.
+"""
+
+from collections.abc import Iterable
+
+DENIED_AFTER = 900.0
+"""Seconds before a denied service is asked again: permissions are given by people, not by waiting."""
+
+
+class SyncError(Exception):
+    """Base of everything this app raises on purpose."""
+
+
+class ConfigError(SyncError):
+    """The app is not configured; `problems` names every one, each with its remedy, none with a secret."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))
+
+
+class Stale(SyncError):
+    """A conditional write found another version of the row than the one that was read."""
+
+
+class NotOurs(SyncError):
+    """The message is malformed. The text names what is wrong and repeats nothing of its content."""
+
+
+class ServiceError(SyncError):
+    """What a remote service answered, or that it did not.
+
+    Args:
+        service: whose answer it was: `entra`, `graph`, `sharepoint` or `storage`.
+        what: one sentence for the log, without anything secret.
+        status: the HTTP status, None where no answer came.
+        code: the service's own error code.
+        request_id: the service's id of the request, for a support case.
+    """
+
+    def __init__(
+        self, service: str, what: str, *, status: int | None = None, code: str = "", request_id: str = ""
+    ) -> None:
+        super().__init__(f"{service}: {what}")
+        self.service = service
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+
+
+class TryLater(ServiceError):
+    """The service cannot now. `after`: seconds it asked us to stay away, None where it did not say."""
+
+    def __init__(
+        self,
+        service: str,
+        what: str,
+        *,
+        after: float | None = None,
+        status: int | None = None,
+        code: str = "",
+        request_id: str = "",
+    ) -> None:
+        super().__init__(service, what, status=status, code=code, request_id=request_id)
+        self.after = after
+
+
+class Denied(ServiceError):
+    """The service refuses this application (401 or 403)."""
+
+
+class Refused(ServiceError):
+    """The service refuses this call (any other 4xx, or a CSOM error)."""
+
+
+class Gone(Refused):
+    """The user, photo, folder, profile or subscription does not exist."""

@@ -1,0 +1,187 @@
+"""The messages in the queues: what they carry, how they are written, and how strictly they are read. Pure.
+
+A body is `{"v": 1, "job": {...}}`, always nested: a top-level property called `id` or `dequeueCount` would
+overwrite the trigger's own metadata in Azure's worker
+(github.com/Azure/azure-functions-python-library/issues/49).
+Times are Unix seconds.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, Literal, Self, get_args
+
+from shared.errors import NotOurs
+
+VERSION = 1
+USERS_A_CHECK = 20  # the most requests one Graph $batch takes: learn.microsoft.com/graph/json-batching
+LONGEST_LIFE = 24 * 3600.0  # seconds; an older job is not deferred again, the next sweep finds its user
+
+Why = Literal["notified", "rechecked", "swept", "asked", "removed", "repeated"]
+LifecycleEvent = Literal["reauthorizationRequired", "subscriptionRemoved", "missed"]
+
+_GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def object_id(value: object) -> str | None:
+    """Return `value` as a lower-case directory object id, None where it is none."""
+    if not isinstance(value, str) or len(value) != 36:
+        return None
+    lower = value.lower()
+    return lower if _GUID.fullmatch(lower) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Compare the photo ETags of up to 20 users with the ledger.
+
+    Attributes:
+        users: object ids, lower case, without duplicates.
+        why: what made us look.
+        seen: when the hint arrived.
+        born: when the job was first queued.
+        tries: how often a user of it failed in a way that is nobody else's fault.
+        force: sync whatever the ledger says.
+    """
+
+    queue: ClassVar[str] = "photo-checks"
+    users: tuple[str, ...]
+    why: Why
+    seen: float
+    born: float
+    tries: int = 0
+    force: bool = False
+
+    @classmethod
+    def read(cls, job: Mapping[str, Any]) -> Self:
+        """Return the job that a message carries; `NotOurs` where it is not exactly one."""
+        users = _field(job, "users", list)
+        ids = [object_id(user) for user in users]
+        if not 1 <= len(ids) <= USERS_A_CHECK or None in ids:
+            raise NotOurs(f"a check names 1 to {USERS_A_CHECK} object ids")
+        return cls(tuple(dict.fromkeys(i for i in ids if i)), _why(job), **_common(job))
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """Make SharePoint show one user's photo. Attributes as in `Check`; `user` is an object id."""
+
+    queue: ClassVar[str] = "photo-syncs"
+    user: str
+    why: Why
+    seen: float
+    born: float
+    tries: int = 0
+    force: bool = False
+
+    @classmethod
+    def read(cls, job: Mapping[str, Any]) -> Self:
+        """Return the job that a message carries; `NotOurs` where it is not exactly one."""
+        user = object_id(_field(job, "user", str))
+        if user is None:
+            raise NotOurs("a sync names one object id")
+        return cls(user, _why(job), **_common(job))
+
+    def repeated(self, now: float) -> Self:
+        """Return the job that writes the same user once more when no earlier write can still arrive."""
+        return replace(self, why="repeated", born=now, tries=0, force=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Tend:
+    """Look after the Graph subscription because a lifecycle event arrived for it.
+
+    Attributes:
+        event: what Graph announced.
+        subscription: the subscription's id.
+        born: when the event arrived.
+    """
+
+    queue: ClassVar[str] = "photo-subscription"
+    event: LifecycleEvent
+    subscription: str
+    born: float
+
+    @classmethod
+    def read(cls, job: Mapping[str, Any]) -> Self:
+        """Return the job that a message carries; `NotOurs` where it is not exactly one."""
+        event = _field(job, "event", str)
+        subscription = object_id(_field(job, "subscription", str))
+        if event not in get_args(LifecycleEvent) or subscription is None:
+            raise NotOurs("a subscription job names a lifecycle event and a subscription id")
+        return cls(event, subscription, _number(job, "born"))  # type: ignore[arg-type]  # narrowed by get_args
+
+
+type Job = Check | Sync | Tend
+
+QUEUES: Mapping[str, type[Check | Sync | Tend]] = {kind.queue: kind for kind in (Check, Sync, Tend)}
+
+
+def write(job: Job) -> str:
+    """Return the message body of a job, before base64."""
+    return json.dumps({"v": VERSION, "job": asdict(job)}, separators=(",", ":"))
+
+
+def read[J: (Check, Sync, Tend)](kind: type[J], body: bytes | str) -> J:
+    """Return the job of a message body.
+
+    Raises:
+        NotOurs: the body is not JSON of this version, or a field is missing, unknown or of a wrong type.
+    """
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise NotOurs("the message is not JSON") from error
+    if (
+        not isinstance(message, dict)
+        or message.get("v") != VERSION
+        or not isinstance(message.get("job"), dict)
+    ):
+        raise NotOurs(f'the message is not {{"v": {VERSION}, "job": {{...}}}}')
+    unknown = set(message["job"]) - set(kind.__slots__)
+    if unknown:
+        raise NotOurs(f"the job has {len(unknown)} unknown field(s)")
+    return kind.read(message["job"])
+
+
+def pack(users: Iterable[str], *, why: Why, now: float) -> list[Check]:
+    """Return the checks of `users`, without duplicates, 20 to a job."""
+    unique = list(dict.fromkeys(users))
+    return [
+        Check(tuple(unique[start : start + USERS_A_CHECK]), why, seen=now, born=now)
+        for start in range(0, len(unique), USERS_A_CHECK)
+    ]
+
+
+def _field[T](job: Mapping[str, Any], name: str, kind: type[T]) -> T:
+    value = job.get(name)
+    if not isinstance(value, kind):
+        raise NotOurs(f"the job's {name} is missing or of a wrong type")
+    return value
+
+
+def _number(job: Mapping[str, Any], name: str) -> float:
+    value = job.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:
+        raise NotOurs(f"the job's {name} is missing or not a time")
+    return float(value)
+
+
+def _why(job: Mapping[str, Any]) -> Why:
+    why = _field(job, "why", str)
+    if why not in get_args(Why):
+        raise NotOurs("the job's why is unknown")
+    return why  # type: ignore[return-value]  # narrowed by get_args
+
+
+def _common(job: Mapping[str, Any]) -> dict[str, Any]:
+    tries = job.get("tries")
+    if isinstance(tries, bool) or not isinstance(tries, int) or not 0 <= tries <= 100:
+        raise NotOurs("the job's tries is missing or not a count")
+    return {
+        "seen": _number(job, "seen"),
+        "born": _number(job, "born"),
+        "tries": tries,
+        "force": _field(job, "force", bool),
+    }

@@ -1,0 +1,185 @@
+"""What a POST of Microsoft Graph means, and whether it is Graph's. Pure, apart from drawing a nonce.
+
+The proof is the `clientState`: we signed it when we created the subscription, so a valid signature needs no
+look-up within the three seconds that Graph gives us. Everything else in the body is a stranger's word.
+"""
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from itsdangerous import BadSignature, Signer
+
+from shared.jobs import LifecycleEvent, Tend, object_id
+
+LARGEST_BODY = 4 * 1024 * 1024  # bytes
+LONGEST_TOKEN = 2048  # characters
+LONGEST_CLIENT_STATE = 128  # characters: learn.microsoft.com/graph/api/resources/subscription
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """Graph asks whether this endpoint is ours: answer 200 `text/plain` with exactly `token`."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """Not what Graph sends: answer `status` and `reason`, which repeat nothing of what came."""
+
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Users that may have changed, without duplicates, and how many items were refused, by reason."""
+
+    users: tuple[str, ...]
+    refused: Mapping[str, int]
+    subscriptions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """What Graph announced about subscriptions, without duplicates, and the refused items by reason."""
+
+    jobs: tuple[Tend, ...]
+    refused: Mapping[str, int]
+
+
+class ClientState:
+    """Signs and verifies the `clientState` of our subscriptions.
+
+    Args:
+        keys: the secrets, newest first: the first signs, all verify.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._signer = Signer(
+            list(reversed(keys)),  # itsdangerous signs with the last
+            salt="photo-sync client state",
+            key_derivation="hmac",
+            digest_method=hashlib.sha256,
+        )
+        self.key_id = hmac.new(keys[0].encode(), b"photo-sync key id", hashlib.sha256).hexdigest()[:16]
+        """Names the key that signs, and says nothing about it; kept with the subscription."""
+
+    def make(self) -> str:
+        """Return a new client state, `nonce.signature`."""
+        return self._signer.sign(secrets.token_hex(16)).decode()
+
+    def verifies(self, value: object) -> bool:
+        """Return whether we made `value`, in constant time."""
+        if not isinstance(value, str) or len(value) > LONGEST_CLIENT_STATE or not value.isascii():
+            return False
+        try:
+            self._signer.unsign(value)
+        except BadSignature:
+            return False
+        return True
+
+
+def read_handshake(token: str | None) -> Handshake | Malformed | None:
+    """Return the answer to a `validationToken`, None where the request has none.
+
+    Args:
+        token: the query value, as the host decoded it.
+    """
+    if token is None:
+        return None
+    if len(token) > LONGEST_TOKEN or "<" in token or not token.isprintable():
+        return Malformed(400, "this is no validation token")
+    return Handshake(token)
+
+
+def read_changes(body: bytes, *, state: ClientState, tenant: str) -> Changes | Malformed:
+    """Return the users named by the items that are Graph's; each item is judged by itself.
+
+    Args:
+        body: the request's body.
+        state: verifies each item's `clientState`.
+        tenant: our directory's id; items of another are refused.
+    """
+    items = _items(body)
+    if isinstance(items, Malformed):
+        return items
+    users: dict[str, None] = {}
+    subscriptions: dict[str, None] = {}
+    refused: Counter[str] = Counter()
+    for item in items:
+        reason = _distrust(item, state, tenant)
+        user = None if reason else _user(item)
+        if user is None:
+            refused[reason or "resource"] += 1
+            continue
+        users[user] = None
+        if subscription := object_id(item.get("subscriptionId")):
+            subscriptions[subscription] = None
+    return Changes(tuple(users), dict(refused), tuple(subscriptions))
+
+
+def read_lifecycle(body: bytes, *, state: ClientState, tenant: str, now: float) -> Lifecycle | Malformed:
+    """Return what Graph announced about our subscriptions; each item is judged by itself.
+
+    Args:
+        body: the request's body.
+        state: verifies each item's `clientState`.
+        tenant: our directory's id.
+        now: Unix seconds, when the events arrived.
+    """
+    items = _items(body)
+    if isinstance(items, Malformed):
+        return items
+    jobs: dict[Tend, None] = {}
+    refused: Counter[str] = Counter()
+    for item in items:
+        reason = _distrust(item, state, tenant) or _unknown_event(item)
+        if reason:
+            refused[reason] += 1
+            continue
+        jobs[Tend(item["lifecycleEvent"], item["subscriptionId"].lower(), born=now)] = None
+    return Lifecycle(tuple(jobs), dict(refused))
+
+
+def _items(body: bytes) -> list[Any] | Malformed:
+    if len(body) > LARGEST_BODY:
+        return Malformed(413, "the body is larger than 4 MiB")
+    try:
+        collection = json.loads(body)
+    except (ValueError, RecursionError):
+        return Malformed(400, "the body is not JSON")
+    items = collection.get("value") if isinstance(collection, dict) else None
+    return items if isinstance(items, list) else Malformed(400, "the body has no list called value")
+
+
+def _distrust(item: Any, state: ClientState, tenant: str) -> str:
+    """Return why an item is not Graph's, "" if it is."""
+    if not isinstance(item, dict):
+        return "not an object"
+    if not state.verifies(item.get("clientState")):
+        return "client state"
+    # Lifecycle items have been seen with organizationId in its place (microsoft-graph-docs-contrib issue 84).
+    if object_id(item.get("tenantId") or item.get("organizationId")) != tenant:
+        return "tenant"
+    return ""
+
+
+def _user(item: Mapping[str, Any]) -> str | None:
+    collection, _, last = str(item.get("resource")).strip("/").partition("/")
+    if collection.lower() != "users" or object_id(last) is None:
+        return None
+    data = item.get("resourceData")
+    return object_id(data["id"]) if isinstance(data, dict) and "id" in data else object_id(last)
+
+
+def _unknown_event(item: Mapping[str, Any]) -> str:
+    if item.get("lifecycleEvent") not in get_args(LifecycleEvent):
+        return "lifecycle event"
+    return "" if object_id(item.get("subscriptionId")) else "subscription"

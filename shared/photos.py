@@ -1,0 +1,359 @@
+"""What Graph's answer about a photo means, and what follows from it. Pure: no clock, no network.
+
+Three questions, in the order in which they come up:
+
+- `classify`: what one part of a `$batch` says of a user's photo;
+- `decide`: whether that user must be synced, given what the ledger remembers;
+- `plan`: what a sync does, once the user, his photo's metadata and its bytes were gathered.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from shared.rows import Outcome, Row
+
+# --- what a source can be ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """The user has a photo; `etag` with its quotation marks, as Graph gives it."""
+
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoPhoto:
+    """The user exists and has no photo."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoMailbox:
+    """The photo service keeps nothing for this user; `reason` says why, in words."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserGone:
+    """The directory does not know the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """The photo service cannot say now; `after` is the `Retry-After` it sent, in seconds."""
+
+    after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The application may not see this photo."""
+
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Anything else."""
+
+    status: int
+    code: str = ""
+
+
+type Source = Photo | NoPhoto | NoMailbox | UserGone | Unavailable | Denied | Failed
+
+# Codes as collected from issues and samples of 2018 to 2025; Microsoft publishes no list.
+_NO_PHOTO = {"ImageNotFound", "ErrorItemNotFound", "ErrorEntityNotFound"}
+_NO_USER = {"Request_ResourceNotFound", "ResourceNotFound"}
+_NO_MAILBOX = {
+    "ErrorNonExistentMailbox": "no mailbox",
+    "MailboxNotEnabledForRESTAPI": "no mailbox in Exchange Online",
+    "MailboxNotHostedInExchangeOnline": "mailbox is on premises",
+    "ErrorUserResolutionFailedUserDoesNotExist": "the photo service does not know this user",
+}
+_PLACEHOLDER = (
+    "1x1"  # a user without photo may answer 200 with this: learn.microsoft.com/graph/api/profilephoto-get
+)
+_TEMPORARY = {408, 429, 500, 502, 503, 504, 509}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One answer inside a Graph `$batch`. Header names are lower case; `body` is decoded JSON, or None."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any = None
+    retry_after: float | None = None
+
+
+def classify(part: Part) -> Source:
+    """Return what the answer to `GET /users/{id}/photo` says: by status first, then by code."""
+    if part.status in _TEMPORARY:
+        return Unavailable(part.retry_after)
+    if part.status < 300:
+        return _metadata(part.body)
+    code = error_code(part.body)
+    if code in _NO_MAILBOX:
+        return NoMailbox(_NO_MAILBOX[code])
+    if part.status == 400 and code == "AuthenticationError":  # a user without mailbox, seen in 2020
+        return NoMailbox("no mailbox")
+    if part.status in (401, 403):
+        return Denied(code)
+    if part.status == 404 and code in _NO_USER:
+        return UserGone()
+    if part.status == 404 and (code in _NO_PHOTO or part.body is None):
+        return NoPhoto()
+    return Failed(part.status, code)
+
+
+def error_code(body: Any) -> str:
+    """Return the code of a Graph error body, "" where there is none.
+
+    The photo service wraps its own error as JSON text inside the message of an `UnknownError`
+    (github.com/microsoftgraph/msgraph-beta-sdk-dotnet/issues/388).
+    """
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return ""
+    code = error.get("code")
+    if code == "UnknownError" and isinstance(message := error.get("message"), str):
+        try:
+            wrapped = json.loads(message)
+        except (ValueError, RecursionError):
+            wrapped = None
+        if isinstance(wrapped, dict) and isinstance(wrapped.get("errorCode"), str):
+            return str(wrapped["errorCode"])
+    return code if isinstance(code, str) else ""
+
+
+def _metadata(body: Any) -> Source:
+    if not isinstance(body, dict):
+        return Failed(200, "no metadata")
+    etag = body.get("@odata.mediaEtag")
+    if str(body.get("id", "")).lower() == _PLACEHOLDER or etag == "":
+        return NoPhoto()
+    return Photo(etag) if isinstance(etag, str) else Failed(200, "no mediaEtag")
+
+
+# --- what a check does -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Write `columns` into the row, if it still is as it was read."""
+
+    columns: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The photo is another than SharePoint shows: queue a sync."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """The photo service could not say: ask for this user later. `after` in seconds, None if unknown."""
+
+    after: float | None
+    denied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TryAlone:
+    """Something odd about this one user: ask for him alone, and give up after a few tries."""
+
+    reason: str
+
+
+type Decision = Leave | Note | Queue | AskAgain | TryAlone
+
+
+def decide(source: Source, row: Row, *, force: bool, sweep: bool, now: float) -> Decision:
+    """Return what a check does about one user.
+
+    Args:
+        source: what Graph says of the photo.
+        row: what the ledger remembers; an empty row for a user it does not know.
+        force: skip the comparison of ETags.
+        sweep: a sweep asks; it looks again at users that were skipped (scope and licences change).
+        now: Unix seconds.
+    """
+    match source:
+        case Photo(etag):
+            return _found_again(row) if _known(etag, row, force=force, sweep=sweep, now=now) else Queue()
+        case NoPhoto():
+            # Only a sweep removes a picture; a check notes that it is missing.
+            return Note({"missing_since": now}) if row.shows_a_photo and not row.missing_since else Leave()
+        case UserGone():
+            return Note({"gone_since": now}) if row.version and not row.gone_since else Leave()
+        case NoMailbox(reason):
+            columns = {"outcome": "skipped", "reason": reason}
+            return Leave() if row.holds(columns) else Note(columns)
+        case Unavailable(after):
+            return AskAgain(after)
+        case Denied():
+            return AskAgain(None, denied=True)
+        case Failed(status, code):
+            return TryAlone(f"Graph answered {status} {code}".rstrip())
+
+
+def _known(etag: str, row: Row, *, force: bool, sweep: bool, now: float) -> bool:
+    if force:
+        return False
+    if row.refused_etag == etag:
+        return not (sweep and row.outcome == "skipped")
+    return row.settled_etag == etag and not row.dirty and row.unsure_until <= now
+
+
+def _found_again(row: Row) -> Leave | Note:
+    stale = {name: 0.0 for name in ("missing_since", "gone_since") if getattr(row, name)}
+    return Note(stale) if stale else Leave()
+
+
+# --- what a sync does --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """What a sync needs to know of a directory user. `id` is lower case."""
+
+    id: str
+    upn: str
+    enabled: bool
+    guest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """One user as Graph shows him in one moment, or nearly so.
+
+    `content_etag` is the bytes' own label; where it differs from the metadata's, the photo just changed.
+    """
+
+    user: User | None
+    source: Photo | NoPhoto | NoMailbox | UserGone
+    content: bytes = b""
+    content_etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Nothing is to be written to SharePoint: note `columns`, and this is the outcome."""
+
+    outcome: Outcome
+    reason: str
+    columns: Mapping[str, Any]
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ComeBack:
+    """Too early: the same job again, `after` seconds later, with this many `tries` behind it."""
+
+    after: float
+    reason: str
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Make SharePoint show these bytes, and settle `etag` and `sha256`."""
+
+    user: User
+    etag: str
+    sha256: str
+    content: bytes
+
+
+type Plan = Finish | ComeBack | Upload
+type Scope = Literal["members", "members+guests"]
+
+TORN_AFTER = 30.0  # seconds; Graph's photo store needs a moment to agree with itself
+TRIES_TORN = 1
+TRIES_UNREADABLE = 2
+
+_AT_REST = {"missing_since": 0.0, "gone_since": 0.0, "queued_at": 0.0}
+
+
+def outside(user: User, scope: Scope) -> str:
+    """Return why a user is none of ours, "" if he is."""
+    if not user.enabled:
+        return "account is disabled"
+    if user.guest and scope == "members":
+        return "guest is out of scope"
+    return ""
+
+
+def plan(gathered: Gathered, row: Row, *, scope: Scope, force: bool, tries: int, now: float) -> Plan:
+    """Return what a sync does about one user.
+
+    Args:
+        gathered: what Graph says.
+        row: the ledger's row, as claimed.
+        scope: whose photos we keep in step.
+        force: skip the comparisons with ETag, hash and refused ETag.
+        tries: how often this job came back before for a reason of its own.
+        now: Unix seconds.
+    """
+    if gathered.user is None or isinstance(gathered.source, UserGone):
+        noted = {"gone_since": row.gone_since or now, "queued_at": 0.0}
+        return Finish("gone", "the directory does not know this user", noted)
+    etag = gathered.content_etag or (gathered.source.etag if isinstance(gathered.source, Photo) else "")
+    if reason := outside(gathered.user, scope):
+        return Finish("skipped", reason, {"refused_etag": etag, "queued_at": 0.0}, etag)
+    match gathered.source:
+        case NoMailbox(reason):
+            return Finish("skipped", reason, {"queued_at": 0.0})
+        case NoPhoto():
+            missing = row.missing_since or (now if row.shows_a_photo else 0.0)
+            return Finish("unchanged", "no photo in Exchange", {**_AT_REST, "missing_since": missing})
+        case Photo(etag=announced):
+            if announced != gathered.content_etag and tries < TRIES_TORN:
+                return ComeBack(TORN_AFTER, "the photo changed while it was read", TRIES_TORN)
+            if not gathered.content_etag:  # bytes without any label must never be settled
+                return Finish("deferred", "the photo keeps changing while it is read", {"queued_at": 0.0})
+            return _plan_upload(gathered.user, gathered, row, force=force, now=now)
+
+
+def _plan_upload(user: User, gathered: Gathered, row: Row, *, force: bool, now: float) -> Finish | Upload:
+    etag, digest = gathered.content_etag, hashlib.sha256(gathered.content).hexdigest()
+    at_rest = not force and not row.dirty and row.unsure_until <= now
+    if not force and row.refused_etag == etag and row.outcome == "failed":
+        return Finish("failed", row.reason, _AT_REST, etag)
+    if at_rest and row.settled_etag == etag:
+        return Finish("unchanged", "SharePoint has this photo", _AT_REST, etag)
+    if at_rest and row.settled_sha256 == digest:
+        settled = {**_AT_REST, "settled_etag": etag, "refused_etag": ""}
+        return Finish("unchanged", "the same picture under a new ETag", settled, etag)
+    return Upload(user, etag, digest, gathered.content)
+
+
+def unreadable(upload: Upload, *, tries: int, first_look: float) -> Finish | ComeBack:
+    """Return what becomes of bytes that are no picture: one more look after `first_look` s, then refused."""
+    if tries < TRIES_UNREADABLE:
+        return ComeBack(first_look, "unreadable image", TRIES_UNREADABLE)
+    refused = {**_AT_REST, "refused_etag": upload.etag}
+    return Finish("failed", "unreadable image", refused, upload.etag)
+
+
+def thumbnail_name(user: str, size: str) -> str:
+    """Return the name under which SharePoint itself keeps a thumbnail today: it survives a change of UPN."""
+    return f"{user}_{size}Thumb.jpg"
+
+
+_DOTNET_EPOCH = 62_135_596_800  # seconds from 0001-01-01 to 1970-01-01, both UTC
+
+
+def picture_timestamp(now: float, newest: float) -> int:
+    """Return `SPS-PictureTimestamp`: whole seconds since 0001-01-01 UTC, never before the newest written."""
+    return max(int(now) + _DOTNET_EPOCH, int(newest))

@@ -1,0 +1,250 @@
+"""One way to call a remote service: bearer token, bounded answer, short retries, errors by consequence.
+
+Knows nothing of photos. `graph` and `sharepoint` say what to ask; this module decides what an answer's status
+means and whether the call may be repeated here. Longer waits are the queue's business.
+"""
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.exceptions import NewConnectionError, ProxyError
+
+from shared import backoff
+from shared.errors import Denied, Gone, Refused, ServiceError, TryLater
+
+CONNECT_TIMEOUT = 5.0  # seconds
+LARGEST_ANSWER = 16 * 1024 * 1024  # bytes; a $batch with a 4 MB photo in base64 is 5.4 MB
+_TEMPORARY = {408, 429, 500, 502, 503, 504, 509}
+_GATEWAY_LOST_IT = {408, 502, 504}  # somebody answered, but not the one who may still be at work
+_POLICY = backoff.Policy()
+_REQUEST_ID_HEADERS = ("request-id", "sprequestguid", "x-ms-request-id")
+
+
+class Tokens(Protocol):
+    """Where bearer tokens come from: see `auth`."""
+
+    def token(self, host: str) -> str:
+        """Return a token whose audience is `https://{host}`."""
+
+
+@dataclass
+class Attempt:
+    """One attempt at one job: what time it has, and what it did so far.
+
+    Attributes:
+        timeout: seconds one call may take.
+        ends: when the attempt must be over, on the monotonic clock.
+        requests: HTTP requests sent, tokens aside.
+        request_id: the last service request id that was answered.
+        unanswered: a write was sent that got no answer: it may still take effect.
+    """
+
+    timeout: float = 30.0
+    ends: float = float("inf")
+    requests: int = 0
+    request_id: str = ""
+    unanswered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful answer. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    service: str
+
+    def json(self) -> Any:
+        """Return the decoded body; `TryLater` where a service that speaks JSON did not."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise TryLater(self.service, "the answer is not JSON", status=self.status) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What to send.
+
+    Attributes:
+        service: whose answer it is, for errors.
+        method: HTTP method.
+        url: absolute, https; the token is asked for its host.
+        writes: it changes something there, so a missing answer leaves us unsure.
+        repeatable: sending it twice is the same as sending it once.
+        accept: statuses besides 2xx that are answers and not errors.
+    """
+
+    service: str
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    writes: bool = False
+    repeatable: bool = True
+    accept: tuple[int, ...] = ()
+
+
+class Rest:
+    """Sends calls. One object, long-lived, shared by all threads.
+
+    Args:
+        tokens: where bearer tokens come from.
+        user_agent: sent with every request.
+        policy: how much repetition one call may spend here.
+        sleep: waits that many seconds.
+        monotonic: a clock that never goes back.
+        jitter: a random number of [0, 1).
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        user_agent: str,
+        *,
+        policy: backoff.Policy = _POLICY,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._tokens = tokens
+        self._policy = policy
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._jitter = jitter
+        self._session = new_session(user_agent)
+
+    def send(self, call: Call, attempt: Attempt) -> Answer:
+        """Return the answer to `call`, repeating it within the policy where that is safe and may help.
+
+        Raises:
+            TryLater: no answer, or one that says "not now", and waiting here is over.
+            Denied: 401 or 403.
+            Gone: 404 or 410.
+            Refused: any other status that is neither 2xx nor in `call.accept`.
+            ConfigError: no token can be had until an operator acts.
+        """
+        spent, tried = 0.0, 0
+        while True:
+            tried += 1
+            try:
+                return self._once(call, attempt)
+            except TryLater as error:
+                wait = backoff.wait_here(
+                    self._policy, attempt=tried, spent=spent, retry_after=error.after, jitter=self._jitter()
+                )
+                if wait is None or not call.repeatable or not self._time_for(attempt, wait):
+                    raise
+            self._sleep(wait)
+            spent += wait
+
+    def _time_for(self, attempt: Attempt, wait: float = 0.0) -> bool:
+        """Twice a call's time must be left before it: once for itself, once for what has to follow it."""
+        return self._monotonic() + wait + 2 * attempt.timeout <= attempt.ends
+
+    def _once(self, call: Call, attempt: Attempt) -> Answer:
+        if not self._time_for(attempt):
+            raise TryLater(call.service, "this attempt has no time left")
+        auth = _Bearer(self._tokens.token(str(urlsplit(call.url).hostname)))
+        attempt.requests += 1
+        try:
+            response, body = self._exchange(call, auth, attempt.timeout)
+        except requests.RequestException as error:
+            attempt.unanswered |= call.writes and not _never_sent(error)
+            raise TryLater(call.service, f"no answer ({type(error).__name__})") from error
+        status = response.status_code
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        attempt.request_id = _request_id(headers) or attempt.request_id
+        if 200 <= status < 300 or status in call.accept:
+            return Answer(status, headers, body, call.service)
+        attempt.unanswered |= call.writes and status in _GATEWAY_LOST_IT
+        raise error_of(call.service, status, headers, body)
+
+    def _exchange(self, call: Call, auth: AuthBase, timeout: float) -> tuple[requests.Response, bytes]:
+        with self._session.request(
+            call.method,
+            call.url,
+            data=call.body,
+            headers=dict(call.headers),
+            auth=auth,
+            timeout=(CONNECT_TIMEOUT, timeout),
+            allow_redirects=False,  # a token never follows a redirect
+            stream=True,
+        ) as response:
+            return response, self._read(response, self._monotonic() + timeout)
+
+    def _read(self, response: requests.Response, until: float) -> bytes:
+        chunks, size = [], 0
+        for chunk in response.iter_content(65_536):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > LARGEST_ANSWER:
+                raise requests.exceptions.ContentDecodingError("the answer is larger than anybody's photo")
+            if self._monotonic() > until:
+                raise requests.ReadTimeout("the answer did not end in time")
+        return b"".join(chunks)
+
+
+class _Bearer(AuthBase):
+    """Sets the header itself, because `requests` would let a .netrc overwrite it."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def new_session(user_agent: str) -> requests.Session:
+    """Return a session that threads may share: it keeps connections, but no cookies, and repeats nothing."""
+    session = requests.Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers["User-Agent"] = user_agent
+    session.mount("https://", HTTPAdapter(pool_connections=8, pool_maxsize=32, max_retries=0))
+    return session
+
+
+def error_of(service: str, status: int, headers: Mapping[str, str], body: bytes) -> ServiceError:
+    """Return the error that an unsuccessful answer is. Header names are lower case."""
+    code = _code_of(body)
+    facts: dict[str, Any] = {"status": status, "code": code, "request_id": _request_id(headers)}
+    what = f"{status} {code}".rstrip()
+    if status in _TEMPORARY:
+        return TryLater(service, what, after=backoff.parse_retry_after(headers.get("retry-after")), **facts)
+    if status in (401, 403):
+        return Denied(service, what, **facts)
+    return (Gone if status in (404, 410) else Refused)(service, what, **facts)
+
+
+def _never_sent(error: requests.RequestException) -> bool:
+    """Return whether the request cannot have reached anybody: no connection came about."""
+    cause = error.args[0] if error.args else None
+    return isinstance(error, requests.ConnectTimeout) or isinstance(
+        getattr(cause, "reason", None), (NewConnectionError, ProxyError)
+    )
+
+
+def _code_of(body: bytes) -> str:
+    """Return the service's own error code: Graph's `error.code`, SharePoint's `odata.error.code`."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    error = (answer.get("error") or answer.get("odata.error")) if isinstance(answer, dict) else None
+    code = error.get("code") if isinstance(error, dict) else None
+    return code[:200] if isinstance(code, str) else ""
+
+
+def _request_id(headers: Mapping[str, str]) -> str:
+    return next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), "")

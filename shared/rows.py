@@ -1,0 +1,74 @@
+"""One user's row of the ledger: what SharePoint shows, what is in progress, what went wrong. Pure.
+
+Times are Unix seconds; 0 and "" mean "none", because a table merge leaves out what is None.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
+
+Outcome = Literal["synced", "unchanged", "cleared", "kept", "skipped", "deferred", "failed", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the ledger remembers of one user.
+
+    Attributes:
+        user: the Entra object id, lower case.
+        version: the row's own ETag as read, "" while the user has no row.
+        settled_etag: ETag of the photo that SharePoint shows, with its quotation marks.
+        settled_sha256: hash of that photo's bytes, as they came from Exchange.
+        upn: the user principal name under which SharePoint knew the user.
+        geo: host of the user's My Site, `contoso-my.sharepoint.com`.
+        folder: server-relative path of the folder that holds the thumbnails.
+        claim_token: whoever works on the user, or did last.
+        claim_until: when that claim expires; 0 once it was ended.
+        dirty: the target may show something else than `settled_etag` says.
+        unsure_until: until then a write of an earlier attempt may still arrive.
+        stamp: the newest `SPS-PictureTimestamp` written, in seconds since 0001-01-01.
+        refused_etag: a photo that must not be tried again.
+        missing_since: since when Exchange has had no photo although one is settled.
+        gone_since: since when the directory has not known the user.
+        queued_at: when a sweep queued this user.
+        outcome: how the last sync ended.
+        reason: why it ended so, in words.
+        lag_ms: milliseconds from the hint to the settled photo.
+        settled_at: when the photo was settled.
+    """
+
+    user: str
+    version: str = ""
+    settled_etag: str = ""
+    settled_sha256: str = ""
+    upn: str = ""
+    geo: str = ""
+    folder: str = ""
+    claim_token: str = ""
+    claim_until: float = 0.0
+    dirty: bool = False
+    unsure_until: float = 0.0
+    stamp: float = 0.0
+    refused_etag: str = ""
+    missing_since: float = 0.0
+    gone_since: float = 0.0
+    queued_at: float = 0.0
+    outcome: str = ""
+    reason: str = ""
+    lag_ms: float = 0.0
+    settled_at: float = 0.0
+
+    @classmethod
+    def from_columns(cls, user: str, columns: Mapping[str, Any], version: str) -> Self:
+        """Return the row that a table holds; columns of other versions of this app are left alone."""
+        known = {field.name for field in fields(cls)} - {"user", "version"}
+        return cls(user=user, version=version, **{name: columns[name] for name in known if name in columns})
+
+    def holds(self, columns: Mapping[str, Any]) -> bool:
+        """Return whether every one of `columns` stands in this row."""
+        return all(getattr(self, name) == value for name, value in columns.items())
+
+    @property
+    def shows_a_photo(self) -> bool:
+        """Whether SharePoint shows, or may show, a picture that we wrote."""
+        return bool(self.settled_etag) or self.dirty

@@ -1,0 +1,158 @@
+"""What we ask of SharePoint Online, and nothing else: verbs. Which user and folder is decided elsewhere.
+
+Thumbnails live in the My Site host's library `User Photos`; the profile properties that point at them are
+written through the admin host. Bearer tokens only: with them SharePoint wants no form digest.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit
+from xml.sax.saxutils import escape
+
+from shared.errors import Denied, Gone, Refused, TryLater
+from shared.rest import Attempt, Call, Rest
+
+SERVICE = "sharepoint"
+LIBRARY = "/User Photos"
+_JSON = {"Accept": "application/json;odata=nometadata"}
+_PEOPLE_MANAGER = "{cf560d69-0fdb-4489-a216-b6b47adf8ef8}"  # SP.UserProfiles.PeopleManager
+_NO_SUCH_PROFILE = "User Profile Error 1000"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One user's profile, as far as we need it; "" where SharePoint gives no value.
+
+    Attributes:
+        account: the claim, `i:0#.f|membership|upn`.
+        object_id: the Entra object id that SharePoint believes this account to be, lower case.
+        my_host: host of the user's My Site, which tells his geo.
+        picture_url: the stored `PictureURL`.
+    """
+
+    account: str
+    object_id: str
+    my_host: str
+    picture_url: str
+
+
+class SharePoint:
+    """SharePoint Online's REST and CSOM faces; every verb is told the host."""
+
+    def __init__(self, rest: Rest) -> None:
+        self._rest = rest
+
+    def profile(self, admin_host: str, upn: str, attempt: Attempt) -> Profile | None:
+        """Return the profile of a user, None where SharePoint has none (it answers 200 then, too)."""
+        account = quote(account_of(upn).replace("'", "''"), safe="")
+        url = (
+            f"https://{admin_host}/_api/SP.UserProfiles.PeopleManager"
+            f"/GetPropertiesFor(accountName=@v)?@v='{account}'"
+        )
+        body = self._rest.send(Call(SERVICE, "GET", url, headers=_JSON), attempt).json()
+        if not isinstance(body, dict) or not body.get("AccountName"):
+            return None
+        properties = {
+            str(p.get("Key")): str(p.get("Value") or "")
+            for p in body.get("UserProfileProperties") or ()
+            if isinstance(p, dict)
+        }
+        return Profile(
+            account=str(body["AccountName"]),
+            object_id=properties.get("msOnline-ObjectId", "").lower(),
+            my_host=(urlsplit(str(body.get("PersonalSiteHostUrl") or "")).hostname or "").lower(),
+            picture_url=properties.get("PictureURL", ""),
+        )
+
+    def folders(self, my_host: str, attempt: Attempt) -> list[str]:
+        """Return the server-relative paths of the folders that may hold thumbnails (`Forms` is none)."""
+        url = f"https://{my_host}{_folder(LIBRARY)}/Folders?$select=Name,ServerRelativeUrl"
+        body = self._rest.send(Call(SERVICE, "GET", url, headers=_JSON), attempt).json()
+        found = body.get("value") if isinstance(body, dict) else None
+        if not isinstance(found, list):
+            raise TryLater(SERVICE, "the folder list has no value")
+        return [
+            str(f["ServerRelativeUrl"]) for f in found if isinstance(f, dict) and f.get("Name") != "Forms"
+        ]
+
+    def upload(self, my_host: str, folder: str, name: str, content: bytes, attempt: Attempt) -> None:
+        """Put a file into a folder, over one of the same name.
+
+        Raises:
+            Gone: the folder does not exist. Refused: 409, in some tenants, for the same reason.
+        """
+        url = f"https://{my_host}{_folder(folder)}/Files/AddUsingPath(decodedUrl='{_path(name)}',overwrite=true)"
+        headers = {**_JSON, "Content-Type": "application/octet-stream"}
+        self._rest.send(Call(SERVICE, "POST", url, headers=headers, body=content, writes=True), attempt)
+
+    def set_properties(
+        self, admin_host: str, upn: str, properties: Sequence[tuple[str, str]], attempt: Attempt
+    ) -> None:
+        """Set profile properties in this order, in one request; those before a failing one stay set.
+
+        Raises:
+            Gone: this host knows no profile of that user.
+        """
+        url = f"https://{admin_host}/_vti_bin/client.svc/ProcessQuery"
+        call = Call(
+            SERVICE,
+            "POST",
+            url,
+            headers={"Content-Type": "text/xml"},
+            body=_query(account_of(upn), properties).encode(),
+            writes=True,
+        )
+        _check_query(self._rest.send(call, attempt).json())
+
+
+def account_of(upn: str) -> str:
+    """Return the claim under which SharePoint knows a user principal name."""
+    return f"i:0#.f|membership|{upn.lower()}"
+
+
+def picture_url(my_host: str, folder: str, name: str) -> str:
+    """Return the address of a thumbnail in the form in which SharePoint itself stores it, port and all."""
+    return f"https://{my_host}:443{quote(f'{folder}/{name}')}"
+
+
+def _path(path: str) -> str:
+    """Return a path as it stands in an OData string literal of a URL."""
+    return quote(path.replace("'", "''"), safe="/")
+
+
+def _folder(path: str) -> str:
+    return f"/_api/web/GetFolderByServerRelativePath(decodedUrl='{_path(path)}')"
+
+
+def _query(account: str, properties: Sequence[tuple[str, str]]) -> str:
+    methods = "".join(
+        f'<Method Name="SetSingleValueProfileProperty" Id="{number}" ObjectPathId="1"><Parameters>'
+        + "".join(f'<Parameter Type="String">{escape(text)}</Parameter>' for text in (account, name, value))
+        + "</Parameters></Method>"
+        for number, (name, value) in enumerate(properties, start=3)
+    )
+    return (
+        '<Request xmlns="http://schemas.microsoft.com/sharepoint/clientquery/2009"'
+        ' AddExpandoFieldTypeSuffix="true" SchemaVersion="15.0.0.0" LibraryVersion="16.0.0.0" ApplicationName="PhotoSync">'
+        f'<Actions><ObjectPath Id="2" ObjectPathId="1"/>{methods}</Actions>'
+        f'<ObjectPaths><Constructor Id="1" TypeId="{_PEOPLE_MANAGER}"/></ObjectPaths></Request>'
+    )
+
+
+def _check_query(answer: Any) -> None:
+    """Raise what a CSOM answer says: its HTTP status is 200 even when it failed."""
+    head = answer[0] if isinstance(answer, list) and answer else None
+    if not isinstance(head, dict) or "ErrorInfo" not in head:
+        raise TryLater(SERVICE, "the query's answer has no ErrorInfo")
+    error = head["ErrorInfo"]
+    if error is None:
+        return
+    kind, text = str(error.get("ErrorTypeName")), str(error.get("ErrorMessage"))
+    facts: dict[str, Any] = {"code": kind[:200], "request_id": str(error.get("TraceCorrelationId") or "")}
+    if _NO_SUCH_PROFILE in text:  # only the text tells: the type is a plain ServerException
+        raise Gone(SERVICE, "no such profile", **facts)
+    if kind == "System.UnauthorizedAccessException":
+        raise Denied(SERVICE, "may not write profiles", status=200, **facts)
+    raise Refused(SERVICE, f"the query failed: {json.dumps(kind[:200])}", status=200, **facts)

@@ -1,0 +1,189 @@
+"""What becomes of our Graph subscription: a plan from Graph's list and our own record. Pure.
+
+We want exactly one subscription on `users`, `updated,deleted`, with a lifecycle URL, whose `clientState` was
+signed with the newest secret. Rules of learn.microsoft.com/graph/api/resources/subscription.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
+
+from shared.jobs import LifecycleEvent
+
+RESOURCE = "users"
+CHANGE_TYPE = "updated,deleted"  # `updated` also fires on creation and on soft deletion
+LIFE = (41_760 - 60) * 60.0  # seconds; the longest life Graph gives a directory resource, less an hour
+RENEW_AFTER = 24 * 3600.0  # seconds; daily, because Graph ties delivery to a token it does not tell us about
+REAUTHORIZE_AFTER = 600.0  # seconds; two of PATCH and /reauthorize within 10 minutes confuse Graph
+
+State = Literal["", "creating", "active", "ended"]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A subscription of this application as Graph lists it (`clientState` is never given back).
+
+    `expires` in Unix seconds.
+    """
+
+    id: str
+    resource: str
+    notification_url: str
+    lifecycle_url: str
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What we remember of our subscription.
+
+    Attributes:
+        version: the record's own ETag as read, "" while there is none.
+        state: `creating` from before the POST until its answer is noted; `ended` by an administrator.
+        id: the subscription's id, "" while it is being created.
+        key: which secret signed its `clientState`.
+        renewed_at: when it was created or renewed last.
+        expires: what Graph answered then.
+        lease_token: whoever renews, or did last.
+        lease_until: until when nobody else may.
+    """
+
+    version: str = ""
+    state: State = ""
+    id: str = ""
+    key: str = ""
+    renewed_at: float = 0.0
+    expires: float = 0.0
+    lease_token: str = ""
+    lease_until: float = 0.0
+
+    @classmethod
+    def from_columns(cls, columns: Mapping[str, Any], version: str) -> Self:
+        """Return the record that a table holds."""
+        known = {field.name for field in fields(cls)} - {"version"}
+        return cls(version=version, **{name: columns[name] for name in known if name in columns})
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What our subscription must look like: the two URLs and the id of the key that signs."""
+
+    notification_url: str
+    lifecycle_url: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """One subscription of ours is fine as it is."""
+
+    subscription: Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """A creation whose answer we never noted: remember its subscription."""
+
+    subscription: Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """PATCH its expiry, which also reauthorises it; where Graph does not know it any more, create one."""
+
+    subscription: Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """There is none of ours that can stay: create one, after what `Plan.delete` names."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """An administrator ended the subscription; only he begins a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Another deployment of this application holds the only subscription that Graph allows; it is left alone.
+
+    `hosts`: where those deployments live.
+    """
+
+    hosts: tuple[str, ...]
+
+
+type Step = Keep | Adopt | Renew | Create | Rest | Blocked
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """First delete these ids, then do the step; `sweep`: changes may have been missed, whatever the step."""
+
+    step: Step
+    delete: tuple[str, ...] = ()
+    sweep: bool = False
+
+
+def plan(
+    listed: Sequence[Subscription],
+    record: Record,
+    wanted: Wanted,
+    *,
+    now: float,
+    event: LifecycleEvent | None = None,
+    take_over: bool = False,
+) -> Plan:
+    """Return what is to be done.
+
+    Args:
+        listed: this application's subscriptions, as Graph lists them.
+        record: what we remember.
+        wanted: what ours must look like.
+        now: Unix seconds.
+        event: the lifecycle event that asks, if one does.
+        take_over: replace another deployment's subscription.
+    """
+    missed = event == "missed"
+    if record.state == "ended":
+        return Plan(Rest())
+    on_users = [s for s in listed if s.resource.strip("/").lower() == RESOURCE]
+    ours = [s for s in on_users if s.id == record.id or s.notification_url == wanted.notification_url]
+    foreign = [s for s in on_users if s not in ours]
+    if foreign and not take_over and not ours:
+        return Plan(Blocked(tuple(_host(s.notification_url) for s in foreign)), sweep=missed)
+    others = tuple(s.id for s in foreign) if take_over else ()
+    if not ours:
+        return Plan(Create("none of ours exists"), delete=others)
+    youngest = max(ours, key=lambda s: s.expires)
+    others += tuple(s.id for s in ours if s is not youngest)
+    if reason := _unfit(youngest, record, wanted):
+        return Plan(Create(reason), delete=(*others, youngest.id))
+    return Plan(_tend(youngest, record, now=now, event=event), delete=others, sweep=missed)
+
+
+def _unfit(subscription: Subscription, record: Record, wanted: Wanted) -> str:
+    """Return why a subscription of ours cannot stay, "" if it can: Graph lets us change none of these."""
+    if subscription.notification_url != wanted.notification_url:
+        return "its notification URL is not ours any more"
+    if subscription.lifecycle_url != wanted.lifecycle_url:
+        return "its lifecycle URL is not ours"
+    known = record.id == subscription.id or (record.state == "creating" and not record.id)
+    return "" if known and record.key == wanted.key else "it was not signed with the newest secret"
+
+
+def _tend(
+    subscription: Subscription, record: Record, *, now: float, event: LifecycleEvent | None
+) -> Keep | Adopt | Renew:
+    if record.state == "creating":
+        return Adopt(subscription)
+    age = now - record.renewed_at
+    due = age > RENEW_AFTER or (event == "reauthorizationRequired" and age >= REAUTHORIZE_AFTER)
+    return Renew(subscription) if due else Keep(subscription)
+
+
+def _host(url: str) -> str:
+    return url.split("://", 1)[-1].split("/", 1)[0]
