@@ -1,0 +1,148 @@
+"""The files of the library `User Photos`, over REST and under their own URLs.
+
+Routes (learn.microsoft.com/sharepoint/dev/sp-add-ins/working-with-folders-and-files-with-rest):
+`web/GetFolderByServerRelativePath(decodedUrl='…')`, below it `Folders`, `Files`, `Files/Add` and
+`Files/AddUsingPath`; `web/GetFileByServerRelativePath(decodedUrl='…')`, below it `$value` and `recycle`.
+
+Stricter than Microsoft: no other permission than `Sites.FullControl.All` is let in.
+"""
+
+import uuid
+
+from werkzeug.wrappers import Response
+
+from local.tenant.sharepoint.calls import Call
+from local.tenant.sharepoint.entries import FileRow, FolderRow, serve, show_file, show_folder
+from local.tenant.sharepoint.errors import Refusal, bad_query, no_file, no_folder, no_resource, wrong_method
+from local.tenant.sharepoint.library import File, Folder, Library
+from local.tenant.sharepoint.odata import Segment, selected
+from local.tenant.sharepoint.uploads import read_name, read_path, read_upload, save
+from local.tenant.world import World
+
+ROLE = "Sites.FullControl.All"
+
+
+class Files:
+    """The libraries of the tenant, by geo, as their clients see them."""
+
+    def __init__(self, world: World, libraries: dict[str, Library]) -> None:
+        self._world = world
+        self._libraries = libraries
+
+    def respond(self, call: Call, steps: list[Segment]) -> Response:
+        """Answer a REST call whose path after `web` is `steps`.
+
+        Raises:
+            Refusal: not allowed, no such folder, file or route, or an upload that is refused.
+        """
+        call.demand(ROLE)
+        if call.site.kind != "my":  # the other hosts have no such library
+            raise no_folder()
+        first, *rest = steps
+        names = [step.name for step in rest]
+        match first.name:
+            case "getfolderbyserverrelativepath" | "getfolderbyserverrelativeurl":
+                if names in (["files", "add"], ["files", "addusingpath"]):
+                    return self._upload(call, read_path(first), rest[1])
+                return self._show(call, read_path(first), names)
+            case "getfilebyserverrelativepath" | "getfilebyserverrelativeurl":
+                return self._answer_file(call, read_path(first), names)
+            case _:
+                raise no_resource(f"web/{first.spelled}")
+
+    def respond_direct(self, call: Call) -> Response:
+        """Answer GET or PUT of a file under its own URL, such as the one a profile points to.
+
+        PUT is what CSOM's `File.SaveBinaryDirect` sends; a folder that does not exist is a 409 there
+        (github.com/pnp/PnP/issues/1419), not a 404 as over REST.
+
+        Raises:
+            Refusal: not allowed, no such file or folder, or an upload that is refused.
+        """
+        call.demand(ROLE)
+        path = call.request.path
+        if call.request.method == "GET":
+            with self._world.lock:
+                return serve(self._find_file(call, path)[1])
+        if call.request.method != "PUT":
+            raise wrong_method(call.request.method, path)
+        parent, _, name = path.rpartition("/")
+        upload = read_upload(call, name)
+        with self._world.lock:
+            folder = self._libraries[call.site.geo].find_folder(parent)
+            if folder is None:
+                raise Refusal(409, -2147024893, "System.IO.DirectoryNotFoundException", "Conflict")
+            file = save(folder, upload, self._world.clock.now(), overwrite=True)
+            return Response(status=201 if file.version == 1 else 200)
+
+    def _show(self, call: Call, path: str, names: list[str]) -> Response:
+        if names not in ([], ["folders"], ["files"]):
+            raise no_resource("/".join(names))
+        if call.request.method != "GET":
+            raise wrong_method(call.request.method, "/".join(names) or "Folder")
+        query = call.request.args
+        with self._world.lock:
+            library = self._libraries[call.site.geo]
+            folder = library.find_folder(path)
+            if folder is None:
+                raise no_folder()
+            if names == ["files"]:
+                files = [show_file(folder, file, call.site.origin) for file in folder.files.values()]
+                return call.rows("SP.File", files, selected(query, FileRow.__annotations__))
+            chosen = selected(query, FolderRow.__annotations__)
+            if not names:
+                return call.entity("SP.Folder", show_folder(folder), chosen)
+            return call.rows("SP.Folder", map(show_folder, library.folders_in(folder)), chosen)
+
+    def _upload(self, call: Call, path: str, step: Segment) -> Response:
+        if call.request.method != "POST":
+            raise wrong_method(call.request.method, step.spelled)
+        call.form()
+        chosen = selected(call.request.args, FileRow.__annotations__)
+        overwrite = step.flag("overwrite")
+        upload = read_upload(call, read_name(step))
+        with self._world.lock:
+            folder = self._libraries[call.site.geo].find_folder(path)
+            if folder is None:
+                raise no_folder()
+            file = save(folder, upload, self._world.clock.now(), overwrite=overwrite)
+            return call.entity("SP.File", show_file(folder, file, call.site.origin), chosen)
+
+    def _answer_file(self, call: Call, path: str, names: list[str]) -> Response:
+        verb = call.request.headers.get("X-HTTP-Method", call.request.method).upper()
+        with self._world.lock:
+            folder, file = self._find_file(call, path)
+            match verb, names:
+                case "GET", []:
+                    row = show_file(folder, file, call.site.origin)
+                    return call.entity("SP.File", row, selected(call.request.args, FileRow.__annotations__))
+                case "GET", ["$value"]:
+                    return serve(file)
+                case "DELETE", []:
+                    _check_match(call, file)
+                    folder.delete(file)
+                    return Response(status=200)
+                case "POST", ["recycle"]:
+                    call.form()
+                    folder.delete(file)
+                    return call.value("Recycle", str(uuid.uuid4()))
+        raise wrong_method(verb, "/".join(names) or "File")
+
+    def _find_file(self, call: Call, path: str) -> tuple[Folder, File]:
+        found = self._libraries[call.site.geo].find_file(path)
+        if found is None:
+            raise no_file(path)
+        return found
+
+
+def _check_match(call: Call, file: File) -> None:
+    """Hold a deletion to its `If-Match`, which a tunnelled one must have.
+
+    learn.microsoft.com/sharepoint/dev/sp-add-ins/complete-basic-operations-using-sharepoint-rest-endpoints
+    """
+    wanted = call.request.headers.get("If-Match")
+    if wanted is None and call.request.method == "POST":
+        raise bad_query("X-HTTP-Method: DELETE needs an If-Match header.")
+    if wanted not in {None, "*", file.etag}:
+        kind = "Microsoft.SharePoint.Client.ClientServiceException"
+        raise Refusal(412, -1, kind, "The request ETag value does not match the object's ETag value.")

@@ -1,0 +1,46 @@
+"""The names SharePoint Online answers to: three hosts for each geo location of the tenant.
+
+Names by convention: `contoso`, `contoso-my`, `contoso-admin`, and for the geo `eur` `contosoeur`,
+`contosoeur-my`, `contosoeur-admin`, all under `.sharepoint.com`
+(learn.microsoft.com/sharepoint/dev/solution-guidance/multigeo-introduction).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["root", "my", "admin"]
+
+_SUFFIXES: dict[Kind, str] = {"root": "", "my": "-my", "admin": "-admin"}
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One host: its kind, its geo ("" for the central location) and its name, lower-case, no port."""
+
+    kind: Kind
+    geo: str
+    host: str
+
+    @property
+    def origin(self) -> str:
+        """The host as a token's audience names it."""
+        return f"https://{self.host}"
+
+
+def name_host(organisation: str, geo: str, kind: Kind) -> str:
+    """Return the host name of a kind of site in a geo."""
+    return f"{organisation}{geo}{_SUFFIXES[kind]}.sharepoint.com".lower()
+
+
+def list_sites(organisation: str, geos: Iterable[str]) -> Iterator[Site]:
+    """Yield the three sites of each geo."""
+    for geo in geos:
+        for kind in _SUFFIXES:
+            yield Site(kind, geo, name_host(organisation, geo, kind))
+
+
+def find_site(host: str, organisation: str, geos: Iterable[str]) -> Site | None:
+    """Return the site a `Host` header (any case, any port) names, None where the tenant has no such host."""
+    wanted = host.partition(":")[0].lower()
+    return next((site for site in list_sites(organisation, geos) if site.host == wanted), None)

@@ -1,0 +1,139 @@
+"""SP.UserProfiles.PeopleManager: who may read and write whose profile, and its REST face.
+
+Documented rules: the audience host and the SharePoint roles `User.Read.All` or `User.ReadWrite.All`
+(learn.microsoft.com/troubleshoot/sharepoint, "app-permission-error-update-user-profile-property"); another
+person's profile is written on the admin host of the geo it lives in
+(learn.microsoft.com/sharepoint/dev/solution-guidance/multigeo-userprofileexperience).
+
+Stricter than Microsoft: the my-site host has no PeopleManager here, not even for reading.
+"""
+
+import json
+
+from werkzeug.wrappers import Response
+
+from local.tenant.sharepoint import properties
+from local.tenant.sharepoint.calls import Call
+from local.tenant.sharepoint.errors import access_denied, bad_query, no_resource, user_not_found, wrong_method
+from local.tenant.sharepoint.hosts import name_host
+from local.tenant.sharepoint.odata import Segment, selected
+from local.tenant.sharepoint.profiles import Profile, Profiles
+from local.tenant.world import World
+
+# github.com/pnp/powershell/issues/5084 quotes the sentence.
+_NO_READING = (
+    "Access Denied: This application does not have the required permissions to access profile information."
+)
+_PERSON = "SP.UserProfiles.PersonProperties"
+
+
+class People:
+    """PeopleManager over the tenant's profiles."""
+
+    def __init__(self, world: World, profiles: Profiles) -> None:
+        self._world = world
+        self._profiles = profiles
+
+    def write(self, call: Call, account: str, name: str, value: str) -> None:
+        """Set one property of the profile with this account name.
+
+        Raises:
+            Refusal: not allowed, not on this host, no such profile in this geo, no such property, or a value
+                that makes no sense.
+        """
+        call.demand("User.ReadWrite.All")
+        if call.site.kind != "admin":  # an application has no profile of its own: every write is to another's
+            raise access_denied()
+        spelled = properties.spell(name)
+        with self._world.lock:
+            profile = self._profiles.find(account)
+            if profile is None or profile.geo != call.site.geo:
+                raise user_not_found(self._world.knobs.user_not_found_type)
+            if spelled is None:  # inferred text
+                raise bad_query(f"Property Not Found: The requested property {name} does not exist.")
+            properties.check_value(spelled, value, name_host(self._world.organisation, profile.geo, "my"))
+            profile.set(spelled, value)
+
+    def respond(self, call: Call, steps: list[Segment]) -> Response:
+        """Answer a REST call whose path after `SP.UserProfiles.PeopleManager` is `steps`.
+
+        Raises:
+            Refusal: any of `write`'s, or a route or query that PeopleManager does not have.
+        """
+        if call.site.kind == "my":
+            raise access_denied()
+        match [step.name for step in steps]:
+            case ["getpropertiesfor", *rest]:
+                return self._get_properties(call, steps[0], rest)
+            case ["getuserprofilepropertyfor"]:
+                return self._get_property(call, steps[0])
+            case ["setsinglevalueprofileproperty"]:
+                return self._set_property(call)
+            case _:
+                raise no_resource(
+                    "/".join(["SP.UserProfiles.PeopleManager", *(step.spelled for step in steps)])
+                )
+
+    def _get_properties(self, call: Call, step: Segment, rest: list[str]) -> Response:
+        profile, person = self._read(call, step)
+        if profile is None:
+            return call.value(step.spelled, None)
+        if not rest:
+            return call.entity(_PERSON, person, selected(call.request.args, person))
+        found = next((name for name in person if [name.lower()] == rest), None)
+        if found is None:
+            raise no_resource(f"{step.spelled}/{'/'.join(rest)}")
+        value = person[found]
+        return (
+            call.rows("SP.KeyValue", value)
+            if found == "UserProfileProperties" and isinstance(value, list)
+            else call.value(found, value)
+        )
+
+    def _get_property(self, call: Call, step: Segment) -> Response:
+        name = properties.spell(step.text("propertyName"))
+        profile, _ = self._read(call, step)
+        value = properties.list_values(profile)[name] if profile and name else None
+        return call.value(step.spelled, value)
+
+    def _read(self, call: Call, step: Segment) -> tuple[Profile | None, dict[str, object]]:
+        """Return the profile a step names (None: no such account) and how it looks from outside.
+
+        Any geo answers for every profile: that is how the right geo is found.
+        """
+        if call.request.method != "GET":
+            raise wrong_method(call.request.method, step.spelled)
+        call.demand("User.Read.All", "User.ReadWrite.All", denial=_NO_READING)
+        call.form()
+        account = step.text("accountName")
+        with self._world.lock:
+            profile = self._profiles.find(account)
+            return profile, properties.describe_person(profile, self._world.organisation) if profile else {}
+
+    def _set_property(self, call: Call) -> Response:
+        if call.request.method != "POST":
+            raise wrong_method(call.request.method, "SetSingleValueProfileProperty")
+        call.form()
+        account, name, value = _read_arguments(call)
+        self.write(call, account, name, value)
+        return call.value("SetSingleValueProfileProperty", None)
+
+
+def _read_arguments(call: Call) -> tuple[str, str, str]:
+    if not call.request.mimetype.startswith("application/json"):
+        raise bad_query("The request's Content-Type must be application/json.")
+    try:
+        body = json.loads(call.request.get_data())
+    except ValueError:
+        raise bad_query("Invalid JSON. A token was not recognized in the JSON content.") from None
+    if not isinstance(body, dict):
+        raise bad_query("The body must be a JSON object.")
+    unknown = body.keys() - {"accountName", "propertyName", "propertyValue"}
+    if unknown:
+        raise bad_query(
+            f"The parameter {min(unknown)} does not exist in method SetSingleValueProfileProperty."
+        )
+    account, name, value = (body.get(each) for each in ("accountName", "propertyName", "propertyValue"))
+    if not (isinstance(account, str) and isinstance(name, str) and isinstance(value, str)):
+        raise bad_query("Cannot convert a primitive value to the expected type 'Edm.String'.")
+    return account, name, value

@@ -1,0 +1,100 @@
+"""What the bytes of a picture are, and the pictures SharePoint draws by itself. Pure.
+
+Sizes: S 48, M 72, L 200 pixels on the longer side, ratio kept, never enlarged: what SharePoint's own
+thumbnails are known to be. A tool may write others; nothing says that SharePoint minds.
+"""
+
+import io
+import zlib
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from PIL import Image, ImageDraw, UnidentifiedImageError
+
+Size = Literal["S", "M", "L"]
+
+SIZES: dict[Size, int] = {"S": 48, "M": 72, "L": 200}  # pixels
+_MAX_PIXELS = 20_000_000  # a thumbnail is far below; what is above is an attack on the decoder
+_BASELINE = 0xC0  # SOF0
+_PLAIN = {0xE0, 0xEE}  # JFIF's APP0 and Adobe's APP14 say how to decode, not what is shown
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What a JPEG is: its size in pixels, whether it is baseline, whether it carries metadata.
+
+    Metadata is every application segment that decoding does not need (EXIF, XMP, ICC, Photoshop) and every
+    comment.
+    """
+
+    width: int
+    height: int
+    baseline: bool
+    metadata: bool
+
+
+def inspect_jpeg(data: bytes) -> Picture | None:
+    """Return what a JPEG is, None where the bytes are none that decodes to the end."""
+    try:
+        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            if image.width * image.height > _MAX_PIXELS:
+                return None
+            image.load()
+            markers = set(_list_markers(data))
+            metadata = any(0xE0 <= marker <= 0xEF or marker == 0xFE for marker in markers - _PLAIN)
+            return Picture(image.width, image.height, _BASELINE in markers, metadata)
+    except (
+        UnidentifiedImageError,
+        Image.DecompressionBombError,
+        OSError,
+        ValueError,
+        SyntaxError,
+        IndexError,
+    ):
+        return None  # what Pillow raises for broken bytes
+
+
+def _list_markers(data: bytes) -> list[int]:
+    """Return the segment markers up to the first scan."""
+    markers: list[int] = []
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        markers.append(data[at + 1])
+        at += 2 + int.from_bytes(data[at + 2 : at + 4])
+    return markers
+
+
+def make_thumbnail(data: bytes, size: Size) -> bytes:
+    """Return a picture (any format Pillow reads) as SharePoint's own JPEG thumbnail."""
+    with Image.open(io.BytesIO(data)) as image:
+        small = image.convert("RGB")
+        small.thumbnail((SIZES[size], SIZES[size]))
+        return _encode(small)
+
+
+@cache
+def draw_silhouette(size: Size) -> bytes:
+    """Return the grey figure that stands for nobody's picture."""
+    image = Image.new("RGB", (200, 200), (225, 225, 225))
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((65, 40, 135, 110), fill=(160, 160, 160))
+    draw.ellipse((35, 120, 165, 260), fill=(160, 160, 160))
+    return _encode(image.resize((SIZES[size], SIZES[size])))
+
+
+def draw_old_picture(name: str) -> bytes:
+    """Return a picture such as somebody had years ago: the same for the same name, 200 pixels square."""
+    number = zlib.crc32(name.encode())
+    image = Image.new("RGB", (200, 200), (150 + number % 60, 130, 95))
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((60, 35, 140, 125), fill=(215, 190, 150))
+    draw.ellipse((30, 130, 170, 280), fill=(90 + number // 60 % 60, 70, 50))
+    draw.text((70, 165), "OLD", fill=(245, 235, 215), font_size=34)
+    return _encode(image)
+
+
+def _encode(image: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=85)
+    return stream.getvalue()

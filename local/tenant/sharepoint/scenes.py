@@ -1,0 +1,87 @@
+"""States of SharePoint that years of use leave behind, made to order for a test."""
+
+from collections.abc import Mapping
+
+from local.tenant.sharepoint.description import old_stem
+from local.tenant.sharepoint.library import Library
+from local.tenant.sharepoint.pictures import SIZES, Size, draw_old_picture, make_thumbnail
+from local.tenant.sharepoint.profiles import Profile, Profiles
+from local.tenant.sharepoint.properties import EXCHANGE_SYNC, PLACEHOLDER, TIMESTAMP
+from local.tenant.sharepoint.userphoto import UserPhotos
+from local.tenant.world import World
+
+# 2016-08-04: the constant that scripts have copied from each other ever since, instead of the time.
+OLD_STAMP = "63605901091"
+
+
+class Scenes:
+    """Sets the stage: geos, and odd profiles."""
+
+    def __init__(
+        self, world: World, profiles: Profiles, libraries: dict[str, Library], photos: UserPhotos
+    ) -> None:
+        self._world = world
+        self._profiles = profiles
+        self._libraries = libraries
+        self._photos = photos
+
+    def open_geo(self, geo: str) -> Library:
+        """Return the library of a geo, made (and with it the geo's hosts) if new. Call under `World.lock`."""
+        if geo not in self._libraries:
+            self._libraries[geo] = Library(self._world.clock.now())
+        return self._libraries[geo]
+
+    def configure(
+        self,
+        person_id: str,
+        *,
+        profile: bool | None = None,
+        object_id: str | None = None,
+        folder: str | None = None,
+        picture: bool | bytes | None = None,
+        old_names: bool = False,
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
+        """Make one person's profile odd, in the order of these arguments; None leaves as it is.
+
+        - `profile`: False takes it away, as of somebody SharePoint has not heard of; True brings it back.
+        - `object_id`: the profile's `msOnline-ObjectId` where it is not the person's; "" for none.
+        - `folder`: add this folder of pictures to the person's geo; SharePoint writes into it from now on.
+        - `picture`: an old picture, files and properties: True draws one, bytes are one, False: never any.
+        - `old_names`: the files of `picture` are named after the UPN, as SharePoint did until about 2021.
+        - `properties`: set as they are, unchecked.
+
+        Raises:
+            KeyError: nobody has that id.
+            ValueError: an oddity of a profile that is not there.
+        """
+        person = self._world.people[person_id]
+        source = draw_old_picture(person.display_name) if picture is True else picture
+        thumbnails = {size: make_thumbnail(source, size) for size in SIZES} if source else {}
+        with self._world.lock:
+            if profile is not None:
+                self._profiles.drop(person_id)
+            if profile:
+                self._profiles.add(person)
+            if folder is not None:
+                self.open_geo(person.geo).add_folder(folder)
+            if object_id is not None:
+                self._find(person_id).object_id = object_id
+            if thumbnails:
+                self._give_picture(self._find(person_id), thumbnails, old_names=old_names)
+            if picture is False:
+                self._find(person_id).written = None
+            for name, value in (properties or {}).items():
+                self._find(person_id).set(name, value)
+
+    def _find(self, person_id: str) -> Profile:
+        profile = self._profiles.of(person_id)
+        if profile is None:
+            raise ValueError("SharePoint has no profile of this person")
+        return profile
+
+    def _give_picture(self, profile: Profile, thumbnails: dict[Size, bytes], *, old_names: bool) -> None:
+        self._photos.keep(profile, thumbnails, old_stem(profile.account) if old_names else None)
+        profile.set(TIMESTAMP, OLD_STAMP)
+        profile.set(PLACEHOLDER, "0")
+        profile.set(EXCHANGE_SYNC, "1")

@@ -1,0 +1,159 @@
+"""/_layouts/15/userphoto.aspx: what a reader in SharePoint sees, and the pull from Exchange behind it.
+
+Documented: `size=S|M|L`, `accountname=` (an account or a UPN); a silhouette where there is no picture; for
+a while a redirect to a time-limited address (github.com/SharePoint/sp-dev-docs/issues/7909). SharePoint asks
+Exchange only when the *owner's* own photo is requested and at most once every 24 hours
+(support.microsoft.com, "Information about profile picture synchronization in Microsoft 365"), and only for
+the L thumbnail. Inferred: the other sizes are found beside `PictureURL` by their names, and the 24 hours
+count from `SPS-PictureTimestamp`.
+
+Not played: people without an Exchange licence, for whom SharePoint is said to show Graph's picture.
+"""
+
+import hashlib
+import hmac
+import secrets
+from datetime import UTC, datetime
+from typing import Literal
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+from werkzeug.wrappers import Request, Response
+
+from local.tenant.sharepoint import properties
+from local.tenant.sharepoint.calls import Call
+from local.tenant.sharepoint.errors import Refusal, wrong_method
+from local.tenant.sharepoint.hosts import find_site, name_host
+from local.tenant.sharepoint.library import File, Library
+from local.tenant.sharepoint.pictures import SIZES, Size, draw_silhouette, inspect_jpeg, make_thumbnail
+from local.tenant.sharepoint.profiles import CLAIM, Profile, Profiles
+from local.tenant.world import World
+
+PAGE = "/_layouts/15/userphoto.aspx"
+TIME_LIMITED = "/_vti_bin/afdcache.ashx/_userprofile/userphoto.jpg"
+
+Pull = Literal["pulled", "placeholder", "fresh", "off", "no profile"]
+
+_PULL_AFTER = 24 * 3600  # seconds
+_LINK_LIFE = 300  # seconds; the real life of the address is not published
+_BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+
+
+class UserPhotos:
+    """The readers' side of the tenant's pictures. `libraries` are by geo."""
+
+    def __init__(self, world: World, profiles: Profiles, libraries: dict[str, Library]) -> None:
+        self._world = world
+        self._profiles = profiles
+        self._libraries = libraries
+        self._key = secrets.token_bytes(16)
+
+    def respond(self, call: Call) -> Response:
+        """Answer userphoto.aspx; any valid token will do.
+
+        Raises:
+            Refusal: another verb than GET.
+        """
+        request = call.request
+        if request.method != "GET":
+            raise wrong_method(request.method, PAGE)
+        query = {name.lower(): value for name, value in request.args.items()}
+        account = query.get("accountname", query.get("username", ""))
+        size = query.get("size", "S").upper()
+        if self._world.knobs.userphoto_redirects:
+            until = int(self._world.clock.now().timestamp()) + _LINK_LIFE
+            limited = {
+                "_oat_": f"{until}_{self._sign(until, account, size)}",
+                "size": size,
+                "accountName": account,
+            }
+            return Response(status=302, headers={"Location": f"{TIME_LIMITED}?{urlencode(limited)}"})
+        return self._serve(account, size)
+
+    def respond_limited(self, request: Request) -> Response:
+        """Answer the address that userphoto.aspx redirected to: no token, but a signature and an end.
+
+        Raises:
+            Refusal: the address is not ours, or too old.
+        """
+        account, size = request.args.get("accountName", ""), request.args.get("size", "")
+        until, _, signature = request.args.get("_oat_", "").partition("_")
+        late = not until.isdecimal() or int(until) < self._world.clock.now().timestamp()
+        if late or not hmac.compare_digest(
+            signature.encode(), self._sign(int(until), account, size).encode()
+        ):
+            raise Refusal(
+                403, -2147024891, "System.UnauthorizedAccessException", "Time-Limited URL validation failed"
+            )
+        return self._serve(account, size)
+
+    def find_shown(self, profile: Profile | None, size: Size) -> File | None:
+        """Return the file a reader sees, None for the silhouette. Call under `World.lock`."""
+        if profile is None or profile.get(properties.PLACEHOLDER) == "1":
+            return None
+        found = locate(profile.get(properties.PICTURE_URL), size)
+        site = found and find_site(found[0], self._world.organisation, self._libraries)
+        if not found or site is None or site.kind != "my":
+            return None
+        file = self._libraries[site.geo].find_file(found[1])
+        return file and file[1]
+
+    def pull(self, person_id: str) -> Pull:
+        """Do what SharePoint does when the person's own L picture is asked for by the person."""
+        with self._world.lock:
+            profile = self._profiles.of(person_id)
+            if profile is None:
+                return "no profile"
+            if profile.get(properties.EXCHANGE_SYNC) == "0":
+                return "off"
+            now = seconds(self._world.clock.now())
+            if now - int(profile.get(properties.TIMESTAMP) or 0) < _PULL_AFTER:
+                return "fresh"
+            photo = profile.person.photo if profile.person.mailbox else None
+        thumbnails = {
+            size: make_thumbnail(photo.data, size) if photo else draw_silhouette(size) for size in SIZES
+        }
+        with self._world.lock:
+            self.keep(profile, thumbnails)
+            profile.set(properties.TIMESTAMP, str(now))
+            profile.set(properties.PLACEHOLDER, "0" if photo else "1")
+            profile.set(properties.EXCHANGE_SYNC, "1")
+        return "pulled" if photo else "placeholder"
+
+    def keep(self, profile: Profile, thumbnails: dict[Size, bytes], stem: str | None = None) -> None:
+        """Write thumbnails where SharePoint itself would, and point the profile at them.
+
+        The URL does not change when the picture does; `stem`, the file name up to `_MThumb.jpg`, is the
+        object id unless the caller plays an older SharePoint. Call under `World.lock`.
+        """
+        library = self._libraries[profile.geo]
+        stem = stem or profile.object_id or profile.person.id
+        for size, data in thumbnails.items():
+            library.current.save(f"{stem}_{size}Thumb.jpg", data, inspect_jpeg(data), self._world.clock.now())
+        host = name_host(self._world.organisation, profile.geo, "my")
+        path = quote(f"{library.current.path}/{stem}_MThumb.jpg")
+        profile.set(properties.PICTURE_URL, f"https://{host}:443{path}")
+
+    def _serve(self, account: str, size: str) -> Response:
+        wanted: Size = "L" if size == "L" else "M" if size == "M" else "S"
+        claim = account if "|" in account else CLAIM + account
+        with self._world.lock:
+            file = self.find_shown(self._profiles.find(claim), wanted)
+            data = file.data if file else draw_silhouette(wanted)
+        return Response(data, content_type="image/jpeg")
+
+    def _sign(self, until: int, account: str, size: str) -> str:
+        return hmac.digest(self._key, f"{until} {account} {size}".encode(), hashlib.sha256).hex()
+
+
+def seconds(moment: datetime) -> int:
+    """Return whole seconds since 0001-01-01, the unit of `SPS-PictureTimestamp`."""
+    return int((moment - _BEGINNING).total_seconds())
+
+
+def locate(picture_url: str, size: Size) -> tuple[str, str] | None:
+    """Return host and decoded path of a thumbnail beside a `PictureURL`, None for an empty one."""
+    parts = urlsplit(picture_url)
+    if not parts.netloc:
+        return None
+    before, mark, after = unquote(parts.path).rpartition("_MThumb")
+    return parts.netloc, f"{before}_{size}Thumb{after}" if mark else unquote(parts.path)
