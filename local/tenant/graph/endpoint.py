@@ -1,0 +1,60 @@
+"""How Graph judges an endpoint by the pace of its answers: normal, slow, or drop.
+
+learn.microsoft.com/graph/change-notifications-delivery-webhooks, "Throttling". Two things are ours: nothing
+is decided on fewer than `SAMPLE` answers, and after ten minutes the endpoint starts over with a clean sheet,
+where Graph would try it with a few notifications first.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+WINDOW = timedelta(minutes=10)
+SAMPLE = 10
+SLOW_SHARE, DROP_SHARE = 0.10, 0.15
+
+State = Literal["normal", "slow", "drop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds of the machine's clock: for a handshake, for the first attempt, for each later one."""
+
+    handshake: float = 10.0
+    first: float = 3.0
+    retry: float = 10.0
+
+
+class Endpoint:
+    """One webhook URL's answers of the last ten minutes of the tenant's time."""
+
+    def __init__(self, timing: Timing) -> None:
+        self._timing = timing
+        self._answers: deque[tuple[datetime, float]] = deque()
+        self._state: State = "normal"
+        self._until: datetime | None = None
+
+    def state(self, now: datetime) -> State:
+        """Return how new notifications are to be treated."""
+        if self._until and now >= self._until:
+            self._answers.clear()
+            self._state, self._until = "normal", None
+        return self._state
+
+    def note(self, now: datetime, seconds: float) -> None:
+        """Take an attempt to the record that was answered, or given up, after `seconds`."""
+        self._answers.append((now, seconds))
+        while self._answers[0][0] < now - WINDOW:
+            self._answers.popleft()
+        if self.state(now) == "normal" and len(self._answers) >= SAMPLE:
+            self._judge(now)
+
+    def _judge(self, now: datetime) -> None:
+        if self._share(self._timing.retry) > DROP_SHARE:
+            self._state, self._until = "drop", now + WINDOW
+        elif self._share(self._timing.first) > SLOW_SHARE:
+            self._state, self._until = "slow", now + WINDOW
+
+    def _share(self, limit: float) -> float:
+        return sum(seconds >= limit for _, seconds in self._answers) / len(self._answers)

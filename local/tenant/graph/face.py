@@ -1,0 +1,160 @@
+"""The emulated Graph as the rest of the tenant sees it: its parts together, and what may be asked of it."""
+
+from collections.abc import Callable
+
+from werkzeug.wrappers import Request, Response
+
+from local.tenant.graph.batch import Batch, PartFault
+from local.tenant.graph.changes import Changes
+from local.tenant.graph.door import Door
+from local.tenant.graph.endpoint import Timing
+from local.tenant.graph.notices import change_item
+from local.tenant.graph.operations import route
+from local.tenant.graph.pages import Pages
+from local.tenant.graph.parcels import Parcel
+from local.tenant.graph.photos import Photos
+from local.tenant.graph.post_office import PostOffice
+from local.tenant.graph.register import Register
+from local.tenant.graph.subscriptions import Subscriptions, Webhooks
+from local.tenant.graph.users import Users
+from local.tenant.graph.wire import Json
+from local.tenant.tokens import Tokens
+from local.tenant.world import Person, World
+
+
+class Graph:
+    """The emulated Microsoft Graph.
+
+    `allow_http_webhook` lets plain http notification URLs through; `ca` is a file of the authorities that
+    webhooks' certificates may come from; `timing` shortens Graph's patience with webhooks.
+    """
+
+    host = "graph.microsoft.com"
+
+    def __init__(
+        self,
+        world: World,
+        tokens: Tokens,
+        *,
+        allow_http_webhook: bool = False,
+        ca: str | None = None,
+        timing: Timing | None = None,
+    ) -> None:
+        timing = timing or Timing()
+        self._world = world
+        self._pages = Pages(world)
+        self._register = Register(world)
+        self._post_office = PostOffice(world, timing, ca)
+        self._changes = Changes(world, self._register, self._post_office)
+        webhooks = Webhooks(allow_http_webhook, timing.handshake, ca)
+        subscriptions = Subscriptions(world, self._register, self._pages, webhooks)
+        router = route(subscriptions, Users(world, self._pages), Photos(world))
+        self._batch = Batch(world, router)
+        self._door = Door(world, tokens, router, self._batch)
+        world.observers.append(self._changes)
+
+    def respond(self, request: Request) -> Response:
+        """Answer a request, errors included.
+
+        The parts of a `$batch` are left in `request.environ["tenant.parts"]`: method, URL and status of each,
+        in the order in which they ran.
+        """
+        return self._door.respond(request)
+
+    def start(self) -> None:
+        """Begin to deliver notifications."""
+        self._post_office.start()
+
+    def stop(self) -> None:
+        """Cease to deliver notifications; what is under way is still waited for."""
+        self._post_office.stop()
+
+    def reset(self) -> None:
+        """Forget every subscription, notification, page token and hook."""
+        with self._world.lock:
+            self._register.reset()
+            self._pages.reset()
+            self._post_office.reset()
+            self.between_parts = self.part_fault = None
+
+    def photo_hint(self, person: Person, times: int = 1, delay: float = 0.0) -> None:
+        """Raise `times` notifications that `person` was updated, `delay` seconds from now."""
+        with self._world.lock:
+            for _ in range(times):
+                self._changes.tell(person, "updated", delay)
+
+    def subscriptions(self) -> list[Json]:
+        """Return the subscriptions in force, each with its `clientState`, oldest first."""
+        with self._world.lock:
+            return [each.as_json(secret=True) for each in self._register.living()]
+
+    def lose(self, subscription_id: str) -> None:
+        """Lose a subscription silently; for a while no other can be created.
+
+        Raises:
+            KeyError: there is none of that id.
+        """
+        with self._world.lock:
+            self._register.lose(subscription_id)
+
+    def reauthorize(self, subscription_id: str) -> None:
+        """Send a `reauthorizationRequired` event.
+
+        Raises:
+            KeyError: there is no such subscription.
+        """
+        with self._world.lock:
+            self._changes.require_reauthorization(subscription_id)
+
+    def notification(self, subscription_id: str, user_id: str, change: str = "updated") -> Json:
+        """Return a notification as this subscription would get it, for `deliver`.
+
+        Raises:
+            KeyError: there is no such subscription.
+        """
+        with self._world.lock:
+            return change_item(self._world, self._register.find(subscription_id), user_id, change)
+
+    def deliver(self, items: list[Json], url: str | None = None) -> None:
+        """Post these items as they are, in one POST, to `url`, else to the oldest subscription's.
+
+        Raises:
+            LookupError: no `url`, and no subscription to take it from.
+        """
+        if url is None:
+            with self._world.lock:
+                oldest = next(self._register.living(), None)
+            if oldest is None:
+                raise LookupError("nobody has subscribed")
+            url = oldest.notification_url
+        self._post_office.send_parcel(url, items)
+
+    def deliveries(self) -> list[Parcel]:
+        """Return every POST of notifications so far or still to come, oldest first."""
+        return self._post_office.log()
+
+    def idle(self, deadline: float) -> None:
+        """Wait until no notification is left to deliver, retries and delayed ones included.
+
+        Raises:
+            TimeoutError: after `deadline` seconds; says what is left.
+        """
+        self._post_office.idle(deadline)
+
+    @property
+    def between_parts(self) -> Callable[[], None] | None:
+        """Called between two parts of a `$batch`, outside the world's lock."""
+        return self._batch.between_parts
+
+    @between_parts.setter
+    def between_parts(self, hook: Callable[[], None] | None) -> None:
+        self._batch.between_parts = hook
+
+    @property
+    def part_fault(self) -> PartFault | None:
+        """Asked before each part of a `$batch` (method, URL): None, or status, headers and body to answer."""
+        return self._batch.part_fault
+
+    @part_fault.setter
+    def part_fault(self, fault: PartFault | None) -> None:
+        self._batch.part_fault = fault

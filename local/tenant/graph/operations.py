@@ -1,0 +1,32 @@
+"""Every operation of the emulated Graph, with the permissions that open it."""
+
+from local.tenant.graph.photos import Photos
+from local.tenant.graph.router import Route, Router
+from local.tenant.graph.subscriptions import Subscriptions
+from local.tenant.graph.users import Users
+
+# Application permissions, any one of which will do; learn.microsoft.com/graph/permissions-reference
+SUBSCRIBE = frozenset({"User.Read.All"})
+READ_USERS = frozenset({"User.Read.All", "User.ReadBasic.All"})
+READ_PHOTOS = READ_USERS | {"ProfilePhoto.Read.All", "ProfilePhoto.ReadWrite.All"}
+
+
+def route(subscriptions: Subscriptions, users: Users, photos: Photos) -> Router:
+    """Return the router of all operations but `$batch`, which runs them."""
+    return Router(
+        [
+            Route("POST", "/subscriptions", subscriptions.create, SUBSCRIBE),
+            Route("GET", "/subscriptions", subscriptions.page, SUBSCRIBE),
+            Route("GET", "/subscriptions/{subscription}", subscriptions.get, SUBSCRIBE),
+            Route("PATCH", "/subscriptions/{subscription}", subscriptions.update, SUBSCRIBE),
+            Route("DELETE", "/subscriptions/{subscription}", subscriptions.delete, SUBSCRIBE),
+            Route("POST", "/subscriptions/{subscription}/reauthorize", subscriptions.reauthorize, SUBSCRIBE),
+            Route("GET", "/users", users.page, READ_USERS),
+            Route("GET", "/users/{user}", users.get, READ_USERS),
+            Route("GET", "/users/{user}/photo", photos.show, READ_PHOTOS),
+            Route("GET", "/users/{user}/photo/$value", photos.value, READ_PHOTOS),
+            Route("GET", "/users/{user}/photos", photos.sizes, READ_PHOTOS),
+            Route("GET", "/users/{user}/photos/{size}", photos.show, READ_PHOTOS),
+            Route("GET", "/users/{user}/photos/{size}/$value", photos.value, READ_PHOTOS),
+        ]
+    )

@@ -1,0 +1,63 @@
+"""Pages of a collection: opaque `$skiptoken`s that expire, and the `@odata.nextLink` that carries them.
+
+learn.microsoft.com/graph/paging: the link is to be followed whole, never taken apart; so a token is good only
+beside the very parameters it was issued with.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import quote, urlencode
+
+from local.tenant.graph.wire import ROOT, Refusal
+from local.tenant.world import World
+
+TOKEN = "$skiptoken"  # noqa: S105 - the name of a query parameter
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    collection: str
+    query: dict[str, str]
+    position: int
+    issued: datetime
+
+
+class Pages:
+    """The page tokens that are out. A token may be used again, by a client whose request got no answer."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._places: dict[str, _Place] = {}
+
+    def reset(self) -> None:
+        """Forget every token."""
+        self._places.clear()
+
+    def link(self, collection: str, query: dict[str, str], position: int) -> str:
+        """Return the address of the page of `collection` that begins at `position`."""
+        rest = {name: value for name, value in query.items() if name != TOKEN}
+        token = secrets.token_urlsafe(48)
+        self._places[token] = _Place(collection, rest, position, self._world.clock.now())
+        return f"{ROOT}/{collection}?{urlencode({**rest, TOKEN: token}, quote_via=quote, safe='$')}"
+
+    def position(self, collection: str, query: dict[str, str]) -> int:
+        """Return where the page that `query` asks for begins; 0 without a token.
+
+        Raises:
+            Refusal: the token is not ours, does not belong to this query, or is too old.
+        """
+        if TOKEN not in query:
+            return 0
+        rest = {name: value for name, value in query.items() if name != TOKEN}
+        place = self._places.get(query[TOKEN])
+        if place is None or (place.collection, place.query) != (collection, rest):
+            raise Refusal(400, "BadRequest", "Invalid Skip Token")
+        # github.com/microsoftgraph/msgraph-sdk-dotnet/issues/2254; how long a token lives is not published.
+        if self._world.clock.now() - place.issued > timedelta(seconds=self._world.knobs.page_token_life):
+            raise Refusal(
+                400,
+                "Directory_ExpiredPageToken",
+                "The specified page token value has expired and can no longer be included in your request.",
+            )
+        return place.position

@@ -1,0 +1,56 @@
+"""What travels to a webhook: single letters, and the parcels (one POST each) they are packed into."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+from typing import Literal
+
+from local.tenant.graph.wire import Json
+from local.tenant.world import Knobs
+
+Outcome = Literal["pending", "retrying", "delivered", "given up", "dropped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One notification on its way. Lifecycle events travel apart, with `tokens` as their post's own."""
+
+    url: str
+    item: Json
+    lifecycle: bool = False
+    tokens: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Parcel:
+    """One POST and what became of it. `status` is the last answer's; None where there was none."""
+
+    url: str
+    items: list[Json]
+    tokens: tuple[str, ...]
+    born: datetime
+    due: datetime
+    attempts: int = 0
+    status: int | None = None
+    outcome: Outcome = "pending"
+
+    def body(self) -> bytes:
+        """Return the changeNotificationCollection."""
+        tokens = {"validationTokens": list(self.tokens)} if self.tokens else {}
+        return json.dumps({"value": self.items, **tokens}).encode()
+
+
+def pack(letters: list[Letter], knobs: Knobs, random: Random, now: datetime) -> Iterator[Parcel]:
+    """Yield the parcels for these letters: repeated, reordered and cut to size as the knobs say."""
+    letters = letters + [each for each in letters if random.random() < knobs.notification_duplicates]
+    if knobs.notification_order == "shuffled":
+        random.shuffle(letters)
+    piles: dict[tuple[str, bool, tuple[str, ...]], list[Json]] = {}
+    for letter in letters:
+        piles.setdefault((letter.url, letter.lifecycle, letter.tokens), []).append(letter.item)
+    size = knobs.notifications_per_post
+    for (url, _, tokens), items in piles.items():
+        for start in range(0, len(items), size):
+            yield Parcel(url, items[start : start + size], tokens, born=now, due=now)

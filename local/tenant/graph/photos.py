@@ -1,0 +1,153 @@
+"""Profile photos: metadata, the sizes, the bytes.
+
+learn.microsoft.com/graph/api/profilephoto-get and learn.microsoft.com/graph/api/resources/profilephoto.
+
+The largest photo (`/photo`) is the stored one as it is, whatever its shape and even where no decoder reads
+it: that is how odd sources are played. The sizes are drawn from it. `If-None-Match` is not honoured
+(github.com/microsoftgraph/microsoft-graph-docs/issues/5012). There is no writing: people change photos in the
+world.
+"""
+
+import base64
+import hashlib
+import json
+from functools import lru_cache
+
+from local.tenant.graph.renditions import SIZES, draw
+from local.tenant.graph.users import absent
+from local.tenant.graph.wire import CONTEXT, ROOT, Answer, Call, Json, NoPhoto, Refusal
+from local.tenant.world import Person, Photo, World
+
+# The smallest GIF there is: what Graph may answer in place of a photo that does not exist.
+DOT = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+PLACEHOLDER = Photo(DOT, "", 1, 1, "image/gif")
+
+
+class Photos:
+    """Graph's reading of everybody's photo."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._draw = lru_cache(maxsize=256)(draw)
+
+    def show(self, call: Call, user: str, size: str = "") -> Answer:
+        """Answer the metadata of the largest photo, or of one size."""
+        call.allow()
+        person, photo = self._photo(user)
+        size = self._size(photo, size)
+        part = f"photos/{size}" if "photos" in call.path.lower() else "photo"
+        context = f"{CONTEXT}users('{user}')/{part.partition('/')[0]}/$entity"
+        return Answer(200, {"@odata.context": context, **self._describe(person, photo, size, part)})
+
+    def sizes(self, call: Call, user: str) -> Answer:
+        """Answer the metadata of every size there is."""
+        call.allow()
+        person, photo = self._photo(user)
+        value = [self._describe(person, photo, size, f"photos/{size}") for size in _sizes(photo)]
+        return Answer(200, {"@odata.context": f"{CONTEXT}users('{user}')/photos", "value": value})
+
+    def value(self, call: Call, user: str, size: str = "") -> Answer:
+        """Answer the bytes of the largest photo, or of one size."""
+        call.allow()
+        _, photo = self._photo(user)
+        size = self._size(photo, size)
+        if size == _own(photo):
+            data, kind = photo.data, photo.content_type
+        else:
+            data, kind = self._smaller(photo, size), "image/jpeg"
+        etag = _etag(photo, size)
+        return Answer(200, data, {"Content-Type": kind, **({"ETag": etag} if etag else {})})
+
+    def _photo(self, user: str) -> tuple[Person, Photo]:
+        """Return the user and what Graph takes for their photo; the bytes may still be undrawn."""
+        knobs = self._world.knobs
+        with self._world.lock:
+            person = self._world.find(user)
+            if person is None:
+                raise _unresolved(user) if knobs.photo_user_gone == "UnknownError" else absent(user)
+            if not person.mailbox and knobs.no_mailbox != "entra-photo":
+                raise self._no_mailbox(user)
+            if person.photo:
+                return person, person.photo
+        if knobs.no_photo == "1x1" and person.mailbox:
+            return person, PLACEHOLDER
+        raise self._missing()
+
+    def _missing(self) -> NoPhoto:
+        # One message, several codes over the years:
+        # github.com/Azure-Samples/ms-identity-dotnetcore-b2c-account-management/issues/23,
+        # github.com/microsoftgraph/msgraph-sdk-dotnet-core/issues/851
+        name = "Microsoft.Fast.Profile.Core.Exception.ImageNotFoundException"
+        return NoPhoto(404, self._world.knobs.no_photo_code, f"Exception of type '{name}' was thrown.")
+
+    def _no_mailbox(self, user: str) -> Refusal:
+        knobs = self._world.knobs
+        if knobs.no_mailbox == "unresolved":
+            return _unresolved(user)
+        if knobs.no_mailbox == "400":  # github.com/microsoftgraph/microsoft-graph-docs/issues/8877
+            return Refusal(400, "AuthenticationError", "Error authenticating with resource")
+        # learn.microsoft.com/graph/known-issues, "Photo restrictions" (2021)
+        return Refusal(404, knobs.no_mailbox_code, "The SMTP address has no mailbox associated with it.")
+
+    def _size(self, photo: Photo, asked: str) -> str:
+        """Return the size to answer for the one asked for; "" asks for the largest.
+
+        Refuses what is not there: larger than the upload, or none of Microsoft 365's sizes.
+        """
+        size = asked.lower()
+        if not size or photo is PLACEHOLDER:
+            return _own(photo)
+        if size not in _sizes(photo):
+            raise self._missing()
+        return size
+
+    def _smaller(self, photo: Photo, size: str) -> bytes:
+        data = self._draw(photo, size)
+        if data is None:
+            raise self._missing()
+        return data
+
+    def _describe(self, person: Person, photo: Photo, size: str, part: str) -> Json:
+        width, height = size.split("x")
+        return {
+            "@odata.id": f"{ROOT}/users('{person.id}@{self._world.tenant_id}')/{part}",
+            "@odata.mediaContentType": photo.content_type if size == _own(photo) else "image/jpeg",
+            "@odata.mediaEtag": _etag(photo, size),
+            "id": size,
+            "width": int(width),
+            "height": int(height),
+        }
+
+
+def _own(photo: Photo) -> str:
+    return f"{photo.width}x{photo.height}"
+
+
+def _sizes(photo: Photo) -> list[str]:
+    """Return the ids of the sizes that exist, smallest first; the stored one is the last."""
+    edge = min(photo.width, photo.height)
+    smaller = [f"{size}x{size}" for size in SIZES if size <= edge]
+    return [size for size in smaller if size != _own(photo)] + [_own(photo)]
+
+
+def _etag(photo: Photo, size: str) -> str:
+    """Return the tag of one size. Whether the sizes share one is not known: here each has its own."""
+    if size == _own(photo) or not photo.etag:
+        return photo.etag
+    return f'"{hashlib.sha256(f"{photo.etag} {size}".encode()).hexdigest()[:8].upper()}"'
+
+
+def _unresolved(user: str) -> Refusal:
+    """Return the error of a photo store that cannot resolve the user: JSON inside the message.
+
+    github.com/microsoftgraph/msgraph-beta-sdk-dotnet/issues/388
+    """
+    name = "Microsoft.Fast.Profile.Core.Exception.ProfileNotFoundException"
+    inner = {
+        "errorCode": "ErrorUserResolutionFailedUserDoesNotExist",
+        "message": f"Exception of type '{name}' was thrown.",
+        "target": user,
+        "details": None,
+        "innerError": None,
+    }
+    return Refusal(404, "UnknownError", json.dumps(inner))

@@ -1,0 +1,61 @@
+"""Which handler answers which path, and which permissions (any one of them) open it."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from local.tenant.graph.wire import Answer, Call, Refusal
+
+type Handler = Callable[..., Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation. `path` is a template such as `/users/{user}/photo`; `{…}` never spans a slash.
+
+    The handler is called with the `Call` and the template's parts by name. An empty `permissions` means that
+    any token will do.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    permissions: frozenset[str]
+
+
+def _compile(path: str) -> re.Pattern[str]:
+    """Return the pattern of a template. Graph does not mind the case of its own words."""
+    return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path)), re.IGNORECASE)
+
+
+class Router:
+    """All operations of the emulated Graph."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._routes = [(_compile(route.path), route) for route in routes]
+
+    def answer(self, call: Call) -> Answer:
+        """Return what the operation says.
+
+        Raises:
+            Refusal: there is no such operation, it may not be called, or it refuses.
+        """
+        matches = [(route, found) for path, route in self._routes if (found := path.fullmatch(call.path))]
+        if not matches:
+            segment = call.path.strip("/").rpartition("/")[2]
+            raise Refusal(400, "BadRequest", f"Resource not found for the segment '{segment}'.")
+        for route, found in matches:
+            if route.method == call.method:
+                _admit(route, call)
+                return route.handler(call, **found.groupdict())
+        raise Refusal(
+            405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target."
+        )
+
+
+def _admit(route: Route, call: Call) -> None:
+    """Refuse a caller whose token has none of the route's permissions."""
+    if route.permissions and not route.permissions & call.claims.roles:
+        raise Refusal(
+            403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."
+        )

@@ -1,0 +1,176 @@
+"""`GET /users` and `GET /users/{id | userPrincipalName}`.
+
+learn.microsoft.com/graph/api/user-list, learn.microsoft.com/graph/api/user-get and
+learn.microsoft.com/graph/api/resources/users (which properties come only with `$select`).
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from local.tenant.graph.filters import Filter, read_filter
+from local.tenant.graph.pages import TOKEN, Pages
+from local.tenant.graph.wire import CONTEXT, Answer, Call, Json, Refusal
+from local.tenant.world import Person, World
+
+PAGE, PAGE_MAX = 100, 999  # learn.microsoft.com/graph/api/user-list
+
+DEFAULT = (
+    "businessPhones",
+    "displayName",
+    "givenName",
+    "id",
+    "jobTitle",
+    "mail",
+    "mobilePhone",
+    "officeLocation",
+    "preferredLanguage",
+    "surname",
+    "userPrincipalName",
+)
+# learn.microsoft.com/graph/api/resources/users: all that User.ReadBasic.All shows of an application's users
+BASIC = frozenset(
+    {
+        "displayName",
+        "givenName",
+        "id",
+        "mail",
+        "photo",
+        "securityIdentifier",
+        "surname",
+        "userPrincipalName",
+    }
+)
+
+
+def absent(key: str) -> Refusal:
+    """Return the refusal for a user who is not in the directory."""
+    return Refusal(
+        404,
+        "Request_ResourceNotFound",
+        f"Resource '{key}' does not exist or one of its queried reference-property objects are not present.",
+    )
+
+
+class Users:
+    """The directory as Graph shows it."""
+
+    def __init__(self, world: World, pages: Pages) -> None:
+        self._world = world
+        self._pages = pages
+
+    def page(self, call: Call) -> Answer:
+        """Answer one page, in the order in which people came."""
+        call.allow("$top", "$select", "$filter", TOKEN)
+        top, selected = _read_top(call), _read_select(call)
+        wanted = read_filter(call.query["$filter"]) if "$filter" in call.query else Filter({})
+        _admit(call, {*selected, *wanted.properties})
+        with self._world.lock:
+            start = self._pages.position("users", call.query)
+            found = list(islice(self._matching(wanted, start), top + 1))
+            body: Json = {"@odata.context": f"{CONTEXT}users{_context(call, selected)}"}
+            if len(found) > top:
+                body["@odata.nextLink"] = self._pages.link("users", call.query, found[top][0])
+            body["value"] = [_show(person, selected) for _, person in found[:top]]
+        return Answer(200, body, {"x-ms-resource-unit": str(_cost(2, call, top))})
+
+    def get(self, call: Call, user: str) -> Answer:
+        """Answer one user."""
+        call.allow("$select")
+        selected = _read_select(call)
+        _admit(call, set(selected))
+        with self._world.lock:
+            person = self._world.find(user)
+            if person is None:
+                raise absent(user)
+            context = f"{CONTEXT}users{_context(call, selected)}/$entity"
+            body = {"@odata.context": context, **_show(person, selected)}
+        return Answer(200, body, {"x-ms-resource-unit": str(_cost(1, call, PAGE))})
+
+    def _matching(self, wanted: Filter, start: int) -> Iterator[tuple[int, Person]]:
+        """Yield the living whom the filter passes, each with a position that stays theirs for good."""
+        for position, person in islice(enumerate(self._world.people.values()), start, None):
+            if not person.gone and wanted.passes(properties(person)):
+                yield position, person
+
+
+def properties(person: Person) -> Json:
+    """Return every property that this directory knows of `person`."""
+    given, _, surname = person.display_name.partition(" ")
+    mail = person.upn if person.mailbox else None
+    return {
+        "accountEnabled": person.enabled,
+        # A licence does not prove a mailbox, nor its absence that there is none.
+        "assignedLicenses": [],
+        "businessPhones": [],
+        "displayName": person.display_name,
+        "givenName": given or None,
+        "id": person.id,
+        "jobTitle": None,
+        "mail": mail,
+        "mobilePhone": None,
+        "officeLocation": None,
+        "preferredDataLocation": person.geo.upper() or None,
+        "preferredLanguage": None,
+        "proxyAddresses": [f"SMTP:{mail}"] if mail else [],
+        "securityIdentifier": None,
+        "surname": surname or None,
+        "userPrincipalName": person.upn,
+        "userType": "Guest" if person.guest else "Member",
+    }
+
+
+KNOWN = frozenset(properties(Person("", "", ""))) | {"photo"}
+
+
+def _show(person: Person, selected: list[str]) -> Json:
+    """Return the selected properties. `photo` can be selected but never shows.
+
+    github.com/microsoftgraph/msgraph-sdk-dotnet/issues/1173
+    """
+    every = properties(person)
+    return {name: every[name] for name in selected if name in every}
+
+
+def _read_top(call: Call) -> int:
+    text = call.query.get("$top", str(PAGE))
+    if not text.isdecimal() or not 1 <= int(text) <= PAGE_MAX:
+        raise Refusal(
+            400,
+            "Request_UnsupportedQuery",
+            f"Invalid page size specified: '{text}'. Must be between 1 and {PAGE_MAX} inclusive.",
+        )
+    return int(text)
+
+
+def _read_select(call: Call) -> list[str]:
+    """Return the properties asked for: those of `$select`, else the default ones that the token may see."""
+    if "$select" not in call.query:
+        basic = "User.Read.All" not in call.claims.roles
+        return [name for name in DEFAULT if name in BASIC or not basic]
+    selected = [name.strip() for name in call.query["$select"].split(",")]
+    for name in selected:
+        if name not in KNOWN:
+            raise Refusal(
+                400,
+                "BadRequest",
+                "Parsing OData Select and Expand failed: "
+                f"Could not find a property named '{name}' on type 'microsoft.graph.user'.",
+            )
+    return selected
+
+
+def _admit(call: Call, touched: set[str]) -> None:
+    """Refuse to show, or to filter by, what only User.Read.All may see."""
+    if "User.Read.All" not in call.claims.roles and not touched <= BASIC:
+        raise Refusal(
+            403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."
+        )
+
+
+def _context(call: Call, selected: list[str]) -> str:
+    return f"({','.join(selected)})" if "$select" in call.query else ""
+
+
+def _cost(units: int, call: Call, top: int) -> int:
+    """Return the request's resource units: learn.microsoft.com/graph/throttling-limits, "Identity"."""
+    return max(1, units - ("$select" in call.query) - (top < 20))

@@ -1,0 +1,151 @@
+"""What a Graph handler receives and returns, without HTTP: a `$batch` part is the same as a request.
+
+learn.microsoft.com/graph/errors has the shape of an error.
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+from local.tenant.tokens import Claims
+
+ORIGIN = "https://graph.microsoft.com"
+ROOT = f"{ORIGIN}/v1.0"
+CONTEXT = f"{ROOT}/$metadata#"
+
+type Json = dict[str, Any]
+
+JSON = (
+    "application/json; odata.metadata=minimal; odata.streaming=true; IEEE754Compatible=false; charset=utf-8"
+)
+
+
+class Refusal(Exception):
+    """A request that Graph answers with an error. `code` and `message` are what the client sees."""
+
+    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(f"{status} {code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = headers or {}
+
+
+class NoPhoto(Refusal):
+    """A refusal because the user exists and the photo does not; `$batch` may answer it without a body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What identifies a request in its answer: `client` is the caller's own id, or again Graph's."""
+
+    request: str
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, or one part of a batch. `path` is decoded and begins after `/v1.0`."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    body: bytes
+    content_type: str
+    claims: Claims
+    trace: Trace
+
+    def json(self) -> Json:
+        """Return the body, a JSON object.
+
+        Raises:
+            Refusal: the body is no JSON object, or is not declared as one.
+        """
+        if self.content_type.partition(";")[0].strip().lower() != "application/json":
+            raise Refusal(
+                400,
+                "Request_BadRequest",
+                "Write requests (excluding DELETE) must contain the Content-Type header declaration.",
+            )
+        try:
+            read = json.loads(self.body)
+        except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+            read = None
+        if not isinstance(read, dict):
+            raise Refusal(
+                400,
+                "BadRequest",
+                "Unable to read JSON request payload. Please ensure Content-Type header is set "
+                "and payload is of valid JSON format.",
+            )
+        return read
+
+    def allow(self, *options: str) -> None:
+        """Refuse a query that says anything besides `options`.
+
+        Raises:
+            Refusal: naming the first parameter that is not understood.
+        """
+        for name in self.query:
+            if name not in options:
+                raise Refusal(400, "BadRequest", f"The query parameter '{name}' is not supported.")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What Graph says: a JSON object, an image's bytes, or nothing."""
+
+    status: int = 200
+    body: Json | bytes | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def read_query(raw: str) -> dict[str, str]:
+    """Return the decoded parameters of a query string.
+
+    Raises:
+        Refusal: a parameter stands there twice.
+    """
+    query: dict[str, str] = {}
+    for name, value in parse_qsl(raw, keep_blank_values=True):
+        if name in query:
+            raise Refusal(400, "BadRequest", f"Query option '{name}' was specified more than once.")
+        query[name] = value
+    return query
+
+
+def envelope(refusal: Refusal, now: datetime, trace: Trace) -> Json:
+    """Return the body of an error as learn.microsoft.com/graph/errors shows it."""
+    return {
+        "error": {
+            "code": refusal.code,
+            "message": refusal.message,
+            "innerError": {
+                "date": now.strftime("%Y-%m-%dT%H:%M:%S"),
+                "request-id": trace.request,
+                "client-request-id": trace.client,
+            },
+        }
+    }
+
+
+def write_time(moment: datetime) -> str:
+    """Return `moment` (UTC) as Graph writes it: seven fractional digits, or none where they are all zero."""
+    fraction = f".{moment.microsecond:06d}0" if moment.microsecond else ""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
+
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def read_time(text: object) -> datetime | None:
+    """Return the moment that `text` names, or None where it is no RFC 3339 time with a zone."""
+    if not isinstance(text, str) or not _TIME.fullmatch(text):
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
