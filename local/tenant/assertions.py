@@ -1,8 +1,8 @@
 """Whether a client assertion proves that its sender holds the application's certificate.
 
 learn.microsoft.com/entra/identity-platform/certificate-credentials: a JWT for one token endpoint, signed
-PS256 (certificate named by `x5t#S256`) or, as azure-identity still does, RS256 (`x5t`). A `jti` seen before is
-no replay: the libraries send one assertion for several tokens within its life.
+PS256 (certificate named by `x5t#S256`) or, as azure-identity still does, RS256 (`x5t`). A `jti` seen before
+is no replay: the libraries send one assertion for several tokens within its life.
 """
 
 import base64

@@ -1,7 +1,7 @@
 """The endpoint where an app in Azure App Service or Functions gets its managed identity's tokens.
 
-learn.microsoft.com/azure/app-service/overview-managed-identity, "REST endpoint reference". The identity is the
-tenant's one application, so that either way of signing in has the same permissions.
+learn.microsoft.com/azure/app-service/overview-managed-identity, "REST endpoint reference". Plain HTTP, as
+there. The identity is the tenant's one application, so either way of signing in has the same permissions.
 """
 
 import json

@@ -1,0 +1,48 @@
+"""Run the tenant alone: `python -m local.tenant`. One JSON line says that it is ready."""
+
+import argparse
+import json
+import logging
+import signal
+import sys
+import threading
+
+from local.tenant.tenant import Tenant
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until told to stop; return the exit status."""
+    options = _parse(arguments)
+    logging.basicConfig(level=logging.INFO, format="tenant: %(message)s")  # to stderr
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    with Tenant(**vars(options)) as tenant:
+        sys.stdout.write(json.dumps({"ready": True, **tenant.describe()}) + "\n")
+        sys.stdout.flush()
+        ended.wait()
+    return 0
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.tenant",
+        description="An emulated Microsoft 365 tenant on this machine. Never for production.",
+    )
+    parser.add_argument("--port", type=int, default=0, help="the proxy's port (default: any free one)")
+    parser.add_argument("--organisation", default="contoso", help="contoso gives contoso.sharepoint.com")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed, the same ids, order and faults")
+    parser.add_argument("--people", type=int, default=0, help="how many people with photos are there at once")
+    parser.add_argument(
+        "--allow-http-webhook",
+        action="store_true",
+        help="let a subscription name an http URL on this machine",
+    )
+    parser.add_argument(
+        "--pass-through", action="store_true", help="pass requests for other hosts on to the internet"
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

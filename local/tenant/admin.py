@@ -1,0 +1,232 @@
+"""The admin face: plain HTTP and JSON on its own port, for demo, tests and people. Nothing of Microsoft's.
+
+Each call is one method; its docstring begins with the route. A refusal says what would have been right.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Request, Response
+
+from local.tenant.bodies import Unacceptable, check, describe, read
+from local.tenant.entra import Permissions
+from local.tenant.faults import Fault, Faults
+from local.tenant.graph import Graph
+from local.tenant.history import History
+from local.tenant.patience import Patience
+from local.tenant.reception import Reception
+from local.tenant.world import Knobs, World
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
+class Arming:
+    """The body of `PUT /faults`."""
+
+    faults: list[dict[str, object]] = field(default_factory=list)
+    seed: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Advance:
+    """The body of `POST /clock`: seconds."""
+
+    advance: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Consent:
+    """The body of `PUT /permissions`: every role granted on a resource; None leaves the resource alone."""
+
+    graph: list[str] | None = None
+    sharepoint: list[str] | None = None
+
+
+class Admin:
+    """Answer the admin face's calls. `settings` makes the body of `GET /settings`, `reset` a fresh tenant."""
+
+    def __init__(
+        self,
+        world: World,
+        reception: Reception,
+        graph: Graph,
+        permissions: Permissions,
+        history: History,
+        faults: Faults,
+        patience: Patience,
+        *,
+        settings: Callable[[], Json],
+        reset: Callable[[], None],
+    ) -> None:
+        self._world = world
+        self._graph = graph
+        self._permissions = permissions
+        self._history = history
+        self._faults = faults
+        self._patience = patience
+        self._settings = settings
+        self._reset = reset
+        self._routes = Map(
+            [
+                _rule("GET", "/", self.calls),
+                _rule("GET", "/settings", self.settings),
+                _rule("GET", "/users", reception.index),
+                _rule("POST", "/users", reception.welcome),
+                _rule("GET", "/users/<key>", reception.show),
+                _rule("POST", "/users/<key>", reception.change),
+                _rule("PUT", "/users/<key>/profile", reception.configure),
+                _rule("GET", "/users/<key>/shown", reception.shown),
+                _rule("GET", "/users/<key>/photo", reception.photo),
+                _rule("PUT", "/users/<key>/photo", reception.change_photo),
+                _rule("DELETE", "/users/<key>/photo", reception.remove_photo),
+                _rule("GET", "/history", self.requests),
+                _rule("DELETE", "/history", self.forget_requests),
+                _rule("GET", "/faults", self.faults),
+                _rule("PUT", "/faults", self.arm_faults),
+                _rule("DELETE", "/faults", self.disarm_faults),
+                _rule("GET", "/knobs", self.knobs),
+                _rule("PUT", "/knobs", self.turn_knobs),
+                _rule("GET", "/permissions", self.permissions),
+                _rule("PUT", "/permissions", self.consent),
+                _rule("GET", "/subscriptions", self.subscriptions),
+                _rule("POST", "/subscriptions/<key>/lose", self.lose),
+                _rule("POST", "/subscriptions/<key>/reauthorize", self.reauthorize),
+                _rule("GET", "/clock", self.clock),
+                _rule("POST", "/clock", self.advance),
+                _rule("POST", "/reset", self.start_over),
+            ]
+        )
+
+    def respond(self, request: Request) -> Response:
+        """Answer one call."""
+        try:
+            endpoint, values = self._routes.bind_to_environ(request.environ).match()
+            answer = endpoint(request, **values)
+        except Unacceptable as error:
+            return _json({"error": str(error), **error.details}, error.status)
+        except HTTPException as error:
+            return _json({"error": f"{error.name}; GET / lists the calls"}, error.code or 500)
+        return answer if isinstance(answer, Response) else _json(answer)
+
+    def calls(self, request: Request) -> Json:
+        """`GET /`: every call there is."""
+        del request
+        rules = self._routes.iter_rules()
+        return {"calls": [f"{min((rule.methods or set()) - {'HEAD'})} {rule.rule}" for rule in rules]}
+
+    def settings(self, request: Request) -> Json:
+        """`GET /settings`: what an app needs to live in this tenant."""
+        del request
+        return self._settings()
+
+    def requests(self, request: Request) -> Json:
+        """`GET /history`: requests received, of `?host=` or `?service=`, numbered above `?since=`."""
+        args = request.args
+        entries = self._history.entries(
+            host=args.get("host", ""), service=args.get("service", ""), since=args.get("since", 0, type=int)
+        )
+        return {"last": self._history.last, "requests": entries}
+
+    def forget_requests(self, request: Request) -> Json:
+        """`DELETE /history`."""
+        del request
+        return {"last": self._history.clear()}
+
+    def faults(self, request: Request) -> Json:
+        """`GET /faults`: what is armed, how often each fired, and who returned before `Retry-After`."""
+        del request
+        return {"faults": self._faults.report(), "early_return": self._patience.early()}
+
+    def arm_faults(self, request: Request) -> Json:
+        """`PUT /faults`: in the place of those armed before."""
+        arming = read(Arming, request.get_json())
+        self._faults.arm([read(Fault, fault) for fault in arming.faults], arming.seed)
+        return self.faults(request)
+
+    def disarm_faults(self, request: Request) -> Json:
+        """`DELETE /faults`: none is armed, and no one returned early."""
+        self._faults.arm([])
+        self._patience.clear()
+        return self.faults(request)
+
+    def knobs(self, request: Request) -> Json:
+        """`GET /knobs`: where each stands, and what it takes."""
+        del request
+        return {"knobs": asdict(self._world.knobs), "known": describe(Knobs)}
+
+    def turn_knobs(self, request: Request) -> Json:
+        """`PUT /knobs`: those given."""
+        wanted = check(Knobs, request.get_json())
+        with self._world.lock:
+            for name, value in wanted.items():
+                setattr(self._world.knobs, name, value)
+        return self.knobs(request)
+
+    def permissions(self, request: Request) -> Json:
+        """`GET /permissions`: the application permissions that are granted."""
+        del request
+        resources: tuple[Literal["graph", "sharepoint"], ...] = ("graph", "sharepoint")
+        return {resource: sorted(self._permissions.roles(resource)) for resource in resources}
+
+    def consent(self, request: Request) -> Json:
+        """`PUT /permissions`: in the place of those granted before; tokens already out keep theirs."""
+        consent = read(Consent, request.get_json())
+        if consent.graph is not None:
+            self._permissions.consent("graph", consent.graph)
+        if consent.sharepoint is not None:
+            self._permissions.consent("sharepoint", consent.sharepoint)
+        return self.permissions(request)
+
+    def subscriptions(self, request: Request) -> Json:
+        """`GET /subscriptions`: every subscription, whoever made it."""
+        del request
+        return {"subscriptions": self._graph.subscriptions()}
+
+    def lose(self, request: Request, key: str) -> Json:
+        """`POST /subscriptions/{id}/lose`: it vanishes without a word."""
+        self._require_subscription(key)
+        self._graph.lose(key)
+        return self.subscriptions(request)
+
+    def reauthorize(self, request: Request, key: str) -> Json:
+        """`POST /subscriptions/{id}/reauthorize`: Graph asks for it with a lifecycle notification."""
+        self._require_subscription(key)
+        self._graph.reauthorize(key)
+        return self.subscriptions(request)
+
+    def clock(self, request: Request) -> Json:
+        """`GET /clock`: the tenant's time."""
+        del request
+        return {"now": self._world.clock.now().isoformat()}
+
+    def advance(self, request: Request) -> Json:
+        """`POST /clock`: what expires in the tenant expires sooner. Tokens stay on the machine's time."""
+        try:
+            self._world.clock.advance(read(Advance, request.get_json()).advance)
+        except (ValueError, OverflowError) as error:
+            raise Unacceptable(str(error)) from error
+        return self.clock(request)
+
+    def start_over(self, request: Request) -> Json:
+        """`POST /reset`: nobody there, no subscription, every knob back; the settings stay true."""
+        del request
+        self._reset()
+        return {}
+
+    def _require_subscription(self, key: str) -> None:
+        known = [each["id"] for each in self._graph.subscriptions()]
+        if key not in known:
+            raise Unacceptable(f"no subscription {key}", 404, known=known)
+
+
+def _rule(method: str, path: str, call: Callable[..., Any]) -> Rule:
+    return Rule(path, endpoint=call, methods=[method])
+
+
+def _json(body: Json, status: int = 200) -> Response:
+    return Response(json.dumps(body) + "\n", status, content_type="application/json")

@@ -1,0 +1,155 @@
+"""A thin client of the tenant's admin face, for the demo and for tests."""
+
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Literal, Self
+from urllib.parse import quote
+
+import requests
+
+TIMEOUT = 60.0  # seconds; a hundred thousand people take some
+
+Json = dict[str, Any]
+Notify = Literal["on", "off", "twice"] | float | None
+
+
+class AdminError(Exception):
+    """The admin face refused. `status` is HTTP's, the text its reason."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"{status}: {reason}")
+        self.status = status
+
+
+class TenantClient:
+    """Play administrator, Exchange user and SharePoint reader of the tenant at `url`.
+
+    `key` is an object id or a UPN everywhere. Every method raises `AdminError` where the face refuses.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._session = requests.Session()
+        self._session.trust_env = False  # a proxy named there is the tenant's own
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
+
+    def settings(self) -> Json:
+        """Return what the ready line says, `settings` among it."""
+        return self._ask("GET", "/settings")
+
+    def add(self, **arrivals: Any) -> list[str]:
+        """Let people in: `count`, `upn`, `name`, `guest`, `mailbox`, `enabled`, `geo`, `folder`, `photo`."""
+        return list(self._ask("POST", "/users", json=arrivals)["ids"])
+
+    def users(self, limit: int = 1000) -> list[Json]:
+        """Return everybody living, at most `limit` of them."""
+        return list(self._ask("GET", "/users", params={"limit": limit})["users"])
+
+    def user(self, key: str) -> Json:
+        """Return a person's facts, `source` and `target`."""
+        return self._ask("GET", _user(key))
+
+    def change(self, key: str, **changes: Any) -> Json:
+        """Change a person: `upn`, `geo`, `enabled`, `mailbox`, `gone`."""
+        return self._ask("POST", _user(key), json=changes)
+
+    def configure(self, key: str, **oddities: Any) -> Json:
+        """Make a person's SharePoint profile odd: `profile`, `object_id`, `folder`, `picture`, ..."""
+        return self._ask("PUT", f"{_user(key)}/profile", json=oddities)
+
+    def photo(self, key: str) -> bytes:
+        """Return the source's bytes."""
+        return self._call("GET", f"{_user(key)}/photo").content
+
+    def shown(self, key: str, size: Literal["S", "M", "L"] = "L") -> bytes:
+        """Return the picture that SharePoint shows its readers, a silhouette if it has none."""
+        return self._call("GET", f"{_user(key)}/shown", params={"size": size}).content
+
+    def set_photo(self, key: str, data: bytes, *, notify: Notify = None, raw: bool = False) -> Json:
+        """Upload a photo as its owner would; `raw` stores bytes that Exchange would refuse."""
+        query = _notify(notify) | ({"raw": "true"} if raw else {})
+        return self._ask("PUT", f"{_user(key)}/photo", data=data, params=query)
+
+    def draw_photo(self, key: str, *, notify: Notify = None) -> Json:
+        """Give a person a new portrait, drawn on the spot."""
+        return self._ask("PUT", f"{_user(key)}/photo", params={"drawn": "true"} | _notify(notify))
+
+    def remove_photo(self, key: str, *, notify: Notify = None) -> None:
+        """Remove a photo as its owner would."""
+        self._ask("DELETE", f"{_user(key)}/photo", params=_notify(notify))
+
+    def history(self, *, host: str = "", service: str = "", since: int = 0) -> list[Json]:
+        """Return the requests received, oldest first."""
+        query: dict[str, str | int] = {"host": host, "service": service, "since": since}
+        return list(self._ask("GET", "/history", params=query)["requests"])
+
+    def clear_history(self) -> int:
+        """Forget the requests received; return the number of the last."""
+        return int(self._ask("DELETE", "/history")["last"])
+
+    def arm(self, *faults: Mapping[str, Any], seed: int | None = None) -> Json:
+        """Arm these faults in the place of others; no argument: none."""
+        return self._ask("PUT", "/faults", json={"faults": [*faults], "seed": seed})
+
+    def faults(self) -> Json:
+        """Return the armed `faults` and the requests that came back early, `early_return`."""
+        return self._ask("GET", "/faults")
+
+    def turn(self, **knobs: Any) -> Json:
+        """Turn knobs; return where all stand."""
+        return dict(self._ask("PUT", "/knobs", json=knobs)["knobs"])
+
+    def consent(self, *, graph: Iterable[str] | None = None, sharepoint: Iterable[str] | None = None) -> Json:
+        """Replace the permissions granted on a resource; return what is granted."""
+        given = {"graph": graph, "sharepoint": sharepoint}
+        return self._ask(
+            "PUT", "/permissions", json={name: [*roles] for name, roles in given.items() if roles is not None}
+        )
+
+    def subscriptions(self) -> list[Json]:
+        """Return every subscription there is."""
+        return list(self._ask("GET", "/subscriptions")["subscriptions"])
+
+    def lose(self, subscription: str) -> None:
+        """Lose a subscription silently."""
+        self._ask("POST", f"/subscriptions/{quote(subscription)}/lose")
+
+    def reauthorize(self, subscription: str) -> None:
+        """Let Graph ask for reauthorization."""
+        self._ask("POST", f"/subscriptions/{quote(subscription)}/reauthorize")
+
+    def advance(self, seconds: float) -> str:
+        """Move the tenant's time forward; return it."""
+        return str(self._ask("POST", "/clock", json={"advance": seconds})["now"])
+
+    def reset(self) -> None:
+        """Start over with a fresh tenant at the same address."""
+        self._ask("POST", "/reset")
+
+    def _ask(self, method: str, path: str, **how: Any) -> Json:
+        return dict(self._call(method, path, **how).json())
+
+    def _call(self, method: str, path: str, **how: Any) -> requests.Response:
+        response = self._session.request(method, self._url + path, timeout=TIMEOUT, **how)
+        if not response.ok:
+            raise AdminError(response.status_code, response.text.strip())
+        return response
+
+
+def _user(key: str) -> str:
+    return f"/users/{quote(key, safe='')}"
+
+
+def _notify(notify: Notify) -> dict[str, str]:
+    return {} if notify is None else {"notify": str(notify)}

@@ -1,0 +1,213 @@
+"""One tenant, put together and running: the only place that builds its parts."""
+
+import secrets
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from werkzeug.wrappers import Request, Response
+
+from local.tenant import entra, identity, people
+from local.tenant.admin import Admin
+from local.tenant.certificates import Certificates
+from local.tenant.entra import Entra, Permissions, Resources
+from local.tenant.exchange import Exchange
+from local.tenant.faults import Faults
+from local.tenant.graph import Graph
+from local.tenant.history import History
+from local.tenant.identity import ManagedIdentity
+from local.tenant.listener import Listener
+from local.tenant.patience import Patience
+from local.tenant.proxy import Proxy
+from local.tenant.reader import Reader
+from local.tenant.reception import Reception
+from local.tenant.sharepoint import SharePoint
+from local.tenant.switchboard import Face, Switchboard
+from local.tenant.tokens import Tokens
+from local.tenant.world import World
+
+GRAPH = "graph.microsoft.com"
+NAMES = (entra.HOST, GRAPH, "*.sharepoint.com")  # the wildcard: a geo may come while the tenant runs
+
+
+class Tenant:
+    """An emulated Microsoft 365 tenant; running while the `with` block lasts.
+
+    `port` is the proxy's (0: any free one). `allow_http_webhook` lets a subscription name an http URL;
+    `pass_through` passes on what the tenant does not play. `people` are there from the start, with photos.
+    """
+
+    def __init__(
+        self,
+        *,
+        organisation: str = "contoso",
+        seed: int = 0,
+        port: int = 0,
+        people: int = 0,
+        allow_http_webhook: bool = False,
+        pass_through: bool = False,
+    ) -> None:
+        self._ended = threading.Event()
+        self._people = people
+        self.world = World(organisation=organisation, seed=seed)
+        self.certificates = Certificates(NAMES, public_roots=pass_through)
+        self.tokens = Tokens(self.world)
+        self.history = History()
+        self.patience = Patience()
+        self.faults = Faults(self.world, self._ended.wait)
+        self.permissions = Permissions()
+        self.exchange = Exchange(self.world)
+        self.graph = Graph(
+            self.world, self.tokens, allow_http_webhook=allow_http_webhook, ca=str(self.certificates.bundle)
+        )
+        self.graph.part_fault = self.faults.meet_part
+        self.sharepoint = SharePoint(self.world, self.tokens)
+        resources = Resources(self.permissions, self.sharepoint.plays)
+        self.entra = Entra(self.world, self.tokens, resources, self.certificates.client)
+        self.identity = ManagedIdentity(self.world, self.tokens, resources)
+        self.admin = self._build_admin()
+        self._switchboard = Switchboard(self._route, self.history, self.faults, self.patience)
+        self._proxy = Proxy(
+            self._switchboard.respond,
+            self.plays,
+            self.certificates.server_context(),
+            port=port,
+            pass_through=pass_through,
+            refused=self._switchboard.refused,
+        )
+        self._admin_listener = Listener(
+            lambda connection: connection.converse(self._respond_plainly, "http", self._admin_listener.port)
+        )
+        self._client_state_secret = secrets.token_urlsafe(32)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Let people in and answer requests."""
+        self._populate()
+        self.graph.start()
+        self._proxy.listener.start()
+        self._admin_listener.start()
+
+    def stop(self) -> None:
+        """Finish what is being answered, then close every port and delete every file."""
+        self._ended.set()  # wakes whoever a fault keeps waiting
+        self._admin_listener.stop()
+        self._proxy.listener.stop()
+        self.graph.stop()
+        self.certificates.remove()
+
+    def reset(self) -> None:
+        """Make the tenant as it was at the start; ports, certificates, ids and secrets stay."""
+        self.faults.arm([])
+        self.patience.clear()
+        self.permissions.reset()
+        self.world.reset()
+        self.exchange.reset()
+        self.graph.reset()
+        self.graph.part_fault = self.faults.meet_part
+        self.sharepoint.reset()
+        self.history.clear()
+        self._populate()
+
+    def plays(self, name: str) -> bool:
+        """Whether the tenant answers for a host name (lower-case, no port)."""
+        return name in (entra.HOST, GRAPH) or self.sharepoint.plays(name)
+
+    @property
+    def proxy_url(self) -> str:
+        """What `HTTPS_PROXY` should say."""
+        return self._proxy.url
+
+    @property
+    def admin_url(self) -> str:
+        """The base of the admin face."""
+        return f"http://127.0.0.1:{self._admin_listener.port}"
+
+    @property
+    def ca(self) -> Path:
+        """The file to trust, as `REQUESTS_CA_BUNDLE`."""
+        return self.certificates.bundle
+
+    @property
+    def host_certificate(self) -> tuple[Path, Path]:
+        """Certificate and key with which the Functions host can speak TLS on this machine."""
+        return self.certificates.host_certificate
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings of an app that lives here, without its own address and storage."""
+        organisation = self.world.organisation
+        return {
+            "TENANT_ID": self.world.tenant_id,
+            "CLIENT_ID": self.world.client_id,
+            "CLIENT_CERTIFICATE": self.certificates.client_pem,
+            "SHAREPOINT_HOST": f"{organisation}.sharepoint.com",
+            "CLIENT_STATE_SECRET": self._client_state_secret,
+            "CLOUD": "global",
+            "SWEEP_SCHEDULE": "0 0 */6 * * *",
+            "RENEWAL_SCHEDULE": "0 17 * * * *",
+            "HTTPS_PROXY": self.proxy_url,
+            "NO_PROXY": "127.0.0.1,localhost",
+            "REQUESTS_CA_BUNDLE": str(self.ca),
+        }
+
+    @property
+    def identity_settings(self) -> dict[str, str]:
+        """What the platform sets for a managed identity; with these, leave `CLIENT_CERTIFICATE` out."""
+        return {
+            "IDENTITY_ENDPOINT": f"{self.admin_url}{identity.PATH}",
+            "IDENTITY_HEADER": self.identity.header,
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """Return everything that somebody outside this process needs, as JSON."""
+        certificate, key = self.host_certificate
+        return {
+            "proxy": self.proxy_url,
+            "admin": self.admin_url,
+            "ca": str(self.ca),
+            "settings": self.settings,
+            "managed_identity": self.identity_settings,
+            "host_certificate": {"certificate": str(certificate), "key": str(key)},
+        }
+
+    def _build_admin(self) -> Admin:
+        reader = Reader(self.world, self.tokens, self.sharepoint)
+        return Admin(
+            self.world,
+            Reception(self.world, self.exchange, self.graph, self.sharepoint, reader),
+            self.graph,
+            self.permissions,
+            self.history,
+            self.faults,
+            self.patience,
+            settings=self.describe,
+            reset=self.reset,
+        )
+
+    def _populate(self) -> None:
+        if self._people:
+            people.welcome(self.world, self.exchange, people.Arrivals(count=self._people, photo=True))
+
+    def _route(self, request: Request) -> tuple[str, Face] | None:
+        host = request.host.partition(":")[0].lower()
+        if host == GRAPH:
+            return "graph", self.graph
+        if host == entra.HOST:
+            return "entra", self.entra
+        if self.sharepoint.plays(host):
+            return self.sharepoint.service(request), self.sharepoint
+        return ("identity", self.identity) if request.path == identity.PATH else None
+
+    def _respond_plainly(self, request: Request) -> Response:
+        face = self._switchboard if request.path == identity.PATH else self.admin
+        return face.respond(request)
