@@ -12,19 +12,24 @@ from local.tenant.tenant import Tenant
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until told to stop; return the exit status."""
-    options = _parse(arguments)
+    parser = _build_parser()
+    options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="tenant: %(message)s")  # to stderr
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    with Tenant(**vars(options)) as tenant:
+    try:
+        tenant = Tenant(**vars(options))
+    except (OSError, OverflowError, ValueError) as error:  # the port is taken, the organisation no name
+        parser.exit(1, f"{parser.prog}: cannot start: {error}\n")
+    with tenant:
         sys.stdout.write(json.dumps({"ready": True, **tenant.describe()}) + "\n")
         sys.stdout.flush()
         ended.wait()
     return 0
 
 
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local.tenant",
         description="An emulated Microsoft 365 tenant on this machine. Never for production.",
@@ -41,7 +46,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--pass-through", action="store_true", help="pass requests for other hosts on to the internet"
     )
-    return parser.parse_args(arguments)
+    return parser
 
 
 if __name__ == "__main__":

@@ -75,16 +75,16 @@ class Admin:
             [
                 _rule("GET", "/", self.calls),
                 _rule("GET", "/settings", self.settings),
-                _rule("GET", "/users", reception.index),
+                _rule("GET", "/users", reception.index, "limit"),
                 _rule("POST", "/users", reception.welcome),
                 _rule("GET", "/users/<key>", reception.show),
                 _rule("POST", "/users/<key>", reception.change),
                 _rule("PUT", "/users/<key>/profile", reception.configure),
-                _rule("GET", "/users/<key>/shown", reception.shown),
+                _rule("GET", "/users/<key>/shown", reception.shown, "size"),
                 _rule("GET", "/users/<key>/photo", reception.photo),
-                _rule("PUT", "/users/<key>/photo", reception.change_photo),
-                _rule("DELETE", "/users/<key>/photo", reception.remove_photo),
-                _rule("GET", "/history", self.requests),
+                _rule("PUT", "/users/<key>/photo", reception.change_photo, "notify", "raw", "drawn"),
+                _rule("DELETE", "/users/<key>/photo", reception.remove_photo, "notify"),
+                _rule("GET", "/history", self.requests, "host", "service", "since"),
                 _rule("DELETE", "/history", self.forget_requests),
                 _rule("GET", "/faults", self.faults),
                 _rule("PUT", "/faults", self.arm_faults),
@@ -144,7 +144,7 @@ class Admin:
 
     def arm_faults(self, request: Request) -> Json:
         """`PUT /faults`: in the place of those armed before."""
-        arming = read(Arming, request.get_json())
+        arming = read(Arming, request.get_json(force=True))
         self._faults.arm([read(Fault, fault) for fault in arming.faults], arming.seed)
         return self.faults(request)
 
@@ -161,7 +161,7 @@ class Admin:
 
     def turn_knobs(self, request: Request) -> Json:
         """`PUT /knobs`: those given."""
-        wanted = check(Knobs, request.get_json())
+        wanted = check(Knobs, request.get_json(force=True))
         with self._world.lock:
             for name, value in wanted.items():
                 setattr(self._world.knobs, name, value)
@@ -175,7 +175,7 @@ class Admin:
 
     def consent(self, request: Request) -> Json:
         """`PUT /permissions`: in the place of those granted before; tokens already out keep theirs."""
-        consent = read(Consent, request.get_json())
+        consent = read(Consent, request.get_json(force=True))
         if consent.graph is not None:
             self._permissions.consent("graph", consent.graph)
         if consent.sharepoint is not None:
@@ -207,7 +207,7 @@ class Admin:
     def advance(self, request: Request) -> Json:
         """`POST /clock`: what expires in the tenant expires sooner. Tokens stay on the machine's time."""
         try:
-            self._world.clock.advance(read(Advance, request.get_json()).advance)
+            self._world.clock.advance(read(Advance, request.get_json(force=True)).advance)
         except (ValueError, OverflowError) as error:
             raise Unacceptable(str(error)) from error
         return self.clock(request)
@@ -224,8 +224,16 @@ class Admin:
             raise Unacceptable(f"no subscription {key}", 404, known=known)
 
 
-def _rule(method: str, path: str, call: Callable[..., Any]) -> Rule:
-    return Rule(path, endpoint=call, methods=[method])
+def _rule(method: str, path: str, call: Callable[..., Any], *query: str) -> Rule:
+    """Return the rule for a call that takes these query parameters and no others."""
+
+    def endpoint(request: Request, **values: str) -> Json | Response:
+        if unknown := sorted(request.args.keys() - set(query)):
+            raise Unacceptable(f"unknown in the query: {', '.join(unknown)}", known=query)
+        answer: Json | Response = call(request, **values)
+        return answer
+
+    return Rule(path, endpoint=endpoint, methods=[method])
 
 
 def _json(body: Json, status: int = 200) -> Response:

@@ -4,7 +4,6 @@ Everything is made anew for each run and removed with `remove`. The authority's 
 process, so whoever trusts the file trusts nothing once the tenant has stopped.
 """
 
-import shutil
 import ssl
 import tempfile
 from collections.abc import Iterable
@@ -36,7 +35,7 @@ class Certificates:
     """
 
     def __init__(self, names: Iterable[str], *, public_roots: bool = False) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="tenant-"))  # mkdtemp makes it 0700
+        self._folder = tempfile.TemporaryDirectory(prefix="tenant-")  # 0700; gone with the process too
         self._authority_key = ec.generate_private_key(ec.SECP256R1())
         self._authority = _authority(self._authority_key)
         self.ca = self._write("ca.pem", _pem(self._authority))
@@ -54,7 +53,7 @@ class Certificates:
 
     def remove(self) -> None:
         """Delete every file; the certificates are worthless from now on."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.cleanup()
 
     def _bundle(self) -> Path:
         return self._write("bundle.pem", self.ca.read_bytes() + Path(certifi.where()).read_bytes())
@@ -72,7 +71,7 @@ class Certificates:
         return self._write(f"{label}.pem", _pem(certificate)), self._write(f"{label}.key", _private(key))
 
     def _write(self, name: str, content: bytes) -> Path:
-        path = self._folder / name
+        path = Path(self._folder.name, name)
         path.touch(mode=0o600)  # before there is anything to read in it
         path.write_bytes(content)
         return path

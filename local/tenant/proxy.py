@@ -45,7 +45,7 @@ class Proxy:
     @property
     def url(self) -> str:
         """What `HTTPS_PROXY` should say."""
-        return f"http://127.0.0.1:{self.listener.port}"
+        return f"http://127.0.0.1:{self.listener.address[1]}"
 
     def _serve(self, connection: Connection) -> None:
         # Unbuffered: the bytes after the head belong to TLS.

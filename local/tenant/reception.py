@@ -60,7 +60,7 @@ class Reception:
 
     def welcome(self, request: Request) -> dict[str, Any]:
         """`POST /users`: new people; their ids."""
-        arrivals = read(people.Arrivals, request.get_json())
+        arrivals = read(people.Arrivals, request.get_json(force=True))
         try:
             if arrivals.folder:
                 self._sharepoint.set_folder(arrivals.folder, arrivals.geo)
@@ -82,7 +82,7 @@ class Reception:
 
     def change(self, request: Request, key: str) -> dict[str, Any]:
         """`POST /users/{id}`: rename, move, disable, remove a person."""
-        change = read(Change, request.get_json())
+        change = read(Change, request.get_json(force=True))
         with self._world.lock:
             person = self._living(key)
             self._rename(person, change.upn)
@@ -98,7 +98,7 @@ class Reception:
 
     def configure(self, request: Request, key: str) -> dict[str, Any]:
         """`PUT /users/{id}/profile`: an odd SharePoint profile, as years of use leave it behind."""
-        oddities = read(Oddities, request.get_json())
+        oddities = read(Oddities, request.get_json(force=True))
         person = self._anybody(key)
         try:
             self._sharepoint.configure(person.id, **asdict(oddities))

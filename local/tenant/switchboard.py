@@ -4,6 +4,7 @@ history → patience → faults → face → history. A face that fails is a def
 500 that says so, and the traceback goes to the log.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -83,9 +84,9 @@ class Switchboard:
         return response
 
     def _note_throttling(self, service: str, response: Response) -> None:
-        asked = response.headers.get("Retry-After")
-        if response.status_code == 429 and asked:
-            self._patience.throttle(service, float(asked))
+        if response.status_code == 429 and (asked := response.headers.get("Retry-After")):
+            with contextlib.suppress(ValueError):  # a fault may ask for any header, a senseless one too
+                self._patience.throttle(service, float(asked))
 
 
 def _ask(face: Face, request: Request) -> Response:

@@ -77,7 +77,7 @@ class Tenant:
             refused=self._switchboard.refused,
         )
         self._admin_listener = Listener(
-            lambda connection: connection.converse(self._respond_plainly, "http", self._admin_listener.port)
+            lambda connection: connection.converse(self._respond_plainly, "http", self.admin_address[1])
         )
         self._client_state_secret = secrets.token_urlsafe(32)
 
@@ -128,9 +128,19 @@ class Tenant:
         return self._proxy.url
 
     @property
+    def proxy_address(self) -> tuple[str, int]:
+        """Where the proxy listens."""
+        return self._proxy.listener.address
+
+    @property
+    def admin_address(self) -> tuple[str, int]:
+        """Where the admin face listens."""
+        return self._admin_listener.address
+
+    @property
     def admin_url(self) -> str:
         """The base of the admin face."""
-        return f"http://127.0.0.1:{self._admin_listener.port}"
+        return f"http://127.0.0.1:{self.admin_address[1]}"
 
     @property
     def ca(self) -> Path:

@@ -148,6 +148,9 @@ class World:
     """One tenant: who is in it, what time it is there, and how it behaves where nobody knows.
 
     `organisation` is the first label of its hosts: `contoso` → `contoso.sharepoint.com`.
+
+    Raises:
+        ValueError: `organisation` has anything but lower-case letters and digits.
     """
 
     organisation: str = "contoso"
@@ -161,6 +164,8 @@ class World:
     observers: list[Observer] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        if not (self.organisation.isascii() and self.organisation.isalnum() and self.organisation.islower()):
+            raise ValueError("an organisation has lower-case letters and digits only")
         self.lock = threading.RLock()
         self.random = random.Random(self.seed)  # noqa: S311 - shuffling, not secrets
         self._ids: dict[str, str] = {}  # lower-case UPN of everybody living -> object id
