@@ -1,0 +1,112 @@
+"""The throw-away authority and what it signs."""
+
+import ssl
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import certifi
+import pytest
+
+from local.tenant.certificates import Certificates
+
+NAMES = ("graph.microsoft.com", "*.sharepoint.com")
+
+
+@pytest.fixture
+def certificates() -> Iterator[Certificates]:
+    certificates = Certificates(NAMES)
+    yield certificates
+    certificates.remove()
+
+
+def shake_hands(server: ssl.SSLContext, ca: Path, name: str) -> None:
+    """Let a strict client, which trusts only `ca`, meet `server` as `name`; raises what the client would."""
+    trusting = ssl.create_default_context(cafile=ca)
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = trusting.wrap_bio(to_client, to_server, server_hostname=name)
+    serving = server.wrap_bio(to_server, to_client, server_side=True)
+    for side in (client, serving, client):
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("graph.microsoft.com", id="by its name"),
+        pytest.param("contoso-my.sharepoint.com", id="by a wildcard"),
+        pytest.param("contosoeur-admin.sharepoint.com", id="a geo that came later"),
+        pytest.param("localhost", id="localhost"),
+        pytest.param("127.0.0.1", id="an address"),
+    ],
+)
+def test_a_strict_client_that_trusts_the_authority_believes_the_tenants_names(
+    certificates: Certificates, name: str
+) -> None:
+    assert ssl.create_default_context().verify_flags & ssl.VERIFY_X509_STRICT
+    shake_hands(certificates.server_context(), certificates.ca, name)
+
+
+@pytest.mark.parametrize("name", ["storage.azure.com", "sharepoint.com", "a.b.sharepoint.com"])
+def test_nobody_believes_a_name_that_the_tenant_does_not_play(
+    certificates: Certificates, name: str
+) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
+        shake_hands(certificates.server_context(), certificates.ca, name)
+
+
+def test_one_tenants_authority_is_nothing_to_the_clients_of_another(certificates: Certificates) -> None:
+    other = Certificates(NAMES)
+    try:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            shake_hands(certificates.server_context(), other.ca, "graph.microsoft.com")
+    finally:
+        other.remove()
+
+
+def test_the_functions_host_gets_a_certificate_that_the_same_authority_signed(
+    certificates: Certificates,
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificates.host_certificate)
+    shake_hands(context, certificates.ca, "127.0.0.1")
+
+
+def test_only_their_owner_can_read_the_files(certificates: Certificates) -> None:
+    folder = certificates.ca.parent
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    modes = {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in folder.iterdir()}
+    assert set(modes.values()) == {"0o600"}, modes
+
+
+def test_the_authoritys_key_is_in_no_file(certificates: Certificates) -> None:
+    keys = [path.name for path in certificates.ca.parent.iterdir() if b"PRIVATE KEY" in path.read_bytes()]
+    assert sorted(keys) == ["host.key", "tenant.key"]
+
+
+def test_removing_leaves_nothing_behind() -> None:
+    certificates = Certificates(NAMES)
+    folder = certificates.ca.parent
+    certificates.remove()
+    assert not folder.exists()
+
+
+def test_the_bundle_is_the_authority_alone_unless_requests_are_passed_on(
+    certificates: Certificates,
+) -> None:
+    assert certificates.bundle == certificates.ca
+    passing = Certificates(NAMES, public_roots=True)
+    try:
+        bundle = passing.bundle.read_bytes()
+        assert bundle.startswith(passing.ca.read_bytes())
+        assert bundle.endswith(Path(certifi.where()).read_bytes())
+    finally:
+        passing.remove()
+
+
+def test_the_applications_key_and_certificate_come_as_one_text(certificates: Certificates) -> None:
+    kinds = [line for line in certificates.client_pem.splitlines() if line.startswith("-----BEGIN")]
+    assert kinds == ["-----BEGIN PRIVATE KEY-----", "-----BEGIN CERTIFICATE-----"]

@@ -1,0 +1,100 @@
+"""What the tenant remembers of the requests it received."""
+
+import pytest
+
+from local.tenant.client import TenantClient
+from local.tenant.history import History
+from local.tenant.tenant import Tenant
+
+GRAPH = "https://graph.microsoft.com/v1.0"
+MY = "https://contoso-my.sharepoint.com"
+
+
+def record(history: History, *hosts: str) -> None:
+    for host in hosts:
+        history.end(history.begin("graph", host, "GET", "/", "agent"), 200, 0.25)
+
+
+def test_a_request_is_recorded_as_it_was_sent(call, admin: TenantClient) -> None:
+    call("GET", f"{GRAPH}/users/%23EXT%23?$select=id,mail", headers={"User-Agent": "NONISV|Contoso|App/1"})
+    (entry,) = admin.history()
+    assert (entry["service"], entry["host"], entry["method"]) == ("graph", "graph.microsoft.com", "GET")
+    assert entry["path"] == "/v1.0/users/%23EXT%23?$select=id,mail"
+    assert (entry["status"], entry["user_agent"]) == (404, "NONISV|Contoso|App/1")
+    assert 0 < entry["ms"] < 10_000
+    assert entry["at"].endswith("+00:00")
+
+
+def test_tokens_are_never_recorded(call, tenant: Tenant, admin: TenantClient) -> None:
+    call("GET", f"{GRAPH}/users")
+    tenant_text = str(admin.history())
+    assert "users" in tenant_text
+    assert "Bearer" not in tenant_text
+    assert "eyJ" not in tenant_text
+
+
+def test_the_parts_of_a_batch_are_recorded_with_it(call, admin: TenantClient) -> None:
+    (anna,) = admin.add(photo=True)
+    urls = [f"/users/{anna}/photo", "/users/nobody/photo"]
+    parts = [{"id": str(number), "method": "GET", "url": url} for number, url in enumerate(urls)]
+    call("POST", f"{GRAPH}/$batch", json={"requests": parts})
+    (entry,) = admin.history()
+    assert sorted(entry["parts"]) == sorted([["GET", urls[0], 200], ["GET", urls[1], 404]])
+
+
+def test_requests_are_listed_in_the_order_of_their_arrival_and_by_host_and_service(
+    call, admin: TenantClient
+) -> None:
+    call("GET", f"{GRAPH}/users")
+    call("GET", f"{MY}/_api/contextinfo")
+    call("GET", f"{GRAPH}/subscriptions")
+    assert [entry["number"] for entry in admin.history()] == sorted(
+        entry["number"] for entry in admin.history()
+    )
+    assert len(admin.history()) == 3
+    assert [entry["path"] for entry in admin.history(service="graph")] == ["/v1.0/users", "/v1.0/subscriptions"]
+    assert [entry["path"] for entry in admin.history(host="contoso-my.sharepoint.com")] == [
+        "/_api/contextinfo"
+    ]
+
+
+def test_only_what_came_after_a_number_is_listed(call, admin: TenantClient) -> None:
+    call("GET", f"{GRAPH}/users")
+    seen = admin.history()[-1]["number"]
+    assert admin.history(since=seen) == []
+    call("GET", f"{GRAPH}/subscriptions")
+    assert [entry["path"] for entry in admin.history(since=seen)] == ["/v1.0/subscriptions"]
+
+
+def test_numbers_go_on_after_the_history_was_cleared(call, admin: TenantClient) -> None:
+    call("GET", f"{GRAPH}/users")
+    last = admin.clear_history()
+    assert admin.history() == []
+    call("GET", f"{GRAPH}/users")
+    (entry,) = admin.history(since=last)
+    assert entry["number"] == last + 1
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"),
+    [
+        pytest.param(0, [3, 4, 5], id="from before the clearing"),
+        pytest.param(2, [3, 4, 5], id="from the clearing on"),
+        pytest.param(4, [5], id="from the middle"),
+        pytest.param(5, [], id="from the end"),
+        pytest.param(99, [], id="from beyond the end"),
+    ],
+)
+def test_since_counts_from_the_number_not_from_the_place(since: int, expected: list[int]) -> None:
+    history = History()
+    record(history, "a", "b")
+    history.clear()
+    record(history, "c", "d", "e")
+    assert [entry["number"] for entry in history.entries(since=since)] == expected
+
+
+def test_a_request_under_way_is_listed_without_an_answer() -> None:
+    history = History()
+    history.begin("graph", "a", "GET", "/", "agent")
+    (entry,) = history.entries()
+    assert (entry["status"], entry["ms"]) == (None, None)
