@@ -12,6 +12,8 @@ from werkzeug.wrappers import Request, Response
 from local.tenant import wire
 
 IDLE = 120.0  # seconds that a connection may be silent
+LINGER = 2.0  # seconds for which what a refused client still sends is read and thrown away
+CHUNK = 64 * 1024  # bytes
 LOOPBACK = "127.0.0.1"
 
 logger = logging.getLogger(__name__)
@@ -70,6 +72,15 @@ class Connection:
         """Answer with a line of plain text; the caller ends the connection."""
         response = Response(f"{reason}\n", status, mimetype="text/plain")
         wire.send(self.sock, response, {"REQUEST_METHOD": "GET"}, keep_alive=False)
+        self._drain()
+
+    def _drain(self) -> None:
+        # Closing over bytes not yet read would reset the connection and take the answer with it.
+        self.sock.shutdown(socket.SHUT_WR)
+        self.sock.settimeout(LINGER)
+        deadline = time.monotonic() + LINGER
+        while time.monotonic() < deadline and self.sock.recv(CHUNK):
+            pass
 
     def reset(self) -> None:
         """Make the close that follows a reset instead of an orderly end."""

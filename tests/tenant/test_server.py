@@ -1,0 +1,349 @@
+"""The proxy, the wire behind it, and how the tenant stops."""
+
+import contextlib
+import http.client
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+from werkzeug.wrappers import Request, Response
+
+from local.tenant import wire
+from local.tenant.client import TenantClient
+from local.tenant.faults import Faults
+from local.tenant.history import History
+from local.tenant.listener import Connection, Listener
+from local.tenant.patience import Patience
+from local.tenant.switchboard import Switchboard
+from local.tenant.tenant import Tenant
+from local.tenant.world import World
+
+GRAPH = "graph.microsoft.com"
+TUNNELLED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+
+@pytest.fixture
+def connection(tenant: Tenant) -> Iterator[http.client.HTTPSConnection]:
+    """One connection to Graph through the proxy, that a test can watch."""
+    context = ssl.create_default_context(cafile=tenant.ca)
+    connection = http.client.HTTPSConnection(*tenant.proxy_address, context=context, timeout=10)
+    connection.set_tunnel(GRAPH, 443)
+    yield connection
+    connection.close()
+
+
+def ask(address: tuple[str, int], sent: bytes) -> bytes:
+    """Send bytes, end the sending half, and return everything that comes back."""
+    with socket.create_connection(address, timeout=10) as sock:
+        sock.sendall(sent)
+        sock.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: sock.recv(65536), b""))
+
+
+@contextlib.contextmanager
+def listening(handle) -> Iterator[tuple[str, int]]:
+    """A plain listener that answers every request with `handle`."""
+
+    def serve(connection: Connection) -> None:
+        connection.converse(handle, "http", 80)
+
+    listener = Listener(serve)
+    listener.start()
+    try:
+        yield listener.address
+    finally:
+        listener.stop(grace=0.5)
+
+
+def echo(request: Request) -> Response:
+    return Response(request.get_data(), content_type="application/octet-stream")
+
+
+class TestProxy:
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "graph.microsoft.com",
+            "login.microsoftonline.com",
+            "contoso.sharepoint.com",
+            "contoso-my.sharepoint.com",
+            "contoso-admin.sharepoint.com",
+        ],
+    )
+    def test_each_host_of_microsoft_answers_under_its_own_name(
+        self, session: requests.Session, admin: TenantClient, host: str
+    ) -> None:
+        assert session.get(f"https://{host}/nothing-here", timeout=10).status_code in (401, 404)
+        assert [entry["host"] for entry in admin.history()] == [host]
+
+    def test_a_geo_is_played_from_its_first_person_on(
+        self, session: requests.Session, admin: TenantClient
+    ) -> None:
+        with pytest.raises(requests.exceptions.ProxyError):
+            session.get("https://contosoeur-my.sharepoint.com/", timeout=10)
+        admin.add(geo="eur")
+        assert session.get("https://contosoeur-my.sharepoint.com/_api/x", timeout=10).status_code == 401
+
+    @pytest.mark.parametrize(
+        "target",
+        [
+            pytest.param("example.com:443", id="somebody else's host"),
+            pytest.param("fabrikam-my.sharepoint.com:443", id="another tenant's host"),
+            pytest.param("graph.microsoft.com:80", id="another port"),
+            pytest.param("127.0.0.1:22", id="this machine"),
+            pytest.param("nonsense", id="no port at all"),
+        ],
+    )
+    def test_what_the_tenant_does_not_play_is_refused_and_recorded(
+        self, tenant: Tenant, admin: TenantClient, target: str
+    ) -> None:
+        answer = ask(tenant.proxy_address, f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
+        assert answer.startswith(b"HTTP/1.1 502 ")
+        assert f"does not play {target}".encode() in answer
+        (entry,) = admin.history()
+        assert (entry["method"], entry["host"], entry["status"]) == ("CONNECT", target, 502)
+
+    def test_it_is_no_proxy_for_plain_http(self, tenant: Tenant) -> None:
+        answer = ask(tenant.proxy_address, b"GET http://example.com/ HTTP/1.1\r\nHost: example.com\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 405 ")
+        assert b"HTTPS_PROXY" in answer
+
+    def test_many_requests_travel_on_one_connection(
+        self, connection: http.client.HTTPSConnection, admin: TenantClient
+    ) -> None:
+        for _ in range(3):
+            connection.request("GET", "/v1.0/users")
+            response = connection.getresponse()
+            response.read()
+            assert (response.status, response.headers["Connection"]) == (401, "keep-alive")
+        assert len(admin.history()) == 3
+        assert connection.sock is not None
+
+    def test_a_client_that_asks_for_it_gets_its_connection_closed(
+        self, connection: http.client.HTTPSConnection
+    ) -> None:
+        connection.request("GET", "/v1.0/users", headers={"Connection": "close"})
+        response = connection.getresponse()
+        response.read()
+        assert response.headers["Connection"] == "close"
+        assert connection.sock is None  # http.client let go of it
+
+    def test_a_host_that_the_tenant_does_not_play_is_misdirected(
+        self, connection: http.client.HTTPSConnection
+    ) -> None:
+        connection.request("GET", "/", headers={"Host": "example.com"})
+        assert connection.getresponse().status == 421
+
+    def test_requests_with_bodies_are_not_held_back_by_delayed_acknowledgements(self, call) -> None:
+        # requests leaves Nagle's algorithm on towards a proxy: without an acknowledgement at once, each of
+        # these would wait for 40 ms, all of them for 4 s.
+        began = time.monotonic()
+        for _ in range(100):
+            call("POST", f"https://{GRAPH}/v1.0/$batch", json={"requests": []})
+        assert time.monotonic() - began < 2.0
+
+    def test_clients_that_leave_in_the_middle_hold_nobody_up(
+        self, tenant: Tenant, session: requests.Session
+    ) -> None:
+        for sent in (b"", b"CONN", f"CONNECT {GRAPH}:443 HTTP/1.1\r\n\r\n".encode()):
+            with socket.create_connection(tenant.proxy_address, timeout=10) as sock:
+                sock.sendall(sent)
+        assert session.get(f"https://{GRAPH}/v1.0/users", timeout=10).status_code == 401
+
+    def test_a_client_that_does_not_trust_the_authority_is_told_in_the_log_why(
+        self, tenant: Tenant, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with requests.Session() as stranger:
+            stranger.trust_env = False
+            stranger.proxies = {"https": tenant.proxy_url}
+            with pytest.raises(requests.exceptions.SSLError):
+                stranger.get(f"https://{GRAPH}/", timeout=10)
+        deadline = time.monotonic() + 5
+        while not caplog.messages and time.monotonic() < deadline:
+            threading.Event().wait(0.01)
+        assert "REQUESTS_CA_BUNDLE" in "".join(caplog.messages), caplog.messages
+
+
+class TestPassThrough:
+    @pytest.fixture
+    def open_tenant(self) -> Iterator[Tenant]:
+        with Tenant(pass_through=True) as tenant:
+            yield tenant
+
+    def test_what_the_tenant_does_not_play_is_passed_on_byte_by_byte(self, open_tenant: Tenant) -> None:
+        with listening(echo) as (host, port):
+            sent = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
+            connect = f"CONNECT {host}:{port} HTTP/1.1\r\n\r\n".encode()
+            with socket.create_connection(open_tenant.proxy_address, timeout=10) as sock:
+                sock.sendall(connect)
+                assert sock.recv(len(TUNNELLED)) == TUNNELLED
+                sock.sendall(sent)
+                answer = b"".join(iter(lambda: sock.recv(65536), b""))
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+        assert answer.endswith(b"\r\n\r\nhello")
+
+    def test_a_host_that_cannot_be_reached_is_a_bad_gateway(self, open_tenant: Tenant) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            port = closed.getsockname()[1]
+        answer = ask(open_tenant.proxy_address, f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
+        assert answer.startswith(b"HTTP/1.1 502 ")
+        assert b"cannot reach" in answer
+
+
+class TestWire:
+    @pytest.mark.parametrize(
+        ("head", "body"),
+        [
+            pytest.param(b"Content-Length: 5", b"hello", id="by its length"),
+            pytest.param(b"Transfer-Encoding: chunked", b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", id="in chunks"),
+            pytest.param(
+                b"Transfer-Encoding: chunked",
+                b"5;note=x\r\nhello\r\n0\r\nTrailer: x\r\n\r\n",
+                id="with an extension and a trailer",
+            ),
+        ],
+    )
+    def test_a_body_is_read_whichever_way_it_is_framed(self, head: bytes, body: bytes) -> None:
+        with listening(echo) as address:
+            answer = ask(address, b"POST / HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n" + body)
+        assert answer.endswith(b"\r\n\r\nhello"), answer
+
+    @pytest.mark.parametrize(
+        ("sent", "status"),
+        [
+            pytest.param(b"\x16\x03\x01\x02\r\n\r\n", 400, id="TLS where HTTP is spoken"),
+            pytest.param(b"GET /\r\n\r\n", 400, id="HTTP/0.9"),
+            pytest.param(b"PRI * HTTP/2.0\r\n\r\n", 505, id="HTTP/2"),
+            pytest.param(b"GET nowhere HTTP/1.1\r\n\r\n", 400, id="a target that is no path"),
+            pytest.param(b"GET /" + b"a" * wire.MAX_LINE + b" HTTP/1.1\r\n\r\n", 431, id="an endless line"),
+            pytest.param(
+                b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * (wire.MAX_HEADERS + 1) + b"\r\n",
+                431,
+                id="headers without end",
+            ),
+            pytest.param(b"GET / HTTP/1.1\r\nHost : x\r\n\r\n", 400, id="a space before the colon"),
+            pytest.param(b"GET / HTTP/1.1\r\nnonsense\r\n\r\n", 400, id="no header at all"),
+            pytest.param(
+                b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                400,
+                id="framed twice",
+            ),
+            pytest.param(b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400, id="a negative length"),
+            pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 1, 2\r\n\r\n", 400, id="two lengths"),
+            pytest.param(
+                b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (wire.MAX_BODY + 1), 413, id="too long"
+            ),
+            pytest.param(
+                b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n", 413, id="a vast chunk"
+            ),
+            pytest.param(
+                b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, id="a chunk of no length"
+            ),
+            pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nhello", 400, id="a body cut short"),
+            pytest.param(b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400, id="another coding"),
+        ],
+    )
+    def test_what_could_be_misread_is_refused_and_the_connection_closed(
+        self, sent: bytes, status: int
+    ) -> None:
+        with listening(echo) as address:
+            answer = ask(address, sent)
+        assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer[:200]
+        assert b"Connection: close" in answer
+
+    def test_a_refused_client_reads_the_refusal_though_it_is_still_sending(self) -> None:
+        head = b"POST / HTTP/1.1\r\nContent-Length: 50000000\r\n\r\n"
+        with listening(echo) as address:
+            answer = ask(address, head + bytes(10_000_000))
+        assert answer.startswith(b"HTTP/1.1 413 ")
+
+    def test_a_client_that_waits_for_leave_to_send_its_body_gets_it(self) -> None:
+        head = b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+        with listening(echo) as address, socket.create_connection(address, timeout=10) as sock:
+            sock.sendall(head)
+            assert sock.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            sock.sendall(b"hello")
+            assert b"hello" in sock.recv(1000)
+
+    def test_a_head_request_gets_the_length_and_no_body(self) -> None:
+        with listening(lambda _: Response("hello")) as address:
+            answer = ask(address, b"HEAD / HTTP/1.1\r\nConnection: close\r\n\r\n")
+        assert b"Content-Length: 5" in answer
+        assert answer.endswith(b"\r\n\r\n")
+
+
+class TestSwitchboard:
+    def test_a_defect_of_the_tenant_is_a_500_that_says_so(self, caplog: pytest.LogCaptureFixture) -> None:
+        class Broken:
+            def respond(self, request: Request) -> Response:
+                raise KeyError(request.path)
+
+        history, world = History(), World()
+        board = Switchboard(lambda _: ("graph", Broken()), history, Faults(world, time.sleep), Patience())
+        environ = wire.make_environ(wire.Head("GET", "/x", "HTTP/1.1", {"host": GRAPH}), b"", "https", 443)
+        response = board.respond(Request(environ))
+        assert (response.status_code, "defect" in response.get_data(as_text=True)) == (500, True)
+        assert [entry["status"] for entry in history.entries()] == [500]
+        assert "KeyError" in caplog.text
+
+
+class TestStop:
+    def test_the_tenant_listens_on_this_machine_only(self, tenant: Tenant) -> None:
+        assert {tenant.proxy_address[0], tenant.admin_address[0]} == {"127.0.0.1"}
+
+    def test_it_stops_at_once_though_connections_idle_and_handshakes_hang(self) -> None:
+        with contextlib.ExitStack() as stack:
+            tenant = stack.enter_context(Tenant())
+            silent = stack.enter_context(socket.create_connection(tenant.proxy_address, timeout=10))
+            shaking = stack.enter_context(socket.create_connection(tenant.proxy_address, timeout=10))
+            shaking.sendall(f"CONNECT {GRAPH}:443 HTTP/1.1\r\n\r\n".encode())
+            assert shaking.recv(100) == TUNNELLED
+            with TenantClient(tenant.admin_url) as idle:
+                idle.settings()
+                began = time.monotonic()
+                tenant.stop()
+                assert time.monotonic() - began < 2.0
+            assert silent.recv(1) == b""
+            assert not tenant.ca.exists()
+
+    def test_an_answer_under_way_is_finished_first(self) -> None:
+        arrived, leave = threading.Event(), threading.Event()
+
+        def answer_late(_: Request) -> Response:
+            arrived.set()
+            leave.wait(10)
+            return Response("late")
+
+        answers: list[bytes] = []
+        listener = Listener(lambda connection: connection.converse(answer_late, "http", 80))
+        listener.start()
+        client = threading.Thread(
+            target=lambda: answers.append(ask(listener.address, b"GET / HTTP/1.1\r\n\r\n"))
+        )
+        client.start()
+        assert arrived.wait(10)
+        threading.Timer(0.1, leave.set).start()
+        listener.stop(grace=10)
+        client.join(10)
+        assert answers[0].endswith(b"late")
+        assert b"Connection: close" in answers[0]
+
+    def test_a_fault_that_keeps_somebody_waiting_does_not_keep_the_tenant(self) -> None:
+        with Tenant() as tenant, TenantClient(tenant.admin_url) as admin:
+            admin.arm({"latency": 300})
+            waiting = socket.create_connection(tenant.proxy_address, timeout=10)
+            waiting.sendall(f"CONNECT {GRAPH}:443 HTTP/1.1\r\n\r\n".encode())
+            assert waiting.recv(100) == TUNNELLED
+            context = ssl.create_default_context(cafile=tenant.ca)
+            with context.wrap_socket(waiting, server_hostname=GRAPH) as secure:
+                secure.sendall(f"GET /v1.0/users HTTP/1.1\r\nHost: {GRAPH}\r\n\r\n".encode())
+                deadline = time.monotonic() + 10
+                while not admin.history() and time.monotonic() < deadline:
+                    threading.Event().wait(0.01)
+                began = time.monotonic()
+                tenant.stop()
+                assert time.monotonic() - began < 2.0
