@@ -79,11 +79,21 @@ class Library:
         self._folders = [Folder(f"/{LIBRARY}/{DEFAULT_FOLDER}", now)]
 
     def set_folder(self, name: str) -> None:
-        """Let there be one folder of pictures: others and their files are gone."""
+        """Let there be one folder of pictures: others and their files are gone.
+
+        Raises:
+            ValueError: no folder of pictures can have that name.
+        """
         self._folders = [self.add_folder(name)]
 
     def add_folder(self, name: str) -> Folder:
-        """Add a folder (or find it, in any case) and make it the current one."""
+        """Add a folder (or find it, in any case) and make it the current one.
+
+        Raises:
+            ValueError: no folder of pictures can have that name.
+        """
+        if not name.strip() or "/" in name or name.lower() == FORMS.lower():
+            raise ValueError(f"no folder of pictures can be called {name!r}")
         path = f"/{LIBRARY}/{name}"
         folder = self.find_folder(path) or Folder(path, self._now)
         self._folders = [other for other in self._folders if other is not folder] + [folder]

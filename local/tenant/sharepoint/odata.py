@@ -13,7 +13,7 @@ from local.tenant.sharepoint.errors import Refusal, bad_query
 Literal_ = str | bool | int
 
 _STRING = r"'(?:[^']|'')*+'"
-_SEGMENT = re.compile(rf"([A-Za-z_][\w.]*)(?:\(((?:{_STRING}|[^'()])*+)\))?(?:/|$)")
+_SEGMENT = re.compile(rf"([A-Za-z_$][\w.]*)(?:\(((?:{_STRING}|[^'()])*+)\))?(?:/|$)")
 _ARGUMENT = re.compile(rf"\s*(?:([A-Za-z_]\w*)\s*=\s*)?({_STRING}|@\w+|true|false|-?\d+)\s*(?:,(?=.)|$)")
 
 

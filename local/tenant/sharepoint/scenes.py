@@ -53,7 +53,7 @@ class Scenes:
 
         Raises:
             KeyError: nobody has that id.
-            ValueError: an oddity of a profile that is not there.
+            ValueError: an oddity of a profile that is not there, or a name no folder can have.
         """
         person = self._world.people[person_id]
         source = draw_old_picture(person.display_name) if picture is True else picture
@@ -70,7 +70,7 @@ class Scenes:
             if thumbnails:
                 self._give_picture(self._find(person_id), thumbnails, old_names=old_names)
             if picture is False:
-                self._find(person_id).written = None
+                self._take_picture(self._find(person_id))
             for name, value in (properties or {}).items():
                 self._find(person_id).set(name, value)
 
@@ -79,6 +79,14 @@ class Scenes:
         if profile is None:
             raise ValueError("SharePoint has no profile of this person")
         return profile
+
+    def _take_picture(self, profile: Profile) -> None:
+        profile.written = None
+        stems = (profile.person.id, profile.object_id, old_stem(profile.account))
+        names = [f"{stem}_{size}Thumb.jpg" for stem in stems for size in SIZES]
+        for folder in self._libraries[profile.geo].picture_folders():
+            for file in filter(None, map(folder.find, names)):
+                folder.delete(file)
 
     def _give_picture(self, profile: Profile, thumbnails: dict[Size, bytes], *, old_names: bool) -> None:
         self._photos.keep(profile, thumbnails, old_stem(profile.account) if old_names else None)

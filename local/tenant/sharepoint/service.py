@@ -59,7 +59,8 @@ class SharePoint:
 
     def plays(self, host: str) -> bool:
         """Tell whether a host name (any case) is one of the tenant's."""
-        return host.lower() in self.hosts()
+        with self._world.lock:
+            return find_site(host, self._world.organisation, self._libraries) is not None
 
     def service(self, request: Request) -> Service:
         """Return which of SharePoint's two services a request is for: they are throttled apart."""
@@ -198,12 +199,20 @@ class SharePoint:
         return self._photos.pull(person_id)
 
     def add_folder(self, name: str, geo: str = "") -> None:
-        """Add a folder of pictures beside the others; SharePoint itself writes into it from now on."""
+        """Add a folder of pictures beside the others; SharePoint itself writes into it from now on.
+
+        Raises:
+            ValueError: no folder of pictures can have that name.
+        """
         with self._world.lock:
             self._scenes.open_geo(geo).add_folder(name)
 
     def set_folder(self, name: str, geo: str = "") -> None:
-        """Let the geo's library have one folder of pictures, with a name in its own language."""
+        """Let the geo's library have one folder of pictures, with a name in its own language.
+
+        Raises:
+            ValueError: no folder of pictures can have that name.
+        """
         with self._world.lock:
             self._scenes.open_geo(geo).set_folder(name)
 

@@ -103,12 +103,12 @@ class UserPhotos:
             profile = self._profiles.of(person_id)
             if profile is None:
                 return "no profile"
-            if profile.get(properties.EXCHANGE_SYNC) == "0":
+            if profile.get(properties.EXCHANGE_SYNC) == "0" or not profile.person.mailbox:
                 return "off"
             now = seconds(self._world.clock.now())
             if now - int(profile.get(properties.TIMESTAMP) or 0) < _PULL_AFTER:
                 return "fresh"
-            photo = profile.person.photo if profile.person.mailbox else None
+            photo = profile.person.photo
         thumbnails = {
             size: make_thumbnail(photo.data, size) if photo else draw_silhouette(size) for size in SIZES
         }

@@ -1,0 +1,249 @@
+"""Who may ask which SharePoint host for what, and how it says no."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.tenant.sharepoint_stage import (
+    ADMIN,
+    FILE,
+    FOLDER,
+    JSON,
+    MY,
+    PEOPLE,
+    ROOT,
+    Stage,
+    claim,
+    jpeg,
+    query,
+)
+
+
+@pytest.fixture(scope="module")
+def whole() -> Stage:
+    return Stage()
+
+
+@pytest.fixture
+def stage(whole: Stage) -> Stage:
+    whole.clear()
+    return whole
+
+
+READ = f"{PEOPLE}/GetPropertiesFor(accountName=@v)?@v='{claim('anna@contoso.com')}'"
+SET = f"{PEOPLE}/SetSingleValueProfileProperty"
+VALUE = {"accountName": "i:0#.f|membership|anna@contoso.com", "propertyName": "AboutMe", "propertyValue": "x"}
+UPLOAD = f"{FOLDER}/Files/AddUsingPath(decodedUrl='a.jpg',overwrite=true)"
+
+
+def test_a_tenant_has_three_hosts_in_each_geo_it_uses(stage: Stage) -> None:
+    stage.add(geo="eur")
+    assert stage.sharepoint.hosts() == {
+        ROOT, MY, ADMIN,
+        "contosoeur.sharepoint.com", "contosoeur-my.sharepoint.com", "contosoeur-admin.sharepoint.com",
+    }  # fmt: skip
+    assert stage.sharepoint.plays("ContosoEUR-my.sharepoint.com")
+    assert not stage.sharepoint.plays("contosoapc.sharepoint.com")
+    assert not stage.sharepoint.plays("fabrikam.sharepoint.com")
+
+
+@pytest.mark.parametrize(
+    ("audience", "how", "says"),
+    [
+        pytest.param("https://graph.microsoft.com", {}, "Invalid issuer or signature.", id="graph's token"),
+        pytest.param(f"https://{ROOT}", {}, "Invalid issuer or signature.", id="another host of the tenant"),
+        pytest.param(f"https://{MY}", {"appidacr": "1"}, "Unsupported app only token.", id="client secret"),
+        pytest.param(
+            f"https://{MY}", {"lifetime": -1}, "Invalid JWT token. The token is expired.", id="expired"
+        ),
+    ],
+)
+def test_a_token_that_will_not_do_is_a_401_that_says_why(
+    stage: Stage, audience: str, how: dict[str, object], says: str
+) -> None:
+    answer = stage.get(MY, FOLDER, token=stage.tokens.issue(audience, ["Sites.FullControl.All"], **how))
+    assert (answer.status_code, answer.json) == (401, {"error_description": says})
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer realm=")
+
+
+@pytest.mark.parametrize("header", ["", "Basic YTpi", "Bearer x.y.z"])
+def test_what_is_no_token_is_a_401(stage: Stage, header: str) -> None:
+    assert stage.get(MY, FOLDER, Authorization=header).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "host", "path", "body", "roles"),
+    [
+        pytest.param(
+            "GET", ADMIN, READ, None, ["Sites.FullControl.All"], id="read a profile without User.Read.All"
+        ),
+        pytest.param(
+            "POST", ADMIN, SET, VALUE, ["User.Read.All"], id="write a profile without User.ReadWrite.All"
+        ),
+        pytest.param(
+            "GET", MY, f"{FOLDER}/Files", None, ["User.ReadWrite.All"], id="list files without Sites"
+        ),
+        pytest.param(
+            "POST", MY, UPLOAD, jpeg(), ["Sites.Read.All"], id="upload without Sites.FullControl.All"
+        ),
+        pytest.param("GET", MY, READ, None, ["User.Read.All"], id="read a profile on the my-site host"),
+        pytest.param(
+            "POST", MY, SET, VALUE, ["User.ReadWrite.All"], id="write a profile on the my-site host"
+        ),
+        pytest.param("POST", ROOT, SET, VALUE, ["User.ReadWrite.All"], id="write a profile on the root host"),
+    ],
+)
+def test_what_is_not_allowed_is_a_403(
+    stage: Stage, method: str, host: str, path: str, body: object, roles: list[str]
+) -> None:
+    anna = stage.add()
+    answer = stage.send(method, host, path, body, roles=roles)
+    assert answer.status_code == 403
+    assert answer.json["odata.error"]["code"] == "-2147024891, System.UnauthorizedAccessException"
+    assert stage.describe(anna)["files"] == []
+    assert stage.properties("anna@contoso.com")["AboutMe"] == ""
+
+
+def test_a_reader_without_permission_is_told_which_kind_is_missing(stage: Stage) -> None:
+    said = stage.profile("anna@contoso.com", roles=["Sites.FullControl.All"]).json["odata.error"]["message"]
+    assert said["value"].endswith("required permissions to access profile information.")
+
+
+@pytest.mark.parametrize("roles", [["User.Read.All"], ["User.ReadWrite.All"]])
+@pytest.mark.parametrize("host", [ROOT, ADMIN])
+def test_profiles_are_read_on_the_root_and_the_admin_host(stage: Stage, host: str, roles: list[str]) -> None:
+    stage.add()
+    assert stage.profile("anna@contoso.com", host=host, roles=roles).json["DisplayName"] == "Anna Berg"
+
+
+@pytest.mark.parametrize("host", [ROOT, ADMIN])
+def test_only_the_my_site_host_has_the_library(stage: Stage, host: str) -> None:
+    answer = stage.get(host, FOLDER)
+    assert answer.status_code == 404
+    assert answer.json["odata.error"]["code"] == "-2147024894, System.IO.FileNotFoundException"
+
+
+def test_a_query_that_is_not_allowed_is_a_200_with_error_info(stage: Stage) -> None:
+    stage.add()
+    for how in ({"roles": ["User.Read.All"]}, {"host": ROOT}, {"host": MY}):
+        error = stage.query("anna@contoso.com", ("AboutMe", "x"), **how)
+        assert error["ErrorTypeName"] == "System.UnauthorizedAccessException", how
+        assert error["ErrorCode"] == -2147024891
+    assert stage.properties("anna@contoso.com")["AboutMe"] == ""
+
+
+def test_every_answer_carries_its_request_guid(stage: Stage) -> None:
+    stage.add()
+    answers = [
+        stage.profile("anna@contoso.com"),
+        stage.get(MY, "/nowhere"),
+        stage.get(MY, FOLDER, token="x"),
+        stage.get(MY, "/_layouts/15/userphoto.aspx"),
+    ]
+    guids = {answer.headers["sprequestguid"] for answer in answers}
+    assert len(guids) == len(answers)
+    assert all(answer.headers["request-id"] == answer.headers["SPRequestGuid"] for answer in answers)
+
+
+def test_a_form_digest_is_given_and_never_asked_for(stage: Stage) -> None:
+    stage.add()
+    given_ = stage.send("POST", ADMIN, "/_api/contextinfo").json
+    assert given_["FormDigestTimeoutSeconds"] == 1800
+    assert given_["WebFullUrl"] == f"https://{ADMIN}"
+    verbose = stage.send("POST", ADMIN, "/_api/contextinfo", accept="application/json;odata=verbose").json
+    assert verbose["d"]["GetContextWebInformation"]["FormDigestValue"].startswith("0x")
+    for digest in ({}, {"X_RequestDigest": given_["FormDigestValue"]}, {"X_RequestDigest": "rubbish"}):
+        assert stage.send("POST", ADMIN, SET, VALUE, **digest).status_code == 200, digest
+
+
+@pytest.mark.parametrize("accept", ["", "*/*", "application/atom+xml", "application/json;odata=other"])
+def test_a_write_that_accepts_no_json_is_refused_before_anything_is_written(
+    stage: Stage, accept: str
+) -> None:
+    anna = stage.add()
+    assert stage.send("POST", ADMIN, SET, VALUE, accept=accept).status_code == 406
+    assert stage.send("POST", MY, UPLOAD, jpeg(), accept=accept).status_code == 406
+    assert stage.properties("anna@contoso.com")["AboutMe"] == ""
+    assert stage.get(MY, FILE.format("a.jpg")).status_code == 404
+    assert stage.describe(anna)["files"] == []
+
+
+def test_errors_have_their_old_name_in_the_verbose_form(stage: Stage) -> None:
+    answer = stage.get(MY, "/_api/web/lists", accept="application/json;odata=verbose")
+    assert answer.json["error"]["code"] == "-1, Microsoft.SharePoint.Client.ResourceNotFoundException"
+
+
+@pytest.mark.parametrize(
+    ("method", "host", "path", "status"),
+    [
+        pytest.param("GET", MY, "/", 404, id="start page"),
+        pytest.param("GET", MY, "/_api/", 400, id="no resource"),
+        pytest.param("GET", MY, "/_api/web", 404, id="the web itself is not played"),
+        pytest.param(
+            "GET", MY, "/_api/web/GetFolderByServerRelativePath(decodedUrl='/x", 400, id="open quote"
+        ),
+        pytest.param("GET", MY, "/_api/web/GetFolderByServerRelativePath(/x)", 400, id="no quotes"),
+        pytest.param("GET", MY, "/_api/web/GetFolderByServerRelativePath()", 400, id="no argument"),
+        pytest.param("GET", MY, f"{FOLDER}/Lists", 404, id="no such resource below a folder"),
+        pytest.param("POST", MY, f"{FOLDER}/Files", 400, id="wrong verb for a list"),
+        pytest.param("GET", MY, UPLOAD, 400, id="wrong verb for an upload"),
+        pytest.param("PATCH", MY, FILE.format("a.jpg"), 404, id="wrong verb for no file"),
+        pytest.param("GET", ADMIN, f"{PEOPLE}/GetMyProperties", 404, id="method not played"),
+        pytest.param(
+            "GET", ADMIN, f"{PEOPLE}/GetPropertiesFor(accountName=@v)", 400, id="alias without value"
+        ),
+        pytest.param(
+            "GET", ADMIN, f"{PEOPLE}/GetPropertiesFor(accountName=@v)?@v=anna", 400, id="alias without quotes"
+        ),
+        pytest.param("DELETE", ADMIN, READ, 400, id="wrong verb for a profile"),
+        pytest.param("GET", ADMIN, SET, 400, id="wrong verb for a write"),
+        pytest.param("GET", ADMIN, "/_vti_bin/client.svc/ProcessQuery", 400, id="wrong verb for a query"),
+        pytest.param("GET", ADMIN, "/_api/contextinfo", 400, id="wrong verb for a digest"),
+        pytest.param("POST", MY, "/_layouts/15/userphoto.aspx", 400, id="wrong verb for a photo"),
+        pytest.param("GET", "fabrikam.sharepoint.com", "/_api/web", 404, id="another tenant's host"),
+    ],
+)
+def test_an_odd_request_is_answered_in_sharepoints_error_envelope(
+    stage: Stage, method: str, host: str, path: str, status: int
+) -> None:
+    answer = stage.send(method, host, path)
+    assert answer.status_code == status, answer.text
+    assert set(answer.json["odata.error"]) == {"code", "message"}
+
+
+def test_the_two_services_are_told_apart_by_path(stage: Stage) -> None:
+    served = {
+        path: stage.sharepoint.service(stage.request(path))
+        for path in (READ, "/_vti_bin/client.svc/ProcessQuery", FOLDER, "/_layouts/15/userphoto.aspx")
+    }
+    assert list(served.values()) == ["sharepoint-profiles"] * 2 + ["sharepoint-files"] * 2
+
+
+@settings(max_examples=150, deadline=None)
+@given(tail=st.text("()'/@%$,=.aé# \\", max_size=30), host=st.sampled_from([MY, ADMIN]))
+def test_no_path_whatever_makes_sharepoint_stumble(whole: Stage, tail: str, host: str) -> None:
+    for start in ("/", "/_api/", f"{PEOPLE}/", "/_api/web/GetFolderByServerRelativePath("):
+        answer = whole.get(host, (start + tail).replace("%", "%25").replace("?", "%3F"))
+        assert answer.status_code in {200, 400, 403, 404}, start + tail
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    body=st.one_of(
+        st.binary(max_size=200), st.text(max_size=100).map(lambda text: query(text, (text, text)).encode())
+    )
+)
+def test_no_body_whatever_makes_a_query_stumble(whole: Stage, body: bytes) -> None:
+    answer = whole.send("POST", ADMIN, "/_vti_bin/client.svc/ProcessQuery", body, Content_Type="text/xml")
+    assert answer.status_code == 200
+    assert answer.json[0]["ErrorInfo"]["ErrorCode"] == -1
+
+
+def test_json_with_any_case_and_order_of_options_is_accepted(stage: Stage) -> None:
+    stage.add()
+    for accept in (
+        "application/json; odata=NoMetadata",
+        "text/html, application/json;odata=nometadata;q=0.9",
+        JSON,
+    ):
+        assert "AccountName" in stage.profile("anna@contoso.com", accept=accept).json, accept

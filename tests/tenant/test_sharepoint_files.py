@@ -1,0 +1,274 @@
+"""The library of pictures: folders, uploads, what is refused, what remains."""
+
+import hashlib
+import threading
+from urllib.parse import quote
+
+import pytest
+
+from tests.tenant.sharepoint_stage import FILE, FOLDER, JSON, MY, Stage, jpeg
+
+LIBRARY = "/_api/web/GetFolderByServerRelativePath(decodedUrl='/User Photos')"
+NAMES = "/Folders?$select=Name,ServerRelativeUrl"
+
+
+@pytest.fixture(scope="module")
+def whole() -> Stage:
+    return Stage()
+
+
+@pytest.fixture
+def stage(whole: Stage) -> Stage:
+    whole.clear()
+    return whole
+
+
+def folders(stage: Stage, host: str = MY) -> list[str]:
+    return [folder["Name"] for folder in stage.get(host, LIBRARY + NAMES).json["value"]]
+
+
+def test_the_library_has_a_folder_of_pictures_and_one_of_forms(stage: Stage) -> None:
+    assert stage.get(MY, LIBRARY + NAMES).json == {
+        "value": [
+            {"Name": "Forms", "ServerRelativeUrl": "/User Photos/Forms"},
+            {"Name": "Profile Pictures", "ServerRelativeUrl": "/User Photos/Profile Pictures"},
+        ]
+    }
+    assert stage.get(MY, FOLDER).json["ItemCount"] == 0
+
+
+def test_the_folder_is_named_in_the_sites_language_and_several_can_coexist(stage: Stage) -> None:
+    stage.sharepoint.set_folder("Profilbilder")
+    assert folders(stage) == ["Forms", "Profilbilder"]
+    stage.sharepoint.add_folder("Images du profil")
+    assert folders(stage) == ["Forms", "Images du profil", "Profilbilder"]
+    stage.sharepoint.set_folder("Profielafbeeldingen", "eur")
+    assert folders(stage, "contosoeur-my.sharepoint.com") == ["Forms", "Profielafbeeldingen"]
+    assert folders(stage) == ["Forms", "Images du profil", "Profilbilder"]
+
+
+@pytest.mark.parametrize("name", ["", " ", "forms", "a/b"])
+def test_a_folder_of_pictures_cannot_have_just_any_name(stage: Stage, name: str) -> None:
+    with pytest.raises(ValueError, match="no folder of pictures"):
+        stage.sharepoint.add_folder(name)
+
+
+def test_an_upload_answers_the_file_and_can_be_read_back(stage: Stage) -> None:
+    data = jpeg()
+    file = stage.upload("x_MThumb.jpg", data).json
+    guid = file["UniqueId"].upper()
+    assert file["ETag"] == f'"{{{guid}}},1"'
+    assert (file["Name"], file["Length"]) == ("x_MThumb.jpg", str(len(data)))
+    assert file["ServerRelativeUrl"] == "/User Photos/Profile Pictures/x_MThumb.jpg"
+    content = stage.get(MY, FILE.format("x_MThumb.jpg") + "/$value", accept="*/*")
+    assert (content.data, content.content_type, content.headers["ETag"]) == (data, "image/jpeg", file["ETag"])
+    assert stage.get(MY, FILE.format("x_MThumb.jpg")).json == file
+
+
+def test_overwriting_keeps_the_file_and_raises_its_version(stage: Stage) -> None:
+    first = stage.upload("x_MThumb.jpg", jpeg()).json
+    second = stage.upload("X_MTHUMB.jpg", jpeg(colour="red")).json
+    assert (second["UniqueId"], second["Name"]) == (first["UniqueId"], "x_MThumb.jpg")
+    assert (first["ETag"][-2], second["ETag"][-2]) == ("1", "2")
+    assert len(stage.get(MY, f"{FOLDER}/Files").json["value"]) == 1
+
+
+def test_without_overwrite_a_file_is_written_once(stage: Stage) -> None:
+    path = f"{FOLDER}/Files/Add(url='x.jpg',overwrite=false)"
+    assert stage.send("POST", MY, path, jpeg()).status_code == 200
+    again = stage.send("POST", MY, path, jpeg(colour="red"))
+    assert again.status_code == 400
+    assert again.json["odata.error"]["code"] == "-2130575257, Microsoft.SharePoint.SPException"
+    assert stage.get(MY, FILE.format("x.jpg") + "/$value").data == jpeg()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param("GetFolderByServerRelativePath(decodedUrl='/User Photos/Profile Pictures')", id="plain"),
+        pytest.param(
+            "getfolderbyserverrelativepath(DecodedUrl='%2FUser%20Photos%2FProfile%20Pictures')", id="encoded"
+        ),
+        pytest.param(
+            "GetFolderByServerRelativePath(decodedUrl=%27/user photos/PROFILE pictures/%27)", id="any case"
+        ),
+        pytest.param(
+            "GetFolderByServerRelativePath(decodedUrl='User Photos/Profile Pictures')", id="site-relative"
+        ),
+        pytest.param("GetFolderByServerRelativePath(decodedUrl=@f)", id="alias"),
+        pytest.param(
+            "GetFolderByServerRelativeUrl('/User Photos/Profile Pictures')", id="the older function"
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "add",
+    [
+        pytest.param("Files/Add(url='a.jpg',overwrite=true)", id="Add"),
+        pytest.param("Files/AddUsingPath(decodedUrl='a.jpg',overwrite=true)", id="AddUsingPath"),
+        pytest.param("files/addusingpath(DecodedUrl='a.jpg', Overwrite=true)", id="any case of AddUsingPath"),
+    ],
+)
+def test_an_upload_can_be_spelled_in_every_documented_way(stage: Stage, path: str, add: str) -> None:
+    answer = stage.send("POST", MY, f"/_api/web/{path}/{add}?@f='/User Photos/Profile Pictures'", jpeg())
+    assert answer.json["ServerRelativeUrl"] == "/User Photos/Profile Pictures/a.jpg"
+
+
+@pytest.mark.parametrize("name", ["o'hara_MThumb.jpg", "pat#ext#_M%20Thumb.jpg", "Jürgen (alt)_MThumb.jpg"])
+def test_odd_file_names_survive_the_resource_path_functions(stage: Stage, name: str) -> None:
+    spelled = quote(name.replace("'", "''"))
+    assert stage.upload(spelled, jpeg()).json["Name"] == name
+    assert stage.get(MY, FILE.format(spelled) + "/$value").data == jpeg()
+
+
+def test_the_string_functions_refuse_what_is_ambiguous(stage: Stage) -> None:
+    for name in ("a%23b.jpg", "a%25b.jpg"):
+        assert (
+            stage.send("POST", MY, f"{FOLDER}/Files/Add(url='{name}',overwrite=true)", jpeg()).status_code
+            == 400
+        )
+
+
+def test_listed_files_can_be_cut_to_some_properties(stage: Stage) -> None:
+    data = jpeg()
+    etag = stage.upload("a.jpg", data).json["ETag"]
+    listed = stage.get(MY, f"{FOLDER}/Files?$select=Name,Length,ETag").json
+    assert listed == {"value": [{"ETag": etag, "Length": str(len(data)), "Name": "a.jpg"}]}
+    assert stage.get(MY, f"{FOLDER}/Files?$select=Nonsense").status_code == 400
+    assert stage.get(MY, f"{FOLDER}/Files?$expand=Author").status_code == 400
+    verbose = stage.get(MY, f"{FOLDER}/Files?$select=Name", accept="application/json;odata=verbose").json
+    assert verbose["d"]["results"] == [{"__metadata": {"type": "SP.File"}, "Name": "a.jpg"}]
+
+
+def test_a_folder_that_does_not_exist_is_a_404_over_rest_and_a_409_for_a_put(stage: Stage) -> None:
+    wrong = FOLDER.replace("Profile Pictures", "Profilbilder")
+    answer = stage.send("POST", MY, f"{wrong}/Files/AddUsingPath(decodedUrl='a.jpg',overwrite=true)", jpeg())
+    assert answer.status_code == 404
+    assert answer.json["odata.error"]["code"] == "-2147024894, System.IO.FileNotFoundException"
+    assert stage.send("PUT", MY, "/User%20Photos/Profilbilder/a.jpg", jpeg()).status_code == 409
+
+
+def test_a_file_has_its_own_address(stage: Stage) -> None:
+    path = "/User%20Photos/Profile%20Pictures/a.jpg"
+    assert stage.get(MY, path).status_code == 404
+    assert stage.send("PUT", MY, path, jpeg()).status_code == 201
+    assert stage.send("PUT", MY, path, jpeg(colour="red")).status_code == 200
+    assert stage.get(MY, path).data == jpeg(colour="red")
+    assert stage.get(MY, path, roles=["User.Read.All"]).status_code == 403
+    assert stage.send("DELETE", MY, path).status_code == 400
+
+
+def test_a_missing_file_is_a_404_that_names_it(stage: Stage) -> None:
+    for tail, method in (("", "GET"), ("/$value", "GET"), ("", "DELETE"), ("/recycle", "POST")):
+        error = stage.send(method, MY, FILE.format("none.jpg") + tail)
+        assert error.status_code == 404
+        assert error.json["odata.error"] == {
+            "code": "-2130575338, Microsoft.SharePoint.SPException",
+            "message": {
+                "lang": "en-US",
+                "value": "The file /User Photos/Profile Pictures/none.jpg does not exist.",
+            },
+        }
+
+
+@pytest.mark.parametrize(
+    ("method", "tail", "headers"),
+    [
+        pytest.param("DELETE", "", {}, id="DELETE"),
+        pytest.param("POST", "", {"X_HTTP_Method": "DELETE", "If_Match": "*"}, id="tunnelled"),
+        pytest.param("POST", "/recycle", {}, id="recycled"),
+    ],
+)
+def test_a_file_can_be_deleted(stage: Stage, method: str, tail: str, headers: dict[str, str]) -> None:
+    stage.upload("a.jpg", jpeg())
+    assert stage.send(method, MY, FILE.format("a.jpg") + tail, **headers).status_code == 200
+    assert stage.get(MY, FILE.format("a.jpg")).status_code == 404
+
+
+def test_a_deletion_is_held_to_its_if_match(stage: Stage) -> None:
+    first = stage.upload("a.jpg", jpeg()).json["ETag"]
+    second = stage.upload("a.jpg", jpeg()).json["ETag"]
+    tunnelled = {"X_HTTP_Method": "DELETE"}
+    assert stage.send("POST", MY, FILE.format("a.jpg"), **tunnelled).status_code == 400
+    assert stage.send("POST", MY, FILE.format("a.jpg"), **tunnelled, If_Match=first).status_code == 412
+    assert stage.get(MY, FILE.format("a.jpg")).status_code == 200
+    assert stage.send("POST", MY, FILE.format("a.jpg"), **tunnelled, If_Match=second).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "status"),
+    [
+        pytest.param("a.jpg", b"", 400, id="empty"),
+        pytest.param("a.jpg", b"\x89PNG\r\n\x1a\n", 400, id="a PNG in a jpg"),
+        pytest.param("a.jpg", jpeg()[:-200], 400, id="a truncated JPEG"),
+        pytest.param("a.jpg", b"\xff\xd8\xff\xd9", 400, id="a JPEG of nothing"),
+        pytest.param("a.jpg", jpeg() + bytes(5_000_000), 413, id="above 5 000 000 bytes"),
+        pytest.param("a%3Ab.jpg", jpeg(), 400, id="a colon"),
+        pytest.param("a%2Fb.jpg", jpeg(), 400, id="a slash"),
+        pytest.param("a%7Cb.jpg", jpeg(), 400, id="a pipe, as in a claim"),
+        pytest.param("", jpeg(), 400, id="no name"),
+        pytest.param("a" * 252 + ".jpg", jpeg(), 400, id="a name of 256 characters"),
+    ],
+)
+def test_what_can_be_no_picture_is_refused_and_not_kept(
+    stage: Stage, name: str, data: bytes, status: int
+) -> None:
+    answer = stage.upload(name, data)
+    assert (answer.status_code, set(answer.json)) == (status, {"odata.error"})
+    assert stage.get(MY, f"{FOLDER}/Files").json == {"value": []}
+
+
+def test_forms_takes_no_files(stage: Stage) -> None:
+    path = (
+        FOLDER.replace("Profile Pictures", "Forms") + "/Files/AddUsingPath(decodedUrl='a.jpg',overwrite=true)"
+    )
+    assert stage.send("POST", MY, path, jpeg()).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("options", "baseline", "metadata"),
+    [
+        pytest.param({}, True, False, id="baseline without metadata"),
+        pytest.param({"progressive": True}, False, False, id="progressive"),
+        pytest.param(
+            {"exif": b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00"}, True, True, id="EXIF"
+        ),
+        pytest.param({"icc_profile": b"profile"}, True, True, id="ICC"),
+        pytest.param({"comment": b"taken at home"}, True, True, id="a comment"),
+    ],
+)
+def test_a_person_is_described_with_what_the_uploaded_bytes_really_are(
+    stage: Stage, options: dict[str, object], *, baseline: bool, metadata: bool
+) -> None:
+    anna = stage.add()
+    data = jpeg((300, 200), **options)
+    etag = stage.upload(f"{anna.id}_LThumb.jpg", data).json["ETag"]
+    (file,) = stage.describe(anna)["files"]
+    assert file.pop("modified")
+    assert file == {
+        "geo": "", "folder": "Profile Pictures", "name": f"{anna.id}_LThumb.jpg", "size": len(data),
+        "width": 300, "height": 200, "baseline": baseline, "metadata": metadata,
+        "sha256": hashlib.sha256(data).hexdigest(), "etag": etag,
+    }  # fmt: skip
+
+
+def test_uploads_at_the_same_time_are_all_kept(stage: Stage) -> None:
+    versions: list[str] = []
+
+    def work() -> None:
+        versions.extend(stage.upload("a.jpg", jpeg()).json["ETag"] for _ in range(10))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    numbers = sorted(int(etag.rstrip('"').rpartition(",")[2]) for etag in versions)
+    assert numbers == list(range(1, 41))
+
+
+def test_a_second_geo_has_a_library_of_its_own(stage: Stage) -> None:
+    stage.add(geo="eur")
+    stage.upload("a.jpg", jpeg(), host="contosoeur-my.sharepoint.com")
+    assert stage.get(MY, f"{FOLDER}/Files", accept=JSON).json == {"value": []}
+    assert len(stage.get("contosoeur-my.sharepoint.com", f"{FOLDER}/Files").json["value"]) == 1

@@ -1,0 +1,237 @@
+"""Profile properties written, over REST one by one and with CSOM many at once."""
+
+import json
+
+import pytest
+
+from tests.tenant.sharepoint_stage import ADMIN, PEOPLE, PEOPLE_MANAGER, Stage, query, set_property, wrap
+
+ANNA = "anna@contoso.com"
+BERT = "bert@contoso.com"
+URL = "https://contoso-my.sharepoint.com:443/User%20Photos/Profile%20Pictures/x_MThumb.jpg"
+PICTURE = (
+    ("PictureURL", URL),
+    ("SPS-PictureTimestamp", "63902822400"),
+    ("SPS-PictureExchangeSyncState", "1"),
+    ("SPS-PicturePlaceholderState", "0"),
+)
+QUERY = "/_vti_bin/client.svc/ProcessQuery"
+
+
+@pytest.fixture(scope="module")
+def whole() -> Stage:
+    return Stage()
+
+
+@pytest.fixture
+def stage(whole: Stage) -> Stage:
+    whole.clear()
+    whole.add()
+    return whole
+
+
+def write(stage: Stage, body: dict[str, object], **how: object) -> object:
+    return stage.send("POST", ADMIN, f"{PEOPLE}/SetSingleValueProfileProperty", body, **how)
+
+
+def arguments(name: str, value: object, upn: str = ANNA) -> dict[str, object]:
+    return {"accountName": f"i:0#.f|membership|{upn}", "propertyName": name, "propertyValue": value}
+
+
+def ask(stage: Stage, body: str) -> list[object]:
+    answer = stage.send("POST", ADMIN, QUERY, body, Content_Type="text/xml")
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def test_one_property_is_written_over_rest(stage: Stage) -> None:
+    answer = write(stage, arguments("SPS-PicturePlaceholderState", "1"))
+    assert (answer.status_code, answer.json) == (200, {"odata.null": True})
+    assert stage.properties(ANNA)["SPS-PicturePlaceholderState"] == "1"
+
+
+def test_the_name_of_a_written_property_may_have_any_case(stage: Stage) -> None:
+    write(stage, arguments("pictureurl", URL))
+    assert stage.properties(ANNA)["PictureURL"] == URL
+
+
+def test_writing_to_nobody_over_rest_is_an_error_that_says_so(stage: Stage) -> None:
+    answer = write(stage, arguments("AboutMe", "x", "nobody@contoso.com"))
+    assert answer.status_code == 500
+    assert answer.json["odata.error"]["message"]["value"].startswith(
+        "User Profile Error 1000: User Not Found"
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(arguments("SPS-PicturePlaceholderState", 0), id="a number"),
+        pytest.param(arguments("SPS-PicturePlaceholderState", None), id="null"),
+        pytest.param({"accountName": "x", "propertyName": "AboutMe"}, id="no value"),
+        pytest.param({**arguments("AboutMe", "x"), "extra": "y"}, id="an unknown parameter"),
+    ],
+)
+def test_a_rest_write_takes_three_strings(stage: Stage, body: dict[str, object]) -> None:
+    assert write(stage, body).status_code == 400
+    assert stage.properties(ANNA)["SPS-PicturePlaceholderState"] == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        pytest.param(b"{", "application/json", id="broken JSON"),
+        pytest.param(b"[]", "application/json", id="a list"),
+        pytest.param(json.dumps(arguments("AboutMe", "x")).encode(), "text/plain", id="not declared as JSON"),
+    ],
+)
+def test_a_rest_write_takes_json(stage: Stage, body: bytes, kind: str) -> None:
+    answer = stage.send("POST", ADMIN, f"{PEOPLE}/SetSingleValueProfileProperty", body, Content_Type=kind)
+    assert answer.status_code == 400
+    assert stage.properties(ANNA)["AboutMe"] == ""
+
+
+def test_a_query_writes_all_four_picture_properties_at_once(stage: Stage) -> None:
+    header, number, result = ask(stage, query(ANNA, *PICTURE))
+    assert (header["SchemaVersion"], header["ErrorInfo"]) == ("15.0.0.0", None)
+    assert (number, result) == (2, {"IsNull": False})
+    written = stage.properties(ANNA)
+    assert {name: written[name] for name, _ in PICTURE} == dict(PICTURE)
+    assert stage.profile(ANNA).json["PictureUrl"] == f"{URL}?t=63902822400"
+
+
+def test_a_query_can_write_to_several_people(stage: Stage) -> None:
+    stage.add(BERT)
+    header, *_ = ask(
+        stage, wrap(set_property(3, ANNA, "AboutMe", "a") + set_property(4, BERT, "AboutMe", "b & <c>"))
+    )
+    assert header["ErrorInfo"] is None
+    assert (stage.properties(ANNA)["AboutMe"], stage.properties(BERT)["AboutMe"]) == ("a", "b & <c>")
+
+
+def test_a_failing_action_leaves_the_ones_before_it_done_and_the_ones_after_it_undone(stage: Stage) -> None:
+    actions = (
+        set_property(3, ANNA, "AboutMe", "before")
+        + set_property(4, "nobody@contoso.com", "AboutMe", "x")
+        + set_property(5, ANNA, "CellPhone", "after")
+    )
+    (header,) = ask(stage, wrap(actions))
+    assert header["ErrorInfo"]["ErrorMessage"].startswith("User Profile Error 1000: User Not Found")
+    assert header["ErrorInfo"]["ErrorTypeName"] == "Microsoft.SharePoint.Client.ServerException"
+    assert header["ErrorInfo"]["TraceCorrelationId"] == header["TraceCorrelationId"]
+    assert (stage.properties(ANNA)["AboutMe"], stage.properties(ANNA)["CellPhone"]) == ("before", "")
+
+
+def test_the_type_of_a_missing_user_is_a_knob(stage: Stage) -> None:
+    kind = "Microsoft.Office.Server.UserProfiles.UserNotFoundException"
+    stage.world.knobs.user_not_found_type = kind
+    error = stage.query("nobody@contoso.com", ("AboutMe", "x"))
+    assert (error["ErrorTypeName"], error["ErrorCode"]) == (kind, -1)
+
+
+METHOD = set_property(3, ANNA, "AboutMe", "x")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("<Request", id="not well-formed"),
+        pytest.param(wrap(METHOD).replace("clientquery/2009", "clientquery/2010"), id="another namespace"),
+        pytest.param(
+            wrap(METHOD).replace("<Request ", "<Requests ").replace("</Request>", "</Requests>"), id="root"
+        ),
+        pytest.param(wrap(METHOD).replace('SchemaVersion="15.0.0.0"', ""), id="no schema version"),
+        pytest.param('<!DOCTYPE x [<!ENTITY y "z">]>' + wrap(METHOD), id="a document type"),
+        pytest.param(
+            wrap(METHOD).replace(PEOPLE_MANAGER, "{00000000-0000-0000-0000-000000000000}"), id="another type"
+        ),
+        pytest.param(wrap(METHOD, ""), id="no object path"),
+        pytest.param(
+            wrap(METHOD, f'<Method Id="1" Name="x" TypeId="{PEOPLE_MANAGER}"/>'), id="another object path"
+        ),
+        pytest.param(
+            wrap(METHOD).replace('Id="3" ObjectPathId="1"', 'Id="3" ObjectPathId="9"'), id="dangling path"
+        ),
+        pytest.param(wrap(METHOD).replace('Id="3"', 'Id="2"'), id="an id twice"),
+        pytest.param(wrap(METHOD).replace('Id="3"', 'Id="three"'), id="an id that is no number"),
+        pytest.param(wrap(METHOD).replace('Name="Set', 'Name="Get'), id="another method"),
+        pytest.param(wrap(METHOD + '<Query Id="4" ObjectPathId="1"/>'), id="another action"),
+        pytest.param(wrap(METHOD).replace('Type="String">x', 'Type="Number">1'), id="a number"),
+        pytest.param(
+            wrap(METHOD).replace('<Parameter Type="String">x</Parameter>', '<Parameter Type="Null"/>'),
+            id="null",
+        ),
+        pytest.param(wrap(METHOD).replace('<Parameter Type="String">x</Parameter>', ""), id="two parameters"),
+        pytest.param(wrap(METHOD).replace("<ObjectPaths>", "<Extra/><ObjectPaths>"), id="an unknown element"),
+        pytest.param(wrap(METHOD + set_property(4, ANNA, "AboutMe", "y" * 2_100_000)), id="above 2 MB"),
+    ],
+)
+def test_a_query_that_cannot_be_read_writes_nothing_at_all(stage: Stage, body: str) -> None:
+    (header,) = ask(stage, body)
+    assert header["ErrorInfo"]["ErrorTypeName"] == "Microsoft.SharePoint.Client.InvalidClientQueryException"
+    assert stage.properties(ANNA)["AboutMe"] == ""
+
+
+def test_a_query_must_be_declared_as_xml(stage: Stage) -> None:
+    assert (
+        stage.send("POST", ADMIN, QUERY, query(ANNA, ("AboutMe", "x")), Content_Type="text/plain").status_code
+        == 400
+    )
+    assert stage.properties(ANNA)["AboutMe"] == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("PictureURL", "/User Photos/Profile Pictures/x.jpg", id="relative url"),
+        pytest.param("PictureURL", URL.replace("https", "http"), id="http url"),
+        pytest.param("PictureURL", URL.replace("contoso", "fabrikam"), id="another tenant's url"),
+        pytest.param("PictureURL", URL.replace("contoso", "contosoeur"), id="another geo's url"),
+        pytest.param("PictureURL", URL.replace("-my", ""), id="another host's url"),
+        pytest.param("PictureURL", URL.replace(":443", ":444"), id="another port's url"),
+        pytest.param("PictureURL", URL + "?t=1", id="url with a query"),
+        pytest.param("PictureURL", URL.replace("User%20Photos", "Documents"), id="url of another library"),
+        pytest.param("SPS-PictureTimestamp", "", id="no timestamp"),
+        pytest.param("SPS-PictureTimestamp", "2026-01-01", id="timestamp not in digits"),
+        pytest.param("SPS-PictureTimestamp", "-1", id="negative timestamp"),
+        pytest.param("SPS-PicturePlaceholderState", "2", id="state 2"),
+        pytest.param("SPS-PicturePlaceholderState", "", id="no state"),
+        pytest.param("SPS-PictureExchangeSyncState", "true", id="state true"),
+        pytest.param("msOnline-ObjectId", "x", id="the directory's"),
+        pytest.param("AccountName", "x", id="the account"),
+        pytest.param("Nonsense", "x", id="no such property"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused_and_leaves_the_property(
+    stage: Stage, name: str, value: str
+) -> None:
+    before = stage.properties(ANNA)
+    error = stage.query(ANNA, (name, value))
+    assert error["ErrorTypeName"] in {
+        "System.ArgumentException",
+        "Microsoft.SharePoint.Client.InvalidClientQueryException",
+    }
+    assert write(stage, arguments(name, value)).status_code == 400
+    assert stage.properties(ANNA) == before
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param(URL, id="as SharePoint writes it"),
+        pytest.param(URL.replace(":443", ""), id="without a port"),
+        pytest.param(URL.replace("%20", " "), id="with raw spaces"),
+        pytest.param("", id="empty, to take a picture away"),
+    ],
+)
+def test_a_picture_url_may_be_spelled_as_tools_spell_it(stage: Stage, url: str) -> None:
+    assert stage.query(ANNA, ("PictureURL", url)) is None
+    assert stage.properties(ANNA)["PictureURL"] == url
+
+
+def test_writing_twice_leaves_what_writing_once_leaves(stage: Stage) -> None:
+    assert stage.query(ANNA, *PICTURE) is None
+    once = stage.properties(ANNA)
+    assert stage.query(ANNA, *PICTURE) is None
+    assert stage.properties(ANNA) == once
