@@ -1,7 +1,7 @@
 """host.json, checked key by key.
 
-Azure ignores a misspelt key in silence and takes the default; here it is a problem with the key's path. Names,
-types and ranges: learn.microsoft.com/azure/azure-functions/functions-host-json and, for the queues,
+Azure ignores a misspelt key in silence and takes the default; here it is a problem with the key's path.
+Names, types and ranges: learn.microsoft.com/azure/azure-functions/functions-host-json and, for the queues,
 learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue#host-json.
 """
 

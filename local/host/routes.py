@@ -87,7 +87,8 @@ def compile_route(template: str) -> Route:
     """Make a template ready to match. Literals match in any case; a trailing slash never matters.
 
     Raises:
-        RouteError: unbalanced braces, an unknown constraint, a parameter twice, or an optional one not at the end.
+        RouteError: unbalanced braces, an unknown constraint, a parameter twice, or an optional one not at
+        the end.
     """
     checks: dict[str, tuple[Callable[[str], bool], ...]] = {}
     defaults: dict[str, str] = {}

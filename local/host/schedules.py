@@ -1,8 +1,8 @@
 """Timer schedules: NCRONTAB expressions and time spans, always in UTC.
 
-NCRONTAB is cron with the seconds first: `{second} {minute} {hour} {day} {month} {day of the week}`; five fields
-mean second 0. Unlike cron's, a restricted day and a restricted weekday must both fit, Sunday is 0 and never 7,
-and there is no `L`, `W`, `#`, `?` or `@hourly`.
+NCRONTAB is cron with the seconds first: `{second} {minute} {hour} {day} {month} {day of the week}`; five
+fields mean second 0. Unlike cron's, a restricted day and a restricted weekday must both fit, Sunday is 0
+and never 7, and there is no `L`, `W`, `#`, `?` or `@hourly`.
 learn.microsoft.com/azure/azure-functions/functions-bindings-timer#ncrontab-expressions
 """
 
@@ -15,8 +15,8 @@ from croniter.croniter import CroniterBadDateError
 
 from local.host.hostjson import parse_time_span
 
-MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-DAYS = "sun mon tue wed thu fri sat".split()
+MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 
 # name, smallest, largest, names
 FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (

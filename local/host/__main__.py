@@ -1,0 +1,190 @@
+"""Run an Azure Functions app on this machine: `python -m local.host`."""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from queue import SimpleQueue
+from types import FrameType
+from typing import Literal, TextIO
+
+from local.host.functions import HttpTrigger, QueueTrigger
+from local.host.host import Host
+from local.host.keys import Keys
+from local.host.leases import LEASE_SECONDS
+from local.host.loading import App, load
+from local.host.server import BODY_LIMIT, Server
+from local.host.web import list_endpoints
+
+logger = logging.getLogger("Host.General")
+
+DRAIN_SECONDS = 30
+# After a timeout: enough for the call's 500 to reach its caller, or its message to go back to the queue.
+LAST_WORDS_SECONDS = 1
+EXIT_TIMEOUT = 3
+
+type Reason = Literal["signal", "timeout"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the host, or check the app; give the exit status."""
+    options = _parse(arguments)
+    out = _take_stdout()
+    app_dir = options.app.resolve()
+    if options.check:
+        return _check(load(app_dir, lambda: "localhost"), out)
+    server = Server(options.port, tuple(options.tls) if options.tls else None, _body_limit())
+    app = load(app_dir, lambda: server.host)
+    if app.problems:
+        _print_problems(app.problems)
+        server.server_close()
+        return 1
+    return _run(app, server, options, out)
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.host",
+        description="Runs an Azure Functions app on this machine, on the worker library that Azure runs. "
+        "Prints one JSON line when ready; logs to standard error; ends on SIGTERM or SIGINT after a drain.",
+        epilog="Exit status: 0 drained; 1 the app has problems, or the drain took too long; "
+        f"{EXIT_TIMEOUT} a function outlasted host.json's functionTimeout (Azure would restart the worker).",
+    )
+    parser.add_argument(
+        "--app", type=Path, default=Path(), metavar="DIR", help="where host.json lies (default: here)"
+    )
+    parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1 (default: any free one)")
+    parser.add_argument(
+        "--tls", nargs=2, type=Path, metavar=("CERT", "KEY"), help="PEM files; https instead of http"
+    )
+    parser.add_argument(
+        "--message-lease", type=_whole_seconds, default=LEASE_SECONDS, metavar="SECONDS", help="how long a
+        received queue message stays hidden before its lease is renewed (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--drain",
+        type=float,
+        default=DRAIN_SECONDS,
+        metavar="SECONDS",
+        help="patience at the end (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--key",
+        action="append",
+        default=[],
+        type=_key,
+        metavar="NAME=VALUE",
+        help="a fixed key instead of a random one: NAME is master, default, or a function; may be repeated",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="list the functions, or what is wrong; run nothing"
+    )
+    return parser.parse_args(arguments)
+
+
+def _whole_seconds(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number of seconds")
+    return int(text)
+
+
+def _key(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=VALUE")
+    return name, value
+
+
+def _take_stdout() -> TextIO:
+    """Keep standard output for our one line: what the app prints goes to standard error."""
+    own = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return own
+
+
+def _body_limit() -> int:
+    # learn.microsoft.com/azure/azure-functions/functions-app-settings#functions_request_body_size_limit
+    return int(os.environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", BODY_LIMIT))
+
+
+def _check(app: App, out: TextIO) -> int:
+    _print_problems(app.problems)
+    if app.problems:
+        return 1
+    endpoints = {
+        each.function.name: each.template for each in list_endpoints(app.functions, app.options.http)
+    }
+    with out:
+        for function in app.functions:
+            match function.trigger:
+                case HttpTrigger() as http:
+                    methods = ",".join(sorted(http.methods)) or "any method"
+                    what = f"http   {methods} /{endpoints[function.name]} ({http.auth_level})"
+                case QueueTrigger() as queue:
+                    what = f"queue  {app.settings.resolve(queue.queue).lower()}"
+                case timer:
+                    what = f"timer  {app.settings.resolve(timer.schedule)}"
+            disabled = "  disabled" if app.settings.disables(function.name) else ""
+            out.write(f"{function.name:<32} {what}{disabled}\n")
+    app.worker.stop()
+    return 0
+
+
+def _print_problems(problems: Iterable[str]) -> None:
+    for each in problems:
+        sys.stderr.write(f"problem: {each}\n")
+
+
+def _run(app: App, server: Server, options: argparse.Namespace, out: TextIO) -> int:
+    reasons: SimpleQueue[Reason] = SimpleQueue()
+    keys = Keys.draw((each.name for each in app.functions), dict(options.key))
+    host = Host(app, server, keys, options.message_lease, lambda: reasons.put("timeout"))
+    _listen_to_signals(reasons)
+    host.start()
+    with out:
+        out.write(_ready_line(server, keys))
+    if reasons.get() == "timeout":
+        logger.critical(
+            "A function outlasted functionTimeout. Azure restarts the worker then; this host ends."
+        )
+        time.sleep(LAST_WORDS_SECONDS)
+        os._exit(EXIT_TIMEOUT)
+    logger.info("Draining: %d calls under way", len(app.running))
+    if not host.drain(options.drain):
+        logger.critical("Not drained after %g s, abandoned: %s", options.drain, app.running.describe())
+        os._exit(1)
+    logger.info("Drained")
+    return 0
+
+
+def _ready_line(server: Server, keys: Keys) -> str:
+    shown = {"default": keys.default, "master": keys.master}
+    line = {"ready": True, "url": server.url, "keys": shown, "function_keys": dict(keys.functions)}
+    return json.dumps(line) + "\n"
+
+
+def _listen_to_signals(reasons: "SimpleQueue[Reason]") -> None:
+    """Drain on the first SIGTERM or SIGINT, give up on the second.
+
+    Set explicitly: a shell starts background jobs with SIGINT ignored.
+    """
+
+    def begin(_number: int, _frame: FrameType | None) -> None:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, give_up)
+        reasons.put("signal")
+
+    def give_up(number: int, _frame: FrameType | None) -> None:
+        os._exit(128 + number)
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, begin)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""The host as a child process, for tests and the demo.
+
+with HostProcess.start(app_dir, {"AzureWebJobsStorage": storage.connection_string}) as host:
+requests.get(f"{host.url}/api/status", headers={"x-functions-key": host.keys["default"]})
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+READY_SECONDS = 30
+STOP_SECONDS = 40
+
+
+class HostDiedError(Exception):
+    """The host ended, or said nothing, before it was ready; the message is its log."""
+
+
+class HostProcess:
+    """One `python -m local.host`. Made by `start`; a context manager that stops it."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+        self._lines: list[str] = []
+        self._ready: dict[str, Any] = {}
+        self._told = threading.Event()
+        self._readers = [
+            threading.Thread(target=self._read_log, args=(process.stderr,), name="host-log", daemon=True),
+            threading.Thread(
+                target=self._read_ready_line, args=(process.stdout,), name="host-ready", daemon=True
+            ),
+        ]
+        for each in self._readers:
+            each.start()
+
+    @classmethod
+    def start(
+        cls,
+        app_dir: Path,
+        env: Mapping[str, str],
+        *,
+        port: int = 0,
+        tls: tuple[Path, Path] | None = None,
+        message_lease: int | None = None,
+        drain: float | None = None,
+        keys: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Start the host and wait until it is ready.
+
+        Args:
+            app_dir: where `function_app.py` and host.json lie.
+            env: settings, on top of this process's environment.
+            port: 0 is any free one.
+            tls: certificate and key, PEM files.
+            message_lease: seconds.
+            drain: seconds.
+            keys: fixed instead of random: `master`, `default`, or a function's name.
+
+        Raises:
+            HostDiedError: it ended before it was ready, or took longer than 30 s.
+        """
+        command = [sys.executable, "-m", "local.host", "--app", str(app_dir), "--port", str(port)]
+        command += ["--tls", str(tls[0]), str(tls[1])] if tls else []
+        command += ["--message-lease", str(message_lease)] if message_lease is not None else []
+        command += ["--drain", str(drain)] if drain is not None else []
+        command += [f"--key={name}={value}" for name, value in (keys or {}).items()]
+        process = subprocess.Popen(  # noqa: S603 - our own program and arguments
+            command,
+            cwd=ROOT,
+            env={**os.environ, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        host = cls(process)
+        host._wait_until_ready()
+        return host
+
+    @property
+    def url(self) -> str:
+        """Where it answers: scheme, address and port, no path."""
+        return str(self._ready["url"])
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The host key `default` and the `master` key."""
+        return dict(self._ready["keys"])
+
+    @property
+    def function_keys(self) -> dict[str, str]:
+        """Each function's own key."""
+        return dict(self._ready["function_keys"])
+
+    @property
+    def log(self) -> str:
+        """What it has logged so far."""
+        return "".join(self._lines)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status (negative: the signal that ended it), or `None` while it runs."""
+        return self._process.poll()
+
+    def wait(self, seconds: float) -> int:
+        """Wait for its end and give the exit status.
+
+        Raises:
+            subprocess.TimeoutExpired: it still runs.
+        """
+        status = self._process.wait(seconds)
+        for each in self._readers:
+            each.join(STOP_SECONDS)
+        return status
+
+    def stop(self) -> int:
+        """Let it drain and end (SIGTERM); give the exit status. Twice is harmless."""
+        if self._process.poll() is None:
+            self._process.terminate()
+        try:
+            return self.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            return self.kill()
+
+    def kill(self) -> int:
+        """End it at once, as a crash would (SIGKILL)."""
+        self._process.kill()
+        return self.wait(STOP_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _wait_until_ready(self) -> None:
+        if self._told.wait(READY_SECONDS) and self._ready:
+            return
+        self.kill()
+        raise HostDiedError(f"the host was not ready (exit status {self.returncode}):\n{self.log}")
+
+    def _read_log(self, stream: IO[str]) -> None:
+        with stream:
+            self._lines.extend(stream)
+
+    def _read_ready_line(self, stream: IO[str]) -> None:
+        with stream:
+            line = stream.readline()
+            self._ready = json.loads(line) if line else {}
+            self._told.set()
+            stream.read()
