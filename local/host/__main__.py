@@ -55,25 +55,25 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         epilog="Exit status: 0 drained; 1 the app has problems, or the drain took too long; "
         f"{EXIT_TIMEOUT} a function outlasted host.json's functionTimeout (Azure would restart the worker).",
     )
-    parser.add_argument(
-        "--app", type=Path, default=Path(), metavar="DIR", help="where host.json lies (default: here)"
+    add = parser.add_argument
+    add("--app", type=Path, default=Path(), metavar="DIR", help="where host.json lies (default: here)")
+    add("--port", type=int, default=0, help="on 127.0.0.1 (default: any free one)")
+    add("--tls", nargs=2, type=Path, metavar=("CERT", "KEY"), help="PEM files; https instead of http")
+    add(
+        "--message-lease",
+        type=_whole_seconds,
+        default=LEASE_SECONDS,
+        metavar="SECONDS",
+        help="how long a received queue message is hidden; renewed at half of it (default: %(default)s)",
     )
-    parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1 (default: any free one)")
-    parser.add_argument(
-        "--tls", nargs=2, type=Path, metavar=("CERT", "KEY"), help="PEM files; https instead of http"
-    )
-    parser.add_argument(
-        "--message-lease", type=_whole_seconds, default=LEASE_SECONDS, metavar="SECONDS", help="how long a
-        received queue message stays hidden before its lease is renewed (default: %(default)s)",
-    )
-    parser.add_argument(
+    add(
         "--drain",
         type=float,
         default=DRAIN_SECONDS,
         metavar="SECONDS",
-        help="patience at the end (default: %(default)s)",
+        help="how long to wait for running calls at the end (default: %(default)s)",
     )
-    parser.add_argument(
+    add(
         "--key",
         action="append",
         default=[],
@@ -81,9 +81,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="NAME=VALUE",
         help="a fixed key instead of a random one: NAME is master, default, or a function; may be repeated",
     )
-    parser.add_argument(
-        "--check", action="store_true", help="list the functions, or what is wrong; run nothing"
-    )
+    add("--check", action="store_true", help="list the functions, or what is wrong; run nothing")
     return parser.parse_args(arguments)
 
 

@@ -18,7 +18,7 @@ from local.host.timers import Timer
 
 
 class ByHand:
-    """Starts functions without their trigger. A message made by hand is in no queue: a failure is only logged."""
+    """Starts functions without their trigger. A message made so is in no queue: a failure is only logged."""
 
     def __init__(self, functions: Iterable[Function], timers: Mapping[str, Timer], invoker: Invoker) -> None:
         self._functions = {each.name.lower(): each for each in functions}
@@ -27,7 +27,7 @@ class ByHand:
         self._threads: list[threading.Thread] = []
 
     def run(self, name: str, text: str) -> HTTPStatus:
-        """Start a function with *text* as its message, and do not wait; 202, or 404 or 400 if that cannot be."""
+        """Start a function with *text* as its message, and do not wait: 202, or else 404 or 400."""
         function = self._functions.get(name.lower())
         if function is None:
             return HTTPStatus.NOT_FOUND

@@ -29,13 +29,13 @@ class AnswerError(ValueError):
 
 
 def decode_path(target: str) -> str:
-    """Decode the path of a request target. `%2F` stays as it is, as in ASP.NET, so that it splits no segment."""
+    """Decode the path of a request target. `%2F` stays, as in ASP.NET, so that it splits no segment."""
     path = target.partition("?")[0]
     return "%2F".join(unquote(part) for part in re.split("%2F", path, flags=re.IGNORECASE))
 
 
 def read_query(target: str) -> dict[str, list[str]]:
-    """Read the query of a request target: every value of each name, empty ones too, names in any case being one."""
+    """Read the query of a request target: the values of each name, empty ones too; case makes no other name."""
     found: dict[str, list[str]] = {}
     spelling: dict[str, str] = {}
     for name, value in parse_qsl(target.partition("?")[2], keep_blank_values=True):
@@ -44,7 +44,7 @@ def read_query(target: str) -> dict[str, list[str]]:
 
 
 def to_worker(request: Request, host: str, params: Mapping[str, str]) -> protos.TypedData:
-    """Make the trigger's data: lower-case header names, joined values, no empty query values, the body as bytes."""
+    """Make the trigger's data: lower-case header names, joined values, no empty query values, a body of bytes."""
     query = {name: ",".join(filter(None, values)) for name, values in read_query(request.target).items()}
     headers = {name.lower(): "" for name in request.headers}
     for name in headers:

@@ -16,7 +16,7 @@ from local.host.worker import Worker
 
 @dataclass(frozen=True)
 class Succeeded:
-    """The function ran and its outputs are written; *returned* is its return value, if the binding has one."""
+    """The function ran and its outputs are written; *returned* is its return value, if it has one."""
 
     returned: protos.TypedData | None
 

@@ -40,7 +40,7 @@ class Keys:
         return _same(presented, self.master)
 
     def opens(self, presented: str, function: str, level: str) -> bool:
-        """Say whether *presented* ("" is none) is enough for a function of an auth level, in constant time."""
+        """Say whether *presented* ("" is none) is enough for a function of this level, in constant time."""
         master = _same(presented, self.master)
         default = _same(presented, self.default)
         own = _same(presented, self.functions.get(function, ""))

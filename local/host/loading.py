@@ -1,4 +1,4 @@
-"""Everything that is known of an app before it runs: its functions, settings and host.json, and what is wrong."""
+"""What is known of an app before it runs: its functions, settings and host.json, and what is wrong."""
 
 import os
 from collections.abc import Callable

@@ -17,7 +17,7 @@ from local.host.settings import AppSettings
 
 
 class OutputError(Exception):
-    """An output could not be written, so the invocation has failed; the message names the binding and the cause."""
+    """An output could not be written, so the call has failed; the message names the binding and the cause."""
 
 
 class Outputs:

@@ -1,4 +1,4 @@
-"""The ticks of timers, kept in a table of AzureWebJobsStorage so that a missed one is noticed at the next start.
+"""The ticks of timers, kept in a table of AzureWebJobsStorage: the next start notices a missed one.
 
 Azure keeps them in a blob (azure-webjobs-hosts/timers/...). The app needs no blobs, so neither does this
 host: it uses the table service, which the app's storage has to offer anyway.

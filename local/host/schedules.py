@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from croniter import croniter
 from croniter.croniter import CroniterBadDateError
 
-from local.host.hostjson import parse_time_span
+from local.host.hostshape import parse_time_span
 
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]

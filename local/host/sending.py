@@ -10,7 +10,7 @@ from local.host.storage import Accounts
 
 
 class Bells:
-    """Wakes the listener of a queue that got a message from this host, so that it need not wait for its next poll."""
+    """Wakes the listener of a queue that got a message from this host, so that it need not poll for it."""
 
     def __init__(self) -> None:
         self._bells: defaultdict[str, list[threading.Event]] = defaultdict(list)
