@@ -3,7 +3,8 @@
 Everything here distrusts its input: a photo is whatever somebody's tool once uploaded, and it is decoded
 beside the tenant's credentials. So the formats are an allow-list, sizes are read from headers before any
 pixel is, and of a JPEG, PNG or GIF Pillow gets only what decoding needs. What else such a file carries (EXIF,
-GPS, captions, previews, further frames) is cut away: it can neither spoil a good picture nor make it warn.
+GPS, comments, previews, further frames) is cut away, so it can neither spoil a good picture nor make Pillow
+warn.
 
 Pillow's process-wide switches (`Image.MAX_IMAGE_PIXELS`, `ImageFile.LOAD_TRUNCATED_IMAGES`) and the
 `warnings` filters stay as they are, so threads may render at once. The same bytes give the same thumbnails.
@@ -33,9 +34,8 @@ type Size = Literal["S", "M", "L"]
 # where a screen has two pixels for one.
 SIZES: Final[dict[Size, int]] = {"S": 48, "M": 72, "L": 300}
 
-MAX_PIXELS = (
-    20_000_000  # phones take 12 million; decoded they are 80 MB at most, 310 MB while WebP is at work
-)
+# Phones take 12 million. 20 million decoded are 80 MB; WebP, the dearest, needs 310 MB while it decodes them.
+MAX_PIXELS = 20_000_000
 MAX_SCANS = 200  # a progressive JPEG has 10, but each more costs it a walk over all pixels
 MAX_PROFILE_BYTES = 4 * 1024 * 1024  # the profiles of printing presses, the largest, are below 3 MB
 
@@ -130,9 +130,7 @@ def _reduced_square(picture: Image.Image) -> Image.Image:
         upper = top + row * factor
         strip = picture.crop((left, upper, left + side * factor, upper + rows * factor))
         strips.append(_opaque(strip).reduce(factor))
-    square = Image.new(
-        strips[0].mode, (side, side)
-    )  # a new image, so that nothing of `picture.info` is inherited
+    square = Image.new(strips[0].mode, (side, side))  # new, so that it inherits nothing of `picture.info`
     for index, strip in enumerate(strips):
         square.paste(strip, (0, index * _STRIP_ROWS))
     return square
@@ -140,9 +138,9 @@ def _reduced_square(picture: Image.Image) -> Image.Image:
 
 def _opaque(image: Image.Image) -> Image.Image:
     """Return an image of any mode as L, RGB or CMYK, eight bits a channel, on white paper."""
-    if image.mode.startswith("I;16"):
+    if image.mode == "I;16":
         image = image.point(lambda grey: grey / 256)  # Pillow's own conversion clips at 255
-    mode = image.mode if image.mode == "CMYK" else "L" if image.mode in {"1", "L", "LA", "I;16"} else "RGB"
+    mode = {"1": "L", "L": "L", "LA": "L", "I;16": "L", "CMYK": "CMYK"}.get(image.mode, "RGB")
     if not image.has_transparency_data:
         return image.convert(mode)
     layer = image.convert(mode + "A")
@@ -252,14 +250,15 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _unpack_png(data: bytes) -> _Source:
-    kept, beside, at = [data[:8]], dict[bytes, bytes](), 8
+    view, beside, at = memoryview(data), dict[bytes, bytes](), 8
+    kept = [view[:8]]
     # A transparent colour of 16 bits is dropped: Pillow would compare it with samples already cut to 8.
     transparency = b"" if data[24:25] == b"\x10" else b"tRNS"
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">L4s", data, at)
         end = at + 12 + length
         if kind[:1].isupper() or kind == transparency:  # critical chunks begin with a capital
-            kept.append(data[at:end])
+            kept.append(view[at:end])
         else:
             beside.setdefault(kind, data[at + 8 : end - 4])
         at = end
@@ -285,7 +284,9 @@ def _unpack_gif(data: bytes) -> _Source:
         while data[at]:
             at += data[at] + 1
         at += 1
-    left, top, across, down = struct.unpack_from("<4H", data, at + 1)
+    mark, left, top, across, down = struct.unpack_from("<c4H", data, at)
+    if mark != b",":
+        raise UnreadableImage("a GIF without a picture")
     _bound(max(width, left + across), max(height, top + down))  # Pillow grows the screen to hold the frame
     return _Source(data[:head] + control + data[at:], GifImageFile)
 
