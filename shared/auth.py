@@ -108,7 +108,7 @@ def tokens_of(settings: Settings) -> CertificateTokens | IdentityTokens:
 
 
 def _refusal(answer: dict[str, Any], host: str) -> str:
-    """Return what Entra said, as a problem: its AADSTS codes are public, the description may name much more."""
+    """Return what Entra said, as a problem: its codes are public, its description may name much more."""
     codes = ", ".join(f"AADSTS{code}" for code in answer.get("error_codes", ()))
     codes = codes or answer.get("error", "no reason given")
     return (

@@ -135,7 +135,8 @@ def _query(account: str, properties: Sequence[tuple[str, str]]) -> str:
     )
     return (
         '<Request xmlns="http://schemas.microsoft.com/sharepoint/clientquery/2009"'
-        ' AddExpandoFieldTypeSuffix="true" SchemaVersion="15.0.0.0" LibraryVersion="16.0.0.0" ApplicationName="PhotoSync">'
+        ' AddExpandoFieldTypeSuffix="true" SchemaVersion="15.0.0.0" LibraryVersion="16.0.0.0"'
+        ' ApplicationName="PhotoSync">'
         f'<Actions><ObjectPath Id="2" ObjectPathId="1"/>{methods}</Actions>'
         f'<ObjectPaths><Constructor Id="1" TypeId="{_PEOPLE_MANAGER}"/></ObjectPaths></Request>'
     )

@@ -1,0 +1,202 @@
+"""The doorway: triggers only. Each decodes, calls one function, and encodes its answer.
+
+Importing this file always succeeds, whatever the settings: a function app whose import fails shows its
+administrator nothing at all. What is wrong is said by each function when it is called.
+"""
+
+import logging
+import os
+from collections.abc import Callable
+from typing import List  # noqa: UP035 - the worker refuses func.Out[list[str]] at indexing
+
+import azure.functions as func
+
+from shared import answers, jobs, logs
+from shared.answers import Answer
+from shared.app import App, Services
+from shared.errors import ConfigError, SyncError
+from shared.jobs import Check, Sync, Tend
+from shared.manual import Asked
+from shared.notifications import Handshake, Malformed, read_changes, read_handshake, read_lifecycle
+
+STORAGE = "AzureWebJobsStorage"
+MISCONFIGURED_AFTER = 900  # seconds a message waits while the settings are wrong
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+sync_app = App(os.environ)
+
+
+# --- Microsoft Graph ---
+
+
+@app.route(route="notifications", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@app.queue_output(arg_name="checks", queue_name=Check.queue, connection=STORAGE)
+def notifications(req: func.HttpRequest, checks: func.Out[List[str]]) -> func.HttpResponse:  # noqa: UP006
+    """Queue a check for the users that changed: 202. Handshake: 200. Not Graph's form: 400 or 413.
+
+    Items that are not Graph's are counted and dropped; the answer is 202 all the same, so that nobody learns
+    which were believed. 503 while the settings are wrong: Graph tries again for four hours.
+    """
+    if greeting := read_handshake(req.params.get("validationToken")):
+        return _greet(greeting)
+    services = _configured()
+    if services is None:
+        return func.HttpResponse("not configured", status_code=503)
+    state, tenant = services.client_state, services.settings.tenant_id
+    changes = read_changes(req.get_body(), state=state, tenant=tenant)
+    if isinstance(changes, Malformed):
+        return func.HttpResponse(changes.reason, status_code=changes.status)
+    if changes.users:
+        checks.set(
+            [jobs.write(job) for job in jobs.pack(changes.users, why="notified", now=sync_app.clock.now())]
+        )
+    logs.say(
+        "notifications.taken",
+        users=len(changes.users),
+        refused=dict(changes.refused) or None,
+        subscriptions=",".join(changes.subscriptions),
+    )
+    return func.HttpResponse(status_code=202)
+
+
+@app.route(route="lifecycle", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@app.queue_output(arg_name="events", queue_name=Tend.queue, connection=STORAGE)
+def lifecycle(req: func.HttpRequest, events: func.Out[List[str]]) -> func.HttpResponse:  # noqa: UP006
+    """Queue what Graph announces about our subscription. Answers as `notifications` does."""
+    if greeting := read_handshake(req.params.get("validationToken")):
+        return _greet(greeting)
+    services = _configured()
+    if services is None:
+        return func.HttpResponse("not configured", status_code=503)
+    state, tenant = services.client_state, services.settings.tenant_id
+    announced = read_lifecycle(req.get_body(), state=state, tenant=tenant, now=sync_app.clock.now())
+    if isinstance(announced, Malformed):
+        return func.HttpResponse(announced.reason, status_code=announced.status)
+    if announced.jobs:
+        events.set([jobs.write(job) for job in announced.jobs])
+    logs.say("lifecycle.taken", count=len(announced.jobs), refused=dict(announced.refused) or None)
+    return func.HttpResponse(status_code=202)
+
+
+def _greet(greeting: Handshake | Malformed) -> func.HttpResponse:
+    if isinstance(greeting, Malformed):
+        return func.HttpResponse(greeting.reason, status_code=greeting.status)
+    # The token is a stranger's text: plain, and not to be taken for anything else.
+    return func.HttpResponse(
+        greeting.token, mimetype="text/plain", headers={"X-Content-Type-Options": "nosniff"}
+    )
+
+
+# --- queues ---
+
+
+@app.queue_trigger(arg_name="msg", queue_name=Check.queue, connection=STORAGE)
+def check_photos(msg: func.QueueMessage) -> None:
+    """Compare the photos of up to 20 users with the ledger."""
+    _work(Check, msg, lambda services, job: services.checker.check(job))
+
+
+@app.queue_trigger(arg_name="msg", queue_name=Sync.queue, connection=STORAGE)
+def sync_photo(msg: func.QueueMessage) -> None:
+    """Make SharePoint show one user's photo."""
+    _work(Sync, msg, lambda services, job: services.syncer.sync(job))
+
+
+@app.queue_trigger(arg_name="msg", queue_name=Tend.queue, connection=STORAGE)
+def tend_subscription(msg: func.QueueMessage) -> None:
+    """Look after the subscription because Graph announced something about it."""
+    _work(Tend, msg, lambda services, job: services.renewal.tend_for(job))
+
+
+@app.queue_trigger(arg_name="msg", queue_name=f"{Check.queue}-poison", connection=STORAGE)
+def record_poisoned_checks(msg: func.QueueMessage) -> None:
+    """Write down a check that failed for good."""
+    sync_app.recorder.record(Check, str(msg.id), msg.get_body())
+
+
+@app.queue_trigger(arg_name="msg", queue_name=f"{Sync.queue}-poison", connection=STORAGE)
+def record_poisoned_syncs(msg: func.QueueMessage) -> None:
+    """Write down a sync that failed for good."""
+    sync_app.recorder.record(Sync, str(msg.id), msg.get_body())
+
+
+@app.queue_trigger(arg_name="msg", queue_name=f"{Tend.queue}-poison", connection=STORAGE)
+def record_poisoned_subscription(msg: func.QueueMessage) -> None:
+    """Write down a lifecycle event that failed for good."""
+    sync_app.recorder.record(Tend, str(msg.id), msg.get_body())
+
+
+def _work[J: Check | Sync | Tend](
+    kind: type[J], msg: func.QueueMessage, do: Callable[[Services, J], object]
+) -> None:
+    """Do a message's job. Wrong settings are no fault of the message: it waits until they are right."""
+    job = jobs.read(kind, msg.get_body())
+    services = _configured()
+    if services is None:
+        sync_app.queues.defer_raw(kind.queue, msg.get_body().decode(), MISCONFIGURED_AFTER)
+        return
+    do(services, job)
+
+
+def _configured() -> Services | None:
+    try:
+        return sync_app.services
+    except ConfigError as error:
+        logs.cry("settings.wrong", problems=str(error))
+        return None
+
+
+# --- timer ---
+
+
+@app.timer_trigger(arg_name="timer", schedule="%RENEWAL_SCHEDULE%")
+def renew_subscription(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger brings it
+    """Keep the Graph subscription alive. A failed run shows as such, and the next one tries again."""
+    sync_app.services.renewal.tend()
+
+
+# --- administrators ---
+
+
+@app.route(route="users/{user}/sync", methods=["POST"])
+def sync_user(req: func.HttpRequest) -> func.HttpResponse:
+    """Sync one user now: `?force=true` whatever the ledger says, `?dry_run=true` without writing anything.
+
+    200 with the outcome; 400 no user's name; 404 unknown user; 409 another attempt is at it; 502 refused or
+    denied; 503 throttled.
+    """
+
+    def ask() -> Answer:
+        force, dry_run = (answers.flag(name, req.params.get(name)) for name in ("force", "dry_run"))
+        asked = Asked(req.route_params.get("user", ""), force=force, dry_run=dry_run)
+        return answers.of_result(sync_app.services.desk.sync_user(asked))
+
+    return _answer(ask)
+
+
+@app.route(route="subscription", methods=["POST", "DELETE"])
+def subscribe(req: func.HttpRequest) -> func.HttpResponse:
+    """POST: renew now, `?take_over=true` over another deployment's. DELETE: end it until the next POST."""
+
+    def tend() -> Answer:
+        renewal = sync_app.services.renewal
+        if req.method == "DELETE":
+            return answers.of_tended(renewal.end())
+        take_over = answers.flag("take_over", req.params.get("take_over"))
+        return answers.of_tended(renewal.tend(asked=True, take_over=take_over))
+
+    return _answer(tend)
+
+
+def _answer(ask: Callable[[], Answer]) -> func.HttpResponse:
+    try:
+        answer = ask()
+    except SyncError as error:
+        logs.warn("request.refused", error=str(error))
+        answer = answers.of_error(error)
+    except Exception:  # the doorway: administrators get JSON, the log gets the stack
+        logging.getLogger("photosync").exception("request.broken")
+        answer = answers.broken()
+    return func.HttpResponse(
+        answer.body, status_code=answer.status, headers=answer.headers, mimetype="application/json"
+    )

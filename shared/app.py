@@ -1,0 +1,116 @@
+"""The root: builds every client once, on first use, and hands each use case what it needs.
+
+Importing this module reads nothing and connects to nothing, so the functions are listed even where a setting
+is wrong; each of them then refuses with the whole list of problems.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared import logs
+from shared.auth import tokens_of
+from shared.checking import Checker
+from shared.clock import Clock, SystemClock
+from shared.errors import ConfigError
+from shared.graph import Graph
+from shared.ledger import LEDGER, STATE, AzureTable, Ledger, State
+from shared.manual import Desk
+from shared.notifications import ClientState
+from shared.queues import AzureOutbox, Queues
+from shared.recording import Recorder
+from shared.renewal import Renewal
+from shared.rest import Bell, Rest
+from shared.settings import Settings
+from shared.sharepoint import SharePoint
+from shared.storage import Storage
+from shared.syncing import Syncer
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that needs correct settings."""
+
+    settings: Settings
+    client_state: ClientState
+    checker: Checker
+    syncer: Syncer
+    renewal: Renewal
+    desk: Desk
+
+
+class App:
+    """The app, from one environment.
+
+    Args:
+        environ: the settings; read on first use, not before.
+        clock: what time it is.
+    """
+
+    def __init__(self, environ: Mapping[str, str], *, clock: Clock | None = None) -> None:
+        self._environ = environ
+        self._lock = threading.Lock()
+        self._services: Services | None = None
+        self.clock = clock or SystemClock()
+        self._storage = Storage(environ)
+        self.queues = Queues(AzureOutbox(self._storage))
+        self._ledger = Ledger(AzureTable(self._storage, LEDGER))
+        self._state = State(AzureTable(self._storage, STATE))
+        self.recorder = Recorder(self._ledger, self._state, self.clock)
+
+    @property
+    def services(self) -> Services:
+        """What needs correct settings, built on first use.
+
+        Raises:
+            ConfigError: naming every problem.
+        """
+        with self._lock:
+            if self._services is None:
+                self._services = self._build(self._settings())
+            return self._services
+
+    def _settings(self) -> Settings:
+        """Return the settings, with the storage account's problems among the others."""
+        problems = self._storage.problems()
+        try:
+            settings = Settings.from_environ(self._environ)
+        except ConfigError as error:
+            raise ConfigError((*error.problems, *problems)) from None
+        if problems:
+            raise ConfigError(problems)
+        for warning in settings.warnings:
+            logs.warn("settings.warning", problems=warning)
+        return settings
+
+    def _build(self, settings: Settings) -> Services:
+        rest = Rest(tokens_of(settings), settings.user_agent)
+        graph = Graph(rest, settings.cloud.graph)
+        sharepoint = SharePoint(rest)
+        client_state = ClientState([secret.reveal() for secret in settings.client_state_secrets])
+        syncer = Syncer(
+            settings=settings,
+            ledger=self._ledger,
+            queues=self.queues,
+            graph=graph,
+            sharepoint=sharepoint,
+            clock=self.clock,
+        )
+        checker = Checker(
+            ledger=self._ledger,
+            queues=self.queues,
+            graph=graph,
+            clock=self.clock,
+            dry_run=settings.dry_run,
+        )
+        renewal = Renewal(
+            graph=graph,
+            ring=Bell(settings.user_agent).ring,
+            state=self._state,
+            queues=self.queues,
+            client_state=client_state,
+            notification_url=settings.notification_url,
+            clock=self.clock,
+        )
+        desk = Desk(graph=graph, queues=self.queues, syncer=syncer, clock=self.clock)
+        return Services(settings, client_state, checker, syncer, renewal, desk)

@@ -1,0 +1,153 @@
+"""What the app remembers, in Azure Tables: a row a user (`photoledger`) and the rest (`photostate`).
+
+Every write merges only the columns it names and states its condition. Tables are made on first use.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+from shared.rows import Row
+from shared.storage import Storage, error_code, told_apart
+from shared.subscriptions import Record
+
+LEDGER = "photoledger"
+STATE = "photostate"
+ANY = None
+"""As a write's version: whatever stands there, or nothing."""
+
+
+class Table(Protocol):
+    """A table whose rows carry a version (an ETag) that changes with every write."""
+
+    def read(self, partition: str, key: str) -> tuple[dict[str, Any], str] | None:
+        """Return a row's columns and version, None where there is none."""
+
+    def merge(self, partition: str, key: str, columns: Mapping[str, Any], version: str | None) -> str:
+        """Write `columns` into a row, leave its others alone, and return its new version.
+
+        Args:
+            partition: partition key.
+            key: row key.
+            columns: what to write; never None, which a merge leaves out.
+            version: the version as read; "" where there was no row; `ANY` for no condition.
+
+        Raises:
+            Stale: the condition does not hold.
+        """
+
+
+class AzureTable:
+    """One table of the storage account.
+
+    Args:
+        storage: the account.
+        name: the table's name.
+    """
+
+    def __init__(self, storage: Storage, name: str) -> None:
+        self._storage = storage
+        self._name = name
+
+    def read(self, partition: str, key: str) -> tuple[dict[str, Any], str] | None:
+        """See `Table.read`."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with told_apart():
+            try:
+                entity = self._client().get_entity(partition, key)
+            except ResourceNotFoundError:  # of the row, or of the table, which the first write makes
+                return None
+        return dict(entity), str(entity.metadata["etag"])
+
+    def merge(self, partition: str, key: str, columns: Mapping[str, Any], version: str | None) -> str:
+        """See `Table.merge`."""
+        from azure.core import MatchConditions
+
+        entity = {"PartitionKey": partition, "RowKey": key, **columns}
+        client = self._client()
+        if version is ANY:
+            return self._made(lambda: client.upsert_entity(entity))
+        if version == "":
+            return self._made(lambda: client.create_entity(entity))
+        return self._made(
+            lambda: client.update_entity(entity, etag=version, match_condition=MatchConditions.IfNotModified)
+        )
+
+    def _made(self, write: Callable[[], Mapping[str, Any]]) -> str:
+        """Return the version that a write gives; the first write of all makes the table."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with told_apart():
+            try:
+                return str(write()["etag"])
+            except ResourceNotFoundError as error:
+                if error_code(error) != "TableNotFound":
+                    raise
+            self._storage.tables().create_table_if_not_exists(self._name)
+            return str(write()["etag"])
+
+    def _client(self) -> Any:
+        return self._storage.tables().get_table_client(self._name)
+
+
+class Ledger:
+    """One row a user, keyed by object id; partitioned by its first two hex digits."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def read(self, user: str) -> Row:
+        """Return the user's row, an empty one (version "") where there is none."""
+        found = self._table.read(user[:2], user)
+        return Row.from_columns(user, *found) if found else Row(user)
+
+    def write(self, row: Row, columns: Mapping[str, Any]) -> Row:
+        """Merge `columns` into the row if it still is as it was read, and return it as it stands then.
+
+        Raises:
+            Stale: somebody else wrote to it.
+        """
+        version = self._table.merge(row.user[:2], row.user, columns, row.version)
+        return replace(row, version=version, **columns)
+
+    def overwrite(self, user: str, columns: Mapping[str, Any]) -> None:
+        """Merge `columns` into the user's row whatever stands there."""
+        self._table.merge(user[:2], user, columns, ANY)
+
+
+class State:
+    """What concerns no single user: the subscription, the wish for a sweep, and poison that names nobody."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def subscription(self) -> Record:
+        """Return what we remember of our Graph subscription, an empty record (version "") at first."""
+        found = self._table.read("subscription", "users")
+        return Record.from_columns(*found) if found else Record()
+
+    def write_subscription(self, record: Record, columns: Mapping[str, Any]) -> Record:
+        """Merge `columns` into the record if it still is as it was read; `Stale` if it is not."""
+        version = self._table.merge("subscription", "users", columns, record.version)
+        return replace(record, version=version, **columns)
+
+    def want_sweep(self, why: str, now: float) -> None:
+        """Note that changes may have been missed: a sweep is to run as soon as one can."""
+        self._table.merge("sweep", "record", {"again": True, "again_why": why, "again_at": now}, ANY)
+
+    def note_poison(self, message: str, queue: str, body: str, why: str, now: float) -> None:
+        """Keep a message that nobody could handle and that names no user.
+
+        Args:
+            message: the queue message's id.
+            queue: the queue in which it failed.
+            body: what it said, cut where a table column ends.
+            why: why it was not handled.
+            now: Unix seconds.
+        """
+        columns = {"queue": queue, "body": body[:LONGEST_TEXT], "why": why, "at": now}
+        self._table.merge("poison", message, columns, ANY)
+
+
+LONGEST_TEXT = 32_000  # characters; a table column holds 64 KiB of UTF-16

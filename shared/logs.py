@@ -1,0 +1,44 @@
+"""One way to log: a dotted event name and facts from an allow-list; never bodies, headers or tokens."""
+
+import json
+import logging
+from typing import Any
+
+FACTS = frozenset(
+    {
+        "after", "code", "count", "error", "etag", "event", "hosts", "lag_ms", "outcome", "problems", "queue",
+        "reason", "refused", "request_id", "requests", "service", "status", "step", "subscription",
+        "subscriptions", "tries", "user", "users", "why",
+    }
+)  # fmt: skip
+
+_logger = logging.getLogger("photosync")
+
+
+def say(name: str, /, *, level: int = logging.INFO, **facts: Any) -> None:
+    """Log the event `name` with its facts, both readable in the text and as fields for a log store.
+
+    Raises:
+        ValueError: a fact is not on the allow-list; found by the first test that logs it.
+    """
+    if unknown := set(facts) - FACTS:
+        raise ValueError(f"not facts that may be logged: {sorted(unknown)}")
+    shown = (f"{fact}={_shown(value)}" for fact, value in facts.items() if value not in (None, ""))
+    text = " ".join([name, *shown])
+    _logger.log(level, "%s", text, extra={f"photosync_{fact}": value for fact, value in facts.items()})
+
+
+def _shown(value: object) -> str:
+    """Return a fact on one line, whatever a service put into it."""
+    text = str(value)
+    return text if text.isprintable() and " " not in text else json.dumps(text)
+
+
+def warn(name: str, /, **facts: Any) -> None:
+    """Log what an operator should know of."""
+    say(name, level=logging.WARNING, **facts)
+
+
+def cry(name: str, /, **facts: Any) -> None:
+    """Log what an operator must act on."""
+    say(name, level=logging.ERROR, **facts)

@@ -1,0 +1,120 @@
+"""The app's storage account: its queue and table clients, and what their errors mean.
+
+`AzureWebJobsStorage` is resolved as the Functions host resolves it: a connection string, or the `__` forms
+with an identity. The Azure libraries are imported on first use (cold start).
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+from shared.errors import ConfigError, Denied, ServiceError, Stale, TryLater
+
+if TYPE_CHECKING:
+    from azure.data.tables import TableServiceClient
+    from azure.storage.queue import QueueServiceClient
+
+SERVICE = "storage"
+CONNECTION = "AzureWebJobsStorage"
+# Short patience: what storage cannot do in seconds is deferred or redelivered. (The SDKs would wait minutes.)
+_PATIENCE = {"connection_timeout": 3, "read_timeout": 10, "retry_total": 2}
+_TABLE_PATIENCE = {**_PATIENCE, "retry_backoff_factor": 0.2, "retry_backoff_max": 1}
+_QUEUE_PATIENCE = {**_PATIENCE, "initial_backoff": 0.3, "increment_base": 2, "random_jitter_range": 0}
+
+
+class Storage:
+    """Builds the account's two service clients, once each.
+
+    Args:
+        environ: where `AzureWebJobsStorage` is looked up.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._lock = threading.Lock()
+        self._tables: TableServiceClient | None = None
+        self._queues: QueueServiceClient | None = None
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with the storage settings."""
+        if self._environ.get(CONNECTION) or self._endpoint("table"):
+            return []
+        return [f"{CONNECTION} is missing: set it to a connection string, or set {CONNECTION}__accountName"]
+
+    def tables(self) -> "TableServiceClient":
+        """Return the table service."""
+        from azure.data.tables import TableServiceClient
+
+        with self._lock:
+            if self._tables is None:
+                self._tables = self._build(TableServiceClient, "table", _TABLE_PATIENCE)
+            return self._tables
+
+    def queues(self) -> "QueueServiceClient":
+        """Return the queue service, speaking base64 as host.json says."""
+        from azure.storage.queue import QueueServiceClient
+
+        with self._lock:
+            if self._queues is None:
+                self._queues = self._build(QueueServiceClient, "queue", _QUEUE_PATIENCE)
+            return self._queues
+
+    def _build(self, kind: Any, service: Literal["table", "queue"], patience: Mapping[str, Any]) -> Any:
+        if problems := self.problems():
+            raise ConfigError(problems)
+        try:
+            if connection := self._environ.get(CONNECTION):
+                return kind.from_connection_string(connection, **patience)
+            return kind(self._endpoint(service), credential=self._credential(), **patience)
+        except ValueError:  # its text may repeat the connection string, so it is not passed on
+            raise ConfigError(
+                [f"{CONNECTION} is malformed: copy the storage account's connection string"]
+            ) from None
+
+    def _endpoint(self, service: Literal["table", "queue"]) -> str:
+        uri = self._environ.get(f"{CONNECTION}__{service}ServiceUri", "")
+        account = self._environ.get(f"{CONNECTION}__accountName", "")
+        return uri or (f"https://{account}.{service}.core.windows.net" if account else "")
+
+    def _credential(self) -> Any:
+        from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
+
+        if self._environ.get(f"{CONNECTION}__credential", "").lower() == "managedidentity":
+            return ManagedIdentityCredential(client_id=self._environ.get(f"{CONNECTION}__clientId"))
+        return DefaultAzureCredential()
+
+
+@contextmanager
+def told_apart() -> Iterator[None]:
+    """Turn what the Azure libraries raise into what the caller does next.
+
+    Raises:
+        Stale: 409 and 412: somebody else wrote first; or the row is not there any more.
+        Denied: the identity or key may not.
+        TryLater: everything else; an unreachable account is an outage, never a fault of a message.
+    """
+    from azure.core.exceptions import AzureError, HttpResponseError
+
+    try:
+        yield
+    except HttpResponseError as error:
+        raise _error_of(error) from error
+    except AzureError as error:
+        raise TryLater(SERVICE, f"no answer ({type(error).__name__})") from error
+
+
+def error_code(error: Exception) -> str:
+    """Return the storage service's own code of an error, such as `TableNotFound`."""
+    code = getattr(error, "error_code", None)
+    return str(getattr(code, "value", code) or "")
+
+
+def _error_of(error: Any) -> ServiceError | Stale:
+    status, code = error.status_code, error_code(error)
+    facts: dict[str, Any] = {"status": status, "code": code}
+    if status in (401, 403):
+        return Denied(SERVICE, f"{status} {code}".rstrip(), **facts)
+    if status in (404, 409, 412):
+        return Stale(f"{SERVICE}: {status} {code}".rstrip())
+    return TryLater(SERVICE, f"{status} {code}".rstrip(), **facts)

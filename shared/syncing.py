@@ -1,0 +1,326 @@
+"""Make SharePoint show one user's photo: claim → gather → plan → mark → apply → settle.
+
+Idempotent: a job that is delivered again makes no SharePoint call (`force` aside), because the ledger
+remembers which photo SharePoint shows. Safe at any point of a crash: until a photo is settled the row is
+`dirty`, and a dirty row takes no shortcut.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any, Literal
+
+from shared import jobs, logs, photos, pictures
+from shared.claims import Busy, Claim, ClaimLost, Claims
+from shared.clock import Clock
+from shared.errors import DENIED_AFTER, ConfigError, Denied, Gone, Refused, ServiceError, TryLater
+from shared.graph import Graph
+from shared.jobs import Sync
+from shared.ledger import Ledger
+from shared.photos import ComeBack, Finish, Upload
+from shared.queues import Queues
+from shared.rest import Attempt
+from shared.rows import Outcome, Row
+from shared.settings import Settings
+from shared.sharepoint import SharePoint, picture_url
+from shared.targets import NotYet, Target, Targets
+
+BUSY_AFTER = 30.0  # seconds; another attempt rarely takes longer
+CALLS_A_CLAIM = 14  # one call may take this fraction of a claim: time for every call and its repetition
+
+Hindrance = Literal["", "busy", "throttled", "denied", "configuration"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one attempt at one user ended.
+
+    Attributes:
+        user: object id.
+        outcome: as in the ledger.
+        reason: why, in words.
+        etag: the photo's ETag, "" where none was found.
+        requests: HTTP requests it took, tokens aside.
+        request_id: the last service request id.
+        again: the job to do later, None where this is final.
+        after: in how many seconds, None where nobody said.
+        hindrance: what was in the way of a job that is to be done again.
+    """
+
+    user: str
+    outcome: Outcome
+    reason: str
+    etag: str = ""
+    requests: int = 0
+    request_id: str = ""
+    again: Sync | None = None
+    after: float | None = None
+    hindrance: Hindrance = ""
+
+
+class Syncer:
+    """Syncs single users. One object, long-lived, shared by all threads."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        ledger: Ledger,
+        queues: Queues,
+        graph: Graph,
+        sharepoint: SharePoint,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._queues = queues
+        self._graph = graph
+        self._sharepoint = sharepoint
+        self._clock = clock
+        self._targets = Targets(sharepoint, settings)
+        self._claims = Claims(ledger, clock, settings.claim_for)
+
+    def sync(self, job: Sync) -> Result:
+        """Do a job from a queue; where it must be done again, queue it again as the last act.
+
+        Raises:
+            Refused: this user's data is refused for good; after a few deliveries the message is poison.
+            TryLater: the queue itself is out of reach, so that only a redelivery is left.
+        """
+        result = self.attempt(job)
+        if result.again is None:
+            return result
+        if self._clock.now() - job.born > jobs.LONGEST_LIFE and self._gave_up(job, result):
+            return replace(result, again=None)
+        self._queues.defer(result.again, result.after, now=self._clock.now())
+        return result
+
+    def _gave_up(self, job: Sync, result: Result) -> bool:
+        """Note that a job is not deferred any more, and return whether that could be noted."""
+        noted = {"outcome": "deferred", "reason": f"gave up after a day: {result.reason}", "queued_at": 0.0}
+        try:
+            if not self._settings.dry_run:
+                self._ledger.overwrite(job.user, noted)
+        except ServiceError as error:
+            logs.warn("ledger.unreachable", user=job.user, error=str(error))
+            return False
+        return True
+
+    def attempt(self, job: Sync, *, dry_run: bool = False) -> Result:
+        """Do a job once and say how it ended; whoever asked decides about `Result.again`.
+
+        Args:
+            job: whom to sync.
+            dry_run: decide and report, write nothing, not even in the ledger.
+
+        Raises:
+            Refused: Graph or SharePoint refuses this user's data for good.
+        """
+        attempt = self._new_attempt()
+        try:
+            if dry_run or self._settings.dry_run:
+                result = self._rehearse(job, attempt)
+            else:
+                result = self._claimed(job, attempt)
+        except Busy as busy:
+            result = _later(job, "another attempt works on this user", min(BUSY_AFTER, busy.after), "busy")
+        except TryLater as error:
+            result = _later(job, str(error), error.after, "throttled")
+        except Denied as error:
+            result = _later(job, str(error), DENIED_AFTER, "denied")
+        except ConfigError as error:
+            result = _later(job, str(error), DENIED_AFTER, "configuration")
+        result = replace(result, requests=attempt.requests, request_id=attempt.request_id)
+        _report(job, result)
+        return result
+
+    def _new_attempt(self) -> Attempt:
+        claim_for = self._settings.claim_for
+        return Attempt(timeout=claim_for / CALLS_A_CLAIM, ends=self._clock.monotonic() + claim_for)
+
+    # --- the protocol ---
+
+    def _claimed(self, job: Sync, attempt: Attempt) -> Result:
+        claim = self._claims.take(job.user)  # the attempt began before it, so it ends before the claim does
+        try:
+            return self._work(job, claim, attempt)
+        except ClaimLost as error:
+            return _later(job, str(error), BUSY_AFTER, "busy")
+        except Exception:
+            self._let_go(claim, attempt)
+            raise
+
+    def _work(self, job: Sync, claim: Claim, attempt: Attempt) -> Result:
+        step = self._plan(job, claim.row, attempt)
+        if isinstance(step, Upload):
+            found = self._targets.find(step.user, claim.row, attempt)
+            if isinstance(found, NotYet):
+                step = Finish("deferred", found.reason, {"queued_at": 0.0}, step.etag)
+            else:
+                return self._upload(job, claim, step, found, attempt)
+        return self._close(job, claim, step)
+
+    def _plan(self, job: Sync, row: Row, attempt: Attempt) -> Finish | ComeBack | Upload:
+        gathered = self._graph.gather(job.user, attempt)
+        return photos.plan(
+            gathered, row, scope=self._settings.scope, force=job.force, tries=job.tries, now=self._clock.now()
+        )
+
+    def _close(self, job: Sync, claim: Claim, step: Finish | ComeBack) -> Result:
+        """End a claim that wrote nothing to SharePoint."""
+        if isinstance(step, ComeBack):
+            claim.end({})
+            return _come_back(job, step)
+        claim.end({**step.columns, "outcome": step.outcome, "reason": step.reason})
+        return Result(job.user, step.outcome, step.reason, step.etag)
+
+    def _upload(self, job: Sync, claim: Claim, upload: Upload, target: Target, attempt: Attempt) -> Result:
+        try:
+            thumbnails = pictures.render(upload.content)
+        except pictures.UnreadableImage:
+            first_look = self._settings.recheck_after[0]
+            return self._close(job, claim, photos.unreadable(upload, tries=job.tries, first_look=first_look))
+        stamp = photos.picture_timestamp(self._clock.now(), claim.row.stamp)
+        self._mark(claim, stamp, attempt)
+        found = self._apply(upload, target, thumbnails, stamp, attempt)
+        if isinstance(found, NotYet):
+            self._let_go(claim, attempt, {"outcome": "deferred", "reason": found.reason, "queued_at": 0.0})
+            return Result(job.user, "deferred", found.reason, upload.etag)
+        return self._settle(job, claim, upload, found, attempt)
+
+    def _mark(self, claim: Claim, stamp: int, attempt: Attempt) -> None:
+        """From here on SharePoint may show something else than the ledger says."""
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        claim.write({"dirty": True, "claim_until": now + self._settings.claim_for, "stamp": float(stamp)})
+        attempt.ends = monotonic + self._settings.claim_for
+
+    def _apply(
+        self,
+        upload: Upload,
+        target: Target,
+        thumbnails: pictures.Thumbnails,
+        stamp: int,
+        attempt: Attempt,
+    ) -> Target | NotYet:
+        """Write the picture, and return where; a target from the ledger that fails is looked for once."""
+        try:
+            self._write(upload, target, thumbnails, stamp, attempt)
+        except Refused as error:
+            if target.fresh or not (isinstance(error, Gone) or error.status == HTTPStatus.CONFLICT):
+                raise
+            found = self._targets.discover(upload.user, attempt)
+            if isinstance(found, Target):
+                self._write(upload, found, thumbnails, stamp, attempt)
+            return found
+        return target
+
+    def _write(
+        self, upload: Upload, target: Target, thumbnails: pictures.Thumbnails, stamp: int, attempt: Attempt
+    ) -> None:
+        for size, content in thumbnails.items():
+            name = photos.thumbnail_name(upload.user.id, size)
+            self._sharepoint.upload(target.my_host, target.folder, name, content, attempt)
+        shown = picture_url(target.my_host, target.folder, photos.thumbnail_name(upload.user.id, "M"))
+        properties = [("PictureURL", shown), ("SPS-PictureTimestamp", str(stamp))]
+        if self._settings.exchange_sync_state != "keep":
+            properties.append(("SPS-PictureExchangeSyncState", self._settings.exchange_sync_state))
+        properties.append(("SPS-PicturePlaceholderState", "0"))  # last: only then is the picture shown
+        self._sharepoint.set_properties(target.admin_host, upload.user.upn, properties, attempt)
+
+    def _settle(self, job: Sync, claim: Claim, upload: Upload, target: Target, attempt: Attempt) -> Result:
+        now = self._clock.now()
+        unsure_until = self._unsure_until(claim.row, attempt, now)
+        if unsure_until > now:
+            # An older write may still overtake this one: write once more when none can arrive any more.
+            self._queues.send(job.repeated(unsure_until), hidden=unsure_until - now + 1)
+        columns = _settled(job, upload, target, now)
+        columns |= {"dirty": unsure_until > now, "unsure_until": unsure_until if unsure_until > now else 0.0}
+        try:
+            claim.end(columns)
+        except ClaimLost:
+            return self._settle_lost(job, upload, queued=unsure_until > now)
+        return Result(job.user, "synced", target.remark, upload.etag)
+
+    def _settle_lost(self, job: Sync, upload: Upload, *, queued: bool) -> Result:
+        """Whoever took the user over cannot know what we wrote meanwhile: have it written once more."""
+        now = self._clock.now()
+        until = now + self._settings.claim_for
+        if not queued:
+            self._queues.send(job.repeated(until), hidden=until - now + 1)
+        self._ledger.overwrite(job.user, {"dirty": True, "unsure_until": until})
+        return Result(job.user, "deferred", "another attempt took this user over", upload.etag)
+
+    def _unsure_until(self, row: Row, attempt: Attempt, now: float) -> float:
+        return max(row.unsure_until, now + self._settings.claim_for if attempt.unanswered else 0.0)
+
+    def _let_go(self, claim: Claim, attempt: Attempt, columns: Mapping[str, Any] | None = None) -> None:
+        """End the claim of an attempt that did not finish; what it marked stays dirty.
+
+        Where even that fails the claim ends by itself, and whoever takes it over knows that it was not ended.
+        """
+        unsure = self._unsure_until(claim.row, attempt, self._clock.now())
+        noted = {"unsure_until": unsure} if unsure != claim.row.unsure_until else {}
+        try:
+            claim.end({**(columns or {}), **noted})
+        except (ClaimLost, ServiceError) as error:
+            logs.warn("claim.not_ended", user=claim.row.user, error=type(error).__name__)
+
+    # --- dry run ---
+
+    def _rehearse(self, job: Sync, attempt: Attempt) -> Result:
+        """Decide as an attempt would, and write nothing anywhere."""
+        row = self._ledger.read(job.user)
+        step = self._plan(job, row, attempt)
+        if isinstance(step, ComeBack):
+            return _come_back(job, step)
+        if isinstance(step, Finish):
+            return Result(job.user, step.outcome, f"dry run: {step.reason}", step.etag)
+        try:
+            pictures.render(step.content)
+        except pictures.UnreadableImage:
+            return Result(job.user, "failed", "dry run: unreadable image", step.etag)
+        found = self._targets.find(step.user, row, attempt)
+        if isinstance(found, NotYet):
+            return Result(job.user, "deferred", f"dry run: {found.reason}", step.etag)
+        return Result(job.user, "synced", f"dry run: would write to {found.my_host}{found.folder}", step.etag)
+
+
+def _settled(job: Sync, upload: Upload, target: Target, now: float) -> dict[str, Any]:
+    lag = {} if job.why == "repeated" else {"lag_ms": float(round((now - job.seen) * 1000))}
+    return {
+        **lag,
+        "settled_etag": upload.etag,
+        "settled_sha256": upload.sha256,
+        "settled_at": now,
+        "upn": upload.user.upn,
+        "geo": target.my_host,
+        "folder": target.folder,
+        "outcome": "synced",
+        "reason": target.remark,
+        "missing_since": 0.0,
+        "gone_since": 0.0,
+        "refused_etag": "",
+        "queued_at": 0.0,
+    }
+
+
+def _later(job: Sync, reason: str, after: float | None, hindrance: Hindrance) -> Result:
+    return Result(job.user, "deferred", reason, again=job, after=after, hindrance=hindrance)
+
+
+def _come_back(job: Sync, step: ComeBack) -> Result:
+    return Result(job.user, "deferred", step.reason, again=replace(job, tries=step.tries), after=step.after)
+
+
+def _report(job: Sync, result: Result) -> None:
+    needs_somebody = result.hindrance in ("denied", "configuration")
+    write = logs.cry if needs_somebody else logs.warn if result.outcome == "failed" else logs.say
+    write(
+        f"photo.{result.outcome}",
+        user=job.user,
+        why=job.why,
+        reason=result.reason,
+        etag=result.etag,
+        requests=result.requests,
+        request_id=result.request_id,
+    )
