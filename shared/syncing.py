@@ -8,9 +8,9 @@ remembers which photo SharePoint shows. Safe at any point of a crash: until a ph
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from shared import jobs, logs, photos, pictures
+from shared import jobs, logs, photos
 from shared.claims import Busy, Claim, ClaimLost, Claims
 from shared.clock import Clock
 from shared.errors import DENIED_AFTER, ConfigError, Denied, Gone, Refused, ServiceError, TryLater
@@ -24,6 +24,9 @@ from shared.rows import Outcome, Row
 from shared.settings import Settings
 from shared.sharepoint import SharePoint, picture_url
 from shared.targets import NotYet, Target, Targets
+
+if TYPE_CHECKING:
+    from shared.pictures import Thumbnails
 
 BUSY_AFTER = 30.0  # seconds; another attempt rarely takes longer
 CALLS_A_CLAIM = 14  # one call may take this fraction of a claim: time for every call and its repetition
@@ -175,9 +178,8 @@ class Syncer:
         return Result(job.user, step.outcome, step.reason, step.etag)
 
     def _upload(self, job: Sync, claim: Claim, upload: Upload, target: Target, attempt: Attempt) -> Result:
-        try:
-            thumbnails = pictures.render(upload.content)
-        except pictures.UnreadableImage:
+        thumbnails = _render(upload.content)
+        if thumbnails is None:
             first_look = self._settings.recheck_after[0]
             return self._close(job, claim, photos.unreadable(upload, tries=job.tries, first_look=first_look))
         stamp = photos.picture_timestamp(self._clock.now(), claim.row.stamp)
@@ -198,7 +200,7 @@ class Syncer:
         self,
         upload: Upload,
         target: Target,
-        thumbnails: pictures.Thumbnails,
+        thumbnails: "Thumbnails",
         stamp: int,
         attempt: Attempt,
     ) -> Target | NotYet:
@@ -215,7 +217,7 @@ class Syncer:
         return target
 
     def _write(
-        self, upload: Upload, target: Target, thumbnails: pictures.Thumbnails, stamp: int, attempt: Attempt
+        self, upload: Upload, target: Target, thumbnails: "Thumbnails", stamp: int, attempt: Attempt
     ) -> None:
         for size, content in thumbnails.items():
             name = photos.thumbnail_name(upload.user.id, size)
@@ -275,14 +277,22 @@ class Syncer:
             return _come_back(job, step)
         if isinstance(step, Finish):
             return Result(job.user, step.outcome, f"dry run: {step.reason}", step.etag)
-        try:
-            pictures.render(step.content)
-        except pictures.UnreadableImage:
+        if _render(step.content) is None:
             return Result(job.user, "failed", "dry run: unreadable image", step.etag)
         found = self._targets.find(step.user, row, attempt)
         if isinstance(found, NotYet):
             return Result(job.user, "deferred", f"dry run: {found.reason}", step.etag)
         return Result(job.user, "synced", f"dry run: would write to {found.my_host}{found.folder}", step.etag)
+
+
+def _render(content: bytes) -> "Thumbnails | None":
+    """Return the thumbnails of a picture, None where the bytes are none."""
+    from shared import pictures  # on first use: Pillow is a third of this app's cold start
+
+    try:
+        return pictures.render(content)
+    except pictures.UnreadableImage:
+        return None
 
 
 def _settled(job: Sync, upload: Upload, target: Target, now: float) -> dict[str, Any]:
