@@ -6,7 +6,7 @@ import io
 import pytest
 from PIL import Image
 
-from local.tenant.world import Person
+from local.tenant.world import Person, Photo
 from tests.tenant.sharepoint_stage import MY, ROOT, Stage, claim, jpeg, photo
 
 ANNA = "anna@contoso.com"
@@ -166,6 +166,13 @@ def test_without_a_photo_in_exchange_the_pull_writes_the_placeholder_over_what_w
     assert abs(int(values["SPS-PictureTimestamp"]) - seconds(stage)) < 60
     assert stage.profile(ANNA).json["PictureUrl"] is None
     assert stage.describe(anna)["userphoto"] == dict.fromkeys("SML", "placeholder")
+
+
+def test_a_photo_in_exchange_that_cannot_be_read_changes_nothing(stage: Stage, anna: Person) -> None:
+    stage.world.set_photo(anna, Photo(b"no picture", '"BA09D118"', 1, 1))
+    before = stage.describe(anna)
+    assert stage.sharepoint.own_request(anna.id) == "unreadable"
+    assert stage.describe(anna) == before
 
 
 @pytest.mark.parametrize(

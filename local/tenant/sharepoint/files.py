@@ -80,19 +80,24 @@ class Files:
             raise no_resource("/".join(names))
         if call.request.method != "GET":
             raise wrong_method(call.request.method, "/".join(names) or "Folder")
-        query = call.request.args
+        row = FileRow if names == ["files"] else FolderRow
+        chosen = selected(call.request.args, row.__annotations__)
         with self._world.lock:
-            library = self._libraries[call.site.geo]
-            folder = library.find_folder(path)
-            if folder is None:
-                raise no_folder()
+            library, folder = self._libraries[call.site.geo], self._find_folder(call, path)
             if names == ["files"]:
                 files = [show_file(folder, file, call.site.origin) for file in folder.files.values()]
-                return call.rows("SP.File", files, selected(query, FileRow.__annotations__))
-            chosen = selected(query, FolderRow.__annotations__)
-            if not names:
-                return call.entity("SP.Folder", show_folder(folder), chosen)
-            return call.rows("SP.Folder", map(show_folder, library.folders_in(folder)), chosen)
+            else:
+                itself, inside = (
+                    show_folder(folder),
+                    [show_folder(each) for each in library.folders_in(folder)],
+                )
+        if not names:
+            return call.entity("SP.Folder", itself, chosen)
+        return (
+            call.rows("SP.File", files, chosen)
+            if names == ["files"]
+            else call.rows("SP.Folder", inside, chosen)
+        )
 
     def _upload(self, call: Call, path: str, step: Segment) -> Response:
         if call.request.method != "POST":
@@ -102,11 +107,10 @@ class Files:
         overwrite = step.flag("overwrite")
         upload = read_upload(call, read_name(step))
         with self._world.lock:
-            folder = self._libraries[call.site.geo].find_folder(path)
-            if folder is None:
-                raise no_folder()
+            folder = self._find_folder(call, path)
             file = save(folder, upload, self._world.clock.now(), overwrite=overwrite)
-            return call.entity("SP.File", show_file(folder, file, call.site.origin), chosen)
+            row = show_file(folder, file, call.site.origin)
+        return call.entity("SP.File", row, chosen)
 
     def _answer_file(self, call: Call, path: str, names: list[str]) -> Response:
         verb = call.request.headers.get("X-HTTP-Method", call.request.method).upper()
@@ -127,6 +131,12 @@ class Files:
                     folder.delete(file)
                     return call.value("Recycle", str(uuid.uuid4()))
         raise wrong_method(verb, "/".join(names) or "File")
+
+    def _find_folder(self, call: Call, path: str) -> Folder:
+        folder = self._libraries[call.site.geo].find_folder(path)
+        if folder is None:
+            raise no_folder()
+        return folder
 
     def _find_file(self, call: Call, path: str) -> tuple[Folder, File]:
         found = self._libraries[call.site.geo].find_file(path)

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from PIL import Image, ImageDraw, UnidentifiedImageError
+from PIL import Image, ImageDraw
 
 Size = Literal["S", "M", "L"]
 
 SIZES: dict[Size, int] = {"S": 48, "M": 72, "L": 200}  # pixels
 _MAX_PIXELS = 20_000_000  # a thumbnail is far below; what is above is an attack on the decoder
 _BASELINE = 0xC0  # SOF0
+# What Pillow raises for broken bytes, by the way in which they are broken.
+_UNREADABLE = (Image.DecompressionBombError, OSError, ValueError, SyntaxError, IndexError)
 _PLAIN = {0xE0, 0xEE}  # JFIF's APP0 and Adobe's APP14 say how to decode, not what is shown
 
 
@@ -44,15 +46,8 @@ def inspect_jpeg(data: bytes) -> Picture | None:
             markers = set(_list_markers(data))
             metadata = any(0xE0 <= marker <= 0xEF or marker == 0xFE for marker in markers - _PLAIN)
             return Picture(image.width, image.height, _BASELINE in markers, metadata)
-    except (
-        UnidentifiedImageError,
-        Image.DecompressionBombError,
-        OSError,
-        ValueError,
-        SyntaxError,
-        IndexError,
-    ):
-        return None  # what Pillow raises for broken bytes
+    except _UNREADABLE:
+        return None
 
 
 def _list_markers(data: bytes) -> list[int]:
@@ -66,11 +61,18 @@ def _list_markers(data: bytes) -> list[int]:
 
 
 def make_thumbnail(data: bytes, size: Size) -> bytes:
-    """Return a picture (any format Pillow reads) as SharePoint's own JPEG thumbnail."""
-    with Image.open(io.BytesIO(data)) as image:
-        small = image.convert("RGB")
-        small.thumbnail((SIZES[size], SIZES[size]))
-        return _encode(small)
+    """Return a picture (any format Pillow reads) as SharePoint's own JPEG thumbnail.
+
+    Raises:
+        ValueError: the bytes are no picture.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            small = image.convert("RGB")
+    except _UNREADABLE as error:
+        raise ValueError("the bytes are no picture") from error
+    small.thumbnail((SIZES[size], SIZES[size]))
+    return _encode(small)
 
 
 @cache

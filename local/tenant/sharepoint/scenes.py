@@ -53,7 +53,7 @@ class Scenes:
 
         Raises:
             KeyError: nobody has that id.
-            ValueError: an oddity of a profile that is not there, or a name no folder can have.
+            ValueError: a profile that is not there, a name no folder can have, or bytes that are no picture.
         """
         person = self._world.people[person_id]
         source = draw_old_picture(person.display_name) if picture is True else picture

@@ -31,7 +31,7 @@ from local.tenant.world import World
 PAGE = "/_layouts/15/userphoto.aspx"
 TIME_LIMITED = "/_vti_bin/afdcache.ashx/_userprofile/userphoto.jpg"
 
-Pull = Literal["pulled", "placeholder", "fresh", "off", "no profile"]
+Pull = Literal["pulled", "placeholder", "unreadable", "fresh", "off", "no profile"]
 
 _PULL_AFTER = 24 * 3600  # seconds
 _LINK_LIFE = 300  # seconds; the real life of the address is not published
@@ -98,7 +98,11 @@ class UserPhotos:
         return file and file[1]
 
     def pull(self, person_id: str) -> Pull:
-        """Do what SharePoint does when the person's own L picture is asked for by the person."""
+        """Do what SharePoint does when the person's own L picture is asked for by the person.
+
+        Return what became of it: without a photo in Exchange the placeholder is written over whatever was
+        there (github.com/SharePoint/sp-dev-docs/issues/7392); a photo that cannot be read changes nothing.
+        """
         with self._world.lock:
             profile = self._profiles.of(person_id)
             if profile is None:
@@ -109,9 +113,12 @@ class UserPhotos:
             if now - int(profile.get(properties.TIMESTAMP) or 0) < _PULL_AFTER:
                 return "fresh"
             photo = profile.person.photo
-        thumbnails = {
-            size: make_thumbnail(photo.data, size) if photo else draw_silhouette(size) for size in SIZES
-        }
+        try:
+            thumbnails = {
+                size: make_thumbnail(photo.data, size) if photo else draw_silhouette(size) for size in SIZES
+            }
+        except ValueError:
+            return "unreadable"
         with self._world.lock:
             self.keep(profile, thumbnails)
             profile.set(properties.TIMESTAMP, str(now))
