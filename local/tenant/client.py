@@ -102,6 +102,10 @@ class TenantClient:
         """Arm these faults in the place of others; no argument: none."""
         return self._ask("PUT", "/faults", json={"faults": [*faults], "seed": seed})
 
+    def disarm(self) -> None:
+        """Arm no faults, and forget who returned early."""
+        self._ask("DELETE", "/faults")
+
     def faults(self) -> Json:
         """Return the armed `faults` and the requests that came back early, `early_return`."""
         return self._ask("GET", "/faults")

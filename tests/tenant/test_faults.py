@@ -1,0 +1,382 @@
+"""Faults that the tenant commits on purpose, and who did not wait as told."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+from werkzeug.wrappers import Request, Response
+
+from local.tenant import wire
+from local.tenant.client import AdminError, TenantClient
+from local.tenant.faults import Fault, Faults
+from local.tenant.history import History
+from local.tenant.patience import Patience
+from local.tenant.switchboard import Switchboard
+from local.tenant.world import World
+
+GRAPH = "https://graph.microsoft.com/v1.0"
+MY = "https://contoso-my.sharepoint.com"
+ADMIN = "https://contoso-admin.sharepoint.com"
+FOLDER = "/User Photos/Profile Pictures"
+FILES = f"{MY}/_api/web/GetFolderByServerRelativePath(decodedUrl='{FOLDER}')/Files"
+ADD = f"{FILES}/Add(url='a.jpg',overwrite=true)"
+FILE = f"{MY}/_api/web/GetFileByServerRelativePath(decodedUrl='{FOLDER}/a.jpg')/$value"
+JSON = {"Accept": "application/json;odata=nometadata"}
+
+
+def upload(call: Callable[..., requests.Response], portrait: bytes) -> requests.Response:
+    return call("POST", ADD, data=portrait, headers=JSON)
+
+
+def is_uploaded(call: Callable[..., requests.Response]) -> bool:
+    return call("GET", FILE).status_code == 200
+
+
+@pytest.fixture
+def portrait(admin: TenantClient) -> bytes:
+    return admin.photo(admin.add(photo=True)[0])
+
+
+def request(method: str, path: str, host: str = "graph.microsoft.com") -> Request:
+    return Request(wire.make_environ(wire.Head(method, path, "HTTP/1.1", {"host": host}), b"", "https", 443))
+
+
+class TestWhich:
+    """Which requests a fault meets."""
+
+    @pytest.mark.parametrize(
+        ("fault", "met"),
+        [
+            pytest.param({}, True, id="any"),
+            pytest.param({"service": "graph"}, True, id="this service"),
+            pytest.param({"service": "sharepoint"}, False, id="another service"),
+            pytest.param({"service": "gra"}, False, id="half a service's name"),
+            pytest.param({"host": "graph.microsoft.com"}, True, id="this host"),
+            pytest.param({"host": "contoso.sharepoint.com"}, False, id="another host"),
+            pytest.param({"method": "get"}, True, id="this method, in any case"),
+            pytest.param({"method": "POST"}, False, id="another method"),
+            pytest.param({"path": r"^/v1\.0/users\?"}, True, id="this path"),
+            pytest.param({"path": r"\$top=5$"}, True, id="this query, as it was sent"),
+            pytest.param({"path": "/subscriptions"}, False, id="another path"),
+            pytest.param({"part": True}, False, id="parts of batches only"),
+        ],
+    )
+    def test_a_fault_meets_what_it_names(
+        self, call, admin: TenantClient, fault: dict[str, Any], met: bool
+    ) -> None:
+        admin.arm({"status": 503, **fault})
+        answer = call("GET", f"{GRAPH}/users?$top=5")
+        assert (answer.status_code == 503) is met
+        assert admin.faults()["faults"][0]["fired"] == int(met)
+        assert admin.history()[-1]["fault"] == ("status" if met else "")
+
+    @pytest.mark.parametrize(
+        ("service", "url", "method"),
+        [
+            pytest.param("graph", f"{GRAPH}/users", "GET", id="Graph"),
+            pytest.param(
+                "entra", "https://login.microsoftonline.com/x/oauth2/v2.0/token", "POST", id="Entra"
+            ),
+            pytest.param("sharepoint-files", f"{MY}/_api/web/lists", "GET", id="SharePoint's files"),
+            pytest.param(
+                "sharepoint-profiles",
+                f"{ADMIN}/_api/SP.UserProfiles.PeopleManager/GetPropertiesFor(accountName=@v)?@v='x'",
+                "GET",
+                id="SharePoint's profiles",
+            ),
+        ],
+    )
+    def test_each_service_has_its_name(
+        self, call, admin: TenantClient, service: str, url: str, method: str
+    ) -> None:
+        admin.arm({"service": service, "status": 418})
+        assert call(method, url).status_code == 418
+        assert admin.history()[-1]["service"] == service
+
+    def test_sharepoint_names_both_of_its_halves(self, call, admin: TenantClient) -> None:
+        admin.arm({"service": "sharepoint", "status": 418})
+        assert call("GET", f"{MY}/_api/web/lists").status_code == 418
+        assert call("GET", f"{ADMIN}/_api/SP.UserProfiles.PeopleManager/x").status_code == 418
+
+    def test_a_fault_can_be_for_the_next_few_after_letting_some_by(self, call, admin: TenantClient) -> None:
+        admin.arm({"status": 503, "skip": 1, "next": 2})
+        assert [call("GET", f"{GRAPH}/users").status_code for _ in range(5)] == [200, 503, 503, 200, 200]
+        (fault,) = admin.faults()["faults"]
+        assert (fault["matched"], fault["fired"]) == (5, 2)
+
+    def test_the_first_fault_that_is_due_happens(self, call, admin: TenantClient) -> None:
+        admin.arm({"status": 500, "next": 1}, {"status": 503, "next": 1})
+        assert [call("GET", f"{GRAPH}/users").status_code for _ in range(3)] == [500, 503, 200]
+
+    def test_a_rate_meets_its_share_and_the_same_seed_the_same_requests(self) -> None:
+        def meet(seed: int) -> list[int]:
+            faults = Faults(World(), time.sleep)
+            faults.arm([Fault(status=503, rate=0.25)], seed)
+            answers = [faults.meet("graph", request("GET", "/"), Response) for _ in range(400)]
+            return [number for number, (answer, _) in enumerate(answers) if answer.status_code == 503]
+
+        assert meet(1) == meet(1) != meet(2)
+        assert 60 < len(meet(1)) < 140
+
+    def test_new_faults_take_the_place_of_the_old(self, call, admin: TenantClient) -> None:
+        admin.arm({"status": 503})
+        admin.arm()
+        assert call("GET", f"{GRAPH}/users").status_code == 200
+
+
+class TestWhat:
+    """What a fault does."""
+
+    def test_a_refusal_can_be_any_status_headers_and_body(self, call, admin: TenantClient) -> None:
+        admin.arm({"status": 599, "headers": {"X-Why": "so", "Content-Type": "text/html"}, "body": "<p>"})
+        answer = call("GET", f"{GRAPH}/users")
+        assert (answer.status_code, answer.headers["X-Why"], answer.text) == (599, "so", "<p>")
+        assert answer.headers["Content-Type"] == "text/html"
+
+    @pytest.mark.parametrize(
+        ("url", "status", "code", "expected"),
+        [
+            pytest.param(
+                f"{GRAPH}/users",
+                429,
+                "",
+                lambda answer: answer.json()["error"]["code"] == "TooManyRequests",
+                id="Graph",
+            ),
+            pytest.param(
+                f"{GRAPH}/users",
+                403,
+                "Forbidden",
+                lambda answer: answer.json()["error"]["code"] == "Forbidden",
+                id="Graph with a code",
+            ),
+            pytest.param(
+                f"{MY}/_api/x",
+                429,
+                "",
+                lambda answer: answer.text == "429 TOO MANY REQUESTS",
+                id="SharePoint throttles",
+            ),
+            pytest.param(
+                f"{MY}/_api/x", 503, "", lambda answer: "busy" in answer.text, id="SharePoint is busy"
+            ),
+            pytest.param(
+                "https://login.microsoftonline.com/x",
+                503,
+                "",
+                lambda answer: answer.json()["error"] == "temporarily_unavailable",
+                id="Entra",
+            ),
+        ],
+    )
+    def test_a_refusal_is_worded_as_the_service_would(
+        self,
+        call,
+        admin: TenantClient,
+        url: str,
+        status: int,
+        code: str,
+        expected: Callable[[requests.Response], bool],
+    ) -> None:
+        admin.arm({"status": status, "code": code})
+        answer = call("GET", url)
+        assert answer.status_code == status
+        assert expected(answer), answer.text
+
+    @pytest.mark.parametrize(
+        ("knob", "header"),
+        [
+            pytest.param("integer", "3", id="whole seconds, rounded up"),
+            pytest.param("decimal", "2.100", id="decimals"),
+            pytest.param("absent", None, id="none at all"),
+        ],
+    )
+    def test_retry_after_is_written_as_the_knob_says(
+        self, call, admin: TenantClient, knob: str, header: str | None
+    ) -> None:
+        admin.turn(retry_after=knob)
+        admin.arm({"status": 429, "retry_after": 2.1})
+        assert call("GET", f"{GRAPH}/users").headers.get("Retry-After") == header
+
+    @pytest.mark.parametrize(
+        ("when", "took_effect"),
+        [pytest.param("before", False, id="before"), pytest.param("after", True, id="after")],
+    )
+    def test_a_connection_is_dropped_before_or_after_the_call_took_effect(
+        self, call, admin: TenantClient, portrait: bytes, when: str, took_effect: bool
+    ) -> None:
+        admin.arm({"drop": True, "when": when, "next": 1})
+        with pytest.raises(requests.exceptions.ConnectionError):
+            upload(call, portrait)
+        dropped = admin.history()[-1]
+        assert (dropped["status"], dropped["fault"]) == (None, "drop")
+        assert is_uploaded(call) is took_effect
+
+    @pytest.mark.parametrize(
+        ("when", "took_effect"),
+        [pytest.param("before", False, id="before"), pytest.param("after", True, id="after")],
+    )
+    def test_a_failure_is_reported_before_or_after_the_call_took_effect(
+        self, call, admin: TenantClient, portrait: bytes, when: str, took_effect: bool
+    ) -> None:
+        admin.arm({"status": 503, "when": when, "next": 1})
+        assert upload(call, portrait).status_code == 503
+        assert is_uploaded(call) is took_effect
+
+    def test_a_truncated_answer_promises_more_than_it_holds(
+        self, call, admin: TenantClient, portrait: bytes
+    ) -> None:
+        upload(call, portrait)
+        admin.arm({"truncate": True, "next": 1})
+        with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError)):
+            is_uploaded(call)
+        assert admin.history()[-1]["fault"] == "truncate"
+        assert is_uploaded(call)
+
+    def test_latency_alone_delays_the_true_answer(self, call, admin: TenantClient) -> None:
+        admin.arm({"latency": 0.2, "next": 1})
+        began = time.monotonic()
+        assert call("GET", f"{GRAPH}/users").status_code == 200
+        assert time.monotonic() - began >= 0.2
+        assert admin.history()[-1]["ms"] >= 200
+
+    def test_a_part_of_a_batch_is_refused_by_itself(self, call, admin: TenantClient) -> None:
+        anna, bilal = admin.add(count=2, photo=True)
+        urls = {"a": f"/users/{anna}/photo", "b": f"/users/{bilal}/photo"}
+        admin.arm({"part": True, "path": anna, "status": 429, "retry_after": 7})
+        parts = [{"id": name, "method": "GET", "url": url} for name, url in urls.items()]
+        answer = call("POST", f"{GRAPH}/$batch", json={"requests": parts})
+        responses = {part["id"]: part for part in answer.json()["responses"]}
+        assert {name: part["status"] for name, part in responses.items()} == {"a": 429, "b": 200}
+        assert responses["a"]["headers"]["Retry-After"] == "7"
+        assert responses["a"]["body"]["error"]["code"] == "TooManyRequests"
+        assert admin.faults()["faults"][0]["fired"] == 1
+
+
+class TestArming:
+    @pytest.mark.parametrize(
+        ("fault", "reason"),
+        [
+            pytest.param({}, "say what it does", id="nothing happens"),
+            pytest.param({"status": 500, "drop": True}, "only one of", id="two things happen"),
+            pytest.param({"status": 99}, "200 to 599", id="no status"),
+            pytest.param({"status": True}, "wrong type: status", id="a Boolean for a number"),
+            pytest.param({"status": 500, "rate": 0}, "rate", id="never"),
+            pytest.param({"status": 500, "rate": 1.5}, "rate", id="more than always"),
+            pytest.param({"latency": 1e9}, "latency", id="for ever"),
+            pytest.param({"part": True, "drop": True}, "part of a batch", id="half a connection"),
+            pytest.param({"status": 500, "path": "("}, "regular expression", id="no expression"),
+            pytest.param({"status": 500, "wen": "after"}, "unknown: wen", id="a misspelt key"),
+            pytest.param({"status": 500, "when": "during"}, "wrong type: when", id="another time"),
+            pytest.param({"status": 500, "headers": {"A": 1}}, "wrong type: headers", id="a header's value"),
+        ],
+    )
+    def test_a_senseless_fault_is_refused_and_the_armed_ones_stay(
+        self, call, admin: TenantClient, fault: dict[str, Any], reason: str
+    ) -> None:
+        admin.arm({"status": 503})
+        with pytest.raises(AdminError, match=reason) as refused:
+            admin.arm(fault)
+        assert refused.value.status == 400
+        assert "retry_after" in json.loads(str(refused.value).removeprefix("400: "))["known"]
+        assert call("GET", f"{GRAPH}/users").status_code == 503
+
+
+class Seconds:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class TestPatience:
+    @pytest.mark.parametrize(
+        ("after", "early"),
+        [
+            pytest.param(0.0, False, id="at the same moment"),
+            pytest.param(1.9, False, id="perhaps on its way already"),
+            pytest.param(2.0, True, id="two seconds later"),
+            pytest.param(9.9, True, id="just before the end"),
+            pytest.param(10.0, False, id="at the end"),
+        ],
+    )
+    def test_who_returns_before_the_time_is_recorded(self, after: float, early: bool) -> None:
+        clock = Seconds()
+        patience = Patience(clock)
+        patience.throttle("graph", 10.0)
+        clock.now += after
+        patience.begin("graph", "GET", "/v1.0/users")
+        assert bool(patience.early()) is early
+        if early:
+            (record,) = patience.early()
+            assert (record["service"], record["path"]) == ("graph", "/v1.0/users")
+            assert record["seconds_too_early"] == pytest.approx(10.0 - after)
+
+    def test_a_wait_is_one_services_alone(self) -> None:
+        clock = Seconds()
+        patience = Patience(clock)
+        patience.throttle("sharepoint-files", 10.0)
+        clock.now += 5
+        patience.begin("sharepoint-profiles", "GET", "/")
+        assert patience.early() == []
+
+    def test_a_shorter_wait_told_later_does_not_end_the_longer(self) -> None:
+        clock = Seconds()
+        patience = Patience(clock)
+        patience.throttle("graph", 100.0)
+        patience.throttle("graph", 1.0)
+        clock.now += 50
+        patience.begin("graph", "GET", "/")
+        assert len(patience.early()) == 1
+
+    def test_knocking_every_second_does_not_renew_the_grace(self) -> None:
+        clock = Seconds()
+        patience = Patience(clock)
+        for _ in range(4):
+            patience.begin("graph", "GET", "/")
+            patience.throttle("graph", 60.0)
+            clock.now += 1
+        assert len(patience.early()) == 2  # those of the third and the fourth second
+
+    @pytest.mark.parametrize(
+        ("answer", "early"),
+        [
+            pytest.param(Response("", 429, {"Retry-After": "30"}), 1, id="429"),
+            pytest.param(Response("", 429, {"Retry-After": "30.5"}), 1, id="429 with decimals"),
+            pytest.param(Response("", 429), 0, id="429 without a time"),
+            pytest.param(Response("", 429, {"Retry-After": "soon"}), 0, id="429 with nonsense"),
+            pytest.param(Response("", 200, {"Retry-After": "30"}), 0, id="200"),
+        ],
+    )
+    def test_every_429_that_a_service_answers_counts(self, answer: Response, early: int) -> None:
+        class Face:
+            def respond(self, _: Request) -> Response:
+                return answer
+
+        clock = Seconds()
+        patience = Patience(clock)
+        board = Switchboard(lambda _: ("graph", Face()), History(), Faults(World(), time.sleep), patience)
+        board.respond(request("GET", "/v1.0/users"))
+        clock.now += 10
+        board.respond(request("GET", "/v1.0/users"))
+        assert len(patience.early()) == early
+
+    def test_the_admin_face_lists_who_returned_early_until_told_to_forget(
+        self, call, admin: TenantClient
+    ) -> None:
+        admin.arm({"status": 429, "retry_after": 60, "next": 1})
+        call("GET", f"{GRAPH}/users")
+        admin.arm()  # the wait outlives the fault
+        deadline = time.monotonic() + 10
+        while not (early := admin.faults()["early_return"]) and time.monotonic() < deadline:
+            call("GET", f"{GRAPH}/users?$top=3")
+        assert early[0]["path"] == "/v1.0/users?$top=3", early
+        assert 50 < early[0]["seconds_too_early"] <= 58, early
+        admin.disarm()
+        assert admin.faults() == {"faults": [], "early_return": []}
