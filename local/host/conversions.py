@@ -35,7 +35,7 @@ def decode_path(target: str) -> str:
 
 
 def read_query(target: str) -> dict[str, list[str]]:
-    """Read the query of a request target: the values of each name, empty ones too; case makes no other name."""
+    """Read the query of a request target: each name (in any case) with all its values, empty ones too."""
     found: dict[str, list[str]] = {}
     spelling: dict[str, str] = {}
     for name, value in parse_qsl(target.partition("?")[2], keep_blank_values=True):
@@ -44,7 +44,7 @@ def read_query(target: str) -> dict[str, list[str]]:
 
 
 def to_worker(request: Request, host: str, params: Mapping[str, str]) -> protos.TypedData:
-    """Make the trigger's data: lower-case header names, joined values, no empty query values, a body of bytes."""
+    """Make the trigger's data: header names in lower case, values joined, empty query values dropped."""
     query = {name: ",".join(filter(None, values)) for name, values in read_query(request.target).items()}
     headers = {name.lower(): "" for name in request.headers}
     for name in headers:

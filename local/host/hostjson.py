@@ -45,7 +45,7 @@ class HostOptions:
 
 
 def read(app_dir: Path) -> tuple[HostOptions, list[str]]:
-    """Read the app's host.json; give its options, and every problem with it (the options are defaults then)."""
+    """Read the app's host.json; give its options and every problem with it."""
     path = app_dir / "host.json"
     try:
         content = json.loads(path.read_text("utf-8-sig"))

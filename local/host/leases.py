@@ -32,7 +32,7 @@ class Lease:
         self._ended = False
 
     def renew(self) -> float | None:
-        """Hide the message for another lease; give the seconds to the next renewal, `None` when it is over."""
+        """Hide the message for another lease; give the seconds to the next renewal; `None`: it is over."""
         with self._lock:
             if self._ended:
                 return None

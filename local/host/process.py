@@ -67,7 +67,7 @@ class HostProcess:
         Raises:
             HostDiedError: it ended before it was ready, or took longer than 30 s.
         """
-        command = [sys.executable, "-m", "local.host", "--app", str(app_dir), "--port", str(port)]
+        command = [sys.executable, "-m", "local.host", "--app", str(app_dir.resolve()), "--port", str(port)]
         command += ["--tls", str(tls[0]), str(tls[1])] if tls else []
         command += ["--message-lease", str(message_lease)] if message_lease is not None else []
         command += ["--drain", str(drain)] if drain is not None else []

@@ -31,7 +31,7 @@ class Request:
     scheme: str
     method: str
     target: str
-    headers: Message[str, str]
+    headers: "Message[str, str]"
     body: bytes
 
 
