@@ -78,7 +78,7 @@ _NO_MAILBOX = {
 _PLACEHOLDER = (
     "1x1"  # a user without photo may answer 200 with this: learn.microsoft.com/graph/api/profilephoto-get
 )
-_TEMPORARY = {408, 429, 500, 502, 503, 504, 509}
+_TEMPORARY = {408, 429}  # and every 5xx
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Part:
 
 def classify(part: Part) -> Source:
     """Return what the answer to `GET /users/{id}/photo` says: by status first, then by code."""
-    if part.status in _TEMPORARY:
+    if part.status in _TEMPORARY or part.status >= 500:
         return Unavailable(part.retry_after)
     if part.status < 300:
         return _metadata(part.body)
@@ -210,9 +210,19 @@ def decide(source: Source, row: Row, *, force: bool, sweep: bool, now: float) ->
 def _known(etag: str, row: Row, *, force: bool, sweep: bool, now: float) -> bool:
     if force:
         return False
-    if row.refused_etag == etag:
-        return not (sweep and row.outcome == "skipped")
+    if _refused(etag, row) and not (sweep and row.outcome == "skipped"):
+        return True
     return row.settled_etag == etag and not row.dirty and row.unsure_until <= now
+
+
+def _refused(etag: str, row: Row) -> bool:
+    """Return whether a photo is not to be tried again.
+
+    That holds while the outcome stands that refused it. A later one (deferred, gone, failed for another
+    reason) says that something else was in the way, and must not leave the photo behind for good.
+    """
+    standing = row.outcome == "skipped" or (row.outcome, row.reason) == ("failed", _UNREADABLE)
+    return row.refused_etag == etag and standing
 
 
 def _found_again(row: Row) -> Leave | Note:
@@ -281,6 +291,7 @@ type Scope = Literal["members", "members+guests"]
 TORN_AFTER = 30.0  # seconds; Graph's photo store needs a moment to agree with itself
 TRIES_TORN = 1
 TRIES_UNREADABLE = 2
+_UNREADABLE = "unreadable image"
 
 _AT_REST = {"missing_since": 0.0, "gone_since": 0.0, "queued_at": 0.0}
 
@@ -310,10 +321,10 @@ def plan(gathered: Gathered, row: Row, *, scope: Scope, force: bool, tries: int,
         return Finish("gone", "the directory does not know this user", noted)
     etag = gathered.content_etag or (gathered.source.etag if isinstance(gathered.source, Photo) else "")
     if reason := outside(gathered.user, scope):
-        return Finish("skipped", reason, {"refused_etag": etag, "queued_at": 0.0}, etag)
+        return Finish("skipped", reason, {"refused_etag": etag, "gone_since": 0.0, "queued_at": 0.0}, etag)
     match gathered.source:
         case NoMailbox(reason):
-            return Finish("skipped", reason, {"queued_at": 0.0})
+            return Finish("skipped", reason, {"gone_since": 0.0, "queued_at": 0.0})
         case NoPhoto():
             missing = row.missing_since or (now if row.shows_a_photo else 0.0)
             return Finish("unchanged", "no photo in Exchange", {**_AT_REST, "missing_since": missing})
@@ -328,7 +339,7 @@ def plan(gathered: Gathered, row: Row, *, scope: Scope, force: bool, tries: int,
 def _plan_upload(user: User, gathered: Gathered, row: Row, *, force: bool, now: float) -> Finish | Upload:
     etag, digest = gathered.content_etag, hashlib.sha256(gathered.content).hexdigest()
     at_rest = not force and not row.dirty and row.unsure_until <= now
-    if not force and row.refused_etag == etag and row.outcome == "failed":
+    if not force and row.outcome == "failed" and _refused(etag, row):
         return Finish("failed", row.reason, _AT_REST, etag)
     if at_rest and row.settled_etag == etag:
         return Finish("unchanged", "SharePoint has this photo", _AT_REST, etag)
@@ -341,9 +352,9 @@ def _plan_upload(user: User, gathered: Gathered, row: Row, *, force: bool, now: 
 def unreadable(upload: Upload, *, tries: int, first_look: float) -> Finish | ComeBack:
     """Return what becomes of bytes that are no picture: one more look after `first_look` s, then refused."""
     if tries < TRIES_UNREADABLE:
-        return ComeBack(first_look, "unreadable image", TRIES_UNREADABLE)
+        return ComeBack(first_look, _UNREADABLE, TRIES_UNREADABLE)
     refused = {**_AT_REST, "refused_etag": upload.etag}
-    return Finish("failed", "unreadable image", refused, upload.etag)
+    return Finish("failed", _UNREADABLE, refused, upload.etag)
 
 
 def thumbnail_name(user: str, size: str) -> str:
