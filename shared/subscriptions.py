@@ -4,6 +4,7 @@ We want exactly one subscription on `users`, `updated,deleted`, with a lifecycle
 signed with the newest secret. Rules of learn.microsoft.com/graph/api/resources/subscription.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
@@ -15,6 +16,7 @@ CHANGE_TYPE = "updated,deleted"  # `updated` also fires on creation and on soft 
 LIFE = (41_760 - 60) * 60.0  # seconds; the longest life Graph gives a directory resource, less an hour
 RENEW_AFTER = 24 * 3600.0  # seconds; daily, because Graph ties delivery to a token it does not tell us about
 REAUTHORIZE_AFTER = 600.0  # seconds; two of PATCH and /reauthorize within 10 minutes confuse Graph
+ENDS_SOON = 2 * 3600.0  # seconds; what Graph gives may be less than asked, and the timer comes every hour
 
 State = Literal["", "creating", "active", "ended"]
 
@@ -181,9 +183,11 @@ def _tend(
     if record.state == "creating":
         return Adopt(subscription)
     age = now - record.renewed_at
-    due = age > RENEW_AFTER or (event == "reauthorizationRequired" and age >= REAUTHORIZE_AFTER)
+    urgent = event == "reauthorizationRequired" or subscription.expires - now < ENDS_SOON
+    due = age > RENEW_AFTER or (urgent and age >= REAUTHORIZE_AFTER)
     return Renew(subscription) if due else Keep(subscription)
 
 
 def _host(url: str) -> str:
-    return url.split("://", 1)[-1].split("/", 1)[0]
+    """Return the host of a URL and nothing else of it: its query may hold a key."""
+    return re.split(r"[/?#]", url.split("://", 1)[-1], maxsplit=1)[0].rpartition("@")[2]
