@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NoReturn, Self, get_args
 
 from shared.errors import ConfigError
 from shared.jobs import object_id
@@ -22,22 +22,38 @@ SHORTEST_SECRET = 32  # characters
 ExchangeSyncState = Literal["0", "1", "keep"]
 
 
-class Secret(str):
-    """A text that prints as stars. `reveal` is the only way to it."""
+class Secret:
+    """A text that prints as stars. `reveal` is the only way to it.
 
-    __slots__ = ()
+    No kind of `str`: joined, sliced or written as JSON, that would show what it is.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
 
     def __repr__(self) -> str:
         return "'**********'"
 
-    __str__ = __repr__
-
     def __format__(self, spec: str) -> str:
         return format(repr(self), spec)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not pickled")
+
     def reveal(self) -> str:
         """Return the secret itself."""
-        return str.__str__(self)
+        return self._text
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +161,7 @@ class _Reader:
 
     def raw(self, name: str) -> str:
         value = self._environ.get(name, "").strip()
-        if value.startswith("@Microsoft.KeyVault("):
+        if "@Microsoft.KeyVault(" in value:
             # The platform leaves the reference as it is when it cannot read the secret.
             self.problems.append(
                 f"{name} is an unresolved Key Vault reference: "
@@ -181,7 +197,10 @@ class _Reader:
         return default
 
     def duration(self, name: str, *, default: str) -> float:
-        return self.durations(name, default=default, several=False)[0]
+        seconds = self.durations(name, default=default, several=False)[0]
+        if not seconds:
+            self.problems.append(f"{name} must be longer than nothing, as in {default}")
+        return seconds
 
     def durations(self, name: str, *, default: str, several: bool = True) -> tuple[float, ...]:
         texts = (self.raw(name) or default).split(",")
@@ -205,12 +224,12 @@ class _Reader:
                     f"{name} is missing: set it to at least {SHORTEST_SECRET} random characters"
                 )
             return (Secret(""),)
-        keys = tuple(Secret(key.strip()) for key in value.split(","))
+        keys = [key.strip() for key in value.split(",")]
         if any(len(key) < SHORTEST_SECRET for key in keys) or len(keys) > 2:
             self.problems.append(
                 f"{name} must be one secret, or two as new,old, each of at least {SHORTEST_SECRET} characters"
             )
-        return keys
+        return tuple(Secret(key) for key in keys)
 
     def certificate(self, name: str) -> Secret | None:
         value = self.raw(name)
@@ -221,27 +240,34 @@ class _Reader:
         try:
             data = Path(value).read_bytes()
         except (OSError, ValueError):
+            data = b""
+        if not data:
             self.problems.append(f"{name} is neither a PEM, nor a base64 PFX, nor a file that can be read")
             return None
-        return Secret(data.decode() if b"-----BEGIN" in data else base64.b64encode(data).decode())
+        # A PEM may carry names in any encoding between its blocks; nobody reads them.
+        pem = data.decode(errors="replace") if b"-----BEGIN" in data else ""
+        return Secret(pem or base64.b64encode(data).decode())
 
     def notification_url(self) -> str:
-        url = self.raw("NOTIFICATION_URL").rstrip("/")
-        if not url and self._missing("NOTIFICATION_URL"):
+        value = self.raw("NOTIFICATION_URL")
+        if self._missing("NOTIFICATION_URL"):
             host = self.raw("WEBSITE_HOSTNAME")
-            url = f"https://{host}" if host else ""
-        if not url:
-            self.problems.append(
-                "NOTIFICATION_URL is missing: set it to this app's public address, https://..."
-            )
-        elif not url.startswith("https://") or re.search(r"[\s?#]", url):
+            value = f"https://{host}" if host else ""
+            if self._missing("WEBSITE_HOSTNAME"):
+                self.problems.append(
+                    "NOTIFICATION_URL is missing: set it to this app's public address, https://..."
+                )
+        url = value.rstrip("/")
+        if value and (not url.startswith("https://") or re.search(r"[\s?#]", url)):
             self.problems.append(
                 "NOTIFICATION_URL must begin with https:// and have no query: Graph posts nowhere else"
             )
         return url
 
 
-_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
+_DURATION = re.compile(
+    r"P(?:(\d{1,9})D)?(?:T(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9}(?:\.\d{1,9})?)S)?)?", re.ASCII
+)
 
 
 def parse_duration(text: str) -> float | None:
@@ -278,8 +304,9 @@ def _company(value: str) -> str | None:
 
 
 def _is_base64(value: str) -> bool:
+    unwrapped = "".join(value.split())  # base64 tools break lines
     try:
-        return len(base64.b64decode(value, validate=True)) > 256  # shorter than any certificate with its key
+        return len(base64.b64decode(unwrapped, validate=True)) > 256  # no certificate with its key is shorter
     except (binascii.Error, ValueError):
         return False
 
