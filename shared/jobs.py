@@ -135,8 +135,10 @@ def read[J: Check | Sync | Tend](kind: type[J], body: bytes | str) -> J:
         raise NotOurs("the message is not JSON") from error
     if (
         not isinstance(message, dict)
-        or message.get("v") != VERSION
-        or not isinstance(message.get("job"), dict)
+        or message.keys() != {"v", "job"}
+        or type(message["v"]) is not int  # true and 1.0 equal 1
+        or message["v"] != VERSION
+        or not isinstance(message["job"], dict)
     ):
         raise NotOurs(f'the message is not {{"v": {VERSION}, "job": {{...}}}}')
     unknown = set(message["job"]) - set(kind.__slots__)
