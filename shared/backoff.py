@@ -4,6 +4,7 @@ Short waits happen inside one call (`wait_here`), long ones in the queue (`wait_
 """
 
 import math
+import re
 from dataclasses import dataclass
 
 ABSURD = 900.0
@@ -11,6 +12,9 @@ ABSURD = 900.0
 
 SHORTEST = 30.0
 """Seconds a message stays away where the service did not say how long."""
+
+
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +30,12 @@ def parse_retry_after(text: str | None) -> float | None:
     """Return the seconds of a `Retry-After` header, None where it is absent or not a number.
 
     Graph sends integers, and decimals in older answers. A date is not understood, and nobody sends one.
+    A number too large for a float is as absurd as any other.
     """
-    if text is None:
+    if text is None or not _SECONDS.fullmatch(text.strip()):
         return None
-    try:
-        seconds = float(text.strip())
-    except ValueError:
-        return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+    seconds = float(text)
+    return seconds if math.isfinite(seconds) else ABSURD
 
 
 def wait_here(
