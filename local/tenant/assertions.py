@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-LONGEST_LIFE = 600  # seconds from `nbf` to `exp`; the page above asks for five to ten minutes
+LONGEST_LIFE = 600  # seconds from `nbf` (or `iat`) to `exp`; the page above asks for five to ten minutes
 SKEW = 300  # seconds by which the sender's clock may be wrong
 
 INVALID_SIGNATURE = 700027
@@ -79,17 +79,17 @@ def _claims(assertion: str, certificate: x509.Certificate) -> dict[str, Any]:
 
 
 def _judge(claims: dict[str, Any], client_id: str, audiences: Collection[str]) -> None:
-    missing = [name for name in ("aud", "exp", "iss", "jti", "nbf", "sub") if not claims.get(name)]
-    if missing:
-        raise Unproven(MALFORMED, f"JWT token is invalid or malformed: without {', '.join(missing)}.")
+    begin, end = claims.get("nbf", claims.get("iat")), claims.get("exp")  # msal sends `iat` alone
+    missing = [name for name in ("aud", "iss", "jti", "sub") if not claims.get(name)]
+    if missing or not isinstance(begin, int) or not isinstance(end, int):
+        raise Unproven(MALFORMED, f"JWT token is invalid or malformed. Without: {missing or 'its times'}.")
     if claims["aud"] not in audiences:
         raise Unproven(INVALID_AUDIENCE, "Client assertion audience claim does not match Realm issuer.")
     if claims["iss"] != client_id or claims["sub"] != client_id:
         raise Unproven(INVALID_ISSUER, "Client assertion's issuer and subject are not the 'client_id'.")
-    now = time.time()
-    if not claims["nbf"] - SKEW <= now < claims["exp"] + SKEW:
+    if not begin - SKEW <= time.time() < end + SKEW:
         raise Unproven(INVALID_TIME, "Client assertion is not within its valid time range.")
-    if claims["exp"] - claims["nbf"] > LONGEST_LIFE:
+    if end - begin > LONGEST_LIFE:
         raise Unproven(INVALID_TIME, f"Client assertion lives longer than {LONGEST_LIFE} s.")
 
 

@@ -1,0 +1,395 @@
+"""Entra's discovery and tokens, and the managed identity's endpoint, over plain HTTP requests."""
+
+import base64
+import hashlib
+import time
+import uuid
+from typing import Any
+
+import jwt
+import pytest
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from local.tenant.client import TenantClient
+from local.tenant.entra import JWT_BEARER
+from local.tenant.tenant import Tenant
+
+HOST = "https://login.microsoftonline.com"
+GRAPH = "https://graph.microsoft.com"
+MY = "https://contoso-my.sharepoint.com"
+
+
+def base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode()  # padded, as msal sends it
+
+
+def sign(
+    tenant: Tenant, header: dict[str, Any] | None = None, algorithm: str = "PS256", **claims: Any
+) -> str:
+    """Return an assertion of the tenant's application; a claim that is None is left out."""
+    pem = tenant.certificates.client_pem.encode()
+    certificate = x509.load_pem_x509_certificate(pem)
+    der = certificate.public_bytes(serialization.Encoding.DER)
+    now = int(time.time())
+    payload = {
+        "aud": f"{HOST}/{tenant.world.tenant_id}/oauth2/v2.0/token",
+        "iss": tenant.world.client_id,
+        "sub": tenant.world.client_id,
+        "jti": str(uuid.uuid4()),
+        "nbf": now,
+        "exp": now + 600,
+    } | claims
+    if header is None:
+        header = {"x5t#S256": base64url(hashlib.sha256(der).digest())}
+    key = serialization.load_pem_private_key(pem, None)
+    return jwt.encode({k: v for k, v in payload.items() if v is not None}, key, algorithm, header)
+
+
+def thumbprint(tenant: Tenant) -> str:
+    certificate = x509.load_pem_x509_certificate(tenant.certificates.client_pem.encode())
+    der = certificate.public_bytes(serialization.Encoding.DER)
+    return base64url(hashlib.sha1(der, usedforsecurity=False).digest()).rstrip("=")
+
+
+class Desk:
+    """Asks for tokens."""
+
+    def __init__(self, tenant: Tenant, session: requests.Session) -> None:
+        self.tenant = tenant
+        self.session = session
+
+    def ask(self, directory: str | None = None, **form: str | None) -> requests.Response:
+        """POST the form of a correct request, changed by `form` (None leaves a field out)."""
+        whole = {
+            "grant_type": "client_credentials",
+            "client_id": self.tenant.world.client_id,
+            "scope": f"{GRAPH}/.default",
+            "client_assertion_type": JWT_BEARER,
+        } | form
+        if "client_assertion" not in whole:
+            whole["client_assertion"] = sign(self.tenant)
+        directory = self.tenant.world.tenant_id if directory is None else directory
+        return self.session.post(f"{HOST}/{directory}/oauth2/v2.0/token", data=whole, timeout=10)
+
+    def claims(self, answer: requests.Response) -> dict[str, Any]:
+        """Return what a token says, verified with the published keys."""
+        assert answer.status_code == 200, answer.text
+        token = answer.json()["access_token"]
+        keys = self.session.get(f"{HOST}/{self.tenant.world.tenant_id}/discovery/v2.0/keys", timeout=10)
+        (published,) = jwt.PyJWKSet.from_dict(keys.json()).keys
+        assert jwt.get_unverified_header(token)["kid"] == published.key_id
+        return jwt.decode(token, published.key, ["RS256"], options={"verify_aud": False})
+
+
+@pytest.fixture
+def desk(tenant: Tenant, session: requests.Session) -> Desk:
+    return Desk(tenant, session)
+
+
+class TestDiscovery:
+    def test_the_metadata_names_the_endpoints_that_libraries_read(self, desk: Desk) -> None:
+        tenant_id = desk.tenant.world.tenant_id
+        url = f"{HOST}/{tenant_id}/v2.0/.well-known/openid-configuration"
+        metadata = desk.session.get(url, timeout=10).json()
+        assert metadata["issuer"] == f"{HOST}/{tenant_id}/v2.0"
+        assert metadata["token_endpoint"] == f"{HOST}/{tenant_id}/oauth2/v2.0/token"
+        assert metadata["authorization_endpoint"].startswith(HOST)
+
+    def test_the_tenant_is_known_by_its_first_domain_too(self, desk: Desk) -> None:
+        url = f"{HOST}/contoso.onmicrosoft.com/v2.0/.well-known/openid-configuration"
+        assert desk.tenant.world.tenant_id in desk.session.get(url, timeout=10).json()["token_endpoint"]
+
+    def test_an_instance_is_discovered_with_its_aliases(self, desk: Desk) -> None:
+        found = desk.session.get(f"{HOST}/common/discovery/instance?api-version=1.1", timeout=10).json()
+        assert "login.microsoftonline.com" in found["metadata"][0]["aliases"]
+
+    def test_an_unknown_tenant_is_not_found(self, desk: Desk) -> None:
+        answer = desk.session.get(f"{HOST}/fabrikam.com/v2.0/.well-known/openid-configuration", timeout=10)
+        assert (answer.status_code, answer.json()["error_codes"]) == (400, [90002])
+
+    def test_other_paths_and_verbs_are_refused(self, desk: Desk) -> None:
+        assert desk.session.get(f"{HOST}/nothing", timeout=10).status_code == 404
+        assert desk.session.get(f"{HOST}/x/oauth2/v2.0/token", timeout=10).status_code == 405
+
+
+class TestTokens:
+    @pytest.mark.parametrize(
+        "resource",
+        [
+            pytest.param(GRAPH, id="Graph"),
+            pytest.param("https://contoso.sharepoint.com", id="SharePoint"),
+            pytest.param(MY, id="its my-site host"),
+            pytest.param("https://contoso-admin.sharepoint.com", id="its admin host"),
+        ],
+    )
+    def test_a_token_says_for_whom_and_what_it_is(self, desk: Desk, resource: str) -> None:
+        answer = desk.ask(scope=f"{resource}/.default")
+        claims = desk.claims(answer)
+        assert claims["aud"] == resource
+        assert claims["tid"] == desk.tenant.world.tenant_id
+        assert claims["appid"] == desk.tenant.world.client_id
+        assert claims["appidacr"] == "2"
+        assert claims["exp"] - claims["iat"] == answer.json()["expires_in"] == 3599
+        assert "refresh_token" not in answer.json()
+
+    def test_roles_are_those_granted_for_the_resource(self, desk: Desk, admin: TenantClient) -> None:
+        admin.consent(graph=["ProfilePhoto.Read.All", "User.Read.All"])
+        assert desk.claims(desk.ask())["roles"] == ["ProfilePhoto.Read.All", "User.Read.All"]
+        sharepoint = desk.claims(desk.ask(scope=f"{MY}/.default"))
+        assert sharepoint["roles"] == ["Sites.FullControl.All", "User.ReadWrite.All"]
+
+    def test_without_consent_there_is_a_token_without_roles(self, desk: Desk, admin: TenantClient) -> None:
+        admin.consent(graph=[])
+        assert "roles" not in desk.claims(desk.ask())
+
+    def test_a_token_from_entra_opens_graph_and_not_sharepoint(
+        self, desk: Desk, session: requests.Session
+    ) -> None:
+        token = desk.ask().json()["access_token"]
+        bearer = {"Authorization": f"Bearer {token}"}
+        assert session.get(f"{GRAPH}/v1.0/users", headers=bearer, timeout=10).status_code == 200
+        assert session.get(f"{MY}/_api/web", headers=bearer, timeout=10).status_code == 401
+
+    def test_tokens_outlive_a_tenant_moved_ahead_in_time(
+        self, desk: Desk, session: requests.Session, admin: TenantClient
+    ) -> None:
+        bearer = {"Authorization": f"Bearer {desk.ask().json()['access_token']}"}
+        admin.advance(30 * 24 * 3600)
+        assert session.get(f"{GRAPH}/v1.0/users", headers=bearer, timeout=10).status_code == 200
+        assert desk.ask().status_code == 200
+
+    @pytest.mark.parametrize(
+        ("directory", "form", "status", "error", "code"),
+        [
+            pytest.param("fabrikam.com", {}, 400, "invalid_request", 90002, id="unknown tenant"),
+            pytest.param("common", {}, 400, "invalid_request", 50059, id="no tenant"),
+            pytest.param(None, {"grant_type": None}, 400, "invalid_request", 900144, id="no grant type"),
+            pytest.param(
+                None, {"grant_type": "password"}, 400, "unsupported_grant_type", 70003, id="another grant"
+            ),
+            pytest.param(None, {"client_id": None}, 400, "invalid_request", 900144, id="no client"),
+            pytest.param(
+                None,
+                {"client_id": str(uuid.uuid4())},
+                400,
+                "unauthorized_client",
+                700016,
+                id="unknown client",
+            ),
+            pytest.param(None, {"scope": None}, 400, "invalid_request", 900144, id="no scope"),
+            pytest.param(
+                None, {"scope": f"{GRAPH}/User.Read.All"}, 400, "invalid_scope", 1002012, id="a named role"
+            ),
+            pytest.param(None, {"scope": GRAPH}, 400, "invalid_scope", 1002012, id="a bare resource"),
+            pytest.param(
+                None,
+                {"scope": f"{GRAPH}/.default {MY}/.default"},
+                400,
+                "invalid_scope",
+                70011,
+                id="two resources",
+            ),
+            pytest.param(
+                None,
+                {"scope": f"{GRAPH}/.default {GRAPH}/User.Read.All"},
+                400,
+                "invalid_scope",
+                1002012,
+                id="default and a role",
+            ),
+            pytest.param(
+                None,
+                {"scope": "https://fabrikam.sharepoint.com/.default"},
+                400,
+                "invalid_resource",
+                500011,
+                id="another tenant's resource",
+            ),
+            pytest.param(
+                None,
+                {"scope": "http://graph.microsoft.com/.default"},
+                400,
+                "invalid_resource",
+                500011,
+                id="a resource that is not https",
+            ),
+            pytest.param(
+                None, {"client_assertion": None}, 401, "invalid_client", 7000218, id="no credential"
+            ),
+            pytest.param(
+                None, {"client_assertion_type": "x"}, 400, "invalid_request", 900144, id="another assertion"
+            ),
+            pytest.param(None, {"client_assertion": "x.y.z"}, 401, "invalid_client", 50027, id="no JWT"),
+        ],
+    )
+    def test_a_wrong_request_is_refused_with_entras_number(
+        self,
+        desk: Desk,
+        directory: str | None,
+        form: dict[str, str | None],
+        status: int,
+        error: str,
+        code: int,
+    ) -> None:
+        answer = desk.ask(directory, **form)
+        body = answer.json()
+        assert (answer.status_code, body["error"], body["error_codes"]) == (status, error, [code])
+        assert body["error_description"].startswith(f"AADSTS{code}: ")
+        assert {"timestamp", "trace_id", "correlation_id", "error_uri"} <= body.keys()
+
+
+class TestAssertions:
+    @pytest.mark.parametrize(
+        ("header", "algorithm"),
+        [
+            pytest.param(None, "PS256", id="PS256 with a padded x5t#S256, as msal"),
+            pytest.param("unpadded", "PS256", id="PS256 with an unpadded x5t#S256"),
+            pytest.param("x5t", "RS256", id="RS256 with x5t, as azure-identity"),
+        ],
+    )
+    def test_the_applications_signature_is_accepted(
+        self, desk: Desk, header: str | None, algorithm: str
+    ) -> None:
+        headers: dict[str, Any] | None = None
+        if header == "x5t":
+            headers = {"x5t": thumbprint(desk.tenant)}
+        elif header == "unpadded":
+            padded = jwt.get_unverified_header(sign(desk.tenant))["x5t#S256"]
+            headers = {"x5t#S256": padded.rstrip("=")}
+        answer = desk.ask(client_assertion=sign(desk.tenant, headers, algorithm))
+        assert answer.status_code == 200, answer.text
+
+    def test_one_assertion_is_good_for_several_tokens(self, desk: Desk) -> None:
+        assertion = sign(desk.tenant)
+        scopes = (f"{GRAPH}/.default", f"{MY}/.default")
+        answers = [desk.ask(client_assertion=assertion, scope=scope) for scope in scopes]
+        assert [answer.status_code for answer in answers] == [200, 200]
+
+    @pytest.mark.parametrize(
+        ("claims", "code"),
+        [
+            pytest.param({"aud": f"{HOST}/common/oauth2/v2.0/token"}, 700023, id="for another tenant"),
+            pytest.param({"aud": HOST}, 700023, id="for no token endpoint"),
+            pytest.param({"iss": "somebody"}, 700021, id="by somebody else"),
+            pytest.param({"sub": "somebody"}, 700021, id="about somebody else"),
+            pytest.param({"jti": None}, 50027, id="without an id"),
+            pytest.param({"nbf": None}, 50027, id="without a beginning"),
+            pytest.param({"exp": None}, 50027, id="without an end"),
+            pytest.param({"nbf": "now"}, 50027, id="with a word for a time"),
+            pytest.param({"nbf": 1, "exp": 600}, 700024, id="long expired"),
+            pytest.param({"nbf": 4102444800, "exp": 4102444900}, 700024, id="not yet valid"),
+            pytest.param({"exp": int(time.time()) + 86400}, 700024, id="living for a day"),
+        ],
+    )
+    def test_an_assertion_about_something_else_proves_nothing(
+        self, desk: Desk, claims: dict[str, Any], code: int
+    ) -> None:
+        answer = desk.ask(client_assertion=sign(desk.tenant, **claims))
+        assert (answer.status_code, answer.json()["error_codes"]) == (401, [code])
+        assert answer.json()["error"] == "invalid_client"
+
+    def test_a_signature_by_another_key_proves_nothing(self, desk: Desk) -> None:
+        stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        good = sign(desk.tenant)
+        claims = jwt.decode(good, options={"verify_signature": False})
+        header = {"x5t#S256": jwt.get_unverified_header(good)["x5t#S256"]}
+        answer = desk.ask(client_assertion=jwt.encode(claims, stranger, "PS256", header))
+        assert (answer.status_code, answer.json()["error_codes"]) == (401, [700027])
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            pytest.param({}, id="naming none"),
+            pytest.param({"x5t": "AAAA"}, id="naming another"),
+            pytest.param({"x5t#S256": "AAAA"}, id="naming another, the new way"),
+        ],
+    )
+    def test_a_certificate_that_is_not_registered_proves_nothing(
+        self, desk: Desk, header: dict[str, Any]
+    ) -> None:
+        answer = desk.ask(client_assertion=sign(desk.tenant, header))
+        assert (answer.status_code, answer.json()["error_codes"]) == (401, [700027])
+
+    def test_a_signature_with_a_shared_secret_proves_nothing(self, desk: Desk) -> None:
+        good = sign(desk.tenant)
+        claims = jwt.decode(good, options={"verify_signature": False})
+        header = {"x5t#S256": jwt.get_unverified_header(good)["x5t#S256"]}
+        answer = desk.ask(client_assertion=jwt.encode(claims, "s" * 32, "HS256", header))
+        assert (answer.status_code, answer.json()["error_codes"]) == (401, [700027])
+
+
+class TestSecrets:
+    def test_a_secret_gives_a_token_that_graph_takes_and_sharepoint_does_not(
+        self, desk: Desk, session: requests.Session
+    ) -> None:
+        def ask(resource: str) -> dict[str, str]:
+            answer = desk.ask(
+                client_secret=desk.tenant.entra.client_secret,
+                client_assertion=None,
+                scope=f"{resource}/.default",
+            )
+            assert desk.claims(answer)["appidacr"] == "1"
+            return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+        assert session.get(f"{GRAPH}/v1.0/users", headers=ask(GRAPH), timeout=10).status_code == 200
+        refused = session.get(f"{MY}/_api/web/lists", headers=ask(MY), timeout=10)
+        assert (refused.status_code, "Unsupported app only token" in refused.text) == (401, True)
+
+    @pytest.mark.parametrize("allowed", [True, False], ids=["a wrong one", "none is allowed"])
+    def test_a_secret_can_be_refused(self, desk: Desk, admin: TenantClient, allowed: bool) -> None:
+        admin.turn(client_secrets=allowed)
+        secret = "wrong" if allowed else desk.tenant.entra.client_secret
+        answer = desk.ask(client_secret=secret, client_assertion=None)
+        assert (answer.status_code, answer.json()["error_codes"]) == (401, [7000215])
+
+
+class TestManagedIdentity:
+    @pytest.fixture
+    def ask(self, tenant: Tenant, session: requests.Session):
+        settings = tenant.identity_settings
+
+        def ask(*, header: str | None = None, **query: str) -> requests.Response:
+            headers = {"X-IDENTITY-HEADER": settings["IDENTITY_HEADER"] if header is None else header}
+            query = {"api-version": "2019-08-01", "resource": GRAPH} | query
+            return session.get(settings["IDENTITY_ENDPOINT"], params=query, headers=headers, timeout=10)
+
+        return ask
+
+    @pytest.mark.parametrize("resource", [GRAPH, f"{GRAPH}/", MY], ids=["Graph", "with a slash", "my site"])
+    def test_it_gives_a_token_for_a_plain_resource(self, ask, desk: Desk, resource: str) -> None:
+        answer = ask(resource=resource)
+        assert desk.claims(answer)["appidacr"] == "2"
+        body = answer.json()
+        assert (body["resource"], body["token_type"]) == (resource, "Bearer")
+        assert isinstance(body["expires_on"], str)
+        assert 3500 < int(body["expires_on"]) - time.time() < 3700
+
+    def test_the_identity_is_the_application(self, ask, desk: Desk) -> None:
+        client_id = desk.tenant.world.client_id
+        assert desk.claims(ask(client_id=client_id))["appid"] == client_id
+
+    @pytest.mark.parametrize(
+        ("change", "status"),
+        [
+            pytest.param({"header": ""}, 403, id="without the header"),
+            pytest.param({"header": "guess"}, 403, id="with another header"),
+            pytest.param({"api-version": "2017-09-01"}, 400, id="another version"),
+            pytest.param({"client_id": "somebody"}, 400, id="another identity"),
+            pytest.param({"resource": f"{GRAPH}/.default"}, 500, id="a scope for a resource"),
+            pytest.param({"resource": ""}, 500, id="no resource"),
+        ],
+    )
+    def test_a_wrong_request_is_refused_with_a_reason(self, ask, change: dict[str, str], status: int) -> None:
+        answer = ask(**change)
+        assert answer.status_code == status
+        assert answer.json()["statusCode"] == status
+        assert answer.json()["message"]
+
+    def test_its_requests_are_recorded_and_can_meet_faults(self, ask, admin: TenantClient) -> None:
+        admin.arm({"service": "identity", "status": 503})
+        assert ask().json()["statusCode"] == 503
+        (entry,) = admin.history()
+        assert (entry["service"], entry["status"]) == ("identity", 503)
