@@ -24,6 +24,7 @@ MISCONFIGURED_AFTER = 900  # seconds a message waits while the settings are wron
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 sync_app = App(os.environ)
+logs.quieten_libraries()
 
 
 # --- Microsoft Graph ---

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from shared.rows import Row
-from shared.storage import Storage, error_code, told_apart
+from shared.storage import Storage, told_apart
 from shared.subscriptions import Record
 
 LEDGER = "photoledger"
@@ -66,29 +66,30 @@ class AzureTable:
 
         entity = {"PartitionKey": partition, "RowKey": key, **columns}
         client = self._client()
-        if version is ANY:
-            return self._made(lambda: client.upsert_entity(entity))
-        if version == "":
-            return self._made(lambda: client.create_entity(entity))
-        return self._made(
-            lambda: client.update_entity(entity, etag=version, match_condition=MatchConditions.IfNotModified)
-        )
+        with told_apart():
+            if version is ANY:
+                return self._made(lambda: client.upsert_entity(entity))
+            if version == "":
+                return self._made(lambda: client.create_entity(entity))
+            unchanged = MatchConditions.IfNotModified
+            return _version(client.update_entity(entity, etag=version, match_condition=unchanged))
 
     def _made(self, write: Callable[[], Mapping[str, Any]]) -> str:
-        """Return the version that a write gives; the first write of all makes the table."""
+        """Return the version that a first write gives; the first of all makes the table."""
         from azure.core.exceptions import ResourceNotFoundError
 
-        with told_apart():
-            try:
-                return str(write()["etag"])
-            except ResourceNotFoundError as error:
-                if error_code(error) != "TableNotFound":
-                    raise
+        try:
+            return _version(write())
+        except ResourceNotFoundError:
             self._storage.tables().create_table_if_not_exists(self._name)
-            return str(write()["etag"])
+            return _version(write())
 
     def _client(self) -> Any:
         return self._storage.tables().get_table_client(self._name)
+
+
+def _version(written: Mapping[str, Any]) -> str:
+    return str(written["etag"])
 
 
 class Ledger:

@@ -15,6 +15,11 @@ FACTS = frozenset(
 _logger = logging.getLogger("photosync")
 
 
+def quieten_libraries() -> None:
+    """Keep the Azure libraries from logging every request of theirs, headers and all."""
+    logging.getLogger("azure").setLevel(logging.WARNING)
+
+
 def say(name: str, /, *, level: int = logging.INFO, **facts: Any) -> None:
     """Log the event `name` with its facts, both readable in the text and as fields for a log store.
 

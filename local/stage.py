@@ -1,0 +1,130 @@
+"""The whole house on one machine: storage, the tenant and the Functions host, wired as in production.
+
+The demo, `make up` and the end-to-end tests stand on it. The app in the host speaks to Microsoft's real host
+names; that they are played by the tenant is only a matter of `HTTPS_PROXY` and one certificate authority.
+"""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import requests
+
+from local.azurite import Azurite
+from local.host.process import HostProcess
+from local.tenant.client import TenantClient
+from local.tenant.tenant import Tenant
+
+ROOT = Path(__file__).resolve().parent.parent
+TIMEOUT = 60.0  # seconds; a sync by hand waits for every service
+
+
+class Stage:
+    """Storage, tenant and host; running while the `with` block lasts, if no host was started before it ended.
+
+    Args:
+        tenant: a running tenant to use; by default one is started here.
+        storage: running storage to use; by default some is started here.
+        settings: app settings over those that the tenant gives.
+        message_lease: seconds a queue message is hidden while it is worked on.
+    """
+
+    def __init__(
+        self,
+        *,
+        tenant: Tenant | None = None,
+        storage: Azurite | None = None,
+        settings: Mapping[str, str] | None = None,
+        message_lease: int | None = None,
+    ) -> None:
+        self._exits = ExitStack()
+        self._given = (tenant, storage)
+        self._settings = dict(settings or {})
+        self._message_lease = message_lease
+        self.host: HostProcess | None = None
+
+    def __enter__(self) -> Self:
+        tenant, storage = self._given
+        try:
+            self.storage = storage or self._exits.enter_context(Azurite())
+            self.tenant = tenant or self._exits.enter_context(Tenant())
+            self.people = self._exits.enter_context(TenantClient(self.tenant.admin_url))
+            self._web = self._exits.enter_context(requests.Session())
+            self._web.trust_env = False  # the proxy is for the app, not for us
+            self._web.verify = str(self.tenant.ca)
+            self.start_host()
+        except BaseException:
+            self._leave()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        self.stop_host()
+        self._exits.close()
+
+    # --- the host ---
+
+    def start_host(self, **settings: str) -> None:
+        """Start the Functions host with our app in it, with `settings` on top."""
+        env = {**self.tenant.settings, "AzureWebJobsStorage": self.storage.connection_string}
+        self.host = HostProcess.start(
+            ROOT,
+            {**env, **self._settings, **settings},
+            tls=self.tenant.host_certificate,
+            message_lease=self._message_lease,
+        )
+
+    def stop_host(self) -> None:
+        """Let the host finish what it does, and stop it."""
+        if self.host is not None:
+            self.host.stop()
+            self.host = None
+
+    @property
+    def url(self) -> str:
+        """The base address of the app."""
+        return self._running.url
+
+    @property
+    def key(self) -> str:
+        """The host key, for functions that administrators call."""
+        return self._running.keys["default"]
+
+    @property
+    def _running(self) -> HostProcess:
+        if self.host is None:
+            raise RuntimeError("the host is not running")
+        return self.host
+
+    # --- what administrators and Graph do ---
+
+    def call(self, method: str, path: str, *, key: str | None = None, **how: Any) -> requests.Response:
+        """Call one of the app's HTTP functions with the host key, or with another."""
+        headers = {"x-functions-key": self.key if key is None else key, **how.pop("headers", {})}
+        return self._web.request(method, f"{self.url}/api/{path}", headers=headers, timeout=TIMEOUT, **how)
+
+    def sync(self, user: str, **query: str) -> requests.Response:
+        """Sync one user by hand."""
+        return self.call("POST", f"users/{quote(user, safe='')}/sync", params=query)
+
+    def subscribe(self, **query: str) -> requests.Response:
+        """Have the subscription created or renewed now."""
+        return self.call("POST", "subscription", params=query)
+
+    def fire(self, function: str, body: str = "{}") -> None:
+        """Run a timer function by hand, as the portal does."""
+        response = self._web.post(
+            f"{self.url}/admin/functions/{function}",
+            data=body,
+            headers={"x-functions-key": self._running.keys["master"], "Content-Type": "application/json"},
+            timeout=TIMEOUT,
+        )
+        response.raise_for_status()
