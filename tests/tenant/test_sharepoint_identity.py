@@ -51,6 +51,23 @@ def test_a_rename_taken_back_changes_nothing(stage: Stage) -> None:
     assert stage.properties(ANNA)["msOnline-ObjectId"] == anna.id
 
 
+def test_a_deleted_persons_profile_keeps_the_name_it_had(stage: Stage) -> None:
+    anna = stage.add()
+    stage.world.rename(anna, "anna.lund@contoso.com")
+    stage.world.remove(anna)
+    stage.sharepoint.settle_renames()
+    assert stage.properties(ANNA)["msOnline-ObjectId"] == anna.id
+    assert stage.profile("anna.lund@contoso.com").json == {"odata.null": True}
+
+
+def test_a_profile_taken_away_does_not_come_back_with_a_rename(stage: Stage) -> None:
+    anna = stage.add()
+    stage.world.rename(anna, "anna.lund@contoso.com")
+    stage.sharepoint.configure(anna.id, profile=False)
+    stage.sharepoint.settle_renames()
+    assert stage.describe(anna)["account"] is None
+
+
 def test_two_people_can_exchange_their_names(stage: Stage) -> None:
     anna, bert = stage.add(), stage.add("bert@contoso.com")
     stage.world.rename(anna, "moving@contoso.com")

@@ -31,14 +31,14 @@ def anna(stage: Stage) -> Person:
     return stage.add()
 
 
-def publish(stage: Stage, person: Person, **states: str) -> dict[str, bytes]:
+def publish(stage: Stage, person: Person, *, upn: str = ANNA, **states: str) -> dict[str, bytes]:
     """Do what a tool does: three files, then the properties."""
     pictures = {size: jpeg((pixels, pixels)) for size, pixels in SIZES.items()}
     for size, data in pictures.items():
         stage.upload(f"{person.id}_{size}Thumb.jpg", data)
     url = f"https://{MY}:443/User%20Photos/Profile%20Pictures/{person.id}_MThumb.jpg"
     values = {"SPS-PicturePlaceholderState": "0"} | states
-    assert stage.query(person.upn, ("PictureURL", url), *values.items()) is None
+    assert stage.query(upn, ("PictureURL", url), *values.items()) is None
     return pictures
 
 
@@ -227,6 +227,20 @@ def test_a_person_can_be_made_to_have_never_had_a_picture(stage: Stage, anna: Pe
     stage.sharepoint.configure(anna.id, picture=False)
     assert set(stage.describe(anna)["properties"].values()) == {"", anna.id}
     assert stage.describe(anna)["files"] == []
+
+
+def test_a_description_shows_the_old_files_beside_the_new(stage: Stage, anna: Person) -> None:
+    stage.sharepoint.configure(anna.id, picture=True, old_names=True)
+    stage.world.rename(anna, "anna.lund@contoso.com")
+    publish(stage, anna, upn=ANNA)
+    names = {file["name"] for file in stage.describe(anna)["files"]}
+    assert names == {f"{stem}_{size}Thumb.jpg" for stem in (anna.id, "anna_contoso_com") for size in "SML"}
+
+
+def test_a_description_shows_files_that_no_profile_points_to(stage: Stage, anna: Person) -> None:
+    publish(stage, anna)
+    stage.sharepoint.configure(anna.id, profile=False)
+    assert len(stage.describe(anna)["files"]) == 3
 
 
 def test_a_description_needs_no_profile(stage: Stage, anna: Person) -> None:

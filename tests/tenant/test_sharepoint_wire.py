@@ -44,7 +44,7 @@ def test_a_guests_picture_is_synchronised_with_six_requests(tenant: Tenant, call
 
 
 def test_the_history_shows_an_undecorated_client_that_sharepoint_serves_all_the_same(
-    tenant: Tenant, admin: TenantClient, call: Call
+    admin: TenantClient, call: Call
 ) -> None:
     answer = call(
         "POST", f"https://{ADMIN}/_api/contextinfo", headers={"Accept": JSON, "User-Agent": "curl/8"}
