@@ -91,7 +91,7 @@ def _read_url(name: str, url: object) -> str:
 
 def _read_content_type(name: str, request: Json) -> str:
     """Return the declared type of a part's body; a body must have one."""
-    headers = request.get("headers") or {}
+    headers = request.get("headers", {})
     if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
         raise _invalid(f"The headers of the request '{name}' must be an object of strings.")
     declared = next((value for key, value in headers.items() if key.lower() == "content-type"), "")

@@ -47,13 +47,15 @@ class Endpoint:
         self._answers.append((now, seconds))
         while self._answers[0][0] < now - WINDOW:
             self._answers.popleft()
-        if self.state(now) == "normal" and len(self._answers) >= SAMPLE:
-            self._judge(now)
+        state = self.state(now)
+        if len(self._answers) >= SAMPLE:
+            self._judge(state, now)
 
-    def _judge(self, now: datetime) -> None:
-        if self._share(self._timing.retry) > DROP_SHARE:
+    def _judge(self, state: State, now: datetime) -> None:
+        """Let the state become worse; only time makes it better."""
+        if state != "drop" and self._share(self._timing.retry) > DROP_SHARE:
             self._state, self._until = "drop", now + WINDOW
-        elif self._share(self._timing.first) > SLOW_SHARE:
+        elif state == "normal" and self._share(self._timing.first) > SLOW_SHARE:
             self._state, self._until = "slow", now + WINDOW
 
     def _share(self, limit: float) -> float:

@@ -10,7 +10,6 @@ word.
 import threading
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
@@ -24,7 +23,7 @@ from local.tenant.world import World
 GATHER = timedelta(seconds=0.05)
 TICK = 0.02  # seconds between two looks at the tenant's clock, which anybody may advance
 RETRY_FOR = timedelta(hours=4)
-WORKERS = 4
+WORKERS = 4  # posts under way at once
 LOG_MAX = 20_000  # parcels remembered
 HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
@@ -61,6 +60,7 @@ class PostOffice:
         with self._changed:
             self._open = False
             self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._under_way)
         if self._thread:
             self._thread.join()
             self._thread = None
@@ -109,14 +109,16 @@ class PostOffice:
         return not (self._loose or self._waiting or self._under_way)
 
     def _run(self) -> None:
-        # The condition is left before the pool: the workers need it to finish.
-        with ThreadPoolExecutor(WORKERS, "graph-webhook") as workers, self._changed:
+        with self._changed:
             while self._open:
                 self._pack()
                 for parcel in self._ready():
                     self._waiting.remove(parcel)
                     self._under_way += 1
-                    workers.submit(self._deliver, parcel, self._era)
+                    work = (parcel, self._era)
+                    threading.Thread(
+                        target=self._deliver, args=work, name="graph-webhook", daemon=True
+                    ).start()
                 self._changed.wait(TICK if self._loose or self._waiting else None)
 
     def _ready(self) -> list[Parcel]:
@@ -148,7 +150,7 @@ class PostOffice:
         return self._endpoints.setdefault(url.partition("?")[0], Endpoint(self._timing))
 
     def _deliver(self, parcel: Parcel, era: int) -> None:
-        """Try once, in a worker; what fails waits for its next turn."""
+        """Try once, in a thread of its own; what fails waits for its next turn."""
         try:
             status, seconds = self._post(parcel)
             with self._changed:

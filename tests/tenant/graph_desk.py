@@ -1,0 +1,239 @@
+"""A tenant's Graph without sockets, and a webhook with one: what the tests of the emulated Graph stand on."""
+
+import io
+import json
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+from PIL import Image
+from werkzeug.test import Client, TestResponse
+from werkzeug.wrappers import Request
+
+from local.tenant.graph import Graph
+from local.tenant.graph.endpoint import Timing
+from local.tenant.graph.parcels import Parcel
+from local.tenant.graph.wire import write_time
+from local.tenant.tokens import Tokens
+from local.tenant.world import Person, Photo, World
+
+ORIGIN = "https://graph.microsoft.com"
+USER_READ = ("User.Read.All",)
+HASTY = Timing(handshake=0.2, first=0.2, retry=0.2)  # for what is to come too late, and for nothing else
+SOON = 10.0  # seconds: the deadline of everything that happens by itself
+
+
+@cache
+def jpeg(edge: int = 504, colour: str = "steelblue") -> bytes:
+    """A square picture of one colour."""
+    out = io.BytesIO()
+    Image.new("RGB", (edge, edge), colour).save(out, "JPEG")
+    return out.getvalue()
+
+
+class Desk:
+    """One tenant, and an application that asks its Graph things."""
+
+    def __init__(self, *, allow_http: bool = True, timing: Timing | None = None) -> None:
+        self.world = World()
+        self.tokens = Tokens(self.world)
+        self.graph = Graph(self.world, self.tokens, allow_http_webhook=allow_http, timing=timing)
+        self._client = Client(Request.application(self.graph.respond))
+
+    def __enter__(self) -> Self:
+        self.graph.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.graph.stop()
+
+    def clear(self) -> Self:
+        self.world.reset()
+        self.graph.reset()
+        return self
+
+    def person(self, upn: str = "ada@contoso.com", **facts: Any) -> Person:
+        name = facts.pop("name", "Ada Lovelace")
+        return self.world.add(Person(self.world.new_id(), upn, name, **facts))
+
+    def photo(self, edge: int = 504, colour: str = "steelblue") -> Photo:
+        return Photo(jpeg(edge, colour), self.world.new_etag(), edge, edge)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        roles: Iterable[str] = USER_READ,
+        token: str | None = None,
+        version: str = "/v1.0",
+        **headers: str,
+    ) -> TestResponse:
+        """Send a request; `path` follows the version. `token` replaces the one with `roles`."""
+        bearer = self.tokens.issue(ORIGIN, roles) if token is None else token
+        sent = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        content = {"data": body} if isinstance(body, bytes) or body is None else {"json": body}
+        return self._client.open(f"{version}{path}", method=method, base_url=ORIGIN, headers=sent, **content)
+
+    def get(self, path: str, **how: Any) -> TestResponse:
+        return self.call("GET", path, **how)
+
+    def follow(self, link: str) -> TestResponse:
+        """Get the page that an `@odata.nextLink` names."""
+        assert link.startswith(f"{ORIGIN}/v1.0/")
+        return self.get(link.removeprefix(f"{ORIGIN}/v1.0"))
+
+    def in_minutes(self, minutes: float) -> str:
+        return write_time(self.world.clock.now() + timedelta(minutes=minutes))
+
+    def wish(self, url: str, **changes: Any) -> dict[str, Any]:
+        """What the body of a creation says; a value `...` leaves the property out."""
+        body = {
+            "changeType": "updated,deleted",
+            "notificationUrl": url,
+            "resource": "users",
+            "expirationDateTime": self.in_minutes(1440),
+            "clientState": "a secret",
+        }
+        return {name: value for name, value in (body | changes).items() if value is not ...}
+
+    def subscribe(self, hook: "Hook", **changes: Any) -> dict[str, Any]:
+        """Create a subscription whose notifications go to `hook`; return the answer's body."""
+        created = self.call("POST", "/subscriptions", self.wish(hook.url, **changes))
+        assert created.status_code == 201, created.text
+        return created.get_json()
+
+    def batch(self, *requests: dict[str, Any], **how: Any) -> TestResponse:
+        return self.call("POST", "/$batch", {"requests": list(requests)}, **how)
+
+    def parcels(self) -> list[Parcel]:
+        """Every POST, once nothing is left to deliver."""
+        self.graph.idle(SOON)
+        return self.graph.deliveries()
+
+    def parcels_when(self, ready: Callable[[list[Parcel]], bool]) -> list[Parcel]:
+        """Every POST, as soon as `ready` says so of them."""
+        return wait_for(self.graph.deliveries, ready)
+
+
+def wait_for[Seen](look: Callable[[], Seen], ready: Callable[[Seen], bool]) -> Seen:
+    """What `look` sees as soon as `ready` likes it."""
+    deadline = time.monotonic() + SOON
+    never = threading.Event()
+    while not ready(seen := look()):
+        assert time.monotonic() < deadline, f"still {seen}"
+        never.wait(0.005)
+    return seen
+
+
+@dataclass
+class Posted:
+    """A request as the webhook got it: the target exactly as it stood in the request line."""
+
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def token(self) -> str | None:
+        return parse_qs(urlsplit(self.target).query).get("validationToken", [None])[0]
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return json.loads(self.body)
+
+
+@dataclass
+class Reply:
+    """What the webhook answers; a `held` one only when the webhook is released."""
+
+    status: int = 202
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    held: bool = False
+
+
+def echo(posted: Posted) -> Reply:
+    """The right answer to a handshake."""
+    return Reply(200, (posted.token or "").encode(), {"Content-Type": "text/plain; charset=utf-8"})
+
+
+class Hook:
+    """An application's webhook on 127.0.0.1.
+
+    `handshake` and `notified` say how it answers; both may be replaced at any time. `released` lets go of
+    held answers. With `tls` it speaks https.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.handshake: Callable[[Posted], Reply] = echo
+        self.notified: Callable[[Posted], Reply] = lambda _: Reply()
+        self.posted: list[Posted] = []
+        self.released = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._scheme = "https" if tls else "http"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.released.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}/api/notifications"
+
+    @property
+    def handshakes(self) -> list[Posted]:
+        return [posted for posted in self.posted if posted.token is not None]
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """Every notification received, in order."""
+        return [item for posted in self.posted if posted.token is None for item in posted.json["value"]]
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                posted = Posted(self.path, dict(self.headers), body)
+                hook.posted.append(posted)
+                reply = hook.notified(posted) if posted.token is None else hook.handshake(posted)
+                if reply.held:
+                    hook.released.wait(SOON)
+                try:
+                    self._send(reply)
+                except OSError:
+                    self.close_connection = True  # Graph had no patience left
+
+            def _send(self, reply: Reply) -> None:
+                self.send_response(reply.status)
+                for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(reply.body)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        return Handler

@@ -1,0 +1,295 @@
+"""`$batch`: its rules, its order, its parts."""
+
+import base64
+import json
+
+import pytest
+from werkzeug.test import EnvironBuilder
+from werkzeug.wrappers import Request
+
+from tests.tenant.graph_desk import ORIGIN, Desk, Hook, jpeg
+
+
+@pytest.fixture(scope="module")
+def one() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+def desk(one: Desk) -> Desk:
+    return one.clear()
+
+
+def get(name: str, url: str, **more: object) -> dict:
+    return {"id": name, "method": "GET", "url": url, **more}
+
+
+def parts(answer) -> dict[str, dict]:
+    """The parts of an answer by their ids."""
+    assert answer.status_code == 200, answer.text
+    responses = answer.get_json()["responses"]
+    assert len({part["id"] for part in responses}) == len(responses)
+    return {part["id"]: part for part in responses}
+
+
+def test_a_part_answers_like_the_request_it_stands_for(desk: Desk) -> None:
+    person = desk.person(photo=desk.photo())
+    part = parts(desk.batch(get("a", f"/users/{person.id}/photo")))["a"]
+    assert part["status"] == 200
+    assert part["body"] == desk.get(f"/users/{person.id}/photo").get_json()
+    assert part["headers"]["Content-Type"].startswith("application/json")
+
+
+def test_an_image_is_a_base64_string_with_headers_of_its_own(desk: Desk) -> None:
+    person = desk.person(photo=desk.photo())
+    part = parts(desk.batch(get("a", f"/users/{person.id}/photo/$value")))["a"]
+    assert base64.b64decode(part["body"], validate=True) == jpeg()
+    assert part["headers"] == {"Content-Type": "image/jpeg", "ETag": person.photo.etag}
+
+
+def test_a_upn_is_encoded_in_a_parts_url_and_a_query_is_understood(desk: Desk) -> None:
+    person = desk.person("ada_example.org#EXT#@contoso.com", guest=True)
+    answers = parts(
+        desk.batch(
+            get("right", "/users/ada_example.org%23EXT%23@contoso.com?$select=id,userType"),
+            get("wrong", f"/users/{person.upn}?$select=id"),
+        )
+    )
+    assert answers["right"]["body"]["userType"] == "Guest"
+    assert answers["wrong"]["status"] == 404
+
+
+def test_every_part_may_fail_and_the_batch_is_still_200(desk: Desk) -> None:
+    answers = parts(
+        desk.batch(
+            get("absent", "/users/nobody"),
+            get("unknown", "/shoes"),
+            get("versioned", "/v1.0/users"),
+            get("query", "/users?$search=x"),
+            {"id": "method", "method": "PUT", "url": "/users"},
+        )
+    )
+    assert {name: part["status"] for name, part in answers.items()} == {
+        "absent": 404,
+        "unknown": 400,
+        "versioned": 400,
+        "query": 400,
+        "method": 405,
+    }
+    assert answers["absent"]["body"]["error"]["code"] == "Request_ResourceNotFound"
+
+
+def test_a_part_needs_the_permission_of_its_own_operation(desk: Desk) -> None:
+    person = desk.person(photo=desk.photo())
+    answers = parts(
+        desk.batch(
+            get("photo", f"/users/{person.id}/photo"),
+            get("user", f"/users/{person.id}"),
+            roles=["ProfilePhoto.Read.All"],
+        )
+    )
+    assert (answers["photo"]["status"], answers["user"]["status"]) == (200, 403)
+
+
+@pytest.mark.parametrize("path", ["photo", "photo/$value"])
+def test_a_missing_photo_has_no_body_and_a_missing_user_has_one(desk: Desk, path: str) -> None:
+    person = desk.person()
+    ask = [get("photo", f"/users/{person.id}/{path}"), get("user", f"/users/nobody/{path}")]
+    answers = parts(desk.batch(*ask))
+    assert (answers["photo"]["status"], answers["photo"]["body"]) == (404, None)
+    assert answers["user"]["body"]["error"]["code"] == "Request_ResourceNotFound"
+    desk.world.knobs.batch_no_photo = "error"
+    assert parts(desk.batch(*ask))["photo"]["body"]["error"]["code"] == "ImageNotFound"
+
+
+def test_somebody_without_a_mailbox_is_told_apart_from_somebody_without_a_photo(desk: Desk) -> None:
+    person = desk.person(mailbox=False)
+    body = parts(desk.batch(get("a", f"/users/{person.id}/photo")))["a"]["body"]
+    assert body["error"]["code"] == "ErrorNonExistentMailbox"
+
+
+def test_a_part_can_write(desk: Desk) -> None:
+    with Hook() as hook:
+        request = {
+            "id": "a",
+            "method": "post",
+            "url": "/subscriptions",
+            "headers": {"content-type": "application/json"},
+            "body": desk.wish(hook.url),
+        }
+        created = parts(desk.batch(request))["a"]
+        assert created["status"] == 201
+        gone = {"id": "b", "method": "DELETE", "url": f"/subscriptions/{created['body']['id']}"}
+        assert parts(desk.batch(gone))["b"] == {
+            "id": "b",
+            "status": 204,
+            "headers": {"Cache-Control": "no-cache"},
+            "body": None,
+        }
+
+
+TWENTY_ONE = [get(str(n), "/users") for n in range(21)]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        pytest.param({"requests": TWENTY_ONE}, "MaximumValueExceeded", id="more than twenty"),
+        pytest.param({"requests": []}, "BadRequest", id="none"),
+        pytest.param({}, "BadRequest", id="no requests"),
+        pytest.param({"requests": {}}, "BadRequest", id="no array"),
+        pytest.param({"requests": TWENTY_ONE[:2], "more": 1}, "BadRequest", id="another property"),
+        pytest.param({"requests": ["/users"]}, "BadRequest", id="no object"),
+        pytest.param({"requests": [get("a", "/users"), get("A", "/users")]}, "BadRequest", id="ids alike"),
+        pytest.param({"requests": [get(7, "/users")]}, "BadRequest", id="an id that is a number"),
+        pytest.param({"requests": [get("", "/users")]}, "BadRequest", id="an empty id"),
+        pytest.param({"requests": [{"method": "GET", "url": "/users"}]}, "BadRequest", id="no id"),
+        pytest.param({"requests": [{"id": "a", "url": "/users"}]}, "BadRequest", id="no method"),
+        pytest.param({"requests": [get("a", "/users", method="LOOK")]}, "BadRequest", id="no such method"),
+        pytest.param({"requests": [get("a", "/users", colour="red")]}, "BadRequest", id="an unknown member"),
+        pytest.param({"requests": [get("a", None)]}, "BadRequest", id="no URL"),
+        pytest.param({"requests": [get("a", "users")]}, "BadRequest", id="no slash"),
+        pytest.param(
+            {"requests": [get("a", "https://graph.microsoft.com/v1.0/users")]},
+            "BadRequest",
+            id="an absolute URL",
+        ),
+        pytest.param({"requests": [get("a", "//elsewhere/users")]}, "BadRequest", id="another host"),
+        pytest.param(
+            {"requests": [get("a", "/$batch", method="POST")]}, "BadRequest", id="a batch in a batch"
+        ),
+        pytest.param({"requests": [get("a", "/users", headers=[])]}, "BadRequest", id="headers in an array"),
+        pytest.param({"requests": [get("a", "/users", headers=["x"])]}, "BadRequest", id="no headers"),
+        pytest.param(
+            {"requests": [get("a", "/users", headers={"a": 1})]}, "BadRequest", id="a numeric header"
+        ),
+        pytest.param(
+            {"requests": [get("a", "/subscriptions", method="POST", body={})]},
+            "BadRequest",
+            id="an untyped body",
+        ),
+        pytest.param({"requests": [get("a", "/users", dependsOn="b")]}, "BadRequest", id="no array of ids"),
+        pytest.param({"requests": [get("a", "/users", dependsOn=["b"])]}, "BadRequest", id="on nobody"),
+        pytest.param({"requests": [get("a", "/users", dependsOn=["a"])]}, "BadRequest", id="on itself"),
+        pytest.param(
+            {"requests": [get("a", "/users", dependsOn=["b"]), get("b", "/users")]},
+            "BadRequest",
+            id="on a later one",
+        ),
+        pytest.param(
+            {"requests": [get("a", "/users"), get("b", "/users", dependsOn=["a"]), get("c", "/users")]},
+            "BadRequest",
+            id="half serial",
+        ),
+        pytest.param(
+            {
+                "requests": [
+                    get("a", "/users"),
+                    get("b", "/users", dependsOn=["a"]),
+                    get("c", "/users", dependsOn=["a"]),
+                ]
+            },
+            "BadRequest",
+            id="a tree",
+        ),
+    ],
+)
+def test_a_batch_that_breaks_a_rule_is_400_as_a_whole(desk: Desk, body, code: str) -> None:
+    answer = desk.call("POST", "/$batch", body)
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, code)
+
+
+def test_twenty_parts_run_and_answer_in_orders_of_their_own(desk: Desk) -> None:
+    people = [desk.person(f"{n}@contoso.com") for n in range(20)]
+    ran = []
+    desk.graph.part_fault = lambda _, url: ran.append(url)
+    asked = [get(str(n), f"/users/{person.id}") for n, person in enumerate(people)]
+    answer = desk.batch(*asked)
+    answered = [f"/users/{part['body']['id']}" for part in answer.get_json()["responses"]]
+    urls = [part["url"] for part in asked]
+    assert sorted(urls) == sorted(ran) == sorted(answered)
+    assert urls != ran != answered != urls
+
+
+def test_serial_parts_run_in_order_and_answer_in_any(desk: Desk) -> None:
+    ran = []
+    desk.graph.part_fault = lambda _, url: ran.append(url)
+    asked = [get("P0", "/users?$top=1")]
+    asked += [get(f"P{n}", f"/users?$top={n + 1}", dependsOn=[f"p{n - 1}"]) for n in range(1, 10)]
+    answer = desk.batch(*asked)
+    assert ran == [f"/users?$top={n}" for n in range(1, 11)]
+    answered = [part["id"] for part in answer.get_json()["responses"]]
+    assert sorted(answered) == [f"P{n}" for n in range(10)] != answered
+
+
+def test_what_depends_on_a_failure_is_424_and_never_runs(desk: Desk) -> None:
+    person = desk.person(photo=desk.photo())
+    ran = []
+    desk.graph.part_fault = lambda _, url: ran.append(url)
+    answers = parts(
+        desk.batch(
+            get("1", f"/users/{person.id}"),
+            get("2", "/users/nobody/photo", dependsOn=["1"]),
+            get("3", f"/users/{person.id}/photo/$value", dependsOn=["2"]),
+            get("4", f"/users/{person.id}", dependsOn=["3"]),
+        )
+    )
+    assert [answers[name]["status"] for name in "1234"] == [200, 404, 424, 424]
+    assert ran == [f"/users/{person.id}", "/users/nobody/photo"]
+
+
+def test_a_photo_may_change_between_its_metadata_and_its_bytes(desk: Desk) -> None:
+    person = desk.person(photo=desk.photo(504, "red"))
+    old, new = person.photo.etag, desk.photo(504, "blue")
+    seen = []
+
+    def change_photo() -> None:
+        seen.append(True)
+        desk.world.set_photo(person, new)
+
+    desk.graph.between_parts = change_photo
+    answers = parts(
+        desk.batch(
+            get("metadata", f"/users/{person.id}/photo"),
+            get("bytes", f"/users/{person.id}/photo/$value", dependsOn=["metadata"]),
+        )
+    )
+    assert answers["metadata"]["body"]["@odata.mediaEtag"] == old
+    assert answers["bytes"]["headers"]["ETag"] == new.etag
+    assert base64.b64decode(answers["bytes"]["body"]) == jpeg(504, "blue")
+    assert seen == [True]
+
+
+@pytest.mark.parametrize("outer", [200, 424])
+def test_a_throttled_part_says_so_itself_and_by_knob_the_batch_does_too(desk: Desk, outer: int) -> None:
+    person = desk.person()
+    body = {"error": {"code": "TooManyRequests", "message": "Please retry again later."}}
+    desk.graph.part_fault = lambda _, url: (429, {"Retry-After": "10"}, body) if "photo" in url else None
+    desk.world.knobs.batch_throttled_outer = outer
+    answer = desk.batch(get("1", f"/users/{person.id}/photo"), get("2", f"/users/{person.id}"))
+    assert answer.status_code == outer
+    answers = {part["id"]: part for part in answer.get_json()["responses"]}
+    assert answers["1"] == {"id": "1", "status": 429, "headers": {"Retry-After": "10"}, "body": body}
+    assert answers["2"]["status"] == 200
+    assert desk.batch(get("2", f"/users/{person.id}")).status_code == 200
+
+
+def test_the_parts_are_left_for_the_history(desk: Desk) -> None:
+    person = desk.person()
+    asked = [get("1", f"/users/{person.id}"), get("2", f"/users/{person.id}/photo", dependsOn=["1"])]
+    token = desk.tokens.issue(ORIGIN, ["User.Read.All"])
+    environ = EnvironBuilder(
+        "/v1.0/$batch", method="POST", json={"requests": asked}, headers={"Authorization": f"Bearer {token}"}
+    ).get_environ()
+    desk.graph.respond(Request(environ))
+    assert environ["tenant.parts"] == [
+        ("GET", f"/users/{person.id}", 200),
+        ("GET", f"/users/{person.id}/photo", 404),
+    ]
+
+
+def test_a_part_cannot_stand_in_for_the_batchs_own_token(desk: Desk) -> None:
+    token = {"Authorization": f"Bearer {desk.tokens.issue(ORIGIN, ['User.Read.All'])}"}
+    answer = desk.batch(get("1", "/users", headers=token), token="")
+    assert answer.status_code == 401
+    assert json.loads(answer.data)["error"]["code"] == "InvalidAuthenticationToken"

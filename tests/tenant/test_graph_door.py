@@ -1,0 +1,147 @@
+"""Who is let in, and how Graph words its refusals."""
+
+import pytest
+
+from local.tenant.graph.wire import read_time, write_time
+from tests.tenant.graph_desk import ORIGIN, Desk
+
+
+@pytest.fixture(scope="module")
+def one() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+def desk(one: Desk) -> Desk:
+    return one.clear()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        pytest.param(lambda _: "", "Access token is empty.", id="no token"),
+        pytest.param(lambda _: "nonsense", "JWT is not well formed", id="no JWT"),
+        pytest.param(
+            lambda desk: desk.tokens.issue("https://contoso.sharepoint.com", ["User.Read.All"]),
+            "Invalid audience",
+            id="a token for SharePoint",
+        ),
+        pytest.param(
+            lambda desk: desk.tokens.issue(ORIGIN, ["User.Read.All"], lifetime=-1),
+            "expired",
+            id="an old token",
+        ),
+        pytest.param(
+            lambda _: Desk().tokens.issue(ORIGIN, ["User.Read.All"]), "Invalid signature", id="a forged token"
+        ),
+    ],
+)
+def test_a_token_that_does_not_fit_is_401_with_a_challenge(desk: Desk, make, message: str) -> None:
+    answer = desk.get("/users", token=make(desk))
+    assert answer.status_code == 401
+    assert answer.get_json()["error"]["code"] == "InvalidAuthenticationToken"
+    assert message in answer.get_json()["error"]["message"]
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "roles"),
+    [
+        pytest.param("GET", "/users", ["ProfilePhoto.Read.All"], id="users need more than photos"),
+        pytest.param("GET", "/users/x", [], id="a token without roles"),
+        pytest.param("GET", "/users/x/photo", ["Mail.Read"], id="photo"),
+        pytest.param("POST", "/subscriptions", ["User.ReadBasic.All"], id="subscribing"),
+        pytest.param("GET", "/subscriptions", ["Subscription.Read.All"], id="a delegated permission"),
+        pytest.param("DELETE", "/subscriptions/x", ["User.ReadBasic.All"], id="unsubscribing"),
+    ],
+)
+def test_a_missing_permission_is_403(desk: Desk, method: str, path: str, roles: list[str]) -> None:
+    answer = desk.call(method, path, roles=roles)
+    assert answer.status_code == 403
+    assert answer.get_json()["error"]["code"] == "Authorization_RequestDenied"
+
+
+@pytest.mark.parametrize(
+    "role", ["User.Read.All", "User.ReadBasic.All", "ProfilePhoto.Read.All", "ProfilePhoto.ReadWrite.All"]
+)
+def test_any_one_of_the_documented_permissions_opens_a_photo(desk: Desk, role: str) -> None:
+    person = desk.person(photo=desk.photo())
+    assert desk.get(f"/users/{person.id}/photo", roles=[role]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        pytest.param("GET", "/nothing/here", 400, "BadRequest", id="an unknown path"),
+        pytest.param("GET", "/users/a/photos/48x48/more", 400, "BadRequest", id="below a known path"),
+        pytest.param("PUT", "/users", 405, "Request_BadRequest", id="a method that is not for this path"),
+        pytest.param("GET", "/$batch", 400, "BadRequest", id="a batch that is not posted"),
+        pytest.param("GET", "/users?$search=x", 400, "BadRequest", id="an unknown query parameter"),
+        pytest.param("GET", "/users?$top=1&$top=2", 400, "BadRequest", id="a parameter twice"),
+        pytest.param("GET", "/users/a/photo?$select=id", 400, "BadRequest", id="a parameter of another path"),
+    ],
+)
+def test_what_graph_does_not_know_it_refuses_in_its_own_shape(
+    desk: Desk, method: str, path: str, status: int, code: str
+) -> None:
+    answer = desk.call(method, path)
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("path", ["/beta/users", "/users", "/v1.0", "/v2.0/users", "/v1.0users"])
+def test_only_version_1_is_played(desk: Desk, path: str) -> None:
+    answer = desk.get(path, version="")
+    assert (answer.status_code, answer.get_json()["error"]["message"]) == (400, "Invalid version")
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        pytest.param(b"{", {"Content-Type": "application/json"}, id="no JSON"),
+        pytest.param(b"\xff", {"Content-Type": "application/json"}, id="no UTF-8"),
+        pytest.param(b"[]", {"Content-Type": "application/json"}, id="no object"),
+        pytest.param(b"[" * 100_000, {"Content-Type": "application/json"}, id="too deep"),
+        pytest.param(b"", {"Content-Type": "application/json"}, id="empty"),
+        pytest.param(b"{}", {}, id="no content type"),
+        pytest.param(b"{}", {"Content-Type": "text/plain"}, id="another content type"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/subscriptions", "/$batch"])
+def test_a_body_that_is_no_json_object_is_400(desk: Desk, path: str, body: bytes, headers) -> None:
+    answer = desk.call("POST", path, body, **headers)
+    assert answer.status_code == 400
+    assert answer.get_json()["error"]["code"] in {"BadRequest", "Request_BadRequest"}
+
+
+def test_an_error_names_the_request_by_both_ids(desk: Desk) -> None:
+    answer = desk.get("/users/nobody", client_request_id="mine")
+    inner = answer.get_json()["error"]["innerError"]
+    assert inner["client-request-id"] == answer.headers["client-request-id"] == "mine"
+    assert inner["request-id"] == answer.headers["request-id"] != "mine"
+    assert read_time(f"{inner['date']}Z")
+
+
+def test_every_answer_has_ids_of_its_own(desk: Desk) -> None:
+    first, second = desk.get("/users"), desk.get("/users")
+    assert first.headers["request-id"] == first.headers["client-request-id"]
+    assert first.headers["request-id"] != second.headers["request-id"]
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        pytest.param("2026-11-20T18:23:45.9356913Z", "2026-11-20T18:23:45.9356910Z", id="seven digits"),
+        pytest.param("2026-11-20T18:23:45Z", "2026-11-20T18:23:45Z", id="whole seconds"),
+        pytest.param("2026-11-20T18:23:45+00:00", "2026-11-20T18:23:45Z", id="an offset"),
+    ],
+)
+def test_times_are_written_as_graph_writes_them(text: str, written: str) -> None:
+    assert write_time(read_time(text)) == written
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-11-20T18:23:45", "2026-11-20", "2026-13-20T18:23:45Z", "2026-11-20T18:23:45.12345678Z", 7, None],
+)
+def test_what_is_no_complete_time_is_not_read(text: object) -> None:
+    assert read_time(text) is None

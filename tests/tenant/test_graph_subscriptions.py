@@ -1,0 +1,331 @@
+"""Subscriptions: their rules, their life, their loss."""
+
+import pytest
+
+from tests.tenant.graph_desk import Desk, Hook
+
+
+@pytest.fixture(scope="module")
+def one() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+def desk(one: Desk) -> Desk:
+    return one.clear()
+
+
+@pytest.fixture(scope="module")
+def hook():
+    with Hook() as hook:
+        yield hook
+
+
+def refusal(answer) -> tuple[int, str]:
+    return answer.status_code, answer.get_json()["error"]["message"]
+
+
+def test_a_creation_answers_the_whole_resource_nulls_included(desk: Desk, hook: Hook) -> None:
+    wish = desk.wish(hook.url, lifecycleNotificationUrl=f"{hook.url}/life")
+    created = desk.call("POST", "/subscriptions", wish)
+    assert created.status_code == 201
+    body = created.get_json()
+    assert len(body.pop("id")) == 36
+    assert body == {
+        "@odata.context": "https://graph.microsoft.com/v1.0/$metadata#subscriptions/$entity",
+        "resource": "users",
+        "applicationId": desk.world.client_id,
+        "changeType": "updated,deleted",
+        "clientState": "a secret",
+        "notificationUrl": hook.url,
+        "notificationQueryOptions": None,
+        "lifecycleNotificationUrl": f"{hook.url}/life",
+        "expirationDateTime": wish["expirationDateTime"],
+        "creatorId": desk.world.service_principal_id,
+        "includeResourceData": None,
+        "latestSupportedTlsVersion": "v1_2",
+        "encryptionCertificate": None,
+        "encryptionCertificateId": None,
+        "notificationUrlAppId": None,
+    }
+
+
+UNREADABLE = "Could not process subscription creation payload."
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        pytest.param(
+            {"expirationDateTime": ...}, "expirationDateTime is a required property", id="no expiry"
+        ),
+        pytest.param({"changeType": ...}, "changeType is a required property", id="no change type"),
+        pytest.param({"resource": None}, "resource is a required property", id="a null resource"),
+        pytest.param({"notificationUrl": ...}, "notificationUrl is a required property", id="no URL"),
+        pytest.param({"expirationDateTime": "2026-11-30T10:00:00"}, UNREADABLE, id="a time without a zone"),
+        pytest.param({"expirationDateTime": "tomorrow"}, UNREADABLE, id="no time"),
+        pytest.param({"expirationDateTime": 7}, UNREADABLE, id="a number"),
+        pytest.param({"ClientState": "x"}, UNREADABLE, id="a property in the wrong case"),
+        pytest.param({"colour": "red"}, UNREADABLE, id="an unknown property"),
+        pytest.param(
+            {"changeType": "created"}, "Invalid 'changeType' attribute: 'created'.", id="created alone"
+        ),
+        pytest.param({"changeType": "updated, deleted"}, "Invalid 'changeType'", id="a blank in the list"),
+        pytest.param({"changeType": "updated,updated"}, "Invalid 'changeType'", id="the same twice"),
+        pytest.param({"changeType": ""}, "Invalid 'changeType'", id="an empty change type"),
+        pytest.param({"clientState": "x" * 129}, "must not exceed 128 characters", id="a long client state"),
+        pytest.param({"notificationUrl": "ftp://127.0.0.1/"}, "absolute HTTPS URL", id="no http"),
+        pytest.param({"notificationUrl": "https:///path"}, "absolute HTTPS URL", id="no host"),
+        pytest.param({"notificationUrl": "https://a:b/"}, "absolute HTTPS URL", id="no port"),
+        pytest.param({"lifecycleNotificationUrl": "/relative"}, "absolute HTTPS URL", id="lifecycle URL"),
+        pytest.param({"resource": "groups"}, "is not supported", id="groups"),
+        pytest.param({"resource": "users?$select=photo"}, "is not supported", id="a query"),
+        pytest.param(
+            {"latestSupportedTlsVersion": "v1_4"}, "latestSupportedTlsVersion", id="a TLS of the future"
+        ),
+        pytest.param(
+            {"includeResourceData": True}, "not supported for this resource", id="rich notifications"
+        ),
+        pytest.param({"vapidPublicKey": "x"}, "not supported for this resource", id="Web Push"),
+    ],
+)
+def test_a_payload_that_breaks_a_rule_is_400(desk: Desk, hook: Hook, changes, message: str) -> None:
+    status, said = refusal(desk.call("POST", "/subscriptions", desk.wish(hook.url, **changes)))
+    assert status == 400
+    assert message in said
+    assert desk.graph.subscriptions() == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"resource": "/users"}, id="a leading slash"),
+        pytest.param({"resource": "Users"}, id="a capital"),
+        pytest.param({"resource": "users/00000000-0000-0000-0000-000000000000"}, id="one user"),
+        pytest.param({"resource": "users/x/memberOf"}, id="what is never notified of"),
+        pytest.param({"changeType": "created,updated"}, id="created in a list"),
+        pytest.param({"clientState": "x" * 128}, id="the longest client state"),
+        pytest.param({"clientState": ...}, id="no client state"),
+        pytest.param({"latestSupportedTlsVersion": "v1_3"}, id="a TLS version"),
+        pytest.param(
+            {"lifecycleNotificationUrl": None, "includeResourceData": False}, id="nothing, said aloud"
+        ),
+    ],
+)
+def test_what_was_seen_to_be_accepted_is_accepted_and_echoed(desk: Desk, hook: Hook, changes) -> None:
+    created = desk.subscribe(hook, **changes)
+    for name, value in changes.items():
+        assert created[name] == (None if value in (..., False) else value)
+
+
+def test_created_in_a_list_is_refused_by_knob(desk: Desk, hook: Hook) -> None:
+    desk.world.knobs.created_in_list = False
+    wish = desk.wish(hook.url, changeType="created,updated")
+    assert desk.call("POST", "/subscriptions", wish).status_code == 400
+
+
+def test_http_is_refused_unless_the_tenant_allows_it(hook: Hook) -> None:
+    desk = Desk(allow_http=False)
+    status, said = refusal(desk.call("POST", "/subscriptions", desk.wish(hook.url)))
+    assert (status, said) == (400, "The notificationUrl must be an absolute HTTPS URL.")
+
+
+@pytest.mark.parametrize("minutes", [-100, 0, 44])
+def test_an_expiry_nearer_than_45_minutes_is_raised_to_45(desk: Desk, hook: Hook, minutes: float) -> None:
+    before = desk.in_minutes(45)
+    created = desk.subscribe(hook, expirationDateTime=desk.in_minutes(minutes))
+    assert before <= created["expirationDateTime"] <= desk.in_minutes(45)
+    later = desk.in_minutes(45)
+    path = f"/subscriptions/{created['id']}"
+    renewed = desk.call("PATCH", path, {"expirationDateTime": desk.in_minutes(minutes)}).get_json()
+    assert later <= renewed["expirationDateTime"] <= desk.in_minutes(45)
+
+
+def test_an_expiry_is_a_moment_in_whatever_zone(desk: Desk, hook: Hook) -> None:
+    utc = desk.in_minutes(600)[:19]
+    created = desk.subscribe(hook, expirationDateTime=f"{utc}+02:00")
+    hour = (int(utc[11:13]) - 2) % 24
+    assert created["expirationDateTime"][11:] == f"{hour:02d}{utc[13:]}Z"
+
+
+def test_an_expiry_beyond_the_maximum_is_400_on_creation_and_renewal(desk: Desk, hook: Hook) -> None:
+    text = "Subscription expiration can only be 41760 minutes in the future."
+    too_far = {"expirationDateTime": desk.in_minutes(41_761)}
+    assert refusal(desk.call("POST", "/subscriptions", desk.wish(hook.url, **too_far))) == (400, text)
+    created = desk.subscribe(hook, expirationDateTime=desk.in_minutes(41_759))
+    answer = desk.call("PATCH", f"/subscriptions/{created['id']}", too_far)
+    assert refusal(answer) == (400, text)
+    assert answer.get_json()["error"]["code"] == "ExtensionError"
+
+
+def test_by_knob_an_expiry_beyond_the_maximum_is_lowered_to_it(desk: Desk, hook: Hook) -> None:
+    desk.world.knobs.over_max_expiry = "clamped"
+    created = desk.subscribe(hook, expirationDateTime=desk.in_minutes(50_000))
+    assert desk.in_minutes(41_759) < created["expirationDateTime"] <= desk.in_minutes(41_760)
+
+
+def test_an_expired_subscription_is_gone(desk: Desk, hook: Hook) -> None:
+    created = desk.subscribe(hook, expirationDateTime=desk.in_minutes(60))
+    path = f"/subscriptions/{created['id']}"
+    desk.world.clock.advance(59 * 60)
+    assert desk.get(path).status_code == 200
+    desk.world.clock.advance(61)
+    assert desk.graph.subscriptions() == []
+    renewal = desk.call("PATCH", path, {"expirationDateTime": desk.in_minutes(60)})
+    assert refusal(renewal) == (404, "The object was not found.")
+    assert desk.subscribe(hook)["id"] != created["id"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, id="the same again"),
+        pytest.param({"notificationUrl": "elsewhere"}, id="another URL"),
+        pytest.param({"changeType": "deleted,updated"}, id="another order"),
+        pytest.param({"resource": "/Users"}, id="another spelling"),
+        pytest.param({"clientState": "new"}, id="another client state"),
+    ],
+)
+def test_the_same_combination_twice_is_409(desk: Desk, hook: Hook, changes) -> None:
+    first = desk.subscribe(hook)
+    if "notificationUrl" in changes:
+        changes = {"notificationUrl": f"{hook.url}/elsewhere"}
+    answer = desk.call("POST", "/subscriptions", desk.wish(hook.url, **changes))
+    said = f"Subscription Id <{first['id']}> already exists for the requested combination"
+    assert refusal(answer) == (409, said)
+
+
+def test_other_change_types_and_other_applications_do_not_collide(desk: Desk, hook: Hook) -> None:
+    mine, desk.world.client_id = desk.world.client_id, "another application"
+    theirs = desk.subscribe(hook)
+    desk.world.client_id = mine
+    first, second = desk.subscribe(hook), desk.subscribe(hook, changeType="updated")
+    assert {each["id"] for each in desk.graph.subscriptions()} == {theirs["id"], first["id"], second["id"]}
+    for method, body in (("GET", None), ("DELETE", None), ("PATCH", {"notificationUrl": hook.url})):
+        assert desk.call(method, f"/subscriptions/{theirs['id']}", body).status_code == 404
+
+
+def test_the_hundred_and_first_subscription_is_403_and_says_why(desk: Desk, hook: Hook) -> None:
+    for n in range(100):
+        desk.subscribe(hook, resource=f"users/{n}")
+    status, said = refusal(desk.call("POST", "/subscriptions", desk.wish(hook.url)))
+    assert status == 403
+    assert f"App '{desk.world.client_id}' has reached its limit of '100'" in said
+    gone = desk.graph.subscriptions()[0]["id"]
+    assert desk.call("DELETE", f"/subscriptions/{gone}").status_code == 204
+    desk.subscribe(hook)
+
+
+def test_listing_hides_the_client_state_and_comes_in_pages(desk: Desk, hook: Hook) -> None:
+    wanted = [
+        desk.subscribe(hook, changeType=kind)["id"] for kind in ("updated", "deleted", "updated,deleted")
+    ]
+    desk.world.knobs.subscriptions_per_page = 2
+    page = desk.get("/subscriptions").get_json()
+    assert page["@odata.context"] == "https://graph.microsoft.com/v1.0/$metadata#subscriptions"
+    rest = desk.follow(page["@odata.nextLink"]).get_json()
+    assert "@odata.nextLink" not in rest
+    seen = page["value"] + rest["value"]
+    assert [each["id"] for each in seen] == wanted
+    assert {each["clientState"] for each in seen} == {None}
+
+
+def test_by_default_every_page_of_subscriptions_holds_one(desk: Desk, hook: Hook) -> None:
+    assert desk.get("/subscriptions").get_json()["value"] == []
+    desk.subscribe(hook)
+    page = desk.get("/subscriptions").get_json()
+    assert (len(page["value"]), "@odata.nextLink" in page) == (1, False)
+    desk.subscribe(hook, changeType="updated")
+    page = desk.get("/subscriptions").get_json()
+    assert (len(page["value"]), "@odata.nextLink" in page) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "query", ["$top=5", "$filter=resource eq 'users'", "$select=id", "$skiptoken=made-up"]
+)
+def test_listing_takes_no_query_parameters(desk: Desk, query: str) -> None:
+    assert desk.get(f"/subscriptions?{query}").status_code == 400
+
+
+def test_reading_one_hides_the_client_state(desk: Desk, hook: Hook) -> None:
+    created = desk.subscribe(hook)
+    body = desk.get(f"/subscriptions/{created['id'].upper()}").get_json()
+    assert body == created | {"clientState": None}
+    assert desk.graph.subscriptions()[0]["clientState"] == "a secret"
+
+
+def test_a_renewal_changes_expiry_and_url_and_nothing_else(desk: Desk, hook: Hook) -> None:
+    created = desk.subscribe(hook)
+    changes = {"expirationDateTime": desk.in_minutes(3000), "notificationUrl": f"{hook.url}/new"}
+    renewed = desk.call("PATCH", f"/subscriptions/{created['id']}", changes)
+    assert renewed.status_code == 200
+    assert renewed.get_json() == created | changes | {"clientState": None}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        pytest.param({}, "must contain either the 'expirationDateTime' or 'notificationUrl'", id="nothing"),
+        pytest.param({"clientState": "new"}, "must contain either", id="only what is fixed"),
+        pytest.param({"expirationDateTime": None}, "must contain either", id="null"),
+        pytest.param(
+            {"expirationDateTime": "2026-11-30T10:00:00Z", "lifecycleNotificationUrl": "https://a/"},
+            "'lifecycleNotificationUrl' of a subscription cannot be updated",
+            id="a lifecycle URL, later",
+        ),
+        pytest.param({"expirationDateTime": "soon"}, UNREADABLE, id="no time"),
+        pytest.param({"notificationUrl": "nowhere"}, "absolute HTTPS URL", id="no URL"),
+        pytest.param({"colour": "red"}, UNREADABLE, id="an unknown property"),
+    ],
+)
+def test_a_renewal_that_breaks_a_rule_is_400(desk: Desk, hook: Hook, body, message: str) -> None:
+    created = desk.subscribe(hook)
+    status, said = refusal(desk.call("PATCH", f"/subscriptions/{created['id']}", body))
+    assert status == 400
+    assert message in said
+
+
+def test_a_deleted_subscription_is_404_for_everything(desk: Desk, hook: Hook) -> None:
+    path = f"/subscriptions/{desk.subscribe(hook)['id']}"
+    deleted = desk.call("DELETE", path)
+    assert (deleted.status_code, deleted.data) == (204, b"")
+    for method, target, body in (
+        ("GET", path, None),
+        ("DELETE", path, None),
+        ("PATCH", path, {}),  # gone counts before what is wrong with the body
+        ("POST", f"{path}/reauthorize", None),
+    ):
+        answer = desk.call(method, target, body, Content_Type="application/json")
+        assert refusal(answer) == (404, "The object was not found."), method
+
+
+@pytest.mark.parametrize("status", [403, 409])
+def test_a_lost_subscription_answers_404_and_creation_is_refused_for_a_while(
+    desk: Desk, hook: Hook, status: int
+) -> None:
+    desk.world.knobs.lost_refusal = status
+    lost = desk.subscribe(hook)["id"]
+    desk.graph.lose(lost)
+    assert desk.get("/subscriptions").get_json()["value"] == []
+    for method in ("GET", "PATCH", "DELETE"):
+        body = {"expirationDateTime": desk.in_minutes(60)} if method == "PATCH" else None
+        assert desk.call(method, f"/subscriptions/{lost}", body).status_code == 404
+    assert desk.call("POST", "/subscriptions", desk.wish(hook.url)).status_code == status
+    desk.world.clock.advance(desk.world.knobs.lost_refusal_seconds - 1)
+    assert desk.call("POST", "/subscriptions", desk.wish(hook.url)).status_code == status
+    desk.world.clock.advance(2)
+    desk.subscribe(hook)
+
+
+def test_what_does_not_exist_cannot_be_lost_or_reauthorized(desk: Desk) -> None:
+    for play in (desk.graph.lose, desk.graph.reauthorize):
+        with pytest.raises(KeyError):
+            play("nothing")
+
+
+def test_a_reset_forgets_subscriptions_and_losses(desk: Desk, hook: Hook) -> None:
+    desk.graph.lose(desk.subscribe(hook)["id"])
+    desk.clear()
+    desk.subscribe(hook)
+    desk.clear()
+    assert desk.graph.subscriptions() == []
