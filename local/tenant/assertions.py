@@ -81,7 +81,7 @@ def _claims(assertion: str, certificate: x509.Certificate) -> dict[str, Any]:
 def _judge(claims: dict[str, Any], client_id: str, audiences: Collection[str]) -> None:
     begin, end = claims.get("nbf", claims.get("iat")), claims.get("exp")  # msal sends `iat` alone
     missing = [name for name in ("aud", "iss", "jti", "sub") if not claims.get(name)]
-    if missing or not isinstance(begin, int) or not isinstance(end, int):
+    if missing or not isinstance(begin, int | float) or not isinstance(end, int | float):
         raise Unproven(MALFORMED, f"JWT token is invalid or malformed. Without: {missing or 'its times'}.")
     if claims["aud"] not in audiences:
         raise Unproven(INVALID_AUDIENCE, "Client assertion audience claim does not match Realm issuer.")

@@ -1,0 +1,434 @@
+"""The admin face: how tests, the demo and people play administrator, Exchange user and SharePoint reader."""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+import requests
+from PIL import Image
+
+from local.tenant import portraits
+from local.tenant.client import AdminError, TenantClient
+from local.tenant.exchange import MOST_BYTES
+from local.tenant.tenant import Tenant
+
+GRAPH = "https://graph.microsoft.com/v1.0"
+
+
+def picture(kind: str = "JPEG", size: tuple[int, int] = (648, 648)) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", size, (200, 30, 30)).save(stream, kind)
+    return stream.getvalue()
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.fixture
+def anna(admin: TenantClient) -> str:
+    """The id of somebody with a drawn portrait."""
+    (anna,) = admin.add(upn="anna@contoso.com", name="Anna Berg", photo=True)
+    return anna
+
+
+class TestPeople:
+    def test_somebody_new_is_in_the_directory_and_has_a_profile(self, call, admin: TenantClient) -> None:
+        (anna,) = admin.add(upn="Anna@contoso.com", name="Anna Berg")
+        in_graph = call("GET", f"{GRAPH}/users/anna@contoso.com?$select=id,displayName").json()
+        assert (in_graph["id"], in_graph["displayName"]) == (anna, "Anna Berg")
+        seen = admin.user(anna)
+        assert seen["source"] is None
+        assert seen["target"]["account"] == "i:0#.f|membership|anna@contoso.com"
+        assert seen["target"]["userphoto"] == {"S": "placeholder", "M": "placeholder", "L": "placeholder"}
+
+    @pytest.mark.parametrize(
+        ("arrivals", "expected"),
+        [
+            pytest.param({}, {"guest": False, "enabled": True, "mailbox": True, "geo": ""}, id="a member"),
+            pytest.param({"guest": True}, {"guest": True}, id="a guest"),
+            pytest.param({"enabled": False}, {"enabled": False}, id="blocked"),
+            pytest.param({"mailbox": False}, {"mailbox": False}, id="without a mailbox"),
+            pytest.param({"geo": "eur"}, {"geo": "eur"}, id="in another geo"),
+        ],
+    )
+    def test_people_are_what_they_were_said_to_be(
+        self, admin: TenantClient, arrivals: dict[str, Any], expected: dict[str, Any]
+    ) -> None:
+        (someone,) = admin.add(**arrivals)
+        seen = admin.user(someone)
+        assert {key: seen[key] for key in expected} == expected
+        assert ("#EXT#" in seen["upn"]) is seen["guest"]
+
+    def test_invented_people_have_names_and_upns_of_their_own(self, admin: TenantClient) -> None:
+        ids = admin.add(count=300)
+        users = admin.users()
+        assert [user["id"] for user in users] == ids
+        assert len({user["upn"].lower() for user in users}) == 300
+        assert len({user["name"] for user in users}) > 200
+
+    def test_the_seed_decides_who_comes(self) -> None:
+        def ids(seed: int) -> list[str]:
+            with Tenant(seed=seed, people=3) as tenant:
+                return [person.id for person in tenant.world.living()]
+
+        assert ids(1) == ids(1) != ids(2)
+
+    def test_people_can_be_there_from_the_start_and_after_a_reset(self) -> None:
+        with Tenant(people=2) as tenant, TenantClient(tenant.admin_url) as admin:
+            admin.add()
+            admin.reset()
+            users = admin.users()
+            assert len(users) == 2
+            assert all(admin.user(user["id"])["source"] for user in users)
+
+    def test_a_folder_name_is_the_librarys_in_the_persons_geo(self, admin: TenantClient) -> None:
+        (elsewhere,) = admin.add(geo="eur", folder="Profilbilder")
+        (here,) = admin.add()
+        assert admin.user(elsewhere)["target"]["folders"] == ["Profilbilder"]
+        assert admin.user(here)["target"]["folders"] != ["Profilbilder"]
+
+    @pytest.mark.parametrize(
+        ("arrivals", "status", "reason"),
+        [
+            pytest.param({"nme": "Anna"}, 400, "unknown: nme", id="a misspelt key"),
+            pytest.param({"count": "3"}, 400, "wrong type: count", id="a text for a number"),
+            pytest.param({"guest": 1}, 400, "wrong type: guest", id="a number for a Boolean"),
+            pytest.param({"count": 0}, 400, "count is", id="nobody"),
+            pytest.param({"count": 2, "upn": "a@b.c"}, 400, "one person", id="one UPN for two"),
+            pytest.param({"geo": "Europe"}, 400, "geo is", id="a geo that is none"),
+            pytest.param({"upn": "ANNA@contoso.com"}, 409, "UPN", id="a UPN that is taken"),
+        ],
+    )
+    @pytest.mark.usefixtures("anna")
+    def test_people_who_cannot_be_are_refused_and_nobody_comes(
+        self, admin: TenantClient, arrivals: dict[str, Any], status: int, reason: str
+    ) -> None:
+        with pytest.raises(AdminError, match=reason) as refused:
+            admin.add(**arrivals)
+        assert refused.value.status == status
+        assert len(admin.users()) == 1
+
+    def test_an_unknown_key_is_answered_with_the_known_ones(self, admin: TenantClient) -> None:
+        with pytest.raises(AdminError) as refused:
+            admin.add(nme="Anna")
+        known = json.loads(str(refused.value).removeprefix("400: "))["known"]
+        assert known["photo"] == "bool"
+        assert set(known) == {
+            "count",
+            "upn",
+            "name",
+            "guest",
+            "mailbox",
+            "enabled",
+            "geo",
+            "folder",
+            "photo",
+        }
+
+    def test_a_guest_is_found_by_an_encoded_upn(self, call, admin: TenantClient) -> None:
+        (guest,) = admin.add(guest=True)
+        upn = admin.user(guest)["upn"]
+        assert admin.user(upn)["id"] == guest
+        assert call("GET", f"{GRAPH}/users/{requests.utils.quote(upn, safe='')}").json()["id"] == guest
+
+
+class TestChanges:
+    def test_a_renamed_person_keeps_the_id(self, admin: TenantClient, anna: str) -> None:
+        admin.change(anna, upn="anna.weber@contoso.com")
+        assert admin.user("ANNA.weber@contoso.com")["id"] == anna
+        with pytest.raises(AdminError, match="404"):
+            admin.user("anna@contoso.com")
+
+    def test_a_upn_that_somebody_has_cannot_be_taken(self, admin: TenantClient, anna: str) -> None:
+        (bilal,) = admin.add(upn="bilal@contoso.com")
+        with pytest.raises(AdminError, match="409"):
+            admin.change(bilal, upn="Anna@contoso.com")
+        assert admin.user(bilal)["upn"] == "bilal@contoso.com"
+        assert (
+            admin.change(anna, upn="ANNA@contoso.com")["upn"] == "ANNA@contoso.com"
+        )  # one's own is no clash
+
+    def test_a_person_who_is_gone_frees_the_upn_for_another(
+        self, call, admin: TenantClient, anna: str
+    ) -> None:
+        assert admin.change(anna, gone=True)["gone"]
+        assert call("GET", f"{GRAPH}/users/{anna}").status_code == 404
+        assert admin.users() == []
+        (successor,) = admin.add(upn="anna@contoso.com")
+        assert successor != anna
+        assert admin.user("anna@contoso.com")["id"] == successor
+        assert admin.user(anna)["gone"]  # what SharePoint kept of the first can still be seen
+
+    def test_a_moved_person_has_a_profile_in_the_new_geo(self, admin: TenantClient, anna: str) -> None:
+        admin.change(anna, geo="eur")
+        assert admin.user(anna)["target"]["host"] == "contosoeur-my.sharepoint.com"
+
+    def test_accounts_are_blocked_and_mailboxes_taken_away(
+        self, call, admin: TenantClient, anna: str
+    ) -> None:
+        admin.change(anna, enabled=False, mailbox=False)
+        shown = call("GET", f"{GRAPH}/users/{anna}?$select=accountEnabled").json()
+        assert shown["accountEnabled"] is False
+        assert call("GET", f"{GRAPH}/users/{anna}/photo").status_code == 404
+
+    @pytest.mark.parametrize(
+        ("change", "status"),
+        [
+            pytest.param({"name": "X"}, 400, id="what cannot be changed"),
+            pytest.param({"gone": "yes"}, 400, id="a text for a Boolean"),
+        ],
+    )
+    def test_a_senseless_change_is_refused(
+        self, admin: TenantClient, anna: str, change: dict[str, Any], status: int
+    ) -> None:
+        with pytest.raises(AdminError) as refused:
+            admin.change(anna, **change)
+        assert refused.value.status == status
+
+    def test_a_profile_can_be_as_odd_as_years_of_use_leave_it(self, admin: TenantClient, anna: str) -> None:
+        admin.configure(anna, picture=True, object_id="", folder="Profilbilder")
+        target = admin.user(anna)["target"]
+        assert target["properties"]["msOnline-ObjectId"] == ""
+        assert target["properties"]["PictureURL"]
+        assert "Profilbilder" in target["folders"]
+        assert sha256(admin.shown(anna, "M")) == target["userphoto"]["M"] != "placeholder"
+
+    def test_an_oddity_of_a_profile_that_is_not_there_is_refused(
+        self, admin: TenantClient, anna: str
+    ) -> None:
+        admin.configure(anna, profile=False)
+        with pytest.raises(AdminError, match="409"):
+            admin.configure(anna, object_id="x")
+        with pytest.raises(AdminError, match="404"):
+            admin.shown(anna)
+
+    @pytest.mark.parametrize(
+        "act",
+        [
+            pytest.param(lambda admin: admin.user("nobody"), id="looked at"),
+            pytest.param(lambda admin: admin.change("nobody", gone=True), id="changed"),
+            pytest.param(lambda admin: admin.set_photo("nobody", b""), id="given a photo"),
+            pytest.param(lambda admin: admin.remove_photo("nobody"), id="without a photo"),
+            pytest.param(lambda admin: admin.shown("nobody"), id="shown"),
+        ],
+    )
+    def test_nobody_is_not_found(self, admin: TenantClient, act: Callable[[TenantClient], object]) -> None:
+        with pytest.raises(AdminError, match="nobody") as refused:
+            act(admin)
+        assert refused.value.status == 404
+
+
+class TestPhotos:
+    def test_an_uploaded_photo_is_what_graph_gives(self, call, admin: TenantClient, anna: str) -> None:
+        data = portraits.draw("somebody else")
+        stored = admin.set_photo(anna, data)
+        assert admin.photo(anna) == data
+        metadata = call("GET", f"{GRAPH}/users/{anna}/photo").json()
+        assert metadata["@odata.mediaEtag"] == stored["etag"] == admin.user(anna)["source"]["etag"]
+        assert admin.user(anna)["source"]["sha256"] == sha256(data)
+
+    def test_every_upload_has_an_etag_of_its_own(self, admin: TenantClient, anna: str) -> None:
+        data = picture()
+        etags = {admin.set_photo(anna, data)["etag"] for _ in range(5)}
+        assert len(etags) == 5
+        assert all(len(etag) == 10 and etag[0] == etag[-1] == '"' for etag in etags), etags
+
+    def test_each_drawn_portrait_is_another(self, admin: TenantClient, anna: str) -> None:
+        hashes = [admin.user(anna)["source"]["sha256"]]
+        hashes += [admin.draw_photo(anna)["sha256"] for _ in range(3)]
+        assert len(set(hashes)) == 4
+        assert hashes[0] == sha256(portraits.draw("Anna Berg", 1))
+
+    def test_a_removed_photo_is_gone(self, call, admin: TenantClient, anna: str) -> None:
+        admin.remove_photo(anna)
+        assert admin.user(anna)["source"] is None
+        assert call("GET", f"{GRAPH}/users/{anna}/photo").status_code == 404
+        with pytest.raises(AdminError, match="404"):
+            admin.remove_photo(anna)
+        with pytest.raises(AdminError, match="404"):
+            admin.photo(anna)
+
+    @pytest.mark.parametrize(
+        ("data", "reason"),
+        [
+            pytest.param(b"", "not a picture", id="nothing"),
+            pytest.param(b"\xff\xd8\xff\xe0 no more", "not a picture", id="a beginning only"),
+            pytest.param(picture()[:-200], "not a picture", id="cut short"),
+            pytest.param(picture("PNG"), "is PNG", id="PNG"),
+            pytest.param(picture("GIF"), "is GIF", id="GIF"),
+            pytest.param(picture(size=(47, 47)), "at least 48", id="too small"),
+            pytest.param(picture() + bytes(MOST_BYTES), "at most 4194304", id="too many bytes"),
+        ],
+    )
+    def test_what_exchange_would_refuse_is_refused_and_the_photo_stays(
+        self, admin: TenantClient, anna: str, data: bytes, reason: str
+    ) -> None:
+        before = admin.user(anna)["source"]
+        with pytest.raises(AdminError, match=reason):
+            admin.set_photo(anna, data)
+        assert admin.user(anna)["source"] == before
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            pytest.param(b"no picture at all", id="nonsense"),
+            pytest.param(picture("PNG"), id="PNG"),
+            pytest.param(picture()[:-200], id="cut short"),
+        ],
+    )
+    def test_broken_bytes_can_be_let_through_to_see_what_becomes_of_them(
+        self, call, admin: TenantClient, anna: str, data: bytes
+    ) -> None:
+        admin.set_photo(anna, data, raw=True)
+        answer = call("GET", f"{GRAPH}/users/{anna}/photo/$value")
+        assert (answer.status_code, answer.content) == (200, data)
+
+    @pytest.mark.parametrize(
+        ("query", "reason"),
+        [
+            pytest.param({"notify": "maybe"}, "on, off, twice", id="an unknown wish"),
+            pytest.param({"notify": "-1"}, "notify waits", id="the past"),
+            pytest.param({"notfy": "on"}, "unknown in the query: notfy", id="misspelt"),
+        ],
+    )
+    def test_a_senseless_query_is_refused_and_the_photo_stays(
+        self,
+        session: requests.Session,
+        tenant: Tenant,
+        admin: TenantClient,
+        anna: str,
+        query: dict[str, str],
+        reason: str,
+    ) -> None:
+        before = admin.user(anna)["source"]
+        url = f"{tenant.admin_url}/users/{anna}/photo"
+        answer = session.put(url, picture(), params=query, timeout=10)
+        assert answer.status_code == 400
+        assert reason in answer.json()["error"]
+        assert admin.user(anna)["source"] == before
+
+
+class TestSwitches:
+    def test_knobs_turn_and_say_what_they_take(
+        self, session: requests.Session, tenant: Tenant, admin: TenantClient
+    ) -> None:
+        assert admin.turn(no_photo="1x1")["no_photo"] == "1x1"
+        assert tenant.world.knobs.no_photo == "1x1"
+        known = session.get(f"{tenant.admin_url}/knobs", timeout=10).json()["known"]
+        assert known["no_photo"] == "'404' or '1x1'"
+
+    @pytest.mark.parametrize(
+        ("knob", "value"),
+        [
+            pytest.param("no_such_knob", True, id="unknown"),
+            pytest.param("no_photo", "200", id="not one of the choices"),
+            pytest.param("no_photo", 404, id="a number for a text"),
+            pytest.param("photo_change_notifies", "sometimes", id="neither Boolean nor choice"),
+            pytest.param("photo_change_notifies", 1, id="a number for a Boolean"),
+            pytest.param("batch_throttled_outer", 500, id="not one of the numbers"),
+            pytest.param("page_token_life", "long", id="a text for seconds"),
+        ],
+    )
+    def test_a_knob_that_does_not_turn_so_turns_nothing(
+        self, tenant: Tenant, admin: TenantClient, knob: str, value: object
+    ) -> None:
+        before = str(tenant.world.knobs)
+        with pytest.raises(AdminError, match="400"):
+            admin.turn(**{"no_photo": "1x1", knob: value})
+        assert str(tenant.world.knobs) == before
+
+    def test_permissions_granted_later_come_with_the_next_token(self, call, admin: TenantClient) -> None:
+        assert admin.consent(graph=["Mail.Read"]) == {
+            "graph": ["Mail.Read"],
+            "sharepoint": ["Sites.FullControl.All", "User.ReadWrite.All"],
+        }
+        assert call("GET", f"{GRAPH}/users").status_code == 403
+        admin.consent(graph=["User.Read.All"])
+        assert call("GET", f"{GRAPH}/users").status_code == 200
+
+    def test_the_clock_only_moves_forward(self, tenant: Tenant, admin: TenantClient) -> None:
+        moved = datetime.fromisoformat(admin.advance(3600))
+        assert abs((tenant.world.clock.now() - moved).total_seconds()) < 60
+        assert (moved - datetime.now(moved.tzinfo)).total_seconds() > 3500
+        for seconds in (-1, 1e300):
+            with pytest.raises(AdminError, match="400"):
+                admin.advance(seconds)
+
+    def test_a_subscription_that_is_not_there_cannot_be_lost(self, admin: TenantClient) -> None:
+        assert admin.subscriptions() == []
+        for act in (admin.lose, admin.reauthorize):
+            with pytest.raises(AdminError, match="no subscription") as refused:
+                act("none")
+            assert refused.value.status == 404
+
+    def test_a_reset_leaves_nothing_but_the_settings(
+        self, call, tenant: Tenant, admin: TenantClient, anna: str
+    ) -> None:
+        settings = admin.settings()
+        admin.turn(no_photo="1x1")
+        admin.consent(graph=[])
+        admin.advance(86400)
+        admin.arm({"status": 503})
+        call("GET", f"{GRAPH}/users")
+        admin.reset()
+        assert admin.users() == []
+        assert admin.history() == []
+        assert admin.faults() == {"faults": [], "early_return": []}
+        assert admin.turn()["no_photo"] == "404"
+        assert abs((tenant.world.clock.now() - datetime.now().astimezone()).total_seconds()) < 60
+        assert call("GET", f"{GRAPH}/users/{anna}").status_code == 404
+        assert admin.settings() == settings
+
+    def test_faults_of_batch_parts_work_after_a_reset(self, call, admin: TenantClient) -> None:
+        admin.reset()
+        admin.arm({"part": True, "status": 503})
+        parts = [{"id": "1", "method": "GET", "url": "/users"}]
+        answer = call("POST", f"{GRAPH}/$batch", json={"requests": parts})
+        assert answer.json()["responses"][0]["status"] == 503
+
+
+class TestFace:
+    def test_the_settings_are_those_an_app_needs(self, tenant: Tenant, admin: TenantClient) -> None:
+        described = admin.settings()
+        assert described["settings"] == tenant.settings
+        assert described["settings"]["HTTPS_PROXY"] == described["proxy"] == tenant.proxy_url
+        assert described["settings"]["SHAREPOINT_HOST"] == "contoso.sharepoint.com"
+        assert len(described["settings"]["CLIENT_STATE_SECRET"]) >= 32
+        assert not {"NOTIFICATION_URL", "AzureWebJobsStorage"} & described["settings"].keys()
+
+    def test_it_lists_its_calls(self, session: requests.Session, tenant: Tenant) -> None:
+        calls = session.get(tenant.admin_url, timeout=10).json()["calls"]
+        assert "PUT /users/<key>/photo" in calls
+        assert "POST /reset" in calls
+
+    @pytest.mark.parametrize(
+        ("method", "path", "body", "status"),
+        [
+            pytest.param("GET", "/nothing", "", 404, id="no such call"),
+            pytest.param("DELETE", "/users", "", 405, id="no such verb"),
+            pytest.param("POST", "/users", "{", 400, id="no JSON"),
+            pytest.param("POST", "/users", "[]", 400, id="no object"),
+            pytest.param("POST", "/clock", "{}", 400, id="nothing said"),
+        ],
+    )
+    def test_errors_are_json_with_what_to_do(
+        self, session: requests.Session, tenant: Tenant, method: str, path: str, body: str, status: int
+    ) -> None:
+        answer = session.request(method, tenant.admin_url + path, data=body, timeout=10)
+        assert answer.status_code == status
+        assert answer.json()["error"]
+
+    def test_json_is_read_whatever_its_content_type(self, session: requests.Session, tenant: Tenant) -> None:
+        form = {"Content-Type": "application/x-www-form-urlencoded"}  # curl's
+        answer = session.post(f"{tenant.admin_url}/users", '{"count": 2}', headers=form, timeout=10)
+        assert len(answer.json()["ids"]) == 2
+
+    def test_the_admin_faces_own_calls_are_not_history(self, admin: TenantClient, anna: str) -> None:
+        admin.user(anna)
+        admin.shown(anna)
+        assert admin.history() == []
