@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from local.tenant.sharepoint.errors import Refusal, bad_query
 
-Literal_ = str | bool | int
+Value = str | bool | int
 
 _STRING = r"'(?:[^']|'')*+'"
 _SEGMENT = re.compile(rf"([A-Za-z_$][\w.]*)(?:\(((?:{_STRING}|[^'()])*+)\))?(?:/|$)")
@@ -23,7 +23,7 @@ class Segment:
 
     name: str
     spelled: str
-    arguments: Mapping[str, Literal_]
+    arguments: Mapping[str, Value]
 
     def text(self, name: str) -> str:
         """Return a string argument.
@@ -69,8 +69,8 @@ def parse_path(path: str, query: Mapping[str, str]) -> list[Segment]:
     return segments
 
 
-def _parse_arguments(text: str, query: Mapping[str, str]) -> dict[str, Literal_]:
-    arguments: dict[str, Literal_] = {}
+def _parse_arguments(text: str, query: Mapping[str, str]) -> dict[str, Value]:
+    arguments: dict[str, Value] = {}
     at = 0
     while at < len(text):
         found = _ARGUMENT.match(text, at)
@@ -82,7 +82,7 @@ def _parse_arguments(text: str, query: Mapping[str, str]) -> dict[str, Literal_]
     return arguments
 
 
-def _parse_literal(text: str, query: Mapping[str, str]) -> Literal_:
+def _parse_literal(text: str, query: Mapping[str, str]) -> Value:
     if text.startswith("@"):
         aliased = query.get(text)
         if aliased is None or not re.fullmatch(_STRING, aliased):
