@@ -94,15 +94,25 @@ class Connection:
             logger.debug("already closed by its peer")
 
 
+def reserve(port: int = 0) -> socket.socket:
+    """Return a listening socket on 127.0.0.1:`port`, 0 for any free one.
+
+    Raises:
+        OSError: the port is taken.
+        OverflowError: there is no such port.
+    """
+    return socket.create_server((LOOPBACK, port), backlog=128)
+
+
 class Listener:
-    """Accept connections on 127.0.0.1:`port` (0: any free one) and give each to `serve` in its own thread.
+    """Accept connections on `sock` (left out: any free port) and give each to `serve` in its own thread.
 
     `address` is where it listens: host and port.
     """
 
-    def __init__(self, serve: Callable[[Connection], None], port: int = 0) -> None:
+    def __init__(self, serve: Callable[[Connection], None], sock: socket.socket | None = None) -> None:
         self._serve = serve
-        self._socket = socket.create_server((LOOPBACK, port), backlog=128)
+        self._socket = sock or reserve()
         self.address: tuple[str, int] = self._socket.getsockname()
         self._open: dict[Connection, threading.Thread] = {}
         self._lock = threading.Lock()

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 class Proxy:
     """Answer `CONNECT name:443` with TLS and `handle` where `plays(name)`; refuse or pass on the rest.
 
-    `refused(name)` is told of each name refused.
+    `sock` is where to listen; `refused(name)` is told of each name refused.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Proxy:
         plays: Callable[[str], bool],
         context: ssl.SSLContext,
         *,
-        port: int,
+        sock: socket.socket,
         pass_through: bool,
         refused: Callable[[str], None],
     ) -> None:
@@ -40,7 +40,7 @@ class Proxy:
         self._context = context
         self._pass_through = pass_through
         self._refused = refused
-        self.listener = Listener(self._serve, port)
+        self.listener = Listener(self._serve, sock)
 
     @property
     def url(self) -> str:

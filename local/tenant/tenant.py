@@ -17,7 +17,7 @@ from local.tenant.faults import Faults
 from local.tenant.graph import Graph
 from local.tenant.history import History
 from local.tenant.identity import ManagedIdentity
-from local.tenant.listener import Listener
+from local.tenant.listener import Listener, reserve
 from local.tenant.patience import Patience
 from local.tenant.proxy import Proxy
 from local.tenant.reader import Reader
@@ -36,6 +36,10 @@ class Tenant:
 
     `port` is the proxy's (0: any free one). `allow_http_webhook` lets a subscription name an http URL;
     `pass_through` passes on what the tenant does not play. `people` are there from the start, with photos.
+
+    Raises:
+        OSError, OverflowError: the port is not to be had.
+        ValueError: the organisation is no name for a host.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Tenant:
         self._ended = threading.Event()
         self._people = people
         self.world = World(organisation=organisation, seed=seed)
+        sock = reserve(port)  # what can fail comes before what must be cleaned up
         self.certificates = Certificates(NAMES, public_roots=pass_through)
         self.tokens = Tokens(self.world)
         self.history = History()
@@ -72,7 +77,7 @@ class Tenant:
             self._switchboard.respond,
             self.plays,
             self.certificates.server_context(),
-            port=port,
+            sock=sock,
             pass_through=pass_through,
             refused=self._switchboard.refused,
         )

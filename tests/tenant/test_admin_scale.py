@@ -1,0 +1,21 @@
+"""A hundred thousand people fit."""
+
+import time
+
+from local.tenant.exchange import Exchange
+from local.tenant.people import Arrivals, welcome
+from local.tenant.sharepoint import SharePoint
+from local.tenant.tokens import Tokens
+from local.tenant.world import World
+
+
+def test_a_hundred_thousand_people_with_photos_come_in_seconds_and_are_found_at_once() -> None:
+    world = World()
+    SharePoint(world, Tokens(world))  # keeps a profile for each
+    began = time.monotonic()
+    arrived = welcome(world, Exchange(world), Arrivals(count=100_000, photo=True))
+    assert time.monotonic() - began < 10
+    began = time.monotonic()
+    assert all(world.find(person.upn) is person for person in arrived[::100])
+    assert time.monotonic() - began < 1
+    assert len(list(world.living())) == 100_000
