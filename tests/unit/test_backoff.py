@@ -1,0 +1,168 @@
+"""How long to wait: to the second where a service says so, bounded where it does not or talks nonsense."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.backoff import ABSURD, SHORTEST, Policy, parse_retry_after, wait_here, wait_in_queue
+
+JITTER = st.floats(0, 1, exclude_max=True)
+SECONDS = st.floats(0, 1e12)
+ASKED = st.none() | SECONDS
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        pytest.param("10", 10.0, id="an integer"),
+        pytest.param("2.128", 2.128, id="a decimal, as older Graph answers have it"),
+        pytest.param("0", 0.0, id="at once"),
+        pytest.param("  7 ", 7.0, id="blanks around it"),
+        pytest.param("007", 7.0, id="leading zeros"),
+        pytest.param("86400", 86400.0, id="a day is read as it stands; whether it is believed comes later"),
+    ],
+)
+def test_a_retry_after_of_seconds_is_read(text: str, seconds: float) -> None:
+    assert parse_retry_after(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(None, id="no header"),
+        pytest.param("", id="empty"),
+        pytest.param("soon", id="a word"),
+        pytest.param("-1", id="negative"),
+        pytest.param("-0", id="minus nothing"),
+        pytest.param("nan", id="not a number"),
+        pytest.param("inf", id="infinity as a word"),
+        pytest.param("1e3", id="an exponent"),
+        pytest.param("1_000", id="an underscore, which Python's float would take"),
+        pytest.param("\u0663\u0660", id="Arabic digits, which Python's float would take"),
+        pytest.param("0x10", id="hexadecimal"),
+        pytest.param("1,5", id="a decimal comma"),
+        pytest.param("10, 20", id="two headers folded into one"),
+        pytest.param("Fri, 31 Dec 9999 23:59:59 GMT", id="a date"),
+        pytest.param("12/31/9999 11:59:59 PM", id="the date that Graph has been seen to answer"),
+    ],
+)
+def test_anything_else_counts_as_a_service_that_did_not_say(text: str | None) -> None:
+    assert parse_retry_after(text) is None
+
+
+def test_digits_beyond_a_float_are_absurd_and_not_absent() -> None:
+    assert parse_retry_after("9" * 400) == ABSURD
+
+
+@given(st.text())
+def test_no_header_raises_and_no_header_gives_a_wait_that_is_no_time(text: str) -> None:
+    seconds = parse_retry_after(text)
+
+    assert seconds is None or (math.isfinite(seconds) and seconds >= 0)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "jitter", "wait"),
+    [
+        pytest.param(1, 0.0, 0.25, id="the shortest first wait"),
+        pytest.param(1, 0.5, 0.5, id="the middle one"),
+        pytest.param(2, 0.5, 1.0, id="the second doubles"),
+        pytest.param(3, 0.5, 2.0, id="and the third"),
+    ],
+)
+def test_waits_within_a_call_double(attempt: int, jitter: float, wait: float) -> None:
+    policy = Policy(attempts=9, seconds=60.0, first=0.5)
+
+    assert wait_here(policy, attempt=attempt, spent=0.0, retry_after=None, jitter=jitter) == wait
+
+
+@pytest.mark.parametrize(
+    ("attempt", "spent", "retry_after", "wait"),
+    [
+        pytest.param(1, 0.0, 3.0, 3.0, id="obeyed to the second, without jitter"),
+        pytest.param(1, 0.0, 0.0, 0.0, id="at once is at once"),
+        pytest.param(1, 0.0, 4.0, 4.0, id="exactly what may be spent"),
+        pytest.param(1, 0.0, 4.01, None, id="more than may be spent: not even begun"),
+        pytest.param(2, 3.0, 2.0, None, id="more than is left"),
+        pytest.param(3, 0.0, None, None, id="the last attempt has no successor"),
+        pytest.param(3, 0.0, 0.0, None, id="not even at once"),
+        pytest.param(4, 0.0, None, None, id="nor one beyond the last"),
+    ],
+)
+def test_a_call_waits_only_where_attempts_and_seconds_are_left(
+    attempt: int, spent: float, retry_after: float | None, wait: float | None
+) -> None:
+    waited = wait_here(
+        Policy(attempts=3, seconds=4.0), attempt=attempt, spent=spent, retry_after=retry_after, jitter=0.99
+    )
+
+    assert waited == wait
+
+
+@given(retry_after=ASKED, jitters=st.lists(JITTER, min_size=20, max_size=20))
+def test_one_call_never_spends_more_than_its_policy(retry_after: float | None, jitters: list[float]) -> None:
+    policy, spent, attempt = Policy(), 0.0, 1
+    while True:
+        wait = wait_here(
+            policy, attempt=attempt, spent=spent, retry_after=retry_after, jitter=jitters[attempt]
+        )
+        if wait is None:
+            break
+        spent, attempt = spent + wait, attempt + 1
+
+    assert attempt <= policy.attempts
+    assert spent <= policy.seconds
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "age", "jitter", "wait"),
+    [
+        pytest.param(10.0, 0.0, 0.0, 10, id="what was asked for"),
+        pytest.param(2.128, 0.0, 0.0, 3, id="rounded up"),
+        pytest.param(0.0, 5000.0, 0.0, 1, id="at once is a second in a queue, however old the job"),
+        pytest.param(900.0, 0.0, 0.0, 900, id="a quarter of an hour is believed"),
+        pytest.param(86_400.0, 0.0, 0.0, 900, id="a day is not"),
+        pytest.param(2.5e11, 0.0, 0.0, 900, id="nor is the year 9999"),
+        pytest.param(None, 0.0, 0.0, 30, id="nothing said: half a minute"),
+        pytest.param(None, -60.0, 0.0, 30, id="a job from a clock that is ahead"),
+        pytest.param(None, 31.0, 0.0, 31, id="nothing said again: as long as the job is old"),
+        pytest.param(None, 400.0, 0.0, 400, id="and so it doubles"),
+        pytest.param(None, 80_000.0, 0.0, 900, id="up to a quarter of an hour"),
+        pytest.param(100.0, 0.0, 0.99, 110, id="with a tenth of jitter on top"),
+        pytest.param(1.0, 0.0, 0.99, 2, id="or a second, where a tenth would be nothing"),
+        pytest.param(900.0, 0.0, 0.99, 990, id="on top of the longest, too"),
+    ],
+)
+def test_a_deferred_message_stays_away(
+    retry_after: float | None, age: float, jitter: float, wait: int
+) -> None:
+    assert wait_in_queue(retry_after, age=age, jitter=jitter) == wait
+
+
+@given(retry_after=st.floats(0, ABSURD), age=st.floats(-1e9, 1e12), jitter=JITTER)
+def test_no_message_comes_back_before_the_service_allowed_it(
+    retry_after: float, age: float, jitter: float
+) -> None:
+    assert wait_in_queue(retry_after, age=age, jitter=jitter) >= retry_after
+
+
+@given(retry_after=ASKED, age=st.floats(-1e9, 1e12), jitter=JITTER)
+def test_every_wait_is_whole_seconds_between_one_and_a_quarter_of_an_hour_and_a_tenth(
+    retry_after: float | None, age: float, jitter: float
+) -> None:
+    wait = wait_in_queue(retry_after, age=age, jitter=jitter)
+
+    assert isinstance(wait, int)
+    assert 1 <= wait <= ABSURD * 1.1
+
+
+@given(JITTER)
+def test_a_job_that_is_deferred_for_a_day_comes_back_about_a_hundred_times(jitter: float) -> None:
+    age, returns = 0.0, 0
+    while age < 24 * 3600:
+        age += wait_in_queue(None, age=age, jitter=jitter)
+        returns += 1
+
+    assert 24 * 3600 / (ABSURD * 1.1) <= returns <= 24 * 3600 / ABSURD + math.log2(ABSURD / SHORTEST) + 2

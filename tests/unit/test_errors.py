@@ -1,0 +1,79 @@
+"""Errors are told apart by what the caller does next, and carry facts instead of sentences to parse."""
+
+import pytest
+
+from shared.errors import (
+    ConfigError,
+    Denied,
+    Gone,
+    NotOurs,
+    Refused,
+    ServiceError,
+    Stale,
+    SyncError,
+    TryLater,
+)
+
+OURS = [ConfigError, Stale, NotOurs, ServiceError, TryLater, Denied, Refused, Gone]
+FROM_A_SERVICE = [TryLater, Denied, Refused, Gone]
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_whatever_this_app_raises_on_purpose_is_caught_as_one(kind: type[Exception]) -> None:
+    assert issubclass(kind, SyncError)
+
+
+@pytest.mark.parametrize(
+    ("kind", "not_caught_as"),
+    [
+        pytest.param(TryLater, (Denied, Refused), id="temporary is neither a permission nor final"),
+        pytest.param(Denied, (TryLater, Refused), id="a missing permission is neither temporary nor final"),
+        pytest.param(Refused, (TryLater, Denied, Gone), id="a refused call is not deferred"),
+        pytest.param(Gone, (TryLater, Denied), id="what is gone is not waited for"),
+        pytest.param(Stale, (ServiceError, NotOurs), id="a stale row is no answer of a service"),
+        pytest.param(NotOurs, (ServiceError, Stale), id="a malformed message is no answer of a service"),
+        pytest.param(ConfigError, (ServiceError, NotOurs), id="a wrong setting is nobody else's fault"),
+    ],
+)
+def test_errors_with_different_consequences_are_not_caught_as_each_other(
+    kind: type[Exception], not_caught_as: tuple[type[Exception], ...]
+) -> None:
+    assert not issubclass(kind, not_caught_as)
+
+
+def test_what_is_gone_is_a_refusal_so_nobody_retries_it_by_accident() -> None:
+    assert issubclass(Gone, Refused)
+
+
+@pytest.mark.parametrize("kind", FROM_A_SERVICE)
+def test_a_services_error_carries_its_facts_beside_its_sentence(kind: type[ServiceError]) -> None:
+    error = kind("graph", "no photo", status=404, code="ImageNotFound", request_id="4711")
+
+    assert str(error) == "graph: no photo"
+    assert (error.service, error.status, error.code, error.request_id) == (
+        "graph",
+        404,
+        "ImageNotFound",
+        "4711",
+    )
+
+
+@pytest.mark.parametrize("kind", FROM_A_SERVICE)
+def test_an_error_without_an_answer_has_no_status(kind: type[ServiceError]) -> None:
+    error = kind("storage", "no answer")
+
+    assert (error.status, error.code, error.request_id) == (None, "", "")
+
+
+def test_a_service_that_did_not_say_how_long_is_told_from_one_that_said_at_once() -> None:
+    assert TryLater("graph", "busy").after is None
+    assert TryLater("graph", "busy", after=0.0).after == 0.0
+
+
+def test_a_configuration_error_names_every_problem_whatever_brings_them() -> None:
+    problems = ["TENANT_ID is missing", "CLOUD must be one of global, china"]
+
+    error = ConfigError(problem for problem in problems)
+
+    assert error.problems == tuple(problems)
+    assert all(problem in str(error) for problem in problems)

@@ -1,0 +1,340 @@
+"""Queue messages: what was written is read again, and nothing that this app never wrote is read at all."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import NotOurs
+from shared.jobs import QUEUES, USERS_A_CHECK, Check, Job, Sync, Tend, object_id, pack, read, write
+
+USER = "0123abcd-1111-2222-3333-444455556666"
+OTHER = "fedcba98-1111-2222-3333-444455556666"
+LARGEST_MESSAGE = 48 * 1024  # bytes: a queue takes 64 KiB, of which base64 takes a quarter
+
+IDS = st.uuids().map(str)
+TIMES = st.floats(0, 1e11, exclude_max=True)
+WHYS = st.sampled_from(["notified", "rechecked", "swept", "asked", "removed", "repeated"])
+COMMON = {
+    "why": WHYS,
+    "seen": TIMES,
+    "born": TIMES,
+    "tries": st.integers(0, 100),
+    "force": st.booleans(),
+}
+CHECKS = st.builds(
+    Check, users=st.lists(IDS, min_size=1, max_size=USERS_A_CHECK, unique=True).map(tuple), **COMMON
+)
+SYNCS = st.builds(Sync, user=IDS, **COMMON)
+TENDS = st.builds(
+    Tend,
+    event=st.sampled_from(["reauthorizationRequired", "subscriptionRemoved", "missed"]),
+    subscription=IDS,
+    born=TIMES,
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+def a_check(**changed: Any) -> dict[str, Any]:
+    job = {"users": [USER], "why": "notified", "seen": 1.0, "born": 2.0, "tries": 0, "force": False}
+    return {**job, **changed}
+
+
+def a_sync(**changed: Any) -> dict[str, Any]:
+    job = {"user": USER, "why": "notified", "seen": 1.0, "born": 2.0, "tries": 0, "force": False}
+    return {**job, **changed}
+
+
+def a_tend(**changed: Any) -> dict[str, Any]:
+    return {"event": "missed", "subscription": USER, "born": 2.0, **changed}
+
+
+def body(job: object, v: object = 1) -> str:
+    return json.dumps({"v": v, "job": job})
+
+
+# --- what is written is read ---
+
+
+@given(CHECKS | SYNCS | TENDS)
+def test_a_job_survives_its_message(job: Job) -> None:
+    assert read(type(job), write(job)) == job
+    assert read(type(job), write(job).encode()) == job
+
+
+@given(CHECKS | SYNCS | TENDS)
+def test_a_message_nests_its_job_so_that_no_field_overwrites_the_triggers_own(job: Job) -> None:
+    assert json.loads(write(job)).keys() == {"v", "job"}
+
+
+@given(CHECKS)
+def test_the_fullest_message_fits_a_queue(job: Check) -> None:
+    assert len(write(job).encode()) <= LARGEST_MESSAGE
+
+
+@given(CHECKS | SYNCS | TENDS)
+def test_no_kind_of_job_is_read_as_another(job: Job) -> None:
+    for kind in QUEUES.values():
+        if kind is not type(job):
+            with pytest.raises(NotOurs):
+                read(kind, write(job))
+
+
+def test_each_kind_has_a_queue_of_its_own() -> None:
+    assert {"photo-checks": Check, "photo-syncs": Sync, "photo-subscription": Tend} == QUEUES
+
+
+def test_object_ids_are_lower_case_and_no_user_comes_twice() -> None:
+    job = read(Check, body(a_check(users=[USER.upper(), OTHER, USER])))
+
+    assert job.users == (USER, OTHER)
+
+
+def test_whole_seconds_are_times_too() -> None:
+    job = read(Sync, body(a_sync(seen=1, born=2)))
+
+    assert (job.seen, job.born) == (1.0, 2.0)
+    assert isinstance(job.seen, float)
+
+
+# --- nothing else is read ---
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("nonsense", id="no JSON"),
+        pytest.param("null", id="null"),
+        pytest.param("[]", id="a list"),
+        pytest.param('"text"', id="a text"),
+        pytest.param("{}", id="an empty object"),
+        pytest.param('{"v": 1}', id="no job"),
+        pytest.param(json.dumps({"job": a_sync()}), id="no version"),
+        pytest.param(json.dumps(a_sync()), id="a job that is not nested"),
+        pytest.param(json.dumps({"v": 1, "job": a_sync(), "id": "x"}), id="something beside the job"),
+        pytest.param(body([a_sync()]), id="a list of jobs"),
+        pytest.param(body(None), id="null as job"),
+        pytest.param(body(a_sync(), v=2), id="the version after this"),
+        pytest.param(body(a_sync(), v=0), id="the version before this"),
+        pytest.param(body(a_sync(), v="1"), id="the version as text"),
+        pytest.param(body(a_sync(), v=True), id="true, which equals 1"),
+        pytest.param(body(a_sync(), v=1.0), id="1.0, which equals 1"),
+        pytest.param("[" * 200_000, id="nested deeper than any parser goes"),
+        pytest.param('{"v": 1, "job": ' + "[" * 100_000 + "]" * 100_000 + "}", id="a job that is all depth"),
+        pytest.param(body(a_sync()) + "x", id="something after it"),
+        pytest.param('{"v": ' + "1" * 5000 + ', "job": {}}', id="a number longer than Python reads"),
+        pytest.param(b"\xff\xfe\xfa", id="bytes that are no text"),
+        pytest.param(b"\x00" * 100, id="zeros"),
+    ],
+)
+def test_a_body_that_is_no_message_of_this_version_is_not_ours(message: str | bytes) -> None:
+    with pytest.raises(NotOurs):
+        read(Sync, message)
+
+
+BAD_TIMES = [
+    pytest.param(None, id="none"),
+    pytest.param("1.0", id="a text"),
+    pytest.param(True, id="a boolean"),
+    pytest.param(-1.0, id="before 1970"),
+    pytest.param(1e11, id="beyond the year 5138"),
+    pytest.param(10**4000, id="an integer beyond every float"),
+    pytest.param(float("nan"), id="not a number"),
+    pytest.param(float("inf"), id="infinity"),
+    pytest.param([1.0], id="a list"),
+]
+
+
+@pytest.mark.parametrize("time", BAD_TIMES)
+@pytest.mark.parametrize("field", ["seen", "born"])
+def test_a_time_is_a_number_of_seconds(field: str, time: object) -> None:
+    for kind, job in ((Check, a_check(**{field: time})), (Sync, a_sync(**{field: time}))):
+        with pytest.raises(NotOurs):
+            read(kind, body(job))
+
+
+@pytest.mark.parametrize("time", BAD_TIMES)
+def test_an_event_arrived_at_a_time(time: object) -> None:
+    with pytest.raises(NotOurs):
+        read(Tend, body(a_tend(born=time)))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"tries": None}, id="tries: none"),
+        pytest.param({"tries": -1}, id="tries: negative"),
+        pytest.param({"tries": 101}, id="tries: more than anybody counts"),
+        pytest.param({"tries": 10**4000}, id="tries: huge"),
+        pytest.param({"tries": 1.0}, id="tries: a decimal"),
+        pytest.param({"tries": True}, id="tries: a boolean"),
+        pytest.param({"tries": "1"}, id="tries: a text"),
+        pytest.param({"force": None}, id="force: none"),
+        pytest.param({"force": 1}, id="force: a number"),
+        pytest.param({"force": "false"}, id="force: a text, and a true one in Python"),
+        pytest.param({"why": None}, id="why: none"),
+        pytest.param({"why": "because"}, id="why: unknown"),
+        pytest.param({"why": "Notified"}, id="why: in another case"),
+        pytest.param({"why": ["notified"]}, id="why: a list"),
+        pytest.param({"slot": 1}, id="an unknown field"),
+        pytest.param({"queue": "photo-syncs"}, id="a field that only the class has"),
+        pytest.param({"": ""}, id="a field without a name"),
+    ],
+)
+def test_a_field_that_checks_and_syncs_share_is_read_strictly(changed: dict[str, Any]) -> None:
+    for kind, job in ((Check, a_check(**changed)), (Sync, a_sync(**changed))):
+        with pytest.raises(NotOurs):
+            read(kind, body(job))
+
+
+@pytest.mark.parametrize("kind", [Check, Sync, Tend])
+def test_no_field_may_be_missing(kind: type[Check] | type[Sync] | type[Tend]) -> None:
+    whole = {Check: a_check(), Sync: a_sync(), Tend: a_tend()}[kind]
+    for field in whole:
+        with pytest.raises(NotOurs):
+            read(kind, body({name: value for name, value in whole.items() if name != field}))
+
+
+@pytest.mark.parametrize(
+    "users",
+    [
+        pytest.param([], id="nobody"),
+        pytest.param([USER, None], id="one who is none"),
+        pytest.param([USER, "anna@contoso.com"], id="a UPN"),
+        pytest.param([USER, f"{USER}\n"], id="a line break after an id"),
+        pytest.param([[USER]], id="a list in the list"),
+        pytest.param(USER, id="a text, whose letters are no users"),
+        pytest.param({USER: 1}, id="an object"),
+        pytest.param([f"{n:08x}-1111-2222-3333-444455556666" for n in range(21)], id="one too many"),
+        pytest.param([USER] * 21, id="too many, though the same"),
+    ],
+)
+def test_a_check_names_one_to_twenty_object_ids(users: object) -> None:
+    with pytest.raises(NotOurs):
+        read(Check, body(a_check(users=users)))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"event": "exploded"}, id="an unknown event"),
+        pytest.param({"event": "Missed"}, id="in another case"),
+        pytest.param({"event": ["missed"]}, id="a list"),
+        pytest.param({"event": None}, id="none"),
+        pytest.param({"subscription": "all"}, id="a subscription that is no id"),
+        pytest.param({"subscription": None}, id="no subscription"),
+        pytest.param({"why": "notified"}, id="a field of the other kinds"),
+    ],
+)
+def test_a_subscription_job_names_an_event_and_a_subscription(changed: dict[str, Any]) -> None:
+    with pytest.raises(NotOurs):
+        read(Tend, body(a_tend(**changed)))
+
+
+@given(message=JSON, kind=st.sampled_from([Check, Sync, Tend]))
+def test_no_json_raises_anything_but_that_it_is_not_ours(message: object, kind: type[Sync]) -> None:
+    for text in (json.dumps(message), body(message)):
+        with pytest.raises(NotOurs):
+            read(kind, text)
+
+
+@given(changed=st.dictionaries(st.sampled_from(list(a_sync())), JSON), kind=st.sampled_from([Check, Sync]))
+def test_a_job_with_anything_in_its_fields_is_one_of_ours_or_not_ours(
+    changed: dict[str, Any], kind: type[Check] | type[Sync]
+) -> None:
+    try:
+        job = read(kind, body({**(a_check() if kind is Check else a_sync()), **changed}))
+    except NotOurs:
+        return
+    assert read(kind, write(job)) == job
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param("secret words", id="no JSON"),
+        pytest.param(body("secret words"), id="no job"),
+        pytest.param(body(a_sync(user="secret words")), id="a value"),
+        pytest.param(body(a_sync(**{"secret words": 1})), id="a field's name"),
+        pytest.param(body(a_sync(why="secret words")), id="a reason"),
+    ],
+)
+def test_a_refusal_repeats_nothing_of_what_it_refuses(message: str) -> None:
+    with pytest.raises(NotOurs) as refusal:
+        read(Sync, message)
+
+    assert "secret" not in str(refusal.value)
+
+
+# --- object ids ---
+
+
+@pytest.mark.parametrize(
+    ("value", "read_as"),
+    [
+        pytest.param(USER, USER, id="lower case"),
+        pytest.param(USER.upper(), USER, id="upper case"),
+        pytest.param(
+            "0" * 8 + "-0000-0000-0000-" + "0" * 12, "0" * 8 + "-0000-0000-0000-" + "0" * 12, id="nil"
+        ),
+        pytest.param(f"{{{USER}}}", None, id="in braces"),
+        pytest.param(f" {USER}", None, id="a blank before"),
+        pytest.param(f"{USER}\n", None, id="a line break after"),
+        pytest.param(f"{USER[:-1]}\n", None, id="a line break for a digit"),
+        pytest.param(USER.replace("-", ""), None, id="without hyphens"),
+        pytest.param(USER.replace("a", "g"), None, id="a letter that is no digit"),
+        pytest.param(USER.replace("0", "\u0660"), None, id="Arabic digits"),
+        pytest.param(USER.replace("0", "\uff10"), None, id="full-width digits"),
+        pytest.param(USER.replace("a", "\u0430"), None, id="a Cyrillic letter"),
+        pytest.param(USER.replace("-", "\u2010"), None, id="another hyphen"),
+        pytest.param(USER[:-1] + "\u0130", None, id="a letter that is two in lower case"),
+        pytest.param(USER[:-1] + "\ud800", None, id="half a surrogate pair"),
+        pytest.param(USER[:-1] + "\x00", None, id="a zero"),
+        pytest.param("a" * 10_000_000, None, id="ten megabytes"),
+        pytest.param("", None, id="nothing"),
+        pytest.param(USER.encode(), None, id="bytes"),
+        pytest.param(None, None, id="none"),
+        pytest.param(7, None, id="a number"),
+        pytest.param([USER], None, id="a list"),
+    ],
+)
+def test_an_object_id_is_a_guid_in_hexadecimal(value: object, read_as: str | None) -> None:
+    assert object_id(value) == read_as
+
+
+@given(st.text() | st.binary() | JSON)
+def test_whatever_is_taken_for_an_object_id_is_safe_in_a_url_and_a_table_key(value: object) -> None:
+    found = object_id(value)
+
+    assert found is None or (len(found) == 36 and set(found) <= set("0123456789abcdef-"))
+
+
+# --- packing, and doing it once more ---
+
+
+@given(st.lists(IDS, max_size=70))
+def test_packing_loses_nobody_and_repeats_nobody(users: list[str]) -> None:
+    packed = pack(users, why="notified", now=7.0)
+
+    assert [user for check in packed for user in check.users] == list(dict.fromkeys(users))
+    assert all(1 <= len(check.users) <= USERS_A_CHECK for check in packed)
+    assert all((check.seen, check.born, check.tries, check.force) == (7.0, 7.0, 0, False) for check in packed)
+
+
+@pytest.mark.parametrize(("users", "messages"), [(0, 0), (1, 1), (20, 1), (21, 2), (40, 2), (100, 5)])
+def test_twenty_users_go_into_a_message(users: int, messages: int) -> None:
+    ids = [f"{n:08x}-1111-2222-3333-444455556666" for n in range(users)]
+
+    assert len(pack(ids, why="notified", now=7.0)) == messages
+
+
+@given(job=SYNCS, now=TIMES)
+def test_a_repeated_sync_is_the_same_hint_in_a_new_and_unforced_job(job: Sync, now: float) -> None:
+    assert job.repeated(now) == Sync(job.user, "repeated", seen=job.seen, born=now, tries=0, force=False)
