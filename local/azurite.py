@@ -38,10 +38,12 @@ class Azurite:
 
     Args:
         location: a directory that keeps the data; absent, everything is in memory and ends with the process.
+        program: Azurite's own main file.
     """
 
-    def __init__(self, location: Path | None = None) -> None:
+    def __init__(self, location: Path | None = None, program: Path = PROGRAM) -> None:
         self._location = location
+        self._program = program
         self._ports: dict[str, int] = {}
         self._process: subprocess.Popen[str] | None = None
         self._output = _Output()
@@ -70,8 +72,8 @@ class Azurite:
         Raises:
             AzuriteError: not installed, or not ready in time.
         """
-        if not PROGRAM.exists():
-            raise AzuriteError(f"Azurite is not installed ({PROGRAM} is missing): run `npm ci` in {ROOT}.")
+        if not self._program.exists():
+            raise AzuriteError(f"Azurite is not installed ({self._program} is missing): run `npm ci` in {ROOT}.")
         if self._ports:
             self._start_on(self._ports)
             return
@@ -117,7 +119,7 @@ class Azurite:
         process = subprocess.Popen(  # noqa: S603 - our own program and arguments
             [  # noqa: S607 - whichever node the developer has on the path
                 "node",
-                str(PROGRAM),
+                str(self._program),
                 "--silent",
                 "--disableTelemetry",
                 "--skipApiVersionCheck",  # current SDKs ask for newer API versions than Azurite lists

@@ -84,7 +84,7 @@ def from_worker(returned: protos.TypedData | None) -> Response:
 
 
 def _http(answer: protos.RpcHttp) -> Response:
-    status = int(answer.status_code) if re.fullmatch(r"\d{3}", answer.status_code) else HTTPStatus.OK
+    status = int(answer.status_code) if answer.status_code.isdecimal() else HTTPStatus.OK
     response = _response(int(status), answer.headers, answer.body.bytes)
     cookies = tuple(("Set-Cookie", _cookie(each)) for each in answer.cookies)
     return Response(response.status, response.headers + cookies, response.body)

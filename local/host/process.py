@@ -151,10 +151,11 @@ class HostProcess:
         self.stop()
 
     def _wait_until_ready(self) -> None:
-        if self._told.wait(READY_SECONDS) and self._ready:
+        told = self._told.wait(READY_SECONDS)
+        if self._ready:
             return
-        self.kill()
-        raise HostDiedError(f"the host was not ready (exit status {self.returncode}):\n{self.log}")
+        status = self.stop() if told else self.kill()
+        raise HostDiedError(f"the host was not ready (exit status {status}):\n{self.log}")
 
     def _read_log(self, stream: IO[str]) -> None:
         with stream:
@@ -164,5 +165,7 @@ class HostProcess:
         with stream:
             line = stream.readline()
             self._ready = json.loads(line) if line else {}
+            if not line:
+                self._process.wait()
             self._told.set()
             stream.read()

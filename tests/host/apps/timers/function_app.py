@@ -1,0 +1,49 @@
+"""Timers that note when they run, and functions that last too long."""
+
+import json
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import azure.functions as func
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+
+def note(kind: str, **facts: object) -> None:
+    """Append a fact to the file that the test reads."""
+    with Path(os.environ["NOTES"]).open("a", encoding="utf-8") as notes:
+        notes.write(json.dumps({"kind": kind, "at": datetime.now(UTC).timestamp(), **facts}) + "\n")
+
+
+@app.timer_trigger(arg_name="timer", schedule="* * * * * *")
+def tick(timer: func.TimerRequest) -> None:
+    note("begin", past_due=timer.past_due, status=timer.schedule_status)
+    time.sleep(1.5)
+    note("end")
+
+
+@app.timer_trigger(arg_name="timer", schedule="0 0 1 1 *", run_on_startup=True)
+def at_startup(timer: func.TimerRequest) -> None:
+    note("startup", past_due=timer.past_due)
+
+
+@app.timer_trigger(arg_name="timer", schedule="%MISSED%")
+def missed(timer: func.TimerRequest) -> None:
+    note("missed", past_due=timer.past_due, status=timer.schedule_status)
+
+
+@app.timer_trigger(arg_name="timer", schedule="12:00:00", run_on_startup=True)
+@app.retry(strategy="fixed_delay", max_retry_count="2", delay_interval="00:00:00")
+def stubborn(timer: func.TimerRequest, context: func.Context) -> None:
+    retry = context.retry_context
+    note("stubborn", retry=retry.retry_count, of=retry.max_retry_count, after=retry.rpc_exception.message)
+    if retry.retry_count < 2:
+        raise ValueError("not yet")
+
+
+@app.route(methods=["GET"])
+def last_too_long(req: func.HttpRequest) -> func.HttpResponse:
+    time.sleep(60)
+    return func.HttpResponse("never")

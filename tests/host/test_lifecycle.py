@@ -1,0 +1,229 @@
+"""How the host starts, drains and dies."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from local.azurite import Azurite, AzuriteError
+from local.host.process import ROOT, HostDiedError, HostProcess
+
+
+def call(url: str) -> threading.Thread:
+    """Begin a request whose answer is put on the thread."""
+    thread = threading.Thread(target=lambda: setattr(thread, "answer", requests.get(url, timeout=20)))
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, id="SIGTERM"), pytest.param(signal.SIGINT, id="SIGINT")]
+)
+def test_a_signal_lets_running_requests_and_messages_finish(start, notes, eventually, number):
+    own = start()
+    requests.post(f"{own.url}/api/send_many", json=['{"job": {"mark": "last", "seconds": 1}}'], timeout=5)
+    request = call(f"{own.url}/api/wait?seconds=1")
+    eventually(lambda: notes.of("work", "last") and notes.of("waiting"))
+
+    os.kill(own.pid, number)
+
+    assert own.wait(10) == 0
+    request.join(10)
+    assert request.answer.status_code == 200
+    assert request.answer.headers["connection"] == "close"
+    assert len(notes.of("worked", "last")) == 1
+    assert own.log.rstrip().endswith("Drained")
+
+
+def test_a_draining_host_takes_no_more_requests_and_no_more_messages(
+    start, notes, send, environment, eventually
+):
+    own = start()
+    idle = requests.Session()
+    idle.get(f"{own.url}/api/files/a", timeout=5).raise_for_status()
+    request = call(f"{own.url}/api/wait?seconds=1")
+    eventually(lambda: notes.of("waiting"))
+
+    os.kill(own.pid, signal.SIGTERM)
+    eventually(lambda: "Draining: 1 calls under way" in own.log)
+    with pytest.raises(requests.ConnectionError):
+        eventually(lambda: idle.get(f"{own.url}/api/files/a", timeout=5).status_code != 200)
+    idle.close()
+
+    assert own.wait(10) == 0
+    request.join(10)
+    assert request.answer.status_code == 200
+
+
+def test_a_drain_that_takes_too_long_is_abandoned_with_1(start, notes, eventually):
+    own = start(drain=0.2)
+    request = threading.Thread(target=_get_and_lose, args=(f"{own.url}/api/wait?seconds=60",))
+    request.start()
+    eventually(lambda: notes.of("waiting"))
+
+    assert own.stop() == 1
+    request.join(10)
+    assert "Not drained after 0.2 s, abandoned: wait (" in own.log
+
+
+def _get_and_lose(url: str) -> None:
+    with pytest.raises(requests.ConnectionError):
+        requests.get(url, timeout=20)
+
+
+def test_a_second_signal_ends_the_host_at_once(start, notes, eventually):
+    own = start()
+    request = threading.Thread(target=_get_and_lose, args=(f"{own.url}/api/wait?seconds=60",))
+    request.start()
+    eventually(lambda: notes.of("waiting"))
+
+    os.kill(own.pid, signal.SIGINT)
+    eventually(lambda: "Draining" in own.log)
+    os.kill(own.pid, signal.SIGINT)
+
+    assert own.wait(5) == 128 + signal.SIGINT
+    request.join(10)
+
+
+def test_it_hears_sigint_even_where_the_shell_had_it_ignored(app_dir, environment):
+    program = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.executable, sys.argv[1:])"
+    command = [sys.executable, "-c", program, sys.executable, "-m", "local.host", "--app", str(app_dir)]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert json.loads(process.stdout.readline())["ready"] is True
+        process.send_signal(signal.SIGINT)
+
+        assert process.wait(10) == 0
+        assert process.stdout.read() == b""
+
+
+def test_standard_output_is_the_ready_line_alone(app_dir, environment):
+    command = [
+        sys.executable,
+        "-m",
+        "local.host",
+        "--app",
+        str(app_dir),
+        "--key",
+        "master=m",
+        "--key",
+        "keyed=k",
+    ]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        ready = json.loads(process.stdout.readline())
+        requests.get(f"{ready['url']}/api/wait?seconds=0", timeout=5).raise_for_status()  # it prints
+        process.terminate()
+
+        assert process.stdout.read() == b""
+    assert ready["url"].startswith("http://127.0.0.1:")
+    assert (ready["keys"]["master"], ready["function_keys"]["keyed"]) == ("m", "k")
+    assert len(ready["keys"]["default"]) > 40
+
+
+def test_keys_are_new_in_every_run_unless_given(start):
+    one, two = start(keys={"default": "fixed"}), start(keys={"default": "fixed"})
+
+    assert one.keys["default"] == two.keys["default"] == "fixed"
+    assert one.keys["master"] != two.keys["master"]
+    assert requests.get(f"{one.url}/api/keyed", params={"code": "fixed"}, timeout=5).text == "in"
+
+
+def test_it_listens_on_loopback_alone(host):
+    port = urlsplit(host.url).port
+
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection((_own_address(), port), timeout=2)
+
+
+def _own_address() -> str:
+    """Give an address of this machine besides 127.0.0.1."""
+    return "127.0.0.2"
+
+
+def test_a_host_that_dies_before_it_is_ready_is_an_error_with_its_log(tmp_path):
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    (tmp_path / "function_app.py").write_text("raise RuntimeError('not today')")
+
+    with pytest.raises(HostDiedError, match=r"(?s)exit status 1.*RuntimeError: not today"):
+        HostProcess.start(tmp_path, {})
+
+
+def test_storage_that_goes_away_is_logged_fails_outputs_and_is_found_again(
+    tmp_path, start, notes, eventually
+):
+    with Azurite(tmp_path / "storage") as own_storage:
+        own = start(env={"AzureWebJobsStorage": own_storage.connection_string})
+        body = '{"job": {"mark": "before"}}'
+        requests.post(f"{own.url}/api/send_many", json=[body], timeout=5).raise_for_status()
+        eventually(lambda: notes.of("worked", "before"))
+
+        own_storage.stop()
+        eventually(lambda: "cannot be read, trying again" in own.log)
+        assert requests.post(f"{own.url}/api/send_many", json=["{}"], timeout=20).status_code == 500
+        assert requests.get(f"{own.url}/api/files/a", timeout=5).status_code == 200
+
+        own_storage.start()
+        eventually(lambda: "can be read again" in own.log)
+        body = '{"job": {"mark": "after"}}'
+        requests.post(f"{own.url}/api/send_many", json=[body], timeout=5).raise_for_status()
+        eventually(lambda: notes.of("worked", "after"))
+        assert own.stop() == 0
+
+
+def test_a_host_starts_and_stops_while_storage_is_away(start):
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    account = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=a2V5;"
+    endpoints = f"QueueEndpoint=http://127.0.0.1:{port}/a;TableEndpoint=http://127.0.0.1:{port}/a;"
+    own = start(env={"AzureWebJobsStorage": account + endpoints})
+
+    assert requests.get(f"{own.url}/api/files/a", timeout=5).status_code == 200
+    assert own.stop() == 0
+
+
+class TestAzurite:
+    """The storage account's stand-in."""
+
+    def test_a_restart_keeps_ports_and_data_on_disk(self, tmp_path, send, read):
+        from azure.storage.queue import QueueServiceClient
+
+        with Azurite(tmp_path) as storage:
+            before = storage.connection_string
+            with QueueServiceClient.from_connection_string(before) as client:
+                client.create_queue("kept").send_message("still here")
+                storage.restart()
+                assert client.get_queue_client("kept").receive_message().content == "still here"
+            assert storage.connection_string == before
+
+    def test_a_restart_in_memory_is_refused(self, azurite):
+        with pytest.raises(ValueError, match="location"):
+            azurite.restart()
+
+    def test_without_node_modules_it_says_what_to_run(self, tmp_path):
+        with pytest.raises(AzuriteError, match="npm ci"):
+            Azurite(program=tmp_path / "azurite.js").start()
+
+    def test_a_program_that_ends_at_once_is_an_error_with_its_output(self, tmp_path):
+        program = tmp_path / "azurite.js"
+        program.write_text("console.log('no room'); process.exit(4)")
+
+        with pytest.raises(AzuriteError, match="ended with 4: no room"):
+            Azurite(program=program).start()

@@ -1,0 +1,206 @@
+"""Queue triggers and queue outputs, through the shared host and hosts of one's own."""
+
+import base64
+import json
+
+import pytest
+import requests
+
+
+def test_a_list_of_strings_becomes_as_many_messages_untouched(web, shared_notes, eventually):
+    bodies = [json.dumps({"job": {"mark": "many", "number": number}}) for number in range(3)]
+
+    assert web.post("/api/send_many", json=bodies).status_code == 202
+    seen = eventually(lambda: len(found := shared_notes.of("worked", "many")) == 3 and found)
+    assert sorted(each["body"] for each in seen) == bodies
+    assert {each["tries"] for each in seen} == {1}
+
+
+def test_an_output_wakes_the_listener_of_its_queue(web, shared_notes, start, eventually, app_dir, tmp_path):
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    (slow / "function_app.py").write_text((app_dir / "function_app.py").read_text())
+    options = json.loads((app_dir / "host.json").read_text())
+    options["extensions"]["queues"]["maxPollingInterval"] = "01:00:00"
+    (slow / "host.json").write_text(json.dumps(options))
+    own = start(slow, {"YEARLY": "0 0 0 1 1 *"})
+
+    # Let the wait between two polls grow longer than the test's patience.
+    def ask() -> str:
+        return requests.post(
+            f"{own.url}/api/send_many", json=['{"job": {"mark": "woken"}}'], timeout=5
+        ).reason
+
+    assert ask() == "Accepted"
+    eventually(lambda: own.log.count("Executed 'Functions.work' (Succeeded") == 1)
+
+
+def test_a_returned_string_goes_to_the_return_queue_and_the_trigger_queue_in_any_case(
+    read, send, host, queues, eventually
+):
+    queues.create_queue("chain-in")
+    queues.create_queue("chain-out")
+    send("chain-in", "link")
+
+    assert eventually(lambda: read("chain-out")) == ["chained link"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "received"),
+    [
+        pytest.param("plain", ["plain"], id="text"),
+        pytest.param('{"a":1}', ['{\n  "a": 1\n}'], id="an object is written anew, indented"),
+        pytest.param('["x", {"b": []}]', ["x", '{\n  "b": []\n}'], id="a list is taken apart"),
+    ],
+)
+def test_a_single_string_that_looks_like_json_is_taken_for_json(web, queues, read, sent, received):
+    with queues.get_queue_client("one-string") as client:
+        web.post("/api/send_one", data="make the queue")
+        client.clear_messages()
+
+        assert web.post("/api/send_one", data=sent).status_code == 202
+
+    assert read("one-string") == received
+
+
+def test_an_output_that_only_looks_like_json_fails_the_call(web, host, eventually):
+    assert web.post("/api/send_one", data="{broken}").status_code == 500
+    eventually(lambda: "Error while handling parameter job:" in host.log)
+
+
+def test_an_output_too_large_for_a_queue_fails_the_call(web):
+    assert web.post("/api/send_bytes", data=b"x" * 70_000).status_code == 500
+    assert web.post("/api/send_bytes", data=b"x" * 40_000).status_code == 202
+
+
+def test_a_failing_message_is_tried_again_at_once_and_poisoned_after_the_last_try(
+    web, shared_notes, eventually
+):
+    web.post("/api/send_many", json=['{"job": {"mark": "hopeless", "fails": 9}}'])
+
+    (buried,) = eventually(lambda: shared_notes.of("bury", "hopeless"))
+    assert [each["tries"] for each in shared_notes.of("work", "hopeless")] == [1, 2, 3]
+    assert buried["tries"] == 1
+    assert shared_notes.of("worked", "hopeless") == []
+
+
+def test_a_message_that_succeeds_at_the_second_try_is_gone(web, shared_notes, queues, eventually):
+    web.post("/api/send_many", json=['{"job": {"mark": "second", "fails": 1}}'])
+
+    (done,) = eventually(lambda: shared_notes.of("worked", "second"))
+    assert done["tries"] == 2
+    with queues.get_queue_client("shared-jobs") as client:
+        eventually(lambda: client.get_queue_properties().approximate_message_count == 0)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param("***", id="no base64"),
+        pytest.param(base64.b64encode(b"\xff\xfe").decode(), id="no UTF-8 in it"),
+    ],
+)
+def test_a_message_in_another_encoding_is_poisoned_unread(host, queues, shared_notes, eventually, content):
+    before = host.log.count("cannot be decoded")
+    with queues.get_queue_client("shared-jobs") as client:
+        client.send_message(content)
+
+        eventually(lambda: host.log.count("cannot be decoded") >= before + 1)
+        eventually(lambda: client.get_queue_properties().approximate_message_count == 0)
+
+
+def test_a_poison_queue_has_no_poison_queue_and_its_failures_wait_out_their_lease(
+    start, notes, queues, environment, eventually
+):
+    own = start(message_lease=1)
+    poison = environment["JOBS"] + "-poison"
+    queues.create_queue(poison)
+    with queues.get_queue_client(poison) as client:
+        client.send_message(base64.b64encode(b"unburied").decode())
+
+    # Never released: every try comes a lease after the last; after the third nobody runs it again.
+    eventually(lambda: [each["tries"] for each in notes.of("bury")] == [1, 2, 3])
+    assert f"{poison}-poison" not in {each.name for each in queues.list_queues()}
+    assert own.log.count("Moving message") == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "seen"),
+    [
+        pytest.param("id", "mine", {"id": "mine"}, id="id"),
+        pytest.param("ID", "mine", {"id": "mine"}, id="in any case"),
+        pytest.param("dequeueCount", "1", {"tries": 1}, id="dequeueCount"),
+    ],
+)
+def test_a_top_level_property_of_a_json_body_overwrites_the_metadata(
+    web, shared_notes, eventually, field, value, seen
+):
+    web.post("/api/send_many", json=[json.dumps({field: value, "mark": f"overwrite {field}"})])
+
+    (note,) = eventually(lambda: shared_notes.of("worked", f"overwrite {field}"))
+    assert seen.items() <= note.items()
+
+
+def test_a_body_whose_dequeue_count_is_no_number_never_runs_and_is_poisoned(
+    web, shared_notes, host, eventually
+):
+    web.post("/api/send_many", json=['{"dequeueCount": "abc", "mark": "unreadable"}'])
+
+    eventually(lambda: "Moving message to queue 'shared-jobs-poison'" in host.log)
+    assert shared_notes.of("work", "unreadable") == []
+
+
+def test_nested_properties_overwrite_nothing(web, shared_notes, eventually):
+    web.post("/api/send_many", json=['{"v": 1, "job": {"id": "mine", "mark": "nested"}}'])
+
+    (note,) = eventually(lambda: shared_notes.of("worked", "nested"))
+    assert note["id"] != "mine"
+
+
+def test_a_disabled_queue_function_leaves_its_messages_alone(
+    host, web, queues, send, read, shared_notes, eventually
+):
+    queues.create_queue("silent")
+    send("silent", "stay")
+    web.post("/api/send_many", json=['{"job": {"mark": "other queues are read"}}'])
+
+    eventually(lambda: shared_notes.of("worked", "other queues are read"))
+    assert read("silent") == ["stay"]
+
+
+def test_a_message_that_runs_longer_than_its_lease_is_delivered_once(start, notes, eventually):
+    own = start(message_lease=1)
+    body = '{"job": {"mark": "long", "seconds": 3}}'
+    requests.post(f"{own.url}/api/send_many", json=[body], timeout=5).raise_for_status()
+
+    (done,) = eventually(lambda: notes.of("worked", "long"))
+    assert done["tries"] == 1
+    assert own.stop() == 0
+    assert len(notes.of("work", "long")) == 1
+
+
+def test_a_message_of_a_killed_host_is_delivered_again_when_its_lease_ends(start, notes, eventually):
+    first = start(message_lease=2)
+    body = '{"job": {"mark": "crash", "seconds": 2}}'
+    requests.post(f"{first.url}/api/send_many", json=[body], timeout=5).raise_for_status()
+    eventually(lambda: notes.of("work", "crash"))
+    first.kill()
+    assert notes.of("worked", "crash") == []
+
+    start(message_lease=2)
+
+    (done,) = eventually(lambda: notes.of("worked", "crash"))
+    assert done["tries"] == 2
+
+
+def test_a_listener_waits_for_its_queue_and_does_not_create_it(
+    start, notes, queues, environment, send, eventually
+):
+    own = start()
+    requests.get(f"{own.url}/api/wait?seconds=0.5", timeout=5).raise_for_status()  # polls go on meanwhile
+    assert environment["JOBS"] not in {each.name for each in queues.list_queues()}
+
+    queues.create_queue(environment["JOBS"])
+    send(environment["JOBS"], "{}")
+
+    eventually(lambda: notes.of("worked"))

@@ -1,0 +1,193 @@
+"""Timers: what is worked out, and what a host does with it."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import requests
+from local.host.records import TableRecords
+from local.host.schedules import ScheduleError, parse
+from local.host.settings import AppSettings
+from local.host.storage import Accounts
+from local.host.timers import NEVER, Status, advance, begin
+
+APP = Path(__file__).parent / "apps" / "timers"
+NOON = datetime(2026, 3, 4, 12, 0, 0, tzinfo=UTC)  # a Wednesday
+HOURLY = parse("0 0 * * * *")
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+class TestSchedules:
+    """The grammar, against its own documentation."""
+
+    @pytest.mark.parametrize(
+        ("text", "tick"),
+        [
+            pytest.param("0 */5 * * * *", "2026-03-04 12:05:00", id="every five minutes"),
+            pytest.param("*/5 * * * *", "2026-03-04 12:05:00", id="five fields begin with the minute"),
+            pytest.param("5 4 * * * *", "2026-03-04 12:04:05", id="six fields begin with the second"),
+            pytest.param("* * * * * *", "2026-03-04 12:00:01", id="later than now, never now"),
+            pytest.param("0 0 12 * * *", "2026-03-05 12:00:00", id="noon has just passed"),
+            pytest.param("0 30 9 * * 1-5", "2026-03-05 09:30:00", id="weekdays"),
+            pytest.param("0 30 9 * * Sun", "2026-03-08 09:30:00", id="Sunday by name"),
+            pytest.param("0 30 9 * * 0", "2026-03-08 09:30:00", id="Sunday is 0"),
+            pytest.param("0 30 9 * January-Feb Monday", "2027-01-04 09:30:00", id="long and short names"),
+            # cron would tick on the 6th *or* on a Monday; NCRONTAB wants both.
+            pytest.param("0 0 0 6 * 1", "2026-04-06 00:00:00", id="day and weekday must both fit"),
+            pytest.param("0 5/20 * * * *", "2026-03-04 12:05:00", id="from 5 on in steps"),
+            pytest.param("0 1,2,30-40/5 13 * * *", "2026-03-04 13:01:00", id="a list"),
+            pytest.param("0 0 0 29 2 *", "2028-02-29 00:00:00", id="a leap day"),
+            pytest.param("06:00:00", "2026-03-04 18:00:00", id="a time span"),
+            pytest.param("1.00:00:00", "2026-03-05 12:00:00", id="a time span of a day"),
+        ],
+    )
+    def test_the_next_tick_is_the_first_one_later_than_now(self, text, tick):
+        assert parse(text).after(NOON) == at(tick)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            pytest.param("", id="empty"),
+            pytest.param("* * * *", id="four fields"),
+            pytest.param("* * * * * * *", id="seven fields"),
+            pytest.param("60 * * * * *", id="second 60"),
+            pytest.param("0 0 24 * * *", id="hour 24"),
+            pytest.param("0 0 0 * * 7", id="Sunday is not 7"),
+            pytest.param("0 0 0 * 13 *", id="month 13"),
+            pytest.param("0 */0 * * * *", id="steps of 0"),
+            pytest.param("0 0 5-2 * * *", id="backwards"),
+            pytest.param("0 0 0 L * *", id="last day"),
+            pytest.param("0 0 0 ? * *", id="question mark"),
+            pytest.param("@hourly", id="alias"),
+            pytest.param("0 0 0 31 2 *", id="31 February"),
+            pytest.param("every hour", id="English"),
+            pytest.param("00:00:00", id="without end"),
+            pytest.param("25:00:00", id="hour 25 of a time span"),
+        ],
+    )
+    def test_what_azure_would_not_read_is_refused(self, text):
+        with pytest.raises(ScheduleError):
+            parse(text)
+
+    @pytest.mark.parametrize(
+        ("text", "frequent"),
+        [
+            pytest.param("*/10 * * * * *", True, id="every ten seconds"),
+            pytest.param("0 * * * * *", False, id="every minute"),
+            pytest.param("00:00:30", True, id="half a minute"),
+            pytest.param("00:01:00", False, id="a minute"),
+        ],
+    )
+    def test_only_timers_slower_than_a_minute_are_recorded(self, text, frequent):
+        assert parse(text).is_frequent is frequent
+
+
+class TestStatus:
+    """What a timer knows of its ticks."""
+
+    def test_a_new_timer_begins_with_its_next_tick(self):
+        assert begin(None, HOURLY, NOON) == Status(NEVER, at("2026-03-04 13:00"), NOON)
+
+    def test_a_tick_missed_while_the_host_was_away_stays_due(self):
+        status = Status(at("2026-03-04 08:00"), at("2026-03-04 09:00"), at("2026-03-04 08:00"))
+
+        assert begin(status, HOURLY, NOON) == status
+
+    def test_a_changed_schedule_does_not_make_up_for_ticks_of_the_new_one(self):
+        status = Status(at("2026-03-04 08:00"), at("2026-03-04 09:00"), at("2026-03-04 08:00"))
+        changed = parse("0 30 * * * *")
+
+        assert begin(status, changed, NOON) == Status(NEVER, at("2026-03-04 12:30"), NOON)
+
+    def test_a_changed_schedule_whose_tick_is_still_ahead_keeps_it(self):
+        status = Status(NEVER, at("2026-03-04 13:00"), at("2026-03-04 11:59"))
+        changed = parse("0 30 12 * * *")
+
+        assert begin(status, changed, NOON) == Status(NEVER, at("2026-03-04 12:30"), at("2026-03-04 11:59"))
+
+    def test_after_a_run_the_next_tick_counts_from_its_beginning(self):
+        status = Status(NEVER, NOON, NEVER)
+
+        later = advance(status, HOURLY, NOON + timedelta(milliseconds=3), on_time=True)
+
+        assert later.next == at("2026-03-04 13:00")
+        assert later.last == NOON + timedelta(milliseconds=3)
+
+    def test_a_run_that_begins_a_little_early_does_not_make_its_tick_come_twice(self):
+        status = Status(NEVER, NOON, NEVER)
+
+        assert advance(status, HOURLY, NOON - timedelta(milliseconds=3), on_time=True).next == at(
+            "2026-03-04 13:00"
+        )
+
+    def test_a_run_besides_the_schedule_leaves_the_coming_tick_alone(self):
+        status = Status(NEVER, NOON, NEVER)
+
+        assert advance(status, HOURLY, NOON - timedelta(minutes=3), on_time=False).next == NOON
+
+
+@pytest.fixture
+def records(azurite):
+    accounts = Accounts(AppSettings({"AzureWebJobsStorage": azurite.connection_string}))
+    yield TableRecords(accounts)
+    accounts.close()
+
+
+def test_a_timer_never_overlaps_itself_and_a_late_tick_follows_at_once(start, notes, eventually):
+    start(APP, {"MISSED": "0 0 1 1 *"})
+
+    eventually(lambda: len(notes.of("end")) >= 3)
+    begins = [each["at"] for each in notes.of("begin")][:3]
+    ends = [each["at"] for each in notes.of("end")][:3]
+    waits = [later - earlier for later, earlier in zip(begins[1:], ends, strict=False)]
+    # Each run lasts a tick and a half: the tick missed meanwhile fires late but once.
+    assert all(0 <= wait < 0.5 for wait in waits), waits
+    assert [each["past_due"] for each in notes.of("begin")][:3] == [False] * 3
+    assert notes.of("begin")[0]["status"] in ({}, None)  # ticks this frequent are not recorded
+
+
+def test_run_on_startup_runs_at_startup(start, notes, eventually):
+    start(APP, {"MISSED": "0 0 1 1 *"})
+
+    (run,) = eventually(lambda: notes.of("startup"))
+    assert run["past_due"] is False
+
+
+def test_a_tick_missed_while_the_host_was_away_runs_late_and_says_so(start, notes, records, eventually):
+    schedule, year = parse("0 0 0 7 7 *"), datetime.now(UTC).year
+    last = schedule.after(datetime(year - 2, 1, 1, tzinfo=UTC))
+    records.save("missed", Status(last, schedule.after(last), last))
+
+    start(APP, {"MISSED": "0 0 0 7 7 *"})
+
+    (run,) = eventually(lambda: notes.of("missed"))
+    assert run["past_due"] is True
+    assert run["status"]["Next"] == schedule.after(last).isoformat()
+    eventually(lambda: records.load("missed").next > datetime.now(UTC))
+
+
+def test_a_timer_that_missed_nothing_does_not_run_at_startup(start, notes, records, eventually):
+    start(APP, {"MISSED": "0 0 0 8 8 *"})
+
+    eventually(lambda: notes.of("startup"))
+    eventually(lambda: (found := records.load("missed")) and found.next.month == 8)
+    assert notes.of("missed") == []
+
+
+def test_a_failing_timer_with_a_retry_policy_is_tried_again(start, notes, eventually):
+    start(APP, {"MISSED": "0 0 1 1 *"})
+
+    tries = eventually(lambda: len(found := notes.of("stubborn")) == 3 and found)
+    assert [(each["retry"], each["of"]) for each in tries] == [(0, 0), (1, 2), (2, 2)]
+    assert [each["after"] for each in tries] == ["", "ValueError: not yet", "ValueError: not yet"]
+
+
+def test_a_function_that_outlasts_function_timeout_is_500_and_the_host_ends_with_3(start, eventually):
+    own = start(APP, {"MISSED": "0 0 1 1 *"})
+
+    assert requests.get(f"{own.url}/api/last_too_long", timeout=20).status_code == 500
+    assert own.wait(10) == 3
+    assert "Timeout value of 0:00:05 was exceeded by function: last_too_long" in own.log
