@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.tenant.sharepoint_stage import FILE, FOLDER, JSON, MY, Stage, jpeg
+from tests.tenant.sharepoint_stage import FILE, FOLDER, JSON, MY, ROOT, Stage, jpeg
 
 LIBRARY = "/_api/web/GetFolderByServerRelativePath(decodedUrl='/User Photos')"
 NAMES = "/Folders?$select=Name,ServerRelativeUrl"
@@ -155,6 +155,7 @@ def test_a_file_has_its_own_address(stage: Stage) -> None:
     assert stage.send("PUT", MY, path, jpeg(colour="red")).status_code == 200
     assert stage.get(MY, path).data == jpeg(colour="red")
     assert stage.get(MY, path, roles=["User.Read.All"]).status_code == 403
+    assert stage.get(ROOT, path).status_code == 404
     assert stage.send("DELETE", MY, path).status_code == 400
 
 

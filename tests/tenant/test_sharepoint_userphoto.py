@@ -87,6 +87,16 @@ def test_a_reader_sees_the_silhouette_where_there_is_no_picture(stage: Stage, an
     assert look(stage, "M") == pictures["M"]
 
 
+@pytest.mark.parametrize("host", [ROOT, "fabrikam-my.sharepoint.com"])
+def test_a_picture_url_that_leads_elsewhere_shows_the_silhouette(
+    stage: Stage, anna: Person, host: str
+) -> None:
+    publish(stage, anna)
+    url = stage.properties(ANNA)["PictureURL"].replace(MY, host)
+    stage.sharepoint.configure(anna.id, properties={"PictureURL": url})
+    assert stage.describe(anna)["userphoto"] == dict.fromkeys("SML", "placeholder")
+
+
 def test_a_picture_stays_visible_after_its_owner_moved_to_another_geo(stage: Stage, anna: Person) -> None:
     pictures = publish(stage, anna)
     stage.world.move(anna, "eur")
