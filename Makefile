@@ -1,0 +1,51 @@
+# Everything anybody does with this project. Each target sets up what it needs; `make help` lists them.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check format clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed node_modules/.installed ## make the virtual environment, install Azurite
+
+demo: setup ## watch photos travel from Exchange to SharePoint (PHOTO=me.jpg: yours among them)
+	@$(PY) -m local.demo $(if $(PHOTO),--photo "$(PHOTO)")
+
+up: setup ## the same, staying up: the app, the tenant and storage, to play with
+	@$(PY) -m local.up
+
+test: setup ## every test, offline, on loopback
+	@$(PY) -m pytest $(PYTEST_ARGS)
+
+check: setup ## index the app as the host does; format, lint, types
+	@$(PY) -m local.host --check
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+
+format: setup ## rewrite the code the way `make check` wants it
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix .
+
+clean: ## forget everything that setup made
+	rm -rf $(VENV) node_modules out .pytest_cache .mypy_cache .ruff_cache
+
+# Python 3.13, because that is what the app runs on in Azure, and what Microsoft's worker library needs.
+$(VENV)/.installed: requirements.txt requirements-dev.txt
+	@if python3.13 -c 'pass' 2>/dev/null; then python3.13 -m venv $(VENV); \
+	elif command -v uv >/dev/null; then uv venv --quiet --seed --python 3.13 $(VENV); \
+	else echo 'Python 3.13 is needed: install it (python.org), or install uv (docs.astral.sh/uv).'; exit 1; fi
+	@echo 'Installing the Python packages...'
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# Azurite, the storage account's stand-in, exactly as the lock file says.
+node_modules/.installed: package.json package-lock.json
+	@if ! command -v npm >/dev/null; then echo 'Node.js 20 or newer is needed (nodejs.org).'; exit 1; fi
+	@echo 'Installing Azurite...'
+	@npm ci --silent --no-audit --no-fund
+	@touch $@

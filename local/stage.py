@@ -99,6 +99,11 @@ class Stage:
         return self._running.keys["default"]
 
     @property
+    def log(self) -> str:
+        """What the host has logged so far."""
+        return self._running.log
+
+    @property
     def _running(self) -> HostProcess:
         if self.host is None:
             raise RuntimeError("the host is not running")
