@@ -61,7 +61,7 @@ class TenantClient:
         return self._ask("GET", _user(key))
 
     def change(self, key: str, **changes: Any) -> Json:
-        """Change a person: `upn`, `geo`, `enabled`, `mailbox`, `gone`."""
+        """Change a person: `upn`, `name`, `geo`, `enabled`, `mailbox`, `gone`."""
         return self._ask("POST", _user(key), json=changes)
 
     def configure(self, key: str, **oddities: Any) -> Json:

@@ -19,9 +19,13 @@ LONGEST_DELAY = 3600.0  # seconds
 
 @dataclass(slots=True, kw_only=True)
 class Change:
-    """What becomes of a person; None leaves it as it is. `gone` deletes them, and their UPN is free again."""
+    """What becomes of a person; None leaves it as it is. `gone` deletes them, and their UPN is free again.
+
+    Whatever changes, Graph tells its subscribers that the user was updated: hints without a new photo.
+    """
 
     upn: str | None = None
+    name: str | None = None
     geo: str | None = None
     enabled: bool | None = None
     mailbox: bool | None = None
@@ -88,10 +92,7 @@ class Reception:
             self._rename(person, change.upn)
             if change.geo is not None:
                 self._world.move(person, change.geo)
-            if change.enabled is not None:
-                person.enabled = change.enabled
-            if change.mailbox is not None:
-                person.mailbox = change.mailbox
+            self._edit(person, change)
             if change.gone:
                 self._world.remove(person)
             return _facts(person)
@@ -155,6 +156,14 @@ class Reception:
         self._world.set_photo(person, photo, tell=notify is None)
         if hints:
             self._graph.photo_hint(person, times=hints, delay=delay)
+
+    def _edit(self, person: Person, change: Change) -> None:
+        edits = {"display_name": change.name, "enabled": change.enabled, "mailbox": change.mailbox}
+        made = {name: value for name, value in edits.items() if value is not None}
+        for name, value in made.items():
+            setattr(person, name, value)
+        if made:
+            self._graph.photo_hint(person, times=self._world.knobs.edit_notifications)
 
     def _rename(self, person: Person, upn: str | None) -> None:
         if upn is None:

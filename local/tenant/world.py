@@ -111,11 +111,10 @@ class Knobs:
     batch_no_photo: Literal["null", "error"] = "null"  # the body of a part 404 for a photo that is not there
     batch_throttled_outer: Literal[200, 424] = 200
     # Entra
-    client_secrets: bool = (
-        True  # whether the application's secret is good for tokens (that SharePoint refuses)
-    )
+    client_secrets: bool = True  # whether the application's secret gets a token, which SharePoint refuses
     # every service
     retry_after: Literal["integer", "decimal", "absent"] = "integer"
+    # SharePoint
     profile_rename_after: float | None = None  # seconds until SharePoint knows a new UPN; None: when told to
     user_not_found_type: Literal[
         "Microsoft.SharePoint.Client.ServerException",

@@ -179,7 +179,7 @@ class TestChanges:
     @pytest.mark.parametrize(
         ("change", "status"),
         [
-            pytest.param({"name": "X"}, 400, id="what cannot be changed"),
+            pytest.param({"id": "X"}, 400, id="what cannot be changed"),
             pytest.param({"gone": "yes"}, 400, id="a text for a Boolean"),
         ],
     )

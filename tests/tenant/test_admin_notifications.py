@@ -105,6 +105,18 @@ def test_a_photo_change_notifies_as_it_is_asked_to(
 
 
 @pytest.mark.usefixtures("subscription")
+def test_an_edit_of_something_else_is_a_hint_without_a_new_photo(
+    tenant: Tenant, admin: TenantClient, webhook: Webhook, anna: str
+) -> None:
+    etag = admin.user(anna)["source"]["etag"]
+    admin.turn(edit_notifications=3)
+    assert admin.change(anna, name="Anna Weber")["name"] == "Anna Weber"
+    tenant.graph.idle(10)
+    assert webhook.items("resource") == [f"Users/{anna}"] * 3
+    assert admin.user(anna)["source"]["etag"] == etag
+
+
+@pytest.mark.usefixtures("subscription")
 def test_a_removed_photo_notifies_too(
     tenant: Tenant, admin: TenantClient, webhook: Webhook, anna: str
 ) -> None:
