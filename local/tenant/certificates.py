@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
-import certifi
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 LIFE = timedelta(days=30)
 BACKDATED = timedelta(hours=1)  # a machine whose clock was just set back still trusts them
@@ -27,7 +27,7 @@ class Certificates:
     """Make the authority, the tenant's and the Functions host's server certificates, and the application's.
 
     `names` are the host names that the tenant answers for (wildcards allowed). With `public_roots` the bundle
-    also trusts what certifi trusts, for requests that are passed on to the real internet.
+    also trusts what requests trusts by itself, for requests that are passed on to the real internet.
 
     `ca` is the path of the authority's certificate; `bundle` is what `REQUESTS_CA_BUNDLE` should name;
     `host_certificate` the paths of certificate and key for a server on this machine; `client_pem` the
@@ -56,7 +56,7 @@ class Certificates:
         self._folder.cleanup()
 
     def _bundle(self) -> Path:
-        return self._write("bundle.pem", self.ca.read_bytes() + Path(certifi.where()).read_bytes())
+        return self._write("bundle.pem", self.ca.read_bytes() + Path(DEFAULT_CA_BUNDLE_PATH).read_bytes())
 
     def _issue(self, label: str, names: Iterable[str]) -> tuple[Path, Path]:
         key = ec.generate_private_key(ec.SECP256R1())

@@ -80,6 +80,8 @@ class Proxy:
                 connection.sock, server_side=True, do_handshake_on_connect=False
             )
             secure.do_handshake()
+        except ssl.SSLEOFError:
+            return  # it went away, and said nothing of our certificate
         except ssl.SSLError as error:
             logger.warning("no TLS as %s; does REQUESTS_CA_BUNDLE name the tenant's CA? %s", name, error)
             return

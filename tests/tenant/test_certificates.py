@@ -5,8 +5,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-import certifi
 import pytest
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from local.tenant.certificates import Certificates
 
@@ -51,9 +51,7 @@ def test_a_strict_client_that_trusts_the_authority_believes_the_tenants_names(
 
 
 @pytest.mark.parametrize("name", ["storage.azure.com", "sharepoint.com", "a.b.sharepoint.com"])
-def test_nobody_believes_a_name_that_the_tenant_does_not_play(
-    certificates: Certificates, name: str
-) -> None:
+def test_nobody_believes_a_name_that_the_tenant_does_not_play(certificates: Certificates, name: str) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
         shake_hands(certificates.server_context(), certificates.ca, name)
 
@@ -102,7 +100,7 @@ def test_the_bundle_is_the_authority_alone_unless_requests_are_passed_on(
     try:
         bundle = passing.bundle.read_bytes()
         assert bundle.startswith(passing.ca.read_bytes())
-        assert bundle.endswith(Path(certifi.where()).read_bytes())
+        assert bundle.endswith(Path(DEFAULT_CA_BUNDLE_PATH).read_bytes())
     finally:
         passing.remove()
 
