@@ -1,0 +1,808 @@
+"""What Graph's answer means and what follows: the table of checks row by row, and the plan of a sync."""
+
+import hashlib
+import json
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.photos import (
+    TORN_AFTER,
+    AskAgain,
+    ComeBack,
+    Denied,
+    Failed,
+    Finish,
+    Gathered,
+    Leave,
+    NoMailbox,
+    NoPhoto,
+    Note,
+    Part,
+    Photo,
+    Plan,
+    Queue,
+    Source,
+    TryAlone,
+    Unavailable,
+    Upload,
+    User,
+    UserGone,
+    classify,
+    decide,
+    error_code,
+    outside,
+    picture_timestamp,
+    plan,
+    thumbnail_name,
+    unreadable,
+)
+from shared.rows import Outcome, Row
+
+LAW = settings(deadline=None)  # a busy machine is no counterexample
+
+ANNA = "01234567-89ab-cdef-0123-456789abcdef"
+NOW = 1_800_000_000.0
+EARLIER, LATER = NOW - 60.0, NOW + 60.0
+E, OTHER = '"BA09D118"', '"1E8FD63F"'
+UNREADABLE = "unreadable image"
+
+
+def a_row(**columns: Any) -> Row:
+    return Row(ANNA, version="v1", **columns)
+
+
+def wrapped(code: str) -> dict[str, Any]:
+    """Return an error body as the photo service wraps its own into Graph's."""
+    return {"error": {"code": "UnknownError", "message": json.dumps({"errorCode": code, "target": None})}}
+
+
+def an_error(code: str) -> dict[str, Any]:
+    return {"error": {"code": code, "message": "...", "innerError": {"request-id": "..."}}}
+
+
+def metadata(**changed: Any) -> dict[str, Any]:
+    body = {"@odata.mediaContentType": "image/jpeg", "@odata.mediaEtag": E, "id": "240x240", "width": 240}
+    return {**body, **changed}
+
+
+# --- classify ---
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "source"),
+    [
+        pytest.param(200, metadata(), Photo(E), id="a photo"),
+        pytest.param(200, metadata(id="240X240"), Photo(E), id="a size in capitals"),
+        pytest.param(200, metadata(id="1x1"), NoPhoto(), id="the placeholder, whatever its etag"),
+        pytest.param(200, metadata(id="1X1"), NoPhoto(), id="the placeholder in capitals"),
+        pytest.param(200, metadata(**{"@odata.mediaEtag": ""}), NoPhoto(), id="an empty etag"),
+        pytest.param(200, metadata(id=None), Photo(E), id="no size"),
+        pytest.param(
+            200, metadata(**{"@odata.mediaEtag": None}), Failed(200, "no mediaEtag"), id="null etag"
+        ),
+        pytest.param(200, metadata(**{"@odata.mediaEtag": 7}), Failed(200, "no mediaEtag"), id="a number"),
+        pytest.param(200, {}, Failed(200, "no mediaEtag"), id="an empty object"),
+        pytest.param(200, None, Failed(200, "no metadata"), id="no body"),
+        pytest.param(200, "R0lGODlh", Failed(200, "no metadata"), id="bytes where metadata were asked for"),
+        pytest.param(200, [metadata()], Failed(200, "no metadata"), id="a list"),
+        pytest.param(404, an_error("ImageNotFound"), NoPhoto(), id="ImageNotFound"),
+        pytest.param(404, an_error("ErrorItemNotFound"), NoPhoto(), id="ErrorItemNotFound"),
+        pytest.param(404, an_error("ErrorEntityNotFound"), NoPhoto(), id="ErrorEntityNotFound"),
+        pytest.param(404, None, NoPhoto(), id="a batch part 404 without a body"),
+        pytest.param(404, wrapped("ImageNotFound"), NoPhoto(), id="ImageNotFound, wrapped"),
+        pytest.param(404, an_error("SomethingNew"), Failed(404, "SomethingNew"), id="an unknown 404"),
+        pytest.param(404, {}, Failed(404), id="a 404 that says nothing in a body"),
+        pytest.param(404, "not found", Failed(404), id="a 404 in plain text"),
+        pytest.param(
+            400, an_error("ImageNotFound"), Failed(400, "ImageNotFound"), id="no photo, but not 404"
+        ),
+        pytest.param(404, an_error("Request_ResourceNotFound"), UserGone(), id="no such user"),
+        pytest.param(404, an_error("ResourceNotFound"), UserGone(), id="no such user, the older code"),
+        pytest.param(400, an_error("ResourceNotFound"), Failed(400, "ResourceNotFound"), id="400 is no 404"),
+        pytest.param(404, an_error("ErrorNonExistentMailbox"), NoMailbox("no mailbox"), id="no mailbox"),
+        pytest.param(400, an_error("AuthenticationError"), NoMailbox("no mailbox"), id="no mailbox in 2020"),
+        pytest.param(
+            401, an_error("AuthenticationError"), Denied("AuthenticationError"), id="the same as 401"
+        ),
+        pytest.param(
+            404,
+            an_error("MailboxNotEnabledForRESTAPI"),
+            NoMailbox("no mailbox in Exchange Online"),
+            id="a mailbox that REST does not reach",
+        ),
+        pytest.param(
+            403,
+            an_error("MailboxNotHostedInExchangeOnline"),
+            NoMailbox("mailbox is on premises"),
+            id="on premises, and no missing permission although 403",
+        ),
+        pytest.param(
+            404,
+            wrapped("ErrorUserResolutionFailedUserDoesNotExist"),
+            NoMailbox("the photo service does not know this user"),
+            id="unknown to the photo service: the directory may know him",
+        ),
+        pytest.param(403, an_error("ErrorAccessDenied"), Denied("ErrorAccessDenied"), id="403"),
+        pytest.param(
+            401, an_error("InvalidAuthenticationToken"), Denied("InvalidAuthenticationToken"), id="401"
+        ),
+        pytest.param(403, None, Denied(), id="403 without a body"),
+        pytest.param(408, None, Unavailable(), id="a timeout that Graph noticed"),
+        pytest.param(429, an_error("TooManyRequests"), Unavailable(), id="throttled"),
+        pytest.param(429, wrapped("ImageNotFound"), Unavailable(), id="throttled, whatever the code"),
+        pytest.param(500, an_error("ErrorNonExistentMailbox"), Unavailable(), id="500, whatever the code"),
+        pytest.param(501, None, Unavailable(), id="501"),
+        pytest.param(502, None, Unavailable(), id="502"),
+        pytest.param(503, None, Unavailable(), id="503"),
+        pytest.param(504, None, Unavailable(), id="504"),
+        pytest.param(507, None, Unavailable(), id="507"),
+        pytest.param(509, None, Unavailable(), id="509"),
+        pytest.param(400, an_error("BadRequest"), Failed(400, "BadRequest"), id="400"),
+        pytest.param(304, None, Failed(304), id="304, which nobody asked for"),
+        pytest.param(410, None, Failed(410), id="410"),
+        pytest.param(424, an_error("FailedDependency"), Failed(424, "FailedDependency"), id="424"),
+    ],
+)
+def test_an_answer_is_judged_by_its_status_and_then_by_its_code(
+    status: int, body: Any, source: Source
+) -> None:
+    assert classify(Part(status, {}, body)) == source
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_what_the_service_asked_for_is_passed_on(status: int) -> None:
+    assert classify(Part(status, {}, None, retry_after=12.5)) == Unavailable(12.5)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        pytest.param(an_error("ImageNotFound"), "ImageNotFound", id="plain"),
+        pytest.param(wrapped("ImageNotFound"), "ImageNotFound", id="wrapped"),
+        pytest.param({"error": {"code": "UnknownError", "message": ""}}, "UnknownError", id="no message"),
+        pytest.param({"error": {"code": "UnknownError", "message": None}}, "UnknownError", id="null"),
+        pytest.param({"error": {"code": "UnknownError", "message": "oops"}}, "UnknownError", id="words"),
+        pytest.param({"error": {"code": "UnknownError", "message": "[]"}}, "UnknownError", id="a list"),
+        pytest.param(
+            {"error": {"code": "UnknownError", "message": '{"errorCode": 7}'}}, "UnknownError", id="7"
+        ),
+        pytest.param({"error": {"code": "UnknownError", "message": "[" * 99_999}}, "UnknownError", id="deep"),
+        pytest.param({"error": {"code": "UnknownError", "message": "9" * 5000}}, "UnknownError", id="huge"),
+        pytest.param(
+            {"error": {"code": "ErrorX", "message": '{"errorCode": "ImageNotFound"}'}},
+            "ErrorX",
+            id="a message is unwrapped only where the code says nothing",
+        ),
+        pytest.param({"error": {"code": 404}}, "", id="a number as code"),
+        pytest.param({"error": {"code": ["ImageNotFound"]}}, "", id="a list as code"),
+        pytest.param({"error": "ImageNotFound"}, "", id="a text as error"),
+        pytest.param({}, "", id="no error"),
+        pytest.param(None, "", id="no body"),
+        pytest.param("error", "", id="a text as body"),
+    ],
+)
+def test_an_error_code_is_found_wherever_the_photo_service_puts_it(body: Any, code: str) -> None:
+    assert error_code(body) == code
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["error", "code"]), inner),
+    max_leaves=8,
+)
+
+
+@LAW
+@given(status=st.integers(100, 599), body=JSON)
+def test_every_answer_has_a_meaning_and_only_a_labelled_one_is_a_photo(status: int, body: Any) -> None:
+    source = classify(Part(status, {}, body))
+
+    assert not isinstance(source, Photo) or (source.etag and source.etag == body["@odata.mediaEtag"])
+    assert isinstance(source, Unavailable) == (status in (408, 429) or status >= 500)
+
+
+# --- decide: the table ---
+
+SKIPPED = {"refused_etag": E, "outcome": "skipped", "reason": "account is disabled"}
+REFUSED = {"refused_etag": E, "outcome": "failed", "reason": UNREADABLE}
+SETTLED = {"settled_etag": E, "settled_sha256": "ab", "outcome": "synced"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "force", "sweep", "changed"),
+    [
+        # refused at e, no force: unchanged; a sweep looks again at whom only the scope kept out
+        pytest.param(REFUSED, False, False, False, id="refused: left alone"),
+        pytest.param(REFUSED, False, True, False, id="refused: by a sweep too"),
+        pytest.param(REFUSED, True, False, True, id="refused, but forced"),
+        pytest.param(REFUSED, True, True, True, id="refused, but forced by a sweep"),
+        pytest.param({**REFUSED, "refused_etag": OTHER}, False, False, True, id="another was refused"),
+        pytest.param(
+            {**REFUSED, "dirty": True}, False, True, False, id="refused after another was half written"
+        ),
+        pytest.param({**REFUSED, "unsure_until": LATER}, False, True, False, id="refused while unsure"),
+        pytest.param(SKIPPED, False, False, False, id="skipped: left alone"),
+        pytest.param(SKIPPED, False, True, True, id="skipped: a sweep looks again"),
+        pytest.param(SKIPPED, True, False, True, id="skipped, but forced"),
+        pytest.param({**SKIPPED, "settled_etag": E}, False, True, False, id="skipped, but settled anyway"),
+        pytest.param(
+            {**SKIPPED, "settled_etag": E, "dirty": True}, False, True, True, id="skipped and dirty"
+        ),
+        pytest.param(
+            {**SKIPPED, "settled_etag": E, "unsure_until": LATER}, False, True, True, id="skipped and unsure"
+        ),
+        pytest.param({**SKIPPED, "refused_etag": OTHER}, False, False, True, id="another was skipped"),
+        # a refusal holds while the outcome that refused stands
+        pytest.param(
+            {**SKIPPED, "outcome": "deferred"}, False, False, True, id="skipped once, deferred since"
+        ),
+        pytest.param(
+            {**SKIPPED, "outcome": "unchanged"}, False, True, True, id="skipped once, photoless since"
+        ),
+        pytest.param({**SKIPPED, "outcome": "gone"}, False, True, True, id="skipped once, gone since"),
+        pytest.param(
+            {**SKIPPED, "outcome": "failed", "reason": "gave up after repeated failures"},
+            False,
+            True,
+            True,
+            id="skipped once, poisoned since",
+        ),
+        # settled at e, no force, clean and sure: unchanged
+        pytest.param(SETTLED, False, False, False, id="settled"),
+        pytest.param(SETTLED, False, True, False, id="settled: by a sweep too"),
+        pytest.param(SETTLED, True, False, True, id="settled, but forced"),
+        pytest.param({**SETTLED, "dirty": True}, False, False, True, id="settled, but dirty"),
+        pytest.param({**SETTLED, "unsure_until": LATER}, False, False, True, id="settled, but unsure"),
+        pytest.param({**SETTLED, "unsure_until": EARLIER}, False, False, False, id="settled, sure again"),
+        pytest.param({**SETTLED, "unsure_until": NOW}, False, False, False, id="settled, sure from now on"),
+        pytest.param({**SETTLED, "settled_etag": OTHER}, False, False, True, id="another is settled"),
+        pytest.param({**SETTLED, "settled_etag": E.strip('"')}, False, False, True, id="without its quotes"),
+        # anything else: sync
+        pytest.param({}, False, False, True, id="nothing known"),
+        pytest.param(
+            {"outcome": "kept", "settled_sha256": "ab"}, False, False, True, id="kept, and back again"
+        ),
+        pytest.param({"dirty": True}, False, False, True, id="a first upload never ended"),
+        pytest.param({"claim_until": LATER, "claim_token": "x"}, False, False, True, id="somebody is at it"),
+    ],
+)
+def test_a_photo_is_synced_unless_it_is_settled_or_refused(
+    columns: dict[str, Any], force: bool, sweep: bool, changed: bool
+) -> None:
+    decision = decide(Photo(E), a_row(**columns), force=force, sweep=sweep, now=NOW)
+
+    assert decision == (Queue() if changed else Leave())
+
+
+@pytest.mark.parametrize("columns", [SETTLED, REFUSED, SKIPPED], ids=["settled", "refused", "skipped"])
+@pytest.mark.parametrize(
+    ("stale", "emptied"),
+    [
+        pytest.param({"missing_since": EARLIER}, {"missing_since": 0.0}, id="missing"),
+        pytest.param({"gone_since": EARLIER}, {"gone_since": 0.0}, id="gone"),
+        pytest.param(
+            {"missing_since": EARLIER, "gone_since": EARLIER},
+            {"missing_since": 0.0, "gone_since": 0.0},
+            id="both",
+        ),
+    ],
+)
+def test_a_known_photo_that_was_missed_is_not_missing_any_more(
+    columns: dict[str, Any], stale: dict[str, float], emptied: dict[str, float]
+) -> None:
+    row = a_row(**columns, **stale)
+
+    assert decide(Photo(E), row, force=False, sweep=False, now=NOW) == Note(emptied)
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("sweep", [False, True])
+@pytest.mark.parametrize(
+    ("columns", "noted"),
+    [
+        pytest.param({"settled_etag": E}, {"missing_since": NOW}, id="a photo is settled"),
+        pytest.param({"dirty": True}, {"missing_since": NOW}, id="one may be shown"),
+        pytest.param({"settled_etag": E, "missing_since": EARLIER}, None, id="noted before: since then"),
+        pytest.param({}, None, id="nothing is shown"),
+        pytest.param({"settled_sha256": "ab", "outcome": "kept"}, None, id="kept on purpose"),
+        pytest.param(SKIPPED, None, id="skipped, nothing shown"),
+    ],
+)
+def test_a_missing_photo_is_noted_and_never_cleared_by_a_check(
+    columns: dict[str, Any], noted: dict[str, float] | None, sweep: bool, force: bool
+) -> None:
+    decision = decide(NoPhoto(), a_row(**columns), force=force, sweep=sweep, now=NOW)
+
+    assert decision == (Note(noted) if noted else Leave())
+
+
+@pytest.mark.parametrize(
+    ("row", "noted"),
+    [
+        pytest.param(a_row(), {"gone_since": NOW}, id="known"),
+        pytest.param(a_row(settled_etag=E, dirty=True), {"gone_since": NOW}, id="known, with a photo"),
+        pytest.param(a_row(gone_since=EARLIER), None, id="noted before: since then"),
+        pytest.param(Row(ANNA), None, id="never known: nobody to remember"),
+    ],
+)
+def test_a_user_who_is_gone_is_noted_once(row: Row, noted: dict[str, float] | None) -> None:
+    decision = decide(UserGone(), row, force=False, sweep=True, now=NOW)
+
+    assert decision == (Note(noted) if noted else Leave())
+
+
+def test_a_user_without_mailbox_is_noted_once_with_the_reason() -> None:
+    row = Row(ANNA)
+
+    decision = decide(NoMailbox("no mailbox"), row, force=False, sweep=False, now=NOW)
+    assert decision == Note({"outcome": "skipped", "reason": "no mailbox"})
+
+    noted = replace(row, version="v1", **decision.columns)
+    assert decide(NoMailbox("no mailbox"), noted, force=False, sweep=True, now=NOW) == Leave()
+    assert isinstance(
+        decide(NoMailbox("mailbox is on premises"), noted, force=False, sweep=True, now=NOW), Note
+    )
+
+
+def test_a_skipped_user_who_gets_a_mailbox_is_synced() -> None:
+    row = a_row(outcome="skipped", reason="no mailbox")
+
+    assert decide(Photo(E), row, force=False, sweep=False, now=NOW) == Queue()
+
+
+@pytest.mark.parametrize(
+    ("source", "decision"),
+    [
+        pytest.param(Unavailable(), AskAgain(None), id="unavailable, and it did not say how long"),
+        pytest.param(Unavailable(12.5), AskAgain(12.5), id="unavailable for a while"),
+        pytest.param(Unavailable(0.0), AskAgain(0.0), id="unavailable just now"),
+        pytest.param(Denied("ErrorAccessDenied"), AskAgain(None, denied=True), id="denied"),
+        pytest.param(Failed(410, "Odd"), TryAlone("Graph answered 410 Odd"), id="odd"),
+        pytest.param(Failed(404), TryAlone("Graph answered 404"), id="odd, without a code"),
+    ],
+)
+@pytest.mark.parametrize("columns", [{}, SETTLED, REFUSED], ids=["unknown", "settled", "refused"])
+def test_who_could_not_be_answered_is_asked_for_again(
+    source: Source, decision: AskAgain | TryAlone, columns: dict[str, Any]
+) -> None:
+    assert decide(source, a_row(**columns), force=False, sweep=False, now=NOW) == decision
+
+
+# --- decide: the laws ---
+
+OUTCOMES = ["", *get_args(Outcome)]
+ETAGS = st.sampled_from(["", E, OTHER])
+MOMENTS = st.sampled_from([0.0, EARLIER, NOW, LATER])
+ROWS = st.builds(
+    Row,
+    user=st.just(ANNA),
+    version=st.sampled_from(["", "v1"]),
+    settled_etag=ETAGS,
+    settled_sha256=st.sampled_from(["", hashlib.sha256(b"anna").hexdigest(), "ab"]),
+    claim_until=MOMENTS,
+    dirty=st.booleans(),
+    unsure_until=MOMENTS,
+    refused_etag=ETAGS,
+    missing_since=MOMENTS,
+    gone_since=MOMENTS,
+    outcome=st.sampled_from(OUTCOMES),
+    reason=st.sampled_from(["", UNREADABLE, "account is disabled", "gave up after repeated failures"]),
+)
+SOURCES = (
+    st.sampled_from([E, OTHER]).map(Photo)
+    | st.sampled_from([NoPhoto(), UserGone(), NoMailbox("no mailbox"), Denied(), Failed(410)])
+    | (st.none() | st.floats(0, 900)).map(Unavailable)
+)
+
+
+@LAW
+@given(row=ROWS, sweep=st.booleans())
+def test_a_settled_clean_and_sure_photo_is_never_synced_unforced(row: Row, sweep: bool) -> None:
+    settled = replace(row, settled_etag=E, dirty=False, unsure_until=EARLIER)
+
+    assert isinstance(decide(Photo(E), settled, force=False, sweep=sweep, now=NOW), Leave | Note)
+
+
+@LAW
+@given(row=ROWS, sweep=st.booleans())
+def test_a_forced_check_syncs_every_photo(row: Row, sweep: bool) -> None:
+    assert decide(Photo(E), row, force=True, sweep=sweep, now=NOW) == Queue()
+
+
+@LAW
+@given(row=ROWS)
+def test_a_sweep_leaves_no_photo_behind_but_a_settled_or_an_unreadable_one(row: Row) -> None:
+    if decide(Photo(E), row, force=False, sweep=True, now=NOW) == Queue():
+        return
+
+    settled = row.settled_etag == E and not row.dirty and row.unsure_until <= NOW
+    refused = (row.refused_etag, row.outcome, row.reason) == (E, "failed", UNREADABLE)
+    assert settled or refused
+
+
+@LAW
+@given(source=SOURCES, row=ROWS, force=st.booleans(), sweep=st.booleans())
+def test_only_a_photo_is_ever_queued(source: Source, row: Row, force: bool, sweep: bool) -> None:
+    decision = decide(source, row, force=force, sweep=sweep, now=NOW)
+
+    assert isinstance(source, Photo) or decision != Queue()
+
+
+@LAW
+@given(source=SOURCES, row=ROWS, sweep=st.booleans())
+def test_what_was_noted_is_not_noted_again(source: Source, row: Row, sweep: bool) -> None:
+    decision = decide(source, row, force=False, sweep=sweep, now=NOW)
+    if not isinstance(decision, Note):
+        return
+
+    noted = replace(row, version="v2", **decision.columns)
+    assert not isinstance(decide(source, noted, force=False, sweep=sweep, now=LATER), Note)
+
+
+# --- the scope ---
+
+
+def a_user(**changed: Any) -> User:
+    return replace(User(ANNA, "anna@contoso.com", enabled=True, guest=False), **changed)
+
+
+@pytest.mark.parametrize(
+    ("user", "scope", "reason"),
+    [
+        pytest.param(a_user(), "members", "", id="a member"),
+        pytest.param(a_user(), "members+guests", "", id="a member among guests"),
+        pytest.param(a_user(guest=True), "members", "guest is out of scope", id="a guest"),
+        pytest.param(a_user(guest=True), "members+guests", "", id="a guest who is wanted"),
+        pytest.param(a_user(enabled=False), "members", "account is disabled", id="disabled"),
+        pytest.param(a_user(enabled=False, guest=True), "members+guests", "account is disabled", id="both"),
+    ],
+)
+def test_disabled_accounts_are_out_and_guests_unless_they_are_wanted(
+    user: User, scope: Any, reason: str
+) -> None:
+    assert outside(user, scope) == reason
+
+
+# --- plan ---
+
+BYTES = b"anna"
+SHA = hashlib.sha256(BYTES).hexdigest()
+AT_REST = {"missing_since": 0.0, "gone_since": 0.0, "queued_at": 0.0}
+
+
+def gathered(source: Any = None, content: bytes = BYTES, label: str = E, **user: Any) -> Gathered:
+    return Gathered(a_user(**user), source or Photo(E), content, label)
+
+
+def planned(found: Gathered, *, force: bool = False, tries: int = 0, **columns: Any) -> Plan:
+    return plan(found, a_row(**columns), scope="members", force=force, tries=tries, now=NOW)
+
+
+UPLOAD = Upload(a_user(), E, SHA, BYTES)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        pytest.param({}, id="nothing is known"),
+        pytest.param({"settled_etag": OTHER, "settled_sha256": "ab"}, id="another is settled"),
+        pytest.param({"settled_etag": E, "settled_sha256": SHA, "dirty": True}, id="settled, but dirty"),
+        pytest.param({"settled_etag": E, "settled_sha256": SHA, "unsure_until": LATER}, id="but unsure"),
+        pytest.param({"settled_sha256": SHA, "dirty": True}, id="the same bytes, but dirty"),
+        pytest.param({"settled_sha256": SHA, "unsure_until": LATER}, id="the same bytes, but unsure"),
+        pytest.param(SKIPPED, id="skipped once, in scope now"),
+        pytest.param(
+            {**SKIPPED, "outcome": "failed", "reason": "gave up"}, id="skipped once, poisoned since"
+        ),
+        pytest.param({**REFUSED, "refused_etag": OTHER}, id="another was unreadable"),
+    ],
+)
+def test_a_photo_that_sharepoint_may_not_show_is_uploaded(columns: dict[str, Any]) -> None:
+    assert planned(gathered(), **columns) == UPLOAD
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {},
+        {"settled_etag": E, "settled_sha256": SHA},
+        {"settled_etag": OTHER, "settled_sha256": SHA},
+        REFUSED,
+        SKIPPED,
+    ],
+    ids=["unknown", "settled", "same bytes", "refused", "skipped"],
+)
+def test_force_skips_every_comparison(columns: dict[str, Any]) -> None:
+    assert planned(gathered(), force=True, **columns) == UPLOAD
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome"),
+    [
+        pytest.param(gathered(enabled=False), "skipped", id="a disabled account stays out"),
+        pytest.param(gathered(guest=True), "skipped", id="so does a guest"),
+        pytest.param(gathered(NoPhoto(), b"", ""), "unchanged", id="no photo is none"),
+        pytest.param(gathered(NoMailbox("no mailbox"), b"", ""), "skipped", id="no mailbox is none"),
+        pytest.param(Gathered(None, UserGone()), "gone", id="gone is gone"),
+    ],
+)
+def test_force_skips_nothing_else(found: Gathered, outcome: str) -> None:
+    step = planned(found, force=True)
+
+    assert isinstance(step, Finish)
+    assert step.outcome == outcome
+
+
+def test_a_forced_sync_waits_for_a_torn_photo_too() -> None:
+    assert planned(gathered(label=OTHER), force=True) == ComeBack(
+        TORN_AFTER, "the photo changed while it was read", 1
+    )
+
+
+def test_a_settled_photo_costs_sharepoint_nothing() -> None:
+    step = planned(gathered(), settled_etag=E, settled_sha256=SHA, missing_since=EARLIER)
+
+    assert step == Finish("unchanged", "SharePoint has this photo", AT_REST, E)
+
+
+def test_the_same_bytes_under_a_new_etag_are_settled_without_sharepoint() -> None:
+    step = planned(gathered(), settled_etag=OTHER, settled_sha256=SHA, refused_etag=E)
+
+    columns = {**AT_REST, "settled_etag": E, "refused_etag": ""}
+    assert step == Finish("unchanged", "the same picture under a new ETag", columns, E)
+
+
+def test_a_kept_picture_that_comes_back_is_settled_without_sharepoint() -> None:
+    step = planned(gathered(), settled_sha256=SHA, outcome="kept")
+
+    assert isinstance(step, Finish)
+    assert step.columns["settled_etag"] == E
+
+
+def test_a_photo_that_was_unreadable_is_not_tried_again() -> None:
+    assert planned(gathered(), **REFUSED) == Finish("failed", UNREADABLE, AT_REST, E)
+
+
+@pytest.mark.parametrize(
+    ("announced", "label", "tries", "step"),
+    [
+        pytest.param(E, OTHER, 0, ComeBack, id="torn: later"),
+        pytest.param(E, OTHER, 1, Upload, id="still torn: the bytes' own label is true"),
+        pytest.param(E, OTHER, 2, Upload, id="torn after an unreadable look"),
+        pytest.param(E, "", 0, ComeBack, id="bytes without a label: later"),
+        pytest.param(E, "", 1, Finish, id="still none: left to the next check"),
+        pytest.param(E, E, 0, Upload, id="whole"),
+        pytest.param(E, E, 1, Upload, id="whole the second time"),
+    ],
+)
+def test_a_photo_that_changes_while_it_is_read_is_read_once_more(
+    announced: str, label: str, tries: int, step: type[Plan]
+) -> None:
+    planned_step = planned(gathered(Photo(announced), label=label), tries=tries)
+
+    assert isinstance(planned_step, step)
+    assert not isinstance(planned_step, Upload) or planned_step.etag == label
+    assert not isinstance(planned_step, Finish) or planned_step.outcome == "deferred"
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param(Gathered(None, UserGone()), id="not in the directory"),
+        pytest.param(Gathered(a_user(), UserGone()), id="in the directory, unknown where photos are"),
+        pytest.param(Gathered(None, Photo(E), BYTES, E), id="not in the directory, whatever the photo"),
+    ],
+)
+def test_a_user_who_is_gone_is_gone_since_the_first_time_that_was_noted(found: Gathered) -> None:
+    reason = "the directory does not know this user"
+
+    assert planned(found) == Finish("gone", reason, {"gone_since": NOW, "queued_at": 0.0})
+    assert planned(found, gone_since=EARLIER) == Finish(
+        "gone", reason, {"gone_since": EARLIER, "queued_at": 0.0}
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "refused"),
+    [
+        pytest.param(gathered(enabled=False), E, id="disabled"),
+        pytest.param(gathered(enabled=False, label=""), E, id="disabled, bytes without a label"),
+        pytest.param(gathered(NoPhoto(), b"", "", enabled=False), "", id="disabled and photoless"),
+        pytest.param(
+            gathered(NoMailbox("no mailbox"), b"", "", guest=True), "", id="a guest without mailbox"
+        ),
+    ],
+)
+def test_a_user_outside_the_scope_is_skipped_with_the_photo_he_had(found: Gathered, refused: str) -> None:
+    step = planned(found, gone_since=EARLIER, settled_etag=OTHER, dirty=True)
+
+    assert isinstance(step, Finish)
+    assert step.outcome == "skipped"
+    assert step.columns == {"refused_etag": refused, "gone_since": 0.0, "queued_at": 0.0}
+
+
+def test_a_user_without_mailbox_is_skipped_with_the_reason_and_known_to_the_directory() -> None:
+    step = planned(gathered(NoMailbox("mailbox is on premises"), b"", ""), gone_since=EARLIER)
+
+    assert step == Finish("skipped", "mailbox is on premises", {"gone_since": 0.0, "queued_at": 0.0})
+
+
+@pytest.mark.parametrize(
+    ("columns", "missing_since"),
+    [
+        pytest.param({"settled_etag": OTHER}, NOW, id="missing from now on"),
+        pytest.param({"dirty": True}, NOW, id="missing, and perhaps shown"),
+        pytest.param({"settled_etag": OTHER, "missing_since": EARLIER}, EARLIER, id="missing since then"),
+        pytest.param({}, 0.0, id="nothing is shown, so nothing is missing"),
+    ],
+)
+def test_a_missing_photo_is_noted_and_nothing_is_cleared(
+    columns: dict[str, Any], missing_since: float
+) -> None:
+    step = planned(gathered(NoPhoto(), b"", ""), gone_since=EARLIER, **columns)
+
+    assert step == Finish("unchanged", "no photo in Exchange", {**AT_REST, "missing_since": missing_since})
+
+
+# --- plan: the laws ---
+
+GATHERED = st.builds(
+    Gathered,
+    user=st.none() | st.builds(a_user, enabled=st.booleans(), guest=st.booleans()),
+    source=st.sampled_from([Photo(E), Photo(OTHER), NoPhoto(), NoMailbox("no mailbox"), UserGone()]),
+    content=st.sampled_from([b"", BYTES, b"other"]),
+    content_etag=ETAGS,
+)
+PLANS: dict[str, Any] = {
+    "found": GATHERED,
+    "row": ROWS,
+    "scope": st.sampled_from(["members", "members+guests"]),
+    "force": st.booleans(),
+    "tries": st.integers(0, 2),
+}
+
+
+def columns_of(step: Finish) -> dict[str, Any]:
+    return {**step.columns, "outcome": step.outcome, "reason": step.reason}
+
+
+@LAW
+@given(**PLANS)
+def test_a_plan_settles_only_what_the_bytes_themselves_are_called(
+    found: Gathered, row: Row, scope: Any, force: bool, tries: int
+) -> None:
+    match plan(found, row, scope=scope, force=force, tries=tries, now=NOW):
+        case Upload(user, etag, sha256, content):
+            assert not outside(user, scope)
+            assert etag == found.content_etag != ""
+            assert (content, sha256) == (found.content, hashlib.sha256(found.content).hexdigest())
+        case Finish(columns=columns) if "settled_etag" in columns:
+            assert columns["settled_etag"] == found.content_etag != ""
+            assert row.settled_sha256 == hashlib.sha256(found.content).hexdigest()
+            assert not force
+            assert not row.dirty
+            assert row.unsure_until <= NOW
+
+
+@LAW
+@given(**PLANS)
+def test_a_plan_that_writes_nothing_notes_only_columns_that_a_merge_keeps(
+    found: Gathered, row: Row, scope: Any, force: bool, tries: int
+) -> None:
+    step = plan(found, row, scope=scope, force=force, tries=tries, now=NOW)
+    if not isinstance(step, Finish):
+        return
+
+    kinds = {field.name: type(getattr(Row(ANNA), field.name)) for field in fields(Row)}
+    assert all(type(value) is kinds[name] for name, value in columns_of(step).items())
+    # What was written to SharePoint, or may have been, is for an upload alone to forget.
+    assert not {"dirty", "unsure_until", "settled_sha256", "claim_token"} & step.columns.keys()
+    assert step.columns["queued_at"] == 0.0
+
+
+@LAW
+@given(**PLANS)
+def test_a_job_comes_back_for_itself_a_bounded_number_of_times(
+    found: Gathered, row: Row, scope: Any, force: bool, tries: int
+) -> None:
+    for _ in range(3):
+        step = plan(found, row, scope=scope, force=force, tries=tries, now=NOW)
+        if not isinstance(step, ComeBack):
+            return
+        assert step.tries > tries
+        tries = step.tries
+    pytest.fail("it would come back for ever")
+
+
+@LAW
+@given(**PLANS)
+def test_a_check_is_content_with_what_a_sync_finished(
+    found: Gathered, row: Row, scope: Any, force: bool, tries: int
+) -> None:
+    step = plan(found, row, scope=scope, force=force, tries=tries, now=NOW)
+    if not isinstance(step, Finish) or step.outcome in ("deferred", "gone"):
+        return
+
+    # A check sees the bytes' label only where the photo held still while the sync read it.
+    held_still = not isinstance(found.source, Photo) or found.content_etag in ("", found.source.etag)
+    after = replace(row, version="v2", **columns_of(step))
+    if held_still:
+        assert decide(found.source, after, force=False, sweep=False, now=NOW) != Queue()
+
+
+@LAW
+@given(row=ROWS, sweep=st.booleans())
+def test_a_sync_writes_no_photo_that_a_check_had_left_alone(row: Row, sweep: bool) -> None:
+    if decide(Photo(E), row, force=False, sweep=sweep, now=NOW) == Queue() or row.outcome == "skipped":
+        return
+
+    step = plan(gathered(), row, scope="members", force=False, tries=0, now=NOW)
+    assert isinstance(step, Finish)
+
+
+# --- unreadable images, names and timestamps ---
+
+
+def test_an_unreadable_image_is_looked_at_once_more_and_then_refused() -> None:
+    first = unreadable(UPLOAD, tries=0, first_look=120.0)
+    assert isinstance(first, ComeBack)
+    assert first.after == 120.0
+
+    second = unreadable(UPLOAD, tries=first.tries, first_look=120.0)
+    assert second == Finish("failed", UNREADABLE, {**AT_REST, "refused_etag": E}, E)
+
+
+def test_a_torn_look_does_not_use_up_the_second_look_at_an_unreadable_image() -> None:
+    torn = planned(gathered(label=OTHER))
+    assert isinstance(torn, ComeBack)
+
+    assert isinstance(unreadable(UPLOAD, tries=torn.tries, first_look=120.0), ComeBack)
+
+
+@pytest.mark.parametrize("sweep", [False, True])
+def test_an_image_refused_as_unreadable_starts_no_storm(sweep: bool) -> None:
+    refused = unreadable(UPLOAD, tries=2, first_look=120.0)
+    assert isinstance(refused, Finish)
+    row = a_row(**columns_of(refused))
+
+    assert decide(Photo(E), row, force=False, sweep=sweep, now=NOW) == Leave()
+    assert decide(Photo(OTHER), row, force=False, sweep=sweep, now=NOW) == Queue()
+
+
+def test_thumbnails_are_named_by_object_id_so_that_a_rename_moves_none() -> None:
+    assert [thumbnail_name(ANNA, size) for size in "SML"] == [
+        f"{ANNA}_SThumb.jpg",
+        f"{ANNA}_MThumb.jpg",
+        f"{ANNA}_LThumb.jpg",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("moment", "stamp"),
+    [
+        # Read from real profiles, and one computed.
+        pytest.param(datetime(2015, 9, 4, 2, 0, 22, tzinfo=UTC), 63576928822, id="2015"),
+        pytest.param(datetime(2018, 3, 14, 19, 28, 44, tzinfo=UTC), 63656652524, id="2018"),
+        pytest.param(datetime(2022, 3, 17, 10, 49, 29, tzinfo=UTC), 63783110969, id="March 2022"),
+        pytest.param(datetime(2022, 9, 22, 11, 20, 36, tzinfo=UTC), 63799442436, id="September 2022"),
+        pytest.param(datetime(2026, 1, 1, tzinfo=UTC), 63902822400, id="2026"),
+    ],
+)
+def test_a_picture_timestamp_counts_seconds_since_the_year_one(moment: datetime, stamp: int) -> None:
+    assert picture_timestamp(moment.timestamp(), 0.0) == stamp
+    assert picture_timestamp(moment.timestamp() + 0.999, 0.0) == stamp
+
+
+@LAW
+@given(now=st.floats(0, 4e9), newest=st.floats(0, 1e11))
+def test_a_picture_timestamp_never_goes_back(now: float, newest: float) -> None:
+    stamp = picture_timestamp(now, newest)
+
+    assert stamp >= int(newest)
+    assert picture_timestamp(now, float(stamp)) == stamp
+    assert picture_timestamp(now + 1.0, float(stamp)) >= stamp
