@@ -2,9 +2,9 @@
 
 Everything here distrusts its input: a photo is whatever somebody's tool once uploaded, and it is decoded
 beside the tenant's credentials. So the formats are an allow-list, sizes are read from headers before any
-pixel is, and of a JPEG, PNG or GIF Pillow gets only what decoding needs. What else such a file carries (EXIF,
-GPS, comments, previews, further frames) is cut away, so it can neither spoil a good picture nor make Pillow
-warn.
+pixel is, and of a JPEG, PNG or GIF Pillow gets only what decoding needs. What else such a file carries (GPS,
+previews, further frames, what tools leave behind) is cut away: it can neither spoil a good picture nor make
+Pillow warn.
 
 Pillow's process-wide switches (`Image.MAX_IMAGE_PIXELS`, `ImageFile.LOAD_TRUNCATED_IMAGES`) and the
 `warnings` filters stay as they are, so threads may render at once. The same bytes give the same thumbnails.
@@ -217,7 +217,7 @@ def _unpack_jpeg(data: bytes) -> _Source:
     view, exif, profile = memoryview(data), b"", []
     kept = [view[:2]]
     for marker, start, end in _jpeg_segments(data):
-        if not (0xE0 <= marker <= 0xEF or marker == 0xFE):  # neither an application's segment nor a comment
+        if not 0xE0 <= marker <= 0xEF:  # no application's segment
             kept.append(view[start:end])
             continue
         body = data[start + 4 : end]

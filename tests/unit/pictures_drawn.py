@@ -24,7 +24,7 @@ def quarters(width: int = 120, height: int = 120) -> Image.Image:
 def grain(width: int, height: int) -> Image.Image:
     """Draw colours that change smoothly over large distances and small, as a photograph's do."""
     image = Image.new("RGB", (width, height), (120, 110, 100))
-    for across, weight in ((4, 0.5), (32, 0.3), (256, 0.2)):
+    for across, weight in ((4, 0.5), (32, 0.35), (256, 0.35), (1024, 0.35)):
         size = (across, max(1, across * height // width))
         noise = Image.merge("RGB", [Image.effect_noise(size, 90) for _ in "RGB"])
         image = Image.blend(image, noise.resize((width, height), Image.Resampling.BICUBIC), weight)
@@ -87,12 +87,12 @@ def _gamma(gamma: float) -> bytes:
     return b"curv" + bytes(4) + struct.pack(">LH", 1, round(gamma * 256)) + bytes(2)
 
 
-def profile_with_red_and_blue_swapped() -> bytes:
+def profile_with_red_and_blue_swapped(gamma: float = 2.2) -> bytes:
     """Return an RGB profile whose first channel is sRGB's blue, and whose last is its red."""
     red, green, blue = (0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)
     colours = {b"rXYZ": blue, b"gXYZ": green, b"bXYZ": red, b"wtpt": (0.9642, 1, 0.8249)}
     tags = {name: _colour(*xyz) for name, xyz in colours.items()}
-    return _profile(b"RGB ", b"XYZ ", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _gamma(2.2)))
+    return _profile(b"RGB ", b"XYZ ", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _gamma(gamma)))
 
 
 def profile_of_linear_grey() -> bytes:
