@@ -5,7 +5,7 @@ is wrong; each of them then refuses with the whole list of problems.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from shared import logs
@@ -14,13 +14,13 @@ from shared.checking import Checker
 from shared.clock import Clock, SystemClock
 from shared.errors import ConfigError
 from shared.graph import Graph
-from shared.ledger import LEDGER, STATE, AzureTable, Ledger, State
+from shared.ledger import LEDGER, STATE, AzureTable, Ledger, State, Table
 from shared.manual import Desk
 from shared.notifications import ClientState
-from shared.queues import AzureOutbox, Queues
+from shared.queues import AzureOutbox, Outbox, Queues
 from shared.recording import Recorder
 from shared.renewal import Renewal
-from shared.rest import Bell, Rest
+from shared.rest import Bell, Rest, Tokens
 from shared.settings import Settings
 from shared.sharepoint import SharePoint
 from shared.storage import Storage
@@ -39,23 +39,44 @@ class Services:
     desk: Desk
 
 
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where rows and messages are kept."""
+
+    ledger: Table
+    state: Table
+    outbox: Outbox
+
+
 class App:
     """The app, from one environment.
 
     Args:
         environ: the settings; read on first use, not before.
-        clock: what time it is.
+        clock: what time it is; the machine's unless told otherwise.
+        stores: where rows and messages are kept; the storage account that `environ` names unless told
+            otherwise.
+        tokens: makes the source of bearer tokens from the settings.
     """
 
-    def __init__(self, environ: Mapping[str, str], *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        clock: Clock | None = None,
+        stores: Stores | None = None,
+        tokens: Callable[[Settings], Tokens] = tokens_of,
+    ) -> None:
         self._environ = environ
+        self._tokens = tokens
         self._lock = threading.Lock()
         self._services: Services | None = None
         self.clock = clock or SystemClock()
         self._storage = Storage(environ)
-        self.queues = Queues(AzureOutbox(self._storage))
-        self._ledger = Ledger(AzureTable(self._storage, LEDGER))
-        self._state = State(AzureTable(self._storage, STATE))
+        stores = stores or _account(self._storage)
+        self.queues = Queues(stores.outbox)
+        self._ledger = Ledger(stores.ledger)
+        self._state = State(stores.state)
         self.recorder = Recorder(self._ledger, self._state, self.clock)
 
     @property
@@ -84,7 +105,7 @@ class App:
         return settings
 
     def _build(self, settings: Settings) -> Services:
-        rest = Rest(tokens_of(settings), settings.user_agent)
+        rest = Rest(self._tokens(settings), settings.user_agent, self.clock)
         graph = Graph(rest, settings.cloud.graph)
         sharepoint = SharePoint(rest)
         client_state = ClientState([secret.reveal() for secret in settings.client_state_secrets])
@@ -114,3 +135,7 @@ class App:
         )
         desk = Desk(graph=graph, queues=self.queues, syncer=syncer, clock=self.clock)
         return Services(settings, client_state, checker, syncer, renewal, desk)
+
+
+def _account(storage: Storage) -> Stores:
+    return Stores(AzureTable(storage, LEDGER), AzureTable(storage, STATE), AzureOutbox(storage))

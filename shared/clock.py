@@ -1,17 +1,20 @@
-"""The two clocks that use cases are handed: one tells the time, the other only that time passes."""
+"""The clock that everybody is handed: what time it is, how much has passed, and waiting."""
 
 import time
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """What time it is, and how much has passed."""
+    """One machine's time."""
 
     def now(self) -> float:
         """Return Unix seconds."""
 
     def monotonic(self) -> float:
         """Return seconds that never go back, from an unknown start."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass."""
 
 
 class SystemClock:
@@ -24,3 +27,7 @@ class SystemClock:
     def monotonic(self) -> float:
         """See `Clock.monotonic`."""
         return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """See `Clock.sleep`."""
+        time.sleep(seconds)

@@ -6,7 +6,6 @@ means and whether the call may be repeated here. Longer waits are the queue's bu
 
 import json
 import random
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -20,6 +19,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import NewConnectionError, ProxyError
 
 from shared import backoff, logs
+from shared.clock import Clock
 from shared.errors import Denied, Gone, Refused, ServiceError, TryLater
 
 CONNECT_TIMEOUT = 5.0  # seconds
@@ -103,9 +103,8 @@ class Rest:
     Args:
         tokens: where bearer tokens come from.
         user_agent: sent with every request.
+        clock: what time passes, and how to wait.
         policy: how much repetition one call may spend here.
-        sleep: waits that many seconds.
-        monotonic: a clock that never goes back.
         jitter: a random number of [0, 1).
     """
 
@@ -113,16 +112,14 @@ class Rest:
         self,
         tokens: Tokens,
         user_agent: str,
+        clock: Clock,
         *,
         policy: backoff.Policy = _POLICY,
-        sleep: Callable[[float], None] = time.sleep,
-        monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._tokens = tokens
+        self._clock = clock
         self._policy = policy
-        self._sleep = sleep
-        self._monotonic = monotonic
         self._jitter = jitter
         self._session = new_session(user_agent)
 
@@ -147,12 +144,12 @@ class Rest:
                 )
                 if wait is None or not call.repeatable or not self._time_for(attempt, wait):
                     raise
-            self._sleep(wait)
+            self._clock.sleep(wait)
             spent += wait
 
     def _time_for(self, attempt: Attempt, wait: float = 0.0) -> bool:
         """Twice a call's time must be left before it: once for itself, once for what has to follow it."""
-        return self._monotonic() + wait + 2 * attempt.timeout <= attempt.ends
+        return self._clock.monotonic() + wait + 2 * attempt.timeout <= attempt.ends
 
     def _once(self, call: Call, attempt: Attempt) -> Answer:
         if not self._time_for(attempt):
@@ -183,7 +180,7 @@ class Rest:
             allow_redirects=False,  # a token never follows a redirect
             stream=True,
         ) as response:
-            return response, self._read(response, self._monotonic() + timeout)
+            return response, self._read(response, self._clock.monotonic() + timeout)
 
     def _read(self, response: requests.Response, until: float) -> bytes:
         chunks, size = [], 0
@@ -192,7 +189,7 @@ class Rest:
             size += len(chunk)
             if size > LARGEST_ANSWER:
                 raise requests.exceptions.ContentDecodingError("the answer is larger than anybody's photo")
-            if self._monotonic() > until:
+            if self._clock.monotonic() > until:
                 raise requests.ReadTimeout("the answer did not end in time")
         return b"".join(chunks)
 
