@@ -71,36 +71,7 @@ class Admin:
         self._patience = patience
         self._settings = settings
         self._reset = reset
-        self._routes = Map(
-            [
-                _rule("GET", "/", self.calls),
-                _rule("GET", "/settings", self.settings),
-                _rule("GET", "/users", reception.index, "limit"),
-                _rule("POST", "/users", reception.welcome),
-                _rule("GET", "/users/<key>", reception.show),
-                _rule("POST", "/users/<key>", reception.change),
-                _rule("PUT", "/users/<key>/profile", reception.configure),
-                _rule("GET", "/users/<key>/shown", reception.shown, "size"),
-                _rule("GET", "/users/<key>/photo", reception.photo),
-                _rule("PUT", "/users/<key>/photo", reception.change_photo, "notify", "raw", "drawn"),
-                _rule("DELETE", "/users/<key>/photo", reception.remove_photo, "notify"),
-                _rule("GET", "/history", self.requests, "host", "service", "since"),
-                _rule("DELETE", "/history", self.forget_requests),
-                _rule("GET", "/faults", self.faults),
-                _rule("PUT", "/faults", self.arm_faults),
-                _rule("DELETE", "/faults", self.disarm_faults),
-                _rule("GET", "/knobs", self.knobs),
-                _rule("PUT", "/knobs", self.turn_knobs),
-                _rule("GET", "/permissions", self.permissions),
-                _rule("PUT", "/permissions", self.consent),
-                _rule("GET", "/subscriptions", self.subscriptions),
-                _rule("POST", "/subscriptions/<key>/lose", self.lose),
-                _rule("POST", "/subscriptions/<key>/reauthorize", self.reauthorize),
-                _rule("GET", "/clock", self.clock),
-                _rule("POST", "/clock", self.advance),
-                _rule("POST", "/reset", self.start_over),
-            ]
-        )
+        self._routes = self._list_routes(reception)
 
     def respond(self, request: Request) -> Response:
         """Answer one call."""
@@ -217,6 +188,38 @@ class Admin:
         del request
         self._reset()
         return {}
+
+    def _list_routes(self, reception: Reception) -> Map:
+        return Map(
+            [
+                _rule("GET", "/", self.calls),
+                _rule("GET", "/settings", self.settings),
+                _rule("GET", "/users", reception.index, "limit"),
+                _rule("POST", "/users", reception.welcome),
+                _rule("GET", "/users/<key>", reception.show),
+                _rule("POST", "/users/<key>", reception.change),
+                _rule("PUT", "/users/<key>/profile", reception.configure),
+                _rule("GET", "/users/<key>/shown", reception.shown, "size"),
+                _rule("GET", "/users/<key>/photo", reception.photo),
+                _rule("PUT", "/users/<key>/photo", reception.change_photo, "notify", "raw", "drawn"),
+                _rule("DELETE", "/users/<key>/photo", reception.remove_photo, "notify"),
+                _rule("GET", "/history", self.requests, "host", "service", "since"),
+                _rule("DELETE", "/history", self.forget_requests),
+                _rule("GET", "/faults", self.faults),
+                _rule("PUT", "/faults", self.arm_faults),
+                _rule("DELETE", "/faults", self.disarm_faults),
+                _rule("GET", "/knobs", self.knobs),
+                _rule("PUT", "/knobs", self.turn_knobs),
+                _rule("GET", "/permissions", self.permissions),
+                _rule("PUT", "/permissions", self.consent),
+                _rule("GET", "/subscriptions", self.subscriptions),
+                _rule("POST", "/subscriptions/<key>/lose", self.lose),
+                _rule("POST", "/subscriptions/<key>/reauthorize", self.reauthorize),
+                _rule("GET", "/clock", self.clock),
+                _rule("POST", "/clock", self.advance),
+                _rule("POST", "/reset", self.start_over),
+            ]
+        )
 
     def _require_subscription(self, key: str) -> None:
         known = [each["id"] for each in self._graph.subscriptions()]

@@ -1,6 +1,7 @@
 """One tenant, put together and running: the only place that builds its parts."""
 
 import secrets
+import socket
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -71,20 +72,13 @@ class Tenant:
         resources = Resources(self.permissions, self.sharepoint.plays)
         self.entra = Entra(self.world, self.tokens, resources, self.certificates.client)
         self.identity = ManagedIdentity(self.world, self.tokens, resources)
-        self.admin = self._build_admin()
+        self._client_state_secret = secrets.token_urlsafe(32)
         self._switchboard = Switchboard(self._route, self.history, self.faults, self.patience)
-        self._proxy = Proxy(
-            self._switchboard.respond,
-            self.plays,
-            self.certificates.server_context(),
-            sock=sock,
-            pass_through=pass_through,
-            refused=self._switchboard.refused,
-        )
+        self._proxy = self._build_proxy(sock, pass_through)
+        self._admin = self._build_admin()
         self._admin_listener = Listener(
             lambda connection: connection.converse(self._respond_plainly, "http", self.admin_address[1])
         )
-        self._client_state_secret = secrets.token_urlsafe(32)
 
     def __enter__(self) -> Self:
         self.start()
@@ -195,6 +189,16 @@ class Tenant:
             "host_certificate": {"certificate": str(certificate), "key": str(key)},
         }
 
+    def _build_proxy(self, sock: socket.socket, pass_through: bool) -> Proxy:
+        return Proxy(
+            self._switchboard.respond,
+            self.plays,
+            self.certificates.server_context(),
+            sock=sock,
+            pass_through=pass_through,
+            refused=self._switchboard.refused,
+        )
+
     def _build_admin(self) -> Admin:
         reader = Reader(self.world, self.tokens, self.sharepoint)
         return Admin(
@@ -224,5 +228,5 @@ class Tenant:
         return ("identity", self.identity) if request.path == identity.PATH else None
 
     def _respond_plainly(self, request: Request) -> Response:
-        face = self._switchboard if request.path == identity.PATH else self.admin
+        face = self._switchboard if request.path == identity.PATH else self._admin
         return face.respond(request)

@@ -244,7 +244,9 @@ class TestWire:
                 b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, id="a chunk of no length"
             ),
             pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nhello", 400, id="a body cut short"),
-            pytest.param(b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400, id="another coding"),
+            pytest.param(
+                b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n0\r\n\r\n", 400, id="another coding"
+            ),
         ],
     )
     def test_what_could_be_misread_is_refused_and_the_connection_closed(
