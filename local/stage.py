@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import requests
 
@@ -30,6 +30,7 @@ class Stage:
         storage: running storage to use; by default some is started here.
         settings: app settings over those that the tenant gives.
         message_lease: seconds a queue message is hidden while it is worked on.
+        app: where the app lies; by default it is this project.
     """
 
     def __init__(
@@ -39,11 +40,14 @@ class Stage:
         storage: Azurite | None = None,
         settings: Mapping[str, str] | None = None,
         message_lease: int | None = None,
+        app: Path = ROOT,
     ) -> None:
         self._exits = ExitStack()
         self._given = (tenant, storage)
         self._settings = dict(settings or {})
         self._message_lease = message_lease
+        self._app = app
+        self._port = 0
         self.host: HostProcess | None = None
 
     def __enter__(self) -> Self:
@@ -73,14 +77,16 @@ class Stage:
     # --- the host ---
 
     def start_host(self, **settings: str) -> None:
-        """Start the Functions host with our app in it, with `settings` on top."""
+        """Start the Functions host with our app in it, with `settings` on top; after a stop at its old address."""
         env = {**self.tenant.settings, "AzureWebJobsStorage": self.storage.connection_string}
         self.host = HostProcess.start(
-            ROOT,
+            self._app,
             {**env, **self._settings, **settings},
+            port=self._port,
             tls=self.tenant.host_certificate,
             message_lease=self._message_lease,
         )
+        self._port = urlsplit(self.url).port or 0
 
     def stop_host(self) -> None:
         """Let the host finish what it does, and stop it."""
