@@ -77,7 +77,7 @@ class Stage:
     # --- the host ---
 
     def start_host(self, **settings: str) -> None:
-        """Start the Functions host with our app in it, with `settings` on top; after a stop at its old address."""
+        """Start the Functions host with our app in it, with `settings` on top; again at the old address."""
         env = {**self.tenant.settings, "AzureWebJobsStorage": self.storage.connection_string}
         self.host = HostProcess.start(
             self._app,

@@ -1,0 +1,203 @@
+"""What every story needs: a house that is up, patience with a deadline, and a look at what happened.
+
+A test plays Exchange user, administrator, Graph or stranger through `Story`, then reads the tenant's state,
+the ledger's rows and the queues. Nothing of the app is imported or patched.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.data.tables import TableServiceClient, UpdateMode
+from azure.storage.queue import QueueServiceClient, TextBase64DecodePolicy, TextBase64EncodePolicy
+
+from local.stage import Stage
+from tests.e2e.pictures import THUMBNAILS, alike, size_of
+
+PATIENCE = 15.0  # seconds; nearly everything takes less than one
+POLL = 0.03  # seconds
+ENTRA = "login.microsoftonline.com"
+KINDS = ("photo-checks", "photo-syncs", "photo-subscription")
+
+type Json = dict[str, Any]
+
+
+class Story:
+    """One stage, and what a test asks of it."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.people = stage.people
+        # Arrivals raise notifications of their own; stories want only those that they ask for.
+        self._knobs = stage.people.turn() | {"edit_notifications": 0}
+        connection = stage.storage.connection_string
+        self._tables = TableServiceClient.from_connection_string(connection)
+        self._queues = QueueServiceClient.from_connection_string(connection)
+
+    def close(self) -> None:
+        self._tables.close()
+        self._queues.close()
+
+    def afresh(self) -> Self:
+        """Nothing is queued, no fault is armed, nothing was asked of the tenant. Its people stay."""
+        self.people.disarm()
+        self.people.turn(**self._knobs)
+        self.people.consent(
+            graph=["User.Read.All"], sharepoint=["User.ReadWrite.All", "Sites.FullControl.All"]
+        )
+        self.stage.tenant.graph.between_parts = None
+        for queue in list(self._queues.list_queues()):
+            self._queue(queue.name).clear_messages()
+        self.people.clear_history()
+        return self
+
+    # --- patience ---
+
+    def until(
+        self, condition: Callable[[], object], *users: str, seconds: float = PATIENCE, what: str = ""
+    ) -> Any:
+        """Wait until the condition holds and give what it returned; else say what there was to see."""
+        deadline = time.monotonic() + seconds
+        while not (seen := condition()):
+            assert time.monotonic() < deadline, self._what_was_seen(what, seconds, users)
+            time.sleep(POLL)
+        return seen
+
+    def _what_was_seen(self, what: str, seconds: float, users: tuple[str, ...]) -> str:
+        lines = [f"{what or 'it'} did not come about within {seconds} s"]
+        for user in users:
+            lines += [json.dumps(self.people.user(user), indent=1), f"ledger: {self.ledger(user)}"]
+        lines += [f"{queue.name}: {self.waiting(queue.name)}" for queue in self._queues.list_queues()]
+        lines += [
+            f"{e['at']} {e['method']} {e['host']}{e['path']} {e['status']}" for e in self.history()[-20:]
+        ]
+        return "\n".join([*lines, self.stage.log[-6000:]])
+
+    # --- what is so ---
+
+    def ledger(self, user: str) -> Json:
+        """The user's row, empty where there is none."""
+        return self.row("photoledger", user[:2], user)
+
+    def row(self, table: str, partition: str, key: str) -> Json:
+        try:
+            return dict(self._tables.get_table_client(table).get_entity(partition, key))
+        except ResourceNotFoundError:
+            return {}
+
+    def rows(self, table: str) -> list[Json]:
+        try:
+            return [dict(each) for each in self._tables.get_table_client(table).list_entities()]
+        except ResourceNotFoundError:
+            return []
+
+    def write_row(self, table: str, partition: str, key: str, **columns: Any) -> None:
+        """Let a row say what time would have made it say."""
+        entity = {"PartitionKey": partition, "RowKey": key, **columns}
+        self._tables.get_table_client(table).update_entity(entity, mode=UpdateMode.MERGE)
+
+    def waiting(self, queue: str) -> int:
+        """How many messages a queue holds, hidden ones too."""
+        try:
+            return int(self._queue(queue).get_queue_properties().approximate_message_count or 0)
+        except ResourceNotFoundError:
+            return 0
+
+    def peek(self, queue: str) -> list[Json]:
+        """The visible messages of a queue."""
+        try:
+            return [json.loads(each.content) for each in self._queue(queue).peek_messages(max_messages=32)]
+        except ResourceNotFoundError:
+            return []
+
+    def poisoned(self) -> int:
+        return sum(self.waiting(f"{queue}-poison") for queue in KINDS)
+
+    def shows_its_source(self, user: str) -> bool:
+        """Whether SharePoint shows a reader the user's photo, in three sizes."""
+        source = self.people.photo(user)
+        shown = {size: self.people.shown(user, size) for size in ("S", "M", "L")}
+        right = all(size_of(shown[size]) == (pixels, pixels) for size, pixels in THUMBNAILS.items())
+        return right and all(alike(source, each) for each in shown.values())
+
+    def shows_nothing(self, user: str) -> bool:
+        """Whether nobody ever wrote a picture for the user."""
+        target = self.people.user(user)["target"]
+        return not target["files"] and set(target["userphoto"].values()) == {"placeholder"}
+
+    def settled(self, user: str) -> bool:
+        """Whether the ledger says that SharePoint shows what Exchange has now."""
+        row, source = self.ledger(user), self.people.user(user)["source"]
+        return row.get("settled_etag") == source["etag"] and not row["dirty"] and not row["claim_until"]
+
+    def history(self, user: str = "", *, service: str = "") -> list[Json]:
+        """The requests received, tokens aside: all, or those that name the user in path or parts."""
+        return [
+            each
+            for each in self.people.history()
+            if each["host"] != ENTRA and each["service"].startswith(service) and user in str(each)
+        ]
+
+    def writes(self, user: str = "") -> list[Json]:
+        """The requests that would change SharePoint."""
+        return [each for each in self.history(user, service="sharepoint") if each["method"] != "GET"]
+
+    # --- what happens ---
+
+    def arrive(self, **facts: Any) -> str:
+        """Let one person with a photo into the tenant."""
+        (user,) = self.people.add(**{"photo": True, **facts})
+        return user
+
+    def arrive_synced(self, **facts: Any) -> str:
+        """Let in a person whose photo SharePoint shows already; the history begins after that."""
+        user = self.arrive(**facts)
+        answer = self.stage.sync(user)
+        assert answer.json()["outcome"] == "synced", answer.text
+        self.people.clear_history()
+        return user
+
+    def send(self, queue: str, body: str | Json, *, hidden: int = 0) -> None:
+        """Put a message into a queue."""
+        text = body if isinstance(body, str) else json.dumps(body)
+        self._queue(queue).send_message(text, visibility_timeout=hidden)
+
+    def send_sync(self, user: str, **job: Any) -> None:
+        now = time.time()
+        common = {"why": "notified", "seen": now, "born": now, "tries": 0, "force": False}
+        self.send("photo-syncs", {"v": 1, "job": {"user": user, **common, **job}})
+
+    def send_check(self, *users: str, **job: Any) -> None:
+        now = time.time()
+        common = {"why": "notified", "seen": now, "born": now, "tries": 0, "force": False}
+        self.send("photo-checks", {"v": 1, "job": {"users": [*users], **common, **job}})
+
+    def subscribed(self) -> Json:
+        """Our subscription; made if there is none."""
+        answer = self.stage.subscribe()
+        assert answer.ok, answer.text
+        (subscription,) = [
+            each for each in self.people.subscriptions() if each["id"] == answer.json()["subscription"]
+        ]
+        return subscription
+
+    def _queue(self, name: str) -> Any:
+        return self._queues.get_queue_client(
+            name,
+            message_encode_policy=TextBase64EncodePolicy(),
+            message_decode_policy=TextBase64DecodePolicy(),
+        )
+
+
+@contextmanager
+def playing(stage: Stage) -> Iterator[Story]:
+    """Start the stage and play on it."""
+    with stage:
+        story = Story(stage)
+        try:
+            yield story
+        finally:
+            story.close()
