@@ -1,5 +1,6 @@
 """Notifications: who is told what, in which shape, how often, and what happens to those nobody takes."""
 
+import time
 from datetime import datetime, timedelta
 
 import jwt
@@ -7,7 +8,7 @@ import pytest
 
 from local.tenant.graph.endpoint import Endpoint, Timing
 from local.tenant.graph.wire import read_time
-from tests.tenant.graph_desk import HASTY, Desk, Hook, Reply
+from tests.tenant.graph_desk import SOON, Desk, Hook, Reply
 
 
 @pytest.fixture(scope="module")
@@ -491,12 +492,17 @@ def test_a_slow_endpoint_gets_new_notifications_ten_minutes_later(hook: Hook) ->
 
 
 def test_a_dropping_endpoint_loses_new_notifications_for_good(hook: Hook) -> None:
-    with Desk(timing=HASTY) as desk:
-        desk.world.knobs.delivery_retry_base = 4000.0
+    with Desk(timing=Timing(handshake=10, first=0.2, retry=0.2)) as desk:
+        desk.world.knobs.delivery_retry_base = 5 * 3600.0  # the first retry would come too late already
         hook.notified = lambda _: Reply(202, held=True)
         for _ in range(10):
             desk.graph.deliver([{}], hook.url)
-        desk.parcels_when(lambda parcels: sum(each.attempts for each in parcels) == 10)
-        desk.graph.deliver([{"lost": True}], hook.url)
-        (lost,) = desk.graph.deliveries()[10:]
-        assert (lost.items, lost.attempts, lost.outcome) == ([{"lost": True}], 0, "dropped")
+        assert {parcel.outcome for parcel in desk.parcels()} == {"given up"}
+        desk.subscribe(hook)
+        desk.graph.deliver([{"lost": True}])
+        desk.graph.photo_hint(desk.person())
+        before = time.monotonic()
+        lost = desk.parcels()[10:]
+        assert time.monotonic() - before < SOON / 2  # what is dropped keeps nobody waiting
+        assert [(each.attempts, each.outcome) for each in lost] == [(0, "dropped")] * 2
+        assert lost[0].items == [{"lost": True}]

@@ -88,6 +88,12 @@ def test_what_graph_does_not_know_it_refuses_in_its_own_shape(
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (status, code)
 
 
+def test_the_words_of_a_path_are_read_in_any_case(desk: Desk) -> None:
+    person = desk.person(photo=desk.photo())
+    assert desk.get(f"/USERS/{person.id}/Photo/$VALUE").status_code == 200
+    assert "The batch payload" in desk.call("POST", "/$Batch", {}).get_json()["error"]["message"]
+
+
 @pytest.mark.parametrize("path", ["/beta/users", "/users", "/v1.0", "/v2.0/users", "/v1.0users"])
 def test_only_version_1_is_played(desk: Desk, path: str) -> None:
     answer = desk.get(path, version="")

@@ -84,11 +84,11 @@ def test_the_largest_size_by_name_is_the_upload_itself(desk: Desk) -> None:
 
 def test_an_oblong_photo_keeps_its_shape_and_its_sizes_are_square(desk: Desk) -> None:
     out = io.BytesIO()
-    Image.new("RGB", (300, 200)).save(out, "PNG")
-    person = desk.person(photo=Photo(out.getvalue(), '"1"', 300, 200, "image/png"))
-    assert desk.get(f"/users/{person.id}/photo").get_json()["id"] == "300x200"
+    Image.new("RGB", (300, 240)).save(out, "PNG")
+    person = desk.person(photo=Photo(out.getvalue(), '"1"', 300, 240, "image/png"))
+    assert desk.get(f"/users/{person.id}/photo").get_json()["id"] == "300x240"
     sizes = desk.get(f"/users/{person.id}/photos").get_json()["value"]
-    assert [size["id"] for size in sizes] == ["48x48", "64x64", "96x96", "120x120", "300x200"]
+    assert [size["id"] for size in sizes] == ["48x48", "64x64", "96x96", "120x120", "240x240", "300x240"]
     kinds = {size["@odata.mediaContentType"] for size in sizes}
     assert kinds == {"image/jpeg", "image/png"}
 

@@ -1,4 +1,4 @@
-"""Graph over the wire: through the tenant's proxy, with TLS, an https webhook, the history and the admin face."""
+"""Graph over the wire: the proxy, TLS, an https webhook, the history and the admin face."""
 
 import hashlib
 import ssl

@@ -4,7 +4,8 @@ Stricter than the real one where the documents allow: a query parameter, propert
 not name is refused. Where the truth is unknown a knob in `local.tenant.world.Knobs` decides.
 
 What it does not play: the beta endpoint, delta queries, groups, writing photos, rich notifications, Graph's
-own throttling (the tenant's faults do that), the one-hour life of the token behind a subscription.
+own throttling (the tenant's faults do that), the one-hour life of the token behind a subscription, and
+lifecycle events that come by themselves (somebody has to ask for them).
 """
 
 from local.tenant.graph.face import Graph

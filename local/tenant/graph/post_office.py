@@ -87,9 +87,10 @@ class PostOffice:
         """
         with self._changed:
             if not self._changed.wait_for(self._empty, deadline):
+                waiting = [(each.url, each.attempts, each.status, each.due) for each in self._waiting]
                 raise TimeoutError(
                     f"after {deadline} s: {len(self._loose)} notifications to send, "
-                    f"{self._under_way} posts under way, waiting: {self._waiting}"
+                    f"{self._under_way} posts under way, waiting: {waiting}"
                 )
 
     def log(self) -> list[Parcel]:
@@ -134,6 +135,7 @@ class PostOffice:
             self._loose = [(due, letter) for due, letter in self._loose if due > now]
             for parcel in pack(ready, self._world.knobs, self._random, now):
                 self._take(parcel)
+            self._changed.notify_all()  # whoever waits until all is idle: what was dropped is done with
 
     def _take(self, parcel: Parcel) -> None:
         """Let a new parcel wait for a worker: ten minutes more if its endpoint is slow, never if it drops."""

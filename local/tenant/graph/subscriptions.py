@@ -43,15 +43,13 @@ class Subscriptions:
         terms = read_terms(call.json(), http=self._webhooks.http, created_in_list=knobs.created_in_list)
         with self._world.lock:
             self._register.admit(self._draft(call, terms))
-        for url in filter(
-            None, (terms.notification_url, terms.lifecycle_url)
-        ):  # the same URL twice is asked twice
+        # learn.microsoft.com/graph/change-notifications-with-resource-data: one URL for both is asked twice.
+        for url in filter(None, (terms.notification_url, terms.lifecycle_url)):
             self._validate(url, call)
         with self._world.lock:
             subscription = self._draft(call, terms)
-            self._register.admit(
-                subscription
-            )  # again: another creation may have come first during the handshake
+            # Once more: another creation may have come first during the handshake.
+            self._register.admit(subscription)
             self._register.add(subscription)
             return Answer(201, _entity(subscription, secret=True))
 
