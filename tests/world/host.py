@@ -1,0 +1,99 @@
+"""What the Functions host does with queue messages: at least once, in no order, and poison after five tries."""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tests.world.clock import Clock
+from tests.world.outbox import Message, Outbox
+from tests.world.steps import Killed
+
+LEASE = 600.0  # seconds; the host hides what it works on for ten minutes and renews that
+VISIBILITY_TIMEOUT = 30.0  # seconds, as host.json says
+MAX_DEQUEUE_COUNT = 5  # as host.json says
+
+Handlers = Mapping[str, Callable[[Message], object]]
+
+
+@dataclass
+class Mood:
+    """How unkind the host is: seeded, so that a run can be repeated.
+
+    `shuffled`: messages come in any order. `twice`: the share of messages that are delivered once more
+    although they were handled.
+    """
+
+    seed: int = 0
+    shuffled: bool = False
+    twice: float = 0.0
+    chance: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.seed)
+
+
+class Host:
+    """Delivers messages to the functions of their queues.
+
+    `failures` keeps what the functions raised, kills aside.
+    """
+
+    def __init__(self, clock: Clock, outbox: Outbox, handlers: Handlers) -> None:
+        self._clock = clock
+        self._outbox = outbox
+        self._handlers = handlers
+        self.mood = Mood()
+        self.failures: list[Exception] = []
+        self.delivered = 0
+
+    def deliver(self, message: Message) -> None:
+        """Deliver one message, whether it is due or not, and do what the host does afterwards."""
+        self._outbox.dequeue(message, LEASE)
+        self.delivered += 1
+        try:
+            self._handlers[message.queue](message)
+        except Killed:
+            return  # its lease runs out
+        except Exception as error:  # noqa: BLE001 - a host survives its functions
+            self.failures.append(error)
+            self._retry(message)
+        else:
+            self._finish(message)
+
+    def deliver_due(self) -> bool:
+        """Deliver one message that is due; False where none is."""
+        due = [message for message in self._outbox.due() if message.queue in self._handlers]
+        if not due:
+            return False
+        self.deliver(self.mood.chance.choice(due) if self.mood.shuffled else due[0])
+        return True
+
+    def drain(self, *, within: float = 3 * 24 * 3600.0, deliveries: int = 500) -> None:
+        """Deliver until no message is left, letting time pass where all of them hide.
+
+        Raises:
+            TimeoutError: some are left after `within` seconds, or after so many deliveries.
+        """
+        end, last = self._clock.now() + within, self.delivered + deliveries
+        while self._clock.now() <= end and self.delivered < last:
+            if self.deliver_due():
+                continue
+            waiting = [m.visible_at for m in self._outbox.messages if m.queue in self._handlers]
+            if not waiting:
+                return
+            self._clock.advance(max(0.0, min(waiting) - self._clock.now()))
+        raise TimeoutError(f"never done: {self._outbox.messages}, after {self.failures}")
+
+    def _finish(self, message: Message) -> None:
+        if self.mood.chance.random() < self.mood.twice:
+            self._outbox.release(message, self.mood.chance.random() * LEASE)  # its deletion got lost
+        else:
+            self._outbox.delete(message)
+
+    def _retry(self, message: Message) -> None:
+        if message.queue.endswith("-poison"):
+            return  # no further queue: it waits out its lease, and comes again
+        if message.dequeue_count >= MAX_DEQUEUE_COUNT:
+            self._outbox.poison(message)
+        else:
+            self._outbox.release(message, VISIBILITY_TIMEOUT)
