@@ -340,7 +340,7 @@ class Graph:
     signed: dict[str, str] = field(default_factory=dict)
 
     def apply(self, found: Plan, key: str = "k2", *, crash: str | None = None) -> None:
-        """Do what a plan says, in the order of a renewal, until the instance dies: `crash` is its last act."""
+        """Do what a plan says, in a renewal's order, until the instance dies: `crash` is its last act."""
         if crash == "before":
             return
         self.listed = [s for s in self.listed if s.id not in found.delete]
