@@ -73,7 +73,7 @@ class Azurite:
             AzuriteError: not installed, or not ready in time.
         """
         if not self._program.exists():
-            raise AzuriteError(f"Azurite is not installed ({self._program} is missing): run `npm ci` in {ROOT}.")
+            raise AzuriteError(f"Azurite is not installed (no {self._program}): run `npm ci` in {ROOT}.")
         if self._ports:
             self._start_on(self._ports)
             return

@@ -3,6 +3,7 @@
 It knows nothing of functions: it reads a request, hands it to a callable, and writes what comes back.
 """
 
+import contextlib
 import logging
 import socket
 import ssl
@@ -20,6 +21,8 @@ logger = logging.getLogger("Host.Http")
 
 HANDSHAKE_SECONDS = 10
 LONGEST_LINE = 65536
+LINGER_SECONDS = 0.5
+LINGER_BYTES = 16 * 1024 * 1024
 # learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhook-trigger#limits
 BODY_LIMIT = 104_857_600
 
@@ -162,6 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Server
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    command = ""  # until a request line was read
 
     def handle_one_request(self) -> None:
         """Read a request, answer it. Called until `close_connection` is set."""
@@ -175,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.raw_requestline:
             return
         if len(self.raw_requestline) > LONGEST_LINE:
-            self._write(Response(HTTPStatus.REQUEST_URI_TOO_LONG))
+            self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG)
         elif self.parse_request():
             self._answer()
 
@@ -186,8 +190,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             body = self._read_body()
         except BadRequestError as error:
-            self.close_connection = True
-            self._write(Response(error.status))
+            self._refuse(error.status)
             return
         request = Request(self.server.scheme, self.command, self.path, self.headers, body)
         try:
@@ -231,6 +234,21 @@ class _Handler(BaseHTTPRequestHandler):
                 pass  # trailers
             if not size:
                 return
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        """Answer a request that was not read to its end, and close the connection.
+
+        What still comes in is thrown away for a moment: closing at once would reset the connection, and the
+        client might never see the answer.
+        """
+        self.close_connection = True
+        self._write(Response(status))
+        self.wfile.flush()
+        self.connection.settimeout(LINGER_SECONDS)
+        with contextlib.suppress(OSError):
+            for _ in range(LINGER_BYTES // LONGEST_LINE):
+                if not self.connection.recv(LONGEST_LINE):
+                    break
 
     def _write(self, response: Response) -> None:
         """Write head and body at once."""

@@ -1,4 +1,4 @@
-"""What the tests of the local host share: one Azurite, one host with the app of apps/main, and patience."""
+"""What the tests of the local host share: one host with the app of apps/main, and patience."""
 
 import base64
 import json
@@ -12,6 +12,7 @@ import pytest
 import requests
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueServiceClient
+
 from local.azurite import Azurite
 from local.host.process import HostProcess
 
@@ -19,12 +20,6 @@ APP = Path(__file__).parent / "apps" / "main"
 PATIENCE_SECONDS = 15
 
 type Eventually = Callable[[Callable[[], Any]], Any]
-
-
-@pytest.fixture(scope="session")
-def azurite() -> Iterator[Azurite]:
-    with Azurite() as storage:
-        yield storage
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +46,12 @@ class Notes:
     def of(self, kind: str, containing: str = "") -> list[dict[str, Any]]:
         found = [json.loads(line) for line in self.path.read_text("utf-8").splitlines()]
         return [each for each in found if each["kind"] == kind and containing in json.dumps(each)]
+
+
+@pytest.fixture(scope="session")
+def take_notes() -> type[Notes]:
+    """Read the notes of an app from a file."""
+    return Notes
 
 
 @pytest.fixture

@@ -1,0 +1,256 @@
+"""Apps that must not start, and apps that must: `python -m local.host --check` on one small app each."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+
+import pytest
+
+from local.host.process import ROOT
+
+HEAD = """
+import typing
+import azure.functions as func
+app = func.FunctionApp()
+S = "AzureWebJobsStorage"
+"""
+ROUTE = "@app.route(route='r')\n"
+OUT = "@app.queue_output(arg_name='out', queue_name='q-out', connection=S)\n"
+QUEUE = "@app.queue_trigger(arg_name='msg', queue_name='q-in', connection=S)\n"
+TIMER = "@app.timer_trigger(arg_name='t', schedule='0 * * * * *')\n"
+RESPONSE = "func.HttpResponse"
+
+
+@dataclass(frozen=True)
+class App:
+    """An app, and what its check must say; empty is nothing, for an app without problems."""
+
+    source: str
+    says: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
+    host_json: str = '{"version": "2.0"}'
+
+
+# What Microsoft's own worker refuses when it indexes an app.
+REFUSED_BY_THE_WORKER = {
+    "the trigger's parameter has another name": App(
+        QUEUE + "def f(message): pass", "declared in Python but not in the function definition"
+    ),
+    "a binding without a parameter": App(
+        QUEUE + OUT + "def f(msg: func.QueueMessage): pass", "not present in Python: {'out'}"
+    ),
+    "a parameter without a binding": App(
+        QUEUE + "def f(msg: func.QueueMessage, more: int): pass", "declared in Python but not"
+    ),
+    "no trigger": App(OUT + "def f(out: func.Out[str]): pass", "does not have a trigger"),
+    "the same name twice": App(
+        "@app.function_name('f')\n" + QUEUE + "def a(msg: func.QueueMessage): pass\n"
+        "@app.function_name('f')\n" + TIMER + "def b(t: func.TimerRequest): pass",
+        "does not have a unique function name",
+    ),
+    "two apps": App("other = func.FunctionApp()\n" + TIMER + "def f(t): pass", "More than one FunctionApp"),
+    "no app": App("del app", "Could not find top level function app instances"),
+    "an import that fails": App("import no_such_module", "Cannot find module"),
+    "a method that HTTP does not know": App(
+        "@app.route(route='r', methods=['FETCH'])\ndef f(req: func.HttpRequest) -> func.HttpResponse: pass",
+        "FETCH",
+    ),
+    "an output annotated str": App(
+        ROUTE + OUT + "def f(req: func.HttpRequest, out: str) -> func.HttpResponse: pass",
+        "not a subclass of azure.functions.Out",
+    ),
+    # ruff's UP006 "repairs" typing.List into list; Azure then indexes no function at all.
+    "an output annotated Out[list[str]]": App(
+        ROUTE + OUT + "def f(req: func.HttpRequest, out: func.Out[list[str]]) -> func.HttpResponse: pass",
+        "binding out has invalid non-type annotation",
+    ),
+    "a trigger annotated Out": App(
+        QUEUE + "def f(msg: func.Out[str]): pass", "its annotation is azure.functions.Out in Python"
+    ),
+    "a trigger annotated with another trigger's type": App(
+        QUEUE + "def f(msg: func.TimerRequest): pass", "Python type annotation TimerRequest"
+    ),
+    "a trigger annotated Optional": App(
+        QUEUE + "def f(msg: typing.Optional[func.QueueMessage]): pass", "non-type annotation"
+    ),
+    "a context annotated dict": App(
+        QUEUE + "def f(msg: func.QueueMessage, context: dict): pass",
+        'the "context" parameter is expected to be',
+    ),
+    "a misspelt type": App(QUEUE + "def f(msg: func.QueueMesage): pass", "QueueMesage"),
+    "an answer annotated Optional": App(
+        ROUTE + "def f(req: func.HttpRequest) -> typing.Optional[func.HttpResponse]: pass", "non-type return"
+    ),
+    "an answer annotated with a union": App(
+        ROUTE + "def f(req: func.HttpRequest) -> func.HttpResponse | None: pass", "non-type return"
+    ),
+    "an answer annotated dict": App(
+        ROUTE + "def f(req: func.HttpRequest) -> dict: pass", 'annotation "dict"'
+    ),
+    "an answer annotated None": App(ROUTE + "def f(req: func.HttpRequest) -> None: pass", '"NoneType"'),
+    "a callable object": App(
+        "class F:\n    def __call__(self, msg: func.QueueMessage): pass\n"
+        "app.queue_trigger(arg_name='msg', queue_name='q-in', connection=S)(F())",
+        "F",
+    ),
+}
+
+# What the worker lets pass and Azure's host refuses, and what this host does not play.
+REFUSED_BY_THE_HOST = {
+    "a blob trigger": App(
+        "@app.blob_trigger(arg_name='b', path='c/{n}', connection=S)\ndef f(b: func.InputStream): pass",
+        "the function f: no blobTrigger binding is simulated by this host",
+    ),
+    "a table input": App(
+        QUEUE + "@app.table_input(arg_name='row', table_name='t', connection=S)\n"
+        "def f(msg: func.QueueMessage, row: str): pass",
+        "the function f: no table binding is simulated by this host",
+    ),
+    "an event hub output": App(
+        QUEUE + "@app.event_hub_output(arg_name='e', event_hub_name='h', connection=S)\n"
+        "def f(msg: func.QueueMessage, e: func.Out[str]): pass",
+        "the function f: no eventHub binding is simulated by this host",
+    ),
+    "a setting that is not there": App(
+        TIMER.replace("0 * * * * *", "%SWEEP%") + "def f(t: func.TimerRequest): pass",
+        "the function f: the setting SWEEP is not set",
+    ),
+    "a schedule that is none": App(
+        TIMER.replace("0 * * * * *", "%SWEEP%") + "def f(t: func.TimerRequest): pass",
+        "the function f: 'hourly' has neither 5 nor 6 fields",
+        {"SWEEP": "hourly"},
+    ),
+    "a connection that is not there": App(
+        QUEUE.replace("connection=S", "connection='Other'") + "def f(msg: func.QueueMessage): pass",
+        "the function f: the connection Other is not set",
+    ),
+    "a misspelt key in host.json": App(
+        TIMER + "def f(t: func.TimerRequest): pass",
+        "host.json: extensions.queues.newBatchSize is unknown",
+        host_json='{"version": "2.0", "extensions": {"queues": {"newBatchSize": 4}}}',
+    ),
+}
+
+ACCEPTED = {
+    "a list of messages": App(
+        ROUTE
+        + OUT
+        + "def f(req: func.HttpRequest, out: func.Out[typing.List[str]]) -> func.HttpResponse: pass"
+    ),
+    "bytes as output": App(
+        ROUTE + OUT + "def f(req: func.HttpRequest, out: func.Out[bytes]) -> func.HttpResponse: pass"
+    ),
+    "a message annotated str": App(QUEUE + "def f(msg: str): pass"),
+    "no annotation": App(QUEUE + "def f(msg): pass"),
+    "a timer annotated str": App(TIMER + "def f(t: str): pass"),
+    "a context": App(QUEUE + "def f(msg: func.QueueMessage, context: func.Context): pass"),
+    "a coroutine": App(QUEUE + "async def f(msg: func.QueueMessage): pass"),
+    "a blueprint": App(
+        "bp = func.Blueprint()\n@bp.timer_trigger(arg_name='t', schedule='%SWEEP%')\n"
+        "def f(t: func.TimerRequest): pass\napp.register_functions(bp)",
+        settings={"SWEEP": "0 0 */6 * * *"},
+    ),
+    "an answer annotated str": App(ROUTE + "def f(req: func.HttpRequest) -> str: pass"),
+}
+
+ALL = REFUSED_BY_THE_WORKER | REFUSED_BY_THE_HOST | ACCEPTED
+
+
+# Imports the host once and checks each app in a fork: a process of its own without half a second of imports.
+CHECK_ALL = """
+import os, sys
+from local.host.__main__ import main
+for directory in sys.argv[1:]:
+    if not (child := os.fork()):
+        for number, name in ((1, "out"), (2, "err")):
+            os.dup2(os.open(f"{directory}/{name}", os.O_WRONLY | os.O_CREAT), number)
+        os._exit(main(["--check", "--app", directory]))
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory):
+    """Check all apps: exit status, standard output and standard error of each."""
+    directories = {name: tmp_path_factory.mktemp("checked") for name in ALL}
+    for name, directory in directories.items():
+        (directory / "function_app.py").write_text(HEAD + ALL[name].source)
+        (directory / "host.json").write_text(ALL[name].host_json)
+        values = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", **ALL[name].settings}
+        (directory / "local.settings.json").write_text(json.dumps({"Values": values}))
+    answer = subprocess.run(
+        [sys.executable, "-c", CHECK_ALL, *map(str, directories.values())],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return {
+        name: (int(status), (directory / "out").read_text(), (directory / "err").read_text())
+        for status, (name, directory) in zip(answer.stdout.split(), directories.items(), strict=True)
+    }
+
+
+@pytest.mark.parametrize("name", REFUSED_BY_THE_WORKER)
+def test_what_the_worker_refuses_is_refused_with_its_own_words(checked, name):
+    status, output, errors = checked[name]
+
+    assert (status, output) == (1, "")
+    assert ALL[name].says in errors
+
+
+@pytest.mark.parametrize("name", REFUSED_BY_THE_HOST)
+def test_what_azures_host_refuses_is_refused_naming_the_function(checked, name):
+    status, output, errors = checked[name]
+
+    assert (status, output) == (1, "")
+    assert f"problem: {ALL[name].says}" in errors
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_what_azure_accepts_is_accepted(checked, name):
+    status, output, errors = checked[name]
+
+    assert (status, "problem" in errors) == (0, False)
+    assert output.split()[0] == "f"
+
+
+def check(directory, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "local.host", "--check", "--app", str(directory)],
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_check_lists_every_function_with_what_calls_it(app_dir):
+    answer = check(
+        app_dir,
+        {"AzureWebJobsStorage__accountName": "none", "JOBS": "Jobs", "AzureWebJobs.keyed.Disabled": "true"},
+    )
+
+    lines = {line.split()[0]: line.split(maxsplit=1)[1] for line in answer.stdout.splitlines()}
+    assert lines["echo"] == "http   GET,POST /api/echo/{user}/{source:alpha?} (anonymous)"
+    assert lines["keyed"] == "http   GET /api/keyed (function)  disabled"
+    assert lines["work"] == "queue  jobs"
+    assert lines["yearly"] == "timer  0 0 0 1 1 *"
+    assert answer.returncode == 0
+
+
+def test_check_lists_every_problem_at_once(tmp_path):
+    (tmp_path / "host.json").write_text('{"version": "1.0"}')
+    (tmp_path / "function_app.py").write_text(HEAD + QUEUE.replace("q-in", "%Q%") + "def f(msg): pass")
+
+    problems = [line for line in check(tmp_path).stderr.splitlines() if line.startswith("problem: ")]
+
+    assert len(problems) == 3
+    assert problems[0] == 'problem: host.json: version must be "2.0", not "1.0"'
+    assert problems[1] == "problem: the function f: the setting Q is not set (wanted by '%Q%')"
+    assert problems[2].startswith("problem: the function f: the connection AzureWebJobsStorage is not set: ")
