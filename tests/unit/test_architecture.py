@@ -1,0 +1,365 @@
+"""Who may import whom, who may touch the world, and what stands at the top: read from the code itself."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SHARED = sorted(path.stem for path in (ROOT / "shared").glob("*.py") if path.stem != "__init__")
+
+LAYERS: dict[str, frozenset[str]] = {
+    "errors": frozenset({"errors"}),
+    "decisions": frozenset(
+        {"backoff", "jobs", "notifications", "photos", "pictures", "rows", "subscriptions"}
+    ),
+    "settings": frozenset({"settings"}),
+    "means": frozenset({"clock", "logs"}),
+    "clients": frozenset({"auth", "graph", "ledger", "queues", "rest", "sharepoint", "storage"}),
+    "use cases": frozenset({"checking", "claims", "manual", "recording", "renewal", "syncing", "targets"}),
+    "answers": frozenset({"answers"}),
+    "root": frozenset({"app"}),
+    "doorway": frozenset({"function_app"}),
+}
+"""Every module has one layer."""
+
+MAY_IMPORT: dict[str, frozenset[str]] = {
+    "errors": frozenset(),
+    "decisions": frozenset({"errors", "decisions"}),
+    "settings": frozenset({"errors", "decisions"}),
+    "means": frozenset({"errors"}),
+    "clients": frozenset({"errors", "decisions", "settings", "means", "clients"}),
+    "use cases": frozenset({"errors", "decisions", "settings", "means", "clients", "use cases"}),
+    "answers": frozenset({"errors", "decisions", "use cases"}),
+    # The only place that builds clients.
+    "root": frozenset({"errors", "decisions", "settings", "means", "clients", "use cases"}),
+    # Neither clients nor settings: what it needs of them comes through the root.
+    "doorway": frozenset({"errors", "decisions", "means", "use cases", "answers", "root"}),
+}
+"""What the modules of a layer may import of this app."""
+
+PACKAGES: dict[str, frozenset[str]] = {
+    "auth": frozenset({"azure", "cryptography", "msal", "requests"}),
+    "function_app": frozenset({"azure"}),
+    "ledger": frozenset({"azure"}),
+    "notifications": frozenset({"itsdangerous"}),
+    "pictures": frozenset({"PIL"}),
+    "queues": frozenset({"azure"}),
+    "rest": frozenset({"requests", "urllib3"}),
+    "storage": frozenset({"azure"}),
+}
+"""Which installed packages a module may import; one that is not named here may import none."""
+
+EFFECTS: dict[str, frozenset[str]] = {
+    "asyncio": frozenset(),
+    "datetime": frozenset({"graph"}),  # it writes and reads Graph's times, and never asks what time it is
+    "http.client": frozenset(),
+    "http.cookiejar": frozenset({"rest"}),
+    "http.server": frozenset(),
+    "logging": frozenset({"function_app", "logs"}),
+    "multiprocessing": frozenset(),
+    "os": frozenset({"function_app"}),
+    "pathlib": frozenset({"settings"}),  # a certificate may stand in a file
+    "random": frozenset({"queues", "rest"}),  # jitter
+    "secrets": frozenset({"claims", "notifications", "renewal"}),  # tokens and nonces
+    "shutil": frozenset(),
+    "socket": frozenset(),
+    "ssl": frozenset(),
+    "subprocess": frozenset(),
+    "sys": frozenset(),
+    "tempfile": frozenset(),
+    "threading": frozenset({"app", "auth", "storage"}),  # clients are built once
+    "time": frozenset({"clock", "rest"}),
+    "urllib.request": frozenset(),
+    "uuid": frozenset(),
+}
+"""Which modules may touch the world with what; everything else is handed in as an argument."""
+
+TOP = [
+    ".ci/run",
+    ".funcignore",
+    ".python-version",
+    "CHANGELOG.md",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "docs",
+    "function_app.py",
+    "host.json",
+    "local/host/__main__.py",
+    "local/tenant/__main__.py",
+    "local.settings.sample.json",
+    "package.json",
+    "pyproject.toml",
+    "requirements-dev.txt",
+    "requirements.txt",
+    "shared/__init__.py",
+    "tests",
+]
+NOT_OURS = {
+    ".git",
+    ".hypothesis",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".venv",
+    "node_modules",
+    "out",
+}
+LOOPBACK = "127.0.0.1"
+OPENS_A_PORT = {
+    "bind",
+    "create_server",
+    "HTTPServer",
+    "ThreadingHTTPServer",
+    "TCPServer",
+    "make_server",
+    "run_simple",
+}
+HEAVY = [
+    "PIL",
+    "azure.core",
+    "azure.data.tables",
+    "azure.identity",
+    "azure.storage.queue",
+    "cryptography",
+    "msal",
+]
+
+
+# --- reading the code ---
+
+
+def source_of(module: str) -> Path:
+    return ROOT / (f"{module}.py" if module == "function_app" else f"shared/{module}.py")
+
+
+def imports_of(path: Path) -> set[str]:
+    """Return every module that a file imports, wherever in it, as `a.b`; `from a import b` names both."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            package = list(path.relative_to(ROOT).parts[: -node.level]) if node.level else []
+            base = ".".join([*package, *([node.module] if node.module else [])])
+            found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+    return found
+
+
+def imported_of_shared(module: str) -> set[str]:
+    names = {name.split(".")[1] for name in imports_of(source_of(module)) if name.startswith("shared.")}
+    return names & set(SHARED)
+
+
+def is_under(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def layer_of(module: str) -> str:
+    return next((layer for layer, modules in LAYERS.items() if module in modules), "nowhere")
+
+
+def project_files(*suffixes: str) -> Iterator[Path]:
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = [name for name in folders if name not in NOT_OURS and name != "__pycache__"]
+        yield from (Path(folder, name) for name in files if name.endswith(suffixes))
+
+
+APP = [*SHARED, "function_app"]
+
+
+# --- who may import whom ---
+
+
+@pytest.mark.parametrize("module", APP)
+def test_every_module_has_a_place(module: str) -> None:
+    assert layer_of(module) in MAY_IMPORT, (
+        f"shared/{module}.py is new: place it in LAYERS of {Path(__file__).name}, in the lowest layer whose "
+        "imports are enough for it"
+    )
+
+
+def test_every_place_is_taken() -> None:
+    placed = [module for modules in LAYERS.values() for module in modules]
+
+    assert sorted(placed) == sorted(APP), "LAYERS names a module that is not there, or one twice"
+    assert LAYERS.keys() == MAY_IMPORT.keys()
+    assert set(PACKAGES) <= set(APP)
+    assert frozenset().union(*EFFECTS.values()) <= set(APP)
+
+
+@pytest.mark.parametrize("module", APP)
+def test_a_module_imports_only_what_its_layer_may(module: str) -> None:
+    allowed = MAY_IMPORT.get(layer_of(module), frozenset())
+
+    wrong = sorted(name for name in imported_of_shared(module) if layer_of(name) not in allowed)
+    assert not wrong, f"{module} ({layer_of(module)}) may not import {', '.join(wrong)}"
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    order = TopologicalSorter({module: imported_of_shared(module) for module in APP}).static_order()
+
+    assert list(order)[-1] == "function_app"
+
+
+@pytest.mark.parametrize("module", APP)
+def test_a_module_imports_only_the_packages_it_is_for(module: str) -> None:
+    ours = {"shared", "function_app"}
+    packages = {name.partition(".")[0] for name in imports_of(source_of(module))}
+
+    foreign = packages - sys.stdlib_module_names - ours
+    unexpected = sorted(foreign - PACKAGES.get(module, frozenset()))
+    assert not unexpected, (
+        f"{module} imports {', '.join(unexpected)}: say so in PACKAGES, or leave it to a client"
+    )
+
+
+@pytest.mark.parametrize("module", APP)
+def test_a_module_touches_the_world_only_where_that_is_its_task(module: str) -> None:
+    imported = imports_of(source_of(module))
+
+    wrong = sorted(
+        effect
+        for effect, allowed in EFFECTS.items()
+        if module not in allowed and any(is_under(name, effect) for name in imported)
+    )
+    assert not wrong, f"{module} imports {', '.join(wrong)}: take what it gives as an argument"
+
+
+@pytest.mark.parametrize("module", sorted(LAYERS["decisions"] | LAYERS["errors"]))
+def test_a_decision_asks_no_clock_and_opens_nothing(module: str) -> None:
+    names = set()
+    for node in ast.walk(ast.parse(source_of(module).read_text())):
+        if isinstance(node, ast.Call):
+            names.add(
+                node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            )
+
+    effects = {"__import__", "eval", "exec", "input", "now", "print", "time", "today", "utcnow"}
+    assert not names & effects
+    # Image.open reads bytes that are in memory already.
+    assert "open" not in names or module == "pictures"
+
+
+def test_only_the_doorway_knows_azure_functions() -> None:
+    code = [*ROOT.glob("*.py"), *(ROOT / "shared").rglob("*.py"), *(ROOT / "local").rglob("*.py")]
+
+    importers = [
+        str(path.relative_to(ROOT))
+        for path in code
+        if any(is_under(name, "azure.functions") for name in imports_of(path))
+    ]
+    assert importers == ["function_app.py"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "strangers"),
+    [
+        pytest.param(
+            "shared", ["local", "tests", "function_app"], id="the app and what stands in for the world"
+        ),
+        # Two independent readings of the same documents.
+        pytest.param("local/tenant", ["shared", "function_app", "local.host", "tests"], id="the tenant"),
+        pytest.param("local/host", ["shared", "function_app", "local.tenant", "tests"], id="the host"),
+    ],
+)
+def test_strangers_stay_strangers(folder: str, strangers: list[str]) -> None:
+    files = sorted((ROOT / folder).rglob("*.py"))
+
+    met = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in files
+        for name in imports_of(path)
+        if any(is_under(name, stranger) for stranger in strangers)
+    }
+    assert files
+    assert not met
+
+
+# --- what a cold start pays for ---
+
+
+def test_importing_the_app_reads_no_setting_and_loads_no_library_that_it_does_not_need_yet() -> None:
+    in_order = [*(f"shared.{module}" for module in SHARED if module != "pictures"), "function_app"]
+    script = (
+        "import importlib, json, sys\n"
+        f"loaded = {{}}\n"
+        f"for name in {[*in_order, 'shared.pictures']!r}:\n"
+        "    importlib.import_module(name)\n"
+        f"    new = [heavy for heavy in {HEAVY!r} if heavy in sys.modules]\n"
+        "    loaded[name] = [heavy for heavy in new if heavy not in sum(loaded.values(), [])]\n"
+        "print(json.dumps({name: heavy for name, heavy in loaded.items() if heavy}))\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        cwd=ROOT,
+        env={"PATH": os.defpath},  # and no settings at all
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"shared.pictures": ["PIL"]}
+
+
+# --- loopback only ---
+
+
+def test_no_file_names_an_address_that_is_open_to_everybody() -> None:
+    everybody = (".".join("0000"), "INADDR" + "_ANY")
+    files = list(project_files(".py", ".json", ".toml", ".sh", ".md", "Makefile", "run"))
+
+    named = [
+        str(path.relative_to(ROOT)) for path in files if any(each in path.read_text() for each in everybody)
+    ]
+    assert len(files) > 50
+    assert not named
+
+
+def test_whatever_opens_a_port_opens_it_on_loopback() -> None:
+    constants, hosts = defaultdict[str, set[str]](set), list[tuple[str, str]]()
+    for path in project_files(".py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))):
+                    constants[name].add(text)
+                case ast.Call(
+                    args=[ast.Tuple(elts=[host, *_]) | (ast.Constant() as host), *_], func=function
+                ):
+                    called = getattr(function, "attr", getattr(function, "id", ""))
+                    if called in OPENS_A_PORT:
+                        hosts.append((f"{path.relative_to(ROOT)}:{node.lineno}", ast.unparse(host)))
+
+    elsewhere = [
+        f"{where} on {host}" for where, host in hosts if constants.get(host, {host.strip("'")}) != {LOOPBACK}
+    ]
+    assert hosts
+    assert not elsewhere
+
+
+# --- the top ---
+
+
+@pytest.mark.parametrize("path", TOP)
+def test_the_top_level_is_where_everybody_looks_for_it(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
+def test_the_app_lies_flat() -> None:
+    assert not [path for path in (ROOT / "shared").iterdir() if path.is_dir() and path.name != "__pycache__"]
+
+
+def test_one_python_is_meant_everywhere() -> None:
+    assert (ROOT / ".python-version").read_text().strip() == "3.13"
+    assert 'requires-python = ">=3.13"' in (ROOT / "pyproject.toml").read_text()
