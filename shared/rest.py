@@ -251,10 +251,13 @@ def error_of(service: str, status: int, headers: Mapping[str, str], body: bytes)
 
 def _never_sent(error: requests.RequestException) -> bool:
     """Return whether the request cannot have reached anybody: no connection came about."""
-    cause = error.args[0] if error.args else None
-    return isinstance(error, requests.ConnectTimeout) or isinstance(
-        getattr(cause, "reason", None), (NewConnectionError, ProxyError)
-    )
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    if isinstance(reason, ProxyError):
+        # The library blames the proxy for a connection cut later, too: urllib3/connectionpool.py, urlopen.
+        reason = reason.original_error
+    return isinstance(reason, NewConnectionError) or str(reason).startswith("Tunnel connection failed")
 
 
 def _code_of(body: bytes) -> str:
