@@ -25,7 +25,7 @@ from shared.errors import Denied, Gone, Refused, ServiceError, TryLater
 CONNECT_TIMEOUT = 5.0  # seconds
 WAKE_TIMEOUT = 30.0  # seconds
 LARGEST_ANSWER = 16 * 1024 * 1024  # bytes; a $batch with a 4 MB photo in base64 is 5.4 MB
-_TEMPORARY = {408, 429, 500, 502, 503, 504, 509}
+_TEMPORARY = {408, 429}  # and every 5xx
 _GATEWAY_LOST_IT = {408, 502, 504}  # somebody answered, but not the one who may still be at work
 _POLICY = backoff.Policy()
 _REQUEST_ID_HEADERS = ("request-id", "sprequestguid", "x-ms-request-id")
@@ -242,7 +242,7 @@ def error_of(service: str, status: int, headers: Mapping[str, str], body: bytes)
     code = _code_of(body)
     facts: dict[str, Any] = {"status": status, "code": code, "request_id": _request_id(headers)}
     what = f"{status} {code}".rstrip()
-    if status in _TEMPORARY:
+    if status in _TEMPORARY or status >= 500:
         return TryLater(service, what, after=backoff.parse_retry_after(headers.get("retry-after")), **facts)
     if status in (401, 403):
         return Denied(service, what, **facts)
