@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.exceptions import NewConnectionError, ProxyError
+from urllib3.exceptions import HTTPError, NewConnectionError, ProxyError
 
 from shared import backoff, logs
 from shared.clock import Clock
@@ -158,7 +158,7 @@ class Rest:
         attempt.requests += 1
         try:
             response, body = self._exchange(call, auth, attempt.timeout)
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:  # HTTPError: while the body is read
             attempt.unanswered |= call.writes and not _never_sent(error)
             raise TryLater(call.service, f"no answer ({type(error).__name__})") from error
         status = response.status_code
@@ -170,6 +170,7 @@ class Rest:
         raise error_of(call.service, status, headers, body)
 
     def _exchange(self, call: Call, auth: AuthBase, timeout: float) -> tuple[requests.Response, bytes]:
+        until = self._clock.monotonic() + timeout
         with self._session.request(
             call.method,
             call.url,
@@ -180,11 +181,12 @@ class Rest:
             allow_redirects=False,  # a token never follows a redirect
             stream=True,
         ) as response:
-            return response, self._read(response, self._clock.monotonic() + timeout)
+            return response, self._read(response, until)
 
     def _read(self, response: requests.Response, until: float) -> bytes:
         chunks, size = [], 0
-        for chunk in response.iter_content(65_536):
+        # `iter_content` would wait for each chunk to be full, however slowly its bytes come.
+        while chunk := response.raw.read1(65_536, decode_content=True):
             chunks.append(chunk)
             size += len(chunk)
             if size > LARGEST_ANSWER:
@@ -249,7 +251,7 @@ def error_of(service: str, status: int, headers: Mapping[str, str], body: bytes)
     return (Gone if status in (404, 410) else Refused)(service, what, **facts)
 
 
-def _never_sent(error: requests.RequestException) -> bool:
+def _never_sent(error: Exception) -> bool:
     """Return whether the request cannot have reached anybody: no connection came about."""
     if isinstance(error, requests.ConnectTimeout):
         return True

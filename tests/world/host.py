@@ -1,4 +1,4 @@
-"""What the Functions host does with queue messages: at least once, in no order, and poison after five tries."""
+"""What the Functions host does with queue messages: at least once, in no order, poison after five."""
 
 import random
 from collections.abc import Callable, Mapping

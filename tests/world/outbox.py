@@ -80,9 +80,7 @@ class Outbox:
         with self._lock:
             self.messages.remove(message)
             queue = f"{message.queue}-poison"
-            self.messages.append(
-                Message(self._new(), queue, message.body, self._clock.now(), self._new())
-            )
+            self.messages.append(Message(self._new(), queue, message.body, self._clock.now(), self._new()))
 
     def _new(self) -> str:
         return f"message-{next(self._numbers)}"

@@ -27,8 +27,7 @@ class Table:
     def read(self, partition: str, key: str) -> tuple[dict[str, Any], str] | None:
         with self._steps.take(f"read {self._name}"), self._lock:
             found = self.rows.get((partition, key))
-            answer = (dict(found[0]), found[1]) if found else None
-        return answer
+            return (dict(found[0]), found[1]) if found else None
 
     def merge(self, partition: str, key: str, columns: Mapping[str, Any], version: str | None) -> str:
         _check(partition, key, columns)
@@ -39,8 +38,7 @@ class Table:
             written = {name: value for name, value in columns.items() if value is not None}
             self._writes += 1
             self.rows[partition, key] = ({**stands, **written}, f'W/"{self._writes}"')
-            answer = self.rows[partition, key][1]
-        return answer
+            return self.rows[partition, key][1]
 
     def delete(self, partition: str, key: str) -> None:
         """Remove a row as an administrator would."""
@@ -48,7 +46,10 @@ class Table:
 
 
 def _check(partition: str, key: str, columns: Mapping[str, Any]) -> None:
-    """Refuse what Azure Tables refuse: learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model."""
+    """Refuse what Azure Tables refuse.
+
+    learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
+    """
     if NOT_IN_A_KEY & set(partition + key):
         raise ValueError(f"a key has no {NOT_IN_A_KEY}: {partition} {key}")
     for name, value in columns.items():

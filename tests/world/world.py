@@ -7,6 +7,7 @@ The app in it is the real one, built by `shared.app.App`; it speaks HTTP to the 
 import hashlib
 import io
 from collections.abc import Callable
+from dataclasses import astuple
 from typing import Any
 
 from PIL import Image
@@ -189,7 +190,7 @@ class World:
             thumbnails = pictures.render(photo.data)
         except pictures.UnreadableImage:
             return
-        for _, content in thumbnails.items():
+        for content in astuple(thumbnails):
             self._thumbnails[hashlib.sha256(content).hexdigest()] = photo.etag
 
     def _tokens(self, settings: Settings) -> Tokens:

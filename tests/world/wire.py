@@ -1,0 +1,107 @@
+"""A server that says exactly what a test tells it to, down to the last byte."""
+
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+type Reply = bytes | Callable[[socket.socket], object]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as it came in. Header names are lower case."""
+
+    line: str
+    headers: dict[str, str]
+    body: bytes
+
+
+def reply(status: int = 200, body: bytes = b"{}", **headers: str) -> bytes:
+    """Return a whole HTTP answer; underscores in header names stand for hyphens."""
+    given = {"Content-Length": str(len(body)), "Connection": "close"}
+    given |= {name.replace("_", "-"): value for name, value in headers.items()}
+    head = "".join(f"{name}: {value}\r\n" for name, value in given.items())
+    return f"HTTP/1.1 {status} Said\r\n{head}\r\n".encode() + body
+
+
+class Wire:
+    """Plain HTTP on 127.0.0.1. Each request gets the next of `replies`; when they are used up, the last."""
+
+    def __init__(self, *replies: Reply) -> None:
+        self._replies = list(replies) or [reply()]
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self.ended = threading.Event()
+        self.asked: list[Asked] = []
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        self._start(self._accept)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.ended.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(5)
+
+    def trickle(self, connection: socket.socket) -> None:
+        """Promise an answer, and send it a byte at a time, far slower than anybody waits."""
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while not self.ended.wait(0.02):
+            connection.sendall(b".")
+
+    def silence(self, connection: socket.socket) -> None:
+        """Take the request and never answer."""
+        del connection
+        self.ended.wait(30)
+
+    def _start(self, work: Callable[..., None], *args: object) -> None:
+        thread = threading.Thread(target=work, args=args)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return  # closed
+            self._start(self._serve, connection)
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as file:
+            try:
+                self._converse(connection, file)
+            except OSError:
+                return  # the client has heard enough
+
+    def _converse(self, connection: socket.socket, file: object) -> None:
+        asked = _read(file)
+        if asked is None:
+            return
+        with self._lock:
+            self.asked.append(asked)
+            answer = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+        if callable(answer):
+            answer(connection)
+        else:
+            connection.sendall(answer)
+
+
+def _read(file: object) -> Asked | None:
+    line = file.readline().decode().strip()
+    if not line:
+        return None
+    headers = {}
+    while field := file.readline().decode().strip():
+        name, _, value = field.partition(":")
+        headers[name.lower()] = value.strip()
+    return Asked(line, headers, file.read(int(headers.get("content-length", 0))))
