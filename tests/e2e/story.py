@@ -83,10 +83,12 @@ class Story:
         return self.row("photoledger", user[:2], user)
 
     def row(self, table: str, partition: str, key: str) -> Json:
+        """A row's columns, and as `version` its ETag, which every write changes; empty if there is none."""
         try:
-            return dict(self._tables.get_table_client(table).get_entity(partition, key))
+            entity = self._tables.get_table_client(table).get_entity(partition, key)
         except ResourceNotFoundError:
             return {}
+        return {**entity, "version": entity.metadata["etag"]}
 
     def rows(self, table: str) -> list[Json]:
         try:

@@ -1,0 +1,85 @@
+"""What it costs, counted where Microsoft counts: at the services. Tokens aside."""
+
+import re
+
+from tests.e2e.story import Story
+
+AGENT = re.compile(r"NONISV\|contoso\|PhotoSync/[0-9.]+")
+
+
+def _shapes(story: Story) -> list[tuple[str, str, int]]:
+    """Host, what was asked, and how many parts it had."""
+    return [
+        (
+            each["host"].partition(".")[0],
+            each["path"].rpartition("/")[2].partition("(")[0],
+            len(each["parts"]),
+        )
+        for each in story.history()
+    ]
+
+
+def test_a_known_users_changed_photo_costs_five_requests_after_its_check(story: Story) -> None:
+    user = story.arrive_synced()
+    story.subscribed()
+    story.people.clear_history()
+
+    story.people.draw_photo(user, notify="on")
+    story.until(lambda: story.settled(user), user)
+
+    check, *sync = _shapes(story)
+    assert check == ("graph", "$batch", 1)
+    assert sync == [
+        ("graph", "$batch", 3),
+        ("contoso-my", "AddUsingPath", 0),
+        ("contoso-my", "AddUsingPath", 0),
+        ("contoso-my", "AddUsingPath", 0),
+        ("contoso-admin", "ProcessQuery", 0),
+    ]
+
+
+def test_a_first_contact_costs_at_most_eight_requests_with_its_check(story: Story) -> None:
+    user = story.arrive(photo=False)
+    story.subscribed()
+    story.people.clear_history()
+
+    story.people.draw_photo(user, notify="on")
+    story.until(lambda: story.settled(user), user)
+
+    assert len(story.history()) <= 8, _shapes(story)
+
+
+def test_a_check_of_twenty_unchanged_users_costs_one_request_and_none_of_sharepoint(story: Story) -> None:
+    users = [story.arrive_synced() for _ in range(20)]
+    rows = [story.ledger(user) for user in users]
+
+    story.send_check(*users)
+    story.until(story.history)
+    story.until(lambda: not story.waiting("photo-checks"), what="the check's message is done")
+
+    assert _shapes(story) == [("graph", "$batch", 20)]
+    assert story.waiting("photo-syncs") == 0
+    assert [story.ledger(user) for user in users] == rows
+
+
+def test_a_notification_about_something_else_costs_one_request(story: Story) -> None:
+    user = story.arrive_synced()
+    subscription = story.subscribed()
+    story.people.clear_history()
+
+    graph = story.stage.tenant.graph
+    graph.deliver([graph.notification(subscription["id"], user)])
+    story.until(story.history)
+    story.until(lambda: not story.waiting("photo-checks"), what="the check's message is done")
+
+    assert _shapes(story) == [("graph", "$batch", 1)]
+
+
+def test_every_request_says_who_asks_in_the_form_that_sharepoint_wants(story: Story) -> None:
+    story.subscribed()
+    story.stage.sync(story.arrive(geo="eur"))
+
+    asked = story.history()
+
+    assert {each["service"] for each in asked} == {"graph", "sharepoint-files", "sharepoint-profiles"}
+    assert [each for each in asked if not AGENT.fullmatch(each["user_agent"])] == []

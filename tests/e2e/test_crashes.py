@@ -1,0 +1,119 @@
+"""Instances die, answers get lost, storage goes away: in the end SharePoint shows the right photo.
+
+A claim is valid for 6 seconds here instead of 7 minutes, and a message comes back after 2 instead of 600.
+"""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from local.azurite import Azurite
+from local.stage import Stage
+from tests.e2e.pictures import alike, jpeg
+from tests.e2e.story import Story, playing
+
+CLAIM = 6.0  # seconds
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    settings = {"CLAIM_FOR": f"PT{CLAIM:.0f}S"}
+    with (
+        Azurite(location=tmp_path_factory.mktemp("storage")) as storage,
+        playing(Stage(storage=storage, settings=settings, message_lease=2)) as story,
+    ):
+        yield story
+
+
+def _seen(story: Story, name: str) -> bool:
+    return any(name in each["path"] for each in story.writes())
+
+
+def _current(story: Story, user: str) -> bool:
+    """Whether the newest photo was settled, for good or not."""
+    return bool(story.ledger(user)["settled_etag"] == story.people.user(user)["source"]["etag"])
+
+
+def test_a_host_killed_in_the_middle_of_a_sync_leaves_nothing_wrong_behind(story: Story) -> None:
+    user = story.arrive_synced()
+    story.people.set_photo(user, old := jpeg("darkred"))
+    # The upload reaches SharePoint, and takes effect long after the host that sent it is gone: as late as
+    # we allow for, one claim after its claim has ended.
+    story.people.arm({"service": "sharepoint", "path": "LThumb", "latency": 2 * CLAIM - 0.5})
+    story.send_sync(user)
+    story.until(lambda: _seen(story, "LThumb"), user)
+    assert story.stage.host
+    story.stage.host.kill()
+    story.people.disarm()
+    row = story.ledger(user)
+    assert row["dirty"]
+    assert row["claim_until"] > time.time()
+
+    story.people.set_photo(user, jpeg("darkgreen"))
+    story.stage.start_host()
+
+    story.until(lambda: _current(story, user), user)
+    assert story.shows_its_source(user)
+    assert story.ledger(user)["dirty"]  # the dead host's write may still arrive ...
+    story.until(lambda: alike(story.people.shown(user), old), user, what="the late write arrives")
+    story.until(lambda: story.settled(user), user)  # ... and so everything is written once more
+    assert story.shows_its_source(user)
+    story.until(lambda: not story.waiting("photo-syncs"), user)
+    assert story.poisoned() == 0
+
+
+def test_a_write_whose_answer_was_lost_is_repeated_when_it_can_do_no_harm_any_more(story: Story) -> None:
+    user = story.arrive_synced()
+    story.people.draw_photo(user)
+    story.people.arm({"service": "sharepoint", "path": "MThumb", "drop": True, "when": "after", "next": 1})
+
+    assert story.stage.sync(user).json()["outcome"] == "synced"
+
+    row = story.ledger(user)
+    assert row["dirty"]
+    assert 0 < row["unsure_until"] - time.time() <= CLAIM
+    assert (story.peek("photo-syncs"), story.waiting("photo-syncs")) == ([], 1)  # hidden until then
+    assert len(story.writes()) == 5
+    story.until(lambda: story.settled(user), user)
+    assert time.time() > row["unsure_until"]
+    assert story.shows_its_source(user)
+    assert len(story.writes()) == 9
+    story.until(lambda: not story.waiting("photo-syncs"), user, what="nothing is queued any more")
+
+
+def test_storage_gone_in_the_middle_of_a_sync_loses_nothing(story: Story) -> None:
+    user = story.arrive_synced()
+    story.people.draw_photo(user)
+    story.people.arm({"service": "sharepoint", "path": "Thumb", "latency": 0.3})
+    story.send_sync(user)
+    story.until(lambda: _seen(story, "SThumb"), user)
+
+    story.stage.storage.stop()
+    story.until(lambda: "'Functions.sync_photo' (Failed" in story.stage.log, what="the sync fails")
+    story.people.disarm()
+    story.stage.storage.start()
+
+    row = story.ledger(user)
+    assert (row["dirty"], _current(story, user)) == (True, False)
+    story.until(lambda: _current(story, user), user)
+    assert story.shows_its_source(user)
+    assert story.poisoned() == 0
+
+
+def test_notifications_that_cannot_be_queued_are_graphs_to_keep(story: Story) -> None:
+    user = story.arrive_synced()
+    story.subscribed()
+    story.people.turn(delivery_retry_base=0.3)
+    deliveries = story.stage.tenant.graph.deliveries
+
+    story.stage.storage.stop()
+    story.people.draw_photo(user, notify="on")
+    story.until(lambda: deliveries() and deliveries()[-1].attempts, what="Graph posts")
+    outcome = deliveries()[-1].outcome
+    story.stage.storage.start()
+
+    assert outcome == "retrying"
+    story.until(lambda: _current(story, user), user)
+    assert deliveries()[-1].outcome == "delivered"
+    assert story.shows_its_source(user)

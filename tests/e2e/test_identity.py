@@ -1,0 +1,81 @@
+"""A profile is only ever written when it is this very person's, whatever happened to the names."""
+
+from tests.e2e.story import Story
+
+
+def _files_and_properties(story: Story, user: str) -> tuple[object, object]:
+    target = story.people.user(user)["target"]
+    return target["files"], target["properties"]
+
+
+def _upn(story: Story, user: str) -> str:
+    return str(story.people.user(user)["upn"])
+
+
+def test_a_renamed_user_waits_until_sharepoint_has_heard_of_the_rename(story: Story) -> None:
+    user = story.arrive_synced()
+
+    story.people.change(user, upn="married@contoso.onmicrosoft.com")
+    story.people.draw_photo(user)
+    assert story.stage.sync(user).json()["outcome"] == "deferred"
+    assert story.writes() == []
+
+    story.stage.tenant.sharepoint.settle_renames()
+    assert story.stage.sync(user).json()["outcome"] == "synced"
+    assert story.shows_its_source(user)
+    assert story.ledger(user)["upn"] == "married@contoso.onmicrosoft.com"
+
+
+def test_a_renamed_user_whose_new_name_is_still_another_persons_is_not_written(story: Story) -> None:
+    other, renamed = story.arrive_synced(), story.arrive_synced()
+    name = _upn(story, other)
+    story.people.change(other, upn="somebody.else@contoso.onmicrosoft.com")
+    story.people.change(renamed, upn=name)
+    story.people.draw_photo(renamed)
+    before = _files_and_properties(story, other), _files_and_properties(story, renamed)
+
+    answer = story.stage.sync(renamed).json()
+
+    assert (answer["outcome"], answer["reason"]) == (
+        "deferred",
+        "the profile under this UPN is another person's",
+    )
+    assert story.writes() == []
+    assert (_files_and_properties(story, other), _files_and_properties(story, renamed)) == before
+    assert not story.ledger(renamed)["dirty"]
+
+    story.stage.tenant.sharepoint.settle_renames()
+    assert story.stage.sync(renamed).json()["outcome"] == "synced"
+    assert story.shows_its_source(renamed)
+    assert story.shows_its_source(other)
+    assert story.people.user(renamed)["target"]["properties"]["msOnline-ObjectId"] == renamed
+
+
+def test_a_new_user_under_a_recycled_name_does_not_get_his_predecessors_profile(story: Story) -> None:
+    predecessor = story.arrive_synced()
+    name = _upn(story, predecessor)
+    before = _files_and_properties(story, predecessor)
+    story.people.change(predecessor, gone=True)
+    successor = story.arrive(upn=name)
+
+    answer = story.stage.sync(name).json()
+
+    assert (answer["user"], answer["outcome"]) == (successor, "deferred")
+    assert answer["reason"] == "the profile under this UPN is another person's"
+    assert story.writes() == []
+    assert _files_and_properties(story, predecessor) == before
+
+    story.stage.tenant.sharepoint.settle_renames()
+    assert story.stage.sync(successor).json()["outcome"] == "synced"
+    assert story.shows_its_source(successor)
+
+
+def test_a_change_of_case_is_no_new_name(story: Story) -> None:
+    user = story.arrive_synced()
+
+    story.people.change(user, upn=_upn(story, user).title())
+    story.people.draw_photo(user)
+    answer = story.stage.sync(user).json()
+
+    assert (answer["outcome"], answer["requests"]) == ("synced", 6)
+    assert story.shows_its_source(user)

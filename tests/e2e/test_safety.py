@@ -1,0 +1,140 @@
+"""Delivered twice, torn, at the same time: SharePoint shows the right photo, and no more is written."""
+
+import hashlib
+from collections.abc import Iterator
+
+from tests.e2e.pictures import alike, jpeg
+from tests.e2e.story import Story
+
+COLORS = ("darkred", "darkgreen", "navy", "gold", "purple", "teal", "black", "orange", "brown", "pink")
+
+
+def _upload_seen(story: Story, user: str) -> bool:
+    return any("Thumb" in each["path"] for each in story.writes(user))
+
+
+def test_a_sync_message_sent_again_makes_no_sharepoint_call(story: Story) -> None:
+    user = story.arrive_synced()
+    story.people.draw_photo(user)
+    story.send_sync(user)
+    story.until(lambda: story.settled(user), user)
+    story.until(lambda: not story.waiting("photo-syncs"), user, what="the message is done")
+    story.people.clear_history()
+
+    story.send_sync(user)
+    story.until(story.history, user)
+    story.until(lambda: not story.waiting("photo-syncs"), user, what="the message is done again")
+
+    assert story.history(service="sharepoint") == []
+    assert len(story.history()) == 1
+    assert story.shows_its_source(user)
+
+
+def test_a_torn_gather_is_put_off_and_ends_right(story: Story) -> None:
+    user = story.arrive_synced()
+    before = story.ledger(user)
+    photos = iter(COLORS)
+    story.stage.tenant.graph.between_parts = lambda: story.people.set_photo(user, jpeg(next(photos)))
+
+    answer = story.stage.sync(user)
+
+    assert answer.status_code == 202
+    assert answer.json()["reason"] == "the photo changed while it was read"
+    assert story.writes() == []
+    assert story.ledger(user)["settled_etag"] == before["settled_etag"]
+
+    story.stage.tenant.graph.between_parts = None
+    assert story.stage.sync(user).json()["outcome"] == "synced"
+    assert story.settled(user)
+    assert story.shows_its_source(user)
+
+
+def test_a_gather_torn_twice_settles_the_bytes_under_their_own_etag(story: Story) -> None:
+    user = story.arrive_synced()
+    uploaded: dict[str, bytes] = {}
+
+    def change(colors: Iterator[str]) -> None:
+        content = jpeg(next(colors))
+        uploaded[story.people.set_photo(user, content)["etag"]] = content
+
+    colors = iter(COLORS)
+    story.stage.tenant.graph.between_parts = lambda: change(colors)
+    story.send_sync(user, tries=1)
+    row = story.until(lambda: (r := story.ledger(user))["settled_etag"] in uploaded and r, user)
+
+    content = uploaded[row["settled_etag"]]
+    assert row["settled_sha256"] == hashlib.sha256(content).hexdigest()
+    assert alike(story.people.shown(user), content)
+    assert list(uploaded)[-1] == row["settled_etag"]  # the metadata said the one before
+    assert len(uploaded) == 2
+
+
+def test_a_photo_removed_while_it_is_read_stays_until_a_sweep_says_so(story: Story) -> None:
+    user = story.arrive_synced()
+    before = story.people.shown(user)
+    story.people.draw_photo(user)
+    calls = iter(range(10))
+    # After the user, then after the metadata.
+    story.stage.tenant.graph.between_parts = lambda: (
+        story.people.remove_photo(user) if next(calls) == 1 else None
+    )
+
+    assert story.stage.sync(user).status_code == 202
+    story.stage.tenant.graph.between_parts = None
+    answer = story.stage.sync(user).json()
+
+    assert (answer["outcome"], answer["reason"]) == ("unchanged", "no photo in Exchange")
+    assert story.ledger(user)["missing_since"]
+    assert story.people.shown(user) == before
+    assert story.writes() == []
+
+
+def test_bytes_that_are_no_base64_are_read_once_more_as_they_are(story: Story) -> None:
+    user = story.arrive_synced()
+    story.people.draw_photo(user)
+    story.people.arm(
+        {"part": True, "path": r"/photo/\$value$", "status": 200, "body": "no base64!", "next": 1}
+    )
+
+    answer = story.stage.sync(user).json()
+
+    assert (answer["outcome"], answer["requests"]) == ("synced", 7)
+    assert story.settled(user)
+    assert story.shows_its_source(user)
+
+
+def test_of_two_syncs_at_once_one_waits(story: Story) -> None:
+    user = story.arrive_synced()
+    story.people.draw_photo(user)
+    story.people.arm({"service": "sharepoint", "path": "SThumb", "latency": 1.0, "next": 1})
+
+    story.send_sync(user)
+    story.send_sync(user)
+    story.until(lambda: story.settled(user), user)
+
+    assert len(story.writes(user)) + len(_queries(story)) == 4
+    assert story.peek("photo-syncs") == []
+    assert story.waiting("photo-syncs") == 1  # hidden for half a minute
+    assert story.shows_its_source(user)
+
+
+def test_an_administrator_is_told_when_another_attempt_is_at_work(story: Story) -> None:
+    user = story.arrive_synced()
+    story.people.draw_photo(user)
+    story.people.arm({"service": "sharepoint", "path": "SThumb", "latency": 1.5, "next": 1})
+    story.send_sync(user)
+    story.until(lambda: _upload_seen(story, user), user)
+
+    answer = story.stage.sync(user)
+
+    assert answer.status_code == 409
+    assert answer.json()["outcome"] == "deferred"
+    assert answer.json()["reason"] == "another attempt works on this user"
+    assert 1 <= int(answer.headers["Retry-After"]) <= 30
+    story.until(lambda: story.settled(user), user)
+    assert len(story.writes(user)) + len(_queries(story)) == 4
+
+
+def _queries(story: Story) -> list[object]:
+    """The property writes, whose URL names nobody."""
+    return [each for each in story.writes() if each["path"].endswith("ProcessQuery")]
