@@ -334,11 +334,10 @@ def test_whatever_opens_a_port_opens_it_on_loopback() -> None:
             match node:
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))):
                     constants[name].add(text)
-                case ast.Call(
-                    args=[ast.Tuple(elts=[host, *_]) | (ast.Constant() as host), *_], func=function
-                ):
-                    called = getattr(function, "attr", getattr(function, "id", ""))
-                    if called in OPENS_A_PORT:
+                case ast.Call(args=[ast.Tuple(elts=[host, _]), *_], func=ast.Attribute(attr="__init__")):
+                    hosts.append((f"{path.relative_to(ROOT)}:{node.lineno}", ast.unparse(host)))
+                case ast.Call(args=[ast.Tuple(elts=[host, *_]) | (ast.Constant() as host), *_], func=called):
+                    if getattr(called, "attr", getattr(called, "id", "")) in OPENS_A_PORT:
                         hosts.append((f"{path.relative_to(ROOT)}:{node.lineno}", ast.unparse(host)))
 
     elsewhere = [
