@@ -41,27 +41,27 @@ class Claim:
 
         Raises:
             ClaimLost: another attempt took the user over.
-            TryLater: the ledger is out of reach.
+            TryLater: the ledger is out of reach, or the row never holds still.
         """
-        try:
-            self.row = self._ledger.write(self.row, columns)
-        except Stale:
-            self._write_again(columns)
+        for _ in range(READS):
+            try:
+                self.row = self._ledger.write(self.row, columns)
+            except Stale:
+                self.row = self._read_again()
+            if self.row.holds(columns):  # or our own write stood there, and only its answer was lost
+                return
+        raise _restless()
 
     def end(self, columns: Mapping[str, Any]) -> None:
         """Write `columns` and end the claim. The token stays: it tells whose write a retried one meets."""
         self.write({**columns, "claim_until": 0.0})
 
-    def _write_again(self, columns: Mapping[str, Any]) -> None:
+    def _read_again(self) -> Row:
+        """Return the row as it stands, with what a check noted in between."""
         row = self._ledger.read(self.row.user)
         if row.claim_token != self.row.claim_token:
             raise ClaimLost("another attempt took this user over")
-        if not row.holds(columns):  # else our own write stands there, and only its answer was lost
-            try:
-                row = self._ledger.write(row, columns)  # a check noted something in between
-            except Stale as error:
-                raise ClaimLost("the row changes faster than it can be written") from error
-        self.row = row
+        return row
 
 
 class Claims:
@@ -106,7 +106,7 @@ class Claims:
                 return Claim(self._ledger, self._ledger.write(row, self._columns(row, token, now)))
             except Stale:
                 continue
-        raise TryLater("storage", "the user's row never holds still")
+        raise _restless()
 
     def _columns(self, row: Row, token: str, now: float) -> dict[str, Any]:
         columns: dict[str, Any] = {"claim_token": token, "claim_until": now + self._claim_for}
@@ -114,3 +114,7 @@ class Claims:
             # It expired, so its owner never ended it: what he sent to SharePoint may still arrive.
             columns["unsure_until"] = now + self._claim_for
         return columns
+
+
+def _restless() -> TryLater:
+    return TryLater("storage", "the user's row never holds still")
