@@ -154,12 +154,16 @@ class Posted:
 
 @dataclass
 class Reply:
-    """What the webhook answers; a `held` one only when the webhook is released."""
+    """What the webhook answers; a `held` one only when the webhook is released.
+
+    A `trickle` is the seconds it waits before the headers, and again before the body.
+    """
 
     status: int = 202
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     held: bool = False
+    trickle: float = 0.0
 
 
 def echo(posted: Posted) -> Reply:
@@ -227,10 +231,12 @@ class Hook:
                     self.close_connection = True  # Graph had no patience left
 
             def _send(self, reply: Reply) -> None:
+                hook.released.wait(reply.trickle)
                 self.send_response(reply.status)
                 for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
+                hook.released.wait(reply.trickle)
                 self.wfile.write(reply.body)
 
             def log_message(self, *_: object) -> None:

@@ -215,7 +215,7 @@ def test_serial_parts_run_in_order_and_answer_in_any(desk: Desk) -> None:
     ran = []
     desk.graph.part_fault = lambda _, url: ran.append(url)
     asked = [get("P0", "/users?$top=1")]
-    asked += [get(f"P{n}", f"/users?$top={n + 1}", dependsOn=[f"p{n - 1}"]) for n in range(1, 10)]
+    asked += [get(f"P{n}", f"/users?$top={n + 1}", dependsOn=[f"{'pP'[n % 2]}{n - 1}"]) for n in range(1, 10)]
     answer = desk.batch(*asked)
     assert ran == [f"/users?$top={n}" for n in range(1, 11)]
     answered = [part["id"] for part in answer.get_json()["responses"]]

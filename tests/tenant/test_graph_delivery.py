@@ -262,17 +262,38 @@ def test_an_endpoint_that_is_gone_gets_its_notifications_when_it_is_back(desk: D
     desk.clear()
 
 
-def test_an_answer_that_comes_too_late_is_none_and_the_notification_comes_again(hook: Hook) -> None:
+@pytest.mark.parametrize(
+    "late",
+    [
+        pytest.param(Reply(202, held=True), id="not at all"),
+        pytest.param(Reply(202, b"x", trickle=0.15), id="each half in time, the whole too late"),
+    ],
+)
+def test_an_answer_that_comes_too_late_is_none_and_the_notification_comes_again(
+    hook: Hook, late: Reply
+) -> None:
     with Desk(timing=Timing(handshake=10, first=0.2, retry=10)) as desk:
         person = desk.person()
         desk.subscribe(hook)
-        hook.notified = lambda _: Reply(202, held=True)
+        hook.notified = lambda _: late
         desk.graph.photo_hint(person)
         (parcel,) = desk.parcels_when(lambda parcels: [each.attempts for each in parcels] == [1])
         assert (parcel.status, parcel.outcome) == (None, "retrying")
         hook.released.set()
         desk.world.clock.advance(20)
         assert told(desk, hook) == [("updated", person.id)] * 2  # taken the first time, for all it knew
+
+
+def test_at_most_four_posts_are_under_way_at_once(desk: Desk, hook: Hook) -> None:
+    hook.notified = lambda _: Reply(202, held=True)
+    with desk.world.lock:
+        for _ in range(6):
+            desk.graph.deliver([{}], hook.url)
+    desk.parcels_when(lambda _: len(hook.posted) >= 4)
+    with pytest.raises(TimeoutError, match="4 posts under way"):
+        desk.graph.idle(0.01)
+    hook.released.set()
+    assert [parcel.outcome for parcel in desk.parcels()] == ["delivered"] * 6
 
 
 def test_an_arbitrary_batch_is_one_post_as_it_stands(desk: Desk, hook: Hook) -> None:
@@ -461,9 +482,19 @@ def test_an_endpoint_is_judged_by_the_share_of_late_answers(seconds: list[float]
 
 def test_answers_older_than_ten_minutes_do_not_count() -> None:
     endpoint = Endpoint(Timing())
-    for minute in range(20):
-        endpoint.note(NOON + timedelta(minutes=3 * minute), 10.0)
-    assert endpoint.state(NOON + timedelta(hours=1)) == "normal"
+    for _ in range(9):
+        endpoint.note(NOON, 10.0)
+    later = NOON + timedelta(minutes=11)
+    endpoint.note(later, 10.0)
+    assert endpoint.state(later) == "normal"
+
+
+def test_another_late_answer_does_not_lengthen_the_ten_minutes() -> None:
+    endpoint = Endpoint(Timing())
+    for minute in [0] * 10 + [5]:
+        endpoint.note(NOON + timedelta(minutes=minute), 10.0)
+    assert endpoint.state(NOON + timedelta(minutes=9)) == "drop"
+    assert endpoint.state(NOON + timedelta(minutes=10)) == "normal"
 
 
 def test_after_its_ten_minutes_an_endpoint_starts_over() -> None:

@@ -1,5 +1,6 @@
 """The validation of a webhook: what is sent, what is accepted, what is refused and in which words."""
 
+import gzip
 from dataclasses import replace
 
 import pytest
@@ -106,14 +107,30 @@ def test_a_wrong_answer_prevents_the_subscription(desk: Desk, hook: Hook, handsh
     assert desk.graph.subscriptions() == []
 
 
-def test_an_answer_that_comes_too_late_prevents_the_subscription(hook: Hook) -> None:
+@pytest.mark.parametrize(
+    "late",
+    [
+        pytest.param({"held": True}, id="not at all"),
+        pytest.param({"trickle": HASTY.handshake * 0.7}, id="each half in time, the whole too late"),
+    ],
+)
+def test_an_answer_that_comes_too_late_prevents_the_subscription(hook: Hook, late) -> None:
     desk = Desk(timing=HASTY)
-    hook.handshake = lambda posted: replace(echo(posted), held=True)
+    hook.handshake = lambda posted: replace(echo(posted), **late)
     answer = desk.call("POST", "/subscriptions", desk.wish(hook.url))
     error = answer.get_json()["error"]
     assert (answer.status_code, error["code"]) == (400, "InvalidRequest")
     assert error["message"] == "Subscription validation request timed out."
     assert desk.graph.subscriptions() == []
+
+
+@pytest.mark.parametrize(
+    ("pack", "status"),
+    [pytest.param(gzip.compress, 201, id="packed"), pytest.param(bytes, 400, id="only said to be packed")],
+)
+def test_an_answer_may_be_compressed_as_the_request_offers(desk: Desk, hook: Hook, pack, status: int) -> None:
+    hook.handshake = lambda p: Reply(200, pack(echo(p).body), PLAIN | {"Content-Encoding": "gzip"})
+    assert desk.call("POST", "/subscriptions", desk.wish(hook.url)).status_code == status
 
 
 def test_a_wrong_lifecycle_url_prevents_the_subscription_too(desk: Desk, hook: Hook) -> None:
@@ -198,6 +215,15 @@ def test_a_renewal_whose_handshake_fails_changes_nothing(desk: Desk, hook: Hook)
     answer = desk.call("PATCH", f"/subscriptions/{created['id']}", body)
     assert answer.status_code == 400
     assert desk.graph.subscriptions()[0]["expirationDateTime"] == created["expirationDateTime"]
+
+
+def test_a_renewal_beyond_the_maximum_is_refused_before_any_handshake(desk: Desk, hook: Hook) -> None:
+    created = desk.subscribe(hook)
+    hook.posted.clear()
+    desk.world.knobs.validate_on_patch = "always"
+    body = {"expirationDateTime": desk.in_minutes(50_000)}
+    assert desk.call("PATCH", f"/subscriptions/{created['id']}", body).status_code == 400
+    assert hook.posted == []
 
 
 def test_a_subscription_deleted_during_the_handshake_of_its_renewal_is_404(desk: Desk, hook: Hook) -> None:

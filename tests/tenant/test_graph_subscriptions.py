@@ -75,6 +75,7 @@ UNREADABLE = "Could not process subscription creation payload."
         pytest.param({"changeType": ""}, "Invalid 'changeType'", id="an empty change type"),
         pytest.param({"clientState": "x" * 129}, "must not exceed 128 characters", id="a long client state"),
         pytest.param({"notificationUrl": "ftp://127.0.0.1/"}, "absolute HTTPS URL", id="no http"),
+        pytest.param({"notificationUrl": "https://127.0.0.1/#x"}, "absolute HTTPS URL", id="a fragment"),
         pytest.param({"notificationUrl": "https:///path"}, "absolute HTTPS URL", id="no host"),
         pytest.param({"notificationUrl": "https://a:b/"}, "absolute HTTPS URL", id="no port"),
         pytest.param({"lifecycleNotificationUrl": "/relative"}, "absolute HTTPS URL", id="lifecycle URL"),

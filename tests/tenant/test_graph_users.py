@@ -149,6 +149,14 @@ def test_a_next_link_that_was_tampered_with_or_is_too_old_is_refused(desk: Desk)
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, "Directory_ExpiredPageToken")
 
 
+def test_a_reset_forgets_page_tokens(desk: Desk) -> None:
+    for n in range(3):
+        desk.person(f"{n}@contoso.com")
+    link = desk.get("/users?$top=2").get_json()["@odata.nextLink"]
+    desk.clear()
+    assert desk.follow(link).status_code == 400
+
+
 def test_a_page_token_is_good_for_its_own_collection_only(desk: Desk) -> None:
     for n in range(101):
         desk.person(f"{n}@contoso.com")
