@@ -179,9 +179,12 @@ class World:
         self.tenant.faults.arm(faults)
 
     def requests(self, service: str = "") -> list[str]:
-        """Return `METHOD path → status` of every request that the tenant received, oldest first."""
-        entries = self.tenant.history.entries(service=service)
-        return [f"{each['method']} {each['path']} → {each['status']}" for each in entries]
+        """Return `METHOD path → status` of every request to a service; `sharepoint` is both its halves."""
+        return [
+            f"{each['method']} {each['path']} → {each['status']}"
+            for each in self.tenant.history.entries()
+            if each["service"].startswith(service)
+        ]
 
     # --- inside ---
 

@@ -1,0 +1,399 @@
+"""One user's sync: what it does, what it costs, and what it writes down."""
+
+from collections.abc import Callable
+
+import pytest
+
+from local.tenant.faults import Fault
+from shared import jobs
+from shared.errors import Refused
+from tests.world.steps import Killed, cut_off, kill
+from tests.world.world import World
+
+CLAIM_FOR = 420.0
+DAY = 24 * 3600.0
+
+
+@pytest.fixture
+def known(world: World) -> str:
+    """A user whose photo SharePoint shows, who then changed it."""
+    user = world.add()
+    world.ask(user)
+    world.drain()
+    world.change_photo(user)
+    world.tenant.history.clear()
+    return user
+
+
+def sharepoint_writes(world: World) -> list[str]:
+    return [request for request in world.requests("sharepoint") if request.startswith("POST")]
+
+
+# --- the way it is meant ---
+
+
+def test_a_first_photo_is_shown_and_noted(world: World) -> None:
+    user = world.add()
+    world.ask(user, seen=world.clock.now() - 2.5)
+    world.drain()
+    world.settled(user)
+    row = world.row(user)
+    assert (row.outcome, row.reason, row.claim_until, row.lag_ms) == ("synced", "", 0.0, 2500.0)
+    assert (row.upn, row.geo) == (world.person(user).upn, "contoso-my.sharepoint.com")
+    assert row.folder == "/User Photos/Profile Pictures"
+    assert len(world.requests()) == 7
+
+
+def test_a_known_users_new_photo_costs_five_requests(world: World, known: str) -> None:
+    job = world.ask(known)
+    result = world.services.syncer.attempt(job)
+    world.settled(known)
+    assert (result.outcome, result.requests, len(world.requests())) == ("synced", 5, 5)
+
+
+def test_a_job_sent_again_asks_graph_and_leaves_sharepoint_alone(world: World, known: str) -> None:
+    world.ask(known)
+    world.ask(known)
+    world.drain()
+    world.settled(known)
+    assert world.row(known).outcome == "unchanged"
+    assert len(sharepoint_writes(world)) == 4
+
+
+def test_the_same_picture_under_a_new_etag_is_settled_without_sharepoint(world: World, known: str) -> None:
+    world.ask(known)
+    world.drain()
+    before = len(world.requests("sharepoint"))
+    photo = world.person(known).photo
+    etag = world.change_photo(known, photo.data)
+    world.ask(known)
+    world.drain()
+    assert (world.row(known).settled_etag, world.row(known).reason) == (
+        etag,
+        "the same picture under a new ETag",
+    )
+    assert len(world.requests("sharepoint")) == before
+
+
+def test_force_writes_what_is_there_already(world: World, known: str) -> None:
+    for _ in range(2):
+        world.ask(known, force=True)
+        world.drain()
+    assert len(sharepoint_writes(world)) == 8
+
+
+def test_the_timestamp_of_a_picture_never_goes_back(world: World, known: str) -> None:
+    newest = 90_000_000_000.0
+    world.note(known, stamp=newest)
+    world.ask(known)
+    world.drain()
+    assert world.properties(known)["SPS-PictureTimestamp"] == str(int(newest))
+
+
+@pytest.mark.parametrize(("setting", "written"), [("1", "1"), ("0", "0"), ("keep", "7")])
+def test_the_exchange_sync_state_is_written_unless_it_is_to_be_kept(
+    new_world: Callable[..., World], setting: str, written: str
+) -> None:
+    world = new_world(EXCHANGE_SYNC_STATE=setting)
+    user = world.add()
+    world.tenant.sharepoint.configure(user, properties={"SPS-PictureExchangeSyncState": "7"})
+    world.ask(user)
+    world.drain()
+    assert world.properties(user)["SPS-PictureExchangeSyncState"] == written
+
+
+@pytest.mark.parametrize(
+    ("facts", "outcome", "reason"),
+    [
+        pytest.param({"enabled": False}, "skipped", "account is disabled", id="disabled"),
+        pytest.param({"guest": True}, "skipped", "guest is out of scope", id="guest"),
+        pytest.param({"mailbox": False}, "skipped", "no mailbox", id="no mailbox"),
+        pytest.param({"photo": False}, "unchanged", "no photo in Exchange", id="no photo"),
+    ],
+)
+def test_who_is_none_of_ours_is_noted_and_not_written(
+    world: World, facts: dict[str, bool], outcome: str, reason: str
+) -> None:
+    user = world.add(**facts)
+    world.ask(user)
+    world.drain()
+    row = world.row(user)
+    assert (row.outcome, row.reason, row.claim_until) == (outcome, reason, 0.0)
+    assert world.requests("sharepoint") == []
+
+
+def test_a_user_who_is_gone_is_noted_since_when(world: World, known: str) -> None:
+    world.tenant.world.remove(world.person(known))
+    world.ask(known)
+    world.drain()
+    row = world.row(known)
+    assert (row.outcome, row.gone_since) == ("gone", world.clock.now())
+
+
+def test_a_removed_photo_is_only_noted(world: World, known: str) -> None:
+    world.remove_photo(known)
+    world.ask(known)
+    world.drain()
+    row = world.row(known)
+    assert (row.outcome, row.missing_since) == ("unchanged", world.clock.now())
+    assert world.requests("sharepoint") == []
+
+
+def test_bytes_that_are_no_picture_are_looked_at_twice_and_then_left(world: World, known: str) -> None:
+    world.change_photo(known, b"GIF89a, or so it says")
+    world.ask(known)
+    world.host.deliver_due()
+    assert world.hidden() == [pytest.approx(120, abs=13)]
+    world.drain()
+    row = world.row(known)
+    assert (row.outcome, row.reason, row.refused_etag) == ("failed", "unreadable image", world.source(known))
+    world.hint(known)
+    world.drain()
+    assert world.host.delivered == 4  # the first photo's sync, two looks, one check and nothing after it
+    world.change_photo(known)
+    world.hint(known)
+    world.drain()
+    world.settled(known)
+    assert world.row(known).refused_etag == ""
+
+
+def test_a_photo_that_changes_while_it_is_read_is_never_settled_under_the_others_etag(
+    world: World, known: str
+) -> None:
+    changes = iter(range(3))
+
+    def change() -> None:
+        if next(changes, None) is not None:
+            world.change_photo(known)
+
+    world.tenant.graph.between_parts = change
+    world.ask(known)
+    world.host.deliver_due()
+    assert world.row(known).dirty is False
+    assert world.hidden() == [pytest.approx(30, abs=4)]
+    world.drain()
+    world.settled(known)
+
+
+# --- dry run ---
+
+
+@pytest.mark.parametrize("known_before", [False, True])
+def test_a_dry_run_writes_nothing_anywhere(
+    new_world: Callable[..., World], world: World, known_before: bool
+) -> None:
+    user = world.add()
+    if known_before:
+        world.ask(user)
+        world.drain()
+        world.change_photo(user)
+    row, shown = world.row(user), world.shown(user)
+    world.restart(DRY_RUN="true")
+    world.steps.taken.clear()
+    world.ask(user)
+    world.hint(user)
+    world.drain()
+    assert (world.row(user), world.shown(user)) == (row, shown)
+    assert not [step for step in world.steps.taken if step.startswith("write")]
+
+
+def test_a_rehearsal_says_what_would_happen(world: World, known: str) -> None:
+    job = jobs.Sync(known, "asked", 0.0, 0.0)
+    result = world.services.syncer.attempt(job, dry_run=True)
+    assert (result.outcome, result.etag) == ("synced", world.source(known))
+    assert result.reason == "dry run: would write to contoso-my.sharepoint.com/User Photos/Profile Pictures"
+
+
+# --- what is in the way ---
+
+
+def test_another_ones_claim_puts_a_job_off_for_half_a_minute(world: World, known: str) -> None:
+    world.note(known, claim_token="theirs", claim_until=world.clock.now() + 400)
+    world.ask(known)
+    world.host.deliver_due()
+    assert world.hidden() == [pytest.approx(30, abs=4)]
+    assert world.row(known).claim_token == "theirs"
+    assert world.requests() == []
+    world.drain()
+    world.settled(known)
+
+
+def test_a_claim_that_ends_sooner_puts_a_job_off_until_then(world: World, known: str) -> None:
+    world.note(known, claim_token="theirs", claim_until=world.clock.now() + 9)
+    world.ask(known)
+    world.host.deliver_due()
+    assert world.hidden() == [pytest.approx(9, abs=1.5)]
+
+
+def test_what_a_service_asks_for_is_how_long_a_job_waits(world: World, known: str) -> None:
+    world.fault(Fault(service="sharepoint", status=429, retry_after=200, next=1))
+    world.ask(known)
+    world.host.deliver_due()
+    assert world.hidden() == [pytest.approx(210, abs=11)]
+    assert world.row(known).claim_until == 0.0  # nobody else has to wait for it
+    world.drain()
+    world.settled(known)
+
+
+@pytest.mark.parametrize("service", ["graph", "sharepoint"])
+def test_a_missing_permission_waits_for_a_person_and_poisons_nothing(
+    world: World, known: str, service: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.fault(Fault(service=service, status=403, next=12))
+    world.ask(known)
+    for _ in range(12):
+        world.host.deliver_due()
+        (hidden,) = world.hidden()
+        assert 900 <= hidden <= 991
+        world.clock.advance(hidden)
+    world.drain()
+    world.settled(known)
+    assert world.host.failures == []
+    assert any(record.levelname == "ERROR" for record in caplog.records)
+
+
+def test_a_refusal_fails_the_message_and_in_the_end_is_recorded(world: World, known: str) -> None:
+    world.fault(Fault(service="sharepoint", method="POST", status=400))
+    world.ask(known)
+    world.drain()
+    row = world.row(known)
+    assert (row.outcome, row.reason, row.dirty) == ("failed", "gave up after repeated failures", True)
+    assert [type(each) for each in world.host.failures] == [Refused] * 5
+    world.fault()
+    world.hint(known)
+    world.drain()
+    world.settled(known)
+
+
+def test_after_a_day_a_job_is_left_to_the_next_sweep(world: World, known: str) -> None:
+    world.fault(Fault(service="graph", status=503))
+    world.ask(known)
+    began = world.clock.now()
+    world.drain()
+    row = world.row(known)
+    assert DAY < world.clock.now() - began < DAY + 1000
+    assert row.outcome == "deferred"
+    assert row.reason.startswith("gave up after a day: graph: 503")
+    assert row.claim_until == 0.0
+
+
+def test_after_a_day_a_job_that_cannot_be_noted_is_not_given_up(world: World, known: str) -> None:
+    world.ask(known, born=world.clock.now() - DAY - 1)
+    world.steps.on("(read|write) photoledger", cut_off, times=None)
+    world.host.deliver_due()
+    assert len(world.queued()) == 1
+    world.steps.clear()
+    world.drain()
+    world.settled(known)
+
+
+def test_an_error_nobody_foresaw_ends_the_claim(world: World, known: str) -> None:
+    def stumble() -> None:
+        raise ZeroDivisionError
+
+    world.steps.on("call graph.microsoft.com", stumble)
+    world.ask(known)
+    world.host.deliver_due()
+    assert [type(each) for each in world.host.failures] == [ZeroDivisionError]
+    assert world.row(known).claim_until == 0.0
+    world.drain()
+    world.settled(known)
+
+
+# --- doubt ---
+
+
+def test_a_dead_instances_claim_is_waited_for_and_its_writes_are_not_trusted(
+    world: World, known: str
+) -> None:
+    world.steps.on("call contoso-my.sharepoint.com", kill, nth=3)
+    world.ask(known)
+    with pytest.raises(Killed):
+        world.services.syncer.sync(world.queued()[0])
+    assert world.shown(known) == "torn"
+    world.host.deliver_due()
+    assert world.hidden() == [pytest.approx(30, abs=4)]
+    world.clock.advance(CLAIM_FOR)
+    world.host.deliver_due()
+    row, (repeated,) = world.row(known), world.queued()
+    assert (row.dirty, row.unsure_until, row.outcome) == (True, world.clock.now() + CLAIM_FOR, "synced")
+    assert (repeated.why, world.hidden()) == ("repeated", [CLAIM_FOR + 1])
+    world.drain()
+    world.settled(known)
+
+
+def test_a_write_without_an_answer_is_written_once_more_when_it_cannot_arrive_any_more(
+    world: World, known: str
+) -> None:
+    world.fault(Fault(service="sharepoint", method="POST", drop=True, when="after", next=1))
+    world.ask(known)
+    world.host.deliver_due()
+    assert (world.row(known).dirty, world.row(known).outcome) == (True, "synced")
+    assert [job.why for job in world.queued()] == ["repeated"]
+    assert world.hidden() == [CLAIM_FOR + 1]
+    world.drain()
+    world.settled(known)
+    assert len(sharepoint_writes(world)) == 5 + 4
+
+
+def test_a_check_in_the_time_of_doubt_finds_the_user_again(world: World, known: str) -> None:
+    world.note(known, settled_etag=world.source(known), unsure_until=world.clock.now() + 100)
+    world.hint(known)
+    world.host.deliver_due()
+    assert [job.user for job in world.queued()] == [known]
+
+
+def test_a_failing_attempt_leaves_its_doubt_behind(world: World, known: str) -> None:
+    world.fault(
+        Fault(service="sharepoint", path="SThumb", drop=True, when="after", next=3),
+        Fault(service="sharepoint", path="SThumb", status=503),
+    )
+    world.ask(known)
+    world.host.deliver_due()
+    row = world.row(known)
+    assert (row.dirty, row.claim_until, row.unsure_until) == (True, 0.0, world.clock.now() + CLAIM_FOR)
+    assert [job.why for job in world.queued()] == ["notified"]
+    world.fault()
+    world.drain()
+    world.settled(known)
+
+
+@pytest.mark.parametrize("then", ["dies", "finishes"])
+def test_a_claim_lost_before_the_mark_writes_nothing(world: World, known: str, then: str) -> None:
+    def take_over() -> None:
+        world.clock.advance(CLAIM_FOR + 1)
+        world.change_photo(known)
+        if then == "dies":
+            world.steps.on("call graph.microsoft.com", kill)
+            with pytest.raises(Killed):
+                world.services.syncer.sync(theirs)
+        else:
+            world.services.syncer.sync(theirs)
+
+    theirs = ours = jobs.Sync(known, "notified", world.clock.now(), world.clock.now())
+    world.steps.on("write photoledger", take_over, nth=2)
+    world.services.syncer.sync(ours)
+    assert len(sharepoint_writes(world)) == (4 if then == "finishes" else 0)
+    assert world.row(known).unsure_until == 0.0
+    assert [job.why for job in world.queued()] == ["notified"]
+    world.drain()
+    world.settled(known)
+
+
+def test_a_claim_lost_at_the_settle_has_everything_written_once_more(world: World, known: str) -> None:
+    def take_over() -> None:
+        world.clock.advance(CLAIM_FOR + 1)
+        world.steps.on("call graph.microsoft.com", kill)
+        with pytest.raises(Killed):
+            world.services.syncer.sync(job)
+
+    job = jobs.Sync(known, "notified", world.clock.now(), world.clock.now())
+    world.steps.on("write photoledger", take_over, nth=3)
+    result = world.services.syncer.sync(job)
+    row = world.row(known)
+    assert (result.outcome, result.again) == ("deferred", None)
+    assert (row.dirty, row.unsure_until) == (True, world.clock.now() + CLAIM_FOR)
+    assert [job.why for job in world.queued()] == ["repeated"]
+    assert world.hidden() == [CLAIM_FOR + 1]
+    world.drain()
+    world.settled(known)
