@@ -4,11 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import NotOurs
 from shared.jobs import QUEUES, USERS_A_CHECK, Check, Job, Sync, Tend, object_id, pack, read, write
+
+LAW = settings(deadline=None)  # a busy machine is no counterexample
 
 USER = "0123abcd-1111-2222-3333-444455556666"
 OTHER = "fedcba98-1111-2222-3333-444455556666"
@@ -62,22 +64,26 @@ def body(job: object, v: object = 1) -> str:
 # --- what is written is read ---
 
 
+@LAW
 @given(CHECKS | SYNCS | TENDS)
 def test_a_job_survives_its_message(job: Job) -> None:
     assert read(type(job), write(job)) == job
     assert read(type(job), write(job).encode()) == job
 
 
+@LAW
 @given(CHECKS | SYNCS | TENDS)
 def test_a_message_nests_its_job_so_that_no_field_overwrites_the_triggers_own(job: Job) -> None:
     assert json.loads(write(job)).keys() == {"v", "job"}
 
 
+@LAW
 @given(CHECKS)
 def test_the_fullest_message_fits_a_queue(job: Check) -> None:
     assert len(write(job).encode()) <= LARGEST_MESSAGE
 
 
+@LAW
 @given(CHECKS | SYNCS | TENDS)
 def test_no_kind_of_job_is_read_as_another(job: Job) -> None:
     for kind in QUEUES.values():
@@ -238,6 +244,7 @@ def test_a_subscription_job_names_an_event_and_a_subscription(changed: dict[str,
         read(Tend, body(a_tend(**changed)))
 
 
+@LAW
 @given(message=JSON, kind=st.sampled_from([Check, Sync, Tend]))
 def test_no_json_raises_anything_but_that_it_is_not_ours(message: object, kind: type[Sync]) -> None:
     for text in (json.dumps(message), body(message)):
@@ -245,6 +252,7 @@ def test_no_json_raises_anything_but_that_it_is_not_ours(message: object, kind: 
             read(kind, text)
 
 
+@LAW
 @given(changed=st.dictionaries(st.sampled_from(list(a_sync())), JSON), kind=st.sampled_from([Check, Sync]))
 def test_a_job_with_anything_in_its_fields_is_one_of_ours_or_not_ours(
     changed: dict[str, Any], kind: type[Check] | type[Sync]
@@ -309,6 +317,7 @@ def test_an_object_id_is_a_guid_in_hexadecimal(value: object, read_as: str | Non
     assert object_id(value) == read_as
 
 
+@LAW
 @given(st.text() | st.binary() | JSON)
 def test_whatever_is_taken_for_an_object_id_is_safe_in_a_url_and_a_table_key(value: object) -> None:
     found = object_id(value)
@@ -319,6 +328,7 @@ def test_whatever_is_taken_for_an_object_id_is_safe_in_a_url_and_a_table_key(val
 # --- packing, and doing it once more ---
 
 
+@LAW
 @given(st.lists(IDS, max_size=70))
 def test_packing_loses_nobody_and_repeats_nobody(users: list[str]) -> None:
     packed = pack(users, why="notified", now=7.0)
@@ -335,6 +345,7 @@ def test_twenty_users_go_into_a_message(users: int, messages: int) -> None:
     assert len(pack(ids, why="notified", now=7.0)) == messages
 
 
+@LAW
 @given(job=SYNCS, now=TIMES)
 def test_a_repeated_sync_is_the_same_hint_in_a_new_and_unforced_job(job: Sync, now: float) -> None:
     assert job.repeated(now) == Sync(job.user, "repeated", seen=job.seen, born=now, tries=0, force=False)
