@@ -241,15 +241,21 @@ class Syncer:
             claim.end(columns)
         except ClaimLost:
             return self._settle_lost(job, upload, queued=unsure_until > now)
+        except ServiceError as error:
+            if unsure_until <= now:
+                raise
+            # The repeated job carries on. Were this one deferred too, each failure would double the jobs.
+            self._let_go(claim, attempt)
+            return Result(job.user, "deferred", str(error), upload.etag)
         return Result(job.user, "synced", target.remark, upload.etag)
 
     def _settle_lost(self, job: Sync, upload: Upload, *, queued: bool) -> Result:
         """Whoever took the user over cannot know what we wrote meanwhile: have it written once more."""
         now = self._clock.now()
         until = now + self._settings.claim_for
+        self._ledger.overwrite(job.user, {"dirty": True, "unsure_until": until})
         if not queued:
             self._queues.send(job.repeated(until), hidden=until - now + 1)
-        self._ledger.overwrite(job.user, {"dirty": True, "unsure_until": until})
         return Result(job.user, "deferred", "another attempt took this user over", upload.etag)
 
     def _unsure_until(self, row: Row, attempt: Attempt, now: float) -> float:

@@ -179,9 +179,7 @@ def test_a_photo_that_changes_while_it_is_read_is_never_settled_under_the_others
 
 
 @pytest.mark.parametrize("known_before", [False, True])
-def test_a_dry_run_writes_nothing_anywhere(
-    new_world: Callable[..., World], world: World, known_before: bool
-) -> None:
+def test_a_dry_run_writes_nothing_anywhere(world: World, known_before: bool) -> None:
     user = world.add()
     if known_before:
         world.ask(user)

@@ -75,6 +75,11 @@ class Steps:
             self._mishaps.append(mishap)
         return mishap
 
+    def forget(self, mishap: Mishap) -> None:
+        """Let this one not happen any more."""
+        with self._lock:
+            self._mishaps.remove(mishap)
+
     def clear(self) -> None:
         """Let nothing more go wrong."""
         with self._lock:
