@@ -19,6 +19,7 @@ from local.host.keys import Keys
 from local.host.leases import LEASE_SECONDS
 from local.host.loading import App, load
 from local.host.server import BODY_LIMIT, Server
+from local.host.settings import FILE
 from local.host.web import list_endpoints
 
 logger = logging.getLogger("Host.General")
@@ -37,9 +38,13 @@ def main(arguments: list[str] | None = None) -> int:
     out = _take_stdout()
     app_dir = options.app.resolve()
     if options.check:
-        return _check(load(app_dir, lambda: "localhost"), out)
-    server = Server(options.port, tuple(options.tls) if options.tls else None, _body_limit())
-    app = load(app_dir, lambda: server.host)
+        return _check(load(app_dir, options.settings, lambda: "localhost"), out)
+    try:
+        server = Server(options.port, tuple(options.tls) if options.tls else None)
+    except OSError as error:
+        _print_problems([f"cannot listen on port {options.port}, or cannot read the certificate: {error}"])
+        return 1
+    app = load(app_dir, options.settings, lambda: server.host)
     if app.problems:
         _print_problems(app.problems)
         server.server_close()
@@ -57,6 +62,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--app", type=Path, default=Path(), metavar="DIR", help="where host.json lies (default: here)")
+    add(
+        "--settings",
+        type=Path,
+        default=Path(FILE),
+        metavar="FILE",
+        help="settings beside the environment's, from there (default: %(default)s)",
+    )
     add("--port", type=int, default=0, help="on 127.0.0.1 (default: any free one)")
     add("--tls", nargs=2, type=Path, metavar=("CERT", "KEY"), help="PEM files; https instead of http")
     add(
@@ -105,11 +117,6 @@ def _take_stdout() -> TextIO:
     return own
 
 
-def _body_limit() -> int:
-    # learn.microsoft.com/azure/azure-functions/functions-app-settings#functions_request_body_size_limit
-    return int(os.environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", BODY_LIMIT))
-
-
 def _check(app: App, out: TextIO) -> int:
     _print_problems(app.problems)
     if app.problems:
@@ -142,6 +149,8 @@ def _run(app: App, server: Server, options: argparse.Namespace, out: TextIO) -> 
     reasons: SimpleQueue[Reason] = SimpleQueue()
     keys = Keys.draw((each.name for each in app.functions), dict(options.key))
     host = Host(app, server, keys, options.message_lease, lambda: reasons.put("timeout"))
+    # learn.microsoft.com/azure/azure-functions/functions-app-settings#functions_request_body_size_limit
+    server.body_limit = int(app.settings.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT") or BODY_LIMIT)
     _listen_to_signals(reasons)
     host.start()
     with out:

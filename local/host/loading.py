@@ -30,15 +30,16 @@ class App:
     problems: list[str]
 
 
-def load(app_dir: Path, find_host_name: Callable[[], str]) -> App:
+def load(app_dir: Path, settings_file: Path, find_host_name: Callable[[], str]) -> App:
     """Make the app's settings part of the environment, configure the logs, import the app and check it all.
 
     Args:
         app_dir: where `function_app.py` and host.json lie; becomes the working directory, as in Azure.
+        settings_file: where settings lie that the environment does not have; need not exist.
         find_host_name: gives what the app finds in `WEBSITE_HOSTNAME`; in Azure, its public name.
     """
     os.chdir(app_dir)
-    problems = _enter_settings(app_dir)
+    problems = _enter_settings(app_dir / settings_file)
     os.environ["WEBSITE_HOSTNAME"] = find_host_name()
     options, found = hostjson.read(app_dir)
     problems += found
@@ -53,10 +54,10 @@ def load(app_dir: Path, find_host_name: Callable[[], str]) -> App:
     return App(worker, functions, values, accounts, options, running, problems)
 
 
-def _enter_settings(app_dir: Path) -> list[str]:
+def _enter_settings(path: Path) -> list[str]:
     """Complete the environment; what is set already wins."""
     try:
-        values = settings.read_file(app_dir)
+        values = settings.read_file(path)
     except SettingsError as error:
         return [str(error)]
     known = AppSettings(os.environ)

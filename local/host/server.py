@@ -17,10 +17,11 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from local.host.bodies import LONGEST_LINE, BadRequestError, read_body
+
 logger = logging.getLogger("Host.Http")
 
 HANDSHAKE_SECONDS = 10
-LONGEST_LINE = 65536
 LINGER_SECONDS = 0.5
 LINGER_BYTES = 16 * 1024 * 1024
 # learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhook-trigger#limits
@@ -48,14 +49,6 @@ class Response:
 
 
 type App = Callable[[Request], Response]
-
-
-class BadRequestError(Exception):
-    """A request that cannot be read; the connection ends after the answer."""
-
-    def __init__(self, status: HTTPStatus) -> None:
-        super().__init__(status)
-        self.status = status
 
 
 class Server(ThreadingHTTPServer):
@@ -188,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         try:
-            body = self._read_body()
+            body = read_body(self.rfile, self.headers, self.server.body_limit)
         except BadRequestError as error:
             self._refuse(error.status)
             return
@@ -199,41 +192,6 @@ class _Handler(BaseHTTPRequestHandler):
             logger.exception("The host failed to answer %s %s", self.command, self.path.partition("?")[0])
             response = Response(HTTPStatus.INTERNAL_SERVER_ERROR)
         self._write(response)
-
-    def _read_body(self) -> bytes:
-        """Read the body if its length is told. A chunked one is read past: functions never see it."""
-        length = self.headers.get("content-length")
-        if "chunked" in self.headers.get("transfer-encoding", "").lower():
-            if length is not None:
-                raise BadRequestError(HTTPStatus.BAD_REQUEST)
-            self._skip_chunks()
-            return b""
-        if length is None:
-            return b""
-        if not (length.isascii() and length.isdigit()):
-            raise BadRequestError(HTTPStatus.BAD_REQUEST)
-        if int(length) > self.server.body_limit:
-            raise BadRequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        body = self.rfile.read(int(length))
-        if len(body) < int(length):
-            raise ConnectionError("the body ended early")
-        return body
-
-    def _skip_chunks(self) -> None:
-        total = 0
-        while True:
-            try:
-                size = int(self.rfile.readline(LONGEST_LINE).partition(b";")[0], 16)
-            except ValueError as error:
-                raise BadRequestError(HTTPStatus.BAD_REQUEST) from error
-            total += size
-            if total > self.server.body_limit or size < 0:
-                raise BadRequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-            self.rfile.read(size)
-            while self.rfile.readline(LONGEST_LINE).strip() and not size:
-                pass  # trailers
-            if not size:
-                return
 
     def _refuse(self, status: HTTPStatus) -> None:
         """Answer a request that was not read to its end, and close the connection.

@@ -55,25 +55,24 @@ class AppSettings:
         return value.strip().lower() in ("true", "1")
 
 
-def read_file(app_dir: Path) -> dict[str, str]:
-    """Read the `Values` of the app's local.settings.json; none without the file.
+def read_file(path: Path) -> dict[str, str]:
+    """Read the `Values` of a local.settings.json; none without the file.
 
     Raises:
         SettingsError: no JSON object, encrypted, or a value that is no string.
     """
-    path = app_dir / FILE
     if not path.exists():
         return {}
     try:
         content = json.loads(path.read_text("utf-8-sig"))
     except ValueError as error:
-        raise SettingsError(f"{FILE} is no JSON: {error}") from error
+        raise SettingsError(f"{path.name} is no JSON: {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get("Values", {}), dict):
-        raise SettingsError(f"{FILE} must be an object with an object 'Values'")
+        raise SettingsError(f"{path.name} must be an object with an object 'Values'")
     if content.get("IsEncrypted"):
-        raise SettingsError(f"{FILE} is encrypted; run `func settings decrypt`")
+        raise SettingsError(f"{path.name} is encrypted; run `func settings decrypt`")
     values = content.get("Values", {})
     wrong = sorted(name for name, value in values.items() if not isinstance(value, str))
     if wrong:
-        raise SettingsError(f"{FILE}: these values are no strings: {', '.join(wrong)}")
+        raise SettingsError(f"{path.name}: these values are no strings: {', '.join(wrong)}")
     return dict(values)

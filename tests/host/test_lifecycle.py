@@ -152,6 +152,40 @@ def test_it_listens_on_127_0_0_1_alone(host):
         socket.create_connection(("127.0.0.2", urlsplit(host.url).port), timeout=2)
 
 
+def test_with_tls_it_speaks_https_and_says_so(start, certificate):
+    own = start(tls=certificate)
+
+    seen = requests.get(f"{own.url}/api/echo/me", timeout=5, verify=str(certificate[0])).json()
+
+    assert own.url.startswith("https://127.0.0.1:")
+    assert seen["url"] == f"{own.url}/api/echo/me"
+    assert f"https://{seen['hostname']}" == own.url
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["--port", "PORT"], id="a port that is taken"),
+        pytest.param(["--tls", "none.pem", "none.pem"], id="a certificate that is not there"),
+    ],
+)
+def test_what_it_cannot_listen_with_is_a_problem(environment, arguments):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        answer = subprocess.run(
+            [sys.executable, "-m", "local.host", *(each.replace("PORT", port) for each in arguments)],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr.startswith("problem: cannot listen on port ")
+
+
 def test_a_host_that_dies_before_it_is_ready_is_an_error_with_its_log(tmp_path):
     (tmp_path / "host.json").write_text('{"version": "2.0"}')
     (tmp_path / "function_app.py").write_text("raise RuntimeError('not today')")
@@ -161,7 +195,7 @@ def test_a_host_that_dies_before_it_is_ready_is_an_error_with_its_log(tmp_path):
 
 
 def test_storage_that_goes_away_is_logged_fails_outputs_and_is_found_again(
-    tmp_path, start, notes, eventually
+    tmp_path, start, notes, environment, eventually
 ):
     with Azurite(tmp_path / "storage") as own_storage:
         own = start(env={"AzureWebJobsStorage": own_storage.connection_string})
@@ -180,6 +214,7 @@ def test_storage_that_goes_away_is_logged_fails_outputs_and_is_found_again(
         requests.post(f"{own.url}/api/send_many", json=[body], timeout=5).raise_for_status()
         eventually(lambda: notes.of("worked", "after"))
         assert own.stop() == 0
+        assert own.log.count(f"The queue {environment['JOBS']} can be read again") == 1
 
 
 def test_a_host_starts_and_stops_while_storage_is_away(start):

@@ -2,7 +2,9 @@
 
 import base64
 import json
+import shutil
 import time
+from pathlib import Path
 
 import pytest
 import requests
@@ -17,14 +19,23 @@ def test_a_list_of_strings_becomes_as_many_messages_untouched(web, shared_notes,
     assert {each["tries"] for each in seen} == {1}
 
 
-def test_an_output_wakes_the_listener_of_its_queue(start, eventually, app_dir, tmp_path):
-    slow = tmp_path / "slow"
-    slow.mkdir()
-    (slow / "function_app.py").write_text((app_dir / "function_app.py").read_text())
-    options = json.loads((app_dir / "host.json").read_text())
-    options["extensions"]["queues"]["maxPollingInterval"] = "01:00:00"
-    (slow / "host.json").write_text(json.dumps(options))
-    own = start(slow, {"YEARLY": "0 0 0 1 1 *"})
+@pytest.fixture
+def with_options(app_dir, tmp_path):
+    """The shared app with other queue options in its host.json."""
+
+    def change(**options: object) -> Path:
+        copy = tmp_path / "app"
+        shutil.copytree(app_dir, copy)
+        content = json.loads((copy / "host.json").read_text())
+        content["extensions"]["queues"] |= options
+        (copy / "host.json").write_text(json.dumps(content))
+        return copy
+
+    return change
+
+
+def test_an_output_wakes_the_listener_of_its_queue(start, with_options, eventually):
+    own = start(with_options(maxPollingInterval="01:00:00"))
 
     # By then the waits between empty polls have grown to more than three seconds.
     requests.get(f"{own.url}/api/wait?seconds=4", timeout=10).raise_for_status()
@@ -109,19 +120,60 @@ def test_a_message_in_another_encoding_is_poisoned_unread(host, queues, eventual
         eventually(lambda: client.get_queue_properties().approximate_message_count == 0)
 
 
-def test_a_poison_queue_has_no_poison_queue_and_its_failures_wait_out_their_lease(
-    start, notes, queues, environment, eventually
+def test_a_failing_message_is_poisoned_by_its_last_try_and_not_by_one_more(
+    start, notes, with_options, eventually
 ):
-    own = start(message_lease=1)
+    own = start(with_options(visibilityTimeout="01:00:00", maxDequeueCount=1))
+    body = '{"job": {"mark": "one try", "fails": 9}}'
+    requests.post(f"{own.url}/api/send_many", json=[body], timeout=5).raise_for_status()
+
+    eventually(lambda: notes.of("bury", "one try"))
+    assert len(notes.of("work", "one try")) == 1
+
+
+def test_a_failing_message_waits_out_the_visibility_timeout(start, notes, with_options, eventually):
+    own = start(with_options(visibilityTimeout="00:00:01"))
+    body = '{"job": {"mark": "later", "fails": 1}}'
+    requests.post(f"{own.url}/api/send_many", json=[body], timeout=5).raise_for_status()
+
+    eventually(lambda: notes.of("worked", "later"))
+    first, second = (each["at"] for each in notes.of("work", "later"))
+    assert second - first >= 0.9
+
+
+def test_a_poison_queue_has_no_poison_queue_and_its_failures_wait_out_their_lease(
+    start, notes, queues, environment, send, eventually
+):
     poison = environment["JOBS"] + "-poison"
     queues.create_queue(poison)
-    with queues.get_queue_client(poison) as client:
-        client.send_message(base64.b64encode(b"unburied").decode())
+    send(poison, "unburied")
 
-    # Never released: every try comes a lease after the last; after the third nobody runs it again.
-    eventually(lambda: [each["tries"] for each in notes.of("bury")] == [1, 2, 3])
+    own = start(message_lease=1)
+
+    eventually(lambda: [each["tries"] for each in notes.of("bury")] == [1, 2])
+    first, second = (each["at"] for each in notes.of("bury"))
+    assert second - first >= 0.9
     assert f"{poison}-poison" not in {each.name for each in queues.list_queues()}
-    assert own.log.count("Moving message") == 0
+    assert "Moving message" not in own.log
+
+
+def test_a_message_received_too_often_is_run_no_more_not_even_from_a_poison_queue(
+    start, notes, queues, environment, send, eventually
+):
+    poison = environment["JOBS"] + "-poison"
+    queues.create_queue(poison)
+    send(poison, "worn out")
+    with queues.get_queue_client(poison) as client:
+        for _ in range(3):
+            (message,) = client.receive_messages()
+            client.update_message(message, visibility_timeout=0)
+    send(poison, "fresh")
+
+    own = start()
+    eventually(lambda: notes.of("bury", "fresh"))
+    own.stop()
+
+    assert notes.of("bury", "worn out") == []
 
 
 @pytest.mark.parametrize(
@@ -170,7 +222,7 @@ def test_a_disabled_queue_function_leaves_its_messages_alone(
 
 def test_a_message_that_runs_longer_than_its_lease_is_delivered_once(start, notes, eventually):
     own = start(message_lease=1)
-    body = '{"job": {"mark": "long", "seconds": 3}}'
+    body = '{"job": {"mark": "long", "seconds": 2}}'
     requests.post(f"{own.url}/api/send_many", json=[body], timeout=5).raise_for_status()
 
     (done,) = eventually(lambda: notes.of("worked", "long"))
@@ -180,14 +232,14 @@ def test_a_message_that_runs_longer_than_its_lease_is_delivered_once(start, note
 
 
 def test_a_message_of_a_killed_host_is_delivered_again_when_its_lease_ends(start, notes, eventually):
-    first = start(message_lease=2)
-    body = '{"job": {"mark": "crash", "seconds": 2}}'
+    first = start(message_lease=1)
+    body = '{"job": {"mark": "crash", "seconds": 1}}'
     requests.post(f"{first.url}/api/send_many", json=[body], timeout=5).raise_for_status()
     eventually(lambda: notes.of("work", "crash"))
     first.kill()
     assert notes.of("worked", "crash") == []
 
-    start(message_lease=2)
+    start(message_lease=1)
 
     (done,) = eventually(lambda: notes.of("worked", "crash"))
     assert done["tries"] == 2
@@ -199,6 +251,7 @@ def test_a_listener_waits_for_its_queue_and_does_not_create_it(
     own = start()
     requests.get(f"{own.url}/api/wait?seconds=0.5", timeout=5).raise_for_status()  # polls go on meanwhile
     assert environment["JOBS"] not in {each.name for each in queues.list_queues()}
+    assert "cannot be read" not in own.log
 
     queues.create_queue(environment["JOBS"])
     send(environment["JOBS"], "{}")

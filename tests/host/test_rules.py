@@ -1,6 +1,7 @@
 """The host's rules as tables: host.json, settings, names, routes, keys, messages, outputs, waits."""
 
 import json
+import threading
 from datetime import timedelta
 from types import SimpleNamespace
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from local.host import checks, hostjson, protos, settings
 from local.host.conversions import decode_path, from_worker, read_query
 from local.host.functions import Function, HttpTrigger, QueueOutput, QueueTrigger
+from local.host.hostjson import HttpOptions
 from local.host.hostshape import find_problems, parse_time_span
 from local.host.keys import Keys
 from local.host.messages import EncodingError, decode, describe, encode
@@ -20,6 +22,7 @@ from local.host.queues import Backoff
 from local.host.routes import RouteError, compile_route
 from local.host.settings import AppSettings, SettingsError
 from local.host.storage import Accounts
+from local.host.web import Throttle
 
 
 class TestHostJson:
@@ -186,7 +189,7 @@ class TestSettings:
         (tmp_path / "local.settings.json").write_text(content)
 
         with pytest.raises(SettingsError, match=problem):
-            settings.read_file(tmp_path)
+            settings.read_file(tmp_path / settings.FILE)
 
 
 class TestNames:
@@ -564,6 +567,34 @@ class TestBackoff:
         backoff = Backoff(longest, draw=iter(draws * 2).__next__)
 
         assert all(0.1 <= backoff.next() <= longest for _ in draws)
+
+
+class TestThrottle:
+    """Bounds on requests at a time."""
+
+    def test_what_exceeds_the_outstanding_requests_is_refused_until_one_leaves(self):
+        throttle = Throttle(HttpOptions(max_outstanding_requests=2))
+
+        assert [throttle.enter() for _ in range(3)] == [True, True, False]
+        throttle.leave()
+        assert throttle.enter()
+
+    def test_without_bounds_nothing_is_refused(self):
+        throttle = Throttle(HttpOptions())
+
+        assert all(throttle.enter() for _ in range(1000))
+
+    def test_what_exceeds_the_concurrent_requests_waits(self):
+        throttle = Throttle(HttpOptions(max_concurrent_requests=1))
+        throttle.enter()
+        second = threading.Thread(target=throttle.enter, daemon=True)
+        second.start()
+        second.join(0.2)
+        assert second.is_alive()
+
+        throttle.leave()
+        second.join(10)
+        assert not second.is_alive()
 
 
 class TestProtos:

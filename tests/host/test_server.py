@@ -1,6 +1,5 @@
 """The HTTP server by itself: what it reads, what it writes, how it stops."""
 
-import datetime as dt
 import http.client
 import socket
 import ssl
@@ -8,10 +7,6 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from local.host.server import Request, Response, Server
 
@@ -46,26 +41,6 @@ def connect() -> Iterator[Callable[[Server], socket.socket]]:
     yield connect
     for each in sockets:
         each.close()
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "local host")])
-    now = dt.datetime.now(dt.UTC)
-    signed = (
-        x509.CertificateBuilder(
-            name, name, key.public_key(), x509.random_serial_number(), now, now.replace(year=now.year + 1)
-        )
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    directory = tmp_path_factory.mktemp("tls")
-    (directory / "cert.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    pem = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    (directory / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, *pem))
-    return directory / "cert.pem", directory / "key.pem"
 
 
 def exchange(connection: socket.socket, request: bytes) -> bytes:

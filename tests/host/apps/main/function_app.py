@@ -112,6 +112,7 @@ def describe(msg: func.QueueMessage) -> dict:
         "id": msg.id,
         "tries": msg.dequeue_count,
         "inserted": str(msg.insertion_time),
+        "at": time.time(),
     }
 
 
