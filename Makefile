@@ -22,7 +22,7 @@ test: setup ## every test, offline, on loopback
 	@$(PY) -m pytest $(PYTEST_ARGS)
 
 check: setup ## index the app as the host does; format, lint, types
-	@$(PY) -m local.host --check
+	@$(PY) -m local.host --check --settings local.settings.sample.json
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
