@@ -143,6 +143,7 @@ class Azurite:
         deadline = time.monotonic() + START_SECONDS
         while not (self._output.text.count("successfully listening") == len(ports) and _all_accept(ports)):
             if process.poll() is not None:
+                self._output.join()
                 raise AzuriteError(f"Azurite ended with {process.returncode}: {self._output.text}")
             if time.monotonic() > deadline:
                 raise AzuriteError(f"Azurite was not ready after {START_SECONDS} s: {self._output.text}")
@@ -162,8 +163,11 @@ class _Output:
     def text(self) -> str:
         return "".join(self._lines)
 
-    def close(self) -> None:
+    def join(self) -> None:
         self._reader.join(STOP_SECONDS)
+
+    def close(self) -> None:
+        self.join()
         if self._stream:
             self._stream.close()
 

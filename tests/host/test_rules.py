@@ -633,3 +633,30 @@ class TestProtos:
     def test_an_empty_value_of_a_choice_counts_as_chosen(self):
         assert protos.TypedData(string="").WhichOneof("data") == "string"
         assert protos.ParameterBinding(name="x").WhichOneof("rpc_data") is None
+
+
+def test_our_own_app_passes_the_check_with_the_sample_settings_and_lists_every_function():
+    answer = subprocess.run(
+        [sys.executable, "-m", "local.host", "--check", "--settings", "local.settings.sample.json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert answer.stderr == ""
+    assert answer.returncode == 0
+    assert {line.split()[0] for line in answer.stdout.splitlines()} >= {
+        "notifications",
+        "lifecycle",
+        "check_photos",
+        "sync_photo",
+        "tend_subscription",
+        "renew_subscription",
+        "sync_user",
+        "subscribe",
+        "record_poisoned_checks",
+        "record_poisoned_syncs",
+        "record_poisoned_subscription",
+    }

@@ -157,7 +157,7 @@ def test_a_timer_never_overlaps_itself_and_a_late_tick_follows_at_once(timed, ev
     ends = [each["at"] for each in timed.of("end")][:2]
     waits = [later - earlier for later, earlier in zip(begins[1:], ends, strict=False)]
     # Each run lasts longer than a tick: the tick missed meanwhile fires late but once.
-    assert all(0 <= wait < 0.5 for wait in waits), waits
+    assert all(0 <= wait < 0.7 for wait in waits), waits
     assert [each["past_due"] for each in timed.of("begin")][:3] == [False] * 3
     assert timed.of("begin")[0]["status"] == {}  # ticks this frequent are not recorded
 
