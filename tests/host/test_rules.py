@@ -1,8 +1,11 @@
 """The host's rules as tables: host.json, settings, names, routes, keys, messages, outputs, waits."""
 
 import json
+import subprocess
+import sys
 import threading
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import quote
 
@@ -23,6 +26,8 @@ from local.host.routes import RouteError, compile_route
 from local.host.settings import AppSettings, SettingsError
 from local.host.storage import Accounts
 from local.host.web import Throttle
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class TestHostJson:
