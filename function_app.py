@@ -15,9 +15,10 @@ from shared import answers, jobs, logs
 from shared.answers import Answer
 from shared.app import App, Services
 from shared.errors import ConfigError, SyncError
-from shared.jobs import Check, Sync, Tend
+from shared.jobs import Backfill, Check, SweepPage, SweptCheck, Sync, Tend
 from shared.manual import Asked
 from shared.notifications import Handshake, Malformed, read_changes, read_handshake, read_lifecycle
+from shared.sweeping import Opened
 
 STORAGE = "AzureWebJobsStorage"
 MISCONFIGURED_AFTER = 900  # seconds a message waits while the settings are wrong
@@ -103,6 +104,24 @@ def sync_photo(msg: func.QueueMessage) -> None:
     _work(Sync, msg, lambda services, job: services.syncer.sync(job))
 
 
+@app.queue_trigger(arg_name="msg", queue_name=SweptCheck.queue, connection=STORAGE)
+def check_swept(msg: func.QueueMessage) -> None:
+    """The same for a sweep, which waits for the answers."""
+    _work(SweptCheck, msg, lambda services, job: services.checker.check(job))
+
+
+@app.queue_trigger(arg_name="msg", queue_name=Backfill.queue, connection=STORAGE)
+def sync_swept(msg: func.QueueMessage) -> None:
+    """Make SharePoint show what a sweep found, in a lane of its own."""
+    _work(Backfill, msg, lambda services, job: services.syncer.sync(job))
+
+
+@app.queue_trigger(arg_name="msg", queue_name=SweepPage.queue, connection=STORAGE)
+def sweep_users(msg: func.QueueMessage) -> None:
+    """Do the next step of a sweep: a page of users, or the wait for the last answers, or the verdict."""
+    _work(SweepPage, msg, lambda services, job: services.sweeper.step(job))
+
+
 @app.queue_trigger(arg_name="msg", queue_name=Tend.queue, connection=STORAGE)
 def tend_subscription(msg: func.QueueMessage) -> None:
     """Look after the subscription because Graph announced something about it."""
@@ -121,13 +140,31 @@ def record_poisoned_syncs(msg: func.QueueMessage) -> None:
     sync_app.recorder.record(Sync, str(msg.id), msg.get_body())
 
 
+@app.queue_trigger(arg_name="msg", queue_name=f"{SweptCheck.queue}-poison", connection=STORAGE)
+def record_poisoned_swept_checks(msg: func.QueueMessage) -> None:
+    """Write down a sweep's check that failed for good."""
+    sync_app.recorder.record(SweptCheck, str(msg.id), msg.get_body())
+
+
+@app.queue_trigger(arg_name="msg", queue_name=f"{Backfill.queue}-poison", connection=STORAGE)
+def record_poisoned_backfill(msg: func.QueueMessage) -> None:
+    """Write down a sweep's sync that failed for good."""
+    sync_app.recorder.record(Backfill, str(msg.id), msg.get_body())
+
+
+@app.queue_trigger(arg_name="msg", queue_name=f"{SweepPage.queue}-poison", connection=STORAGE)
+def record_poisoned_sweeps(msg: func.QueueMessage) -> None:
+    """Write down a sweep's step that failed for good, and end the sweep."""
+    sync_app.recorder.record(SweepPage, str(msg.id), msg.get_body())
+
+
 @app.queue_trigger(arg_name="msg", queue_name=f"{Tend.queue}-poison", connection=STORAGE)
 def record_poisoned_subscription(msg: func.QueueMessage) -> None:
     """Write down a lifecycle event that failed for good."""
     sync_app.recorder.record(Tend, str(msg.id), msg.get_body())
 
 
-def _work[J: Check | Sync | Tend](
+def _work[J: Check | Sync | SweepPage | Tend](
     kind: type[J], msg: func.QueueMessage, do: Callable[[Services, J], object]
 ) -> None:
     """Do a message's job. Wrong settings are no fault of the message: it waits until they are right."""
@@ -156,20 +193,29 @@ def renew_subscription(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the 
     sync_app.services.renewal.tend()
 
 
+@app.timer_trigger(arg_name="timer", schedule="%SWEEP_SCHEDULE%")
+def start_sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger brings it
+    """Open a sweep unless one is running."""
+    sync_app.services.sweeper.open("the timer")
+
+
 # --- administrators ---
 
 
 @app.route(route="users/{user}/sync", methods=["POST"])
 def sync_user(req: func.HttpRequest) -> func.HttpResponse:
-    """Sync one user now: `?force=true` whatever the ledger says, `?dry_run=true` without writing anything.
+    """Sync one user now.
+
+    `?force=true` whatever the ledger says, `?dry_run=true` without writing anything, `?remove=true` removes the
+    picture of a user who has no photo.
 
     200 with the outcome; 400 no user's name; 404 unknown user; 409 another attempt is at it; 502 refused or
     denied; 503 throttled.
     """
 
     def ask() -> Answer:
-        force, dry_run = (answers.flag(name, req.params.get(name)) for name in ("force", "dry_run"))
-        asked = Asked(req.route_params.get("user", ""), force=force, dry_run=dry_run)
+        force, dry_run, remove = (_flag(req, name) for name in ("force", "dry_run", "remove"))
+        asked = Asked(req.route_params.get("user", ""), force=force, dry_run=dry_run, remove=remove)
         return answers.of_result(sync_app.services.desk.sync_user(asked))
 
     return _answer(ask)
@@ -183,10 +229,36 @@ def subscribe(req: func.HttpRequest) -> func.HttpResponse:
         renewal = sync_app.services.renewal
         if req.method == "DELETE":
             return answers.of_tended(renewal.end())
-        take_over = answers.flag("take_over", req.params.get("take_over"))
-        return answers.of_tended(renewal.tend(asked=True, take_over=take_over))
+        return answers.of_tended(renewal.tend(asked=True, take_over=_flag(req, "take_over")))
 
     return _answer(tend)
+
+
+@app.route(route="sweeps", methods=["POST"])
+def sweep_now(req: func.HttpRequest) -> func.HttpResponse:
+    """Open a sweep, `?force=true` to have every photo written again: 202 with its id, 409 if one runs.
+
+    `?release_brake=<sweep>` lets a braked sweep remove what it found.
+    """
+
+    def sweep() -> Answer:
+        sweeper = sync_app.services.sweeper
+        if released := req.params.get("release_brake"):
+            sweeper.release(released)
+            return answers.of_opened(Opened(released, new=True))
+        return answers.of_opened(sweeper.open("an administrator", force=_flag(req, "force")))
+
+    return _answer(sweep)
+
+
+@app.route(route="status", methods=["GET"])
+def status(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger brings it
+    """How it goes: the running sweep and the last ten, the subscription, gates, kept poison."""
+    return _answer(lambda: answers.of_status(sync_app.health.status()))
+
+
+def _flag(req: func.HttpRequest, name: str) -> bool:
+    return answers.flag(name, req.params.get(name))
 
 
 def _answer(ask: Callable[[], Answer]) -> func.HttpResponse:

@@ -12,6 +12,7 @@ from typing import Any
 from shared.backoff import SHORTEST
 from shared.errors import ConfigError, Denied, Gone, NotOurs, ServiceError, SyncError, TryLater
 from shared.renewal import Tended
+from shared.sweeping import Opened
 from shared.syncing import Result
 
 _BY_HINDRANCE = {
@@ -62,6 +63,17 @@ def of_tended(tended: Tended) -> Answer:
         "expires": tended.expires,
     }
     return _json(status, shown)
+
+
+def of_opened(opened: Opened) -> Answer:
+    """Return the answer to the wish for a sweep: 202 with its id, 409 with the running one's."""
+    status = HTTPStatus.ACCEPTED if opened.new else HTTPStatus.CONFLICT
+    return _json(status, {"sweep": opened.id, "running": not opened.new})
+
+
+def of_status(status: dict[str, Any]) -> Answer:
+    """Return the answer to a question of how it goes."""
+    return _json(HTTPStatus.OK, status)
 
 
 def of_error(error: SyncError) -> Answer:

@@ -13,10 +13,13 @@ from shared.auth import tokens_of
 from shared.checking import Checker
 from shared.clock import Clock, SystemClock
 from shared.errors import ConfigError
+from shared.gates import Gates
 from shared.graph import Graph
-from shared.ledger import LEDGER, STATE, AzureTable, Ledger, State, Table
+from shared.health import Health
+from shared.ledger import LEDGER, PARTS, STATE, AzureTable, Ledger, State, Table
 from shared.manual import Desk
 from shared.notifications import ClientState
+from shared.pace import Pace
 from shared.queues import AzureOutbox, Outbox, Queues
 from shared.recording import Recorder
 from shared.renewal import Renewal
@@ -24,6 +27,8 @@ from shared.rest import Bell, Rest, Tokens
 from shared.settings import Settings
 from shared.sharepoint import SharePoint
 from shared.storage import Storage
+from shared.sweepbook import Parts, SweepBook
+from shared.sweeping import Sweeper
 from shared.syncing import Syncer
 
 
@@ -35,6 +40,7 @@ class Services:
     client_state: ClientState
     checker: Checker
     syncer: Syncer
+    sweeper: Sweeper
     renewal: Renewal
     desk: Desk
 
@@ -45,6 +51,7 @@ class Stores:
 
     ledger: Table
     state: Table
+    parts: Table
     outbox: Outbox
 
 
@@ -75,9 +82,16 @@ class App:
         self._storage = Storage(environ)
         stores = stores or _account(self._storage)
         self.queues = Queues(stores.outbox)
+        self._stores = stores
         self._ledger = Ledger(stores.ledger)
         self._state = State(stores.state)
-        self.recorder = Recorder(self._ledger, self._state, self.clock)
+        self._parts = Parts(stores.parts)
+        self._book = SweepBook(stores.state)
+        self._gates = Gates(stores.state, self.clock)
+        self.recorder = Recorder(self._ledger, self._parts, self._state, self._end_sweep, self.clock)
+        self.health = Health(
+            book=self._book, parts=self._parts, state=self._state, gates=self._gates, clock=self.clock
+        )
 
     @property
     def services(self) -> Services:
@@ -105,37 +119,65 @@ class App:
         return settings
 
     def _build(self, settings: Settings) -> Services:
-        rest = Rest(self._tokens(settings), settings.user_agent, self.clock)
+        rest = Rest(self._tokens(settings), settings.user_agent, self.clock, gates=self._gates)
         graph = Graph(rest, settings.cloud.graph)
-        sharepoint = SharePoint(rest)
         client_state = ClientState([secret.reveal() for secret in settings.client_state_secrets])
-        syncer = Syncer(
+        syncer = self._build_syncer(settings, graph, SharePoint(rest))
+        checker = Checker(
             settings=settings,
             ledger=self._ledger,
+            parts=self._parts,
             queues=self.queues,
             graph=graph,
-            sharepoint=sharepoint,
+            gates=self._gates,
             clock=self.clock,
         )
-        checker = Checker(
+        sweeper = Sweeper(
+            settings=settings,
+            book=self._book,
+            parts=self._parts,
             ledger=self._ledger,
             queues=self.queues,
             graph=graph,
             clock=self.clock,
-            dry_run=settings.dry_run,
         )
         renewal = Renewal(
             graph=graph,
             ring=Bell(settings.user_agent).ring,
             state=self._state,
+            want_sweep=sweeper.want,
             queues=self.queues,
             client_state=client_state,
             notification_url=settings.notification_url,
             clock=self.clock,
         )
         desk = Desk(graph=graph, queues=self.queues, syncer=syncer, clock=self.clock)
-        return Services(settings, client_state, checker, syncer, renewal, desk)
+        return Services(settings, client_state, checker, syncer, sweeper, renewal, desk)
+
+    def _build_syncer(self, settings: Settings, graph: Graph, sharepoint: SharePoint) -> Syncer:
+        return Syncer(
+            settings=settings,
+            ledger=self._ledger,
+            queues=self.queues,
+            graph=graph,
+            sharepoint=sharepoint,
+            gates=self._gates,
+            pace=Pace(self._stores.state, self.clock, settings.units_a_minute),
+            clock=self.clock,
+        )
+
+    def _end_sweep(self, sweep: str) -> None:
+        """End a sweep whose page is poison; with wrong settings its lease ends it, within an hour."""
+        try:
+            self.services.sweeper.fail(sweep)
+        except ConfigError as error:
+            logs.cry("settings.wrong", problems=str(error))
 
 
 def _account(storage: Storage) -> Stores:
-    return Stores(AzureTable(storage, LEDGER), AzureTable(storage, STATE), AzureOutbox(storage))
+    return Stores(
+        AzureTable(storage, LEDGER),
+        AzureTable(storage, STATE),
+        AzureTable(storage, PARTS),
+        AzureOutbox(storage),
+    )

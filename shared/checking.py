@@ -1,57 +1,74 @@
 """Compare the photo ETags of up to 20 users with the ledger and queue a sync for each that changed.
 
 One Graph request, one table read a user, no write for an unchanged one. A check never fails because of one
-user. Order: the syncs are sent first, then notes are written, and a deferral is the last act.
+user. Order: what follows is sent first, then notes and answers are written, and a deferral is the last act.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared import jobs, logs, photos
+from shared import jobs, logs, photos, sweeps
 from shared.clock import Clock
 from shared.errors import DENIED_AFTER, ConfigError, Denied, ServiceError, Stale, TryLater
+from shared.gates import GRAPH, Gates
 from shared.graph import Graph
-from shared.jobs import Check, Sync
+from shared.jobs import Backfill, Check, Sync
 from shared.ledger import Ledger
-from shared.photos import AskAgain, Decision, Leave, Note, Queue, TryAlone
+from shared.photos import AskAgain, Decision, Leave, Note, Queue, Source, TryAlone
 from shared.queues import Queues
 from shared.rest import Attempt
 from shared.rows import Row
+from shared.settings import Settings
+from shared.sweepbook import Parts
+from shared.sweeps import UNANSWERED
 
 MOST_TRIES = 5  # of a user whose photo Graph answers oddly, before his outcome is *failed*
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a check found about one user."""
+    """What a check found about one user; `letter` is what it answers a sweep."""
 
     row: Row
     decision: Decision
+    letter: str
 
 
 class Checker:
     """Checks users. One object, long-lived, shared by all threads.
 
     Args:
+        settings: when to look again, and when a missing photo counts as removed.
         ledger: what SharePoint shows.
+        parts: where sweeps wait for answers.
         queues: where syncs go.
         graph: what Exchange has.
+        gates: whether Graph may be asked.
         clock: what time it is.
-        dry_run: note nothing in the ledger.
     """
 
     def __init__(
-        self, *, ledger: Ledger, queues: Queues, graph: Graph, clock: Clock, dry_run: bool = False
+        self,
+        *,
+        settings: Settings,
+        ledger: Ledger,
+        parts: Parts,
+        queues: Queues,
+        graph: Graph,
+        gates: Gates,
+        clock: Clock,
     ) -> None:
+        self._settings = settings
         self._ledger = ledger
+        self._parts = parts
         self._queues = queues
         self._graph = graph
+        self._gates = gates
         self._clock = clock
-        self._dry_run = dry_run
 
     def check(self, job: Check) -> None:
-        """Do a job from the queue, so that each of its users is answered, queued, or asked for later.
+        """Do a job from a queue, so that each of its users is answered, queued, or asked for later.
 
         Raises:
             TryLater: the queue is out of reach, so that only a redelivery is left.
@@ -59,6 +76,10 @@ class Checker:
         attempt = Attempt()
         try:
             found = self._look(job, attempt)
+            self._queue_changed(job, found)
+            self._look_again_later(job, found)
+            self._note(job, found)
+            self._answer(job, found)
         except TryLater as error:
             self._defer(job, error.after, str(error))
         except Denied as error:
@@ -68,40 +89,61 @@ class Checker:
             logs.cry("check.denied", count=len(job.users), error=str(error))
             self._defer(job, DENIED_AFTER, str(error))
         else:
-            self._queue_changed(job, found)
-            self._note(job, found)
             self._put_off(job, found)
             _report(job, found, attempt)
 
     def _look(self, job: Check, attempt: Attempt) -> list[Found]:
+        self._gates.pass_through(GRAPH)
         # Rows first: a note is conditional on the row as it was before Graph was asked.
         rows = [self._ledger.read(user) for user in job.users]
         sources = self._graph.photos(job.users, attempt)
+        return [self._judge(job, row, sources[row.user]) for row in rows]
+
+    def _judge(self, job: Check, row: Row, source: Source) -> Found:
         now = self._clock.now()
-        sweep = job.why == "swept"
-        return [
-            Found(row, photos.decide(sources[row.user], row, force=job.force, sweep=sweep, now=now))
-            for row in rows
-        ]
+        decision = photos.decide(source, row, force=job.force, sweep=job.why == "swept", now=now)
+        letter = sweeps.letter(source, decision, row, now=now, remove_after=self._settings.remove_after)
+        if isinstance(decision, TryAlone) and job.tries >= MOST_TRIES:
+            letter = sweeps.failed_letter(row)
+        return Found(row, decision, letter)
 
     def _queue_changed(self, job: Check, found: Iterable[Found]) -> None:
         now = self._clock.now()
+        lane = Backfill if job.why == "swept" else Sync
         for each in found:
             if isinstance(each.decision, Queue):
-                self._queues.send(Sync(each.row.user, job.why, seen=job.seen, born=now, force=job.force))
+                self._queues.send(lane(each.row.user, job.why, seen=job.seen, born=now, force=job.force))
+
+    def _look_again_later(self, job: Check, found: Iterable[Found]) -> None:
+        """Have whom a hint named looked at again: Graph may notify before its store has the photo."""
+        answered = tuple(each.row.user for each in found if each.letter != UNANSWERED)
+        if job.why != "notified" or not answered:
+            return
+        now = self._clock.now()
+        for after in self._settings.recheck_after:
+            again = Check(answered, "rechecked", seen=job.seen, born=now)
+            self._queues.send(again, hidden=after)
 
     def _note(self, job: Check, found: Iterable[Found]) -> None:
         for each in found:
             match each.decision:
                 case Note(columns):
                     self._write(each.row, columns)
+                case Queue() if job.why == "swept":
+                    self._write(each.row, {"queued_at": self._clock.now()})
                 case TryAlone(reason) if job.tries >= MOST_TRIES:
-                    self._write(each.row, {"outcome": "failed", "reason": reason})
+                    self._write(each.row, {"outcome": "failed", "reason": reason, "queued_at": 0.0})
                 case _:
                     pass
 
+    def _answer(self, job: Check, found: Iterable[Found]) -> None:
+        """Tell the sweep that asked what was found."""
+        if job.part:
+            answers = {each.row.user: each.letter for each in found if each.letter != UNANSWERED}
+            self._parts.answer(*job.part, answers)
+
     def _write(self, row: Row, columns: Mapping[str, Any]) -> None:
-        if self._dry_run:
+        if self._settings.dry_run:
             return
         try:
             self._ledger.write(row, columns)
@@ -133,7 +175,7 @@ class Checker:
     def _give_up(self, user: str, reason: str) -> None:
         """Note that a user is left to the next sweep; one who cannot be noted is left to it all the same."""
         logs.warn("check.gave_up", user=user, reason=reason)
-        if self._dry_run:
+        if self._settings.dry_run:
             return
         try:
             self._ledger.overwrite(user, {"outcome": "deferred", "reason": f"gave up after a day: {reason}"})

@@ -6,9 +6,11 @@ SyncError             never raised itself
 ├─ NotOurs            a queue message or request that this app never made; not retried
 └─ ServiceError       never raised itself; what a service said, with its facts
    ├─ TryLater        temporary: the message is deferred by `after` seconds
+   │  └─ GateClosed   not even asked: the service told us, or another instance, to stay away
    ├─ Denied          a permission is missing: an operator must act, the message is deferred
    └─ Refused         this very call is wrong; repeating it changes nothing
-      └─ Gone         what was asked for does not exist (any more); often a normal outcome
+      ├─ Gone         what was asked for does not exist (any more); often a normal outcome
+      └─ Expired      a page of a list is not to be had any more; begin the list again
 
 Only the modules that speak to a service make a `ServiceError`, from what the wire said.
 """
@@ -77,6 +79,10 @@ class TryLater(ServiceError):
         self.after = after
 
 
+class GateClosed(TryLater):
+    """The service was not called: its gate is closed for `after` more seconds."""
+
+
 class Denied(ServiceError):
     """The service refuses this application (401 or 403)."""
 
@@ -87,3 +93,7 @@ class Refused(ServiceError):
 
 class Gone(Refused):
     """The user, photo, folder, profile or subscription does not exist."""
+
+
+class Expired(Refused):
+    """Graph forgot the place in a list that a page's address stands for."""

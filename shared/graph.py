@@ -8,19 +8,30 @@ import base64
 import binascii
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from shared import backoff, photos
-from shared.errors import Denied, Gone, Refused, ServiceError, TryLater
-from shared.photos import Gathered, Part, Photo, Source, User
+from shared.errors import DENIED_AFTER, Denied, Expired, Gone, Refused, ServiceError, TryLater
+from shared.jobs import object_id
+from shared.photos import Gathered, Part, Photo, Scope, Source, User
 from shared.rest import Answer, Attempt, Call, Rest
 from shared.subscriptions import CHANGE_TYPE, RESOURCE, Subscription
 
 SERVICE = "graph"
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 _USER_FIELDS = "id,userPrincipalName,accountEnabled,userType"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of users in scope, by object id, and the next page's address, "" after the last."""
+
+    users: tuple[str, ...]
+    next: str
 
 
 class Graph:
@@ -45,34 +56,76 @@ class Graph:
             user: photos.classify(parts[user]) if user in parts else photos.Unavailable() for user in users
         }
 
-    def gather(self, user: str, attempt: Attempt) -> Gathered:
+    def gather(self, user: str, attempt: Attempt, *, groups: Sequence[str] = ()) -> Gathered:
         """Return the user, his photo's metadata and its bytes, in one `$batch` that runs in this order.
 
         The photo may still change between the parts; `Gathered.content_etag` is the bytes' own.
 
+        Args:
+            user: object id.
+            attempt: the attempt that asks.
+            groups: object ids of groups of which the user's membership matters, at most 20.
+
         Raises:
             TryLater, Denied, Refused: Graph could not say what this user's photo is.
         """
-        parts = self._batch(
-            [
-                {"id": "user", "method": "GET", "url": f"/users/{user}?$select={_USER_FIELDS}"},
-                {"id": "photo", "method": "GET", "url": f"/users/{user}/photo", "dependsOn": ["user"]},
-                {
-                    "id": "bytes",
-                    "method": "GET",
-                    "url": f"/users/{user}/photo/$value",
-                    "dependsOn": ["photo"],
-                },
-            ],
-            attempt,
-        )
+        parts = self._batch(_gathering(user, groups), attempt)
         person = self._user_part(parts.get("user"))
         if person is None:
             return Gathered(None, photos.UserGone())
+        if groups:
+            person = replace(person, groups=_memberships(parts.get("groups")))
         source = _certain(photos.classify(parts["photo"]) if "photo" in parts else photos.Unavailable())
         if not isinstance(source, Photo):
             return Gathered(person, source)
         return self._with_content(person, source, parts.get("bytes"), attempt)
+
+    def has_no_photo(self, user: str, attempt: Attempt) -> bool:
+        """Return whether the bytes are gone, too: asked by itself, before a picture is removed."""
+        url = f"{self._base}/users/{user}/photo/$value"
+        answer = self._rest.send(Call(SERVICE, "GET", url, headers={"Accept": "*/*"}, accept=(404,)), attempt)
+        if answer.status != HTTPStatus.NOT_FOUND:
+            return False
+        return isinstance(photos.classify(_part_of(answer)), photos.NoPhoto)
+
+    def list_users(self, scope: Scope, address: str, attempt: Attempt) -> Listed:
+        """Return one page of the users in scope, without those of the excluded group.
+
+        Args:
+            scope: whose photos we keep in step.
+            address: the page's address as Graph gave it, "" for the first.
+            attempt: the attempt that asks.
+
+        Raises:
+            Expired: Graph does not know the address any more.
+        """
+        try:
+            page, following = self._page(address or self._first_page(scope), attempt)
+        except Refused as error:
+            if address and error.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.GONE):
+                raise Expired(SERVICE, "the page is forgotten", request_id=error.request_id) from error
+            raise
+        users = (_listed(item, any_type=scope.guests or bool(scope.group)) for item in page)
+        return Listed(tuple(user for user in users if user), following)
+
+    def members_of(self, group: str, attempt: Attempt) -> frozenset[str]:
+        """Return the object ids of a group's users, through nested groups too."""
+        pages = self._pages(self._members(group, "id"), attempt)
+        return frozenset(str(item.get("id")).lower() for page in pages for item in page)
+
+    def _first_page(self, scope: Scope) -> str:
+        if scope.group:
+            return self._members(scope.group, "id,accountEnabled,userType")
+        # userType is not filtered by Graph: old accounts have none.
+        return (
+            f"{self._base}/users?$select=id,accountEnabled,userType"
+            "&$filter=accountEnabled%20eq%20true&$top=999"
+        )
+
+    def _members(self, group: str, fields: str) -> str:
+        # A cast to users is an "advanced query": learn.microsoft.com/graph/aad-advanced-queries
+        cast = f"groups/{group}/transitiveMembers/microsoft.graph.user"
+        return f"{self._base}/{cast}?$select={fields}&$count=true&$top=999"
 
     def find_user(self, key: str, attempt: Attempt) -> User:
         """Return the user whose object id or UPN is `key`.
@@ -156,15 +209,24 @@ class Graph:
     # --- the wire ---
 
     def _get(self, url: str, attempt: Attempt, *, accept: str = "application/json") -> Answer:
-        return self._rest.send(Call(SERVICE, "GET", url, headers={"Accept": accept}), attempt)
+        # ConsistencyLevel: asked for by advanced queries, on every page; ignored by all others.
+        headers = {"Accept": accept, "ConsistencyLevel": "eventual"}
+        return self._rest.send(Call(SERVICE, "GET", url, headers=headers), attempt)
 
     def _write(
         self, method: str, url: str, body: object, attempt: Attempt, *, repeatable: bool = True
     ) -> Answer:
-        data = json.dumps(body).encode()
-        return self._rest.send(
-            Call(SERVICE, method, url, headers=_JSON, body=data, writes=True, repeatable=repeatable), attempt
+        call = Call(
+            SERVICE,
+            method,
+            url,
+            headers=_JSON,
+            body=json.dumps(body).encode(),
+            writes=True,
+            repeatable=repeatable,
+            denied_alone=True,  # 403 is a quota of subscriptions
         )
+        return self._rest.send(call, attempt)
 
     def _batch(self, requests: Sequence[Mapping[str, Any]], attempt: Attempt) -> dict[str, Part]:
         body = json.dumps({"requests": requests}).encode()
@@ -174,17 +236,77 @@ class Graph:
         parts = answer.get("responses") if isinstance(answer, dict) else None
         if not isinstance(parts, list):
             raise TryLater(SERVICE, "the batch has no responses")
-        return {part["id"]: _part(part) for part in parts if _is_part(part)}
+        found = {part["id"]: _part(part) for part in parts if _is_part(part)}
+        self._mind(list(found.values()))
+        return found
+
+    def _mind(self, parts: Sequence[Part]) -> None:
+        """Close Graph's gate where its parts say so: one that is throttled, or two and more of one voice."""
+        throttled = [part.retry_after for part in parts if part.status == HTTPStatus.TOO_MANY_REQUESTS]
+        if throttled:
+            longest = max((after for after in throttled if after is not None), default=None)
+            self._rest.stay_away(SERVICE, longest, "parts of a batch are throttled")
+        elif len(parts) > 1:
+            found = [photos.classify(part) for part in parts]
+            if all(isinstance(source, photos.Unavailable) for source in found):
+                self._rest.stay_away(SERVICE, None, "every part of a batch failed")
+            elif all(isinstance(source, photos.Denied) for source in found):
+                self._rest.stay_away(SERVICE, DENIED_AFTER, "every part of a batch is denied")
 
     def _pages(self, url: str, attempt: Attempt) -> Iterator[list[Any]]:
         while url:
-            if urlsplit(url)[:2] != urlsplit(self._base)[:2]:
-                raise Refused(SERVICE, "the next page is not on Graph's host")
-            page = self._get(url, attempt).json()
-            if not isinstance(page, dict) or not isinstance(page.get("value"), list):
-                raise TryLater(SERVICE, "the page has no list called value")
-            yield page["value"]
-            url = str(page.get("@odata.nextLink") or "")
+            page, url = self._page(url, attempt)
+            yield page
+
+    def _page(self, url: str, attempt: Attempt) -> tuple[list[Any], str]:
+        """Return the items of a page, and the next page's address, "" after the last."""
+        if urlsplit(url)[:2] != urlsplit(self._base)[:2]:
+            raise Refused(SERVICE, "the next page is not on Graph's host")
+        page = self._get(url, attempt).json()
+        if not isinstance(page, dict) or not isinstance(page.get("value"), list):
+            raise TryLater(SERVICE, "the page has no list called value")
+        return page["value"], str(page.get("@odata.nextLink") or "")
+
+
+def _gathering(user: str, groups: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the requests that gather one user, each after the one before it."""
+    requests: list[dict[str, Any]] = [
+        {"id": "user", "method": "GET", "url": f"/users/{user}?$select={_USER_FIELDS}"},
+        {"id": "photo", "method": "GET", "url": f"/users/{user}/photo", "dependsOn": ["user"]},
+        {"id": "bytes", "method": "GET", "url": f"/users/{user}/photo/$value", "dependsOn": ["photo"]},
+    ]
+    if groups:
+        asking = {
+            "id": "groups",
+            "method": "POST",
+            "url": f"/users/{user}/checkMemberGroups",
+            "headers": {"Content-Type": "application/json"},
+            "body": {"groupIds": list(groups)},
+            "dependsOn": ["user"],
+        }
+        requests[1]["dependsOn"] = ["groups"]
+        requests.insert(1, asking)
+    return requests
+
+
+def _memberships(part: Part | None) -> frozenset[str]:
+    """Return the groups that a user belongs to, of those that were asked for."""
+    if part is None or isinstance(photos.classify(part), photos.Unavailable):
+        raise TryLater(SERVICE, "no answer about groups", after=part.retry_after if part else None)
+    if part.status >= 300:
+        _raise(part.status, photos.error_code(part.body))
+    value = part.body.get("value") if isinstance(part.body, dict) else None
+    if not isinstance(value, list):
+        raise TryLater(SERVICE, "the memberships have no list called value")
+    return frozenset(str(group).lower() for group in value)
+
+
+def _listed(item: Any, *, any_type: bool) -> str | None:
+    """Return the object id of a listed user, None for one out of scope."""
+    if not isinstance(item, dict) or item.get("accountEnabled") is False:
+        return None
+    guest = str(item.get("userType")).lower() == "guest"
+    return object_id(item.get("id")) if any_type or not guest else None
 
 
 def _is_part(part: object) -> bool:

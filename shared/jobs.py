@@ -9,7 +9,7 @@ Times are Unix seconds.
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Literal, Self, cast, get_args
 
 from shared.errors import NotOurs
@@ -19,8 +19,11 @@ USERS_A_CHECK = 20  # the most requests one Graph $batch takes: learn.microsoft.
 LONGEST_LIFE = 24 * 3600.0  # seconds; an older job is not deferred again, the next sweep finds its user
 
 Why = Literal["notified", "rechecked", "swept", "asked", "removed", "repeated"]
+Lane = Literal["live", "backfill"]
 LifecycleEvent = Literal["reauthorizationRequired", "subscriptionRemoved", "missed"]
 
+_SWEEP = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{4}")
+_PART = re.compile(r"[0-9]{5}-[0-9]{3}")
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -43,6 +46,7 @@ class Check:
         born: when the job was first queued.
         tries: how often a user of it failed in a way that is nobody else's fault.
         force: sync whatever the ledger says.
+        part: the sweep and its part that wait for the answers, none for a check of its own.
     """
 
     queue: ClassVar[str] = "photo-checks"
@@ -52,6 +56,7 @@ class Check:
     born: float
     tries: int = 0
     force: bool = False
+    part: tuple[str, str] | None = None
 
     @classmethod
     def read(cls, job: Mapping[str, Any]) -> Self:
@@ -60,20 +65,32 @@ class Check:
         ids = [object_id(user) for user in users]
         if not 1 <= len(ids) <= USERS_A_CHECK or None in ids:
             raise NotOurs(f"a check names 1 to {USERS_A_CHECK} object ids")
-        return cls(tuple(dict.fromkeys(i for i in ids if i)), _why(job), **_common(job))
+        return cls(tuple(dict.fromkeys(i for i in ids if i)), _why(job), **_common(job), part=_part(job))
+
+
+@dataclass(frozen=True, slots=True)
+class SweptCheck(Check):
+    """A check that a sweep asks for; it waits behind no live one."""
+
+    queue: ClassVar[str] = "photo-sweep-checks"
 
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """Make SharePoint show one user's photo. Attributes as in `Check`; `user` is an object id."""
+    """Make SharePoint show one user's photo. Attributes as in `Check`; `user` is an object id.
+
+    `slot`: the beginning of the minute in which its SharePoint calls are reserved, 0 while none is.
+    """
 
     queue: ClassVar[str] = "photo-syncs"
+    lane: ClassVar[Lane] = "live"
     user: str
     why: Why
     seen: float
     born: float
     tries: int = 0
     force: bool = False
+    slot: float = 0.0
 
     @classmethod
     def read(cls, job: Mapping[str, Any]) -> Self:
@@ -81,11 +98,43 @@ class Sync:
         user = object_id(_field(job, "user", str))
         if user is None:
             raise NotOurs("a sync names one object id")
-        return cls(user, _why(job), **_common(job))
+        return cls(user, _why(job), **_common(job), slot=_number(job, "slot"))
 
     def repeated(self, now: float) -> Self:
         """Return the job that writes the same user once more when no earlier write can still arrive."""
-        return replace(self, why="repeated", born=now, tries=0, force=False)
+        return replace(self, why="repeated", born=now, tries=0, force=False, slot=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill(Sync):
+    """A sync that a sweep asks for: in its own lane, behind no fresh photo, and before none."""
+
+    queue: ClassVar[str] = "photo-backfill"
+    lane: ClassVar[Lane] = "backfill"
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPage:
+    """Do the next step of a sweep.
+
+    Attributes:
+        sweep: the sweep's id.
+        page: which page this message was sent for.
+        born: when the message was first sent.
+    """
+
+    queue: ClassVar[str] = "photo-sweeps"
+    sweep: str
+    page: int
+    born: float
+
+    @classmethod
+    def read(cls, job: Mapping[str, Any]) -> Self:
+        """Return the job that a message carries; `NotOurs` where it is not exactly one."""
+        page = job.get("page")
+        if isinstance(page, bool) or not isinstance(page, int) or page < 0:
+            raise NotOurs("a sweep's page has a number")
+        return cls(_sweep_id(job.get("sweep")), page, _number(job, "born"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +162,11 @@ class Tend:
         return cls(event, subscription, _number(job, "born"))  # type: ignore[arg-type]  # narrowed by get_args
 
 
-type Job = Check | Sync | Tend
+type Job = Check | Sync | SweepPage | Tend
 
-QUEUES: Mapping[str, type[Check | Sync | Tend]] = {kind.queue: kind for kind in (Check, Sync, Tend)}
+QUEUES: Mapping[str, type[Check | Sync | SweepPage | Tend]] = {
+    kind.queue: kind for kind in (Check, SweptCheck, Sync, Backfill, SweepPage, Tend)
+}
 
 
 def write(job: Job) -> str:
@@ -123,7 +174,7 @@ def write(job: Job) -> str:
     return json.dumps({"v": VERSION, "job": asdict(job)}, separators=(",", ":"))
 
 
-def read[J: Check | Sync | Tend](kind: type[J], body: bytes | str) -> J:
+def read[J: Check | Sync | SweepPage | Tend](kind: type[J], body: bytes | str) -> J:
     """Return the job of a message body.
 
     Raises:
@@ -141,7 +192,7 @@ def read[J: Check | Sync | Tend](kind: type[J], body: bytes | str) -> J:
         or not isinstance(message["job"], dict)
     ):
         raise NotOurs(f'the message is not {{"v": {VERSION}, "job": {{...}}}}')
-    unknown = set(message["job"]) - set(kind.__slots__)
+    unknown = set(message["job"]) - {field.name for field in fields(kind)}
     if unknown:
         raise NotOurs(f"the job has {len(unknown)} unknown field(s)")
     return cast(J, kind.read(message["job"]))  # the type checker loses the kind on the way
@@ -168,6 +219,23 @@ def _number(job: Mapping[str, Any], name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:
         raise NotOurs(f"the job's {name} is missing or not a time")
     return float(value)
+
+
+def _sweep_id(value: object) -> str:
+    if not isinstance(value, str) or not _SWEEP.fullmatch(value):
+        raise NotOurs("the job names no sweep")
+    return value
+
+
+def _part(job: Mapping[str, Any]) -> tuple[str, str] | None:
+    part = job.get("part")
+    if part is None:
+        return None
+    if not isinstance(part, list) or len(part) != 2 or not isinstance(part[1], str):
+        raise NotOurs("the job's part is no sweep and key")
+    if not _PART.fullmatch(part[1]):
+        raise NotOurs("the job's part has no such key")
+    return _sweep_id(part[0]), part[1]
 
 
 def _why(job: Mapping[str, Any]) -> Why:

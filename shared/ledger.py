@@ -1,9 +1,11 @@
-"""What the app remembers, in Azure Tables: a row a user (`photoledger`) and the rest (`photostate`).
+"""What the app remembers, in Azure Tables.
+
+A row a user (`photoledger`), a row for 20 users of a sweep (`photoparts`), and the rest (`photostate`).
 
 Every write merges only the columns it names and states its condition. Tables are made on first use.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -13,6 +15,7 @@ from shared.subscriptions import Record
 
 LEDGER = "photoledger"
 STATE = "photostate"
+PARTS = "photoparts"
 ANY = None
 """As a write's version: whatever stands there, or nothing."""
 
@@ -35,6 +38,15 @@ class Table(Protocol):
         Raises:
             Stale: the condition does not hold.
         """
+
+    def rows(self, partition: str) -> Iterable[tuple[str, dict[str, Any], str]]:
+        """Return key, columns and version of every row of a partition, in the order of keys."""
+
+    def older(self, column: str, than: float) -> Iterable[tuple[str, str]]:
+        """Return partition and key of every row whose time in `column` is set and lies before `than`."""
+
+    def delete(self, partition: str, key: str) -> None:
+        """Delete a row, whatever its version; one that is gone already is as good as deleted."""
 
 
 class AzureTable:
@@ -73,6 +85,30 @@ class AzureTable:
                 return self._made(lambda: client.create_entity(entity))
             unchanged = MatchConditions.IfNotModified
             return _version(client.update_entity(entity, etag=version, match_condition=unchanged))
+
+    def rows(self, partition: str) -> Iterable[tuple[str, dict[str, Any], str]]:
+        """See `Table.rows`."""
+        found = self._query("PartitionKey eq @it", {"it": partition})
+        return [(str(entity["RowKey"]), dict(entity), str(entity.metadata["etag"])) for entity in found]
+
+    def older(self, column: str, than: float) -> Iterable[tuple[str, str]]:
+        """See `Table.older`."""
+        found = self._query(f"{column} gt 0.0 and {column} lt @it", {"it": than})
+        return [(str(entity["PartitionKey"]), str(entity["RowKey"])) for entity in found]
+
+    def delete(self, partition: str, key: str) -> None:
+        """See `Table.delete`."""
+        with told_apart():
+            self._client().delete_entity(partition, key)  # which says nothing of a row that is not there
+
+    def _query(self, query: str, parameters: dict[str, Any]) -> list[Any]:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with told_apart():
+            try:
+                return list(self._client().query_entities(query, parameters=parameters))
+            except ResourceNotFoundError:  # of the table, which the first write makes
+                return []
 
     def _made(self, write: Callable[[], Mapping[str, Any]]) -> str:
         """Return the version that a first write gives; the first of all makes the table."""
@@ -116,9 +152,17 @@ class Ledger:
         """Merge `columns` into the user's row whatever stands there."""
         self._table.merge(user[:2], user, columns, ANY)
 
+    def gone_before(self, time: float) -> list[str]:
+        """Return the users whom the directory has not known since before `time`, Unix seconds."""
+        return [user for _, user in self._table.older("gone_since", time)]
+
+    def forget(self, user: str) -> None:
+        """Delete a user's row."""
+        self._table.delete(user[:2], user)
+
 
 class State:
-    """What concerns no single user: the subscription, the wish for a sweep, and poison that names nobody."""
+    """What concerns no single user: the subscription, and poison that names nobody."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -133,10 +177,6 @@ class State:
         version = self._table.merge("subscription", "users", columns, record.version)
         return replace(record, version=version, **columns)
 
-    def want_sweep(self, why: str, now: float) -> None:
-        """Note that changes may have been missed: a sweep is to run as soon as one can."""
-        self._table.merge("sweep", "record", {"again": True, "again_why": why, "again_at": now}, ANY)
-
     def note_poison(self, message: str, queue: str, body: str, why: str, now: float) -> None:
         """Keep a message that nobody could handle and that names no user.
 
@@ -149,6 +189,10 @@ class State:
         """
         columns = {"queue": queue, "body": body[:LONGEST_TEXT], "why": why, "at": now}
         self._table.merge("poison", message, columns, ANY)
+
+    def poison(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return id and facts of every message that was kept."""
+        return [(message, columns) for message, columns, _ in self._table.rows("poison")]
 
 
 LONGEST_TEXT = 32_000  # characters; a table column holds 64 KiB of UTF-16

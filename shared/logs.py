@@ -8,7 +8,7 @@ FACTS = frozenset(
     {
         "after", "code", "count", "error", "etag", "event", "hosts", "lag_ms", "outcome", "problems", "queue",
         "reason", "refused", "request_id", "requests", "service", "status", "step", "subscription",
-        "subscriptions", "tries", "user", "users", "why",
+        "subscriptions", "sweep", "tries", "user", "users", "why",
     }
 )  # fmt: skip
 

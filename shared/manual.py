@@ -27,6 +27,7 @@ class Asked:
     user: str
     force: bool = False
     dry_run: bool = False
+    remove: bool = False
 
 
 class Desk:
@@ -52,11 +53,12 @@ class Desk:
         user = self._graph.find_user(asked.user, attempt)
         now = self._clock.now()
         job = Sync(user.id, "asked", seen=now, born=now, force=asked.force)
-        result = self._dry(job) if asked.dry_run else self._safely(job)
+        if asked.dry_run or asked.remove:
+            # Not queued: a removal is asked for by a person who looked, and only for now.
+            result = self._syncer.attempt(job, dry_run=asked.dry_run, remove=asked.remove)
+        else:
+            result = self._safely(job)
         return replace(result, requests=result.requests + attempt.requests)
-
-    def _dry(self, job: Sync) -> Result:
-        return self._syncer.attempt(job, dry_run=True)
 
     def _safely(self, job: Sync) -> Result:
         receipt = self._queues.send(job, hidden=HIDDEN)

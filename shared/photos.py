@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from shared.rows import Outcome, Row
 
@@ -190,7 +190,9 @@ def decide(source: Source, row: Row, *, force: bool, sweep: bool, now: float) ->
     """
     match source:
         case Photo(etag):
-            return _found_again(row) if _known(etag, row, force=force, sweep=sweep, now=now) else Queue()
+            if _known(etag, row, force=force, sweep=sweep, now=now):
+                return _found_again(row)
+            return Leave() if sweep and not force and recently_queued(row, now) else Queue()
         case NoPhoto():
             # Only a sweep removes a picture; a check notes that it is missing.
             return Note({"missing_since": now}) if row.shows_a_photo and not row.missing_since else Leave()
@@ -205,6 +207,15 @@ def decide(source: Source, row: Row, *, force: bool, sweep: bool, now: float) ->
             return AskAgain(None, denied=True)
         case Failed(status, code):
             return TryAlone(f"Graph answered {status} {code}".rstrip())
+
+
+QUEUED_FOR = 86_400.0
+"""Seconds within which a user whom a sweep queued is not queued by the next, unless his sync ended since."""
+
+
+def recently_queued(row: Row, now: float) -> bool:
+    """Return whether a sweep queued this user not long ago and his sync did not end since."""
+    return bool(row.queued_at) and now - row.queued_at < QUEUED_FOR
 
 
 def _known(etag: str, row: Row, *, force: bool, sweep: bool, now: float) -> bool:
@@ -235,12 +246,16 @@ def _found_again(row: Row) -> Leave | Note:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """What a sync needs to know of a directory user. `id` is lower case."""
+    """What a sync needs to know of a directory user.
+
+    `id` is lower case; `groups` are those of the scope's groups that he belongs to, through others too.
+    """
 
     id: str
     upn: str
     enabled: bool
     guest: bool
+    groups: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,14 +300,56 @@ class Upload:
     content: bytes
 
 
-type Plan = Finish | ComeBack | Upload
-type Scope = Literal["members", "members+guests"]
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Make SharePoint show no picture of this user, once Graph confirmed that there is no photo."""
+
+    user: User
+
+
+type Plan = Finish | ComeBack | Upload | Clear
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose photos we keep in step: members, guests too, or a group's users; never those of `excluded`.
+
+    Groups are object ids, "" for none.
+    """
+
+    guests: bool = False
+    group: str = ""
+    excluded: str = ""
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups that a user's membership must be asked of."""
+        return tuple(group for group in (self.group, self.excluded) if group)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What is to happen to the picture of a user who has no photo.
+
+    Attributes:
+        asked: an administrator wants it removed now.
+        swept: a sweep found it missing.
+        after: seconds a photo must have been missing before a sweep removes its picture.
+        keep: a sweep removes nothing; the picture stays and counts as nobody's.
+    """
+
+    asked: bool = False
+    swept: bool = False
+    after: float = 3600.0
+    keep: bool = False
+
 
 TORN_AFTER = 30.0  # seconds; Graph's photo store needs a moment to agree with itself
 TRIES_TORN = 1
 TRIES_UNREADABLE = 2
 _UNREADABLE = "unreadable image"
 
+_NO_REMOVAL = Removal()
 _AT_REST = {"missing_since": 0.0, "gone_since": 0.0, "queued_at": 0.0}
 
 
@@ -300,12 +357,23 @@ def outside(user: User, scope: Scope) -> str:
     """Return why a user is none of ours, "" if he is."""
     if not user.enabled:
         return "account is disabled"
-    if user.guest and scope == "members":
-        return "guest is out of scope"
-    return ""
+    if scope.excluded and scope.excluded in user.groups:
+        return "is in the excluded group"
+    if scope.group:
+        return "" if scope.group in user.groups else "is not in the group"
+    return "guest is out of scope" if user.guest and not scope.guests else ""
 
 
-def plan(gathered: Gathered, row: Row, *, scope: Scope, force: bool, tries: int, now: float) -> Plan:
+def plan(
+    gathered: Gathered,
+    row: Row,
+    *,
+    scope: Scope,
+    force: bool,
+    tries: int,
+    now: float,
+    removal: Removal = _NO_REMOVAL,
+) -> Plan:
     """Return what a sync does about one user.
 
     Args:
@@ -315,6 +383,7 @@ def plan(gathered: Gathered, row: Row, *, scope: Scope, force: bool, tries: int,
         force: skip the comparisons with ETag, hash and refused ETag.
         tries: how often this job came back before for a reason of its own.
         now: Unix seconds.
+        removal: what becomes of a picture whose photo is gone.
     """
     if gathered.user is None or isinstance(gathered.source, UserGone):
         noted = {"gone_since": row.gone_since or now, "queued_at": 0.0}
@@ -326,8 +395,7 @@ def plan(gathered: Gathered, row: Row, *, scope: Scope, force: bool, tries: int,
         case NoMailbox(reason):
             return Finish("skipped", reason, {"gone_since": 0.0, "queued_at": 0.0})
         case NoPhoto():
-            missing = row.missing_since or (now if row.shows_a_photo else 0.0)
-            return Finish("unchanged", "no photo in Exchange", {**_AT_REST, "missing_since": missing})
+            return _plan_removal(gathered.user, row, removal, now)
         case Photo(etag=announced):
             if announced != gathered.content_etag and tries < TRIES_TORN:
                 return ComeBack(TORN_AFTER, "the photo changed while it was read", TRIES_TORN)
@@ -347,6 +415,19 @@ def _plan_upload(user: User, gathered: Gathered, row: Row, *, force: bool, now: 
         settled = {**_AT_REST, "settled_etag": etag, "refused_etag": ""}
         return Finish("unchanged", "the same picture under a new ETag", settled, etag)
     return Upload(user, etag, digest, gathered.content)
+
+
+def _plan_removal(user: User, row: Row, removal: Removal, now: float) -> Finish | Clear:
+    overdue = bool(row.missing_since) and now - row.missing_since >= removal.after
+    if removal.swept and overdue and removal.keep and not removal.asked:
+        # What a half-written picture shows is unknown, so its hash must not spare a later photo its upload.
+        digest = "" if row.dirty else row.settled_sha256
+        kept = {**_AT_REST, "settled_etag": "", "settled_sha256": digest, "dirty": False, "unsure_until": 0.0}
+        return Finish("kept", "no photo in Exchange; the picture stays", kept)
+    if removal.asked or (removal.swept and overdue):
+        return Clear(user)
+    missing = row.missing_since or (now if row.shows_a_photo else 0.0)
+    return Finish("unchanged", "no photo in Exchange", {**_AT_REST, "missing_since": missing})
 
 
 def unreadable(upload: Upload, *, tries: int, first_look: float) -> Finish | ComeBack:

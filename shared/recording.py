@@ -3,25 +3,40 @@
 Never raises on content. Storage out of reach does raise: then the message stays where it is, for later.
 """
 
-from shared import jobs, logs
+from collections.abc import Callable
+
+from shared import jobs, logs, sweeps
 from shared.clock import Clock
 from shared.errors import NotOurs
-from shared.jobs import Check, Sync, Tend
+from shared.jobs import Check, Job, SweepPage, Sync, Tend
 from shared.ledger import Ledger, State
+from shared.sweepbook import Parts
 
 REASON = "gave up after repeated failures"
 
 
 class Recorder:
-    """Records poison. One object, long-lived, shared by all threads."""
+    """Records poison. One object, long-lived, shared by all threads.
 
-    def __init__(self, ledger: Ledger, state: State, clock: Clock) -> None:
+    Args:
+        ledger: where a user's failure is written.
+        parts: where a sweep waits for an answer.
+        state: where messages are kept that name nobody.
+        end_sweep: ends a sweep that cannot go on.
+        clock: what time it is.
+    """
+
+    def __init__(
+        self, ledger: Ledger, parts: Parts, state: State, end_sweep: Callable[[str], None], clock: Clock
+    ) -> None:
         self._ledger = ledger
+        self._parts = parts
         self._state = state
+        self._end_sweep = end_sweep
         self._clock = clock
 
-    def record(self, kind: type[Check] | type[Sync] | type[Tend], message: str, body: bytes) -> None:
-        """Write a poisoned message into its users' rows, or keep it whole where it names none.
+    def record(self, kind: type[Job], message: str, body: bytes) -> None:
+        """Write a poisoned message into its users' rows, end its sweep, or keep it whole.
 
         Args:
             kind: what its queue carries.
@@ -29,29 +44,33 @@ class Recorder:
             body: what it says.
         """
         try:
-            users = _users(jobs.read(kind, body))
+            job = jobs.read(kind, body)
         except NotOurs as error:
             self._keep(kind, message, body, str(error))
             return
-        if not users:
-            self._keep(kind, message, body, REASON)
-            return
+        match job:
+            case Check(users=users):
+                self._fail_users(kind, users)
+                if job.part:
+                    self._parts.answer(*job.part, {user: self._letter(user) for user in users})
+            case Sync(user=user):
+                self._fail_users(kind, (user,))
+            case SweepPage(sweep=sweep):
+                self._keep(kind, message, body, REASON)
+                self._end_sweep(sweep)
+            case Tend():
+                self._keep(kind, message, body, REASON)
+
+    def _letter(self, user: str) -> str:
+        return sweeps.failed_letter(self._ledger.read(user))
+
+    def _fail_users(self, kind: type[Job], users: tuple[str, ...]) -> None:
         for user in users:
             # No condition: whoever works on the user meanwhile writes his own outcome after this one.
             self._ledger.overwrite(user, {"outcome": "failed", "reason": REASON, "queued_at": 0.0})
         logs.cry("poison.recorded", queue=kind.queue, count=len(users), user=users[0])
 
-    def _keep(self, kind: type[Check] | type[Sync] | type[Tend], message: str, body: bytes, why: str) -> None:
+    def _keep(self, kind: type[Job], message: str, body: bytes, why: str) -> None:
         text = body.decode("utf-8", "backslashreplace")
         self._state.note_poison(message, kind.queue, text, why, self._clock.now())
         logs.cry("poison.kept", queue=kind.queue, reason=why)
-
-
-def _users(job: jobs.Job) -> tuple[str, ...]:
-    match job:
-        case Check(users=users):
-            return users
-        case Sync(user=user):
-            return (user,)
-        case Tend():
-            return ()

@@ -53,6 +53,7 @@ class Renewal:
         graph: where subscriptions live.
         ring: calls one of our own URLs, so that this app is awake when Graph does.
         state: where our record is.
+        want_sweep: has every user looked at, because changes may have been missed; told why.
         queues: where a deferred event goes.
         client_state: signs what proves a notification ours.
         notification_url: this app's public base address.
@@ -65,6 +66,7 @@ class Renewal:
         graph: Graph,
         ring: Callable[[str], None],
         state: State,
+        want_sweep: Callable[[str], None],
         queues: Queues,
         client_state: ClientState,
         notification_url: str,
@@ -73,6 +75,7 @@ class Renewal:
         self._graph = graph
         self._ring = ring
         self._state = state
+        self._want_sweep = want_sweep
         self._queues = queues
         self._client_state = client_state
         self._wanted = Wanted(
@@ -123,7 +126,7 @@ class Renewal:
                 take_over=take_over,
             )
             if plan.sweep:
-                self._state.want_sweep(f"Graph announced {event}", self._clock.now())
+                self._want_sweep(f"Graph announced {event}")
             return _reported(self._apply(plan, lease, attempt), event)
 
     def end(self) -> Tended:
@@ -214,7 +217,7 @@ class Renewal:
     ) -> Tended:
         """Remember a new subscription, and that changes before it were not announced to us."""
         now = self._clock.now()
-        self._state.want_sweep(f"the subscription was {did}: {why}", now)
+        self._want_sweep(f"the subscription was {did}: {why}")
         lease.write(
             {"state": "active", "id": subscription.id, "renewed_at": now, "expires": subscription.expires}
         )

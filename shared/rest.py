@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError, ProxyError
 
 from shared import backoff, logs
 from shared.clock import Clock
-from shared.errors import Denied, Gone, Refused, ServiceError, TryLater
+from shared.errors import DENIED_AFTER, Denied, Gone, Refused, ServiceError, TryLater
 
 CONNECT_TIMEOUT = 5.0  # seconds
 WAKE_TIMEOUT = 30.0  # seconds
@@ -36,6 +36,16 @@ class Tokens(Protocol):
 
     def token(self, host: str) -> str:
         """Return a token whose audience is `https://{host}`."""
+
+
+class Gatekeeper(Protocol):
+    """Who knows which service must not be called before when: see `gates`."""
+
+    def pass_through(self, *services: str) -> None:
+        """Raise `GateClosed` if one of these services must not be called now."""
+
+    def close(self, service: str, after: float | None, why: str) -> float:
+        """Close a service's gate, and return for how many seconds it is closed."""
 
 
 @dataclass
@@ -85,6 +95,7 @@ class Call:
         writes: it changes something there, so a missing answer leaves us unsure.
         repeatable: sending it twice is the same as sending it once.
         accept: statuses besides 2xx that are answers and not errors.
+        denied_alone: a 403 speaks of this call only (a quota), not of the application's permissions.
     """
 
     service: str
@@ -95,6 +106,7 @@ class Call:
     writes: bool = False
     repeatable: bool = True
     accept: tuple[int, ...] = ()
+    denied_alone: bool = False
 
 
 class Rest:
@@ -104,6 +116,7 @@ class Rest:
         tokens: where bearer tokens come from.
         user_agent: sent with every request.
         clock: what time passes, and how to wait.
+        gates: told when a service wants to be left alone, and asked before it is called.
         policy: how much repetition one call may spend here.
         jitter: a random number of [0, 1).
     """
@@ -114,11 +127,13 @@ class Rest:
         user_agent: str,
         clock: Clock,
         *,
+        gates: Gatekeeper | None = None,
         policy: backoff.Policy = _POLICY,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._tokens = tokens
         self._clock = clock
+        self._gates = gates
         self._policy = policy
         self._jitter = jitter
         self._session = new_session(user_agent)
@@ -126,34 +141,54 @@ class Rest:
     def send(self, call: Call, attempt: Attempt) -> Answer:
         """Return the answer to `call`, repeating it within the policy where that is safe and may help.
 
+        A service that wants a longer wait, or that denies the application, has its gate closed.
+
         Raises:
-            TryLater: no answer, or one that says "not now", and waiting here is over.
+            TryLater: no answer, or one that says "not now", and waiting here is over; or a closed gate.
             Denied: 401 or 403.
             Gone: 404 or 410.
             Refused: any other status that is neither 2xx nor in `call.accept`.
             ConfigError: no token can be had until an operator acts.
         """
+        if self._gates:
+            self._gates.pass_through(call.service)
         spent, tried = 0.0, 0
         while True:
+            if not self._time_for(attempt):
+                raise TryLater(call.service, "this attempt has no time left")
             tried += 1
             try:
                 return self._once(call, attempt)
+            except Denied as error:
+                if not call.denied_alone:
+                    self.stay_away(call.service, DENIED_AFTER, str(error))
+                raise
             except TryLater as error:
                 wait = backoff.wait_here(
                     self._policy, attempt=tried, spent=spent, retry_after=error.after, jitter=self._jitter()
                 )
                 if wait is None or not call.repeatable or not self._time_for(attempt, wait):
+                    if error.service == call.service:  # and not the source of tokens, which has no gate
+                        error.after = self.stay_away(call.service, error.after, str(error))
                     raise
             self._clock.sleep(wait)
             spent += wait
+
+    def stay_away(self, service: str, after: float | None, why: str) -> float | None:
+        """Close a service's gate and return for how many seconds; what it asked for where that cannot be."""
+        if self._gates is None:
+            return after
+        try:
+            return self._gates.close(service, after, why)
+        except ServiceError as error:  # of storage: the message will be put off without a gate
+            logs.warn("gate.unreachable", service=service, error=str(error))
+            return after
 
     def _time_for(self, attempt: Attempt, wait: float = 0.0) -> bool:
         """Twice a call's time must be left before it: once for itself, once for what has to follow it."""
         return self._clock.monotonic() + wait + 2 * attempt.timeout <= attempt.ends
 
     def _once(self, call: Call, attempt: Attempt) -> Answer:
-        if not self._time_for(attempt):
-            raise TryLater(call.service, "this attempt has no time left")
         auth = _Bearer(self._tokens.token(str(urlsplit(call.url).hostname)))
         attempt.requests += 1
         try:
@@ -165,6 +200,8 @@ class Rest:
         headers = {name.lower(): value for name, value in response.headers.items()}
         attempt.request_id = _request_id(headers) or attempt.request_id
         if 200 <= status < 300 or status in call.accept:
+            if (reset := _nearly_spent(headers)) is not None:
+                self.stay_away(call.service, reset, "its quota is nearly spent")
             return Answer(status, headers, body, call.service)
         attempt.unanswered |= call.writes and status in _GATEWAY_LOST_IT
         raise error_of(call.service, status, headers, body)
@@ -245,10 +282,28 @@ def error_of(service: str, status: int, headers: Mapping[str, str], body: bytes)
     facts: dict[str, Any] = {"status": status, "code": code, "request_id": _request_id(headers)}
     what = f"{status} {code}".rstrip()
     if status in _TEMPORARY or status >= 500:
-        return TryLater(service, what, after=backoff.parse_retry_after(headers.get("retry-after")), **facts)
+        return TryLater(service, what, after=_asked_for(headers), **facts)
     if status in (401, 403):
         return Denied(service, what, **facts)
     return (Gone if status in (404, 410) else Refused)(service, what, **facts)
+
+
+def _asked_for(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds a service wants to be left alone: the longer of what its two headers say."""
+    waits = [backoff.parse_retry_after(headers.get(name)) for name in ("retry-after", "ratelimit-reset")]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _nearly_spent(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds until a nearly spent quota begins anew, None while more than a tenth is left.
+
+    SharePoint sends these headers from 80 % of the minute's quota on, and promises nothing.
+    """
+    names = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")
+    limit, remaining, reset = (backoff.parse_retry_after(headers.get(name)) for name in names)
+    if limit is None or remaining is None or reset is None:
+        return None
+    return reset if remaining < limit / 10 else None
 
 
 def _never_sent(error: Exception) -> bool:

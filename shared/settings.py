@@ -20,6 +20,7 @@ FUNCTION_TIMEOUT = 300.0  # seconds; host.json says the same, and a test holds t
 SHORTEST_SECRET = 32  # characters
 
 ExchangeSyncState = Literal["0", "1", "keep"]
+OnPhotoRemoved = Literal["clear", "keep"]
 
 
 class Secret:
@@ -95,6 +96,10 @@ class Settings:
     exchange_sync_state: ExchangeSyncState
     photo_folder: str
     recheck_after: tuple[float, ...]
+    remove_after: float
+    on_photo_removed: OnPhotoRemoved
+    removal_brake: int
+    units_a_minute: int
     claim_for: float
     company: str
     dry_run: bool
@@ -138,10 +143,14 @@ class Settings:
             notification_url=read.notification_url(),
             client_state_secrets=read.secrets("CLIENT_STATE_SECRET"),
             cloud=cloud,
-            scope=read.choice("SCOPE", get_args(Scope.__value__), default="members"),
+            scope=read.scope(),
             exchange_sync_state=read.choice("EXCHANGE_SYNC_STATE", get_args(ExchangeSyncState), default="1"),
             photo_folder=read.text("PHOTO_FOLDER", _folder_name, default=""),
             recheck_after=read.durations("RECHECK_AFTER", default="PT2M,PT15M"),
+            remove_after=read.duration("REMOVE_AFTER", default="PT1H"),
+            on_photo_removed=read.choice("ON_PHOTO_REMOVED", get_args(OnPhotoRemoved), default="clear"),
+            removal_brake=read.number("REMOVAL_BRAKE", default=5, least=0, most=100),
+            units_a_minute=read.number("SHAREPOINT_UNITS_PER_MINUTE", default=1000, least=100, most=100_000),
             claim_for=claim_for,
             company=read.text("COMPANY", _company, default=host.partition(".")[0] or "unknown"),
             dry_run=read.choice("DRY_RUN", ("true", "false"), default="false") == "true",
@@ -195,6 +204,23 @@ class _Reader:
                 return known
         self.problems.append(f"{name} must be one of {', '.join(values)}")
         return default
+
+    def scope(self) -> Scope:
+        value = self.raw("SCOPE").lower() or "members"
+        excluded = self.text("EXCLUDE_GROUP", object_id, needed="a group's object id", default="")
+        kind, _, group = value.partition(":")
+        if kind == "group" and object_id(group):
+            return Scope(group=group, excluded=excluded)
+        if value not in ("members", "members+guests"):
+            self.problems.append("SCOPE must be members, members+guests or group:<object id>")
+        return Scope(guests=value == "members+guests", excluded=excluded)
+
+    def number(self, name: str, *, default: int, least: int, most: int) -> int:
+        value = self.raw(name) or str(default)
+        if not (value.isascii() and value.isdecimal() and len(value) < 10 and least <= int(value) <= most):
+            self.problems.append(f"{name} must be a whole number from {least} to {most}")
+            return default
+        return int(value)
 
     def duration(self, name: str, *, default: str) -> float:
         seconds = self.durations(name, default=default, several=False)[0]

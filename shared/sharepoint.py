@@ -7,6 +7,7 @@ written through the admin host. Bearer tokens only: with them SharePoint wants n
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlsplit
 from xml.sax.saxutils import escape
@@ -14,7 +15,8 @@ from xml.sax.saxutils import escape
 from shared.errors import Denied, Gone, Refused, TryLater
 from shared.rest import Attempt, Call, Rest
 
-SERVICE = "sharepoint"
+FILES = "sharepoint-files"
+PROFILES = "sharepoint-profiles"
 LIBRARY = "/User Photos"
 _JSON = {"Accept": "application/json;odata=nometadata"}
 _PEOPLE_MANAGER = "{cf560d69-0fdb-4489-a216-b6b47adf8ef8}"  # SP.UserProfiles.PeopleManager
@@ -51,7 +53,7 @@ class SharePoint:
             f"https://{admin_host}/_api/SP.UserProfiles.PeopleManager"
             f"/GetPropertiesFor(accountName=@v)?@v='{account}'"
         )
-        body = self._rest.send(Call(SERVICE, "GET", url, headers=_JSON), attempt).json()
+        body = self._rest.send(Call(PROFILES, "GET", url, headers=_JSON), attempt).json()
         if not isinstance(body, dict) or not body.get("AccountName"):
             return None
         properties = {
@@ -69,10 +71,10 @@ class SharePoint:
     def folders(self, my_host: str, attempt: Attempt) -> list[str]:
         """Return the server-relative paths of the folders that may hold thumbnails (`Forms` is none)."""
         url = f"https://{my_host}{_folder(LIBRARY)}/Folders?$select=Name,ServerRelativeUrl"
-        body = self._rest.send(Call(SERVICE, "GET", url, headers=_JSON), attempt).json()
+        body = self._rest.send(Call(FILES, "GET", url, headers=_JSON), attempt).json()
         found = body.get("value") if isinstance(body, dict) else None
         if not isinstance(found, list):
-            raise TryLater(SERVICE, "the folder list has no value")
+            raise TryLater(FILES, "the folder list has no value")
         return [
             str(f["ServerRelativeUrl"]) for f in found if isinstance(f, dict) and f.get("Name") != "Forms"
         ]
@@ -85,7 +87,15 @@ class SharePoint:
         """
         url = f"https://{my_host}{_folder(folder)}/Files/AddUsingPath(decodedUrl='{_path(name)}',overwrite=true)"
         headers = {**_JSON, "Content-Type": "application/octet-stream"}
-        self._rest.send(Call(SERVICE, "POST", url, headers=headers, body=content, writes=True), attempt)
+        self._rest.send(Call(FILES, "POST", url, headers=headers, body=content, writes=True), attempt)
+
+    def delete(self, my_host: str, folder: str, name: str, attempt: Attempt) -> None:
+        """Delete a file; one that is gone already is as good as deleted."""
+        path = _path(f"{folder}/{name}")
+        url = f"https://{my_host}/_api/web/GetFileByServerRelativePath(decodedUrl='{path}')"
+        headers = {**_JSON, "X-HTTP-Method": "DELETE", "If-Match": "*"}
+        call = Call(FILES, "POST", url, headers=headers, writes=True, accept=(HTTPStatus.NOT_FOUND,))
+        self._rest.send(call, attempt)
 
     def set_properties(
         self, admin_host: str, upn: str, properties: Sequence[tuple[str, str]], attempt: Attempt
@@ -97,7 +107,7 @@ class SharePoint:
         """
         url = f"https://{admin_host}/_vti_bin/client.svc/ProcessQuery"
         call = Call(
-            SERVICE,
+            PROFILES,
             "POST",
             url,
             headers={"Content-Type": "text/xml"},
@@ -146,14 +156,14 @@ def _check_query(answer: Any) -> None:
     """Raise what a CSOM answer says: its HTTP status is 200 even when it failed."""
     head = answer[0] if isinstance(answer, list) and answer else None
     if not isinstance(head, dict) or "ErrorInfo" not in head:
-        raise TryLater(SERVICE, "the query's answer has no ErrorInfo")
+        raise TryLater(PROFILES, "the query's answer has no ErrorInfo")
     error = head["ErrorInfo"]
     if error is None:
         return
     kind, text = str(error.get("ErrorTypeName")), str(error.get("ErrorMessage"))
     facts: dict[str, Any] = {"code": kind[:200], "request_id": str(error.get("TraceCorrelationId") or "")}
     if _NO_SUCH_PROFILE in text:  # only the text tells: the type is a plain ServerException
-        raise Gone(SERVICE, "no such profile", **facts)
+        raise Gone(PROFILES, "no such profile", **facts)
     if kind == "System.UnauthorizedAccessException":
-        raise Denied(SERVICE, "may not write profiles", status=200, **facts)
-    raise Refused(SERVICE, f"the query failed: {json.dumps(kind[:200])}", status=200, **facts)
+        raise Denied(PROFILES, "may not write profiles", status=200, **facts)
+    raise Refused(PROFILES, f"the query failed: {json.dumps(kind[:200])}", status=200, **facts)

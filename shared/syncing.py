@@ -10,19 +10,22 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 
-from shared import jobs, logs, photos
+from shared import jobs, logs, pace, photos
+from shared.changes import Change, Erasure, Picture
 from shared.claims import Busy, Claim, ClaimLost, Claims
 from shared.clock import Clock
 from shared.errors import DENIED_AFTER, ConfigError, Denied, Gone, Refused, ServiceError, TryLater
+from shared.gates import FILES, GRAPH, PROFILES, Gates
 from shared.graph import Graph
 from shared.jobs import Sync
 from shared.ledger import Ledger
-from shared.photos import ComeBack, Finish, Upload
+from shared.pace import Booked, Pace
+from shared.photos import Clear, ComeBack, Finish, Removal, Upload
 from shared.queues import Queues
 from shared.rest import Attempt
 from shared.rows import Outcome, Row
 from shared.settings import Settings
-from shared.sharepoint import SharePoint, picture_url
+from shared.sharepoint import SharePoint
 from shared.targets import NotYet, Target, Targets
 
 if TYPE_CHECKING:
@@ -72,9 +75,13 @@ class Syncer:
         queues: Queues,
         graph: Graph,
         sharepoint: SharePoint,
+        gates: Gates,
+        pace: Pace,
         clock: Clock,
     ) -> None:
         self._settings = settings
+        self._gates = gates
+        self._pace = pace
         self._ledger = ledger
         self._queues = queues
         self._graph = graph
@@ -109,12 +116,13 @@ class Syncer:
             return False
         return True
 
-    def attempt(self, job: Sync, *, dry_run: bool = False) -> Result:
+    def attempt(self, job: Sync, *, dry_run: bool = False, remove: bool = False) -> Result:
         """Do a job once and say how it ended; whoever asked decides about `Result.again`.
 
         Args:
             job: whom to sync.
             dry_run: decide and report, write nothing, not even in the ledger.
+            remove: an administrator wants the picture of a user without photo removed now.
 
         Raises:
             Refused: Graph or SharePoint refuses this user's data for good.
@@ -122,9 +130,9 @@ class Syncer:
         attempt = self._new_attempt()
         try:
             if dry_run or self._settings.dry_run:
-                result = self._rehearse(job, attempt)
+                result = self._rehearse(job, remove, attempt)
             else:
-                result = self._claimed(job, attempt)
+                result = self._paced(job, remove, attempt)
         except Busy as busy:
             result = _later(job, "another attempt works on this user", min(BUSY_AFTER, busy.after), "busy")
         except TryLater as error:
@@ -143,31 +151,58 @@ class Syncer:
 
     # --- the protocol ---
 
-    def _claimed(self, job: Sync, attempt: Attempt) -> Result:
+    def _paced(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
+        """Go on if no gate is closed and this minute has room for the SharePoint calls of this job."""
+        self._gates.pass_through(GRAPH, FILES, PROFILES)
+        if not pace.usable(job.slot, self._clock.now()):
+            known = bool(self._ledger.read(job.user).folder)
+            booked = self._pace.reserve(job.lane, pace.UNITS_KNOWN if known else pace.UNITS_FIRST)
+            if booked.after > 0:
+                slot = booked.slot if isinstance(booked, Booked) else 0.0
+                return _later(
+                    replace(job, slot=slot), "SharePoint's pace is taken", booked.after, "throttled"
+                )
+        return self._claimed(job, remove, attempt)
+
+    def _claimed(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
         claim = self._claims.take(job.user)  # the attempt began before it, so it ends before the claim does
         try:
-            return self._work(job, claim, attempt)
+            return self._work(job, claim, remove, attempt)
         except ClaimLost as error:
             return _later(job, str(error), BUSY_AFTER, "busy")
         except Exception:
             self._let_go(claim, attempt)
             raise
 
-    def _work(self, job: Sync, claim: Claim, attempt: Attempt) -> Result:
-        step = self._plan(job, claim.row, attempt)
-        if isinstance(step, Upload):
-            found = self._targets.find(step.user, claim.row, attempt)
-            if isinstance(found, NotYet):
-                step = Finish("deferred", found.reason, {"queued_at": 0.0}, step.etag)
-            else:
-                return self._upload(job, claim, step, found, attempt)
-        return self._close(job, claim, step)
+    def _work(self, job: Sync, claim: Claim, remove: bool, attempt: Attempt) -> Result:
+        step = self._plan(job, claim.row, remove, attempt)
+        if isinstance(step, Finish | ComeBack):
+            return self._close(job, claim, step)
+        found = self._targets.find(step.user, claim.row, attempt)
+        if isinstance(found, NotYet):
+            etag = step.etag if isinstance(step, Upload) else ""
+            return self._close(job, claim, Finish("deferred", found.reason, {"queued_at": 0.0}, etag))
+        if isinstance(step, Clear):
+            return self._carry_out(job, claim, Erasure(self._sharepoint, step.user), found, attempt)
+        return self._upload(job, claim, step, found, attempt)
 
-    def _plan(self, job: Sync, row: Row, attempt: Attempt) -> Finish | ComeBack | Upload:
-        gathered = self._graph.gather(job.user, attempt)
-        return photos.plan(
-            gathered, row, scope=self._settings.scope, force=job.force, tries=job.tries, now=self._clock.now()
+    def _plan(
+        self, job: Sync, row: Row, remove: bool, attempt: Attempt
+    ) -> Finish | ComeBack | Upload | Clear:
+        scope, now = self._settings.scope, self._clock.now()
+        gathered = self._graph.gather(job.user, attempt, groups=scope.groups)
+        removal = Removal(
+            asked=remove,
+            swept=job.why == "removed",
+            after=self._settings.remove_after,
+            keep=self._settings.on_photo_removed == "keep",
         )
+        step = photos.plan(
+            gathered, row, scope=scope, force=job.force, tries=job.tries, now=now, removal=removal
+        )
+        if isinstance(step, Clear) and not self._graph.has_no_photo(job.user, attempt):
+            return Finish("unchanged", "Graph has a photo after all", {"queued_at": 0.0})
+        return step
 
     def _close(self, job: Sync, claim: Claim, step: Finish | ComeBack) -> Result:
         """End a claim that wrote nothing to SharePoint."""
@@ -182,13 +217,18 @@ class Syncer:
         if thumbnails is None:
             first_look = self._settings.recheck_after[0]
             return self._close(job, claim, photos.unreadable(upload, tries=job.tries, first_look=first_look))
+        change = Picture(self._sharepoint, self._settings.exchange_sync_state, upload, thumbnails)
+        return self._carry_out(job, claim, change, target, attempt)
+
+    def _carry_out(self, job: Sync, claim: Claim, change: Change, target: Target, attempt: Attempt) -> Result:
+        """Mark, apply, settle."""
         stamp = photos.picture_timestamp(self._clock.now(), claim.row.stamp)
         self._mark(claim, stamp, attempt)
-        found = self._apply(upload, target, thumbnails, stamp, attempt)
+        found = self._apply(change, target, stamp, attempt)
         if isinstance(found, NotYet):
             self._let_go(claim, attempt, {"outcome": "deferred", "reason": found.reason, "queued_at": 0.0})
-            return Result(job.user, "deferred", found.reason, upload.etag)
-        return self._settle(job, claim, upload, found, attempt)
+            return Result(job.user, "deferred", found.reason, change.etag)
+        return self._settle(job, claim, change, found, attempt)
 
     def _mark(self, claim: Claim, stamp: int, attempt: Attempt) -> None:
         """From here on SharePoint may show something else than the ledger says."""
@@ -196,67 +236,47 @@ class Syncer:
         claim.write({"dirty": True, "claim_until": now + self._settings.claim_for, "stamp": float(stamp)})
         attempt.ends = monotonic + self._settings.claim_for
 
-    def _apply(
-        self,
-        upload: Upload,
-        target: Target,
-        thumbnails: "Thumbnails",
-        stamp: int,
-        attempt: Attempt,
-    ) -> Target | NotYet:
-        """Write the picture, and return where; a target from the ledger that fails is looked for once."""
+    def _apply(self, change: Change, target: Target, stamp: int, attempt: Attempt) -> Target | NotYet:
+        """Write to SharePoint, and return where; a target from the ledger that fails is looked for once."""
         try:
-            self._write(upload, target, thumbnails, stamp, attempt)
+            change.write(target, stamp, attempt)
         except Refused as error:
             if target.fresh or not (isinstance(error, Gone) or error.status == HTTPStatus.CONFLICT):
                 raise
-            found = self._targets.discover(upload.user, attempt)
+            found = self._targets.discover(change.user, attempt)
             if isinstance(found, Target):
-                self._write(upload, found, thumbnails, stamp, attempt)
+                change.write(found, stamp, attempt)
             return found
         return target
 
-    def _write(
-        self, upload: Upload, target: Target, thumbnails: "Thumbnails", stamp: int, attempt: Attempt
-    ) -> None:
-        for size, content in thumbnails.items():
-            name = photos.thumbnail_name(upload.user.id, size)
-            self._sharepoint.upload(target.my_host, target.folder, name, content, attempt)
-        shown = picture_url(target.my_host, target.folder, photos.thumbnail_name(upload.user.id, "M"))
-        properties = [("PictureURL", shown), ("SPS-PictureTimestamp", str(stamp))]
-        if self._settings.exchange_sync_state != "keep":
-            properties.append(("SPS-PictureExchangeSyncState", self._settings.exchange_sync_state))
-        properties.append(("SPS-PicturePlaceholderState", "0"))  # last: only then is the picture shown
-        self._sharepoint.set_properties(target.admin_host, upload.user.upn, properties, attempt)
-
-    def _settle(self, job: Sync, claim: Claim, upload: Upload, target: Target, attempt: Attempt) -> Result:
+    def _settle(self, job: Sync, claim: Claim, change: Change, target: Target, attempt: Attempt) -> Result:
         now = self._clock.now()
         unsure_until = self._unsure_until(claim.row, attempt, now)
         if unsure_until > now:
             # An older write may still overtake this one: write once more when none can arrive any more.
             self._queues.send(job.repeated(unsure_until), hidden=unsure_until - now + 1)
-        columns = _settled(job, upload, target, now)
+        columns = _settled(job, change, target, now)
         columns |= {"dirty": unsure_until > now, "unsure_until": unsure_until if unsure_until > now else 0.0}
         try:
             claim.end(columns)
         except ClaimLost:
-            return self._settle_lost(job, upload, queued=unsure_until > now)
+            return self._settle_lost(job, change.etag, queued=unsure_until > now)
         except ServiceError as error:
             if unsure_until <= now:
                 raise
             # The repeated job carries on. Were this one deferred too, each failure would double the jobs.
             self._let_go(claim, attempt)
-            return Result(job.user, "deferred", str(error), upload.etag)
-        return Result(job.user, "synced", target.remark, upload.etag)
+            return Result(job.user, "deferred", str(error), change.etag)
+        return Result(job.user, change.outcome, target.remark, change.etag)
 
-    def _settle_lost(self, job: Sync, upload: Upload, *, queued: bool) -> Result:
+    def _settle_lost(self, job: Sync, etag: str, *, queued: bool) -> Result:
         """Whoever took the user over cannot know what we wrote meanwhile: have it written once more."""
         now = self._clock.now()
         until = now + self._settings.claim_for
         self._ledger.overwrite(job.user, {"dirty": True, "unsure_until": until})
         if not queued:
             self._queues.send(job.repeated(until), hidden=until - now + 1)
-        return Result(job.user, "deferred", "another attempt took this user over", upload.etag)
+        return Result(job.user, "deferred", "another attempt took this user over", etag)
 
     def _unsure_until(self, row: Row, attempt: Attempt, now: float) -> float:
         return max(row.unsure_until, now + self._settings.claim_for if attempt.unanswered else 0.0)
@@ -275,20 +295,22 @@ class Syncer:
 
     # --- dry run ---
 
-    def _rehearse(self, job: Sync, attempt: Attempt) -> Result:
+    def _rehearse(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
         """Decide as an attempt would, and write nothing anywhere."""
         row = self._ledger.read(job.user)
-        step = self._plan(job, row, attempt)
+        step = self._plan(job, row, remove, attempt)
         if isinstance(step, ComeBack):
             return _come_back(job, step)
         if isinstance(step, Finish):
             return Result(job.user, step.outcome, f"dry run: {step.reason}", step.etag)
-        if _render(step.content) is None:
-            return Result(job.user, "failed", "dry run: unreadable image", step.etag)
+        etag = step.etag if isinstance(step, Upload) else ""
+        if isinstance(step, Upload) and _render(step.content) is None:
+            return Result(job.user, "failed", "dry run: unreadable image", etag)
         found = self._targets.find(step.user, row, attempt)
         if isinstance(found, NotYet):
-            return Result(job.user, "deferred", f"dry run: {found.reason}", step.etag)
-        return Result(job.user, "synced", f"dry run: would write to {found.my_host}{found.folder}", step.etag)
+            return Result(job.user, "deferred", f"dry run: {found.reason}", etag)
+        outcome: Outcome = "synced" if isinstance(step, Upload) else "cleared"
+        return Result(job.user, outcome, f"dry run: would write to {found.my_host}{found.folder}", etag)
 
 
 def _render(content: bytes) -> "Thumbnails | None":
@@ -301,17 +323,17 @@ def _render(content: bytes) -> "Thumbnails | None":
         return None
 
 
-def _settled(job: Sync, upload: Upload, target: Target, now: float) -> dict[str, Any]:
+def _settled(job: Sync, change: Change, target: Target, now: float) -> dict[str, Any]:
     lag = {} if job.why == "repeated" else {"lag_ms": float(round((now - job.seen) * 1000))}
     return {
         **lag,
-        "settled_etag": upload.etag,
-        "settled_sha256": upload.sha256,
+        "settled_etag": change.etag,
+        "settled_sha256": change.sha256,
         "settled_at": now,
-        "upn": upload.user.upn,
+        "upn": change.user.upn,
         "geo": target.my_host,
         "folder": target.folder,
-        "outcome": "synced",
+        "outcome": change.outcome,
         "reason": target.remark,
         "missing_since": 0.0,
         "gone_since": 0.0,

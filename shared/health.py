@@ -1,0 +1,89 @@
+"""How it goes: what an administrator wants to see first. Only reads."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from shared import sweeps
+from shared.clock import Clock
+from shared.gates import SERVICES, Gates
+from shared.ledger import State
+from shared.sweepbook import Parts, SweepBook
+from shared.sweeps import Record, Totals
+
+
+class Health:
+    """Reports. One object, long-lived, shared by all threads."""
+
+    def __init__(self, *, book: SweepBook, parts: Parts, state: State, gates: Gates, clock: Clock) -> None:
+        self._book = book
+        self._parts = parts
+        self._state = state
+        self._gates = gates
+        self._clock = clock
+
+    def status(self) -> dict[str, Any]:
+        """Return the running sweep, the last ten, the subscription, closed gates and kept poison, as JSON.
+
+        Times are Unix seconds.
+
+        Raises:
+            TryLater: storage is out of reach.
+        """
+        now = self._clock.now()
+        record, ended = self._book.record(), self._book.kept()
+        subscription = self._state.subscription()
+        return {
+            "now": now,
+            "sweep": self._running(record, ended, now) if record.running(now) else None,
+            "sweeps": [{"id": sweep, **_figures(columns)} for sweep, columns in ended[: sweeps.KEPT]],
+            "sweep_wanted": record.again_why if record.again else "",
+            "subscription": {
+                "state": subscription.state or "none",
+                "id": subscription.id,
+                "expires": subscription.expires,
+                "renewed_at": subscription.renewed_at,
+            },
+            "gates": {service: self._gate(service, now) for service in SERVICES},
+            "poison": [
+                {"id": message, **{name: columns.get(name) for name in ("queue", "why", "at")}}
+                for message, columns in self._state.poison()
+            ],
+        }
+
+    def _gate(self, service: str, now: float) -> dict[str, Any]:
+        until = self._gates.closed_until(service)
+        return {"closed": until > now, "for": round(max(until - now, 0.0))}
+
+    def _running(self, record: Record, ended: list[tuple[str, dict[str, Any]]], now: float) -> dict[str, Any]:
+        totals = sweeps.total(part.letters for part in self._parts.all(record.id))
+        expected = _expected(record, totals, ended)
+        answered = totals.seen - totals.unanswered
+        elapsed = now - record.opened_at
+        return {
+            "id": record.id,
+            "why": record.why,
+            "force": record.force,
+            "opened_at": record.opened_at,
+            "pages": int(record.page),
+            "every_page_read": record.next == sweeps.END,
+            "users_expected": expected,
+            "users_answered": answered,
+            "seconds_left": round(elapsed * (expected - answered) / answered) if answered else None,
+            **asdict(totals),
+        }
+
+
+def _expected(record: Record, totals: Totals, ended: list[tuple[str, dict[str, Any]]]) -> int:
+    """Return how many users the sweep will look at: as many as the last whole one, until every page is read."""
+    if record.next == sweeps.END:
+        return totals.seen
+    whole = [columns["seen"] for _, columns in ended if columns["state"] in ("finished", "braked")]
+    return max(totals.seen, int(whole[0]) if whole else 0)
+
+
+def _figures(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a row says, without what the table adds, and counts as whole numbers."""
+    counts = {name: int(columns[name]) for name in asdict(Totals()) if name in columns}
+    names = ("state", "reason", "why", "force", "opened_at", "ended_at")
+    return {**{name: columns[name] for name in names if name in columns}, **counts}

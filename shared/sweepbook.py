@@ -1,0 +1,111 @@
+"""What is remembered of sweeps: the record of the one that runs, its parts, and the last ten's figures."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from shared.errors import Stale, TryLater
+from shared.ledger import ANY, Table
+from shared.sweeps import KEPT, UNANSWERED, Part, Record, State, Totals
+
+TRIES = 20  # of a conditional write to a part that several checks answer at once
+
+
+class SweepBook:
+    """The record, and the ended sweeps."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def record(self) -> Record:
+        """Return the record of the sweep that runs or ran last, an empty one (version "") at first."""
+        found = self._table.read("sweep", "record")
+        return Record.from_columns(*found) if found else Record()
+
+    def write(self, record: Record, columns: Mapping[str, Any]) -> Record:
+        """Merge `columns` into the record if it still is as it was read; `Stale` if it is not."""
+        version = self._table.merge("sweep", "record", columns, record.version)
+        return replace(record, version=version, **columns)
+
+    def want_again(self, why: str) -> None:
+        """Note that another sweep is wanted when this one ends."""
+        self._table.merge("sweep", "record", {"again": True, "again_why": why}, ANY)
+
+    def keep(self, record: Record, state: State, reason: str, totals: Totals, now: float) -> None:
+        """Keep the figures of a sweep that ended."""
+        columns = {
+            **{name: float(count) for name, count in asdict(totals).items()},
+            "state": state,
+            "reason": reason,
+            "why": record.why,
+            "force": record.force,
+            "page": record.page,
+            "opened_at": record.opened_at,
+            "ended_at": now,
+        }
+        self._table.merge("sweeps", record.id, columns, ANY)
+
+    def kept(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return ids and figures of the ended sweeps, the latest first."""
+        return [(sweep, columns) for sweep, columns, _ in self._table.rows("sweeps")][::-1]
+
+    def mark(self, sweep: str, columns: Mapping[str, Any]) -> None:
+        """Note something of an ended sweep."""
+        self._table.merge("sweeps", sweep, columns, ANY)
+
+    def forget_old(self) -> list[str]:
+        """Forget all but the last ten ended sweeps, and return the ids of those forgotten."""
+        old = [sweep for sweep, _ in self.kept()[KEPT:]]
+        for sweep in old:
+            self._table.delete("sweeps", sweep)
+        return old
+
+
+class Parts:
+    """The parts of sweeps: who was asked for, and what was answered."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def add(self, sweep: str, key: str, users: tuple[str, ...]) -> Part:
+        """Write a part without answers; one that stands already is returned as it is."""
+        part = Part("", users, UNANSWERED * len(users))
+        try:
+            self._table.merge(sweep, key, {"users": ",".join(users), "letters": part.letters}, "")
+        except Stale:
+            return self._read(sweep, key) or part
+        return part
+
+    def answer(self, sweep: str, key: str, answers: Mapping[str, str]) -> None:
+        """Put answers into a part; of one that was deleted nothing is remembered.
+
+        Raises:
+            TryLater: the table is out of reach, or too many write to this part at once.
+        """
+        for _ in range(TRIES):
+            part = self._read(sweep, key)
+            if part is None or part.answered(answers) == part.letters:
+                return
+            try:
+                self._table.merge(sweep, key, {"letters": part.answered(answers)}, part.version)
+            except Stale:
+                continue
+            return
+        raise TryLater("storage", "a part never holds still")
+
+    def all(self, sweep: str) -> Iterable[Part]:
+        """Return every part of a sweep."""
+        return [_part(columns, version) for _, columns, version in self._table.rows(sweep)]
+
+    def forget(self, sweep: str) -> None:
+        """Delete every part of a sweep."""
+        for key, _, _ in self._table.rows(sweep):
+            self._table.delete(sweep, key)
+
+    def _read(self, sweep: str, key: str) -> Part | None:
+        found = self._table.read(sweep, key)
+        return _part(*found) if found else None
+
+
+def _part(columns: Mapping[str, Any], version: str) -> Part:
+    return Part(version, tuple(str(columns["users"]).split(",")), str(columns["letters"]))

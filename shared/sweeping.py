@@ -1,0 +1,276 @@
+"""Check every user in scope: open a sweep, read it page by page, and act on what it found.
+
+Nothing is held in memory: a sweep's record and parts are rows, its steps are messages, so it outlives every
+instance. Each step sends what follows from it before it notes that it was done.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import batched
+from typing import Any
+
+from shared import backoff, jobs, logs, sweeps
+from shared.clock import Clock
+from shared.errors import DENIED_AFTER, ConfigError, Denied, Expired, NotOurs, Stale, TryLater
+from shared.graph import Graph
+from shared.jobs import Backfill, SweepPage, SweptCheck
+from shared.ledger import Ledger
+from shared.queues import Queues
+from shared.rest import Attempt
+from shared.settings import Settings
+from shared.sweepbook import Parts, SweepBook
+from shared.sweeps import Await, Drop, ReadPage, Record, Resend, State, Totals
+
+EXPIRED = "Graph forgot where its list of users was"
+TRIES = 5  # of a write to the record that somebody else wrote to in between
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A sweep's id; `new` if it was opened just now, else it runs already."""
+
+    id: str
+    new: bool
+
+
+class Sweeper:
+    """Runs sweeps. One object, long-lived, shared by all threads."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        book: SweepBook,
+        parts: Parts,
+        ledger: Ledger,
+        queues: Queues,
+        graph: Graph,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._book = book
+        self._parts = parts
+        self._ledger = ledger
+        self._queues = queues
+        self._graph = graph
+        self._clock = clock
+
+    # --- opening ---
+
+    def open(self, why: str, *, force: bool = False) -> Opened:
+        """Open a sweep unless one is running; one whose lease ended is dead and gives way.
+
+        Args:
+            why: what for, in words.
+            force: write every photo again.
+
+        Raises:
+            TryLater: storage is out of reach.
+        """
+        record, now = self._book.record(), self._clock.now()
+        if record.running(now):
+            return Opened(record.id, new=False)
+        if record.state == "running":
+            self._keep(record, "incomplete", "nothing moved for an hour")
+        sweep = f"{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+        # The message first: without a record it is dropped, but a record without it would stand for an hour.
+        self._queues.send(SweepPage(sweep, 0, born=now), hidden=sweeps.OPENING)
+        lease = now + sweeps.LEASE
+        fresh = Record(
+            id=sweep, state="running", force=force, why=why, lease_until=lease, opened_at=now, progress_at=now
+        )
+        try:
+            self._book.write(record, {k: v for k, v in asdict(fresh).items() if k != "version"})
+        except Stale:
+            return Opened(self._book.record().id, new=False)
+        logs.say("sweep.opened", sweep=sweep, why=why)
+        return Opened(sweep, new=True)
+
+    def want(self, why: str) -> None:
+        """Open a sweep, or have one opened as soon as the running one ends: changes may have been missed."""
+        opened = self.open(why)
+        if opened.new:
+            return
+        self._book.want_again(why)
+        if not self._book.record().running(self._clock.now()):
+            self.open(why)  # it ended in between, and did not see the wish
+
+    def release(self, sweep: str) -> None:
+        """Let a braked sweep remove what it found, because a person looked at it.
+
+        Raises:
+            NotOurs: there is no such braked sweep among the last ten.
+        """
+        kept = dict(self._book.kept()).get(sweep)
+        if kept is None or kept["state"] not in ("braked", "released"):
+            raise NotOurs("there is no such braked sweep among the last ten")
+        self._book.mark(sweep, {"state": "released"})
+        self._queues.send(SweepPage(sweep, int(kept["page"]), born=self._clock.now()))
+        logs.warn("sweep.released", sweep=sweep)
+
+    # --- steps ---
+
+    def step(self, job: SweepPage) -> None:
+        """Do what a page message asks for, so that it or its successor is in the queue until the verdict.
+
+        Raises:
+            Refused: Graph will not list the users.
+            TryLater: the queue is out of reach, so that only a redelivery is left.
+        """
+        try:
+            self._step(job)
+        except TryLater as error:
+            logs.warn("sweep.deferred", sweep=job.sweep, error=str(error))
+            self._wait_for(job, error.after)
+        except (Denied, ConfigError) as error:
+            logs.cry("sweep.denied", sweep=job.sweep, error=str(error))
+            self._wait_for(job, DENIED_AFTER)
+
+    def _wait_for(self, job: SweepPage, after: float | None) -> None:
+        """Put a step off; while it waits its sweep is not dead."""
+        lease = self._clock.now() + backoff.ABSURD + sweeps.LEASE
+        try:
+            self._advance(self._book.record(), job, {"lease_until": lease})
+        except TryLater as error:
+            logs.warn("sweep.lease_not_extended", sweep=job.sweep, error=str(error))
+        self._queues.defer(job, after, now=self._clock.now())
+
+    def _step(self, job: SweepPage) -> None:
+        record = self._book.record()
+        match sweeps.step(record, job.sweep, job.page):
+            case ReadPage(address):
+                self._read(record, job, address)
+            case Resend():
+                self._send_step(record.id, int(record.page))
+            case Await():
+                self._await(record, job)
+            case Drop():
+                self._remove_released(job.sweep)
+                self._open_wanted()
+
+    def _send_step(self, sweep: str, page: int, *, hidden: float = 0.0) -> None:
+        self._queues.send(SweepPage(sweep, page, born=self._clock.now()), hidden=hidden)
+
+    def _advance(self, record: Record, job: SweepPage, columns: Mapping[str, Any]) -> bool:
+        """Write to the record as long as it stands at this message's page; return whether it did."""
+        for _ in range(TRIES):
+            if record.id != job.sweep or record.state != "running" or record.page != job.page:
+                return False
+            try:
+                self._book.write(record, columns)
+            except Stale:
+                record = self._book.record()  # somebody wants another sweep, or a duplicate was faster
+                continue
+            return True
+        raise TryLater("storage", "the sweep's record never holds still")
+
+    # --- reading a page ---
+
+    def _read(self, record: Record, job: SweepPage, address: str) -> None:
+        attempt = Attempt()
+        try:
+            listed = self._graph.list_users(self._settings.scope, address, attempt)
+        except Expired:
+            self._close(record, job, "incomplete", EXPIRED, again="" if record.why == EXPIRED else EXPIRED)
+            return
+        excluded = self._excluded(attempt)
+        users = [user for user in listed.users if user not in excluded]
+        for number, some in enumerate(batched(users, jobs.USERS_A_CHECK, strict=False)):
+            self._ask(record, sweeps.part_key(job.page, number), some)
+        now = self._clock.now()
+        following = {"page": job.page + 1.0, "next": listed.next or sweeps.END}
+        if self._advance(record, job, {**following, "lease_until": now + sweeps.LEASE, "progress_at": now}):
+            self._send_step(record.id, job.page + 1)
+
+    def _excluded(self, attempt: Attempt) -> frozenset[str]:
+        group = self._settings.scope.excluded
+        return self._graph.members_of(group, attempt) if group else frozenset()
+
+    def _ask(self, record: Record, key: str, users: tuple[str, ...]) -> None:
+        """Write a part and send its check; a part that stands already keeps its users and answers."""
+        part = self._parts.add(record.id, key, users)
+        if not part.unanswered:
+            return
+        now = self._clock.now()
+        self._queues.send(
+            SweptCheck(
+                part.unanswered, "swept", seen=now, born=now, force=record.force, part=(record.id, key)
+            )
+        )
+
+    # --- the end ---
+
+    def _await(self, record: Record, job: SweepPage) -> None:
+        totals = self._total(record.id)
+        now = self._clock.now()
+        if not totals.unanswered:
+            self._judge(record, job, totals)
+            return
+        moved = totals.unanswered != record.unanswered
+        if not moved and now - record.progress_at > sweeps.STUCK_AFTER:
+            self._close(record, job, "incomplete", f"{totals.unanswered} users were never answered")
+            return
+        noted = {"lease_until": now + sweeps.LEASE, "unanswered": float(totals.unanswered)}
+        if self._advance(record, job, {**noted, "progress_at": now if moved else record.progress_at}):
+            self._send_step(record.id, job.page, hidden=sweeps.wait(record, now))
+
+    def _total(self, sweep: str) -> Totals:
+        return sweeps.total(part.letters for part in self._parts.all(sweep))
+
+    def _judge(self, record: Record, job: SweepPage, totals: Totals) -> None:
+        if sweeps.brakes(totals, self._settings.removal_brake):
+            missing = totals.removable + totals.gone_shown
+            logs.cry("sweep.braked", sweep=record.id, count=missing, users=totals.shown)
+            reason = f"{missing} of {totals.shown} photos are missing at once: look, then release_brake"
+            self._close(record, job, "braked", reason)
+            return
+        self._remove(record.id)
+        self._close(record, job, "finished", "")
+
+    def _remove(self, sweep: str) -> None:
+        now = self._clock.now()
+        for part in self._parts.all(sweep):
+            for user in part.removable:
+                self._queues.send(Backfill(user, "removed", seen=now, born=now))
+
+    def _remove_released(self, sweep: str) -> None:
+        """Remove what a braked sweep found, if it was released; other ended sweeps remove nothing more."""
+        kept = dict(self._book.kept()).get(sweep)
+        if kept and kept["state"] == "released":
+            self._remove(sweep)
+            self._book.mark(sweep, {"state": "finished", "reason": "released by a person"})
+
+    def _keep(self, record: Record, state: State, reason: str) -> None:
+        self._book.keep(record, state, reason, self._total(record.id), self._clock.now())
+
+    def _close(self, record: Record, job: SweepPage, state: State, reason: str, *, again: str = "") -> None:
+        """End a sweep: keep its figures, free the lease, and open the next if one is wanted."""
+        self._keep(record, state, reason)
+        wish = {"again": True, "again_why": again} if again else {}
+        if self._advance(record, job, {"state": state, "lease_until": 0.0, **wish}):
+            logs.say("sweep.ended", sweep=record.id, outcome=state, reason=reason)
+            self._tidy()
+            self._open_wanted()
+
+    def _open_wanted(self) -> None:
+        """Open the sweep that somebody wanted while the last one ran; only opening one forgets the wish."""
+        record = self._book.record()
+        if record.again and record.state != "running":
+            self.open(record.again_why)
+
+    def fail(self, sweep: str) -> None:
+        """End a sweep whose page could not be handled: *failed*, and the lease is free for the next."""
+        record = self._book.record()
+        if record.id == sweep and record.state == "running":
+            self._close(
+                record, SweepPage(sweep, int(record.page), born=0.0), "failed", "a page failed for good"
+            )
+
+    def _tidy(self) -> None:
+        """Forget sweeps before the last ten, and users who have been gone for thirty days."""
+        for sweep in self._book.forget_old():
+            self._parts.forget(sweep)
+        for user in self._ledger.gone_before(self._clock.now() - sweeps.FORGET_GONE_AFTER):
+            self._ledger.forget(user)
