@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.photos import (
-    TORN_AFTER,
     AskAgain,
     ComeBack,
     Denied,
@@ -538,9 +537,9 @@ def test_force_skips_nothing_else(found: Gathered, outcome: str) -> None:
     assert step.outcome == outcome
 
 
-def test_a_forced_sync_waits_for_a_torn_photo_too() -> None:
+def test_a_forced_sync_waits_half_a_minute_for_a_torn_photo_too() -> None:
     assert planned(gathered(label=OTHER), force=True) == ComeBack(
-        TORN_AFTER, "the photo changed while it was read", 1
+        30.0, "the photo changed while it was read", 1
     )
 
 
