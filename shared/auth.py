@@ -6,6 +6,7 @@ use, because a cold start does not need them before the first outgoing call.
 
 import base64
 import binascii
+import json
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import msal
 
 TIMEOUT = 10.0  # seconds
+_BUSY = "temporarily_unavailable"  # learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
+_NO_DIRECTORY = "Entra knows no directory of this id: check TENANT_ID and CLOUD"
 
 
 class CertificateTokens:
@@ -36,16 +39,20 @@ class CertificateTokens:
             ConfigError: Entra refuses the application or its certificate.
             TryLater: Entra cannot be reached or cannot now.
         """
-        import msal
         import requests
+        from msal.exceptions import MsalServiceError
 
         try:
-            answer = self._built().acquire_token_for_client([f"https://{host}/.default"])
-        except (requests.RequestException, msal.MsalServiceError) as error:
+            answer = self._built().acquire_token_for_client([f"https://{host}/.default"]) or {}
+        except (requests.RequestException, MsalServiceError, json.JSONDecodeError) as error:
             raise TryLater("entra", f"no token ({type(error).__name__})") from error
-        if answer and "access_token" in answer:
+        except ValueError as error:  # MSAL found no endpoints for this directory
+            raise ConfigError([_NO_DIRECTORY]) from error
+        if "access_token" in answer:
             return str(answer["access_token"])
-        raise ConfigError([_refusal(answer or {}, host)])
+        if answer.get("error") == _BUSY:
+            raise TryLater("entra", f"no token ({_BUSY})")
+        raise ConfigError([_refusal(answer, host)])
 
     def _built(self) -> "msal.ConfidentialClientApplication":
         import msal
