@@ -8,13 +8,15 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableServiceClient, UpdateMode
 from azure.storage.queue import QueueServiceClient, TextBase64DecodePolicy, TextBase64EncodePolicy
 
-from local.stage import Stage
+from local.host.process import HostProcess
+from local.stage import ROOT, Stage
 from tests.e2e.pictures import THUMBNAILS, alike, size_of
 
 PATIENCE = 15.0  # seconds; nearly everything takes less than one
@@ -33,6 +35,7 @@ class Story:
         self.people = stage.people
         # Arrivals raise notifications of their own; stories want only those that they ask for.
         self._knobs = stage.people.turn() | {"edit_notifications": 0}
+        self._log_begins: tuple[HostProcess | None, int] = (None, 0)
         connection = stage.storage.connection_string
         self._tables = TableServiceClient.from_connection_string(connection)
         self._queues = QueueServiceClient.from_connection_string(connection)
@@ -52,7 +55,17 @@ class Story:
         for queue in list(self._queues.list_queues()):
             self._queue(queue.name).clear_messages()
         self.people.clear_history()
+        self._log_begins = (self.stage.host, len(self.stage.log))
         return self
+
+    @contextmanager
+    def restarted(self, **settings: str) -> Iterator[None]:
+        """Within the block, at the same address, the host runs with other settings."""
+        self.stage.stop_host()
+        self.stage.start_host(**settings)
+        yield
+        self.stage.stop_host()
+        self.stage.start_host()
 
     # --- patience ---
 
@@ -74,9 +87,15 @@ class Story:
         lines += [
             f"{e['at']} {e['method']} {e['host']}{e['path']} {e['status']}" for e in self.history()[-20:]
         ]
-        return "\n".join([*lines, self.stage.log[-6000:]])
+        return "\n".join([*lines, self.log[-6000:]])
 
     # --- what is so ---
+
+    @property
+    def log(self) -> str:
+        """What the host logged in this story; since its start, if that was in this story."""
+        host, begins = self._log_begins
+        return self.stage.log[begins if self.stage.host is host else 0 :]
 
     def ledger(self, user: str) -> Json:
         """The user's row, empty where there is none."""
@@ -162,10 +181,14 @@ class Story:
         self.people.clear_history()
         return user
 
-    def send(self, queue: str, body: str | Json, *, hidden: int = 0) -> None:
+    def send(self, queue: str, body: str | Json) -> None:
         """Put a message into a queue."""
-        text = body if isinstance(body, str) else json.dumps(body)
-        self._queue(queue).send_message(text, visibility_timeout=hidden)
+        text, client = body if isinstance(body, str) else json.dumps(body), self._queue(queue)
+        try:
+            client.send_message(text)
+        except ResourceNotFoundError:  # the app makes its queues on first use, and has not used this one
+            client.create_queue()
+            client.send_message(text)
 
     def send_sync(self, user: str, **job: Any) -> None:
         now = time.time()
@@ -192,6 +215,16 @@ class Story:
             message_encode_policy=TextBase64EncodePolicy(),
             message_decode_policy=TextBase64DecodePolicy(),
         )
+
+
+def without_pauses(directory: Path) -> Path:
+    """A copy of the app whose failed messages come back at once: host.json has them wait for 30 s."""
+    for name in ("function_app.py", "shared"):
+        (directory / name).symlink_to(ROOT / name)
+    host = json.loads((ROOT / "host.json").read_text())
+    host["extensions"]["queues"]["visibilityTimeout"] = "00:00:00"
+    (directory / "host.json").write_text(json.dumps(host))
+    return directory
 
 
 @contextmanager

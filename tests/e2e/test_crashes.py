@@ -11,17 +11,18 @@ import pytest
 from local.azurite import Azurite
 from local.stage import Stage
 from tests.e2e.pictures import alike, jpeg
-from tests.e2e.story import Story, playing
+from tests.e2e.story import Story, playing, without_pauses
 
 CLAIM = 6.0  # seconds
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    app = without_pauses(tmp_path_factory.mktemp("app"))
     settings = {"CLAIM_FOR": f"PT{CLAIM:.0f}S"}
     with (
         Azurite(location=tmp_path_factory.mktemp("storage")) as storage,
-        playing(Stage(storage=storage, settings=settings, message_lease=2)) as story,
+        playing(Stage(storage=storage, settings=settings, message_lease=2, app=app)) as story,
     ):
         yield story
 
@@ -90,7 +91,7 @@ def test_storage_gone_in_the_middle_of_a_sync_loses_nothing(story: Story) -> Non
     story.until(lambda: _seen(story, "SThumb"), user)
 
     story.stage.storage.stop()
-    story.until(lambda: "'Functions.sync_photo' (Failed" in story.stage.log, what="the sync fails")
+    story.until(lambda: "'Functions.sync_photo' (Failed" in story.log, what="the sync fails")
     story.people.disarm()
     story.stage.storage.start()
 
