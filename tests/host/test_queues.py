@@ -3,6 +3,7 @@
 import base64
 import json
 import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -43,6 +44,21 @@ def test_an_output_wakes_the_listener_of_its_queue(start, with_options, eventual
     sent = time.monotonic()
     eventually(lambda: "Executed 'Functions.work' (Succeeded" in own.log)
     assert time.monotonic() - sent < 2
+
+
+def test_many_outputs_at_once_find_enough_connections(host, web, shared_notes, eventually):
+    bodies = [json.dumps({"job": {"mark": "burst", "number": number, "seconds": 0.1}}) for number in range(5)]
+    threads = [
+        threading.Thread(target=web.post, args=("/api/send_many",), kwargs={"json": bodies})
+        for _ in range(24)
+    ]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+    eventually(lambda: len(shared_notes.of("worked", "burst")) == 120)
+    assert "pool is full" not in host.log
 
 
 @pytest.mark.usefixtures("host")
