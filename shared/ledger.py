@@ -66,7 +66,7 @@ class AzureTable:
 
         entity = {"PartitionKey": partition, "RowKey": key, **columns}
         client = self._client()
-        with told_apart():
+        with told_apart(conditional=version is not ANY):
             if version is ANY:
                 return self._made(lambda: client.upsert_entity(entity))
             if version == "":
