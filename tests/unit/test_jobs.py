@@ -357,6 +357,11 @@ def test_twenty_users_go_into_a_message(users: int, messages: int) -> None:
     assert len(pack(ids, why="notified", now=7.0)) == messages
 
 
+def test_a_new_job_was_never_tried_and_is_not_forced() -> None:
+    assert Sync(USER, "asked", 1.0, 2.0) == Sync(USER, "asked", 1.0, 2.0, tries=0, force=False)
+    assert Check((USER,), "swept", 1.0, 2.0) == Check((USER,), "swept", 1.0, 2.0, tries=0, force=False)
+
+
 def test_a_job_is_deferred_for_a_day_at_most() -> None:
     assert LONGEST_LIFE == 24 * 3600.0
 
