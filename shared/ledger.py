@@ -151,4 +151,4 @@ class State:
         self._table.merge("poison", message, columns, ANY)
 
 
-LONGEST_TEXT = 32_000  # characters; a table column holds 64 KiB of UTF-16
+LONGEST_TEXT = 16_000  # characters of up to four bytes; a table column holds 64 KiB of UTF-16
