@@ -112,9 +112,9 @@ def test_a_failing_message_is_tried_again_at_once_and_poisoned_after_the_last_tr
 
 
 def test_a_message_that_succeeds_at_the_second_try_is_gone(web, shared_notes, queues, eventually):
-    web.post("/api/send_many", json=['{"job": {"mark": "second", "fails": 1}}'])
+    web.post("/api/send_many", json=['{"job": {"mark": "once more", "fails": 1}}'])
 
-    (done,) = eventually(lambda: shared_notes.of("worked", "second"))
+    (done,) = eventually(lambda: shared_notes.of("worked", "once more"))
     assert done["tries"] == 2
     with queues.get_queue_client("shared-jobs") as client:
         eventually(lambda: client.get_queue_properties().approximate_message_count == 0)
