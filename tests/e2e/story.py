@@ -58,14 +58,19 @@ class Story:
         self._log_begins = (self.stage.host, len(self.stage.log))
         return self
 
-    @contextmanager
-    def restarted(self, **settings: str) -> Iterator[None]:
-        """Within the block, at the same address, the host runs with other settings."""
+    def restart(self, **settings: str) -> None:
+        """End the host and start it again, at the same address, with these settings on top of the house's."""
         self.stage.stop_host()
         self.stage.start_host(**settings)
-        yield
-        self.stage.stop_host()
-        self.stage.start_host()
+
+    @contextmanager
+    def restarted(self, **settings: str) -> Iterator[None]:
+        """Within the block the host runs with other settings."""
+        self.restart(**settings)
+        try:
+            yield
+        finally:
+            self.restart()
 
     # --- patience ---
 
@@ -133,6 +138,10 @@ class Story:
             return [json.loads(each.content) for each in self._queue(queue).peek_messages(max_messages=32)]
         except ResourceNotFoundError:
             return []
+
+    def messages(self) -> list[str]:
+        """Every visible message of every queue."""
+        return [str(self.peek(queue.name)) for queue in self._queues.list_queues()]
 
     def poisoned(self) -> int:
         return sum(self.waiting(f"{queue}-poison") for queue in KINDS)

@@ -54,7 +54,7 @@ def test_a_longer_outage_of_sharepoint_is_waited_for_in_the_queue(story: Story) 
     story.people.arm({"service": "sharepoint", "path": "LThumb", "status": 503, "retry_after": 5, "next": 1})
 
     story.send_sync(user)
-    story.until(lambda: story.ledger(user)["dirty"] and not story.ledger(user)["claim_until"], user)
+    story.until(lambda: story.ledger(user).get("dirty") and not story.ledger(user)["claim_until"], user)
     story.until(lambda: story.waiting("photo-syncs") == 1, user, what="only its successor is left")
     assert story.peek("photo-syncs") == []
     story.until(lambda: story.settled(user), user)

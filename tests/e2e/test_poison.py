@@ -62,7 +62,7 @@ def test_a_sync_that_sharepoint_refuses_for_good_fails_and_the_next_one_heals_it
     story.people.arm({"service": "sharepoint", "path": "MThumb", "status": 400})
 
     story.send_sync(user)
-    story.until(lambda: story.ledger(user)["outcome"] == "failed", user)
+    story.until(lambda: story.ledger(user).get("outcome") == "failed", user)
 
     row = story.ledger(user)
     assert (row["reason"], row["dirty"], row["claim_until"]) == (GAVE_UP, True, 0)
@@ -83,7 +83,7 @@ def test_a_user_whom_graph_answers_oddly_fails_alone(story: Story) -> None:
     story.people.arm({"part": True, "path": f"{odd}/photo", "status": 418, "code": "Teapot"})
 
     story.send_check(odd, changed, tries=5)
-    story.until(lambda: story.settled(changed) and story.ledger(odd)["outcome"] == "failed", odd, changed)
+    story.until(lambda: story.settled(changed) and story.ledger(odd).get("outcome") == "failed", odd, changed)
 
     assert story.ledger(odd)["reason"] == "Graph answered 418 Teapot"
     assert story.shows_its_source(changed)

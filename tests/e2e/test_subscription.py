@@ -227,7 +227,6 @@ def test_a_rotated_secret_is_believed_while_old_and_replaces_the_subscription(st
         assert after["id"] != before["id"]
         assert after["clientState"] != before["clientState"]
 
-        story.stage.stop_host()
-        story.stage.start_host(CLIENT_STATE_SECRET=new)
+        story.restart(CLIENT_STATE_SECRET=new)
         assert _is_believed(story, user)
     assert story.shows_its_source(user)

@@ -24,7 +24,7 @@ def test_an_unreadable_image_fails_after_a_second_look_and_the_next_photo_is_syn
     story.people.clear_history()
 
     etag = story.people.set_photo(user, content, raw=True, notify="on")["etag"]
-    story.until(lambda: story.ledger(user)["outcome"] == "failed", user)
+    story.until(lambda: story.ledger(user).get("outcome") == "failed", user)
 
     row = story.ledger(user)
     assert (row["reason"], row["refused_etag"], row["dirty"]) == ("unreadable image", etag, False)
