@@ -111,8 +111,7 @@ class IdentityTokens:
         try:
             return str(self._built().get_token(f"https://{host}/.default").token)
         except AzureError as error:
-            unanswered = isinstance(error.__cause__, ServiceRequestError | ServiceResponseError)
-            if self._heard.temporary or unanswered:
+            if self._heard.temporary or isinstance(error, ServiceRequestError | ServiceResponseError):
                 raise TryLater("entra", "the managed identity endpoint cannot now") from error
             raise ConfigError(
                 [f"the managed identity {self._client_id} gives no token for {host}: assign it to this app"]

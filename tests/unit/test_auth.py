@@ -167,7 +167,7 @@ def elliptic(pem: str) -> str:
         pytest.param(lambda pem: pem, PASSWORD, id="a password and nothing to open"),
         pytest.param(lambda pem: in_base64(pfx(pem, PASSWORD)), "wrong", id="PFX and a wrong password"),
         pytest.param(lambda pem: in_base64(pfx(pem, PASSWORD)), None, id="PFX and no password"),
-        pytest.param(lambda pem: in_base64(b"0" * 600), None, id="base64 of something else"),
+        pytest.param(lambda _: in_base64(b"0" * 600), None, id="base64 of something else"),
         pytest.param(elliptic, None, id="a key that cannot sign PS256"),
     ],
 )
