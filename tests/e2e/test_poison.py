@@ -7,14 +7,14 @@ from uuid import uuid4
 import pytest
 
 from local.stage import Stage
-from tests.e2e.story import KINDS, Story, playing, without_pauses
+from tests.e2e.story import KINDS, Story, brisk_app, playing
 
 GAVE_UP = "gave up after repeated failures"
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    with playing(Stage(app=without_pauses(tmp_path_factory.mktemp("app")))) as story:
+    with playing(Stage(app=brisk_app(tmp_path_factory.mktemp("app"), retry_after=0))) as story:
         yield story
 
 

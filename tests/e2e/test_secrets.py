@@ -8,7 +8,7 @@ import pytest
 from local.azurite import KEY as STORAGE_KEY
 from local.stage import Stage
 from tests.e2e.pictures import jpeg
-from tests.e2e.story import Story, playing, without_pauses
+from tests.e2e.story import Story, brisk_app, playing
 
 TOKEN = re.compile(r"eyJ[\w-]{10,}")  # how every JSON Web Token begins
 SHORTEST = 20  # characters of a certificate's line that make it a secret
@@ -17,7 +17,7 @@ SHORTEST = 20  # characters of a certificate's line that make it a secret
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     settings = {"RECHECK_AFTER": "PT1S", "AzureWebJobs.check_photos.Disabled": "true"}
-    app = without_pauses(tmp_path_factory.mktemp("app"))
+    app = brisk_app(tmp_path_factory.mktemp("app"), retry_after=0)
     with playing(Stage(app=app, settings=settings)) as story:
         yield story
 
@@ -34,9 +34,9 @@ def _things_go_right_and_wrong(story: Story) -> list[str]:
     for fault in (
         {"path": "MThumb", "status": 403},
         {"path": "MThumb", "status": 400},
-        {"path": "SThumb", "drop": True},
+        {"path": "SThumb", "drop": True, "next": 1},
         {"path": "batch", "status": 429, "retry_after": 60},
-        {"path": "batch", "truncate": True},
+        {"path": "batch", "truncate": True, "next": 1},
     ):
         story.people.arm(fault)
         said.append(story.stage.sync(unlucky, force="true").text)

@@ -12,7 +12,6 @@ from tests.e2e.story import Story
         pytest.param(b"\x00" * 5_000, id="no image"),
         pytest.param(jpeg("navy")[:600], id="half a JPEG"),
         pytest.param(bomb(), id="a decompression bomb"),
-        pytest.param(b"<svg xmlns='http://www.w3.org/2000/svg'/>", id="a drawing"),
     ],
 )
 def test_an_unreadable_image_fails_after_a_second_look_and_the_next_photo_is_synced(
