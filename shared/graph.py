@@ -10,10 +10,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from shared import backoff, photos
-from shared.errors import Denied, Gone, Refused, ServiceError, TryLater
+from shared.errors import Denied, Gone, Refused, TryLater
 from shared.photos import Gathered, Part, Photo, Source, User
 from shared.rest import Answer, Attempt, Call, Rest
 from shared.subscriptions import CHANGE_TYPE, RESOURCE, Subscription
@@ -84,6 +84,7 @@ class Graph:
         return _user(self._get(url, attempt).json())
 
     def _with_content(self, user: User, source: Photo, part: Part | None, attempt: Attempt) -> Gathered:
+        _require_answer(part)
         content = _decoded(part)
         etag = part.headers.get("etag", "") if part and content is not None else ""
         if content is None:
@@ -104,12 +105,15 @@ class Graph:
         return self._rest.send(Call(SERVICE, "GET", url, headers=_JSON, accept=(404,)), attempt)
 
     def _user_part(self, part: Part | None) -> User | None:
-        if part is None or isinstance(photos.classify(part), photos.Unavailable):
-            raise TryLater(SERVICE, "no answer about the user", after=part.retry_after if part else None)
+        if part is None:
+            raise TryLater(SERVICE, "no answer about the user")
+        _require_answer(part)
         if part.status == 404:
             return None
         if part.status >= 300:
-            _raise(part.status, photos.error_code(part.body))
+            raise Refused(
+                SERVICE, f"{part.status} {photos.error_code(part.body)}".rstrip(), status=part.status
+            )
         return _user(part.body)
 
     # --- subscriptions ---
@@ -178,7 +182,7 @@ class Graph:
 
     def _pages(self, url: str, attempt: Attempt) -> Iterator[list[Any]]:
         while url:
-            if urlsplit(url)[:2] != urlsplit(self._base)[:2]:
+            if not url.startswith(f"{self._base}/"):  # the token goes nowhere else
                 raise Refused(SERVICE, "the next page is not on Graph's host")
             page = self._get(url, attempt).json()
             if not isinstance(page, dict) or not isinstance(page.get("value"), list):
@@ -216,23 +220,26 @@ def _certain(source: Source) -> Photo | photos.NoPhoto | photos.NoMailbox | phot
     """Return the source if Graph could say what it is, else raise what the caller does next."""
     match source:
         case photos.Unavailable(after):
-            raise TryLater(SERVICE, "the photo service cannot now", after=after)
+            raise TryLater(SERVICE, "Graph cannot now", after=after)
         case photos.Denied(code):
-            raise Denied(SERVICE, f"may not read photos {code}".rstrip(), status=403, code=code)
+            raise Denied(SERVICE, f"may not read users or photos {code}".rstrip(), status=403, code=code)
         case photos.Failed(status, code):
             raise Refused(SERVICE, f"{status} {code}".rstrip(), status=status, code=code)
         case _:
             return source
 
 
-def _raise(status: int, code: str) -> None:
-    kind: type[ServiceError] = Denied if status in (401, 403) else Refused
-    raise kind(SERVICE, f"{status} {code}".rstrip(), status=status, code=code)
+def _require_answer(part: Part | None) -> None:
+    """Raise what the caller does next where a part says "not now" or "not you"; all else is an answer."""
+    if part and part.status >= 400:
+        source = photos.classify(part)
+        if isinstance(source, photos.Unavailable | photos.Denied):
+            _certain(source)
 
 
 def _user(body: Any) -> User:
     if not isinstance(body, dict) or not body.get("id") or not body.get("userPrincipalName"):
-        raise Gone(SERVICE, "a user without id or UPN")
+        raise TryLater(SERVICE, "a user without id or UPN")
     return User(
         id=str(body["id"]).lower(),
         upn=str(body["userPrincipalName"]),
