@@ -206,8 +206,8 @@ def start_sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger
 def sync_user(req: func.HttpRequest) -> func.HttpResponse:
     """Sync one user now.
 
-    `?force=true` whatever the ledger says, `?dry_run=true` without writing anything, `?remove=true` removes the
-    picture of a user who has no photo.
+    `?force=true` whatever the ledger says, `?dry_run=true` without writing anything, `?remove=true` removes
+    the picture of a user who has no photo.
 
     200 with the outcome; 400 no user's name; 404 unknown user; 409 another attempt is at it; 502 refused or
     denied; 503 throttled.

@@ -6,16 +6,33 @@ use, because a cold start does not need them before the first outgoing call.
 
 import base64
 import binascii
+import functools
 import threading
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import ConfigError, TryLater
+from shared.rest import new_session
 from shared.settings import Settings
 
 if TYPE_CHECKING:
     import msal
+    import requests
 
 TIMEOUT = 10.0  # seconds
+RETRIES = 2  # of azure-identity, which would wait a minute with its own five
+_BUSY = "temporarily_unavailable"  # learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
+_NO_DIRECTORY = "Entra knows no directory of this id: check TENANT_ID and CLOUD"
+
+
+class _Heard(threading.local):
+    """The status of the last answer that this thread got, which neither library passes on."""
+
+    status = 0
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the service cannot now, whatever its library makes of it."""
+        return self.status == 429 or self.status >= 500
 
 
 class CertificateTokens:
@@ -27,6 +44,7 @@ class CertificateTokens:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
+        self._heard = _Heard()
         self._client: msal.ConfidentialClientApplication | None = None
 
     def token(self, host: str) -> str:
@@ -36,16 +54,23 @@ class CertificateTokens:
             ConfigError: Entra refuses the application or its certificate.
             TryLater: Entra cannot be reached or cannot now.
         """
-        import msal
         import requests
+        from msal.exceptions import MsalServiceError
 
+        self._heard.status = 0
         try:
-            answer = self._built().acquire_token_for_client([f"https://{host}/.default"])
-        except (requests.RequestException, msal.MsalServiceError) as error:
+            answer = self._built().acquire_token_for_client([f"https://{host}/.default"]) or {}
+        except (requests.RequestException, MsalServiceError) as error:
             raise TryLater("entra", f"no token ({type(error).__name__})") from error
-        if answer and "access_token" in answer:
+        except ValueError as error:  # no endpoints for this directory, or no JSON
+            if 400 <= self._heard.status < 500 and not self._heard.temporary:
+                raise ConfigError([_NO_DIRECTORY]) from error
+            raise TryLater("entra", "no answer that MSAL understands") from error
+        if "access_token" in answer:
             return str(answer["access_token"])
-        raise ConfigError([_refusal(answer or {}, host)])
+        if answer.get("error") == _BUSY or self._heard.temporary:
+            raise TryLater("entra", "no token for now")
+        raise ConfigError([_refusal(answer, host)])
 
     def _built(self) -> "msal.ConfidentialClientApplication":
         import msal
@@ -59,7 +84,7 @@ class CertificateTokens:
                     authority=f"https://{settings.cloud.login}/{settings.tenant_id}",
                     # Without a thumbprint MSAL signs with PS256 and x5t#S256 instead of SHA-1.
                     client_credential={"private_key": key, "public_certificate": certificate},
-                    timeout=TIMEOUT,
+                    http_client=_new_session(settings.user_agent, self._heard),
                 )
             return self._client
 
@@ -70,6 +95,7 @@ class IdentityTokens:
     def __init__(self, settings: Settings) -> None:
         self._client_id = settings.client_id
         self._lock = threading.Lock()
+        self._heard = _Heard()
         self._credential: Any = None
 
     def token(self, host: str) -> str:
@@ -79,27 +105,34 @@ class IdentityTokens:
             ConfigError: there is no such identity here.
             TryLater: the identity endpoint cannot now.
         """
-        from azure.core.exceptions import AzureError, ClientAuthenticationError
-        from azure.identity import CredentialUnavailableError
+        from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
 
+        self._heard.status = 0
         try:
             return str(self._built().get_token(f"https://{host}/.default").token)
-        except (CredentialUnavailableError, ClientAuthenticationError) as error:
-            if _temporary(error):
+        except AzureError as error:
+            if self._heard.temporary or isinstance(error, ServiceRequestError | ServiceResponseError):
                 raise TryLater("entra", "the managed identity endpoint cannot now") from error
             raise ConfigError(
                 [f"the managed identity {self._client_id} gives no token for {host}: assign it to this app"]
             ) from error
-        except AzureError as error:
-            raise TryLater("entra", f"no token ({type(error).__name__})") from error
 
     def _built(self) -> Any:
         from azure.identity import ManagedIdentityCredential
 
         with self._lock:
             if self._credential is None:
-                self._credential = ManagedIdentityCredential(client_id=self._client_id)
+                self._credential = ManagedIdentityCredential(
+                    client_id=self._client_id,
+                    retry_total=RETRIES,
+                    connection_timeout=TIMEOUT,
+                    read_timeout=TIMEOUT,
+                    raw_response_hook=self._hear,
+                )
             return self._credential
+
+    def _hear(self, response: Any) -> None:
+        self._heard.status = response.http_response.status_code
 
 
 def tokens_of(settings: Settings) -> CertificateTokens | IdentityTokens:
@@ -117,9 +150,16 @@ def _refusal(answer: dict[str, Any], host: str) -> str:
     )
 
 
-def _temporary(error: Exception) -> bool:
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    return status is not None and (status == 429 or status >= 500)
+def _new_session(user_agent: str, heard: _Heard) -> "requests.Session":
+    """Return a session for MSAL. Its own would wait for as long as a `Retry-After` says."""
+
+    def hear(response: "requests.Response", **_: Any) -> None:
+        heard.status = response.status_code
+
+    session = new_session(user_agent)
+    session.hooks["response"].append(hear)
+    session.request = functools.partial(session.request, timeout=TIMEOUT)  # type: ignore[method-assign]
+    return session
 
 
 def _pem_pair(settings: Settings) -> tuple[str, str]:
@@ -128,7 +168,9 @@ def _pem_pair(settings: Settings) -> tuple[str, str]:
     Raises:
         ConfigError: `CLIENT_CERTIFICATE` cannot be read as either form, or its password is wrong.
     """
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import pkcs12
     from cryptography.x509 import load_pem_x509_certificate
 
@@ -141,9 +183,9 @@ def _pem_pair(settings: Settings) -> tuple[str, str]:
             certificate: Any = load_pem_x509_certificate(pem[pem.index(b"-----BEGIN CERTIFICATE") :])
         else:
             key, certificate, _ = pkcs12.load_key_and_certificates(base64.b64decode(given), password)
-    except (ValueError, TypeError, binascii.Error) as error:
+    except (ValueError, TypeError, binascii.Error, UnsupportedAlgorithm) as error:
         raise ConfigError([_CERTIFICATE_PROBLEM]) from error
-    if key is None or certificate is None:
+    if not isinstance(key, RSAPrivateKey) or certificate is None:  # PS256 is RSA's
         raise ConfigError([_CERTIFICATE_PROBLEM])
     plain = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -152,6 +194,6 @@ def _pem_pair(settings: Settings) -> tuple[str, str]:
 
 
 _CERTIFICATE_PROBLEM = (
-    "CLIENT_CERTIFICATE holds no private key with its certificate, or CLIENT_CERTIFICATE_PASSWORD is wrong: "
+    "CLIENT_CERTIFICATE holds no RSA key with its certificate, or CLIENT_CERTIFICATE_PASSWORD is wrong: "
     "give both in one PEM, or a PFX in base64"
 )

@@ -4,26 +4,23 @@ Facts: learn.microsoft.com/graph/json-batching, .../graph/api/profilephoto-get a
 .../graph/api/resources/subscription.
 """
 
-import base64
-import binascii
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from shared import backoff, photos
-from shared.errors import DENIED_AFTER, Denied, Expired, Gone, Refused, ServiceError, TryLater
+from shared import batches, photos
+from shared.batches import SERVICE, USER_FIELDS
+from shared.errors import DENIED_AFTER, Expired, Gone, Refused, TryLater
 from shared.jobs import object_id
 from shared.photos import Gathered, Part, Photo, Scope, Source, User
 from shared.rest import Answer, Attempt, Call, Rest
 from shared.subscriptions import CHANGE_TYPE, RESOURCE, Subscription
 
-SERVICE = "graph"
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
-_USER_FIELDS = "id,userPrincipalName,accountEnabled,userType"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +66,14 @@ class Graph:
         Raises:
             TryLater, Denied, Refused: Graph could not say what this user's photo is.
         """
-        parts = self._batch(_gathering(user, groups), attempt)
+        parts = self._batch(batches.gathering(user, groups), attempt)
         person = self._user_part(parts.get("user"))
         if person is None:
             return Gathered(None, photos.UserGone())
         if groups:
-            person = replace(person, groups=_memberships(parts.get("groups")))
-        source = _certain(photos.classify(parts["photo"]) if "photo" in parts else photos.Unavailable())
+            person = replace(person, groups=batches.memberships(parts.get("groups")))
+        answer = parts.get("photo")
+        source = batches.certain(photos.classify(answer) if answer else photos.Unavailable())
         if not isinstance(source, Photo):
             return Gathered(person, source)
         return self._with_content(person, source, parts.get("bytes"), attempt)
@@ -133,11 +131,12 @@ class Graph:
         Raises:
             Gone: the directory does not know him.
         """
-        url = f"{self._base}/users/{quote(key, safe='')}?$select={_USER_FIELDS}"
+        url = f"{self._base}/users/{quote(key, safe='')}?$select={USER_FIELDS}"
         return _user(self._get(url, attempt).json())
 
     def _with_content(self, user: User, source: Photo, part: Part | None, attempt: Attempt) -> Gathered:
-        content = _decoded(part)
+        batches.require_answer(part)
+        content = batches.decoded(part)
         etag = part.headers.get("etag", "") if part and content is not None else ""
         if content is None:
             # A part that is missing or not base64: the bytes alone, raw.
@@ -148,7 +147,7 @@ class Graph:
             content, etag = answer.body, answer.headers.get("etag", "")
         if not etag:
             # Bytes without a label take the metadata's, if it is the same after them as before.
-            after = _certain(photos.classify(_part_of(self._get_photo(user.id, attempt))))
+            after = batches.certain(photos.classify(_part_of(self._get_photo(user.id, attempt))))
             etag = source.etag if after == source else ""
         return Gathered(user, source, content, etag)
 
@@ -157,12 +156,15 @@ class Graph:
         return self._rest.send(Call(SERVICE, "GET", url, headers=_JSON, accept=(404,)), attempt)
 
     def _user_part(self, part: Part | None) -> User | None:
-        if part is None or isinstance(photos.classify(part), photos.Unavailable):
-            raise TryLater(SERVICE, "no answer about the user", after=part.retry_after if part else None)
+        if part is None:
+            raise TryLater(SERVICE, "no answer about the user")
+        batches.require_answer(part)
         if part.status == 404:
             return None
         if part.status >= 300:
-            _raise(part.status, photos.error_code(part.body))
+            raise Refused(
+                SERVICE, f"{part.status} {photos.error_code(part.body)}".rstrip(), status=part.status
+            )
         return _user(part.body)
 
     # --- subscriptions ---
@@ -236,7 +238,7 @@ class Graph:
         parts = answer.get("responses") if isinstance(answer, dict) else None
         if not isinstance(parts, list):
             raise TryLater(SERVICE, "the batch has no responses")
-        found = {part["id"]: _part(part) for part in parts if _is_part(part)}
+        found = {part["id"]: batches.read_part(part) for part in parts if batches.is_part(part)}
         self._mind(list(found.values()))
         return found
 
@@ -260,45 +262,12 @@ class Graph:
 
     def _page(self, url: str, attempt: Attempt) -> tuple[list[Any], str]:
         """Return the items of a page, and the next page's address, "" after the last."""
-        if urlsplit(url)[:2] != urlsplit(self._base)[:2]:
+        if not url.startswith(f"{self._base}/"):  # the token goes nowhere else
             raise Refused(SERVICE, "the next page is not on Graph's host")
         page = self._get(url, attempt).json()
         if not isinstance(page, dict) or not isinstance(page.get("value"), list):
             raise TryLater(SERVICE, "the page has no list called value")
         return page["value"], str(page.get("@odata.nextLink") or "")
-
-
-def _gathering(user: str, groups: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the requests that gather one user, each after the one before it."""
-    requests: list[dict[str, Any]] = [
-        {"id": "user", "method": "GET", "url": f"/users/{user}?$select={_USER_FIELDS}"},
-        {"id": "photo", "method": "GET", "url": f"/users/{user}/photo", "dependsOn": ["user"]},
-        {"id": "bytes", "method": "GET", "url": f"/users/{user}/photo/$value", "dependsOn": ["photo"]},
-    ]
-    if groups:
-        asking = {
-            "id": "groups",
-            "method": "POST",
-            "url": f"/users/{user}/checkMemberGroups",
-            "headers": {"Content-Type": "application/json"},
-            "body": {"groupIds": list(groups)},
-            "dependsOn": ["user"],
-        }
-        requests[1]["dependsOn"] = ["groups"]
-        requests.insert(1, asking)
-    return requests
-
-
-def _memberships(part: Part | None) -> frozenset[str]:
-    """Return the groups that a user belongs to, of those that were asked for."""
-    if part is None or isinstance(photos.classify(part), photos.Unavailable):
-        raise TryLater(SERVICE, "no answer about groups", after=part.retry_after if part else None)
-    if part.status >= 300:
-        _raise(part.status, photos.error_code(part.body))
-    value = part.body.get("value") if isinstance(part.body, dict) else None
-    if not isinstance(value, list):
-        raise TryLater(SERVICE, "the memberships have no list called value")
-    return frozenset(str(group).lower() for group in value)
 
 
 def _listed(item: Any, *, any_type: bool) -> str | None:
@@ -309,52 +278,13 @@ def _listed(item: Any, *, any_type: bool) -> str | None:
     return object_id(item.get("id")) if any_type or not guest else None
 
 
-def _is_part(part: object) -> bool:
-    return isinstance(part, dict) and isinstance(part.get("id"), str) and isinstance(part.get("status"), int)
-
-
-def _part(part: Mapping[str, Any]) -> Part:
-    given = part.get("headers")
-    headers = {str(k).lower(): str(v) for k, v in given.items()} if isinstance(given, dict) else {}
-    after = backoff.parse_retry_after(headers.get("retry-after"))
-    return Part(part["status"], headers, part.get("body"), after)
-
-
 def _part_of(answer: Answer) -> Part:
     return Part(answer.status, answer.headers, answer.json() if answer.body else None)
 
 
-def _decoded(part: Part | None) -> bytes | None:
-    """Return the bytes of a `$batch` part, None where it has none: they come as base64 text."""
-    if part is None or part.status != 200 or not isinstance(part.body, str):
-        return None
-    try:
-        return base64.b64decode(part.body, validate=True) or None
-    except (binascii.Error, ValueError):
-        return None
-
-
-def _certain(source: Source) -> Photo | photos.NoPhoto | photos.NoMailbox | photos.UserGone:
-    """Return the source if Graph could say what it is, else raise what the caller does next."""
-    match source:
-        case photos.Unavailable(after):
-            raise TryLater(SERVICE, "the photo service cannot now", after=after)
-        case photos.Denied(code):
-            raise Denied(SERVICE, f"may not read photos {code}".rstrip(), status=403, code=code)
-        case photos.Failed(status, code):
-            raise Refused(SERVICE, f"{status} {code}".rstrip(), status=status, code=code)
-        case _:
-            return source
-
-
-def _raise(status: int, code: str) -> None:
-    kind: type[ServiceError] = Denied if status in (401, 403) else Refused
-    raise kind(SERVICE, f"{status} {code}".rstrip(), status=status, code=code)
-
-
 def _user(body: Any) -> User:
     if not isinstance(body, dict) or not body.get("id") or not body.get("userPrincipalName"):
-        raise Gone(SERVICE, "a user without id or UPN")
+        raise TryLater(SERVICE, "a user without id or UPN")
     return User(
         id=str(body["id"]).lower(),
         upn=str(body["userPrincipalName"]),

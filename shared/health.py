@@ -75,7 +75,7 @@ class Health:
 
 
 def _expected(record: Record, totals: Totals, ended: list[tuple[str, dict[str, Any]]]) -> int:
-    """Return how many users the sweep will look at: as many as the last whole one, until every page is read."""
+    """Return how many users the sweep will look at: until every page is read, as many as the last one."""
     if record.next == sweeps.END:
         return totals.seen
     whole = [columns["seen"] for _, columns in ended if columns["state"] in ("finished", "braked")]

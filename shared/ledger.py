@@ -78,7 +78,7 @@ class AzureTable:
 
         entity = {"PartitionKey": partition, "RowKey": key, **columns}
         client = self._client()
-        with told_apart():
+        with told_apart(conditional=version is not ANY):
             if version is ANY:
                 return self._made(lambda: client.upsert_entity(entity))
             if version == "":
@@ -195,4 +195,4 @@ class State:
         return [(message, columns) for message, columns, _ in self._table.rows("poison")]
 
 
-LONGEST_TEXT = 32_000  # characters; a table column holds 64 KiB of UTF-16
+LONGEST_TEXT = 16_000  # characters of up to four bytes; a table column holds 64 KiB of UTF-16

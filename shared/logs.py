@@ -16,8 +16,13 @@ _logger = logging.getLogger("photosync")
 
 
 def quieten_libraries() -> None:
-    """Keep the Azure libraries from logging every request of theirs, headers and all."""
+    """Keep libraries from logging what we never would.
+
+    Azure's log every request, headers and all; MSAL's logs a token response that it cannot read, token and
+    all, before it raises.
+    """
     logging.getLogger("azure").setLevel(logging.WARNING)
+    logging.getLogger("msal").setLevel(logging.CRITICAL)
 
 
 def say(name: str, /, *, level: int = logging.INFO, **facts: Any) -> None:

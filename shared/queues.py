@@ -15,6 +15,7 @@ from shared.jobs import Job
 from shared.storage import Storage, error_code, told_apart
 
 LONGEST_HIDING = 6 * 24 * 3600  # seconds; the service takes no more than seven days
+_TAKEN = {"PopReceiptMismatch", "MessageNotFound", "QueueNotFound"}  # somebody works on it, or did
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,14 @@ class AzureOutbox:
 
     def take_back(self, receipt: Receipt) -> None:
         """See `Outbox.take_back`."""
-        from azure.core.exceptions import ResourceNotFoundError
+        from azure.core.exceptions import HttpResponseError
 
         with told_apart():
             try:
                 self._client(receipt.queue).delete_message(receipt.message, receipt.pop_receipt)
-            except ResourceNotFoundError:
-                return
+            except HttpResponseError as error:
+                if error_code(error) not in _TAKEN:
+                    raise
 
     def _create(self, client: Any) -> None:
         from azure.core.exceptions import ResourceExistsError

@@ -20,7 +20,8 @@ CONNECTION = "AzureWebJobsStorage"
 # Short patience: what storage cannot do in seconds is deferred or redelivered. (The SDKs would wait minutes.)
 _PATIENCE = {"connection_timeout": 3, "read_timeout": 10, "retry_total": 2}
 _TABLE_PATIENCE = {**_PATIENCE, "retry_backoff_factor": 0.2, "retry_backoff_max": 1}
-_QUEUE_PATIENCE = {**_PATIENCE, "initial_backoff": 0.3, "increment_base": 2, "random_jitter_range": 0}
+# It waits initial_backoff + increment_base ** attempt seconds.
+_QUEUE_PATIENCE = {**_PATIENCE, "initial_backoff": 0.3, "increment_base": 0.5, "random_jitter_range": 0}
 
 
 class Storage:
@@ -86,20 +87,25 @@ class Storage:
 
 
 @contextmanager
-def told_apart() -> Iterator[None]:
+def told_apart(*, conditional: bool = False) -> Iterator[None]:
     """Turn what the Azure libraries raise into what the caller does next.
 
+    Args:
+        conditional: it is a table write with a condition that may not hold.
+
     Raises:
-        Stale: 409 and 412: somebody else wrote first; or the row is not there any more.
-        Denied: the identity or key may not.
+        Stale: the condition does not hold: somebody else wrote first, or the row is not there any more.
+        Denied: the identity or key may not, or there is none.
         TryLater: everything else; an unreachable account is an outage, never a fault of a message.
     """
-    from azure.core.exceptions import AzureError, HttpResponseError
+    from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
     try:
         yield
+    except ClientAuthenticationError as error:  # a malformed key and a missing identity have no status
+        raise Denied(SERVICE, _what(error), status=error.status_code, code=error_code(error)) from error
     except HttpResponseError as error:
-        raise _error_of(error) from error
+        raise _error_of(error, conditional) from error
     except AzureError as error:
         raise TryLater(SERVICE, f"no answer ({type(error).__name__})") from error
 
@@ -110,11 +116,14 @@ def error_code(error: Exception) -> str:
     return str(getattr(code, "value", code) or "")
 
 
-def _error_of(error: Any) -> ServiceError | Stale:
+def _error_of(error: Any, conditional: bool) -> ServiceError | Stale:
     status, code = error.status_code, error_code(error)
-    facts: dict[str, Any] = {"status": status, "code": code}
     if status in (401, 403):
-        return Denied(SERVICE, f"{status} {code}".rstrip(), **facts)
-    if status in (404, 409, 412):
-        return Stale(f"{SERVICE}: {status} {code}".rstrip())
-    return TryLater(SERVICE, f"{status} {code}".rstrip(), **facts)
+        return Denied(SERVICE, _what(error), status=status, code=code)
+    if conditional and status in (404, 409, 412):
+        return Stale(f"{SERVICE}: {_what(error)}")
+    return TryLater(SERVICE, _what(error), status=status, code=code)
+
+
+def _what(error: Any) -> str:
+    return f"{error.status_code or type(error).__name__} {error_code(error)}".rstrip()

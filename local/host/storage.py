@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import requests
+from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableServiceClient
 from azure.storage.queue import LinearRetry, QueueServiceClient
+from requests.adapters import HTTPAdapter
 
 from local.host.settings import AppSettings
 
@@ -30,8 +33,8 @@ DEVELOPMENT = (
 # The .NET client of the real host retries three times, starting at 0.8 s.
 RETRIES = 3
 RETRY_SECONDS = 1
-CONNECT_SECONDS = 5
-READ_SECONDS = 30
+TIMEOUTS = {"connection_timeout": 5, "read_timeout": 30}  # seconds
+CONNECTIONS = 100  # all listeners and their messages share one account
 
 
 class ConnectionMissingError(Exception):
@@ -62,7 +65,7 @@ class Accounts:
         """
         name = self._setting_name(connection)
         if name not in self._queues:
-            self._queues[name] = self._connect(QueueServiceClient, name, "queue", _queue_retries())
+            self._queues[name] = self._connect(QueueServiceClient, name, "queue", _queue_options())
         return self._queues[name]
 
     def tables(self) -> TableServiceClient:
@@ -72,7 +75,7 @@ class Accounts:
             ConnectionMissingError: no setting defines them.
         """
         if self._tables is None:
-            self._tables = self._connect(TableServiceClient, DEFAULT, "table", {"retry_total": 1})
+            self._tables = self._connect(TableServiceClient, DEFAULT, "table", {"retry_total": 1, **TIMEOUTS})
         return self._tables
 
     def close(self) -> None:
@@ -94,7 +97,6 @@ class Accounts:
     def _connect[Client: (QueueServiceClient, TableServiceClient)](
         self, kind: type[Client], name: str, service: str, options: dict[str, Any]
     ) -> Client:
-        options = {**options, "connection_timeout": CONNECT_SECONDS, "read_timeout": READ_SECONDS}
         text = self._settings.get(name)
         if text:
             text = DEVELOPMENT if text.strip().lower() == "usedevelopmentstorage=true" else text
@@ -131,5 +133,11 @@ class Accounts:
         return DefaultAzureCredential(managed_identity_client_id=client_id)
 
 
-def _queue_retries() -> dict[str, Any]:
-    return {"retry_policy": LinearRetry(backoff=RETRY_SECONDS, retry_total=RETRIES, random_jitter_range=0)}
+def _queue_options() -> dict[str, Any]:
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
+    return {
+        "retry_policy": LinearRetry(backoff=RETRY_SECONDS, retry_total=RETRIES, random_jitter_range=0),
+        "transport": RequestsTransport(session=session, **TIMEOUTS),
+    }

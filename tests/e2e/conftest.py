@@ -5,12 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from local.stage import Stage
-from tests.e2e.story import Story, playing
+from tests.e2e.story import Story, brisk_app, playing
 
 
 @pytest.fixture(scope="session")
-def house() -> Iterator[Story]:
-    with playing(Stage(settings={"RECHECK_AFTER": "PT1S"})) as story:
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    app = brisk_app(tmp_path_factory.mktemp("app"))
+    with playing(Stage(app=app, settings={"RECHECK_AFTER": "PT1S"})) as story:
         yield story
 
 

@@ -8,13 +8,15 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableServiceClient, UpdateMode
 from azure.storage.queue import QueueServiceClient, TextBase64DecodePolicy, TextBase64EncodePolicy
 
-from local.stage import Stage
+from local.host.process import HostProcess
+from local.stage import ROOT, Stage
 from tests.e2e.pictures import THUMBNAILS, alike, size_of
 
 PATIENCE = 15.0  # seconds; nearly everything takes less than one
@@ -33,6 +35,7 @@ class Story:
         self.people = stage.people
         # Arrivals raise notifications of their own; stories want only those that they ask for.
         self._knobs = stage.people.turn() | {"edit_notifications": 0}
+        self._log_begins: tuple[HostProcess | None, int] = (None, 0)
         connection = stage.storage.connection_string
         self._tables = TableServiceClient.from_connection_string(connection)
         self._queues = QueueServiceClient.from_connection_string(connection)
@@ -52,7 +55,22 @@ class Story:
         for queue in list(self._queues.list_queues()):
             self._queue(queue.name).clear_messages()
         self.people.clear_history()
+        self._log_begins = (self.stage.host, len(self.stage.log))
         return self
+
+    def restart(self, **settings: str) -> None:
+        """End the host and start it again, at the same address, with these settings on top of the house's."""
+        self.stage.stop_host()
+        self.stage.start_host(**settings)
+
+    @contextmanager
+    def restarted(self, **settings: str) -> Iterator[None]:
+        """Within the block the host runs with other settings."""
+        self.restart(**settings)
+        try:
+            yield
+        finally:
+            self.restart()
 
     # --- patience ---
 
@@ -74,9 +92,15 @@ class Story:
         lines += [
             f"{e['at']} {e['method']} {e['host']}{e['path']} {e['status']}" for e in self.history()[-20:]
         ]
-        return "\n".join([*lines, self.stage.log[-6000:]])
+        return "\n".join([*lines, self.log[-6000:]])
 
     # --- what is so ---
+
+    @property
+    def log(self) -> str:
+        """What the host logged in this story; since its start, if that was in this story."""
+        host, begins = self._log_begins
+        return self.stage.log[begins if self.stage.host is host else 0 :]
 
     def ledger(self, user: str) -> Json:
         """The user's row, empty where there is none."""
@@ -114,6 +138,10 @@ class Story:
             return [json.loads(each.content) for each in self._queue(queue).peek_messages(max_messages=32)]
         except ResourceNotFoundError:
             return []
+
+    def messages(self) -> list[str]:
+        """Every visible message of every queue."""
+        return [str(self.peek(queue.name)) for queue in self._queues.list_queues()]
 
     def poisoned(self) -> int:
         return sum(self.waiting(f"{queue}-poison") for queue in KINDS)
@@ -162,10 +190,14 @@ class Story:
         self.people.clear_history()
         return user
 
-    def send(self, queue: str, body: str | Json, *, hidden: int = 0) -> None:
+    def send(self, queue: str, body: str | Json) -> None:
         """Put a message into a queue."""
-        text = body if isinstance(body, str) else json.dumps(body)
-        self._queue(queue).send_message(text, visibility_timeout=hidden)
+        text, client = body if isinstance(body, str) else json.dumps(body), self._queue(queue)
+        try:
+            client.send_message(text)
+        except ResourceNotFoundError:  # the app makes its queues on first use, and has not used this one
+            client.create_queue()
+            client.send_message(text)
 
     def send_sync(self, user: str, **job: Any) -> None:
         now = time.time()
@@ -192,6 +224,23 @@ class Story:
             message_encode_policy=TextBase64EncodePolicy(),
             message_decode_policy=TextBase64DecodePolicy(),
         )
+
+
+def brisk_app(directory: Path, *, retry_after: int = 30) -> Path:
+    """A copy of the app for impatient tests.
+
+    Idle queues are looked at every tenth of a second instead of two, and messages that failed come back after
+    `retry_after` seconds. The rest of host.json, and the app itself, are as they are.
+    """
+    for name in ("function_app.py", "shared"):
+        (directory / name).symlink_to(ROOT / name)
+    host = json.loads((ROOT / "host.json").read_text())
+    host["extensions"]["queues"] |= {
+        "maxPollingInterval": "00:00:00.1",
+        "visibilityTimeout": f"00:00:{retry_after:02}",
+    }
+    (directory / "host.json").write_text(json.dumps(host))
+    return directory
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Instances die, answers get lost, storage goes away: in the end SharePoint shows the right photo.
 
-A claim is valid for 6 seconds here instead of 7 minutes, and a message comes back after 2 instead of 600.
+A claim is valid for 5 seconds here instead of 7 minutes, and a message comes back after 2 instead of 600.
 """
 
 import time
@@ -11,17 +11,18 @@ import pytest
 from local.azurite import Azurite
 from local.stage import Stage
 from tests.e2e.pictures import alike, jpeg
-from tests.e2e.story import Story, playing
+from tests.e2e.story import Story, brisk_app, playing
 
-CLAIM = 6.0  # seconds
+CLAIM = 5.0  # seconds
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    app = brisk_app(tmp_path_factory.mktemp("app"), retry_after=0)
     settings = {"CLAIM_FOR": f"PT{CLAIM:.0f}S"}
     with (
         Azurite(location=tmp_path_factory.mktemp("storage")) as storage,
-        playing(Stage(storage=storage, settings=settings, message_lease=2)) as story,
+        playing(Stage(storage=storage, settings=settings, message_lease=2, app=app)) as story,
     ):
         yield story
 
@@ -85,12 +86,12 @@ def test_a_write_whose_answer_was_lost_is_repeated_when_it_can_do_no_harm_any_mo
 def test_storage_gone_in_the_middle_of_a_sync_loses_nothing(story: Story) -> None:
     user = story.arrive_synced()
     story.people.draw_photo(user)
-    story.people.arm({"service": "sharepoint", "path": "Thumb", "latency": 0.3})
+    story.people.arm({"service": "sharepoint", "path": "Thumb", "latency": 0.25})
     story.send_sync(user)
     story.until(lambda: _seen(story, "SThumb"), user)
 
     story.stage.storage.stop()
-    story.until(lambda: "'Functions.sync_photo' (Failed" in story.stage.log, what="the sync fails")
+    story.until(lambda: "'Functions.sync_photo' (Failed" in story.log, what="the sync fails")
     story.people.disarm()
     story.stage.storage.start()
 

@@ -134,7 +134,7 @@ def test_a_removed_photo_is_noted_and_its_picture_left_alone(story: Story) -> No
     story.subscribed()
 
     story.people.remove_photo(user, notify="on")
-    story.until(lambda: story.ledger(user)["missing_since"], user)
+    story.until(lambda: story.ledger(user).get("missing_since"), user)
 
     assert story.people.shown(user) == before
     assert story.writes(user) == []
@@ -145,7 +145,7 @@ def test_a_deleted_user_is_noted_as_gone(story: Story) -> None:
     story.subscribed()
 
     story.people.change(user, gone=True)
-    story.until(lambda: story.ledger(user)["gone_since"], user)
+    story.until(lambda: story.ledger(user).get("gone_since"), user)
 
     assert story.stage.sync(user).status_code == 404
     assert story.writes(user) == []

@@ -3,6 +3,7 @@
 import base64
 import json
 import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -43,6 +44,21 @@ def test_an_output_wakes_the_listener_of_its_queue(start, with_options, eventual
     sent = time.monotonic()
     eventually(lambda: "Executed 'Functions.work' (Succeeded" in own.log)
     assert time.monotonic() - sent < 2
+
+
+def test_many_outputs_at_once_find_enough_connections(host, web, shared_notes, eventually):
+    bodies = [json.dumps({"job": {"mark": "burst", "number": number, "seconds": 0.1}}) for number in range(5)]
+    threads = [
+        threading.Thread(target=web.post, args=("/api/send_many",), kwargs={"json": bodies})
+        for _ in range(24)
+    ]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+    eventually(lambda: len(shared_notes.of("worked", "burst")) == 120)
+    assert "pool is full" not in host.log
 
 
 @pytest.mark.usefixtures("host")
@@ -96,9 +112,9 @@ def test_a_failing_message_is_tried_again_at_once_and_poisoned_after_the_last_tr
 
 
 def test_a_message_that_succeeds_at_the_second_try_is_gone(web, shared_notes, queues, eventually):
-    web.post("/api/send_many", json=['{"job": {"mark": "second", "fails": 1}}'])
+    web.post("/api/send_many", json=['{"job": {"mark": "once more", "fails": 1}}'])
 
-    (done,) = eventually(lambda: shared_notes.of("worked", "second"))
+    (done,) = eventually(lambda: shared_notes.of("worked", "once more"))
     assert done["tries"] == 2
     with queues.get_queue_client("shared-jobs") as client:
         eventually(lambda: client.get_queue_properties().approximate_message_count == 0)

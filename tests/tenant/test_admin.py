@@ -198,6 +198,12 @@ class TestChanges:
         assert "Profilbilder" in target["folders"]
         assert sha256(admin.shown(anna, "M")) == target["userphoto"]["M"] != "placeholder"
 
+    def test_what_sharepoint_shows_is_seen_through_its_redirect(self, admin: TenantClient, anna: str) -> None:
+        admin.configure(anna, picture=True)
+        direct = admin.shown(anna)
+        admin.turn(userphoto_redirects=True)
+        assert admin.shown(anna) == direct
+
     def test_an_oddity_of_a_profile_that_is_not_there_is_refused(
         self, admin: TenantClient, anna: str
     ) -> None:
@@ -331,6 +337,7 @@ class TestSwitches:
             pytest.param("photo_change_notifies", "sometimes", id="neither Boolean nor choice"),
             pytest.param("photo_change_notifies", 1, id="a number for a Boolean"),
             pytest.param("batch_throttled_outer", 500, id="not one of the numbers"),
+            pytest.param("batch_throttled_outer", 200.0, id="a fraction for a number"),
             pytest.param("page_token_life", "long", id="a text for seconds"),
         ],
     )
@@ -384,6 +391,11 @@ class TestSwitches:
         assert call("GET", f"{GRAPH}/users/{anna}").status_code == 404
         assert admin.settings() == settings
 
+    def test_the_same_people_come_again_after_a_reset(self, admin: TenantClient) -> None:
+        before = admin.add(count=3)
+        admin.reset()
+        assert admin.add(count=3) == before
+
     def test_faults_of_batch_parts_work_after_a_reset(self, call, admin: TenantClient) -> None:
         admin.reset()
         admin.arm({"part": True, "status": 503})
@@ -423,10 +435,16 @@ class TestFace:
         assert answer.status_code == status
         assert answer.json()["error"]
 
-    def test_json_is_read_whatever_its_content_type(self, session: requests.Session, tenant: Tenant) -> None:
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [("POST", "/users"), ("PUT", "/faults"), ("PUT", "/knobs"), ("PUT", "/permissions")],
+    )
+    def test_json_is_read_whatever_its_content_type(
+        self, session: requests.Session, tenant: Tenant, method: str, path: str
+    ) -> None:
         form = {"Content-Type": "application/x-www-form-urlencoded"}  # curl's
-        answer = session.post(f"{tenant.admin_url}/users", '{"count": 2}', headers=form, timeout=10)
-        assert len(answer.json()["ids"]) == 2
+        answer = session.request(method, tenant.admin_url + path, data="{}", headers=form, timeout=10)
+        assert answer.status_code == 200, answer.text
 
     def test_the_admin_faces_own_calls_are_not_history(self, admin: TenantClient, anna: str) -> None:
         admin.user(anna)

@@ -194,11 +194,11 @@ class TestTokens:
             ),
             pytest.param(
                 None,
-                {"scope": f"{GRAPH}/.default {GRAPH}/User.Read.All"},
+                {"scope": f"{GRAPH}/User.Read.All {GRAPH}/.default"},
                 400,
                 "invalid_scope",
                 1002012,
-                id="default and a role",
+                id="a role and default",
             ),
             pytest.param(
                 None,
@@ -215,6 +215,14 @@ class TestTokens:
                 "invalid_resource",
                 500011,
                 id="a resource that is not https",
+            ),
+            pytest.param(
+                None,
+                {"scope": "contoso.sharepoint.com/.default"},
+                400,
+                "invalid_resource",
+                500011,
+                id="a host for a resource",
             ),
             pytest.param(
                 None, {"client_assertion": None}, 401, "invalid_client", 7000218, id="no credential"

@@ -104,6 +104,10 @@ def test_a_call_waits_only_where_attempts_and_seconds_are_left(
     assert waited == wait
 
 
+def test_a_call_is_tried_three_times_within_a_few_seconds() -> None:
+    assert Policy() == Policy(attempts=3, seconds=4.0, first=0.5)
+
+
 @LAW
 @given(retry_after=ASKED, jitters=st.lists(JITTER, min_size=20, max_size=20))
 def test_one_call_never_spends_more_than_its_policy(retry_after: float | None, jitters: list[float]) -> None:

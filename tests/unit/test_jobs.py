@@ -8,7 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import NotOurs
-from shared.jobs import QUEUES, USERS_A_CHECK, Check, Job, Sync, Tend, object_id, pack, read, write
+from shared.jobs import (
+    LONGEST_LIFE,
+    QUEUES,
+    USERS_A_CHECK,
+    Check,
+    Job,
+    Sync,
+    Tend,
+    object_id,
+    pack,
+    read,
+    write,
+)
 
 LAW = settings(deadline=None)  # a busy machine is no counterexample
 
@@ -343,6 +355,15 @@ def test_twenty_users_go_into_a_message(users: int, messages: int) -> None:
     ids = [f"{n:08x}-1111-2222-3333-444455556666" for n in range(users)]
 
     assert len(pack(ids, why="notified", now=7.0)) == messages
+
+
+def test_a_new_job_was_never_tried_and_is_not_forced() -> None:
+    assert Sync(USER, "asked", 1.0, 2.0) == Sync(USER, "asked", 1.0, 2.0, tries=0, force=False)
+    assert Check((USER,), "swept", 1.0, 2.0) == Check((USER,), "swept", 1.0, 2.0, tries=0, force=False)
+
+
+def test_a_job_is_deferred_for_a_day_at_most() -> None:
+    assert LONGEST_LIFE == 24 * 3600.0
 
 
 @LAW

@@ -178,6 +178,7 @@ def test_the_keys_name_follows_the_secret_that_signs() -> None:
     assert ClientState([NEW, OLD]).key_id == ClientState([NEW]).key_id
     assert ClientState([OLD, NEW]).key_id != ClientState([NEW]).key_id
     assert NEW not in ClientState([NEW]).key_id
+    assert len(ClientState([NEW]).key_id) == 16
 
 
 @pytest.mark.parametrize(
@@ -279,6 +280,10 @@ def test_a_body_of_another_form_is_malformed(body: bytes, status: int) -> None:
     ):
         assert isinstance(found, Malformed)
         assert found.status == status
+
+
+def test_the_bounds_are_four_mebibytes_of_body_and_two_kibibytes_of_token() -> None:
+    assert (LARGEST_BODY, LONGEST_TOKEN) == (4 * 2**20, 2 * 2**10)
 
 
 def test_a_body_of_exactly_four_mebibytes_is_read() -> None:

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.photos import (
-    TORN_AFTER,
     AskAgain,
     ComeBack,
     Denied,
@@ -143,6 +142,7 @@ def metadata(**changed: Any) -> dict[str, Any]:
         pytest.param(507, None, Unavailable(), id="507"),
         pytest.param(509, None, Unavailable(), id="509"),
         pytest.param(400, an_error("BadRequest"), Failed(400, "BadRequest"), id="400"),
+        pytest.param(300, metadata(), Failed(300), id="300, whatever it says"),
         pytest.param(304, None, Failed(304), id="304, which nobody asked for"),
         pytest.param(410, None, Failed(410), id="410"),
         pytest.param(424, an_error("FailedDependency"), Failed(424, "FailedDependency"), id="424"),
@@ -358,8 +358,10 @@ def test_a_skipped_user_who_gets_a_mailbox_is_synced() -> None:
 @pytest.mark.parametrize(
     ("source", "decision"),
     [
-        pytest.param(Unavailable(), AskAgain(None), id="unavailable, and it did not say how long"),
-        pytest.param(Unavailable(12.5), AskAgain(12.5), id="unavailable for a while"),
+        pytest.param(
+            Unavailable(), AskAgain(None, denied=False), id="unavailable, and it did not say how long"
+        ),
+        pytest.param(Unavailable(12.5), AskAgain(12.5, denied=False), id="unavailable for a while"),
         pytest.param(Unavailable(0.0), AskAgain(0.0), id="unavailable just now"),
         pytest.param(Denied("ErrorAccessDenied"), AskAgain(None, denied=True), id="denied"),
         pytest.param(Failed(410, "Odd"), TryAlone("Graph answered 410 Odd"), id="odd"),
@@ -538,9 +540,9 @@ def test_force_skips_nothing_else(found: Gathered, outcome: str) -> None:
     assert step.outcome == outcome
 
 
-def test_a_forced_sync_waits_for_a_torn_photo_too() -> None:
+def test_a_forced_sync_waits_half_a_minute_for_a_torn_photo_too() -> None:
     assert planned(gathered(label=OTHER), force=True) == ComeBack(
-        TORN_AFTER, "the photo changed while it was read", 1
+        30.0, "the photo changed while it was read", 1
     )
 
 
@@ -611,6 +613,7 @@ def test_a_user_who_is_gone_is_gone_since_the_first_time_that_was_noted(found: G
     ("found", "refused"),
     [
         pytest.param(gathered(enabled=False), E, id="disabled"),
+        pytest.param(gathered(Photo(OTHER), enabled=False), E, id="disabled, and torn: the bytes' own label"),
         pytest.param(gathered(enabled=False, label=""), E, id="disabled, bytes without a label"),
         pytest.param(gathered(NoPhoto(), b"", "", enabled=False), "", id="disabled and photoless"),
         pytest.param(

@@ -1,5 +1,6 @@
 """A ledger row: what a table gives back becomes a row, and nothing else does."""
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ def test_a_user_without_a_row_shows_nothing_and_remembers_nothing() -> None:
     assert not row.shows_a_photo
     assert row.version == ""
     assert row == Row.from_columns(USER, {}, "")
+    assert not any(getattr(row, field.name) for field in fields(Row) if field.name != "user")
 
 
 def test_a_table_row_becomes_a_row_under_the_version_it_was_read_with() -> None:

@@ -414,6 +414,10 @@ def test_problems_show_no_secret_even_of_the_settings_that_are_right() -> None:
     assert not any(word in shown for word in ("horse", "battery", "THEKEY", "staple"))
 
 
+def test_a_secret_has_at_least_thirty_two_characters() -> None:
+    assert SHORTEST_SECRET == 32
+
+
 def test_two_secrets_are_read_newest_first_and_rotate() -> None:
     both = [
         secret.reveal() for secret in settings(CLIENT_STATE_SECRET=f" {NEW} , {OLD} ").client_state_secrets

@@ -161,6 +161,10 @@ def test_we_ask_for_an_hour_less_than_the_longest_life_that_graph_gives() -> Non
     assert LIFE == 41_760 * 60 - 3600
 
 
+def test_daily_is_a_day_soon_is_two_runs_of_an_hourly_timer_and_graph_wants_ten_minutes() -> None:
+    assert (RENEW_AFTER, ENDS_SOON, REAUTHORIZE_AFTER) == (DAY, 2 * 3600.0, 600.0)
+
+
 # --- what cannot stay ---
 
 
@@ -294,6 +298,12 @@ def test_missed_changes_ask_for_a_sweep(
 
 
 # --- the record ---
+
+
+def test_at_first_we_remember_nothing() -> None:
+    nothing = {"state": "", "id": "", "key": "", "renewed_at": 0.0, "expires": 0.0, "lease_until": 0.0}
+
+    assert Record() == Record.from_columns(nothing, "")
 
 
 def test_a_table_row_becomes_our_record_and_other_versions_columns_are_left_alone() -> None:

@@ -1,0 +1,157 @@
+"""What administrators are answered when they ask for one user: always JSON, never a stack trace."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import requests
+
+from tests.e2e.story import Story
+
+REQUEST_ID = "5f0e9c9a-0000-4711-8000-canary000000"
+
+
+def _read(answer: requests.Response) -> dict[str, Any]:
+    assert answer.headers["Content-Type"].partition(";")[0] == "application/json"
+    assert "Traceback" not in answer.text
+    return dict(answer.json())
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        pytest.param(str(uuid4()), id="object id"),
+        pytest.param("nobody@contoso.onmicrosoft.com", id="UPN"),
+        pytest.param("no.body_fabrikam.com#EXT#@contoso.onmicrosoft.com", id="a guest's UPN"),
+    ],
+)
+def test_an_unknown_user_is_not_found(story: Story, key: str) -> None:
+    answer = story.stage.sync(key)
+
+    assert answer.status_code == 404
+    assert _read(answer)["request_id"]
+    assert story.waiting("photo-syncs") == 0
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        pytest.param("anna", id="a first name"),
+        pytest.param("123", id="a number"),
+        pytest.param(str(uuid4())[:-1], id="a cut object id"),
+        pytest.param("a b@contoso.onmicrosoft.com", id="a blank"),
+        pytest.param("a@b@contoso.onmicrosoft.com", id="two at signs"),
+        pytest.param("a?$select=id@contoso.onmicrosoft.com", id="a query"),
+        pytest.param("a\u202e@contoso.onmicrosoft.com", id="an invisible character"),
+        pytest.param("x" * 2000 + "@contoso.onmicrosoft.com", id="too long"),
+    ],
+)
+def test_what_names_no_user_is_refused_before_graph_is_asked(story: Story, key: str) -> None:
+    answer = story.stage.sync(key)
+
+    assert answer.status_code == 400
+    assert "user" in _read(answer)["error"]
+    assert story.history() == []
+
+
+@pytest.mark.parametrize("query", [{"force": "yes"}, {"dry_run": "1"}, {"force": "true", "dry_run": "on"}])
+def test_a_flag_is_true_or_false(story: Story, query: dict[str, str]) -> None:
+    answer = story.stage.sync(str(uuid4()), **query)
+
+    assert answer.status_code == 400
+    assert "either true or false" in _read(answer)["error"]
+    assert story.history() == []
+
+
+@pytest.mark.parametrize("path", ["users/{}/sync", "subscription"])
+@pytest.mark.parametrize("key", ["", "wrong"])
+def test_without_the_key_nothing_is_done(story: Story, path: str, key: str) -> None:
+    answer = story.stage.call("POST", path.format(uuid4()), key=key)
+
+    assert answer.status_code == 401
+    assert story.history() == []
+
+
+def test_a_known_photo_is_unchanged_and_costs_sharepoint_nothing(story: Story) -> None:
+    user = story.arrive_synced()
+
+    answer = _read(story.stage.sync(user))
+
+    assert (answer["outcome"], answer["reason"]) == ("unchanged", "SharePoint has this photo")
+    assert answer["requests"] == len(story.history()) == 2
+    assert story.waiting("photo-syncs") == 0
+
+
+def test_force_writes_again(story: Story) -> None:
+    user = story.arrive_synced()
+
+    answer = _read(story.stage.sync(user, force="true"))
+
+    assert (answer["outcome"], answer["requests"]) == ("synced", 6)
+    assert len(story.writes()) == 4
+    assert story.settled(user)
+
+
+def test_a_dry_run_tells_and_writes_nothing(story: Story) -> None:
+    user = story.arrive()
+
+    answer = _read(story.stage.sync(user, dry_run="true"))
+
+    assert answer["outcome"] == "synced"
+    assert (
+        answer["reason"] == "dry run: would write to contoso-my.sharepoint.com/User Photos/Profile Pictures"
+    )
+    assert answer["etag"] == story.people.user(user)["source"]["etag"]
+    assert story.shows_nothing(user)
+    assert story.writes() == []
+    assert story.ledger(user) == {}
+    assert story.waiting("photo-syncs") == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "service"),
+    [
+        pytest.param({"service": "graph", "path": "users/", "status": 403}, 502, "graph", id="Graph denies"),
+        pytest.param({"service": "graph", "path": "batch", "status": 403}, 502, "graph", id="denied later"),
+        pytest.param({"service": "graph", "path": "batch", "status": 400}, 502, "graph", id="Graph refuses"),
+        pytest.param({"path": "MThumb", "status": 403}, 502, "sharepoint", id="SharePoint denies"),
+        pytest.param({"path": "MThumb", "status": 400}, 502, "sharepoint", id="SharePoint refuses"),
+    ],
+)
+def test_a_refusal_is_passed_on_with_the_services_request_id(
+    story: Story, fault: dict[str, Any], status: int, service: str
+) -> None:
+    user = story.arrive_synced()
+    story.people.draw_photo(user)
+    name = "request-id" if service == "graph" else "SPRequestGuid"
+    story.people.arm(fault | {"headers": {name: REQUEST_ID}})
+
+    answer = story.stage.sync(user)
+
+    assert answer.status_code == status
+    read = _read(answer)
+    assert read["request_id"] == REQUEST_ID
+    assert read.get("error", read.get("reason")).startswith(f"{service}: {fault['status']}")
+
+
+@pytest.mark.parametrize(
+    ("fault", "after"),
+    [
+        pytest.param(
+            {"service": "graph", "path": "users/", "status": 429, "retry_after": 77}, 77, id="Graph"
+        ),
+        pytest.param({"service": "graph", "path": "batch", "status": 429, "retry_after": 7}, 7, id="batch"),
+        pytest.param({"path": "SThumb", "status": 429, "retry_after": 55}, 55, id="SharePoint"),
+    ],
+)
+def test_what_is_throttled_says_when_to_come_back(story: Story, fault: dict[str, Any], after: int) -> None:
+    user = story.arrive()
+    story.people.arm(fault)
+
+    answer = story.stage.sync(user)
+
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) == after
+    _read(answer)
+    assert story.people.faults()["early_return"] == []
+    assert story.shows_nothing(user)

@@ -1,0 +1,131 @@
+"""What an administrator took away, or never gave: said loudly, waited for, and nothing is lost.
+
+Tokens outlive the permissions in them, so each story begins with a host that has none yet.
+"""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from local.stage import Stage
+from tests.e2e.story import Story, playing
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[Story]:
+    with playing(Stage()) as story:
+        yield story
+
+
+def _waits_hidden(story: Story, queue: str) -> bool:
+    story.until(lambda: story.waiting(queue) == 1, what="only the successor is left")
+    return story.peek(queue) == [] and story.poisoned() == 0
+
+
+def _cries(story: Story, event: str) -> bool:
+    return any("ERROR" in line and event in line for line in story.log.splitlines())
+
+
+def test_without_graphs_permission_checks_wait_and_the_log_cries(story: Story) -> None:
+    user = story.arrive()
+    story.people.consent(graph=[])
+    story.restart()
+
+    story.send_check(user)
+    story.until(lambda: "check.deferred" in story.log, what="the check is put off")
+
+    assert _waits_hidden(story, "photo-checks")
+    assert _cries(story, "check.denied")
+    answer = story.stage.sync(user)
+    assert answer.status_code == 502
+    assert answer.json()["request_id"]
+    assert story.ledger(user) == {}
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        pytest.param(["User.ReadWrite.All"], id="no files"),
+        pytest.param(["User.Read.All", "Sites.FullControl.All"], id="no writing of profiles"),
+    ],
+)
+def test_without_sharepoints_permissions_syncs_wait_until_they_are_given(
+    story: Story, left: list[str]
+) -> None:
+    user = story.arrive()
+    story.people.consent(sharepoint=left)
+    story.restart()
+
+    story.send_sync(user)
+    story.until(lambda: "photo.deferred" in story.log, user)
+
+    assert _waits_hidden(story, "photo-syncs")
+    assert _cries(story, "photo.deferred")
+    assert not story.ledger(user).get("settled_etag")
+    answer = story.stage.sync(user)
+    assert answer.status_code == 502
+    assert (answer.json()["outcome"], bool(answer.json()["request_id"])) == ("deferred", True)
+
+    story.afresh().restart()
+    assert story.stage.sync(user).json()["outcome"] == "synced"
+    assert story.settled(user)
+    assert story.shows_its_source(user)
+
+
+def test_an_application_that_entra_does_not_know_waits_for_its_administrator(story: Story) -> None:
+    user = story.arrive()
+    story.restart(CLIENT_ID=str(uuid4()))
+
+    story.send_check(user)
+    story.until(lambda: "check.deferred" in story.log, what="the check is put off")
+
+    assert _waits_hidden(story, "photo-checks")
+    assert _cries(story, "check.denied")
+    answer = story.stage.sync(user)
+    assert answer.status_code == 500
+    assert "AADSTS700016" in answer.json()["problems"][0]
+    assert "CLIENT_ID" in answer.json()["problems"][0]
+
+
+def test_a_directory_that_entra_does_not_know_is_named_as_the_problem(story: Story) -> None:
+    user = story.arrive()
+    story.restart(TENANT_ID=str(uuid4()))
+
+    story.send_check(user)
+    story.until(lambda: "check.deferred" in story.log, what="the check is put off")
+
+    assert _waits_hidden(story, "photo-checks")
+    answer = story.stage.sync(user)
+    assert answer.status_code == 500
+    assert "TENANT_ID" in answer.json()["problems"][0]
+
+
+def test_while_entra_cannot_answer_work_waits_and_nobody_is_blamed(story: Story) -> None:
+    story.restart()
+    story.arrive_synced()  # tokens for Graph and the central hosts are there
+    for geo, mishap in {
+        "nor": {"status": 503},
+        "swe": {"status": 429, "retry_after": 20},
+        "fin": {"status": 200, "body": '{"token_type": "Bearer", "access_token": "eyJhbGci'},
+        "che": {"drop": True},
+    }.items():
+        user = story.arrive(geo=geo)  # whose hosts need tokens of their own
+        story.people.arm({"service": "entra", "path": "token", **mishap})
+
+        answer = story.stage.sync(user)
+
+        assert (answer.status_code, answer.json().get("outcome")) == (503, "deferred"), geo
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert story.ledger(user)["claim_until"] == 0
+    assert "ERROR" not in story.log
+    assert "eyJ" not in story.log
+
+
+def test_a_managed_identity_does_as_well_as_a_certificate(story: Story) -> None:
+    user = story.arrive()
+    story.restart(CLIENT_CERTIFICATE="", **story.stage.tenant.identity_settings)
+
+    assert story.stage.sync(user).json()["outcome"] == "synced"
+
+    assert story.shows_its_source(user)

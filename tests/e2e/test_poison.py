@@ -1,0 +1,105 @@
+"""What nobody can handle is written down, and nothing else stops for it. Here, retries come at once."""
+
+import time
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from local.stage import Stage
+from tests.e2e.story import KINDS, Story, brisk_app, playing
+
+GAVE_UP = "gave up after repeated failures"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    with playing(Stage(app=brisk_app(tmp_path_factory.mktemp("app"), retry_after=0))) as story:
+        yield story
+
+
+def _kept(story: Story) -> dict[tuple[str, str], str]:
+    """What was kept of poison that names nobody: queue and body, and why."""
+    rows = [row for row in story.rows("photostate") if row["PartitionKey"] == "poison"]
+    return {(row["queue"], row["body"]): row["why"] for row in rows}
+
+
+def test_messages_that_are_not_ours_are_kept_as_they_are_with_the_reason(story: Story) -> None:
+    common = '"why":"notified","seen":1,"born":1,"tries":0'
+    user = str(uuid4())
+    strange = {
+        "photo-checks": [
+            "hello",
+            "[]",
+            '{"v":2,"job":{}}',
+            f'{{"v":1,"job":{{"users":[],{common},"force":false}}}}',
+            f'{{"v":1,"job":{{"users":["../{user[3:]}"],{common},"force":false}}}}',
+        ],
+        "photo-syncs": [
+            f'{{"v":1,"job":{{"user":"{user}",{common},"force":"no"}}}}',
+            f'{{"v":1,"job":{{"user":"{user}",{common},"force":false,"extra":1}}}}',
+            f'{{"v":1,"id":"MINE","job":{{"user":"{user}",{common},"force":false}}}}',
+        ],
+        "photo-subscription": ['{"v":1,"job":{"event":"applause","subscription":"x","born":1}}'],
+    }
+    sent = {(queue, body) for queue, bodies in strange.items() for body in bodies}
+    for queue, body in sent:
+        story.send(queue, body)
+
+    story.until(lambda: len(_kept(story)) >= len(sent), what="all of it is written down")
+
+    assert set(_kept(story)) == sent
+    assert all(_kept(story).values())
+    story.until(lambda: story.poisoned() == 0, what="the poison queues are empty again")
+    assert [story.waiting(queue) for queue in KINDS] == [0, 0, 0]
+    assert story.ledger(user) == {}
+    assert story.history() == []
+
+
+def test_a_sync_that_sharepoint_refuses_for_good_fails_and_the_next_one_heals_it(story: Story) -> None:
+    user = story.arrive_synced()
+    story.people.draw_photo(user)
+    story.people.arm({"service": "sharepoint", "path": "MThumb", "status": 400})
+
+    story.send_sync(user)
+    story.until(lambda: story.ledger(user).get("outcome") == "failed", user)
+
+    row = story.ledger(user)
+    assert (row["reason"], row["dirty"], row["claim_until"]) == (GAVE_UP, True, 0)
+    refused = [each for each in story.writes(user) if "MThumb" in each["path"]]
+    assert [each["status"] for each in refused] == [400] * 5
+    story.until(lambda: story.poisoned() == 0, user)
+
+    story.people.disarm()
+    story.send_sync(user)
+    story.until(lambda: story.settled(user), user)
+    assert story.shows_its_source(user)
+
+
+def test_a_user_whom_graph_answers_oddly_fails_alone(story: Story) -> None:
+    odd, changed = story.arrive_synced(), story.arrive_synced()
+    for user in (odd, changed):
+        story.people.draw_photo(user)
+    story.people.arm({"part": True, "path": f"{odd}/photo", "status": 418, "code": "Teapot"})
+
+    story.send_check(odd, changed, tries=5)
+    story.until(lambda: story.settled(changed) and story.ledger(odd).get("outcome") == "failed", odd, changed)
+
+    assert story.ledger(odd)["reason"] == "Graph answered 418 Teapot"
+    assert story.shows_its_source(changed)
+    assert story.writes(odd) == []
+    assert story.poisoned() == 0
+
+
+def test_a_lifecycle_event_that_cannot_be_followed_is_kept(story: Story) -> None:
+    story.people.arm({"service": "graph", "method": "POST", "path": "/subscriptions$", "status": 400})
+    event = {"event": "reauthorizationRequired", "subscription": str(uuid4()), "born": time.time()}
+
+    story.send("photo-subscription", {"v": 1, "job": event})
+    kept = story.until(
+        lambda: [why for (_, body), why in _kept(story).items() if event["subscription"] in body],
+        what="the event is written down",
+    )
+
+    assert kept == [GAVE_UP]
+    assert story.people.subscriptions() == []

@@ -1,0 +1,88 @@
+"""Wrong settings hide nothing and lose nothing; DRY_RUN writes nothing."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from local.stage import Stage
+from tests.e2e.story import Story, playing
+
+MISSING = ("CLIENT_ID", "SHAREPOINT_HOST", "CLIENT_STATE_SECRET")
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[Story]:
+    with playing(Stage(settings=dict.fromkeys(MISSING, ""))) as story:
+        yield story
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", f"users/{uuid4()}/sync"), ("POST", "subscription"), ("DELETE", "subscription")],
+)
+def test_administrators_are_told_every_problem_at_once(story: Story, method: str, path: str) -> None:
+    answer = story.stage.call(method, path)
+
+    assert answer.status_code == 500
+    assert answer.json()["error"] == "the app is not configured"
+    problems = answer.json()["problems"]
+    assert len(problems) == len(MISSING)
+    assert all(any(name in each for each in problems) for name in MISSING)
+    assert story.history() == []
+
+
+def test_functions_are_there_and_still_want_their_key(story: Story) -> None:
+    assert story.stage.call("POST", f"users/{uuid4()}/sync", key="").status_code == 401
+
+
+@pytest.mark.parametrize("face", ["notifications", "lifecycle"])
+def test_graph_is_asked_to_come_back_but_may_shake_hands(story: Story, face: str) -> None:
+    refused = story.stage.call("POST", face, key="", json={"value": []})
+    greeted = story.stage.call("POST", f"{face}?validationToken=hello", key="")
+
+    assert (refused.status_code, refused.text) == (503, "not configured")
+    assert (greeted.status_code, greeted.text) == (200, "hello")
+
+
+def test_a_queued_message_waits_until_the_settings_are_right(story: Story) -> None:
+    user = story.arrive()
+
+    story.send_sync(user)
+    story.until(lambda: "settings.wrong" in story.log, what="the settings are complained of")
+    story.until(lambda: story.waiting("photo-syncs") == 1, what="only its successor is left")
+
+    assert story.peek("photo-syncs") == []
+    assert story.poisoned() == 0
+    assert story.history() == []
+
+
+def test_a_timer_that_cannot_work_fails_where_it_is_seen(story: Story) -> None:
+    story.stage.fire("renew_subscription")
+
+    story.until(lambda: "'Functions.renew_subscription' (Failed" in story.log, what="the failed run")
+    assert "CLIENT_STATE_SECRET is missing" in story.log
+
+
+def test_a_dry_run_of_the_whole_app_writes_nothing(story: Story) -> None:
+    right = {name: story.stage.tenant.settings[name] for name in MISSING}
+    known, changed = story.arrive(), story.arrive()
+    with story.restarted(**right):
+        for user in (known, changed):
+            assert story.stage.sync(user).json()["outcome"] == "synced"
+    story.people.draw_photo(changed)
+    newcomer = story.arrive()
+    rows = [story.ledger(user) for user in (known, changed, newcomer)]
+    pictures = [story.people.user(user)["target"] for user in (known, changed, newcomer)]
+    story.people.clear_history()
+
+    with story.restarted(DRY_RUN="true", **right):
+        answer = story.stage.sync(changed).json()
+        assert (answer["outcome"], answer["reason"].partition(":")[0]) == ("synced", "dry run")
+        story.send_check(known, changed, newcomer)
+        story.until(lambda: story.log.count("photo.synced") == 3, changed, newcomer)
+        story.until(lambda: not story.waiting("photo-syncs"), what="the messages are done")
+
+    assert [story.ledger(user) for user in (known, changed, newcomer)] == rows
+    assert [story.people.user(user)["target"] for user in (known, changed, newcomer)] == pictures
+    assert story.writes() == []

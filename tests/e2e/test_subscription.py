@@ -1,0 +1,232 @@
+"""The subscription lives on: lost, expiring, ended, rotated, or another deployment's."""
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+
+from local.stage import Stage
+from tests.e2e.pictures import jpeg
+from tests.e2e.story import Json, Story, playing
+
+HOUR = 3600.0
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[Story]:
+    with playing(Stage()) as story:
+        yield story
+
+
+@pytest.fixture
+def story(house: Story) -> Iterator[Story]:
+    """The house; at the end nobody is subscribed."""
+    house.afresh().people.turn(lost_refusal_seconds=0.0)  # Graph refuses a new one for hours after a loss
+    yield house
+    house.people.disarm()
+    assert house.stage.call("DELETE", "subscription").ok
+    assert house.people.subscriptions() == []
+
+
+def _age(story: Story, hours: float) -> None:
+    """Let the last renewal have been so long ago."""
+    story.write_row("photostate", "subscription", "users", renewed_at=time.time() - hours * HOUR)
+
+
+def _record(story: Story) -> Json:
+    return story.row("photostate", "subscription", "users")
+
+
+def _asked(story: Story, method: str) -> list[str]:
+    return [e["path"] for e in story.history(service="graph") if e["method"] == method]
+
+
+def _fire(story: Story) -> None:
+    """Let the timer come, and its run end."""
+    ended = story.log.count("Executed 'Functions.renew_subscription'")
+    story.stage.fire("renew_subscription")
+    story.until(lambda: story.log.count("Executed 'Functions.renew_subscription'") > ended, what="the timer")
+
+
+def _is_believed(story: Story, user: str) -> bool:
+    """Whether a notification makes us fast again."""
+    story.people.draw_photo(user, notify="on")
+    return bool(story.until(lambda: story.settled(user), user, what="the notified photo"))
+
+
+def test_one_subscription_is_made_and_then_kept(story: Story) -> None:
+    made = story.stage.subscribe().json()
+    kept = story.stage.subscribe().json()
+    _fire(story)
+
+    (subscription,) = story.people.subscriptions()
+    assert (made["did"], kept["did"]) == ("created", "kept")
+    assert made["subscription"] == kept["subscription"] == subscription["id"]
+    assert (subscription["resource"], subscription["changeType"]) == ("users", "updated,deleted")
+    assert subscription["notificationUrl"] == f"{story.stage.url}/api/notifications"
+    assert subscription["lifecycleNotificationUrl"] == f"{story.stage.url}/api/lifecycle"
+    assert len(subscription["clientState"]) <= 128
+    ends = datetime.fromisoformat(subscription["expirationDateTime"]).timestamp()
+    assert ends - time.time() == pytest.approx((41_760 - 60) * 60, abs=60)
+    assert _asked(story, "POST") == ["/v1.0/subscriptions"]
+    assert _asked(story, "PATCH") == []
+    assert story.row("photostate", "sweep", "record")["again"] is True  # what came before was not announced
+
+
+def test_a_lost_subscription_is_replaced_by_the_timer_and_the_new_one_is_believed(story: Story) -> None:
+    user = story.arrive_synced()
+    lost = story.subscribed()
+    story.people.lose(lost["id"])
+
+    _fire(story)
+
+    (found,) = story.people.subscriptions()
+    assert found["id"] != lost["id"]
+    assert _is_believed(story, user)
+    assert story.shows_its_source(user)
+
+
+def test_while_graph_refuses_a_new_subscription_the_timer_keeps_trying(story: Story) -> None:
+    story.people.turn(lost_refusal_seconds=3 * HOUR)
+    story.people.lose(story.subscribed()["id"])
+
+    _fire(story)
+    assert story.people.subscriptions() == []
+    answer = story.stage.subscribe()
+    assert answer.status_code == 502
+    assert answer.json()["request_id"]
+
+    story.people.advance(3 * HOUR)
+    _fire(story)
+    assert len(story.people.subscriptions()) == 1
+
+
+def test_a_subscription_is_renewed_once_a_day(story: Story) -> None:
+    before = story.subscribed()
+    _age(story, 23.9)
+    _fire(story)
+    assert _asked(story, "PATCH") == []
+
+    _age(story, 24.1)
+    _fire(story)
+    _fire(story)
+
+    (after,) = story.people.subscriptions()
+    assert _asked(story, "PATCH") == [f"/v1.0/subscriptions/{before['id']}"]
+    assert after["id"] == before["id"]
+    assert _record(story)["renewed_at"] == pytest.approx(time.time(), abs=10)
+
+
+def test_a_subscription_lost_between_list_and_renewal_is_made_anew(story: Story) -> None:
+    before = story.subscribed()
+    _age(story, 25)
+    story.people.lose(before["id"])
+    # Graph's list is behind: it still names what is lost.
+    listed = json.dumps({"value": [{**before, "clientState": None}]})
+    story.people.arm({"service": "graph", "method": "GET", "status": 200, "body": listed, "next": 1})
+
+    _fire(story)
+
+    assert _asked(story, "PATCH") == [f"/v1.0/subscriptions/{before['id']}"]
+    (after,) = story.people.subscriptions()
+    assert after["id"] != before["id"]
+
+
+def test_reauthorization_is_a_renewal_but_never_within_ten_minutes_of_the_last(story: Story) -> None:
+    subscription = story.subscribed()
+    story.people.reauthorize(subscription["id"])
+    story.until(lambda: "event=reauthorizationRequired" in story.log, what="the event is dealt with")
+    assert _asked(story, "PATCH") == []
+
+    _age(story, 0.2)
+    story.people.reauthorize(subscription["id"])
+    story.until(lambda: _asked(story, "PATCH"), what="the renewal")
+
+    assert _asked(story, "PATCH") == [f"/v1.0/subscriptions/{subscription['id']}"]
+    assert not [path for path in _asked(story, "POST") if path.endswith("reauthorize")]
+    story.until(lambda: not _record(story)["lease_until"], what="the renewal is noted")
+
+
+def test_missed_notifications_make_a_sweep_wanted(story: Story) -> None:
+    subscription = story.subscribed()
+    story.write_row("photostate", "sweep", "record", again=False)
+    event = {
+        "clientState": subscription["clientState"],
+        "subscriptionId": subscription["id"],
+        "lifecycleEvent": "missed",
+        "tenantId": story.stage.tenant.world.tenant_id,
+    }
+
+    story.stage.tenant.graph.deliver([event], subscription["lifecycleNotificationUrl"])
+
+    story.until(lambda: story.row("photostate", "sweep", "record")["again"], what="a sweep is wanted")
+    assert "missed" in story.row("photostate", "sweep", "record")["again_why"]
+
+
+def test_an_ended_subscription_stays_ended_until_an_administrator_begins_anew(story: Story) -> None:
+    story.subscribed()
+
+    ended = story.stage.call("DELETE", "subscription")
+    assert (ended.status_code, ended.json()["did"]) == (200, "ended")
+    _fire(story)
+    assert story.people.subscriptions() == []
+
+    assert story.stage.subscribe().json()["did"] == "created"
+    assert len(story.people.subscriptions()) == 1
+
+
+def test_a_creation_whose_answer_was_lost_is_adopted(story: Story) -> None:
+    user = story.arrive_synced()
+    fault = {"service": "graph", "method": "POST", "path": "/subscriptions$", "drop": True, "when": "after"}
+    story.people.arm(fault | {"next": 1})
+
+    answer = story.stage.subscribe()
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) >= 1
+    (orphan,) = story.people.subscriptions()
+    _fire(story)
+
+    assert [each["id"] for each in story.people.subscriptions()] == [orphan["id"]]
+    assert _record(story)["id"] == orphan["id"]
+    assert _is_believed(story, user)
+
+
+def test_another_deployments_subscription_is_left_alone_until_it_is_taken_over(story: Story) -> None:
+    production = story.subscribed()
+    with playing(Stage(tenant=story.stage.tenant)) as other:
+        _fire(other)
+        blocked = other.stage.subscribe()
+        assert (blocked.status_code, blocked.json()["did"]) == (409, "blocked")
+        assert story.stage.url.removeprefix("https://") in blocked.json()["reason"]
+        assert "subscription.blocked" in other.log
+        assert [each["id"] for each in story.people.subscriptions()] == [production["id"]]
+        assert _asked(other, "DELETE") == _asked(other, "PATCH") == []
+
+        taken = other.stage.subscribe(take_over="true").json()
+        assert taken["did"] == "created"
+        assert [each["id"] for each in story.people.subscriptions()] == [taken["subscription"]]
+        _fire(story)
+        assert [each["id"] for each in story.people.subscriptions()] == [taken["subscription"]]
+        assert other.stage.call("DELETE", "subscription").ok
+
+
+def test_a_rotated_secret_is_believed_while_old_and_replaces_the_subscription(story: Story) -> None:
+    user = story.arrive_synced()
+    before = story.subscribed()
+    old, new = story.stage.tenant.settings["CLIENT_STATE_SECRET"], "n" * 40
+
+    with story.restarted(CLIENT_STATE_SECRET=f"{new},{old}"):
+        story.people.set_photo(user, jpeg("teal"), notify="on")
+        story.until(lambda: story.settled(user), user, what="a photo notified under the old secret")
+        assert [each["id"] for each in story.people.subscriptions()] == [before["id"]]
+
+        _fire(story)
+        (after,) = story.people.subscriptions()
+        assert after["id"] != before["id"]
+        assert after["clientState"] != before["clientState"]
+
+        story.restart(CLIENT_STATE_SECRET=new)
+        assert _is_believed(story, user)
+    assert story.shows_its_source(user)
