@@ -39,7 +39,7 @@ class Table(Protocol):
             Stale: the condition does not hold.
         """
 
-    def rows(self, partition: str) -> Iterable[tuple[str, dict[str, Any], str]]:
+    def scan(self, partition: str) -> Iterable[tuple[str, dict[str, Any], str]]:
         """Return key, columns and version of every row of a partition, in the order of keys."""
 
     def older(self, column: str, than: float) -> Iterable[tuple[str, str]]:
@@ -86,8 +86,8 @@ class AzureTable:
             unchanged = MatchConditions.IfNotModified
             return _version(client.update_entity(entity, etag=version, match_condition=unchanged))
 
-    def rows(self, partition: str) -> Iterable[tuple[str, dict[str, Any], str]]:
-        """See `Table.rows`."""
+    def scan(self, partition: str) -> Iterable[tuple[str, dict[str, Any], str]]:
+        """See `Table.scan`."""
         found = self._query("PartitionKey eq @it", {"it": partition})
         return [(str(entity["RowKey"]), dict(entity), str(entity.metadata["etag"])) for entity in found]
 
@@ -192,7 +192,7 @@ class State:
 
     def poison(self) -> list[tuple[str, dict[str, Any]]]:
         """Return id and facts of every message that was kept."""
-        return [(message, columns) for message, columns, _ in self._table.rows("poison")]
+        return [(message, columns) for message, columns, _ in self._table.scan("poison")]
 
 
 LONGEST_TEXT = 16_000  # characters of up to four bytes; a table column holds 64 KiB of UTF-16

@@ -47,7 +47,7 @@ class SweepBook:
 
     def kept(self) -> list[tuple[str, dict[str, Any]]]:
         """Return ids and figures of the ended sweeps, the latest first."""
-        return [(sweep, columns) for sweep, columns, _ in self._table.rows("sweeps")][::-1]
+        return [(sweep, columns) for sweep, columns, _ in self._table.scan("sweeps")][::-1]
 
     def mark(self, sweep: str, columns: Mapping[str, Any]) -> None:
         """Note something of an ended sweep."""
@@ -95,11 +95,11 @@ class Parts:
 
     def all(self, sweep: str) -> Iterable[Part]:
         """Return every part of a sweep."""
-        return [_part(columns, version) for _, columns, version in self._table.rows(sweep)]
+        return [_part(columns, version) for _, columns, version in self._table.scan(sweep)]
 
     def forget(self, sweep: str) -> None:
         """Delete every part of a sweep."""
-        for key, _, _ in self._table.rows(sweep):
+        for key, _, _ in self._table.scan(sweep):
             self._table.delete(sweep, key)
 
     def _read(self, sweep: str, key: str) -> Part | None:

@@ -40,9 +40,20 @@ class Table:
             self.rows[partition, key] = ({**stands, **written}, f'W/"{self._writes}"')
             return self.rows[partition, key][1]
 
+    def scan(self, partition: str) -> list[tuple[str, dict[str, Any], str]]:
+        with self._steps.take(f"scan {self._name}"), self._lock:
+            found = sorted((key, row) for (where, key), row in self.rows.items() if where == partition)
+            return [(key, dict(columns), version) for key, (columns, version) in found]
+
+    def older(self, column: str, than: float) -> list[tuple[str, str]]:
+        with self._steps.take(f"scan {self._name}"), self._lock:
+            return [
+                where for where, (columns, _) in self.rows.items() if 0.0 < columns.get(column, 0.0) < than
+            ]
+
     def delete(self, partition: str, key: str) -> None:
-        """Remove a row as an administrator would."""
-        del self.rows[partition, key]
+        with self._steps.take(f"write {self._name}"), self._lock:
+            self.rows.pop((partition, key), None)
 
 
 def _check(partition: str, key: str, columns: Mapping[str, Any]) -> None:

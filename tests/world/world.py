@@ -19,7 +19,7 @@ from local.tenant.tenant import Tenant
 from local.tenant.world import Person, Photo
 from shared import jobs, pictures
 from shared.app import App, Services, Stores
-from shared.jobs import Check, Sync, Tend, Why
+from shared.jobs import Backfill, Check, Job, SweepPage, SweptCheck, Sync, Tend, Why
 from shared.rows import Row
 from shared.settings import Settings
 from tests.world.clock import Clock
@@ -62,6 +62,7 @@ class World:
         self.clock = Clock(tenant.world.clock)
         self.ledger = Table("photoledger", self.steps)
         self.state = Table("photostate", self.steps)
+        self.parts = Table("photoparts", self.steps)
         self.outbox = Outbox(self.clock, self.steps)
         self.app = self.start(**settings)
         self.host = Host(self.clock, self.outbox, self._handlers())
@@ -75,7 +76,7 @@ class World:
             "AzureWebJobsStorage": "UseDevelopmentStorage=true",  # never dialled
             **settings,
         }
-        stores = Stores(self.ledger, self.state, self.outbox)
+        stores = Stores(self.ledger, self.state, self.parts, self.outbox)
         return App(environ, clock=self.clock, stores=stores, tokens=self._tokens)
 
     def restart(self, **settings: str) -> None:
@@ -152,7 +153,7 @@ class World:
         for job in jobs.pack(users, why=why, now=self.clock.now()):
             self.app.queues.send(job)
 
-    def queued(self, kind: type[Sync] | type[Check] | type[Tend] = Sync) -> list[Any]:
+    def queued(self, kind: type[Job] = Sync) -> list[Any]:
         """Return the jobs in a kind's queue, oldest first."""
         return [jobs.read(kind, each.body) for each in self.outbox.messages if each.queue == kind.queue]
 
@@ -201,20 +202,25 @@ class World:
         return Tokens(self.tenant, self.steps)
 
     def _handlers(self) -> dict[str, Callable[[Message], object]]:
-        def check(message: Message) -> None:
-            self.services.checker.check(jobs.read(Check, message.body))
+        def check(kind: type[Check]) -> Callable[[Message], None]:
+            return lambda message: self.services.checker.check(jobs.read(kind, message.body))
 
-        def sync(message: Message) -> None:
-            self.services.syncer.sync(jobs.read(Sync, message.body))
+        def sync(kind: type[Sync]) -> Callable[[Message], object]:
+            return lambda message: self.services.syncer.sync(jobs.read(kind, message.body))
+
+        def sweep(message: Message) -> None:
+            self.services.sweeper.step(jobs.read(SweepPage, message.body))
 
         def tend(message: Message) -> None:
             self.services.renewal.tend_for(jobs.read(Tend, message.body))
 
-        def record(kind: type[Check] | type[Sync] | type[Tend]) -> Callable[[Message], None]:
+        def record(kind: type[Job]) -> Callable[[Message], None]:
             return lambda message: self.app.recorder.record(kind, message.id, message.body.encode())
 
-        poison = {f"{kind.queue}-poison": record(kind) for kind in (Check, Sync, Tend)}
-        return {Check.queue: check, Sync.queue: sync, Tend.queue: tend, **poison}
+        poison = {f"{queue}-poison": record(kind) for queue, kind in jobs.QUEUES.items()}
+        checks = {kind.queue: check(kind) for kind in (Check, SweptCheck)}
+        syncs = {kind.queue: sync(kind) for kind in (Sync, Backfill)}
+        return {**checks, **syncs, SweepPage.queue: sweep, Tend.queue: tend, **poison}
 
 
 def draw(number: int) -> bytes:
