@@ -98,6 +98,19 @@ class TenantClient:
         """Forget the requests received; return the number of the last."""
         return int(self._ask("DELETE", "/history")["last"])
 
+    def summary(self, *, host: str = "", service: str = "", since: int = 0) -> Json:
+        """Return how many requests were received, by service, method and status, and batches' `parts`."""
+        query: dict[str, str | int] = {"host": host, "service": service, "since": since}
+        return self._ask("GET", "/history/summary", params=query)
+
+    def limit(self, **limits: int | None) -> Json:
+        """Set quotas in the place of others and count from zero; no argument: none."""
+        return self._ask("PUT", "/quota", json=limits)
+
+    def quota(self) -> Json:
+        """Return the `limits`, how many `calls` were counted and `throttled`, and what was `used`."""
+        return self._ask("GET", "/quota")
+
     def arm(self, *faults: Mapping[str, Any], seed: int | None = None) -> Json:
         """Arm these faults in the place of others; no argument: none."""
         return self._ask("PUT", "/faults", json={"faults": [*faults], "seed": seed})
