@@ -17,6 +17,7 @@ from local.tenant.console import Console
 from local.tenant.entra import Permissions
 from local.tenant.graph import Graph
 from local.tenant.knobs import Knobs
+from local.tenant.membership import Membership
 from local.tenant.reception import Reception
 from local.tenant.world import World
 
@@ -57,7 +58,14 @@ class Admin:
         self._permissions = permissions
         self._settings = settings
         self._reset = reset
-        self._routes = Map([*self._list_own(), *_list_people(reception), *_list_traffic(console)])
+        self._routes = Map(
+            [
+                *self._list_own(),
+                *_list_people(reception),
+                *_list_groups(Membership(world)),
+                *_list_traffic(console),
+            ]
+        )
 
     def respond(self, request: Request) -> Response:
         """Answer one call."""
@@ -178,6 +186,14 @@ def _list_people(reception: Reception) -> list[Rule]:
         _rule("GET", "/users/<key>/photo", reception.photo),
         _rule("PUT", "/users/<key>/photo", reception.change_photo, "notify", "raw", "drawn"),
         _rule("DELETE", "/users/<key>/photo", reception.remove_photo, "notify"),
+    ]
+
+
+def _list_groups(membership: Membership) -> list[Rule]:
+    return [
+        _rule("GET", "/groups", membership.index),
+        _rule("POST", "/groups", membership.found),
+        _rule("PUT", "/groups/<key>/members", membership.enrol),
     ]
 
 

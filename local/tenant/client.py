@@ -89,6 +89,18 @@ class TenantClient:
         """Remove a photo as its owner would."""
         self._ask("DELETE", f"{_user(key)}/photo", params=_notify(notify))
 
+    def found(self, *members: str, name: str = "") -> str:
+        """Found a group of people (ids or UPNs) and groups (ids); return its id."""
+        return str(self._ask("POST", "/groups", json={"members": [*members], "name": name})["id"])
+
+    def enrol(self, group: str, *members: str) -> Json:
+        """Let these be a group's members, in the place of those before; return what it is then."""
+        return self._ask("PUT", f"/groups/{quote(group, safe='')}/members", json={"members": [*members]})
+
+    def groups(self) -> list[Json]:
+        """Return every group: `id`, `name`, `members`, and how many `people` are in it."""
+        return list(self._ask("GET", "/groups")["groups"])
+
     def history(self, *, host: str = "", service: str = "", since: int = 0) -> list[Json]:
         """Return the requests received, oldest first."""
         query: dict[str, str | int] = {"host": host, "service": service, "since": since}

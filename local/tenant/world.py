@@ -1,4 +1,4 @@
-"""What every face of the tenant shares: its people and their photos, its clock, its knobs.
+"""What every face of the tenant shares: its people, their photos and groups, its clock, its knobs.
 
 No HTTP here. Entra, Graph, SharePoint and the admin face each read and change this state, always under
 `World.lock`, and hear of each other's changes as an `Observer`. People change only through `World`'s own
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from local.tenant.groups import Groups
 from local.tenant.knobs import Knobs
 
 
@@ -119,6 +120,7 @@ class World:
     clock: Clock = field(default_factory=Clock)
     knobs: Knobs = field(default_factory=Knobs)
     people: dict[str, Person] = field(default_factory=dict)
+    groups: Groups = field(default_factory=Groups)
     observers: list[Observer] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -212,6 +214,7 @@ class World:
         with self.lock:
             self.people.clear()
             self._ids.clear()
+            self.groups.clear()
             self.clock.reset()
             self.random.seed(self.seed)
             for each in fields(self.knobs):
