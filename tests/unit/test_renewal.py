@@ -257,7 +257,7 @@ def test_a_rotated_secret_replaces_the_subscription(world: World, base: str) -> 
     before = listed(world)[0]["id"]
     old = world.tenant.settings["CLIENT_STATE_SECRET"]
     world.restart(
-        NOTIFICATION_URL=world.services.settings.notification_url,
+        NOTIFICATION_URL=base,
         CLIENT_STATE_SECRET=f"{SECOND_SECRET},{old}",
     )
     world.clock.advance(60)
