@@ -72,11 +72,11 @@ class History:
         """
         with self._lock:
             entries = [entry for entry in self._after(since) if _is_of(entry, host, service)]
-            return {
-                "requests": len(entries),
-                "answers": _nest((each.service, each.method, _spell(each.status)) for each in entries),
-                "parts": _nest((part[0], str(part[2])) for each in entries for part in each.parts),
-            }
+        return {
+            "requests": len(entries),
+            "answers": _nest((each.service, each.method, _spell(each.status)) for each in entries),
+            "parts": _nest((part[0], str(part[2])) for each in entries for part in each.parts),
+        }
 
     def clear(self) -> int:
         """Forget every request; return the last number given, for `since`."""
