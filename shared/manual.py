@@ -7,11 +7,12 @@ if this instance dies in the middle the work is still done.
 import re
 from dataclasses import dataclass, replace
 
+from shared import logs
 from shared.clock import Clock
-from shared.errors import NotOurs
+from shared.errors import NotOurs, ServiceError
 from shared.graph import Graph
 from shared.jobs import Sync, object_id
-from shared.queues import Queues
+from shared.queues import Queues, Receipt
 from shared.rest import Attempt
 from shared.syncing import Result, Syncer
 
@@ -64,8 +65,14 @@ class Desk:
         receipt = self._queues.send(job, hidden=HIDDEN)
         result = self._syncer.attempt(job)
         if result.again is None:
-            self._queues.take_back(receipt)
+            self._take_back(receipt, job)
         return result
+
+    def _take_back(self, receipt: Receipt, job: Sync) -> None:
+        try:
+            self._queues.take_back(receipt)
+        except ServiceError as error:  # then the job is done twice, which is once too often and no harm
+            logs.warn("job.not_taken_back", user=job.user, error=str(error))
 
 
 def _names_a_user(text: str) -> bool:

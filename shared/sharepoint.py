@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from shared.errors import Denied, Gone, Refused, TryLater
+from shared.errors import DENIED_AFTER, Denied, Gone, Refused, TryLater
 from shared.rest import Attempt, Call, Rest
 
 FILES = "sharepoint-files"
@@ -21,6 +21,7 @@ LIBRARY = "/User Photos"
 _JSON = {"Accept": "application/json;odata=nometadata"}
 _PEOPLE_MANAGER = "{cf560d69-0fdb-4489-a216-b6b47adf8ef8}"  # SP.UserProfiles.PeopleManager
 _NO_SUCH_PROFILE = "User Profile Error 1000"
+_NOT_PERMITTED = "managing your own data"  # github.com/pnp/powershell/issues/1396
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,13 @@ class Profile:
         account: the claim, `i:0#.f|membership|upn`.
         object_id: the Entra object id that SharePoint believes this account to be, lower case.
         my_host: host of the user's My Site, which tells his geo.
-        picture_url: the stored `PictureURL`.
+        picture_path: server-relative path of the picture that `PictureURL` names.
     """
 
     account: str
     object_id: str
     my_host: str
-    picture_url: str
+    picture_path: str
 
 
 class SharePoint:
@@ -53,31 +54,30 @@ class SharePoint:
             f"https://{admin_host}/_api/SP.UserProfiles.PeopleManager"
             f"/GetPropertiesFor(accountName=@v)?@v='{account}'"
         )
-        body = self._rest.send(Call(PROFILES, "GET", url, headers=_JSON), attempt).json()
+        answer = self._rest.send(Call(PROFILES, "GET", url, headers=_JSON, accept=(404,)), attempt)
+        body = None if answer.status == HTTPStatus.NOT_FOUND else answer.json()
         if not isinstance(body, dict) or not body.get("AccountName"):
             return None
-        properties = {
-            str(p.get("Key")): str(p.get("Value") or "")
-            for p in body.get("UserProfileProperties") or ()
-            if isinstance(p, dict)
-        }
+        listed = _items(PROFILES, body, "UserProfileProperties")
+        properties = {str(each.get("Key")): str(each.get("Value") or "") for each in listed}
         return Profile(
             account=str(body["AccountName"]),
             object_id=properties.get("msOnline-ObjectId", "").lower(),
-            my_host=(urlsplit(str(body.get("PersonalSiteHostUrl") or "")).hostname or "").lower(),
-            picture_url=properties.get("PictureURL", ""),
+            my_host=_split(str(body.get("PersonalSiteHostUrl") or ""))[0],
+            picture_path=_split(properties.get("PictureURL", ""))[1],
         )
 
     def folders(self, my_host: str, attempt: Attempt) -> list[str]:
-        """Return the server-relative paths of the folders that may hold thumbnails (`Forms` is none)."""
+        """Return the server-relative paths of the folders that may hold thumbnails (`Forms` is none).
+
+        A tenant in which nobody ever had a photo may lack the library altogether: then there are none.
+        """
         url = f"https://{my_host}{_folder(LIBRARY)}/Folders?$select=Name,ServerRelativeUrl"
-        body = self._rest.send(Call(FILES, "GET", url, headers=_JSON), attempt).json()
-        found = body.get("value") if isinstance(body, dict) else None
-        if not isinstance(found, list):
-            raise TryLater(FILES, "the folder list has no value")
-        return [
-            str(f["ServerRelativeUrl"]) for f in found if isinstance(f, dict) and f.get("Name") != "Forms"
-        ]
+        answer = self._rest.send(Call(FILES, "GET", url, headers=_JSON, accept=(404,)), attempt)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return []
+        folders = [f for f in _items(FILES, answer.json(), "value") if f.get("Name") != "Forms"]
+        return [str(f["ServerRelativeUrl"]) for f in folders if f.get("ServerRelativeUrl")]
 
     def upload(self, my_host: str, folder: str, name: str, content: bytes, attempt: Attempt) -> None:
         """Put a file into a folder, over one of the same name.
@@ -114,7 +114,11 @@ class SharePoint:
             body=_query(account_of(upn), properties).encode(),
             writes=True,
         )
-        _check_query(self._rest.send(call, attempt).json())
+        try:
+            _check_query(self._rest.send(call, attempt).json())
+        except Denied as error:  # behind a status of 200, so nobody has noticed yet
+            self._rest.stay_away(PROFILES, DENIED_AFTER, str(error))
+            raise
 
 
 def account_of(upn: str) -> str:
@@ -160,10 +164,30 @@ def _check_query(answer: Any) -> None:
     error = head["ErrorInfo"]
     if error is None:
         return
+    if not isinstance(error, dict):
+        raise TryLater(PROFILES, "the query's ErrorInfo is none")
     kind, text = str(error.get("ErrorTypeName")), str(error.get("ErrorMessage"))
     facts: dict[str, Any] = {"code": kind[:200], "request_id": str(error.get("TraceCorrelationId") or "")}
-    if _NO_SUCH_PROFILE in text:  # only the text tells: the type is a plain ServerException
+    # Where the type is a plain ServerException only the text tells.
+    if _NO_SUCH_PROFILE in text or kind.endswith(".UserNotFoundException"):
         raise Gone(PROFILES, "no such profile", **facts)
-    if kind == "System.UnauthorizedAccessException":
+    if kind == "System.UnauthorizedAccessException" or _NOT_PERMITTED in text:
         raise Denied(PROFILES, "may not write profiles", status=200, **facts)
     raise Refused(PROFILES, f"the query failed: {json.dumps(kind[:200])}", status=200, **facts)
+
+
+def _items(service: str, body: Any, name: str) -> list[dict[str, Any]]:
+    """Return the objects of the list called `name`; `TryLater` where the answer has none."""
+    found = body.get(name) if isinstance(body, dict) else None
+    if not isinstance(found, list):
+        raise TryLater(service, f"the answer has no list called {name}")
+    return [item for item in found if isinstance(item, dict)]
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Return host and decoded path of a URL that SharePoint keeps; "" for what it has not."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # administrators may have stored anything
+        return "", ""
+    return parts.hostname or "", unquote(parts.path)

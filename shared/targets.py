@@ -6,7 +6,6 @@ hosts. A profile is only ever written after SharePoint said that it is this very
 
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
 
 from shared.photos import User
 from shared.rest import Attempt
@@ -74,8 +73,7 @@ class Targets:
 
     def _choose(self, folders: list[str], profile: Profile) -> str | NotYet:
         """Return the folder that holds the current picture, else the only one, else the configured one."""
-        path = unquote(urlsplit(profile.picture_url).path)
-        current = path.rpartition("/")[0].lower()
+        current = profile.picture_path.rpartition("/")[0].lower()
         for folder in folders:
             if folder.lower() == current:
                 return folder

@@ -5,7 +5,7 @@ Each call is one method; its docstring begins with the route. A refusal says wha
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from werkzeug.exceptions import HTTPException
@@ -13,23 +13,15 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from local.tenant.bodies import Unacceptable, check, describe, read
+from local.tenant.console import Console
 from local.tenant.entra import Permissions
-from local.tenant.faults import Fault, Faults
 from local.tenant.graph import Graph
-from local.tenant.history import History
-from local.tenant.patience import Patience
+from local.tenant.knobs import Knobs
+from local.tenant.membership import Membership
 from local.tenant.reception import Reception
-from local.tenant.world import Knobs, World
+from local.tenant.world import World
 
 Json = dict[str, Any]
-
-
-@dataclass(slots=True, kw_only=True)
-class Arming:
-    """The body of `PUT /faults`."""
-
-    faults: list[dict[str, object]] = field(default_factory=list)
-    seed: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,9 +48,7 @@ class Admin:
         reception: Reception,
         graph: Graph,
         permissions: Permissions,
-        history: History,
-        faults: Faults,
-        patience: Patience,
+        console: Console,
         *,
         settings: Callable[[], Json],
         reset: Callable[[], None],
@@ -66,12 +56,16 @@ class Admin:
         self._world = world
         self._graph = graph
         self._permissions = permissions
-        self._history = history
-        self._faults = faults
-        self._patience = patience
         self._settings = settings
         self._reset = reset
-        self._routes = self._list_routes(reception)
+        self._routes = Map(
+            [
+                *self._list_own(),
+                *_list_people(reception),
+                *_list_groups(Membership(world)),
+                *_list_traffic(console),
+            ]
+        )
 
     def respond(self, request: Request) -> Response:
         """Answer one call."""
@@ -94,36 +88,6 @@ class Admin:
         """`GET /settings`: what an app needs to live in this tenant."""
         del request
         return self._settings()
-
-    def requests(self, request: Request) -> Json:
-        """`GET /history`: requests received, of `?host=` or `?service=`, numbered above `?since=`."""
-        args = request.args
-        entries = self._history.entries(
-            host=args.get("host", ""), service=args.get("service", ""), since=args.get("since", 0, type=int)
-        )
-        return {"last": self._history.last, "requests": entries}
-
-    def forget_requests(self, request: Request) -> Json:
-        """`DELETE /history`."""
-        del request
-        return {"last": self._history.clear()}
-
-    def faults(self, request: Request) -> Json:
-        """`GET /faults`: what is armed, how often each fired, and who returned before `Retry-After`."""
-        del request
-        return {"faults": self._faults.report(), "early_return": self._patience.early()}
-
-    def arm_faults(self, request: Request) -> Json:
-        """`PUT /faults`: in the place of those armed before."""
-        arming = read(Arming, request.get_json(force=True))
-        self._faults.arm([read(Fault, fault) for fault in arming.faults], arming.seed)
-        return self.faults(request)
-
-    def disarm_faults(self, request: Request) -> Json:
-        """`DELETE /faults`: none is armed, and no one returned early."""
-        self._faults.arm([])
-        self._patience.clear()
-        return self.faults(request)
 
     def knobs(self, request: Request) -> Json:
         """`GET /knobs`: where each stands, and what it takes."""
@@ -189,42 +153,61 @@ class Admin:
         self._reset()
         return {}
 
-    def _list_routes(self, reception: Reception) -> Map:
-        return Map(
-            [
-                _rule("GET", "/", self.calls),
-                _rule("GET", "/settings", self.settings),
-                _rule("GET", "/users", reception.index, "limit"),
-                _rule("POST", "/users", reception.welcome),
-                _rule("GET", "/users/<key>", reception.show),
-                _rule("POST", "/users/<key>", reception.change),
-                _rule("PUT", "/users/<key>/profile", reception.configure),
-                _rule("GET", "/users/<key>/shown", reception.shown, "size"),
-                _rule("GET", "/users/<key>/photo", reception.photo),
-                _rule("PUT", "/users/<key>/photo", reception.change_photo, "notify", "raw", "drawn"),
-                _rule("DELETE", "/users/<key>/photo", reception.remove_photo, "notify"),
-                _rule("GET", "/history", self.requests, "host", "service", "since"),
-                _rule("DELETE", "/history", self.forget_requests),
-                _rule("GET", "/faults", self.faults),
-                _rule("PUT", "/faults", self.arm_faults),
-                _rule("DELETE", "/faults", self.disarm_faults),
-                _rule("GET", "/knobs", self.knobs),
-                _rule("PUT", "/knobs", self.turn_knobs),
-                _rule("GET", "/permissions", self.permissions),
-                _rule("PUT", "/permissions", self.consent),
-                _rule("GET", "/subscriptions", self.subscriptions),
-                _rule("POST", "/subscriptions/<key>/lose", self.lose),
-                _rule("POST", "/subscriptions/<key>/reauthorize", self.reauthorize),
-                _rule("GET", "/clock", self.clock),
-                _rule("POST", "/clock", self.advance),
-                _rule("POST", "/reset", self.start_over),
-            ]
-        )
+    def _list_own(self) -> list[Rule]:
+        return [
+            _rule("GET", "/", self.calls),
+            _rule("GET", "/settings", self.settings),
+            _rule("GET", "/knobs", self.knobs),
+            _rule("PUT", "/knobs", self.turn_knobs),
+            _rule("GET", "/permissions", self.permissions),
+            _rule("PUT", "/permissions", self.consent),
+            _rule("GET", "/subscriptions", self.subscriptions),
+            _rule("POST", "/subscriptions/<key>/lose", self.lose),
+            _rule("POST", "/subscriptions/<key>/reauthorize", self.reauthorize),
+            _rule("GET", "/clock", self.clock),
+            _rule("POST", "/clock", self.advance),
+            _rule("POST", "/reset", self.start_over),
+        ]
 
     def _require_subscription(self, key: str) -> None:
         known = [each["id"] for each in self._graph.subscriptions()]
         if key not in known:
             raise Unacceptable(f"no subscription {key}", 404, known=known)
+
+
+def _list_people(reception: Reception) -> list[Rule]:
+    return [
+        _rule("GET", "/users", reception.index, "limit"),
+        _rule("POST", "/users", reception.welcome),
+        _rule("GET", "/users/<key>", reception.show),
+        _rule("POST", "/users/<key>", reception.change),
+        _rule("PUT", "/users/<key>/profile", reception.configure),
+        _rule("GET", "/users/<key>/shown", reception.shown, "size"),
+        _rule("GET", "/users/<key>/photo", reception.photo),
+        _rule("PUT", "/users/<key>/photo", reception.change_photo, "notify", "raw", "drawn"),
+        _rule("DELETE", "/users/<key>/photo", reception.remove_photo, "notify"),
+    ]
+
+
+def _list_groups(membership: Membership) -> list[Rule]:
+    return [
+        _rule("GET", "/groups", membership.index),
+        _rule("POST", "/groups", membership.found),
+        _rule("PUT", "/groups/<key>/members", membership.enrol),
+    ]
+
+
+def _list_traffic(console: Console) -> list[Rule]:
+    return [
+        _rule("GET", "/history", console.requests, "host", "service", "since"),
+        _rule("GET", "/history/summary", console.summary, "host", "service", "since"),
+        _rule("DELETE", "/history", console.forget_requests),
+        _rule("GET", "/faults", console.faults),
+        _rule("PUT", "/faults", console.arm_faults),
+        _rule("DELETE", "/faults", console.disarm_faults),
+        _rule("GET", "/quota", console.quota),
+        _rule("PUT", "/quota", console.limit),
+    ]
 
 
 def _rule(method: str, path: str, call: Callable[..., Any], *query: str) -> Rule:

@@ -89,6 +89,18 @@ class TenantClient:
         """Remove a photo as its owner would."""
         self._ask("DELETE", f"{_user(key)}/photo", params=_notify(notify))
 
+    def found(self, *members: str, name: str = "") -> str:
+        """Found a group of people (ids or UPNs) and groups (ids); return its id."""
+        return str(self._ask("POST", "/groups", json={"members": [*members], "name": name})["id"])
+
+    def enrol(self, group: str, *members: str) -> Json:
+        """Let these be a group's members, in the place of those before; return what it is then."""
+        return self._ask("PUT", f"/groups/{quote(group, safe='')}/members", json={"members": [*members]})
+
+    def groups(self) -> list[Json]:
+        """Return every group: `id`, `name`, `members`, and how many `people` are in it."""
+        return list(self._ask("GET", "/groups")["groups"])
+
     def history(self, *, host: str = "", service: str = "", since: int = 0) -> list[Json]:
         """Return the requests received, oldest first."""
         query: dict[str, str | int] = {"host": host, "service": service, "since": since}
@@ -97,6 +109,19 @@ class TenantClient:
     def clear_history(self) -> int:
         """Forget the requests received; return the number of the last."""
         return int(self._ask("DELETE", "/history")["last"])
+
+    def summary(self, *, host: str = "", service: str = "", since: int = 0) -> Json:
+        """Return how many requests were received, by service, method and status, and batches' `parts`."""
+        query: dict[str, str | int] = {"host": host, "service": service, "since": since}
+        return self._ask("GET", "/history/summary", params=query)
+
+    def limit(self, **limits: int | None) -> Json:
+        """Set quotas in the place of others and count from zero; no argument: none."""
+        return self._ask("PUT", "/quota", json=limits)
+
+    def quota(self) -> Json:
+        """Return the `limits`, how many `calls` were counted and `throttled`, and what was `used`."""
+        return self._ask("GET", "/quota")
 
     def arm(self, *faults: Mapping[str, Any], seed: int | None = None) -> Json:
         """Arm these faults in the place of others; no argument: none."""

@@ -4,7 +4,6 @@ A fault says which requests it may meet (`service`, `host`, `method`, `path`, `p
 `next`, `skip`) and what it does to them. The first one that matches and is due is the one that happens.
 """
 
-import math
 import random
 import re
 import threading
@@ -158,11 +157,9 @@ class Faults:
         return {"Content-Type": refusals.content_type(service)} | self._retry_after(fault) | fault.headers
 
     def _retry_after(self, fault: Fault) -> dict[str, str]:
-        style = self._world.knobs.retry_after
-        if fault.retry_after is None or style == "absent":
+        if fault.retry_after is None:
             return {}
-        seconds = fault.retry_after
-        return {"Retry-After": f"{seconds:.3f}" if style == "decimal" else str(math.ceil(seconds))}
+        return refusals.retry_after(fault.retry_after, self._world.knobs.retry_after)
 
 
 def _matches(fault: Fault, service: str, host: str, method: str, path: str) -> bool:

@@ -2,8 +2,9 @@
 
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,8 @@ class Entry:
     """One request. `status` is None while it is being answered, and for ever if it got no answer.
 
     `number` counts arrivals from 1 and never starts over; `at` is the machine's time in UTC; `ms` how long
-    the answer took; `parts` the parts of a Graph `$batch`; `fault` the kind of fault that met it, if one did.
+    the answer took; `parts` the parts of a Graph `$batch`; `fault` the kind of fault that met it, if one did,
+    or `quota`.
     """
 
     number: int
@@ -29,6 +31,9 @@ class Entry:
     ms: float | None = None
     parts: Sequence[Part] = ()
     fault: str = ""
+
+
+_NAMES = tuple(each.name for each in fields(Entry))
 
 
 class History:
@@ -57,7 +62,21 @@ class History:
     def entries(self, *, host: str = "", service: str = "", since: int = 0) -> list[dict[str, Any]]:
         """Return the requests numbered above `since`, of one host or service if given."""
         with self._lock:
-            return [asdict(entry) for entry in self._after(since) if _is_of(entry, host, service)]
+            return [_copy(entry) for entry in self._after(since) if _is_of(entry, host, service)]
+
+    def summary(self, *, host: str = "", service: str = "", since: int = 0) -> dict[str, Any]:
+        """Return how many of those requests there were, by service, method and status.
+
+        `parts` counts the parts of their batches by method and status; the status of a request without an
+        answer is `none`.
+        """
+        with self._lock:
+            entries = [entry for entry in self._after(since) if _is_of(entry, host, service)]
+        return {
+            "requests": len(entries),
+            "answers": _nest((each.service, each.method, _spell(each.status)) for each in entries),
+            "parts": _nest((part[0], str(part[2])) for each in entries for part in each.parts),
+        }
 
     def clear(self) -> int:
         """Forget every request; return the last number given, for `since`."""
@@ -78,3 +97,23 @@ class History:
 
 def _is_of(entry: Entry, host: str, service: str) -> bool:
     return (not host or entry.host == host) and (not service or entry.service == service)
+
+
+def _copy(entry: Entry) -> dict[str, Any]:
+    """Return an entry as JSON. `asdict` would copy each part of each batch."""
+    return {name: getattr(entry, name) for name in _NAMES}
+
+
+def _spell(status: int | None) -> str:
+    return "none" if status is None else str(status)
+
+
+def _nest(keys: Iterable[tuple[str, ...]]) -> dict[str, Any]:
+    """Return how often each key occurs, one level of dictionaries for each of its members."""
+    nested: dict[str, Any] = {}
+    for (*path, last), count in sorted(Counter(keys).items()):
+        level = nested
+        for step in path:
+            level = level.setdefault(step, {})
+        level[last] = count
+    return nested

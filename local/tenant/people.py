@@ -1,6 +1,7 @@
 """Invented people for the tenant's directory."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from local.tenant.exchange import Exchange
 from local.tenant.world import Person, World
@@ -24,7 +25,8 @@ ASCII = str.maketrans("ëíÅ", "eiA")
 class Arrivals:
     """Who is to come: `count` people alike. `upn` and `name` are invented where they are not given.
 
-    `photo`: with a portrait drawn on the spot. `folder`: the SharePoint library folder of their geo.
+    `photo`: with a portrait of their own, or all with one, "shared", under etags of their own. `folder`: the
+    SharePoint library folder of their geo.
     """
 
     count: int = 1
@@ -35,7 +37,7 @@ class Arrivals:
     enabled: bool = True
     geo: str = ""
     folder: str = ""
-    photo: bool = False
+    photo: bool | Literal["shared"] = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= 1_000_000:
@@ -69,7 +71,7 @@ def _welcome(world: World, exchange: Exchange, arrivals: Arrivals) -> Person:
         geo=arrivals.geo,
     )
     if arrivals.photo:
-        person.photo = exchange.draw(person)
+        person.photo = exchange.share() if arrivals.photo == "shared" else exchange.draw(person)
     return world.add(person)
 
 

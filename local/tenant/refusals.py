@@ -1,9 +1,10 @@
 """How each service words a refusal that a fault asks for: its usual body and content type."""
 
 import json
+import math
 import uuid
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 # learn.microsoft.com/graph/errors and learn.microsoft.com/graph/throttling
 GRAPH_CODES = {
@@ -44,6 +45,27 @@ def graph(status: int, code: str = "") -> dict[str, Any]:
     inner["client-request-id"] = inner["request-id"]
     code = code or GRAPH_CODES.get(status, "UnknownError")
     return {"error": {"code": code, "message": f"A fault was asked for: {status}.", "innerError": inner}}
+
+
+def graph_throttled() -> dict[str, Any]:
+    """Return the body with which Graph throttles: learn.microsoft.com/graph/throttling, "Sample response"."""
+    inner = {
+        "code": "429",
+        "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+        "message": "Please retry after",
+        "request-id": str(uuid.uuid4()),
+        "status": "429",
+    }
+    return {"error": {"code": "TooManyRequests", "innerError": inner, "message": "Please retry again later."}}
+
+
+def retry_after(seconds: float, style: Literal["integer", "decimal", "absent"]) -> dict[str, str]:
+    """Return the `Retry-After` header in that style; it never asks for less than `seconds`."""
+    if style == "absent":
+        return {}
+    if style == "integer":
+        return {"Retry-After": str(math.ceil(seconds))}
+    return {"Retry-After": f"{math.ceil(round(seconds * 1000, 3)) / 1000:.3f}"}
 
 
 def entra(status: int, code: str = "") -> dict[str, Any]:

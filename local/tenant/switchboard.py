@@ -1,7 +1,7 @@
 """From a host name to the face that answers for it; what happens around every answer happens here.
 
-history → patience → faults → face → history. A face that fails is a defect of the tenant: the caller gets a
-500 that says so, and the traceback goes to the log.
+history → patience → throttle → faults → face → history. A face that fails is a defect of the tenant: the
+caller gets a 500 that says so, and the traceback goes to the log.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ from werkzeug.wrappers import Request, Response
 from local.tenant.faults import Faults
 from local.tenant.history import Entry, History
 from local.tenant.patience import Patience
+from local.tenant.throttle import Throttle
 from local.tenant.wire import Hangup
 
 logger = logging.getLogger(__name__)
@@ -37,11 +38,14 @@ class Switchboard:
     `route` says which service (as `faults.Fault.service` names it) and face a request is for, None if none.
     """
 
-    def __init__(self, route: Route, history: History, faults: Faults, patience: Patience) -> None:
+    def __init__(
+        self, route: Route, history: History, faults: Faults, patience: Patience, throttle: Throttle
+    ) -> None:
         self._route = route
         self._history = history
         self._faults = faults
         self._patience = patience
+        self._throttle = throttle
 
     def respond(self, request: Request) -> Response:
         """Answer `request` and record it.
@@ -67,7 +71,6 @@ class Switchboard:
         finally:
             parts = request.environ.get("tenant.parts", ())
             self._history.end(entry, status, time.perf_counter() - began, parts)
-        self._note_throttling(service, response)
         return response
 
     def refused(self, target: str) -> None:
@@ -76,11 +79,17 @@ class Switchboard:
         self._history.end(entry, 502, 0.0)
 
     def _answer(self, service: str, face: Face, request: Request, entry: Entry) -> Response:
+        toll = self._throttle.admit(service, request)
+        if toll.refusal is not None:
+            entry.fault = "quota"
+            return toll.refusal
         try:
             response, entry.fault = self._faults.meet(service, request, lambda: _ask(face, request))
         except Hangup as hangup:
             entry.fault = "truncate" if hangup.response else "drop"
             raise
+        self._note_throttling(service, response)
+        response.headers.update(toll.headers)
         return response
 
     def _note_throttling(self, service: str, response: Response) -> None:

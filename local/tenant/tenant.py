@@ -12,6 +12,7 @@ from werkzeug.wrappers import Request, Response
 from local.tenant import entra, identity, people
 from local.tenant.admin import Admin
 from local.tenant.certificates import Certificates
+from local.tenant.console import Console
 from local.tenant.entra import Entra, Permissions, Resources
 from local.tenant.exchange import Exchange
 from local.tenant.faults import Faults
@@ -21,10 +22,12 @@ from local.tenant.identity import ManagedIdentity
 from local.tenant.listener import Listener, reserve
 from local.tenant.patience import Patience
 from local.tenant.proxy import Proxy
+from local.tenant.quota import Limits, Quota
 from local.tenant.reader import Reader
 from local.tenant.reception import Reception
 from local.tenant.sharepoint import SharePoint
 from local.tenant.switchboard import Face, Switchboard
+from local.tenant.throttle import Throttle
 from local.tenant.tokens import Tokens
 from local.tenant.world import World
 
@@ -60,20 +63,22 @@ class Tenant:
         self.certificates = Certificates(NAMES, public_roots=pass_through)
         self.tokens = Tokens(self.world)
         self.history = History()
-        self.patience = Patience()
+        self.patience = Patience(lambda: self.world.clock.now().timestamp())
+        self.quota = Quota(self.world)
+        self._throttle = Throttle(self.world, self.quota, self.patience)
         self.faults = Faults(self.world, self._ended.wait)
         self.permissions = Permissions()
         self.exchange = Exchange(self.world)
         self.graph = Graph(
             self.world, self.tokens, allow_http_webhook=allow_http_webhook, ca=str(self.certificates.bundle)
         )
-        self.graph.part_fault = self.faults.meet_part
+        self.graph.part_fault = self._meet_part
         self.sharepoint = SharePoint(self.world, self.tokens)
         resources = Resources(self.permissions, self.sharepoint.plays)
         self.entra = Entra(self.world, self.tokens, resources, self.certificates.client)
         self.identity = ManagedIdentity(self.world, self.tokens, resources)
         self._client_state_secret = secrets.token_urlsafe(32)
-        self._switchboard = Switchboard(self._route, self.history, self.faults, self.patience)
+        self._switchboard = Switchboard(self._route, self.history, self.faults, self.patience, self._throttle)
         self._proxy = self._build_proxy(sock, pass_through)
         self._admin = self._build_admin()
         self._admin_listener = Listener(
@@ -110,9 +115,10 @@ class Tenant:
         self.patience.clear()
         self.permissions.reset()
         self.world.reset()
+        self.quota.limit(Limits())
         self.exchange.reset()
         self.graph.reset()
-        self.graph.part_fault = self.faults.meet_part
+        self.graph.part_fault = self._meet_part
         self.sharepoint.reset()
         self.history.clear()
         self._populate()
@@ -206,9 +212,7 @@ class Tenant:
             Reception(self.world, self.exchange, self.graph, self.sharepoint, reader),
             self.graph,
             self.permissions,
-            self.history,
-            self.faults,
-            self.patience,
+            Console(self.history, self.faults, self.patience, self.quota),
             settings=self.describe,
             reset=self.reset,
         )
@@ -216,6 +220,9 @@ class Tenant:
     def _populate(self) -> None:
         if self._people:
             people.welcome(self.world, self.exchange, people.Arrivals(count=self._people, photo=True))
+
+    def _meet_part(self, method: str, url: str) -> tuple[int, dict[str, str], Any] | None:
+        return self._throttle.admit_part(method, url) or self.faults.meet_part(method, url)
 
     def _route(self, request: Request) -> tuple[str, Face] | None:
         host = request.host.partition(":")[0].lower()

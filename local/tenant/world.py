@@ -1,4 +1,4 @@
-"""What every face of the tenant shares: its people and their photos, its clock, its knobs.
+"""What every face of the tenant shares: its people, their photos and groups, its clock, its knobs.
 
 No HTTP here. Entra, Graph, SharePoint and the admin face each read and change this state, always under
 `World.lock`, and hear of each other's changes as an `Observer`. People change only through `World`'s own
@@ -11,7 +11,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
-from typing import Literal, Protocol
+from typing import Protocol
+
+from local.tenant.groups import Groups
+from local.tenant.knobs import Knobs
 
 
 class Photo:
@@ -80,49 +83,6 @@ class Clock:
         self._ahead = timedelta()
 
 
-@dataclass(slots=True)
-class Knobs:
-    """The unknowns of Microsoft's behaviour; each default is the least convenient documented answer."""
-
-    # Graph: subscriptions and notifications
-    photo_change_notifies: bool | Literal["some"] = False  # "some": for every other user
-    validate_on_patch: Literal["never", "url-change", "always"] = "url-change"
-    created_in_list: bool = True  # `created,updated` on users is let through, though only the latter exists
-    over_max_expiry: Literal["refused", "clamped"] = "refused"
-    subscriptions_per_page: int = 1
-    lost_refusal: Literal[403, 409] = 403  # how creation is refused after a silent loss ...
-    lost_refusal_seconds: float = 3 * 3600.0  # ... and for how long
-    reauthorize_within: float = 3600.0  # seconds after which an ignored reauthorizationRequired mutes
-    reauthorize_clash: Literal["mute", "harmless"] = "mute"  # PATCH and /reauthorize within ten minutes
-    lifecycle_shape: Literal["documented", "observed"] = "observed"
-    notification_shape: Literal["basic", "extended", "bare"] = "basic"  # "bare": without resourceData
-    edit_notifications: int = 2  # how many `updated` one edit raises
-    notification_duplicates: float = 0.0  # the share of notifications that are sent twice
-    notification_order: Literal["shuffled", "raised"] = "shuffled"
-    notifications_per_post: int = 20
-    delivery_retry_base: float = 10.0  # seconds before the first retry; doubles each time
-    # Graph: users, photos, $batch
-    page_token_life: float = 3600.0
-    no_photo: Literal["404", "1x1"] = "404"
-    no_photo_code: str = "ImageNotFound"
-    no_mailbox: Literal["404", "400", "entra-photo", "unresolved"] = "404"
-    no_mailbox_code: str = "ErrorNonExistentMailbox"
-    photo_user_gone: Literal["Request_ResourceNotFound", "UnknownError"] = "Request_ResourceNotFound"
-    batch_no_photo: Literal["null", "error"] = "null"  # the body of a part 404 for a photo that is not there
-    batch_throttled_outer: Literal[200, 424] = 200
-    # Entra
-    client_secrets: bool = True  # whether the application's secret gets a token, which SharePoint refuses
-    # every service
-    retry_after: Literal["integer", "decimal", "absent"] = "integer"
-    # SharePoint
-    profile_rename_after: float | None = None  # seconds until SharePoint knows a new UPN; None: when told to
-    user_not_found_type: Literal[
-        "Microsoft.SharePoint.Client.ServerException",
-        "Microsoft.Office.Server.UserProfiles.UserNotFoundException",
-    ] = "Microsoft.SharePoint.Client.ServerException"
-    userphoto_redirects: bool = False
-
-
 class Observer(Protocol):
     """A face of the tenant that wants to know what happened to a person. Called under `World.lock`."""
 
@@ -160,6 +120,7 @@ class World:
     clock: Clock = field(default_factory=Clock)
     knobs: Knobs = field(default_factory=Knobs)
     people: dict[str, Person] = field(default_factory=dict)
+    groups: Groups = field(default_factory=Groups)
     observers: list[Observer] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -253,6 +214,7 @@ class World:
         with self.lock:
             self.people.clear()
             self._ids.clear()
+            self.groups.clear()
             self.clock.reset()
             self.random.seed(self.seed)
             for each in fields(self.knobs):

@@ -82,4 +82,5 @@ def test_every_request_says_who_asks_in_the_form_that_sharepoint_wants(story: St
     asked = story.history()
 
     assert {each["service"] for each in asked} == {"graph", "sharepoint-files", "sharepoint-profiles"}
+    assert 401 not in {each["status"] for each in asked}  # each token was meant for its host
     assert [each for each in asked if not AGENT.fullmatch(each["user_agent"])] == []

@@ -1,10 +1,13 @@
 """Instances die, answers get lost, storage goes away: in the end SharePoint shows the right photo.
 
-A claim is valid for 5 seconds here instead of 7 minutes, and a message comes back after 2 instead of 600.
+A claim is valid for 4 seconds here instead of 7 minutes, and a message comes back after 2 instead of 600.
 """
 
+import os
+import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,16 +16,21 @@ from local.stage import Stage
 from tests.e2e.pictures import alike, jpeg
 from tests.e2e.story import Story, brisk_app, playing
 
-CLAIM = 5.0  # seconds
+CLAIM = 4.0  # seconds
+LEASE = 2  # seconds
+SETTINGS = {"CLAIM_FOR": f"PT{CLAIM:.0f}S"}
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    app = brisk_app(tmp_path_factory.mktemp("app"), retry_after=0)
-    settings = {"CLAIM_FOR": f"PT{CLAIM:.0f}S"}
+def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return brisk_app(tmp_path_factory.mktemp("app"), retry_after=0)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, app: Path) -> Iterator[Story]:
     with (
         Azurite(location=tmp_path_factory.mktemp("storage")) as storage,
-        playing(Stage(storage=storage, settings=settings, message_lease=2, app=app)) as story,
+        playing(Stage(storage=storage, settings=SETTINGS, message_lease=LEASE, app=app)) as story,
     ):
         yield story
 
@@ -64,6 +72,30 @@ def test_a_host_killed_in_the_middle_of_a_sync_leaves_nothing_wrong_behind(story
     assert story.poisoned() == 0
 
 
+def test_a_host_frozen_in_the_middle_of_a_sync_writes_nothing_when_it_thaws(story: Story, app: Path) -> None:
+    user = story.arrive_synced()
+    story.people.set_photo(user, jpeg("darkred"))
+    story.people.arm({"service": "sharepoint", "path": "SThumb", "latency": 0.2, "next": 1})
+    story.send_sync(user)
+    story.until(lambda: _seen(story, "SThumb"), user)
+    assert story.stage.host
+    os.kill(story.stage.host.pid, signal.SIGSTOP)
+    try:
+        story.people.set_photo(user, jpeg("darkgreen"))
+        shared = {"tenant": story.stage.tenant, "storage": story.stage.storage}
+        with Stage(**shared, settings=SETTINGS, message_lease=LEASE, app=app):
+            story.until(lambda: _current(story, user), user)
+        story.people.clear_history()
+    finally:
+        os.kill(story.stage.host.pid, signal.SIGCONT)
+
+    story.until(lambda: "photo.deferred" in story.log, user, what="the thawed host gives up")
+    assert story.writes() == []
+    assert story.shows_its_source(user)
+    assert story.ledger(user)["outcome"] == "synced"
+    assert story.ledger(user)["dirty"]  # until it is sure that nothing of the frozen host's can arrive
+
+
 def test_a_write_whose_answer_was_lost_is_repeated_when_it_can_do_no_harm_any_more(story: Story) -> None:
     user = story.arrive_synced()
     story.people.draw_photo(user)
@@ -86,7 +118,7 @@ def test_a_write_whose_answer_was_lost_is_repeated_when_it_can_do_no_harm_any_mo
 def test_storage_gone_in_the_middle_of_a_sync_loses_nothing(story: Story) -> None:
     user = story.arrive_synced()
     story.people.draw_photo(user)
-    story.people.arm({"service": "sharepoint", "path": "Thumb", "latency": 0.25})
+    story.people.arm({"service": "sharepoint", "path": "Thumb", "latency": 0.2})
     story.send_sync(user)
     story.until(lambda: _seen(story, "SThumb"), user)
 

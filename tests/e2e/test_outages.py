@@ -20,7 +20,7 @@ def test_of_a_throttled_batch_only_the_refused_users_are_asked_again_when_graph_
     for user in users:
         story.people.draw_photo(user)
     throttled = f"/users/{users[1]}/photo"
-    fault = {"part": True, "path": f"{throttled}$", "status": 429, "retry_after": 2}
+    fault = {"part": True, "path": f"{throttled}$", "status": 429, "retry_after": 1}
     story.people.clear_history()
     story.people.arm(fault | {"next": 1})
 
@@ -32,7 +32,7 @@ def test_of_a_throttled_batch_only_the_refused_users_are_asked_again_when_graph_
     first, second = _checks(story)
     assert len(first["parts"]) == 3
     assert second["parts"] == [["GET", throttled, 200]]
-    assert _at(second) - _at(first) >= 2
+    assert _at(second) - _at(first) >= 1
     assert all(story.shows_its_source(user) for user in users)
 
 
@@ -48,10 +48,10 @@ def test_a_hiccup_of_sharepoint_is_ridden_out_on_the_spot(story: Story) -> None:
     assert story.shows_its_source(user)
 
 
-def test_a_longer_outage_of_sharepoint_is_waited_for_in_the_queue(story: Story) -> None:
+def test_sharepoint_asking_for_patience_is_waited_for_in_the_queue(story: Story) -> None:
     user = story.arrive_synced()
     story.people.draw_photo(user)
-    story.people.arm({"service": "sharepoint", "path": "LThumb", "status": 503, "retry_after": 5, "next": 1})
+    story.people.arm({"service": "sharepoint", "path": "LThumb", "status": 429, "retry_after": 5, "next": 1})
 
     story.send_sync(user)
     story.until(lambda: story.ledger(user).get("dirty") and not story.ledger(user)["claim_until"], user)
@@ -60,22 +60,11 @@ def test_a_longer_outage_of_sharepoint_is_waited_for_in_the_queue(story: Story) 
     story.until(lambda: story.settled(user), user)
 
     refused, again = [each for each in story.writes(user) if "LThumb" in each["path"]]
-    assert (refused["status"], again["status"]) == (503, 200)
+    assert (refused["status"], again["status"]) == (429, 200)
     assert _at(again) - _at(refused) >= 5
-    assert story.shows_its_source(user)
-    assert story.poisoned() == 0
-
-
-def test_nobody_comes_back_before_the_time_that_sharepoint_asked_for(story: Story) -> None:
-    user = story.arrive_synced()
-    story.people.draw_photo(user)
-    story.people.arm({"service": "sharepoint", "path": "SThumb", "status": 429, "retry_after": 3, "next": 1})
-
-    answer = story.stage.sync(user).json()
-
-    assert (answer["outcome"], answer["requests"]) == ("synced", 7)  # three seconds are waited for here
     assert story.people.faults()["early_return"] == []
     assert story.shows_its_source(user)
+    assert story.poisoned() == 0
 
 
 def test_while_graph_cannot_be_reached_the_check_stays_in_its_queue(story: Story) -> None:
@@ -92,7 +81,7 @@ def test_while_graph_cannot_be_reached_the_check_stays_in_its_queue(story: Story
     assert story.ledger(user)["outcome"] == "synced"
 
 
-def test_sharepoint_hanging_up_in_the_middle_of_an_answer_is_asked_again(story: Story) -> None:
+def test_graph_hanging_up_in_the_middle_of_an_answer_is_asked_again(story: Story) -> None:
     user = story.arrive_synced()
     story.people.draw_photo(user)
     story.people.arm({"service": "graph", "path": "batch", "truncate": True, "next": 1})

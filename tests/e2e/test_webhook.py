@@ -95,7 +95,15 @@ def test_a_body_that_is_no_notification_comes_to_nothing(
 
 # --- items that are not Graph's ---
 
+
+def _forge(client_state: str) -> str:
+    """The same signature under another nonce."""
+    nonce, dot, signature = client_state.partition(".")
+    return nonce[::-1] + dot + signature
+
+
 SPOILS = [
+    pytest.param(lambda item: item.update(clientState=_forge(item["clientState"])), id="a forged nonce"),
     pytest.param(lambda item: item.update(clientState=CANARY), id="another client state"),
     pytest.param(lambda item: item.update(clientState=item["clientState"][:-1]), id="a cut client state"),
     pytest.param(lambda item: item.update(clientState=item["clientState"].swapcase()), id="case"),

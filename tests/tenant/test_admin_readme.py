@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from local.tenant.faults import Fault
+from local.tenant.knobs import Knobs
 from local.tenant.tenant import Tenant
-from local.tenant.world import Knobs
 
 README = (Path(__file__).parents[2] / "local/tenant/README.md").read_text()
 

@@ -14,7 +14,9 @@ from local.tenant.client import AdminError, TenantClient
 from local.tenant.faults import Fault, Faults
 from local.tenant.history import History
 from local.tenant.patience import Patience
+from local.tenant.quota import Quota
 from local.tenant.switchboard import Switchboard
+from local.tenant.throttle import Throttle
 from local.tenant.world import World
 
 GRAPH = "https://graph.microsoft.com/v1.0"
@@ -360,8 +362,10 @@ class TestPatience:
                 return answer
 
         clock = Seconds()
-        patience = Patience(clock)
-        board = Switchboard(lambda _: ("graph", Face()), History(), Faults(World(), time.sleep), patience)
+        patience, world = Patience(clock), World()
+        throttle = Throttle(world, Quota(world), patience)
+        faults = Faults(world, time.sleep)
+        board = Switchboard(lambda _: ("graph", Face()), History(), faults, patience, throttle)
         board.respond(request("GET", "/v1.0/users"))
         clock.now += 10
         board.respond(request("GET", "/v1.0/users"))

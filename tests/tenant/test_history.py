@@ -1,5 +1,7 @@
 """What the tenant remembers of the requests it received."""
 
+import time
+
 import pytest
 
 from local.tenant.client import TenantClient
@@ -98,3 +100,48 @@ def test_a_request_under_way_is_listed_without_an_answer() -> None:
     history.begin("graph", "a", "GET", "/", "agent")
     (entry,) = history.entries()
     assert (entry["status"], entry["ms"]) == (None, None)
+
+
+def test_a_summary_counts_by_service_method_and_status(call, admin: TenantClient) -> None:
+    (anna,) = admin.add(photo=True)
+    call("GET", f"{GRAPH}/users")
+    since = admin.history()[-1]["number"]
+    urls = [f"/users/{anna}/photo", "/users/nobody/photo", "/users/nobody"]
+    parts = [{"id": str(number), "method": "GET", "url": url} for number, url in enumerate(urls)]
+    call("POST", f"{GRAPH}/$batch", json={"requests": parts})
+    call("GET", f"{GRAPH}/users", token="")
+    call("POST", f"{MY}/_api/contextinfo", headers={"Accept": "application/json"})
+    assert admin.summary() == {
+        "last": since + 3,
+        "requests": 4,
+        "answers": {
+            "graph": {"GET": {"200": 1, "401": 1}, "POST": {"200": 1}},
+            "sharepoint-files": {"POST": {"200": 1}},
+        },
+        "parts": {"GET": {"200": 1, "404": 2}},
+    }
+    assert admin.summary(since=since, service="graph")["answers"] == {
+        "graph": {"GET": {"401": 1}, "POST": {"200": 1}}
+    }
+    assert admin.summary(host="contoso-my.sharepoint.com")["requests"] == 1
+
+
+def test_a_summary_counts_what_was_not_answered() -> None:
+    history = History()
+    history.begin("graph", "a", "GET", "/", "agent")
+    assert history.summary()["answers"] == {"graph": {"GET": {"none": 1}}}
+
+
+def test_ten_thousand_batches_are_summed_up_and_their_end_is_read_at_once() -> None:
+    history = History()
+    parts = [("GET", f"/users/{number}/photo", 200) for number in range(20)]
+    for _ in range(10_000):
+        history.end(history.begin("graph", "a", "POST", "/v1.0/$batch", "agent"), 200, 0.001, parts)
+    for look, most in ((lambda: history.entries(since=9_990), 0.1), (history.summary, 2.0)):
+        began = time.perf_counter()
+        seen = look()
+        assert time.perf_counter() - began < most
+    assert (seen["requests"], seen["parts"]) == (10_000, {"GET": {"200": 200_000}})
+    began = time.perf_counter()
+    assert len(history.entries()) == 10_000
+    assert time.perf_counter() - began < 1

@@ -18,8 +18,10 @@ from local.tenant.faults import Faults
 from local.tenant.history import History
 from local.tenant.listener import Connection, Listener
 from local.tenant.patience import Patience
+from local.tenant.quota import Quota
 from local.tenant.switchboard import Switchboard
 from local.tenant.tenant import Tenant
+from local.tenant.throttle import Throttle
 from local.tenant.world import World
 
 GRAPH = "graph.microsoft.com"
@@ -284,8 +286,9 @@ class TestSwitchboard:
             def respond(self, request: Request) -> Response:
                 raise KeyError(request.path)
 
-        history, world = History(), World()
-        board = Switchboard(lambda _: ("graph", Broken()), history, Faults(world, time.sleep), Patience())
+        history, world, patience = History(), World(), Patience()
+        throttle, faults = Throttle(world, Quota(world), patience), Faults(world, time.sleep)
+        board = Switchboard(lambda _: ("graph", Broken()), history, faults, patience, throttle)
         environ = wire.make_environ(wire.Head("GET", "/x", "HTTP/1.1", {"host": GRAPH}), b"", "https", 443)
         response = board.respond(Request(environ))
         assert (response.status_code, "defect" in response.get_data(as_text=True)) == (500, True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from tests.world.clock import Clock
 from tests.world.outbox import Message, Outbox
-from tests.world.steps import Killed
+from tests.world.steps import Steps
 
 LEASE = 600.0  # seconds; the host hides what it works on for ten minutes and renews that
 VISIBILITY_TIMEOUT = 30.0  # seconds, as host.json says
@@ -38,8 +38,9 @@ class Host:
     `failures` keeps what the functions raised, kills aside.
     """
 
-    def __init__(self, clock: Clock, outbox: Outbox, handlers: Handlers) -> None:
+    def __init__(self, clock: Clock, outbox: Outbox, steps: Steps, handlers: Handlers) -> None:
         self._clock = clock
+        self._steps = steps
         self._outbox = outbox
         self._handlers = handlers
         self.mood = Mood()
@@ -50,10 +51,12 @@ class Host:
         """Deliver one message, whether it is due or not, and do what the host does afterwards."""
         self._outbox.dequeue(message, LEASE)
         self.delivered += 1
+        # An instance that dies leaves the message to its lease.
+        self._steps.survive(lambda: self._call(message))
+
+    def _call(self, message: Message) -> None:
         try:
             self._handlers[message.queue](message)
-        except Killed:
-            return  # its lease runs out
         except Exception as error:  # noqa: BLE001 - a host survives its functions
             self.failures.append(error)
             self._retry(message)

@@ -17,7 +17,7 @@ from shared.errors import Stale, TryLater
 
 
 class Killed(BaseException):
-    """The instance died at this step: nobody catches this, and nothing is tidied up."""
+    """The instance died at this step. Whatever it still tries on the way out does not happen either."""
 
 
 def kill() -> NoReturn:
@@ -59,6 +59,7 @@ class Steps:
         self.taken: list[str] = []
         self._mishaps: list[Mishap] = []
         self._lock = threading.Lock()
+        self._dead: set[int] = set()
 
     def on(
         self,
@@ -85,6 +86,15 @@ class Steps:
         with self._lock:
             self._mishaps.clear()
 
+    def survive(self, work: Callable[[], object]) -> bool:
+        """Do `work` as an instance that may die of it; return whether it lived. The next one lives again."""
+        try:
+            work()
+        except Killed:
+            self._dead.discard(threading.get_ident())
+            return False
+        return True
+
     @contextmanager
     def take(self, name: str) -> Iterator[None]:
         """Take a step: the block is its effect."""
@@ -95,7 +105,13 @@ class Steps:
         self._befall(name, after=True)
 
     def _befall(self, name: str, *, after: bool) -> None:
+        if threading.get_ident() in self._dead:
+            raise Killed
         with self._lock:
             due = [mishap for mishap in self._mishaps if mishap.due(name, after=after)]
-        for mishap in due:
-            mishap.do()
+        try:
+            for mishap in due:
+                mishap.do()
+        except Killed:
+            self._dead.add(threading.get_ident())
+            raise

@@ -65,7 +65,7 @@ class World:
         self.parts = Table("photoparts", self.steps)
         self.outbox = Outbox(self.clock, self.steps)
         self.app = self.start(**settings)
-        self.host = Host(self.clock, self.outbox, self._handlers())
+        self.host = Host(self.clock, self.outbox, self.steps, self._handlers())
         self._thumbnails: dict[str, str] = {}  # a thumbnail's sha-256 -> its source's etag
 
     def start(self, **settings: str) -> App:

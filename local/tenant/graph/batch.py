@@ -97,6 +97,7 @@ def _call(call: Call, part: Part) -> Call:
         query=read_query(url.query),
         body=b"" if part.body is None else json.dumps(part.body).encode(),
         content_type=part.content_type,
+        consistency=part.consistency,
         claims=call.claims,
         trace=call.trace,
     )

@@ -20,6 +20,7 @@ class Part:
     url: str
     body: Any
     content_type: str
+    consistency: str
     after: str | None  # the id of the part it depends on
 
     @property
@@ -70,12 +71,14 @@ def _read_part(request: object) -> Part:
         raise _invalid("Each request of a batch needs an id that is a string.")
     if not isinstance(method, str) or method.upper() not in METHODS:
         raise _invalid(f"The request '{name}' has no method that Graph knows.")
+    headers = _read_headers(name, request)
     return Part(
         name=name,
         method=method.upper(),
         url=_read_url(name, url),
         body=request.get("body"),
-        content_type=_read_content_type(name, request),
+        content_type=headers.get("content-type", ""),
+        consistency=headers.get("consistencylevel", ""),
         after=_read_dependency(name, request.get("dependsOn")),
     )
 
@@ -89,15 +92,15 @@ def _read_url(name: str, url: object) -> str:
     return url
 
 
-def _read_content_type(name: str, request: Json) -> str:
-    """Return the declared type of a part's body; a body must have one."""
+def _read_headers(name: str, request: Json) -> dict[str, str]:
+    """Return a part's headers by their lower-case names; with a body there must be its type."""
     headers = request.get("headers", {})
     if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
         raise _invalid(f"The headers of the request '{name}' must be an object of strings.")
-    declared = next((value for key, value in headers.items() if key.lower() == "content-type"), "")
-    if request.get("body") is not None and not declared:
+    folded = {key.lower(): value for key, value in headers.items()}
+    if request.get("body") is not None and not folded.get("content-type"):
         raise _invalid(f"The request '{name}' has a body and no Content-Type header.")
-    return declared
+    return folded
 
 
 def _read_dependency(name: str, value: object) -> str | None:

@@ -58,6 +58,7 @@ class Door:
             query=read_query(request.query_string.decode("latin-1")),
             body=request.get_data(),
             content_type=request.headers.get("Content-Type", ""),
+            consistency=request.headers.get("ConsistencyLevel", ""),
             claims=claims,
             trace=trace,
         )

@@ -8,6 +8,7 @@ from local.tenant.graph.batch import Batch, PartFault
 from local.tenant.graph.changes import Changes
 from local.tenant.graph.door import Door
 from local.tenant.graph.endpoint import Timing
+from local.tenant.graph.groups import Groups
 from local.tenant.graph.notices import change_item
 from local.tenant.graph.operations import route
 from local.tenant.graph.pages import Pages
@@ -48,7 +49,7 @@ class Graph:
         self._changes = Changes(world, self._register, self._post_office)
         webhooks = Webhooks(allow_http_webhook, timing.handshake, ca)
         subscriptions = Subscriptions(world, self._register, self._pages, webhooks)
-        router = route(subscriptions, Users(world, self._pages), Photos(world))
+        router = route(subscriptions, Users(world, self._pages), Photos(world), Groups(world, self._pages))
         self._batch = Batch(world, router)
         self._door = Door(world, tokens, router, self._batch)
         world.observers.append(self._changes)

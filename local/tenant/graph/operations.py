@@ -1,5 +1,6 @@
 """Every operation of the emulated Graph, with the permissions that open it."""
 
+from local.tenant.graph.groups import Groups
 from local.tenant.graph.photos import Photos
 from local.tenant.graph.router import Route, Router
 from local.tenant.graph.subscriptions import Subscriptions
@@ -9,9 +10,22 @@ from local.tenant.graph.users import Users
 SUBSCRIBE = frozenset({"User.Read.All"})
 READ_USERS = frozenset({"User.Read.All", "User.ReadBasic.All"})
 READ_PHOTOS = READ_USERS | {"ProfilePhoto.Read.All", "ProfilePhoto.ReadWrite.All"}
+READ_MEMBERS = frozenset(
+    {
+        "GroupMember.Read.All",
+        "GroupMember.ReadWrite.All",
+        "Group.Read.All",
+        "Group.ReadWrite.All",
+        "Directory.Read.All",
+    }
+)
+# A check takes one of these and, but for the last, the users' permission beside it.
+CHECK_MEMBERS = frozenset({"GroupMember.Read.All", "Group.Read.All", "Directory.Read.All"})
+CHECK_USERS = frozenset({"User.Read.All", "Directory.Read.All"})
+MEMBERS = "/groups/{group}/transitiveMembers/microsoft.graph.user"
 
 
-def route(subscriptions: Subscriptions, users: Users, photos: Photos) -> Router:
+def route(subscriptions: Subscriptions, users: Users, photos: Photos, groups: Groups) -> Router:
     """Return the router of all operations but `$batch`, which runs them."""
     return Router(
         [
@@ -23,6 +37,8 @@ def route(subscriptions: Subscriptions, users: Users, photos: Photos) -> Router:
             Route("POST", "/subscriptions/{subscription}/reauthorize", subscriptions.reauthorize, SUBSCRIBE),
             Route("GET", "/users", users.page, READ_USERS),
             Route("GET", "/users/{user}", users.get, READ_USERS),
+            Route("POST", "/users/{user}/checkMemberGroups", groups.check, CHECK_MEMBERS, CHECK_USERS),
+            Route("GET", MEMBERS, groups.page, READ_MEMBERS),
             Route("GET", "/users/{user}/photo", photos.show, READ_PHOTOS),
             Route("GET", "/users/{user}/photo/$value", photos.value, READ_PHOTOS),
             Route("GET", "/users/{user}/photos", photos.sizes, READ_PHOTOS),

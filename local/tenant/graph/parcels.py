@@ -8,7 +8,7 @@ from random import Random
 from typing import Literal
 
 from local.tenant.graph.wire import Json
-from local.tenant.world import Knobs
+from local.tenant.knobs import Knobs
 
 Outcome = Literal["pending", "retrying", "delivered", "given up", "dropped"]
 

@@ -13,14 +13,15 @@ type Handler = Callable[..., Answer]
 class Route:
     """One operation. `path` is a template such as `/users/{user}/photo`; `{…}` never spans a slash.
 
-    The handler is called with the `Call` and the template's parts by name. An empty `permissions` means that
-    any token will do.
+    The handler is called with the `Call` and the template's parts by name. A token needs one of `permissions`
+    and one of `besides`, where those are not empty.
     """
 
     method: str
     path: str
     handler: Handler
     permissions: frozenset[str]
+    besides: frozenset[str] = frozenset()
 
 
 def _compile(path: str) -> re.Pattern[str]:
@@ -54,8 +55,9 @@ class Router:
 
 
 def _admit(route: Route, call: Call) -> None:
-    """Refuse a caller whose token has none of the route's permissions."""
-    if route.permissions and not route.permissions & call.claims.roles:
-        raise Refusal(
-            403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."
-        )
+    """Refuse a caller whose token has not the permissions that the route needs."""
+    for needed in (route.permissions, route.besides):
+        if needed and not needed & call.claims.roles:
+            raise Refusal(
+                403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."
+            )

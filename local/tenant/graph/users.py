@@ -61,36 +61,44 @@ class Users:
     def page(self, call: Call) -> Answer:
         """Answer one page, in the order in which people came."""
         call.allow("$top", "$select", "$filter", TOKEN)
-        top, selected = _read_top(call), _read_select(call)
+        top, selected = read_top(call), read_select(call)
         wanted = read_filter(call.query["$filter"]) if "$filter" in call.query else Filter({})
-        _admit(call, {*selected, *wanted.properties})
+        admit(call, {*selected, *wanted.properties})
         with self._world.lock:
             start = self._pages.position("users", call.query)
-            found = list(islice(self._matching(wanted, start), top + 1))
-            body: Json = {"@odata.context": f"{CONTEXT}users{_context(call, selected)}"}
+            found = list(islice(find_matching(self._world, wanted, start), top + 1))
+            body: Json = {"@odata.context": f"{CONTEXT}users{name_context(call, selected)}"}
             if len(found) > top:
                 body["@odata.nextLink"] = self._pages.link("users", call.query, found[top][0])
-            body["value"] = [_show(person, selected) for _, person in found[:top]]
-        return Answer(200, body, {"x-ms-resource-unit": str(_cost(2, call, top))})
+            body["value"] = [show(person, selected) for _, person in found[:top]]
+        return Answer(200, body, {"x-ms-resource-unit": str(cost(2, call, top))})
 
     def get(self, call: Call, user: str) -> Answer:
         """Answer one user."""
         call.allow("$select")
-        selected = _read_select(call)
-        _admit(call, set(selected))
+        selected = read_select(call)
+        admit(call, set(selected))
         with self._world.lock:
             person = self._world.find(user)
             if person is None:
                 raise absent(user)
-            context = f"{CONTEXT}users{_context(call, selected)}/$entity"
-            body = {"@odata.context": context, **_show(person, selected)}
-        return Answer(200, body, {"x-ms-resource-unit": str(_cost(1, call, PAGE))})
+            context = f"{CONTEXT}users{name_context(call, selected)}/$entity"
+            body = {"@odata.context": context, **show(person, selected)}
+        return Answer(200, body, {"x-ms-resource-unit": str(cost(1, call, PAGE))})
 
-    def _matching(self, wanted: Filter, start: int) -> Iterator[tuple[int, Person]]:
-        """Yield the living whom the filter passes, each with a position that stays theirs for good."""
-        for position, person in islice(enumerate(self._world.people.values()), start, None):
-            if not person.gone and wanted.passes(properties(person)):
-                yield position, person
+
+def find_matching(
+    world: World, wanted: Filter, start: int, among: frozenset[str] | None = None
+) -> Iterator[tuple[int, Person]]:
+    """Yield the living whom the filter passes, from a position on that stays everybody's for good.
+
+    `among` are object ids, and nobody else will do. Call under `World.lock`.
+    """
+    for position, person in islice(enumerate(world.people.values()), start, None):
+        if person.gone or (among is not None and person.id not in among):
+            continue
+        if not wanted.clauses or wanted.passes(properties(person)):
+            yield position, person
 
 
 def properties(person: Person) -> Json:
@@ -122,7 +130,7 @@ def properties(person: Person) -> Json:
 KNOWN = frozenset(properties(Person("", "", ""))) | {"photo"}
 
 
-def _show(person: Person, selected: list[str]) -> Json:
+def show(person: Person, selected: list[str]) -> Json:
     """Return the selected properties. `photo` can be selected but never shows.
 
     github.com/microsoftgraph/msgraph-sdk-dotnet/issues/1173
@@ -131,7 +139,12 @@ def _show(person: Person, selected: list[str]) -> Json:
     return {name: every[name] for name in selected if name in every}
 
 
-def _read_top(call: Call) -> int:
+def read_top(call: Call) -> int:
+    """Return how many users a page has.
+
+    Raises:
+        Refusal: no number that a page can have.
+    """
     text = call.query.get("$top", str(PAGE))
     if not text.isdecimal() or not 1 <= int(text) <= PAGE_MAX:
         raise Refusal(
@@ -142,8 +155,12 @@ def _read_top(call: Call) -> int:
     return int(text)
 
 
-def _read_select(call: Call) -> list[str]:
-    """Return the properties asked for: those of `$select`, else the default ones that the token may see."""
+def read_select(call: Call) -> list[str]:
+    """Return the properties asked for: those of `$select`, else the default ones that the token may see.
+
+    Raises:
+        Refusal: naming a property that no user has.
+    """
     if "$select" not in call.query:
         basic = "User.Read.All" not in call.claims.roles
         return [name for name in DEFAULT if name in BASIC or not basic]
@@ -159,18 +176,23 @@ def _read_select(call: Call) -> list[str]:
     return selected
 
 
-def _admit(call: Call, touched: set[str]) -> None:
-    """Refuse to show, or to filter by, what only User.Read.All may see."""
+def admit(call: Call, touched: set[str]) -> None:
+    """Refuse to show, or to filter by, what only User.Read.All may see.
+
+    Raises:
+        Refusal: 403, the token has no such role.
+    """
     if "User.Read.All" not in call.claims.roles and not touched <= BASIC:
         raise Refusal(
             403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."
         )
 
 
-def _context(call: Call, selected: list[str]) -> str:
+def name_context(call: Call, selected: list[str]) -> str:
+    """Return what the context of an answer says of the properties in it."""
     return f"({','.join(selected)})" if "$select" in call.query else ""
 
 
-def _cost(units: int, call: Call, top: int) -> int:
+def cost(units: int, call: Call, top: int) -> int:
     """Return the request's resource units: learn.microsoft.com/graph/throttling-limits, "Identity"."""
     return max(1, units - ("$select" in call.query) - (top < 20))

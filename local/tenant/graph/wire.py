@@ -48,13 +48,17 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, or one part of a batch. `path` is decoded and begins after `/v1.0`."""
+    """One request, or one part of a batch. `path` is decoded and begins after `/v1.0`.
+
+    `consistency` is its `ConsistencyLevel`, which a part does not inherit from its batch.
+    """
 
     method: str
     path: str
     query: dict[str, str]
     body: bytes
     content_type: str
+    consistency: str
     claims: Claims
     trace: Trace
 

@@ -94,6 +94,11 @@ def parse_query(body: bytes) -> Iterator[Action]:
     return iter(parsed)
 
 
+def count_methods(body: bytes) -> int:
+    """Return how many methods a query calls, be it readable or not."""
+    return len(re.findall(rb"<(?:\w+:)?Method[\s/>]", body))
+
+
 def _parse_xml(body: bytes) -> ET.Element:
     if b"<!DOCTYPE" in body:  # no entities, no external documents
         raise bad_query("The request must not contain a document type.")

@@ -40,6 +40,12 @@ def list_sites(organisation: str, geos: Iterable[str]) -> Iterator[Site]:
             yield Site(kind, geo, name_host(organisation, geo, kind))
 
 
+def name_geo(host: str, organisation: str) -> str:
+    """Return the geo that a host name (any case, any port) belongs to, for any host of SharePoint's."""
+    label = host.partition(".")[0].lower()
+    return label.removesuffix("-my").removesuffix("-admin").removeprefix(organisation)
+
+
 def find_site(host: str, organisation: str, geos: Iterable[str]) -> Site | None:
     """Return the site a `Host` header (any case, any port) names, None where the tenant has no such host."""
     wanted = host.partition(":")[0].lower()

@@ -1,0 +1,139 @@
+"""Groups as far as a scope of users needs them: who is in one, and which of some somebody is in.
+
+learn.microsoft.com/graph/api/group-list-transitivemembers and
+learn.microsoft.com/graph/api/directoryobject-checkmembergroups.
+
+Stricter than the service is said to be: the members of one type are an advanced query
+(learn.microsoft.com/graph/aad-advanced-queries), so each page needs `ConsistencyLevel: eventual` and
+`$count=true`, though many report answers without. Only members of the type `microsoft.graph.user` are played.
+"""
+
+import re
+from itertools import islice
+
+from local.tenant.graph.filters import Filter, read_filter
+from local.tenant.graph.pages import TOKEN, Pages
+from local.tenant.graph.users import (
+    BASIC,
+    KNOWN,
+    absent,
+    admit,
+    cost,
+    find_matching,
+    name_context,
+    read_select,
+    read_top,
+    show,
+)
+from local.tenant.graph.wire import CONTEXT, Answer, Call, Json, Refusal
+from local.tenant.groups import Group
+from local.tenant.world import World
+
+CHECKED_MAX = 20  # learn.microsoft.com/graph/api/directoryobject-checkmembergroups
+CHECK_COST, LIST_COST = 4, 5  # resource units; learn.microsoft.com/graph/throttling-limits
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+class Groups:
+    """The directory's groups as Graph shows them."""
+
+    def __init__(self, world: World, pages: Pages) -> None:
+        self._world = world
+        self._pages = pages
+
+    def page(self, call: Call, group: str) -> Answer:
+        """Answer one page of the people in a group, those in nested groups too, each once."""
+        call.allow("$top", "$select", "$filter", "$count", TOKEN)
+        _demand_advanced(call)
+        top, selected = read_top(call), read_select(call)
+        wanted = read_filter(call.query["$filter"]) if "$filter" in call.query else Filter({})
+        admit(call, set(wanted.properties))
+        with self._world.lock:
+            body = self._list(call, self._find(group), wanted, selected, top)
+        return Answer(200, body, {"x-ms-resource-unit": str(cost(LIST_COST, call, top))})
+
+    def check(self, call: Call, user: str) -> Answer:
+        """Answer which of the groups asked for the user is in, be it through other groups."""
+        call.allow()
+        asked = _read_ids(call.json())
+        with self._world.lock:
+            person = self._world.find(user)
+            if person is None:
+                raise absent(user)
+            groups = [group for each in asked if (group := self._world.groups.find(each))]
+            value = [group.id for group in groups if person.id in self._world.groups.people(group)]
+        body: Json = {"@odata.context": f"{CONTEXT}Collection(Edm.String)", "value": value}
+        return Answer(200, body, {"x-ms-resource-unit": str(CHECK_COST)})
+
+    def _find(self, key: str) -> Group:
+        if not _ID.fullmatch(key):
+            raise _no_id(key)
+        group = self._world.groups.find(key)
+        if group is None:
+            raise absent(key)
+        return group
+
+    def _list(self, call: Call, group: Group, wanted: Filter, selected: list[str], top: int) -> Json:
+        collection = f"groups/{group.id}/transitiveMembers/microsoft.graph.user"
+        start = self._pages.position(collection, call.query)
+        members = self._world.groups.people(group)
+        found = list(islice(find_matching(self._world, wanted, start, members), top + 1))
+        body: Json = {"@odata.context": f"{CONTEXT}users{name_context(call, selected)}"}
+        if TOKEN not in call.query:  # the first page alone has it: learn.microsoft.com/graph/known-issues
+            body["@odata.count"] = sum(1 for _ in find_matching(self._world, wanted, 0, members))
+        if len(found) > top:
+            body["@odata.nextLink"] = self._pages.link(collection, call.query, found[top][0])
+        visible = _list_visible(call)
+        body["value"] = [_hide(show(person, selected), visible) for _, person in found[:top]]
+        return body
+
+
+def _demand_advanced(call: Call) -> None:
+    if call.consistency.lower() == "eventual" and call.query.get("$count", "").lower() == "true":
+        return
+    if TOKEN in call.query:  # github.com/microsoftgraph/msgraph-sdk-java-core/issues/203
+        raise Refusal(400, "Request_UnsupportedQuery", "Unsupported Query.")
+    raise Refusal(
+        400,
+        "Request_UnsupportedQuery",
+        "Members of one type take the query parameter $count=true and the header ConsistencyLevel: eventual.",
+    )
+
+
+def _list_visible(call: Call) -> frozenset[str]:
+    """Return the properties of users that the token may see.
+
+    Members of a type that it may not read come all the same, with nothing but their id:
+    learn.microsoft.com/graph/permissions-overview, "Limited information returned".
+    """
+    if call.claims.roles & {"User.Read.All", "Directory.Read.All"}:
+        return KNOWN
+    return BASIC if "User.ReadBasic.All" in call.claims.roles else frozenset({"id"})
+
+
+def _hide(shown: Json, visible: frozenset[str]) -> Json:
+    return {name: value if name in visible else None for name, value in shown.items()}
+
+
+def _read_ids(body: Json) -> list[str]:
+    """Return the ids that a check is about, each once. How its refusals are worded is not published."""
+    ids = body.get("groupIds")
+    if body.keys() != {"groupIds"} or not isinstance(ids, list) or not ids:
+        raise Refusal(
+            400, "Request_BadRequest", "The body must have one property, 'groupIds': an array of ids."
+        )
+    if len(ids) > CHECKED_MAX:
+        raise Refusal(400, "Request_BadRequest", f"No more than {CHECKED_MAX} groups can be checked at once.")
+    for each in ids:
+        if not isinstance(each, str) or not _ID.fullmatch(each):
+            raise _no_id(each)
+    return list(dict.fromkeys(each.lower() for each in ids))
+
+
+def _no_id(key: object) -> Refusal:
+    """Return the refusal of what cannot be an object id.
+
+    github.com/microsoftgraph/microsoft-graph-docs/issues/11724
+    """
+    return Refusal(400, "Request_BadRequest", f"Invalid object identifier '{key}'.")

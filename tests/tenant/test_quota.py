@@ -1,0 +1,423 @@
+"""Quotas as an application meets them: refusals, what they tell, what they spare, and what is reported."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+
+from local.tenant.client import AdminError, TenantClient
+from local.tenant.tenant import Tenant
+from tests.tenant.sharepoint_stage import query
+
+GRAPH = "https://graph.microsoft.com/v1.0"
+FILES = "https://contoso-my.sharepoint.com/_api/contextinfo"
+ADMIN = "https://contoso-admin.sharepoint.com"
+PROFILE = (
+    f"{ADMIN}/_api/SP.UserProfiles.PeopleManager/GetPropertiesFor(accountName=@v)?@v='i:0%23.f|membership|x'"
+)
+QUERY = f"{ADMIN}/_vti_bin/client.svc/ProcessQuery"
+JSON = {"Accept": "application/json;odata=nometadata"}
+
+Call = Callable[..., requests.Response]
+
+
+def use_files(call: Call, times: int = 1, url: str = FILES) -> list[int]:
+    return [call("POST", url, headers=JSON).status_code for _ in range(times)]
+
+
+def read_profile(call: Call) -> requests.Response:
+    return call("GET", PROFILE, headers=JSON)
+
+
+def process(call: Call, methods: int) -> requests.Response:
+    values = [("SPS-PictureTimestamp", str(number)) for number in range(methods)]
+    body = query("anna@contoso.com", *values)
+    return call("POST", QUERY, data=body, headers={"Content-Type": "text/xml"})
+
+
+def ask_photos(call: Call, *users: str) -> requests.Response:
+    parts = [{"id": str(n), "method": "GET", "url": f"/users/{user}/photo"} for n, user in enumerate(users)]
+    return call("POST", f"{GRAPH}/$batch", json={"requests": parts})
+
+
+def statuses(answer: requests.Response) -> list[int]:
+    return sorted(part["status"] for part in answer.json()["responses"])
+
+
+@pytest.fixture
+def people(admin: TenantClient) -> list[str]:
+    return admin.add(count=5, photo=True)
+
+
+class TestSharePoint:
+    def test_without_a_quota_nothing_is_throttled_and_everything_is_counted(
+        self, call: Call, admin: TenantClient
+    ) -> None:
+        assert use_files(call, 30) == [200] * 30
+        report = admin.quota()
+        assert set(report["limits"].values()) == {None}
+        assert (report["calls"]["all"], report["throttled"]["all"]) == (30, 0)
+        assert report["used"]["sharepoint_units_per_minute"]["peak"] == 60
+
+    def test_a_call_costs_two_units_and_over_the_limit_each_is_refused_until_the_minute_ends(
+        self, call: Call, admin: TenantClient
+    ) -> None:
+        admin.limit(sharepoint_units_per_minute=10)
+        assert use_files(call, 6) == [200] * 5 + [429]
+        refused = call("POST", FILES, headers=JSON)
+        assert 50 <= int(refused.headers["Retry-After"]) <= 60
+        assert (refused.headers["RateLimit-Limit"], refused.headers["RateLimit-Remaining"]) == ("10", "0")
+        admin.advance(int(refused.headers["Retry-After"]))
+        assert use_files(call) == [200]
+
+    def test_what_a_call_costs_is_a_knob(self, call: Call, admin: TenantClient) -> None:
+        admin.turn(sharepoint_units_per_call=5)
+        admin.limit(sharepoint_units_per_minute=10)
+        assert use_files(call, 3) == [200, 200, 429]
+
+    def test_a_refused_call_takes_no_effect(self, call: Call, admin: TenantClient, people: list[str]) -> None:
+        admin.limit(sharepoint_units_per_minute=1)
+        assert process(call, 1).status_code == 429
+        assert admin.user(people[0])["target"]["properties"]["SPS-PictureTimestamp"] == ""
+
+    def test_files_and_profiles_share_the_units(self, call: Call, admin: TenantClient) -> None:
+        admin.limit(sharepoint_units_per_minute=4)
+        assert use_files(call) == [200]
+        assert read_profile(call).status_code == 200
+        assert use_files(call) == [429]
+        assert read_profile(call).status_code == 429
+
+    def test_each_geo_has_units_of_its_own(self, call: Call, admin: TenantClient) -> None:
+        admin.add(geo="eur")
+        admin.limit(sharepoint_units_per_minute=2)
+        assert use_files(call, 2) == [200, 429]
+        assert use_files(call, 2, FILES.replace("contoso", "contosoeur")) == [200, 429]
+        assert use_files(call, 1, FILES.replace("-my", "-admin")) == [429]
+        windows = admin.quota()["used"]["sharepoint_units_per_minute"]["windows"]
+        assert [(window["geo"], window["used"]) for window in windows] == [("", 6), ("eur", 4)]
+
+    def test_who_goes_on_knocking_stays_outside_for_longer(self, call: Call, admin: TenantClient) -> None:
+        admin.limit(sharepoint_units_per_minute=4)
+        use_files(call, 3)
+        admin.advance(5)
+        refused = [call("POST", FILES, headers=JSON) for _ in range(6)]  # twelve units: three minutes more
+        waits = int(refused[-1].headers["Retry-After"])
+        assert 205 < waits <= 235
+        admin.advance(waits - 30)
+        assert use_files(call) == [429]
+        admin.advance(90)
+        assert use_files(call) == [200]
+
+    def test_the_quota_is_the_services_and_other_services_go_on(
+        self, call: Call, admin: TenantClient, people: list[str]
+    ) -> None:
+        admin.limit(sharepoint_units_per_minute=2)
+        assert use_files(call, 2) == [200, 429]
+        assert call("GET", f"{GRAPH}/users/{people[0]}/photo").status_code == 200
+
+
+class TestPeopleManager:
+    def test_over_its_limit_profiles_are_refused_for_five_minutes_and_files_are_not(
+        self, call: Call, admin: TenantClient
+    ) -> None:
+        admin.limit(people_manager_calls_per_5_minutes=3, sharepoint_units_per_minute=10)
+        assert [read_profile(call).status_code for _ in range(3)] == [200] * 3
+        refused = read_profile(call)
+        assert refused.status_code == 429
+        assert 290 <= int(refused.headers["Retry-After"]) <= 300
+        assert use_files(call) == [200]
+        admin.advance(300)
+        assert read_profile(call).status_code == 200
+
+    def test_its_refusal_says_nothing_of_units(self, call: Call, admin: TenantClient) -> None:
+        admin.limit(people_manager_calls_per_5_minutes=1, sharepoint_units_per_minute=4)
+        assert "RateLimit-Limit" not in read_profile(call).headers
+        refused = read_profile(call)
+        assert (refused.status_code, "RateLimit-Limit" in refused.headers) == (429, False)
+
+    def test_where_both_limits_are_hit_the_longer_wait_is_told(self, call: Call, admin: TenantClient) -> None:
+        admin.limit(people_manager_calls_per_5_minutes=1, sharepoint_units_per_minute=2)
+        read_profile(call)
+        refused = read_profile(call)
+        assert int(refused.headers["Retry-After"]) > 290
+        assert int(refused.headers["RateLimit-Reset"]) <= 60
+
+    @pytest.mark.parametrize(
+        ("knob", "methods", "counted"),
+        [
+            pytest.param("methods", 4, 4, id="each method"),
+            pytest.param("one", 4, 1, id="the query"),
+            pytest.param("methods", 0, 1, id="a query without methods"),
+        ],
+    )
+    def test_what_a_query_counts_is_a_knob(
+        self, call: Call, admin: TenantClient, knob: str, methods: int, counted: int
+    ) -> None:
+        admin.add(upn="anna@contoso.com")
+        admin.turn(process_query_counts=knob)
+        admin.limit()
+        process(call, methods)
+        used = admin.quota()["used"]
+        assert used["people_manager_calls_per_5_minutes"]["peak"] == counted
+        assert used["sharepoint_units_per_minute"]["peak"] == 2
+
+
+class TestTelling:
+    def test_from_four_fifths_on_every_answer_tells_what_is_left(
+        self, call: Call, admin: TenantClient
+    ) -> None:
+        admin.limit(sharepoint_units_per_minute=20)
+        answers = [call("POST", FILES, headers=JSON) for _ in range(11)]
+        assert [answer.headers.get("RateLimit-Remaining") for answer in answers] == [
+            *[None] * 7,
+            "4",
+            "2",
+            "0",
+            "0",
+        ]
+        told = answers[-2].headers
+        assert (told["RateLimit-Limit"], answers[-2].status_code) == ("20", 200)
+        assert 50 <= int(told["RateLimit-Reset"]) <= 60
+
+    def test_it_can_tell_nothing(self, call: Call, admin: TenantClient) -> None:
+        admin.turn(rate_limit_headers="never")
+        admin.limit(sharepoint_units_per_minute=2)
+        for _ in range(2):
+            answer = call("POST", FILES, headers=JSON)
+            assert not [name for name in answer.headers if name.startswith("RateLimit")]
+        assert (answer.status_code, "Retry-After" in answer.headers) == (429, True)
+
+    @pytest.mark.parametrize(
+        ("style", "least", "decimals"),
+        [pytest.param("integer", 50.0, 0, id="integer"), pytest.param("decimal", 50.0, 3, id="decimal")],
+    )
+    def test_the_wait_is_written_as_the_knob_says_and_long_enough(
+        self, call: Call, admin: TenantClient, style: str, least: float, decimals: int
+    ) -> None:
+        admin.turn(retry_after=style)
+        admin.limit(sharepoint_units_per_minute=2)
+        use_files(call)
+        told = call("POST", FILES, headers=JSON).headers["Retry-After"]
+        assert least < float(told) <= 60
+        assert len(told.partition(".")[2]) == decimals
+        admin.advance(float(told))
+        assert use_files(call) == [200]
+
+    def test_the_wait_can_be_left_out(self, call: Call, admin: TenantClient) -> None:
+        admin.turn(retry_after="absent")
+        admin.limit(sharepoint_units_per_minute=2)
+        use_files(call)
+        refused = call("POST", FILES, headers=JSON)
+        assert (refused.status_code, "Retry-After" in refused.headers) == (429, False)
+
+
+class TestPhotos:
+    def test_the_parts_over_the_limit_are_refused_each_by_itself(
+        self, call: Call, admin: TenantClient, people: list[str], tenant: Tenant
+    ) -> None:
+        admin.limit(graph_photos_per_10_seconds=3)
+        answer = ask_photos(call, *people)
+        assert (answer.status_code, statuses(answer)) == (200, [200, 200, 200, 429, 429])
+        refused = next(part for part in answer.json()["responses"] if part["status"] == 429)
+        assert 5 <= int(refused["headers"]["Retry-After"]) <= 10
+        assert refused["headers"]["x-ms-throttle-scope"] == (
+            f"Tenant_Application/ReadWrite/{tenant.world.client_id}/{tenant.world.tenant_id}"
+        )
+        assert refused["headers"]["x-ms-throttle-information"] == "ResourceUnitLimitExceeded"
+        assert refused["body"]["error"]["code"] == "TooManyRequests"
+        assert refused["body"]["error"]["innerError"]["code"] == "429"
+
+    def test_after_the_wait_they_pass(self, call: Call, admin: TenantClient, people: list[str]) -> None:
+        admin.limit(graph_photos_per_10_seconds=3)
+        answer = ask_photos(call, *people)
+        waits = [int(p["headers"].get("Retry-After", 0)) for p in answer.json()["responses"]]
+        admin.advance(max(waits))
+        refused = [people[int(p["id"])] for p in answer.json()["responses"] if p["status"] == 429]
+        assert statuses(ask_photos(call, *refused)) == [200] if len(refused) == 1 else [200, 200]
+
+    def test_the_batch_as_a_whole_is_424_if_the_knob_says_so(
+        self, call: Call, admin: TenantClient, people: list[str]
+    ) -> None:
+        admin.turn(batch_throttled_outer=424)
+        admin.limit(graph_photos_per_10_seconds=4)
+        answer = ask_photos(call, *people)
+        assert (answer.status_code, statuses(answer)) == (424, [200, 200, 200, 200, 429])
+
+    def test_other_parts_and_requests_cost_nothing(
+        self, call: Call, admin: TenantClient, people: list[str]
+    ) -> None:
+        admin.limit(graph_photos_per_10_seconds=1)
+        urls = [f"/users/{people[0]}", "/users", f"/users/{people[0]}/photo"]
+        parts = [{"id": url, "method": "GET", "url": url} for url in urls]
+        assert statuses(call("POST", f"{GRAPH}/$batch", json={"requests": parts})) == [200] * 3
+        assert call("GET", f"{GRAPH}/users/{people[0]}").status_code == 200
+        assert call("GET", f"{GRAPH}/users/{people[0]}/photo/$value").status_code == 429
+
+    @pytest.mark.parametrize(
+        "tail", ["photo", "photo/$value", "photos", "photos/48x48", "photos/48x48/$value", "photo?x=1"]
+    )
+    def test_every_request_for_a_photo_counts_alone_too(
+        self, call: Call, admin: TenantClient, people: list[str], tail: str
+    ) -> None:
+        admin.limit(graph_photos_per_10_seconds=1)
+        statuses(ask_photos(call, people[0]))
+        refused = call("GET", f"{GRAPH}/users/{people[1]}/{tail}")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "TooManyRequests")
+        assert 5 <= int(refused.headers["Retry-After"]) <= 10
+
+    def test_a_part_that_never_ran_costs_nothing(
+        self, call: Call, admin: TenantClient, people: list[str]
+    ) -> None:
+        admin.limit()
+        parts = [
+            {"id": "1", "method": "GET", "url": "/users/nobody"},
+            {"id": "2", "method": "GET", "url": f"/users/{people[0]}/photo", "dependsOn": ["1"]},
+        ]
+        assert statuses(call("POST", f"{GRAPH}/$batch", json={"requests": parts})) == [404, 424]
+        assert admin.quota()["calls"]["all"] == 0
+
+    def test_faults_of_parts_go_on_beside_a_quota(
+        self, call: Call, admin: TenantClient, people: list[str]
+    ) -> None:
+        admin.limit(graph_photos_per_10_seconds=2)
+        admin.arm({"part": True, "status": 503, "next": 1})
+        assert statuses(ask_photos(call, *people[:3])) == [200, 429, 503]
+
+
+class TestPatience:
+    def test_who_returns_before_the_time_on_the_tenants_clock_is_recorded(
+        self, call: Call, admin: TenantClient
+    ) -> None:
+        admin.limit(sharepoint_units_per_minute=2)
+        use_files(call, 2)
+        admin.advance(30)
+        use_files(call)
+        (early,) = admin.faults()["early_return"]
+        assert early["service"] == "sharepoint-files"
+        assert 20 < early["seconds_too_early"] <= 30
+
+    def test_who_waits_on_the_tenants_clock_is_not(self, call: Call, admin: TenantClient) -> None:
+        admin.limit(sharepoint_units_per_minute=2)
+        use_files(call)
+        admin.advance(int(call("POST", FILES, headers=JSON).headers["Retry-After"]))
+        use_files(call)
+        assert admin.faults()["early_return"] == []
+
+    def test_a_fault_that_asks_to_wait_is_over_when_the_tenants_clock_says_so(
+        self, call: Call, admin: TenantClient
+    ) -> None:
+        admin.arm({"service": "graph", "status": 429, "retry_after": 600, "next": 1})
+        call("GET", f"{GRAPH}/users")
+        admin.advance(300)
+        call("GET", f"{GRAPH}/users?$top=1")
+        admin.advance(300)
+        call("GET", f"{GRAPH}/users?$top=2")
+        assert [each["path"] for each in admin.faults()["early_return"]] == ["/v1.0/users?$top=1"]
+
+    def test_a_part_told_to_wait_makes_photos_wait_and_nothing_else(
+        self, call: Call, admin: TenantClient, people: list[str]
+    ) -> None:
+        admin.limit(graph_photos_per_10_seconds=1)
+        ask_photos(call, *people[:2])
+        admin.advance(4)
+        call("GET", f"{GRAPH}/users")
+        assert admin.faults()["early_return"] == []
+        ask_photos(call, people[1])
+        (early,) = admin.faults()["early_return"]
+        assert (early["service"], early["path"]) == ("graph-photos", f"/users/{people[1]}/photo")
+
+    def test_a_service_is_not_kept_waiting_by_anothers_limit(self, call: Call, admin: TenantClient) -> None:
+        admin.limit(people_manager_calls_per_5_minutes=1)
+        read_profile(call)
+        read_profile(call)
+        admin.advance(100)
+        assert use_files(call) == [200]
+        assert admin.faults()["early_return"] == []
+
+
+class TestReport:
+    def test_it_tells_calls_refusals_windows_and_the_peak(self, call: Call, admin: TenantClient) -> None:
+        admin.limit(sharepoint_units_per_minute=6)
+        use_files(call, 4)
+        read_profile(call)
+        admin.advance(180)
+        use_files(call, 2)
+        report = admin.quota()
+        assert report["limits"] == {
+            "sharepoint_units_per_minute": 6,
+            "people_manager_calls_per_5_minutes": None,
+            "graph_photos_per_10_seconds": None,
+        }
+        assert report["calls"] == {"all": 7, "sharepoint-files": 6, "sharepoint-profiles": 1}
+        assert report["throttled"] == {"all": 2, "sharepoint-files": 1, "sharepoint-profiles": 1}
+        units = report["used"]["sharepoint_units_per_minute"]
+        assert units["peak"] == 10
+        shown = [(w["used"], w["owed"], w["calls"], w["throttled"]) for w in units["windows"]]
+        assert shown == [(10, 0, 5, 2), (4, 0, 2, 0)]
+
+    def test_a_refusal_by_quota_is_in_the_history_as_such(self, call: Call, admin: TenantClient) -> None:
+        admin.limit(sharepoint_units_per_minute=2)
+        use_files(call, 2)
+        assert [(each["status"], each["fault"]) for each in admin.history()] == [(200, ""), (429, "quota")]
+
+    def test_a_call_that_a_fault_meets_counts(self, call: Call, admin: TenantClient) -> None:
+        admin.limit(sharepoint_units_per_minute=4)
+        admin.arm({"service": "sharepoint", "status": 503, "next": 1})
+        assert use_files(call, 3) == [503, 200, 429]
+
+    def test_new_limits_count_from_zero_and_a_reset_takes_them_away(
+        self, call: Call, admin: TenantClient
+    ) -> None:
+        admin.limit(sharepoint_units_per_minute=2)
+        assert use_files(call, 2) == [200, 429]
+        assert admin.limit(sharepoint_units_per_minute=2)["calls"] == {"all": 0}
+        assert use_files(call, 2) == [200, 429]
+        admin.reset()
+        assert use_files(call, 2) == [200, 200]
+        assert set(admin.quota()["limits"].values()) == {None}
+
+    @pytest.mark.parametrize(
+        ("limits", "reason"),
+        [
+            pytest.param({"sharepoint_units": 5}, "unknown: sharepoint_units", id="a misspelt key"),
+            pytest.param({"graph_photos_per_10_seconds": 0}, "at least 1", id="nothing at all"),
+            pytest.param({"sharepoint_units_per_minute": "5"}, "wrong type", id="a text"),
+        ],
+    )
+    def test_senseless_limits_are_refused_and_the_old_stay(
+        self, admin: TenantClient, limits: dict[str, Any], reason: str
+    ) -> None:
+        admin.limit(sharepoint_units_per_minute=7)
+        with pytest.raises(AdminError, match=reason) as refused:
+            admin.limit(**limits)
+        assert refused.value.status == 400
+        assert admin.quota()["limits"]["sharepoint_units_per_minute"] == 7
+
+    def test_windows_can_begin_at_whole_minutes_of_the_tenants_clock(
+        self, call: Call, admin: TenantClient
+    ) -> None:
+        admin.turn(quota_window="clock")
+        admin.limit(sharepoint_units_per_minute=100)
+        use_files(call)
+        (window,) = admin.quota()["used"]["sharepoint_units_per_minute"]["windows"]
+        assert ":00.000+00:00" in window["began"]
+
+
+def test_a_client_that_obeys_gets_all_that_the_quota_allows_and_returns_never_early(
+    call: Call, admin: TenantClient
+) -> None:
+    """Ten minutes' worth of calls in as many minutes, under the deadline of the test's own patience."""
+    admin.limit(sharepoint_units_per_minute=20)
+    done, waited, deadline = 0, 0.0, time.monotonic() + 20
+    while done < 100:
+        assert time.monotonic() < deadline, f"{done} calls done after waiting {waited} s"
+        answer = call("POST", FILES, headers=JSON)
+        if answer.status_code == 429:
+            waited += float(answer.headers["Retry-After"])
+            admin.advance(float(answer.headers["Retry-After"]))
+        else:
+            done += 1
+    assert admin.faults()["early_return"] == []
+    assert 540 <= waited <= 660

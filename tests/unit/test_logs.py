@@ -1,0 +1,59 @@
+"""One event a line, made of facts from a list, whatever a service puts into them."""
+
+import logging
+
+import pytest
+
+from shared import logs
+
+
+def test_an_event_is_text_and_fields(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "photosync"):
+        logs.say("photo.synced", user="u1", requests=5, reason="")
+    (record,) = caplog.records
+    assert record.getMessage() == "photo.synced user=u1 requests=5"
+    assert (record.photosync_user, record.photosync_requests, record.photosync_reason) == ("u1", 5, "")
+
+
+@pytest.mark.parametrize(
+    ("write", "level"), [(logs.say, "INFO"), (logs.warn, "WARNING"), (logs.cry, "ERROR")]
+)
+def test_who_must_act_is_the_level(caplog: pytest.LogCaptureFixture, write, level: str) -> None:
+    with caplog.at_level(logging.INFO, "photosync"):
+        write("an.event")
+    assert [record.levelname for record in caplog.records] == [level]
+
+
+@pytest.mark.parametrize("fact", ["token", "body", "headers", "client_state", "upn", "name", "authorization"])
+def test_a_fact_that_is_not_on_the_list_is_never_logged(caplog: pytest.LogCaptureFixture, fact: str) -> None:
+    with caplog.at_level(logging.INFO, "photosync"), pytest.raises(ValueError, match=fact):
+        logs.say("an.event", **{fact: "secret"})
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("one word", '"one word"'),
+        ("a\nphoto.synced user=u2", '"a\\nphoto.synced user=u2"'),
+        ("\x1b[31m", '"\\u001b[31m"'),
+        ("\u202e", '"\\u202e"'),
+        (0, "0"),
+        (False, "False"),
+    ],
+    ids=ascii,
+)
+def test_a_fact_stays_on_its_line(caplog: pytest.LogCaptureFixture, value: object, shown: str) -> None:
+    with caplog.at_level(logging.INFO, "photosync"):
+        logs.say("an.event", reason=value)
+    assert caplog.messages == [f"an.event reason={shown}"]
+
+
+def test_the_azure_libraries_do_not_log_their_requests() -> None:
+    azure = logging.getLogger("azure")
+    before = azure.level
+    try:
+        logs.quieten_libraries()
+        assert not logging.getLogger("azure.core.pipeline.policies").isEnabledFor(logging.INFO)
+    finally:
+        azure.setLevel(before)

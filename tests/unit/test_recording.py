@@ -1,0 +1,98 @@
+"""Poison: every message that nobody could handle is written down, whatever it says."""
+
+import json
+
+import pytest
+
+from shared.errors import TryLater
+from shared.jobs import Check, Sync, Tend, write
+from tests.world.steps import cut_off
+from tests.world.world import World
+
+ONE, TWO = "0f000000-0000-4000-8000-000000000001", "a0000000-0000-4000-8000-000000000002"
+POISONED = ("failed", "gave up after repeated failures", 0.0)
+
+
+def record(world: World, kind: type, body: bytes, message: str = "m1") -> None:
+    world.app.recorder.record(kind, message, body)
+
+
+def noted(world: World, user: str) -> tuple[str, str, float]:
+    row = world.row(user)
+    return row.outcome, row.reason, row.queued_at
+
+
+def kept(world: World, message: str = "m1") -> dict[str, object]:
+    return world.state.rows["poison", message][0]
+
+
+def test_a_poisoned_sync_is_its_users_failure(world: World) -> None:
+    world.note(ONE, queued_at=7.0, settled_etag='"A"', dirty=True)
+    record(world, Sync, write(Sync(ONE, "swept", 1.0, 1.0)).encode())
+    assert noted(world, ONE) == POISONED
+    assert (world.row(ONE).settled_etag, world.row(ONE).dirty) == ('"A"', True)
+
+
+def test_a_poisoned_check_is_the_failure_of_all_its_users(world: World) -> None:
+    record(world, Check, write(Check((ONE, TWO), "notified", 1.0, 1.0)).encode())
+    assert noted(world, ONE) == noted(world, TWO) == POISONED
+
+
+def test_a_poisoned_event_names_no_user_and_is_kept_whole(world: World) -> None:
+    body = write(Tend("missed", ONE, 1.0))
+    record(world, Tend, body.encode())
+    assert (kept(world)["body"], kept(world)["queue"]) == (body, "photo-subscription")
+    assert kept(world)["at"] == world.clock.now()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"hello", id="a word"),
+        pytest.param(b"\xff\xfe\x00", id="no text"),
+        pytest.param(b"[" * 50_000, id="deep"),
+        pytest.param(json.dumps({"v": 2, "job": {}}).encode(), id="another version"),
+        pytest.param(json.dumps({"v": 1, "job": {"user": "x"}}).encode(), id="no object id"),
+        pytest.param(write(Check((ONE,), "notified", 1.0, 1.0)).encode(), id="a job of another queue"),
+        pytest.param(b"x" * 60_000, id="long"),
+    ],
+)
+def test_what_nobody_can_read_is_kept_as_it_is(world: World, body: bytes) -> None:
+    record(world, Sync, body)
+    assert kept(world)["queue"] == "photo-syncs"
+    assert kept(world)["why"]
+    assert body.decode("utf-8", "backslashreplace").startswith(str(kept(world)["body"]))
+    assert world.ledger.rows == {}
+
+
+def test_what_is_kept_is_not_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    record(world, Sync, b'{"v": 1, "job": {"user": "secret@contoso.com"}}')
+    assert "secret" not in caplog.text
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+@pytest.mark.parametrize("body", [write(Sync(ONE, "swept", 1.0, 1.0)).encode(), b"hello"])
+def test_a_store_out_of_reach_leaves_the_message_where_it_is(world: World, body: bytes) -> None:
+    world.steps.on("write .*", cut_off)
+    with pytest.raises(TryLater):
+        record(world, Sync, body)
+
+
+def test_poison_waits_out_an_outage_and_is_recorded_then(world: World) -> None:
+    world.app.queues.defer_raw(Sync.queue, "hello", 0)
+    world.steps.on("write photostate", cut_off, times=8)
+    world.drain()
+    assert [
+        row["body"] for (partition, _), (row, _) in world.state.rows.items() if partition == "poison"
+    ] == ["hello"]
+
+
+def test_whoever_works_on_the_user_meanwhile_has_the_last_word(world: World) -> None:
+    user = world.add()
+    poison = write(Sync(user, "notified", 1.0, 1.0)).encode()
+    world.steps.on("call graph.microsoft.com", lambda: record(world, Sync, poison))
+    world.ask(user)
+    world.drain()
+    world.settled(user)
+    assert world.row(user).outcome == "synced"
