@@ -23,7 +23,7 @@ from shared.pace import Pace
 from shared.queues import AzureOutbox, Outbox, Queues
 from shared.recording import Recorder
 from shared.renewal import Renewal
-from shared.rest import Bell, Rest, Tokens
+from shared.rest import Bell, Rest, Tokens, Transport
 from shared.settings import Settings
 from shared.sharepoint import SharePoint
 from shared.storage import Storage
@@ -64,6 +64,7 @@ class App:
         stores: where rows and messages are kept; the storage account that `environ` names unless told
             otherwise.
         tokens: makes the source of bearer tokens from the settings.
+        transport: what carries requests to Microsoft and back; the network unless told otherwise.
     """
 
     def __init__(
@@ -73,9 +74,11 @@ class App:
         clock: Clock | None = None,
         stores: Stores | None = None,
         tokens: Callable[[Settings], Tokens] = tokens_of,
+        transport: Transport | None = None,
     ) -> None:
         self._environ = environ
         self._tokens = tokens
+        self._transport = transport
         self._lock = threading.Lock()
         self._services: Services | None = None
         self.clock = clock or SystemClock()
@@ -119,7 +122,13 @@ class App:
         return settings
 
     def _build(self, settings: Settings) -> Services:
-        rest = Rest(self._tokens(settings), settings.user_agent, self.clock, gates=self._gates)
+        rest = Rest(
+            self._tokens(settings),
+            settings.user_agent,
+            self.clock,
+            gates=self._gates,
+            transport=self._transport,
+        )
         graph = Graph(rest, settings.cloud.graph)
         client_state = ClientState([secret.reveal() for secret in settings.client_state_secrets])
         syncer = self._build_syncer(settings, graph, SharePoint(rest))

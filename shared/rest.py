@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, NewConnectionError, ProxyError
 
@@ -28,6 +28,7 @@ LARGEST_ANSWER = 16 * 1024 * 1024  # bytes; a $batch with a 4 MB photo in base64
 _TEMPORARY = {408, 429}  # and every 5xx
 _GATEWAY_LOST_IT = {408, 502, 504}  # somebody answered, but not the one who may still be at work
 _POLICY = backoff.Policy()
+Transport = BaseAdapter  # what carries a request to its host and the answer back
 _REQUEST_ID_HEADERS = ("request-id", "sprequestguid", "x-ms-request-id")
 
 
@@ -119,6 +120,7 @@ class Rest:
         gates: told when a service wants to be left alone, and asked before it is called.
         policy: how much repetition one call may spend here.
         jitter: a random number of [0, 1).
+        transport: what carries requests and answers; TLS over TCP unless told otherwise.
     """
 
     def __init__(
@@ -130,13 +132,14 @@ class Rest:
         gates: Gatekeeper | None = None,
         policy: backoff.Policy = _POLICY,
         jitter: Callable[[], float] = random.random,
+        transport: Transport | None = None,
     ) -> None:
         self._tokens = tokens
         self._clock = clock
         self._gates = gates
         self._policy = policy
         self._jitter = jitter
-        self._session = new_session(user_agent)
+        self._session = new_session(user_agent, transport)
 
     def send(self, call: Call, attempt: Attempt) -> Answer:
         """Return the answer to `call`, repeating it within the policy where that is safe and may help.
@@ -244,12 +247,13 @@ class _Bearer(AuthBase):
         return request
 
 
-def new_session(user_agent: str) -> requests.Session:
+def new_session(user_agent: str, transport: Transport | None = None) -> requests.Session:
     """Return a session that threads may share: it keeps connections, but no cookies, and repeats nothing."""
     session = requests.Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers["User-Agent"] = user_agent
-    session.mount("https://", HTTPAdapter(pool_connections=8, pool_maxsize=32, max_retries=0))
+    carrier = transport or HTTPAdapter(pool_connections=8, pool_maxsize=32, max_retries=0)
+    session.mount("https://", carrier)
     return session
 
 

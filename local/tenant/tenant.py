@@ -123,6 +123,14 @@ class Tenant:
         self.history.clear()
         self._populate()
 
+    def respond(self, request: Request) -> Response:
+        """Answer a request that came without a connection, as any other.
+
+        Raises:
+            Hangup: a fault would cut the connection here.
+        """
+        return self._switchboard.respond(request)
+
     def plays(self, name: str) -> bool:
         """Whether the tenant answers for a host name (lower-case, no port)."""
         return name in (entra.HOST, GRAPH) or self.sharepoint.plays(name)

@@ -32,8 +32,8 @@ def tenant(running_tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> Tenant:
 def new_world(tenant: Tenant) -> Callable[..., World]:
     """`new_world(**settings)`: a world for an app with these settings."""
 
-    def make(**settings: str) -> World:
-        return World(tenant, **settings)
+    def make(*, direct: bool = False, **settings: str) -> World:
+        return World(tenant, direct=direct, **settings)
 
     return make
 

@@ -23,6 +23,7 @@ from shared.jobs import Backfill, Check, Job, SweepPage, SweptCheck, Sync, Tend,
 from shared.rows import Row
 from shared.settings import Settings
 from tests.world.clock import Clock
+from tests.world.direct import Direct
 from tests.world.host import Host
 from tests.world.outbox import Message, Outbox
 from tests.world.steps import Steps
@@ -53,11 +54,13 @@ class World:
 
     Args:
         tenant: running; its proxy must be this process's `HTTPS_PROXY`.
+        direct: speak to the tenant without sockets, for stories of thousands of requests.
         settings: the app's settings besides those that the tenant names.
     """
 
-    def __init__(self, tenant: Tenant, **settings: str) -> None:
+    def __init__(self, tenant: Tenant, *, direct: bool = False, **settings: str) -> None:
         self.tenant = tenant
+        self._transport = Direct(tenant) if direct else None
         self.steps = Steps()
         self.clock = Clock(tenant.world.clock)
         self.ledger = Table("photoledger", self.steps)
@@ -77,7 +80,9 @@ class World:
             **settings,
         }
         stores = Stores(self.ledger, self.state, self.parts, self.outbox)
-        return App(environ, clock=self.clock, stores=stores, tokens=self._tokens)
+        return App(
+            environ, clock=self.clock, stores=stores, tokens=self._tokens, transport=self._transport
+        )
 
     def restart(self, **settings: str) -> None:
         """Run the app with these settings from now on."""
