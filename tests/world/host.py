@@ -35,7 +35,8 @@ class Mood:
 class Host:
     """Delivers messages to the functions of their queues.
 
-    `failures` keeps what the functions raised, kills aside.
+    `failures` keeps what the functions raised, kills aside; `most_messages` how many there ever were at once,
+    as seen at each delivery.
     """
 
     def __init__(self, clock: Clock, outbox: Outbox, steps: Steps, handlers: Handlers) -> None:
@@ -46,9 +47,11 @@ class Host:
         self.mood = Mood()
         self.failures: list[Exception] = []
         self.delivered = 0
+        self.most_messages = 0
 
     def deliver(self, message: Message) -> None:
         """Deliver one message, whether it is due or not, and do what the host does afterwards."""
+        self.most_messages = max(self.most_messages, len(self._outbox.messages))
         self._outbox.dequeue(message, LEASE)
         self.delivered += 1
         # An instance that dies leaves the message to its lease.
@@ -85,7 +88,19 @@ class Host:
             if not waiting:
                 return
             self._clock.advance(max(0.0, min(waiting) - self._clock.now()))
-        raise TimeoutError(f"never done: {self._outbox.messages}, after {self.failures}")
+        raise TimeoutError(f"never done: {self._outbox.messages[:20]}, after {self.failures[:20]}")
+
+    def run(self, seconds: float) -> None:
+        """Deliver what falls due within the next `seconds`, and let them pass."""
+        end = self._clock.now() + seconds
+        while True:
+            while self.deliver_due():
+                pass
+            waiting = [m.visible_at for m in self._outbox.messages if m.queue in self._handlers]
+            following = min([*waiting, end])
+            self._clock.advance(max(0.0, min(following, end) - self._clock.now()))
+            if self._clock.now() >= end:
+                return
 
     def _finish(self, message: Message) -> None:
         if self.mood.chance.random() < self.mood.twice:

@@ -26,7 +26,10 @@ class Message:
 
 
 class Outbox:
-    """`shared.queues.Outbox`, and what a host does with the messages in it."""
+    """`shared.queues.Outbox`, and what a host does with the messages in it.
+
+    `poisoned` keeps every message that ever went to a poison queue.
+    """
 
     def __init__(self, clock: Clock, steps: Steps) -> None:
         self._clock = clock
@@ -34,6 +37,7 @@ class Outbox:
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self.messages: list[Message] = []
+        self.poisoned: list[Message] = []
 
     # --- the app's side ---
 
@@ -79,6 +83,7 @@ class Outbox:
         """Move `message` to its poison queue, with a new id and count, as the host does."""
         with self._lock:
             self.messages.remove(message)
+            self.poisoned.append(message)
             queue = f"{message.queue}-poison"
             self.messages.append(Message(self._new(), queue, message.body, self._clock.now(), self._new()))
 

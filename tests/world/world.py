@@ -38,15 +38,15 @@ class Tokens:
     def __init__(self, tenant: Tenant, steps: Steps) -> None:
         self._tenant = tenant
         self._steps = steps
-        self._kept: dict[str, str] = {}
+        self._kept: dict[tuple[str, frozenset[str]], str] = {}
 
     def token(self, host: str) -> str:
+        resource = "graph" if host == "graph.microsoft.com" else "sharepoint"
+        roles = self._tenant.permissions.roles(resource)
         with self._steps.take(f"call {host}"):
-            if host not in self._kept:
-                resource = "graph" if host == "graph.microsoft.com" else "sharepoint"
-                roles = self._tenant.permissions.roles(resource)
-                self._kept[host] = self._tenant.tokens.issue(f"https://{host}", roles)
-        return self._kept[host]
+            if (host, roles) not in self._kept:
+                self._kept[host, roles] = self._tenant.tokens.issue(f"https://{host}", roles)
+        return self._kept[host, roles]
 
 
 class World:
@@ -167,9 +167,28 @@ class World:
         now = self.clock.now()
         return [each.visible_at - now for each in self.outbox.messages if each.queue == queue]
 
-    def drain(self) -> None:
+    def drain(self, *, deliveries: int = 500) -> None:
         """Let the app work until nothing is left to do."""
-        self.host.drain()
+        self.host.drain(deliveries=deliveries)
+
+    def run(self, seconds: float) -> None:
+        """Let time pass, and the app work meanwhile."""
+        self.host.run(seconds)
+
+    def open_sweep(self, why: str = "the timer", *, force: bool = False) -> str:
+        """Open a sweep, as the timer would, and return its id, or that of the one that runs."""
+        return self.services.sweeper.open(why, force=force).id
+
+    def sweep(self, *, force: bool = False) -> dict[str, Any]:
+        """Run a sweep and all that follows from it; return what `status` says of it."""
+        sweep = self.open_sweep(force=force)
+        self.drain(deliveries=100_000)
+        return self.figures(sweep)
+
+    def figures(self, sweep: str) -> dict[str, Any]:
+        """Return what `status` says of an ended sweep."""
+        (found,) = [each for each in self.app.health.status()["sweeps"] if each["id"] == sweep]
+        return found
 
     def settled(self, user: str) -> None:
         """Assert what every run must end in: the newest photo shown, and a row that says so and no more."""
