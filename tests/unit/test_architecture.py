@@ -18,12 +18,48 @@ SHARED = sorted(path.stem for path in (ROOT / "shared").glob("*.py") if path.ste
 LAYERS: dict[str, frozenset[str]] = {
     "errors": frozenset({"errors"}),
     "decisions": frozenset(
-        {"backoff", "jobs", "notifications", "photos", "pictures", "rows", "subscriptions"}
+        {
+            "backoff",
+            "batches",
+            "jobs",
+            "notifications",
+            "photos",
+            "pictures",
+            "rows",
+            "subscriptions",
+            "sweeps",
+        }
     ),
     "settings": frozenset({"settings"}),
     "means": frozenset({"clock", "logs"}),
-    "clients": frozenset({"auth", "graph", "ledger", "queues", "rest", "sharepoint", "storage"}),
-    "use cases": frozenset({"checking", "claims", "manual", "recording", "renewal", "syncing", "targets"}),
+    "clients": frozenset(
+        {
+            "auth",
+            "gates",
+            "graph",
+            "ledger",
+            "pace",
+            "queues",
+            "rest",
+            "sharepoint",
+            "storage",
+            "sweepbook",
+        }
+    ),
+    "use cases": frozenset(
+        {
+            "changes",
+            "checking",
+            "claims",
+            "health",
+            "manual",
+            "recording",
+            "renewal",
+            "sweeping",
+            "syncing",
+            "targets",
+        }
+    ),
     "answers": frozenset({"answers"}),
     "root": frozenset({"app"}),
     "doorway": frozenset({"function_app"}),
@@ -59,7 +95,8 @@ PACKAGES: dict[str, frozenset[str]] = {
 
 EFFECTS: dict[str, frozenset[str]] = {
     "asyncio": frozenset(),
-    "datetime": frozenset({"graph"}),  # it writes and reads Graph's times, and never asks what time it is
+    # Both write times that they are given, as Graph's and as part of a sweep's name; neither asks for one.
+    "datetime": frozenset({"graph", "sweeping"}),
     "http.client": frozenset(),
     "http.cookiejar": frozenset({"rest"}),
     "http.server": frozenset(),
@@ -67,15 +104,15 @@ EFFECTS: dict[str, frozenset[str]] = {
     "multiprocessing": frozenset(),
     "os": frozenset({"function_app"}),
     "pathlib": frozenset({"settings"}),  # a certificate may stand in a file
-    "random": frozenset({"queues", "rest"}),  # jitter
-    "secrets": frozenset({"claims", "notifications", "renewal"}),  # tokens and nonces
+    "random": frozenset({"pace", "queues", "rest"}),  # jitter, unless another is handed in
+    "secrets": frozenset({"claims", "notifications", "renewal", "sweeping"}),  # tokens, nonces and names
     "shutil": frozenset(),
     "socket": frozenset(),
     "ssl": frozenset(),
     "subprocess": frozenset(),
     "sys": frozenset(),
     "tempfile": frozenset(),
-    "threading": frozenset({"app", "auth", "storage"}),  # clients are built once
+    "threading": frozenset({"app", "auth", "gates", "storage"}),  # clients are built once, looks shared
     "time": frozenset({"clock", "rest"}),
     "urllib.request": frozenset(),
     "uuid": frozenset(),
