@@ -98,7 +98,8 @@ class Sync:
         user = object_id(_field(job, "user", str))
         if user is None:
             raise NotOurs("a sync names one object id")
-        return cls(user, _why(job), **_common(job), slot=_number(job, "slot"))
+        slot = _number(job, "slot") if "slot" in job else 0.0  # a release before this had none
+        return cls(user, _why(job), **_common(job), slot=slot)
 
     def repeated(self, now: float) -> Self:
         """Return the job that writes the same user once more when no earlier write can still arrive."""
