@@ -12,8 +12,11 @@ from shared.jobs import (
     LONGEST_LIFE,
     QUEUES,
     USERS_A_CHECK,
+    Backfill,
     Check,
     Job,
+    SweepPage,
+    SweptCheck,
     Sync,
     Tend,
     object_id,
@@ -38,10 +41,21 @@ COMMON = {
     "tries": st.integers(0, 100),
     "force": st.booleans(),
 }
-CHECKS = st.builds(
-    Check, users=st.lists(IDS, min_size=1, max_size=USERS_A_CHECK, unique=True).map(tuple), **COMMON
+SWEEP = "20270115T080000-0a1b"
+SWEEPS = st.from_regex(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{4}", fullmatch=True)
+PARTS = st.builds(lambda page, number: f"{page:05}-{number:03}", st.integers(0, 99_999), st.integers(0, 999))
+
+
+def checks(kind: type[Check]) -> st.SearchStrategy[Check]:
+    users = st.lists(IDS, min_size=1, max_size=USERS_A_CHECK, unique=True).map(tuple)
+    return st.builds(kind, users=users, part=st.none() | st.tuples(SWEEPS, PARTS), **COMMON)
+
+
+CHECKS = checks(Check) | checks(SweptCheck)
+SYNCS = st.sampled_from([Sync, Backfill]).flatmap(
+    lambda kind: st.builds(kind, user=IDS, slot=TIMES, **COMMON)
 )
-SYNCS = st.builds(Sync, user=IDS, **COMMON)
+PAGES = st.builds(SweepPage, sweep=SWEEPS, page=st.integers(0, 99_999), born=TIMES)
 TENDS = st.builds(
     Tend,
     event=st.sampled_from(["reauthorizationRequired", "subscriptionRemoved", "missed"]),
@@ -65,6 +79,10 @@ def a_sync(**changed: Any) -> dict[str, Any]:
     return {**job, **changed}
 
 
+def a_page(**changed: Any) -> dict[str, Any]:
+    return {"sweep": SWEEP, "page": 3, "born": 2.0, **changed}
+
+
 def a_tend(**changed: Any) -> dict[str, Any]:
     return {"event": "missed", "subscription": USER, "born": 2.0, **changed}
 
@@ -77,14 +95,14 @@ def body(job: object, v: object = 1) -> str:
 
 
 @LAW
-@given(CHECKS | SYNCS | TENDS)
+@given(CHECKS | SYNCS | PAGES | TENDS)
 def test_a_job_survives_its_message(job: Job) -> None:
     assert read(type(job), write(job)) == job
     assert read(type(job), write(job).encode()) == job
 
 
 @LAW
-@given(CHECKS | SYNCS | TENDS)
+@given(CHECKS | SYNCS | PAGES | TENDS)
 def test_a_message_nests_its_job_so_that_no_field_overwrites_the_triggers_own(job: Job) -> None:
     assert json.loads(write(job)).keys() == {"v", "job"}
 
@@ -96,16 +114,38 @@ def test_the_fullest_message_fits_a_queue(job: Check) -> None:
 
 
 @LAW
-@given(CHECKS | SYNCS | TENDS)
+@given(CHECKS | SYNCS | PAGES | TENDS)
 def test_no_kind_of_job_is_read_as_another(job: Job) -> None:
     for kind in QUEUES.values():
-        if kind is not type(job):
+        if not (issubclass(kind, type(job)) or isinstance(job, kind)):
             with pytest.raises(NotOurs):
                 read(kind, write(job))
 
 
 def test_each_kind_has_a_queue_of_its_own() -> None:
-    assert {"photo-checks": Check, "photo-syncs": Sync, "photo-subscription": Tend} == QUEUES
+    assert {
+        "photo-checks": Check,
+        "photo-sweep-checks": SweptCheck,
+        "photo-syncs": Sync,
+        "photo-backfill": Backfill,
+        "photo-sweeps": SweepPage,
+        "photo-subscription": Tend,
+    } == QUEUES
+    assert all(name == kind.queue for name, kind in QUEUES.items())
+
+
+def test_what_a_sweep_queues_is_read_as_what_a_sweep_queued() -> None:
+    assert type(read(SweptCheck, body(a_check()))) is SweptCheck
+    assert type(read(Backfill, body(a_sync()))) is Backfill
+
+
+def test_a_sweep_has_a_lane_of_its_own() -> None:
+    assert (Sync.lane, Backfill.lane) == ("live", "backfill")
+
+
+def test_a_message_of_the_release_before_sweeps_is_still_read() -> None:
+    assert read(Sync, body(a_sync())) == Sync(USER, "notified", 1.0, 2.0, slot=0.0)
+    assert read(Check, body(a_check())) == Check((USER,), "notified", 1.0, 2.0, part=None)
 
 
 def test_object_ids_are_lower_case_and_no_user_comes_twice() -> None:
@@ -179,9 +219,17 @@ def test_a_time_is_a_number_of_seconds(field: str, time: object) -> None:
 
 
 @pytest.mark.parametrize("time", BAD_TIMES)
+def test_a_minute_begins_at_a_time(time: object) -> None:
+    for kind in (Sync, Backfill):
+        with pytest.raises(NotOurs):
+            read(kind, body(a_sync(slot=time)))
+
+
+@pytest.mark.parametrize("time", BAD_TIMES)
 def test_an_event_arrived_at_a_time(time: object) -> None:
-    with pytest.raises(NotOurs):
-        read(Tend, body(a_tend(born=time)))
+    for kind, job in ((Tend, a_tend(born=time)), (SweepPage, a_page(born=time))):
+        with pytest.raises(NotOurs):
+            read(kind, body(job))
 
 
 @pytest.mark.parametrize(
@@ -201,20 +249,35 @@ def test_an_event_arrived_at_a_time(time: object) -> None:
         pytest.param({"why": "because"}, id="why: unknown"),
         pytest.param({"why": "Notified"}, id="why: in another case"),
         pytest.param({"why": ["notified"]}, id="why: a list"),
-        pytest.param({"slot": 1}, id="an unknown field"),
+        pytest.param({"etag": 1}, id="an unknown field"),
+        pytest.param({"lane": "live"}, id="another field that only the class has"),
         pytest.param({"queue": "photo-syncs"}, id="a field that only the class has"),
         pytest.param({"": ""}, id="a field without a name"),
     ],
 )
 def test_a_field_that_checks_and_syncs_share_is_read_strictly(changed: dict[str, Any]) -> None:
-    for kind, job in ((Check, a_check(**changed)), (Sync, a_sync(**changed))):
+    both = {Check: a_check, SweptCheck: a_check, Sync: a_sync, Backfill: a_sync}
+    for kind, job in both.items():
         with pytest.raises(NotOurs):
-            read(kind, body(job))
+            read(kind, body(job(**changed)))
 
 
-@pytest.mark.parametrize("kind", [Check, Sync, Tend])
+@pytest.mark.parametrize(
+    ("kind", "changed"),
+    [
+        pytest.param(Check, {"slot": 1.0}, id="a check reserves no minute"),
+        pytest.param(Sync, {"part": [SWEEP, "00000-000"]}, id="a sync answers no sweep"),
+    ],
+)
+def test_what_only_the_other_kind_has_is_unknown(kind: type[Check], changed: dict[str, Any]) -> None:
+    job = a_check(**changed) if kind is Check else a_sync(**changed)
+    with pytest.raises(NotOurs):
+        read(kind, body(job))
+
+
+@pytest.mark.parametrize("kind", [Check, Sync, SweepPage, Tend])
 def test_no_field_may_be_missing(kind: type[Check] | type[Sync] | type[Tend]) -> None:
-    whole = {Check: a_check(), Sync: a_sync(), Tend: a_tend()}[kind]
+    whole = {Check: a_check(), Sync: a_sync(), SweepPage: a_page(), Tend: a_tend()}[kind]
     for field in whole:
         with pytest.raises(NotOurs):
             read(kind, body({name: value for name, value in whole.items() if name != field}))
@@ -240,6 +303,64 @@ def test_a_check_names_one_to_twenty_object_ids(users: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("part", "read_as"),
+    [
+        pytest.param(None, None, id="none"),
+        pytest.param([SWEEP, "00003-049"], (SWEEP, "00003-049"), id="a sweep and its part"),
+        pytest.param([SWEEP, "99999-999"], (SWEEP, "99999-999"), id="the last of all"),
+    ],
+)
+def test_a_check_may_answer_a_part_of_a_sweep(part: object, read_as: object) -> None:
+    assert read(SweptCheck, body(a_check(part=part))).part == read_as
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        pytest.param(SWEEP, id="only a sweep"),
+        pytest.param([SWEEP], id="a sweep without its part"),
+        pytest.param([SWEEP, "00003-049", "x"], id="one too many"),
+        pytest.param([], id="nothing in a list"),
+        pytest.param({"sweep": SWEEP}, id="an object"),
+        pytest.param(False, id="false"),
+        pytest.param([SWEEP, 3], id="a number for a key"),
+        pytest.param([SWEEP, "3-49"], id="a key that does not sort"),
+        pytest.param([SWEEP, "00003-0490"], id="a key too long"),
+        pytest.param([SWEEP, "00003-049\n"], id="a line break after the key"),
+        pytest.param([SWEEP, "../3-049"], id="a key that no table takes"),
+        pytest.param([None, "00003-049"], id="no sweep"),
+        pytest.param(["poison", "00003-049"], id="another partition"),
+        pytest.param([SWEEP + "\n", "00003-049"], id="a line break after the sweep"),
+    ],
+)
+def test_a_part_is_a_sweep_and_a_key_of_its_own_making(part: object) -> None:
+    for kind in (Check, SweptCheck):
+        with pytest.raises(NotOurs):
+            read(kind, body(a_check(part=part)))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"sweep": None}, id="no sweep"),
+        pytest.param({"sweep": 7}, id="a number for a sweep"),
+        pytest.param({"sweep": "20270115"}, id="a day for a sweep"),
+        pytest.param({"sweep": SWEEP.upper()}, id="in capitals"),
+        pytest.param({"sweep": SWEEP + "/"}, id="what no table takes as a key"),
+        pytest.param({"page": None}, id="no page"),
+        pytest.param({"page": -1}, id="a page before the first"),
+        pytest.param({"page": 3.0}, id="a decimal"),
+        pytest.param({"page": True}, id="true, which equals 1"),
+        pytest.param({"page": "3"}, id="a text"),
+        pytest.param({"next": "https://graph.microsoft.com/v1.0/users"}, id="an address: it is not taken"),
+    ],
+)
+def test_a_page_names_its_sweep_and_its_number(changed: dict[str, Any]) -> None:
+    with pytest.raises(NotOurs):
+        read(SweepPage, body(a_page(**changed)))
+
+
+@pytest.mark.parametrize(
     "changed",
     [
         pytest.param({"event": "exploded"}, id="an unknown event"),
@@ -257,7 +378,7 @@ def test_a_subscription_job_names_an_event_and_a_subscription(changed: dict[str,
 
 
 @LAW
-@given(message=JSON, kind=st.sampled_from([Check, Sync, Tend]))
+@given(message=JSON, kind=st.sampled_from(list(QUEUES.values())))
 def test_no_json_raises_anything_but_that_it_is_not_ours(message: object, kind: type[Sync]) -> None:
     for text in (json.dumps(message), body(message)):
         with pytest.raises(NotOurs):
@@ -265,12 +386,17 @@ def test_no_json_raises_anything_but_that_it_is_not_ours(message: object, kind: 
 
 
 @LAW
-@given(changed=st.dictionaries(st.sampled_from(list(a_sync())), JSON), kind=st.sampled_from([Check, Sync]))
+@given(
+    changed=st.dictionaries(st.sampled_from([*a_sync(), "slot", "part", "sweep", "page"]), JSON),
+    kind=st.sampled_from([Check, Sync, SweepPage]),
+)
 def test_a_job_with_anything_in_its_fields_is_one_of_ours_or_not_ours(
     changed: dict[str, Any], kind: type[Check] | type[Sync]
 ) -> None:
+    whole = {Check: a_check(), Sync: a_sync(), SweepPage: a_page()}[kind]
+    known = {**whole, **({"slot": 0} if kind is Sync else {"part": None} if kind is Check else {})}
     try:
-        job = read(kind, body({**(a_check() if kind is Check else a_sync()), **changed}))
+        job = read(kind, body({**whole, **{name: value for name, value in changed.items() if name in known}}))
     except NotOurs:
         return
     assert read(kind, write(job)) == job
@@ -357,9 +483,11 @@ def test_twenty_users_go_into_a_message(users: int, messages: int) -> None:
     assert len(pack(ids, why="notified", now=7.0)) == messages
 
 
-def test_a_new_job_was_never_tried_and_is_not_forced() -> None:
-    assert Sync(USER, "asked", 1.0, 2.0) == Sync(USER, "asked", 1.0, 2.0, tries=0, force=False)
-    assert Check((USER,), "swept", 1.0, 2.0) == Check((USER,), "swept", 1.0, 2.0, tries=0, force=False)
+def test_a_new_job_was_never_tried_is_not_forced_and_neither_reserves_nor_answers_anything() -> None:
+    assert Sync(USER, "asked", 1.0, 2.0) == Sync(USER, "asked", 1.0, 2.0, tries=0, force=False, slot=0.0)
+    assert Check((USER,), "swept", 1.0, 2.0) == Check(
+        (USER,), "swept", 1.0, 2.0, tries=0, force=False, part=None
+    )
 
 
 def test_a_job_is_deferred_for_a_day_at_most() -> None:
@@ -368,5 +496,9 @@ def test_a_job_is_deferred_for_a_day_at_most() -> None:
 
 @LAW
 @given(job=SYNCS, now=TIMES)
-def test_a_repeated_sync_is_the_same_hint_in_a_new_and_unforced_job(job: Sync, now: float) -> None:
-    assert job.repeated(now) == Sync(job.user, "repeated", seen=job.seen, born=now, tries=0, force=False)
+def test_a_repeated_sync_is_the_same_hint_in_a_new_and_unforced_job_of_its_lane(
+    job: Sync, now: float
+) -> None:
+    assert job.repeated(now) == type(job)(
+        job.user, "repeated", seen=job.seen, born=now, tries=0, force=False, slot=0.0
+    )
