@@ -19,6 +19,7 @@ _BY_HINDRANCE = {
     "": HTTPStatus.ACCEPTED,
     "busy": HTTPStatus.CONFLICT,
     "throttled": HTTPStatus.SERVICE_UNAVAILABLE,
+    "paced": HTTPStatus.SERVICE_UNAVAILABLE,
     "denied": HTTPStatus.BAD_GATEWAY,
     "configuration": HTTPStatus.INTERNAL_SERVER_ERROR,
 }

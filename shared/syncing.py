@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 BUSY_AFTER = 30.0  # seconds; another attempt rarely takes longer
 CALLS_A_CLAIM = 14  # one call may take this fraction of a claim: time for every call and its repetition
 
-Hindrance = Literal["", "busy", "throttled", "denied", "configuration"]
+Hindrance = Literal["", "busy", "throttled", "paced", "denied", "configuration"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,11 @@ class Syncer:
             return result
         if self._clock.now() - job.born > jobs.LONGEST_LIFE and self._gave_up(job, result):
             return replace(result, again=None)
-        self._queues.defer(result.again, result.after, now=self._clock.now())
+        if result.hindrance == "paced":
+            # To the second, however long: who came too early or too late would have to book once more.
+            self._queues.send(result.again, hidden=result.after or 0.0)
+        else:
+            self._queues.defer(result.again, result.after, now=self._clock.now())
         return result
 
     def _gave_up(self, job: Sync, result: Result) -> bool:
@@ -159,9 +163,7 @@ class Syncer:
             booked = self._pace.reserve(job.lane, pace.UNITS_KNOWN if known else pace.UNITS_FIRST)
             if booked.after > 0:
                 slot = booked.slot if isinstance(booked, Booked) else 0.0
-                return _later(
-                    replace(job, slot=slot), "SharePoint's pace is taken", booked.after, "throttled"
-                )
+                return _later(replace(job, slot=slot), "SharePoint's pace is taken", booked.after, "paced")
         return self._claimed(job, remove, attempt)
 
     def _claimed(self, job: Sync, remove: bool, attempt: Attempt) -> Result:

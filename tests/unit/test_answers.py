@@ -48,6 +48,7 @@ def test_a_final_outcome_has_its_status(outcome: Outcome, status: int) -> None:
     [
         pytest.param("busy", 12.2, 409, "13", id="another attempt, rounded up"),
         pytest.param("throttled", 200.0, 503, "200", id="throttled"),
+        pytest.param("paced", 1800.0, 503, "1800", id="the pace is taken"),
         pytest.param("throttled", None, 503, "30", id="nobody said how long"),
         pytest.param("throttled", 0.0, 503, "1", id="never at once"),
         pytest.param("denied", 900.0, 502, "900", id="denied"),
