@@ -1,0 +1,67 @@
+"""A backfill of two thousand users within SharePoint's quota, and a live change in the middle of it."""
+
+import pytest
+
+from local.tenant.quota import Limits
+from shared.pace import UNITS_KNOWN, minute_of
+from tests.world import crowd
+from tests.world.world import World
+
+USERS = 2000
+QUOTA = 1250  # units a minute; the smallest tenant's
+PACE = 1000  # SHAREPOINT_UNITS_PER_MINUTE
+BACKFILL_SHARE = 0.8  # of the pace; the rest is kept for live changes
+SOON = 120.0  # seconds
+
+
+@pytest.fixture
+def busy(world: World) -> World:
+    """A world in which everybody has another photo than SharePoint shows, and a sweep has begun."""
+    for user in crowd.let_in(world, USERS):
+        crowd.settle(world, user, '"OTHER"')
+    world.tenant.quota.limit(Limits(sharepoint_units_per_minute=QUOTA))
+    world.open_sweep()
+    return world
+
+
+def reserved(world: World) -> list[float]:
+    """Return how many units were reserved for the backfill in each minute that had any, in order."""
+    minutes = sorted((float(key), row) for (kind, key), (row, _) in world.state.rows.items() if kind == "pace")
+    return [row["backfill"] for _, row in minutes if row.get("backfill")]
+
+
+def test_a_backfill_uses_its_share_and_no_more_and_a_live_change_overtakes_it(busy: World) -> None:
+    world = busy
+    world.run(5 * 60)
+    live = world.add()
+    world.hint(live)
+    world.run(SOON)
+    world.settled(live)
+    world.drain(deliveries=20_000)
+
+    for user in list(world.tenant.world.people):
+        assert world.row(user).settled_etag == world.source(user)
+    minutes = reserved(world)
+    share = BACKFILL_SHARE * PACE
+    assert max(minutes) <= share
+    whole = minutes[:-1]  # the last has only what was left
+    assert sum(whole) / len(whole) >= 0.9 * share
+    assert sum(minutes) == USERS * UNITS_KNOWN
+    used = world.tenant.quota.report()
+    assert used["throttled"]["all"] < 0.01 * used["calls"]["all"]
+    assert used["used"]["sharepoint_units_per_minute"]["peak"] <= QUOTA
+    assert world.tenant.patience.early() == []
+    assert world.host.failures == []
+    assert (world.clock.now() - minute_of(world.clock.began)) / 60 <= USERS * UNITS_KNOWN / share + 3
+
+
+def test_a_booked_minute_is_kept_for_whoever_booked_it(new_world: object) -> None:
+    """Of the first contacts no more than the pace allows are made in any minute, by the tenant's own count."""
+    world = new_world(SHAREPOINT_UNITS_PER_MINUTE="100")
+    users = crowd.let_in(world, 30, settled=False)
+    world.tenant.quota.limit(Limits(sharepoint_units_per_minute=QUOTA))
+    world.sweep()
+    assert all(world.row(user).settled_etag == world.source(user) for user in users)
+    # A minute of the tenant is no minute of ours: two of our minutes may meet in one of its.
+    assert world.tenant.quota.report()["used"]["sharepoint_units_per_minute"]["peak"] <= 2 * 80
+    assert max(reserved(world)) <= 80
