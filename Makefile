@@ -5,10 +5,10 @@ PY := $(VENV)/bin/python
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format clean
+.PHONY: help setup demo up test check bench-sweep format clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed node_modules/.installed ## make the virtual environment, install Azurite
 
@@ -26,6 +26,9 @@ check: setup ## index the app as the host does; format, lint, types
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
+
+bench-sweep: setup ## sweep 100 000 unchanged users; a benchmark of several minutes, not a test
+	@$(PY) -m local.bench_sweep $(BENCH_ARGS)
 
 format: setup ## rewrite the code the way `make check` wants it
 	@$(VENV)/bin/ruff format .

@@ -78,15 +78,20 @@ class Stage:
 
     def start_host(self, **settings: str) -> None:
         """Start the Functions host with our app in it, with `settings` on top; again at the old address."""
-        env = {**self.tenant.settings, "AzureWebJobsStorage": self.storage.connection_string}
         self.host = HostProcess.start(
             self._app,
-            {**env, **self._settings, **settings},
+            {**self.environment, **settings},
             port=self._port,
             tls=self.tenant.host_certificate,
             message_lease=self._message_lease,
         )
         self._port = urlsplit(self.url).port or 0
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a host on this stage finds in its environment."""
+        storage = {"AzureWebJobsStorage": self.storage.connection_string}
+        return {**self.tenant.settings, **storage, **self._settings}
 
     def stop_host(self) -> None:
         """Let the host finish what it does, and stop it."""

@@ -1,0 +1,124 @@
+"""`make bench-sweep`: a sweep over 100 000 users whose photos did not change, through real host and Azurite.
+
+A benchmark, not a test. It says what a sweep costs Graph, SharePoint and memory, and how long it takes with one
+host process and with two.
+"""
+
+import argparse
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import batched
+from pathlib import Path
+from typing import Any
+
+from azure.data.tables import TableServiceClient
+
+from local.host.process import HostProcess
+from local.stage import ROOT, Stage
+
+PATIENCE = 3600.0  # seconds
+POLL = 5.0  # seconds
+
+
+def main() -> int:
+    """Sweep once with each number of host processes, and print what it took."""
+    parser = argparse.ArgumentParser(prog="make bench-sweep", description=__doc__.partition("\n")[0])
+    parser.add_argument("--users", type=int, default=100_000, help="how many (100000)")
+    parser.add_argument(
+        "--hosts", type=int, nargs="+", default=[1, 2], help="host processes of each run (1 2)"
+    )
+    options = parser.parse_args()
+    with Stage() as stage:
+        began = time.monotonic()
+        stage.people.add(count=options.users, photo="shared")
+        print(f"{options.users} users with photos after {time.monotonic() - began:.0f} s", flush=True)
+        began = time.monotonic()
+        _settle_everybody(stage)
+        print(f"a ledger that knows them all after {time.monotonic() - began:.0f} s", flush=True)
+        for hosts in options.hosts:
+            _run(stage, hosts)
+    return 0
+
+
+def _settle_everybody(stage: Stage) -> None:
+    """Write the ledger as if every photo had been synced: the sweep must find nothing to do."""
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for person in stage.tenant.world.living():
+        etag = person.photo.etag if person.photo else ""
+        row = {"settled_etag": etag, "settled_sha256": "0" * 64, "upn": person.upn, "outcome": "synced"}
+        rows[person.id[:2]].append({"PartitionKey": person.id[:2], "RowKey": person.id, **row})
+    with TableServiceClient.from_connection_string(stage.storage.connection_string) as service:
+        table = service.create_table_if_not_exists("photoledger")
+        for partition in rows.values():
+            for some in batched(partition, 100, strict=False):
+                table.submit_transaction([("upsert", row) for row in some])
+
+
+def _run(stage: Stage, hosts: int) -> None:
+    """Sweep with so many host processes and print the figures."""
+    with ExitStack() as more:
+        others = [
+            more.enter_context(HostProcess.start(ROOT, stage.environment, tls=stage.tenant.host_certificate))
+            for _ in range(hosts - 1)
+        ]
+        pids = [process.pid for process in (stage.host, *others) if process]
+        last = stage.people.clear_history()
+        before = [_resident(pid) for pid in pids]
+        began = time.monotonic()
+        sweep = stage.call("POST", "sweeps").json()["sweep"]
+        print(f"\n{hosts} host process(es), sweep {sweep}")
+        figures = _watch(
+            stage, sweep, lambda: max(_resident(p) - b for p, b in zip(pids, before, strict=True))
+        )
+        took = time.monotonic() - began
+    answers = stage.people.summary(since=last)["answers"]
+    graph = sum(count for method in answers.get("graph", {}).values() for count in method.values())
+    sharepoint = sum(
+        count
+        for service, methods in answers.items()
+        if service.startswith("sharepoint")
+        for method in methods.values()
+        for count in method.values()
+    )
+    print(
+        f"  {figures['seen']} users, {figures['unchanged']} unchanged, state {figures['state']}: {took:.0f} s"
+    )
+    print(f"  Graph requests {graph}, SharePoint requests {sharepoint}")
+    print(f"  the host's memory grew by {figures['grew']:.0f} MB at most")
+
+
+def _watch(stage: Stage, sweep: str, grew: Callable[[], float]) -> dict[str, Any]:
+    """Print how the sweep goes until it ended, and return its figures."""
+    most = 0.0
+    for status in _statuses(stage):
+        most = max(most, grew())
+        for ended in status["sweeps"]:
+            if ended["id"] == sweep:
+                print()
+                return {**ended, "grew": most}
+        running = status["sweep"] or {}
+        answered, seen = running.get("users_answered", 0), running.get("seen", 0)
+        print(f"\r  {answered} of {seen} answered, {running.get('pages', 0)} pages ", end="", flush=True)
+    raise TimeoutError(f"the sweep did not end within {PATIENCE:.0f} s")
+
+
+def _statuses(stage: Stage) -> Iterator[dict[str, Any]]:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        yield stage.call("GET", "status").json()
+        time.sleep(POLL)
+
+
+def _resident(pid: int) -> float:
+    """Return the megabytes of memory that a process holds (Linux)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
