@@ -1,7 +1,7 @@
 """`make bench-sweep`: a sweep over 100 000 users whose photos did not change, through real host and Azurite.
 
-A benchmark, not a test. It says what a sweep costs Graph, SharePoint and memory, and how long it takes with one
-host process and with two.
+A benchmark, not a test. It says what a sweep costs Graph, SharePoint and memory, and how long it takes
+with one host process and with two.
 """
 
 import argparse
