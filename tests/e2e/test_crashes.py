@@ -13,8 +13,9 @@ import pytest
 
 from local.azurite import Azurite
 from local.stage import Stage
+from tests.e2e.apps import brisk_app
 from tests.e2e.pictures import alike, jpeg
-from tests.e2e.story import Story, brisk_app, playing
+from tests.e2e.story import Story, playing
 
 CLAIM = 4.0  # seconds
 LEASE = 2  # seconds

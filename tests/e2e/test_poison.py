@@ -7,7 +7,8 @@ from uuid import uuid4
 import pytest
 
 from local.stage import Stage
-from tests.e2e.story import KINDS, Story, brisk_app, playing
+from tests.e2e.apps import brisk_app
+from tests.e2e.story import KINDS, Story, playing
 
 GAVE_UP = "gave up after repeated failures"
 
