@@ -83,8 +83,8 @@ def test_a_host_frozen_in_the_middle_of_a_sync_writes_nothing_when_it_thaws(stor
     os.kill(story.stage.host.pid, signal.SIGSTOP)
     try:
         story.people.set_photo(user, jpeg("darkgreen"))
-        shared = {"tenant": story.stage.tenant, "storage": story.stage.storage}
-        with Stage(**shared, settings=SETTINGS, message_lease=LEASE, app=app):
+        tenant, storage = story.stage.tenant, story.stage.storage
+        with Stage(tenant=tenant, storage=storage, settings=SETTINGS, message_lease=LEASE, app=app):
             story.until(lambda: _current(story, user), user)
         story.people.clear_history()
     finally:
