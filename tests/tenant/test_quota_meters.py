@@ -118,7 +118,8 @@ def test_a_moment_that_only_rounding_keeps_in_the_last_window_is_in_the_next() -
     meter = Meter(60.0)
     began = 4.1  # 64.1 - 4.1 is a little less than 60 to a computer
     charge(meter, began, 10)
-    assert charge(meter, began + 60.0).wait == 0.0
+    assert charge(meter, began + 60.0).used == 1
+    assert meter.windows[-1].began == began + 60.0
 
 
 def test_the_peak_is_the_most_that_one_windows_calls_used() -> None:
