@@ -6,7 +6,6 @@ recorded.
 """
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,9 +13,9 @@ ON_ITS_WAY = 2.0  # seconds
 
 
 class Patience:
-    """The waiting times given, and who did not keep to them."""
+    """The waiting times given, and who did not keep to them. `now` is the clock, in seconds."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._waits: dict[str, tuple[float, float]] = {}  # service -> (told at, wait until)
         self._early: list[dict[str, Any]] = []

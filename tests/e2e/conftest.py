@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from local.stage import Stage
-from tests.e2e.story import Story, brisk_app, playing
+from tests.e2e.apps import brisk_app
+from tests.e2e.story import Story, playing
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Self
 
 from azure.core.exceptions import ResourceNotFoundError
@@ -16,7 +15,7 @@ from azure.data.tables import TableServiceClient, UpdateMode
 from azure.storage.queue import QueueServiceClient, TextBase64DecodePolicy, TextBase64EncodePolicy
 
 from local.host.process import HostProcess
-from local.stage import ROOT, Stage
+from local.stage import Stage
 from tests.e2e.pictures import THUMBNAILS, alike, size_of
 
 PATIENCE = 15.0  # seconds; nearly everything takes less than one
@@ -224,23 +223,6 @@ class Story:
             message_encode_policy=TextBase64EncodePolicy(),
             message_decode_policy=TextBase64DecodePolicy(),
         )
-
-
-def brisk_app(directory: Path, *, retry_after: int = 30) -> Path:
-    """A copy of the app for impatient tests.
-
-    Idle queues are looked at every tenth of a second instead of two, and messages that failed come back after
-    `retry_after` seconds. The rest of host.json, and the app itself, are as they are.
-    """
-    for name in ("function_app.py", "shared"):
-        (directory / name).symlink_to(ROOT / name)
-    host = json.loads((ROOT / "host.json").read_text())
-    host["extensions"]["queues"] |= {
-        "maxPollingInterval": "00:00:00.1",
-        "visibilityTimeout": f"00:00:{retry_after:02}",
-    }
-    (directory / "host.json").write_text(json.dumps(host))
-    return directory
 
 
 @contextmanager

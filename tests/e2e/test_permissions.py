@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from local.stage import Stage
-from tests.e2e.story import Story, playing
+from tests.e2e.story import Json, Story, playing
 
 
 @pytest.fixture(scope="module")
@@ -104,12 +104,13 @@ def test_a_directory_that_entra_does_not_know_is_named_as_the_problem(story: Sto
 def test_while_entra_cannot_answer_work_waits_and_nobody_is_blamed(story: Story) -> None:
     story.restart()
     story.arrive_synced()  # tokens for Graph and the central hosts are there
-    for geo, mishap in {
+    mishaps: dict[str, Json] = {
         "nor": {"status": 503},
         "swe": {"status": 429, "retry_after": 20},
         "fin": {"status": 200, "body": '{"token_type": "Bearer", "access_token": "eyJhbGci'},
         "che": {"drop": True},
-    }.items():
+    }
+    for geo, mishap in mishaps.items():
         user = story.arrive(geo=geo)  # whose hosts need tokens of their own
         story.people.arm({"service": "entra", "path": "token", **mishap})
 

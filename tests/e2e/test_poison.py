@@ -7,7 +7,8 @@ from uuid import uuid4
 import pytest
 
 from local.stage import Stage
-from tests.e2e.story import KINDS, Story, brisk_app, playing
+from tests.e2e.apps import brisk_app
+from tests.e2e.story import KINDS, Story, playing
 
 GAVE_UP = "gave up after repeated failures"
 
@@ -93,11 +94,12 @@ def test_a_user_whom_graph_answers_oddly_fails_alone(story: Story) -> None:
 
 def test_a_lifecycle_event_that_cannot_be_followed_is_kept(story: Story) -> None:
     story.people.arm({"service": "graph", "method": "POST", "path": "/subscriptions$", "status": 400})
-    event = {"event": "reauthorizationRequired", "subscription": str(uuid4()), "born": time.time()}
+    subscription = str(uuid4())
+    event = {"event": "reauthorizationRequired", "subscription": subscription, "born": time.time()}
 
     story.send("photo-subscription", {"v": 1, "job": event})
     kept = story.until(
-        lambda: [why for (_, body), why in _kept(story).items() if event["subscription"] in body],
+        lambda: [why for (_, body), why in _kept(story).items() if subscription in body],
         what="the event is written down",
     )
 

@@ -1,7 +1,6 @@
 """Delivered twice, torn, at the same time: SharePoint shows the right photo, and no more is written."""
 
 import hashlib
-from collections.abc import Iterator
 
 from tests.e2e.pictures import alike, jpeg
 from tests.e2e.story import Story
@@ -33,8 +32,12 @@ def test_a_sync_message_sent_again_makes_no_sharepoint_call(story: Story) -> Non
 def test_a_torn_gather_is_put_off_and_ends_right(story: Story) -> None:
     user = story.arrive_synced()
     before = story.ledger(user)
-    photos = iter(COLORS)
-    story.stage.tenant.graph.between_parts = lambda: story.people.set_photo(user, jpeg(next(photos)))
+    colors = iter(COLORS)
+
+    def change() -> None:
+        story.people.set_photo(user, jpeg(next(colors)))
+
+    story.stage.tenant.graph.between_parts = change
 
     answer = story.stage.sync(user)
 
@@ -52,13 +55,13 @@ def test_a_torn_gather_is_put_off_and_ends_right(story: Story) -> None:
 def test_a_gather_torn_twice_settles_the_bytes_under_their_own_etag(story: Story) -> None:
     user = story.arrive_synced()
     uploaded: dict[str, bytes] = {}
+    colors = iter(COLORS)
 
-    def change(colors: Iterator[str]) -> None:
+    def change() -> None:
         content = jpeg(next(colors))
         uploaded[story.people.set_photo(user, content)["etag"]] = content
 
-    colors = iter(COLORS)
-    story.stage.tenant.graph.between_parts = lambda: change(colors)
+    story.stage.tenant.graph.between_parts = change
     story.send_sync(user, tries=1)
     row = story.until(lambda: (r := story.ledger(user))["settled_etag"] in uploaded and r, user)
 

@@ -7,8 +7,9 @@ import pytest
 
 from local.azurite import KEY as STORAGE_KEY
 from local.stage import Stage
+from tests.e2e.apps import brisk_app
 from tests.e2e.pictures import jpeg
-from tests.e2e.story import Story, brisk_app, playing
+from tests.e2e.story import Story, playing
 
 TOKEN = re.compile(r"eyJ[\w-]{10,}")  # how every JSON Web Token begins
 SHORTEST = 20  # characters of a certificate's line that make it a secret

@@ -8,6 +8,7 @@ import pytest
 
 from local.tenant.faults import Fault
 from local.tenant.knobs import Knobs
+from local.tenant.quota import Limits
 from local.tenant.tenant import Tenant
 
 README = (Path(__file__).parents[2] / "local/tenant/README.md").read_text()
@@ -39,3 +40,8 @@ def test_no_knob_is_described_that_does_not_exist() -> None:
 def test_every_key_of_a_fault_is_described() -> None:
     text = README.partition("\n## Faults\n")[2].partition("\n## ")[0]
     assert {field.name for field in fields(Fault)} <= set(re.findall(r"`(\w+)`", text))
+
+
+def test_every_limit_of_a_quota_is_described_and_no_other() -> None:
+    described = set(re.findall(r"`(\w+)`", first_cells("Quotas")))
+    assert described == {field.name for field in fields(Limits)}

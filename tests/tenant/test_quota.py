@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import requests
 
+from local.tenant import refusals
 from local.tenant.client import AdminError, TenantClient
+from local.tenant.sharepoint.csom import count_methods
 from local.tenant.tenant import Tenant
 from tests.tenant.sharepoint_stage import query
 
@@ -163,6 +165,17 @@ class TestPeopleManager:
         assert used["people_manager_calls_per_5_minutes"]["peak"] == counted
         assert used["sharepoint_units_per_minute"]["peak"] == 2
 
+    @pytest.mark.parametrize(
+        ("body", "methods"),
+        [
+            pytest.param(b'<Method Name="a"/><Method\nName="b">', 2, id="plain"),
+            pytest.param(b'<q:Method Name="a"/></q:Method>', 1, id="with a prefix"),
+            pytest.param(b"<MethodName/> &lt;Method Name", 0, id="what only looks like one"),
+        ],
+    )
+    def test_methods_are_counted_however_they_are_spelled(self, body: bytes, methods: int) -> None:
+        assert count_methods(body) == methods
+
 
 class TestTelling:
     def test_from_four_fifths_on_every_answer_tells_what_is_left(
@@ -204,6 +217,20 @@ class TestTelling:
         assert len(told.partition(".")[2]) == decimals
         admin.advance(float(told))
         assert use_files(call) == [200]
+
+    @pytest.mark.parametrize(
+        ("seconds", "integer", "decimal"),
+        [
+            pytest.param(30.0, "30", "30.000", id="even"),
+            pytest.param(30.0004, "31", "30.001", id="a little more"),
+            pytest.param(2.128, "3", "2.128", id="as many decimals as are written"),
+            pytest.param(0.0001, "1", "0.001", id="next to nothing"),
+        ],
+    )
+    def test_a_wait_is_never_rounded_down(self, seconds: float, integer: str, decimal: str) -> None:
+        assert refusals.retry_after(seconds, "integer") == {"Retry-After": integer}
+        assert refusals.retry_after(seconds, "decimal") == {"Retry-After": decimal}
+        assert refusals.retry_after(seconds, "absent") == {}
 
     def test_the_wait_can_be_left_out(self, call: Call, admin: TenantClient) -> None:
         admin.turn(retry_after="absent")

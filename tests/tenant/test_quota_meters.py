@@ -1,8 +1,12 @@
 """Windows of a quota: when they begin, what counts, how long to wait, what is owed."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from local.tenant.meters import Meter, Reading
+from local.tenant.quota import Limits, Quota
+from local.tenant.world import World
 
 
 def charge(
@@ -112,9 +116,10 @@ def test_windows_can_lie_at_multiples_of_the_period() -> None:
 
 def test_a_moment_that_only_rounding_keeps_in_the_last_window_is_in_the_next() -> None:
     meter = Meter(60.0)
-    began = 1000.1  # 1060.1 - 1000.1 is a little less than 60 to a computer
+    began = 4.1  # 64.1 - 4.1 is a little less than 60 to a computer
     charge(meter, began, 10)
-    assert charge(meter, began + 60.0).wait == 0.0
+    assert charge(meter, began + 60.0).used == 1
+    assert meter.windows[-1].began == began + 60.0
 
 
 def test_the_peak_is_the_most_that_one_windows_calls_used() -> None:
@@ -127,3 +132,18 @@ def test_the_peak_is_the_most_that_one_windows_calls_used() -> None:
 def test_the_share_tells_how_much_of_the_limit_is_used() -> None:
     meter = Meter(60.0)
     assert [charge(meter, 0.0, 4).share for _ in range(3)] == [0.4, 0.8, 1.2]
+
+
+def test_calls_at_the_same_time_are_counted_each() -> None:
+    quota = Quota(World())
+    quota.limit(Limits(graph_photos_per_10_seconds=500))
+
+    def use(_: int) -> bool:
+        return not quota.charge("graph-photos", {"graph_photos_per_10_seconds": 1})[
+            "graph_photos_per_10_seconds"
+        ].wait
+
+    with ThreadPoolExecutor(8) as threads:
+        passed = sum(threads.map(use, range(800)))
+    report = quota.report()
+    assert (passed, report["calls"]["all"], report["throttled"]["all"]) == (500, 800, 300)

@@ -286,7 +286,7 @@ class TestSwitchboard:
             def respond(self, request: Request) -> Response:
                 raise KeyError(request.path)
 
-        history, world, patience = History(), World(), Patience()
+        history, world, patience = History(), World(), Patience(time.monotonic)
         throttle, faults = Throttle(world, Quota(world), patience), Faults(world, time.sleep)
         board = Switchboard(lambda _: ("graph", Broken()), history, faults, patience, throttle)
         environ = wire.make_environ(wire.Head("GET", "/x", "HTTP/1.1", {"host": GRAPH}), b"", "https", 443)

@@ -146,6 +146,7 @@ def test_only_the_users_who_could_not_be_answered_are_asked_for_again(world: Wor
     assert again.born == world.clock.now() - 10
     (hidden,) = world.hidden(Check.queue)
     assert 90 <= hidden <= 100  # the longest that anybody asked for
+    assert world.steps.taken[-2:] == ["put photo-syncs", "put photo-checks"]  # a deferral is the last act
     world.fault()
     world.drain()
     for user in (answered, busy, late):

@@ -298,12 +298,44 @@ def test_an_error_nobody_foresaw_ends_the_claim(world: World, known: str) -> Non
     world.settled(known)
 
 
+# --- time ---
+
+
+def pause(world: World, step: str) -> None:
+    """Let an attempt stall at a step until its claim has less time left than two calls may take."""
+    world.steps.on(step, lambda: world.clock.advance(CLAIM_FOR - 50))
+
+
+def test_a_first_contact_whose_claim_runs_out_asks_nobody_else(world: World) -> None:
+    user = world.add()
+    world.ask(user)
+    pause(world, "call graph.microsoft.com")
+    world.host.deliver_due()
+    assert world.requests("sharepoint") == []
+    world.drain()
+    world.settled(user)
+
+
+def test_the_mark_gives_an_attempt_its_time_again(world: World, known: str) -> None:
+    job = world.ask(known)
+    pause(world, "call graph.microsoft.com")
+    assert world.services.syncer.attempt(job).outcome == "synced"
+
+
+def test_an_attempt_whose_claim_runs_out_writes_nothing_more(world: World, known: str) -> None:
+    world.ask(known)
+    pause(world, "call contoso-my.sharepoint.com")
+    world.host.deliver_due()
+    assert len(sharepoint_writes(world)) == 1
+    assert (world.row(known).dirty, world.row(known).claim_until) == (True, 0.0)
+    world.drain()
+    world.settled(known)
+
+
 # --- doubt ---
 
 
-def test_a_dead_instances_claim_is_waited_for_and_its_writes_are_not_trusted(
-    world: World, known: str
-) -> None:
+def test_a_dead_instances_claim_is_waited_for_and_its_writes_are_doubted(world: World, known: str) -> None:
     world.steps.on("call contoso-my.sharepoint.com", kill, nth=3)
     world.ask(known)
     assert not world.steps.survive(lambda: world.services.syncer.sync(world.queued()[0]))

@@ -165,9 +165,9 @@ def test_duplicates_in_any_order_end_as_one(world: World, seed: int) -> None:
 @pytest.mark.parametrize(
     ("event", "changes", "schedules"),
     [
-        pytest.param("nothing", 2, 50, id="two attempts"),
-        pytest.param("a stall", 2, 200, id="a stall longer than a claim, while the photo changes"),
-        pytest.param("a change", 1, 30, id="a photo that changes"),
+        pytest.param("nothing", 2, 30, id="two attempts"),
+        pytest.param("a stall", 2, 150, id="a stall longer than a claim, while the photo changes"),
+        pytest.param("a change", 1, 20, id="a photo that changes"),
     ],
 )
 def test_two_attempts_in_every_order_end_as_one(
@@ -176,8 +176,12 @@ def test_two_attempts_in_every_order_end_as_one(
     assert explore(Runs(world, event), changes) >= schedules
 
 
+# Where turns may change; between two reads it would make no difference.
+STOPS = r"write .*|put .*|call (graph|.*-my|.*-admin)\..*"
+
+
 class Runs:
-    """Plays a schedule of two attempts at a new user, and checks what it ends in."""
+    """Plays a schedule of two attempts at a known user, and checks what it ends in."""
 
     def __init__(self, world: World, event: str) -> None:
         self._world = world
@@ -186,6 +190,8 @@ class Runs:
     def __call__(self, schedule: Schedule) -> Sequence[Turn]:
         world = self._world
         user = world.add()
+        upn, geo = world.person(user).upn, "contoso-my.sharepoint.com"
+        world.note(user, upn=upn, geo=geo, folder="/User Photos/Profile Pictures")
         job = Sync(user, "notified", world.clock.now(), world.clock.now())
 
         def change() -> None:
@@ -197,7 +203,7 @@ class Runs:
         attempts = {name: lambda: world.services.syncer.sync(job) for name in ("one", "other")}
         events = {} if self._event == "nothing" else {self._event: change}
         try:
-            turns = play(world.steps, attempts, events, schedule)
+            turns = play(world.steps, attempts, events, schedule, STOPS)
             end(world, user)
         except BaseException as error:
             error.add_note(f"schedule: {schedule}")

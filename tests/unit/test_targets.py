@@ -228,6 +228,17 @@ def test_a_folder_that_is_not_there_after_looking_is_a_refusal(world: World) -> 
     assert world.row(user).dirty
 
 
+def test_a_folder_that_was_just_found_is_not_looked_for_again(world: World) -> None:
+    user = world.add()
+    world.fault(Fault(path="SThumb", status=404, next=1))
+    world.ask(user)
+    world.host.deliver_due()
+    assert [error.status for error in world.host.failures] == [404]
+    assert len([request for request in world.requests() if "GetPropertiesFor" in request]) == 1
+    world.drain()
+    world.settled(user)
+
+
 def test_a_known_user_whose_profile_went_away_is_left_dirty_for_the_next_sweep(world: World) -> None:
     user = world.add()
     sync(world, user)

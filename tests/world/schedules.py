@@ -61,10 +61,12 @@ def play(
     attempts: Mapping[str, Callable[[], object]],
     events: Mapping[str, Callable[[], object]],
     schedule: Schedule,
+    stops: str = ".*",
 ) -> list[Turn]:
-    """Play a schedule to its end and return its turns; after its last the running attempt goes on.
+    """Play a schedule to its end and return its turns; after its last turn whoever is at it goes on.
 
-    Raises whatever an attempt raised.
+    `stops` names the steps, as an expression, before which an attempt stops. Raises whatever an attempt
+    raised.
     """
     actors = {name: Actor(work) for name, work in attempts.items()}
     threads = {name: threading.Thread(target=actor.run) for name, actor in actors.items()}
@@ -77,7 +79,7 @@ def play(
         if actor := by_thread.get(threading.get_ident()):
             actor.park()
 
-    mishap = steps.on(".*", park, times=None)
+    mishap = steps.on(stops, park, times=None)
     try:
         return list(_turns(actors, dict(events), schedule))
     finally:
@@ -92,18 +94,19 @@ def play(
 def _turns(
     actors: Mapping[str, Actor], events: dict[str, Callable[[], object]], schedule: Schedule
 ) -> Iterator[Turn]:
-    last = ""
+    order = list(actors)  # whoever is at it comes first
     for number in range(1000):
-        alive = [name for name, actor in actors.items() if not actor.done]
-        options = [*([last] if last in alive else []), *(n for n in alive if n != last), *events]
-        if not alive:
+        order = [name for name in order if not actors[name].done]
+        if not order:
             break
+        options = [*order, *events]
         name = schedule[number] if number < len(schedule) else options[0]
         yield Turn(name, tuple(option for option in options if option != name))
         if name in events:
             events.pop(name)()
+            order = [*order[1:], order[0]]
             continue
-        last = name
+        order = [name, *(other for other in order if other != name)]
         actors[name].step()
         if error := actors[name].error:
             raise error
