@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from shared.errors import ConfigError
 from shared.notifications import ClientState
+from shared.photos import Scope
 from shared.settings import (
     CLOUDS,
     FUNCTION_TIMEOUT,
@@ -32,6 +33,7 @@ LAW = hypothesis_settings(deadline=None)  # a busy machine is no counterexample
 ROOT = Path(__file__).parents[2]
 TENANT = "aaaaaaaa-0000-0000-0000-000000000001"
 CLIENT = "bbbbbbbb-0000-0000-0000-000000000002"
+GROUP = "cccccccc-0000-4000-8000-00000000000a"
 NEW, OLD = "n" * SHORTEST_SECRET, "o" * SHORTEST_SECRET
 PEM = "-----BEGIN PRIVATE KEY-----\\nTHEKEY\\n-----END PRIVATE KEY-----"
 PFX = base64.b64encode(bytes(range(256)) * 2).decode()
@@ -69,10 +71,14 @@ def test_five_settings_are_enough_and_the_others_have_their_defaults() -> None:
         notification_url="https://sync.contoso.com",
         client_state_secrets=(Secret(NEW),),
         cloud=CLOUDS["global"],
-        scope="members",
+        scope=Scope(guests=False, group="", excluded=""),
         exchange_sync_state="1",
         photo_folder="",
         recheck_after=(120.0, 900.0),
+        remove_after=3600.0,
+        on_photo_removed="clear",
+        removal_brake=5,
+        units_a_minute=1000,
         claim_for=420.0,
         company="contoso",
         dry_run=False,
@@ -99,8 +105,21 @@ def test_five_settings_are_enough_and_the_others_have_their_defaults() -> None:
             "https://a.example/base",
             id="an address without its last slash",
         ),
-        pytest.param("SCOPE", "members+guests", "scope", "members+guests", id="guests too"),
-        pytest.param("SCOPE", "MEMBERS", "scope", "members", id="a choice in capitals"),
+        pytest.param("SCOPE", "members+guests", "scope", Scope(guests=True), id="guests too"),
+        pytest.param("SCOPE", "MEMBERS", "scope", Scope(), id="a choice in capitals"),
+        pytest.param("SCOPE", f"group:{GROUP}", "scope", Scope(group=GROUP), id="a group"),
+        pytest.param(
+            "SCOPE", f" Group:{GROUP.upper()}\n", "scope", Scope(group=GROUP), id="a group in capitals"
+        ),
+        pytest.param("EXCLUDE_GROUP", GROUP.upper(), "scope", Scope(excluded=GROUP), id="a group left out"),
+        pytest.param("EXCLUDE_GROUP", "", "scope", Scope(), id="no group left out"),
+        pytest.param("REMOVE_AFTER", "P1D", "remove_after", 86_400.0, id="a day before a removal"),
+        pytest.param("ON_PHOTO_REMOVED", "Keep", "on_photo_removed", "keep", id="removed photos kept"),
+        pytest.param("REMOVAL_BRAKE", "0", "removal_brake", 0, id="a brake for every removal beyond a few"),
+        pytest.param("REMOVAL_BRAKE", "100", "removal_brake", 100, id="a brake for none"),
+        pytest.param("REMOVAL_BRAKE", " 07 ", "removal_brake", 7, id="a number with a nought and blanks"),
+        pytest.param("SHAREPOINT_UNITS_PER_MINUTE", "100", "units_a_minute", 100, id="the slowest pace"),
+        pytest.param("SHAREPOINT_UNITS_PER_MINUTE", "100000", "units_a_minute", 100_000, id="the fastest"),
         pytest.param("EXCHANGE_SYNC_STATE", "0", "exchange_sync_state", "0", id="the state 0"),
         pytest.param("EXCHANGE_SYNC_STATE", "keep", "exchange_sync_state", "keep", id="the state as it is"),
         pytest.param("PHOTO_FOLDER", "Profilbilder", "photo_folder", "Profilbilder", id="a folder"),
@@ -202,6 +221,13 @@ def test_a_claim_shorter_than_a_function_may_run_is_a_warning_and_no_problem(
     assert all("CLAIM_FOR" in warning for warning in found.warnings)
 
 
+def test_a_scope_is_a_group_and_the_group_left_out_of_it() -> None:
+    other = GROUP.replace("c", "d")
+
+    assert settings(SCOPE=f"group:{GROUP}", EXCLUDE_GROUP=other).scope == Scope(group=GROUP, excluded=other)
+    assert settings(SCOPE="members+guests", EXCLUDE_GROUP=other).scope == Scope(guests=True, excluded=other)
+
+
 # --- what is wrong ---
 
 
@@ -250,6 +276,28 @@ def test_a_setting_without_which_nothing_works_is_missing_by_name_and_with_a_rem
         pytest.param("CLIENT_STATE_SECRET", f"{NEW},{OLD},{NEW}", id="three secrets"),
         pytest.param("CLOUD", "moon", id="no cloud of Microsoft's"),
         pytest.param("SCOPE", "everybody", id="no scope"),
+        pytest.param("SCOPE", "group:", id="a group without an id"),
+        pytest.param("SCOPE", "group:Marketing", id="a group by its name"),
+        pytest.param("SCOPE", f"group:{GROUP},group:{GROUP}", id="two groups"),
+        pytest.param("SCOPE", f"groups:{GROUP}", id="nearly a group"),
+        pytest.param("SCOPE", GROUP, id="only a group's id"),
+        pytest.param("SCOPE", "members+guests+robots", id="more than there is"),
+        pytest.param("EXCLUDE_GROUP", "Marketing", id="a group left out by its name"),
+        pytest.param("EXCLUDE_GROUP", f"group:{GROUP}", id="an id with a word before it"),
+        pytest.param("REMOVE_AFTER", "PT0S", id="removals at once"),
+        pytest.param("REMOVE_AFTER", "3600", id="seconds before a removal"),
+        pytest.param("REMOVE_AFTER", "PT1H,PT2H", id="two durations before a removal"),
+        pytest.param("ON_PHOTO_REMOVED", "delete", id="neither clear nor keep"),
+        pytest.param("REMOVAL_BRAKE", "101", id="more than all"),
+        pytest.param("REMOVAL_BRAKE", "-1", id="less than none"),
+        pytest.param("REMOVAL_BRAKE", "5%", id="a per-cent sign"),
+        pytest.param("REMOVAL_BRAKE", "2.5", id="half per cents"),
+        pytest.param("REMOVAL_BRAKE", "\u0665", id="an Arabic digit"),
+        pytest.param("REMOVAL_BRAKE", "\u00b2", id="a digit that is no number"),
+        pytest.param("SHAREPOINT_UNITS_PER_MINUTE", "99", id="a pace at which nobody gets anywhere"),
+        pytest.param("SHAREPOINT_UNITS_PER_MINUTE", "100001", id="faster than any tenant"),
+        pytest.param("SHAREPOINT_UNITS_PER_MINUTE", "9" * 5000, id="a number longer than Python reads"),
+        pytest.param("SHAREPOINT_UNITS_PER_MINUTE", "1e3", id="an exponent"),
         pytest.param("EXCHANGE_SYNC_STATE", "2", id="no state"),
         pytest.param("PHOTO_FOLDER", "User Photos/Profile Pictures", id="a path for a folder"),
         pytest.param("RECHECK_AFTER", "120", id="seconds for a duration"),
@@ -282,9 +330,14 @@ def test_a_malformed_setting_is_named_once(name: str, value: str) -> None:
         *ENOUGH,
         "CLOUD",
         "SCOPE",
+        "EXCLUDE_GROUP",
         "EXCHANGE_SYNC_STATE",
         "PHOTO_FOLDER",
         "RECHECK_AFTER",
+        "REMOVE_AFTER",
+        "ON_PHOTO_REMOVED",
+        "REMOVAL_BRAKE",
+        "SHAREPOINT_UNITS_PER_MINUTE",
         "CLAIM_FOR",
         "COMPANY",
         "DRY_RUN",
@@ -297,7 +350,21 @@ def test_a_secret_in_the_wrong_place_is_not_shown(name: str) -> None:
     assert not any(word in problem for word in ("horse", "battery", "staple"))
 
 
-@pytest.mark.parametrize("name", [*ENOUGH, "CLIENT_CERTIFICATE", "SCOPE", "COMPANY", "CLAIM_FOR", "DRY_RUN"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *ENOUGH,
+        "CLIENT_CERTIFICATE",
+        "SCOPE",
+        "EXCLUDE_GROUP",
+        "COMPANY",
+        "CLAIM_FOR",
+        "REMOVE_AFTER",
+        "ON_PHOTO_REMOVED",
+        "REMOVAL_BRAKE",
+        "DRY_RUN",
+    ],
+)
 def test_an_unresolved_key_vault_reference_is_a_problem_like_any_other(name: str) -> None:
     (problem,) = problems(**{name: REFERENCE})
 
@@ -314,8 +381,21 @@ def test_a_reference_beside_a_secret_is_none_either() -> None:
 @LAW
 @given(
     st.dictionaries(
-        st.sampled_from([*ENOUGH, "CLOUD", "SCOPE", "COMPANY", "CLAIM_FOR", "RECHECK_AFTER", "PHOTO_FOLDER"]),
-        st.text() | st.sampled_from([*ENOUGH.values(), "PT1M", "members"]),
+        st.sampled_from(
+            [
+                *ENOUGH,
+                "CLOUD",
+                "SCOPE",
+                "EXCLUDE_GROUP",
+                "COMPANY",
+                "CLAIM_FOR",
+                "RECHECK_AFTER",
+                "REMOVAL_BRAKE",
+                "SHAREPOINT_UNITS_PER_MINUTE",
+                "PHOTO_FOLDER",
+            ]
+        ),
+        st.text() | st.sampled_from([*ENOUGH.values(), "PT1M", "members", "group:", f"group:{GROUP}", "7"]),
     )
 )
 def test_whatever_the_environment_holds_there_are_settings_or_problems(environ: dict[str, str]) -> None:
