@@ -221,9 +221,8 @@ class Sweeper:
 
     def _judge(self, record: Record, job: SweepPage, totals: Totals) -> None:
         if sweeps.brakes(totals, self._settings.removal_brake):
-            missing = totals.removable + totals.gone_shown
-            logs.cry("sweep.braked", sweep=record.id, count=missing, users=totals.shown)
-            reason = f"{missing} of {totals.shown} photos are missing at once: look, then release_brake"
+            logs.cry("sweep.braked", sweep=record.id, count=totals.lost, users=totals.shown)
+            reason = f"{totals.lost} of {totals.shown} photos are missing at once: look, then release_brake"
             self._close(record, job, "braked", reason)
             return
         self._remove(record.id)

@@ -191,6 +191,11 @@ class Totals:
     shown: int = 0
     gone_shown: int = 0
 
+    @property
+    def lost(self) -> int:
+        """How many pictures of ours have no photo behind them any more, however long that has been so."""
+        return self.missing + self.removable + self.gone_shown
+
 
 _NAMES = {
     "u": "unchanged", "c": "changed", "n": "empty", "m": "missing", "r": "removable", "g": "gone",
@@ -215,8 +220,11 @@ BRAKE_HALF_FROM = 2  # users; and so is half of a tiny one
 
 
 def brakes(totals: Totals, percent: float) -> bool:
-    """Return whether so many photos are missing at once that a person must look before any is removed."""
-    missing = totals.removable + totals.gone_shown
-    share = missing > BRAKE_FROM and missing * 100 > percent * totals.shown
-    half = missing > BRAKE_HALF_FROM and missing * 2 > totals.shown
-    return share or half
+    """Return whether so many photos are missing at once that a person must look before any is removed.
+
+    Those count, too, that are not missing for long enough: a photo service that forgets everybody is noticed
+    for the first few, whom hints named, long before it is for all.
+    """
+    share = totals.lost > BRAKE_FROM and totals.lost * 100 > percent * totals.shown
+    half = totals.lost > BRAKE_HALF_FROM and totals.lost * 2 > totals.shown
+    return totals.removable > 0 and (share or half)
