@@ -13,7 +13,7 @@ from typing import Any
 
 from shared import backoff, jobs, logs, sweeps
 from shared.clock import Clock
-from shared.errors import DENIED_AFTER, ConfigError, Denied, Expired, NotOurs, Stale, TryLater
+from shared.errors import DENIED_AFTER, ConfigError, Denied, Expired, NotOurs, ServiceError, Stale, TryLater
 from shared.graph import Graph
 from shared.jobs import Backfill, SweepPage, SweptCheck
 from shared.ledger import Ledger
@@ -84,7 +84,9 @@ class Sweeper:
         try:
             self._book.write(record, {k: v for k, v in asdict(fresh).items() if k != "version"})
         except Stale:
-            return Opened(self._book.record().id, new=False)
+            stands = self._book.record()  # another was faster, or our own write was repeated and met itself
+            if stands.id != sweep:
+                return Opened(stands.id, new=False)
         logs.say("sweep.opened", sweep=sweep, why=why)
         return Opened(sweep, new=True)
 
@@ -133,7 +135,7 @@ class Sweeper:
         lease = self._clock.now() + backoff.ABSURD + sweeps.LEASE
         try:
             self._advance(self._book.record(), job, {"lease_until": lease})
-        except TryLater as error:
+        except ServiceError as error:  # of storage: then the queue alone keeps the sweep going
             logs.warn("sweep.lease_not_extended", sweep=job.sweep, error=str(error))
         self._queues.defer(job, after, now=self._clock.now())
 
@@ -166,6 +168,13 @@ class Sweeper:
             return True
         raise TryLater("storage", "the sweep's record never holds still")
 
+    def _look_again(self, job: SweepPage) -> None:
+        """Have this step looked at once more: a duplicate did it, and may have died before what follows.
+
+        (Or our own write was repeated and met itself.) Where all is well the message is dropped then.
+        """
+        self._send_step(job.sweep, job.page, hidden=backoff.SHORTEST)
+
     # --- reading a page ---
 
     def _read(self, record: Record, job: SweepPage, address: str) -> None:
@@ -183,6 +192,8 @@ class Sweeper:
         following = {"page": job.page + 1.0, "next": listed.next or sweeps.END}
         if self._advance(record, job, {**following, "lease_until": now + sweeps.LEASE, "progress_at": now}):
             self._send_step(record.id, job.page + 1)
+        else:
+            self._look_again(job)
 
     def _excluded(self, attempt: Attempt) -> frozenset[str]:
         group = self._settings.scope.excluded
@@ -215,6 +226,8 @@ class Sweeper:
         noted = {"lease_until": now + sweeps.LEASE, "unanswered": float(totals.unanswered)}
         if self._advance(record, job, {**noted, "progress_at": now if moved else record.progress_at}):
             self._send_step(record.id, job.page, hidden=sweeps.wait(record, now))
+        else:
+            self._look_again(job)
 
     def _total(self, sweep: str) -> Totals:
         return sweeps.total(part.letters for part in self._parts.all(sweep))
@@ -252,6 +265,8 @@ class Sweeper:
             logs.say("sweep.ended", sweep=record.id, outcome=state, reason=reason)
             self._tidy()
             self._open_wanted()
+        else:
+            self._look_again(job)
 
     def _open_wanted(self) -> None:
         """Open the sweep that somebody wanted while the last one ran; only opening one forgets the wish."""
