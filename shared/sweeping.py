@@ -5,10 +5,10 @@ instance. Each step sends what follows from it before it notes that it was done.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import batched
+from itertools import count, islice
 from typing import Any
 
 from shared import backoff, jobs, logs, sweeps
@@ -185,9 +185,7 @@ class Sweeper:
             self._close(record, job, "incomplete", EXPIRED, again="" if record.why == EXPIRED else EXPIRED)
             return
         excluded = self._excluded(attempt)
-        users = [user for user in listed.users if user not in excluded]
-        for number, some in enumerate(batched(users, jobs.USERS_A_CHECK, strict=False)):
-            self._ask(record, sweeps.part_key(job.page, number), some)
+        self._ask_all(record, job.page, [user for user in listed.users if user not in excluded])
         now = self._clock.now()
         following = {"page": job.page + 1.0, "next": listed.next or sweeps.END}
         if self._advance(record, job, {**following, "lease_until": now + sweeps.LEASE, "progress_at": now}):
@@ -199,17 +197,27 @@ class Sweeper:
         group = self._settings.scope.excluded
         return self._graph.members_of(group, attempt) if group else frozenset()
 
-    def _ask(self, record: Record, key: str, users: tuple[str, ...]) -> None:
-        """Write a part and send its check; a part that stands already keeps its users and answers."""
+    def _ask_all(self, record: Record, page: int, users: Iterable[str]) -> None:
+        """Put everybody into a part, 20 to each; a part that stands already keeps its users.
+
+        A page that is read once more may list others, in another order: nobody is left out or asked twice.
+        """
+        left = dict.fromkeys(users)
+        for number in count():
+            if not left:
+                return
+            some = tuple(islice(left, jobs.USERS_A_CHECK))
+            for user in self._ask(record, sweeps.part_key(page, number), some):
+                left.pop(user, None)
+
+    def _ask(self, record: Record, key: str, users: tuple[str, ...]) -> tuple[str, ...]:
+        """Write a part, send its check, and return its users; whoever was answered already is not asked."""
         part = self._parts.add(record.id, key, users)
-        if not part.unanswered:
-            return
         now = self._clock.now()
-        self._queues.send(
-            SweptCheck(
-                part.unanswered, "swept", seen=now, born=now, force=record.force, part=(record.id, key)
-            )
-        )
+        if asked := part.unanswered:
+            check = SweptCheck(asked, "swept", seen=now, born=now, force=record.force, part=(record.id, key))
+            self._queues.send(check)
+        return part.users
 
     # --- the end ---
 
