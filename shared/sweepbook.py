@@ -53,12 +53,13 @@ class SweepBook:
         """Note something of an ended sweep."""
         self._table.merge("sweeps", sweep, columns, ANY)
 
-    def forget_old(self) -> list[str]:
-        """Forget all but the last ten ended sweeps, and return the ids of those forgotten."""
-        old = [sweep for sweep, _ in self.kept()[KEPT:]]
-        for sweep in old:
-            self._table.delete("sweeps", sweep)
-        return old
+    def old(self) -> list[str]:
+        """Return the ids of all ended sweeps but the last ten."""
+        return [sweep for sweep, _ in self.kept()[KEPT:]]
+
+    def forget(self, sweep: str) -> None:
+        """Forget the figures of an ended sweep."""
+        self._table.delete("sweeps", sweep)
 
 
 class Parts:

@@ -292,7 +292,10 @@ class Sweeper:
 
     def _tidy(self) -> None:
         """Forget sweeps before the last ten, and users who have been gone for thirty days."""
-        for sweep in self._book.forget_old():
-            self._parts.forget(sweep)
+        for sweep in self._book.old():
+            self._parts.forget(sweep)  # first: without its figures nobody would look for them again
+            self._book.forget(sweep)
+        if self._settings.dry_run:
+            return
         for user in self._ledger.gone_before(self._clock.now() - sweeps.FORGET_GONE_AFTER):
             self._ledger.forget(user)
