@@ -104,10 +104,14 @@ class Sweeper:
 
         Raises:
             NotOurs: there is no such braked sweep among the last ten.
+            TryLater: it is just ending, or storage is out of reach.
         """
         kept = dict(self._book.kept()).get(sweep)
         if kept is None or kept["state"] not in ("braked", "released"):
             raise NotOurs("there is no such braked sweep among the last ten")
+        record = self._book.record()
+        if record.id == sweep and record.state == "running":  # it would brake again, and forget the release
+            raise TryLater("storage", "the sweep is just ending")
         self._book.mark(sweep, {"state": "released"})
         self._queues.send(SweepPage(sweep, int(kept["page"]), born=self._clock.now()))
         logs.warn("sweep.released", sweep=sweep)
