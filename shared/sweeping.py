@@ -290,9 +290,9 @@ class Sweeper:
         """End a sweep whose page could not be handled: *failed*, and the lease is free for the next."""
         record = self._book.record()
         if record.id == sweep and record.state == "running":
-            self._close(
-                record, SweepPage(sweep, int(record.page), born=0.0), "failed", "a page failed for good"
-            )
+            job = SweepPage(sweep, int(record.page), born=0.0)
+            self._close(record, job, "failed", "a page failed for good")
+        self._open_wanted()  # also where the one who ended it did not come so far
 
     def _tidy(self) -> None:
         """Forget sweeps before the last ten, and users who have been gone for thirty days."""
