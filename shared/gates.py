@@ -66,15 +66,15 @@ class Gates:
         for _ in range(TRIES):
             columns, version = self._table.read("gate", service) or ({}, "")
             now = self._clock.now()
-            until = float(columns.get("closed_until", 0.0))
             closing = next_closing(columns, after, now)
-            if closing["closed_until"] <= until:
+            standing, until = float(columns.get("closed_until", 0.0)), closing["closed_until"]
+            if until <= standing:
+                until = standing
                 break
             try:
                 self._table.merge("gate", service, closing, version)
             except Stale:
                 continue
-            until = closing["closed_until"]
             logs.warn("gate.closed", service=service, after=round(until - now), reason=why)
             break
         return self._remember(service, until) - self._clock.now()
