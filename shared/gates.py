@@ -81,6 +81,8 @@ class Gates:
 
     def _remember(self, service: str, until: float) -> float:
         with self._lock:
+            _, known = self._seen.get(service, (0.0, 0.0))
+            until = max(until, known)  # a slow look must not undo what was learnt meanwhile
             self._seen[service] = (self._clock.monotonic(), until)
         return until
 
