@@ -152,16 +152,21 @@ class Checker:
             logs.say("note.left", user=row.user, error=str(error))
 
     def _put_off(self, job: Check, found: Iterable[Found]) -> None:
-        """Queue again whom Graph could not answer: together if it was busy, alone if he is odd."""
+        """Queue again whom Graph could not answer: together if it was busy, alone if he is odd or denied.
+
+        Denied users who stayed together would look like a permission that is missing, and close the gate.
+        """
         odd = [each.row.user for each in found if isinstance(each.decision, TryAlone)]
         if job.tries < MOST_TRIES:
             for user in odd:
                 again = replace(job, users=(user,), tries=job.tries + 1)
                 self._defer(again, None, "Graph's answer is odd")
-        busy = [(each.row.user, each.decision) for each in found if isinstance(each.decision, AskAgain)]
+        later = [(each.row.user, each.decision) for each in found if isinstance(each.decision, AskAgain)]
+        for user in (user for user, decision in later if decision.denied):
+            self._defer(replace(job, users=(user,)), DENIED_AFTER, "Graph denies this user")
+        busy = {user: decision for user, decision in later if not decision.denied}
         if busy:
-            rest = replace(job, users=tuple(user for user, _ in busy))
-            self._defer(rest, _longest(decision for _, decision in busy), "Graph could not say")
+            self._defer(replace(job, users=tuple(busy)), _longest(busy.values()), "Graph could not say")
 
     def _defer(self, job: Check, after: float | None, reason: str) -> None:
         now = self._clock.now()
@@ -184,9 +189,7 @@ class Checker:
 
 
 def _longest(decisions: Iterable[AskAgain]) -> float | None:
-    waits = [DENIED_AFTER if decision.denied else decision.after for decision in decisions]
-    known = [wait for wait in waits if wait is not None]
-    return max(known) if known else None
+    return max((each.after for each in decisions if each.after is not None), default=None)
 
 
 def _report(job: Check, found: Iterable[Found], attempt: Attempt) -> None:
