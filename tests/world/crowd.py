@@ -8,9 +8,7 @@ from local.tenant.world import Photo
 from shared.targets import Target
 from tests.world.world import World, draw
 
-TARGET = Target(
-    "contoso-my.sharepoint.com", "contoso-admin.sharepoint.com", "/User Photos/Profile Pictures"
-)
+TARGET = Target("contoso-my.sharepoint.com", "contoso-admin.sharepoint.com", "/User Photos/Profile Pictures")
 PICTURE = draw(0)
 
 

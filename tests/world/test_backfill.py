@@ -26,7 +26,9 @@ def busy(world: World) -> World:
 
 def reserved(world: World) -> list[float]:
     """Return how many units were reserved for the backfill in each minute that had any, in order."""
-    minutes = sorted((float(key), row) for (kind, key), (row, _) in world.state.rows.items() if kind == "pace")
+    minutes = sorted(
+        (float(key), row) for (kind, key), (row, _) in world.state.rows.items() if kind == "pace"
+    )
     return [row["backfill"] for _, row in minutes if row.get("backfill")]
 
 

@@ -110,9 +110,7 @@ def test_releasing_the_brake_removes_exactly_its_list(
     assert world.figures(sweep)["state"] == "finished"
 
 
-def test_a_brake_released_twice_removes_once(
-    world: World, braked: tuple[str, list[str], list[str]]
-) -> None:
+def test_a_brake_released_twice_removes_once(world: World, braked: tuple[str, list[str], list[str]]) -> None:
     sweep, removed, _ = braked
     world.services.sweeper.release(sweep)
     world.services.sweeper.release(sweep)

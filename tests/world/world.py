@@ -80,9 +80,7 @@ class World:
             **settings,
         }
         stores = Stores(self.ledger, self.state, self.parts, self.outbox)
-        return App(
-            environ, clock=self.clock, stores=stores, tokens=self._tokens, transport=self._transport
-        )
+        return App(environ, clock=self.clock, stores=stores, tokens=self._tokens, transport=self._transport)
 
     def restart(self, **settings: str) -> None:
         """Run the app with these settings from now on."""
