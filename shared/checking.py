@@ -152,9 +152,10 @@ class Checker:
             logs.say("note.left", user=row.user, error=str(error))
 
     def _put_off(self, job: Check, found: Iterable[Found]) -> None:
-        """Queue again whom Graph could not answer: together if it was busy, alone if he is odd or denied.
+        """Queue again whom Graph could not answer: together if it was busy, alone if he is odd.
 
-        Denied users who stayed together would look like a permission that is missing, and close the gate.
+        Denied users stay together only where nobody was answered. Among others each of them is asked for
+        alone: a batch of theirs would look like a missing permission, and close the gate for everybody.
         """
         odd = [each.row.user for each in found if isinstance(each.decision, TryAlone)]
         if job.tries < MOST_TRIES:
@@ -162,11 +163,14 @@ class Checker:
                 again = replace(job, users=(user,), tries=job.tries + 1)
                 self._defer(again, None, "Graph's answer is odd")
         later = [(each.row.user, each.decision) for each in found if isinstance(each.decision, AskAgain)]
-        for user in (user for user, decision in later if decision.denied):
-            self._defer(replace(job, users=(user,)), DENIED_AFTER, "Graph denies this user")
-        busy = {user: decision for user, decision in later if not decision.denied}
+        busy = [user for user, decision in later if not decision.denied]
+        denied = [user for user, decision in later if decision.denied]
+        together = len(denied) == len(job.users)
+        for users in [tuple(denied)] if together else [(user,) for user in denied]:
+            self._defer(replace(job, users=users), DENIED_AFTER, "Graph denies it")
         if busy:
-            self._defer(replace(job, users=tuple(busy)), _longest(busy.values()), "Graph could not say")
+            longest = _longest(decision for _, decision in later)
+            self._defer(replace(job, users=tuple(busy)), longest, "Graph could not say")
 
     def _defer(self, job: Check, after: float | None, reason: str) -> None:
         now = self._clock.now()
