@@ -1,8 +1,8 @@
 """The way from the app to the tenant without sockets: thousands of requests a second instead of hundreds.
 
 Everything above the connection is as it is over TLS: the app's `requests`, the tenant's own reading of the
-request, its history, faults, quota and patience. What only a connection can do (time out, be refused, trickle)
-is not to be had here.
+request, its history, faults, quota and patience. What only a connection can do (time out, be refused,
+trickle) is not to be had here.
 """
 
 import io

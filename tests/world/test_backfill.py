@@ -1,5 +1,7 @@
 """A backfill of two thousand users within SharePoint's quota, and a live change in the middle of it."""
 
+from collections.abc import Callable
+
 import pytest
 
 from local.tenant.quota import Limits
@@ -57,13 +59,14 @@ def test_a_backfill_uses_its_share_and_no_more_and_a_live_change_overtakes_it(bu
     assert (world.clock.now() - minute_of(world.clock.began)) / 60 <= USERS * UNITS_KNOWN / share + 3
 
 
-def test_a_booked_minute_is_kept_for_whoever_booked_it(new_world: object) -> None:
-    """Of the first contacts no more than the pace allows are made in any minute, by the tenant's own count."""
+def test_first_contacts_keep_to_a_small_pace_by_the_tenants_own_count(
+    new_world: Callable[..., World],
+) -> None:
     world = new_world(SHAREPOINT_UNITS_PER_MINUTE="100")
     users = crowd.let_in(world, 30, settled=False)
     world.tenant.quota.limit(Limits(sharepoint_units_per_minute=QUOTA))
     world.sweep()
     assert all(world.row(user).settled_etag == world.source(user) for user in users)
-    # A minute of the tenant is no minute of ours: two of our minutes may meet in one of its.
+    # Ours are minutes of the clock, the tenant's begin with a call: two of ours may meet in one of its.
     assert world.tenant.quota.report()["used"]["sharepoint_units_per_minute"]["peak"] <= 2 * 80
     assert max(reserved(world)) <= 80

@@ -69,7 +69,7 @@ def test_a_day_without_photos_clears_nobody_of_fifteen_thousand(
 ) -> None:
     users = crowd.let_in(world, 15_000)
     with forgetting(world), caplog.at_level(logging.ERROR):
-        ends = live_through_a_day(world, users, hinted=200)
+        ends = live_through_a_day(world, users, hinted=100)
     assert ends == ["finished", "braked", "braked", "braked"]
     assert world.requests("sharepoint") == []
     assert world.outbox.messages == []
