@@ -263,6 +263,7 @@ def test_a_setting_without_which_nothing_works_is_missing_by_name_and_with_a_rem
         pytest.param("SHAREPOINT_HOST", "evil.example/.sharepoint.com", id="a path that looks like it"),
         pytest.param("SHAREPOINT_HOST", "a@b.sharepoint.com", id="a name before it"),
         pytest.param("SHAREPOINT_HOST", "contosoxsharepoint.com", id="a dot that is none"),
+        pytest.param("NOTIFICATION_URL", "http://localhost.contoso.com", id="no TLS, and not this machine"),
         pytest.param("NOTIFICATION_URL", "http://sync.contoso.com", id="no TLS"),
         pytest.param("NOTIFICATION_URL", "sync.contoso.com", id="no scheme"),
         pytest.param("NOTIFICATION_URL", "https://", id="no host"),
@@ -646,3 +647,10 @@ def test_the_host_stops_functions_when_the_settings_say_so() -> None:
 
     hours, minutes, seconds = (int(part) for part in host["functionTimeout"].split(":"))
     assert hours * 3600 + minutes * 60 + seconds == FUNCTION_TIMEOUT
+
+
+@pytest.mark.parametrize("address", ["http://localhost:7071", "http://127.0.0.1:7071/"])
+def test_on_one_machine_an_emulated_graph_may_post_in_the_clear(address):
+    settings = Settings.from_environ({**ENOUGH, "NOTIFICATION_URL": address})
+
+    assert settings.notification_url == address.rstrip("/")
