@@ -284,7 +284,7 @@ class _Reader:
                     "NOTIFICATION_URL is missing: set it to this app's public address, https://..."
                 )
         url = value.rstrip("/")
-        # Graph posts to https only. An emulated one on this very machine may be allowed to post to it in the clear.
+        # Graph posts to https only; an emulated one on this machine may be allowed to post in the clear.
         secure = url.startswith("https://") or _LOOPBACK.fullmatch(url)
         if value and (not secure or re.search(r"[\s?#]", url)):
             self.problems.append(
