@@ -1,7 +1,7 @@
 """`make demo`: watch photos travel from Exchange Online to SharePoint Online, on one machine, for real.
 
 Microsoft's own Functions worker runs the app, Azurite is its storage account, the emulated tenant is all the
-rest. Seven things happen to seven people; a table says how each ended, a contact sheet shows it.
+rest. Eight things happen to eight people; a table says how each ended, a contact sheet shows it.
 """
 
 import argparse
@@ -71,12 +71,12 @@ class Demo:
         Raises:
             DemoError: a photo did not arrive, or the app answered something else than it must.
         """
-        changing, unnoticed, late = [self._settled_person() for _ in range(3)]
+        changing, unnoticed, late, silent = [self._settled_person() for _ in range(4)]
         (newcomer,) = self._people.add()
         (without,) = self._people.add(mailbox=False)
         (guest,) = self._people.add(guest=True, photo=True)
         (german,) = self._people.add(geo="eur", folder="Profilbilder", photo=True)
-        self._tell("seven people; SharePoint shows the photos of the first three")
+        self._tell("eight people; SharePoint shows the photos of the first four")
         did = self._did(self._stage.subscribe().json())
         self._tell(f"subscription {did}: Graph validated both of our URLs")
         self._notified(changing, "notified of a change", self._photo)
@@ -87,6 +87,8 @@ class Demo:
         self._by_hand(german, "folder Profilbilder, geo EUR", "synced")
         self._lose_subscription()
         self._notified(late, "after a lost subscription")
+        self._tell("a new subscription opens a sweep, which begins after ten seconds...")
+        self._arrives(silent, "nobody notified; the sweep", b"", notify="off")
 
     # --- what happens ---
 
@@ -99,10 +101,13 @@ class Demo:
         return user
 
     def _notified(self, user: str, why: str, photo: bytes = b"") -> None:
+        self._arrives(user, why, photo, notify="on")
+
+    def _arrives(self, user: str, why: str, photo: bytes, *, notify: Literal["on", "off"]) -> None:
         with self._line(user, why) as line:
             shown = self._shown(user)
             began = time.monotonic()
-            self._change(user, photo, notify="on")
+            self._change(user, photo, notify=notify)
             self._wait(f"{line.who}'s photo", lambda: self._shown(user) != shown)
             line.lag, line.outcome = time.monotonic() - began, "synced"
 
