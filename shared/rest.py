@@ -153,10 +153,10 @@ class Rest:
             Refused: any other status that is neither 2xx nor in `call.accept`.
             ConfigError: no token can be had until an operator acts.
         """
-        if self._gates:
-            self._gates.pass_through(call.service)
         spent, tried = 0.0, 0
         while True:
+            if self._gates:  # before a repetition, too: another call may have been told to stay away
+                self._gates.pass_through(call.service)
             if not self._time_for(attempt):
                 raise TryLater(call.service, "this attempt has no time left")
             tried += 1
