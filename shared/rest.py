@@ -26,6 +26,7 @@ CONNECT_TIMEOUT = 5.0  # seconds
 WAKE_TIMEOUT = 30.0  # seconds
 LARGEST_ANSWER = 16 * 1024 * 1024  # bytes; a $batch with a 4 MB photo in base64 is 5.4 MB
 _TEMPORARY = {408, 429}  # and every 5xx
+_BUSY = {429, 503}  # the service as a whole, whomever it was asked about
 _GATEWAY_LOST_IT = {408, 502, 504}  # somebody answered, but not the one who may still be at work
 _POLICY = backoff.Policy()
 Transport = BaseAdapter  # what carries a request to its host and the answer back
@@ -172,10 +173,21 @@ class Rest:
                 )
                 if wait is None or not call.repeatable or not self._time_for(attempt, wait):
                     if error.service == call.service:  # and not the source of tokens, which has no gate
-                        error.after = self.stay_away(call.service, error.after, str(error))
+                        error.after = self._step_back(call.service, error)
                     raise
             self._clock.sleep(wait)
             spent += wait
+
+    def _step_back(self, service: str, error: TryLater) -> float | None:
+        """Close a service's gate because of this error, and return for how long its job is to wait.
+
+        What fails without a word may be one user's fault, and would come back whenever the gate opens: it
+        closes it for half a minute each time and not for ever longer, and its job waits by its own age.
+        """
+        if error.after is None and error.status not in _BUSY:
+            self.stay_away(service, backoff.SHORTEST, str(error))
+            return None
+        return self.stay_away(service, error.after, str(error))
 
     def stay_away(self, service: str, after: float | None, why: str) -> float | None:
         """Close a service's gate and return for how many seconds; what it asked for where that cannot be."""
