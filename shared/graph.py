@@ -14,12 +14,13 @@ from urllib.parse import quote
 
 from shared import batches, photos
 from shared.batches import SERVICE, USER_FIELDS
-from shared.errors import DENIED_AFTER, Expired, Gone, Refused, TryLater
+from shared.errors import DENIED_AFTER, Expired, Refused, TryLater
 from shared.jobs import object_id
 from shared.photos import Gathered, Part, Photo, Scope, Source, User
 from shared.rest import Answer, Attempt, Call, Rest
 from shared.subscriptions import CHANGE_TYPE, RESOURCE, Subscription
 
+_NONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 
 
@@ -81,7 +82,7 @@ class Graph:
     def has_no_photo(self, user: str, attempt: Attempt) -> bool:
         """Return whether the bytes are gone, too: asked by itself, before a picture is removed."""
         url = f"{self._base}/users/{user}/photo/$value"
-        answer = self._rest.send(Call(SERVICE, "GET", url, headers={"Accept": "*/*"}, accept=(404,)), attempt)
+        answer = self._of_one(url, attempt, accept="*/*")
         if answer.status != HTTPStatus.NOT_FOUND:
             return False
         return isinstance(photos.classify(_part_of(answer)), photos.NoPhoto)
@@ -140,9 +141,8 @@ class Graph:
         etag = part.headers.get("etag", "") if part and content is not None else ""
         if content is None:
             # A part that is missing or not base64: the bytes alone, raw.
-            try:
-                answer = self._get(f"{self._base}/users/{user.id}/photo/$value", attempt, accept="*/*")
-            except Gone:  # removed since its metadata was read
+            answer = self._of_one(f"{self._base}/users/{user.id}/photo/$value", attempt, accept="*/*")
+            if answer.status in _NONE:  # removed since its metadata was read
                 return Gathered(user, source)
             content, etag = answer.body, answer.headers.get("etag", "")
         if not etag:
@@ -152,8 +152,12 @@ class Graph:
         return Gathered(user, source, content, etag)
 
     def _get_photo(self, user: str, attempt: Attempt) -> Answer:
-        url = f"{self._base}/users/{user}/photo"
-        return self._rest.send(Call(SERVICE, "GET", url, headers=_JSON, accept=(404,)), attempt)
+        return self._of_one(f"{self._base}/users/{user}/photo", attempt)
+
+    def _of_one(self, url: str, attempt: Attempt, *, accept: str = "application/json") -> Answer:
+        """Ask for one user's photo alone: "none" is an answer, and a denial speaks of no other user."""
+        call = Call(SERVICE, "GET", url, headers={"Accept": accept}, accept=_NONE, denied_alone=True)
+        return self._rest.send(call, attempt)
 
     def _user_part(self, part: Part | None) -> User | None:
         if part is None:
@@ -210,9 +214,9 @@ class Graph:
 
     # --- the wire ---
 
-    def _get(self, url: str, attempt: Attempt, *, accept: str = "application/json") -> Answer:
+    def _get(self, url: str, attempt: Attempt) -> Answer:
         # ConsistencyLevel: asked for by advanced queries, on every page; ignored by all others.
-        headers = {"Accept": accept, "ConsistencyLevel": "eventual"}
+        headers = {"Accept": "application/json", "ConsistencyLevel": "eventual"}
         return self._rest.send(Call(SERVICE, "GET", url, headers=headers), attempt)
 
     def _write(
