@@ -90,17 +90,21 @@ class Host:
             self._clock.advance(max(0.0, min(waiting) - self._clock.now()))
         raise TimeoutError(f"never done: {self._outbox.messages[:20]}, after {self.failures[:20]}")
 
-    def run(self, seconds: float) -> None:
-        """Deliver what falls due within the next `seconds`, and let them pass."""
-        end = self._clock.now() + seconds
-        while True:
-            while self.deliver_due():
-                pass
+    def run(self, seconds: float, *, deliveries: int = 50_000) -> None:
+        """Deliver what falls due within the next `seconds`, and let them pass.
+
+        Raises:
+            TimeoutError: after so many deliveries there is still something due.
+        """
+        end, last = self._clock.now() + seconds, self.delivered + deliveries
+        while self.delivered < last:
+            if self.deliver_due():
+                continue
             waiting = [m.visible_at for m in self._outbox.messages if m.queue in self._handlers]
-            following = min([*waiting, end])
-            self._clock.advance(max(0.0, min(following, end) - self._clock.now()))
+            self._clock.advance(max(0.0, min([*waiting, end]) - self._clock.now()))
             if self._clock.now() >= end:
                 return
+        raise TimeoutError(f"never still: {self._outbox.messages[:20]}, after {self.failures[:20]}")
 
     def _finish(self, message: Message) -> None:
         if self.mood.chance.random() < self.mood.twice:

@@ -34,6 +34,7 @@ def reserved(world: World) -> list[float]:
     return [row["backfill"] for _, row in minutes if row.get("backfill")]
 
 
+@pytest.mark.timeout(300)  # ten thousand requests and six thousand pictures take 13 s of an idle processor
 def test_a_backfill_uses_its_share_and_no_more_and_a_live_change_overtakes_it(busy: World) -> None:
     world = busy
     world.run(5 * 60)

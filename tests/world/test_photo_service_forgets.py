@@ -39,14 +39,20 @@ def forgetting(world: World, **knobs: str) -> Iterator[None]:
         world.person(user).photo = photo
 
 
-def live_through_a_day(world: World, users: list[str], *, hinted: int) -> list[str]:
-    """Sweep every six hours, with hints of `hinted` users every hour; return how the sweeps ended."""
+def live_through_a_day(world: World, users: list[str], *, few: int, many: int) -> list[str]:
+    """Sweep every six hours; return how the sweeps ended.
+
+    Each hour hints name other users: `few` before the first sweep, so that it finds them missing for long
+    enough and nobody else, and `many` later.
+    """
     ends = []
-    for _ in range(4):
-        sweep = world.open_sweep()
+    for number, hinted in enumerate((few, many, many, many)):
         for hour in range(6):
-            world.hint(*users[hour * hinted : (hour + 1) * hinted] or users[:hinted])
+            first = (6 * number + hour) * hinted % len(users)
+            world.hint(*users[first : first + hinted])
             world.run(HOUR)
+        sweep = world.open_sweep()
+        world.run(HOUR / 2)
         ends.append(world.figures(sweep)["state"])
     return ends
 
@@ -55,7 +61,7 @@ def live_through_a_day(world: World, users: list[str], *, hinted: int) -> list[s
 def test_a_day_without_photos_clears_nobody_of_fifteen(world: World, knobs: dict[str, str]) -> None:
     users = crowd.let_in(world, 15)
     with forgetting(world, **knobs):
-        assert live_through_a_day(world, users, hinted=15) == ["finished", "braked", "braked", "braked"]
+        assert live_through_a_day(world, users, few=1, many=15) == ["braked"] * 4
     assert world.requests("sharepoint") == []
     figures = world.sweep()
     assert (figures["state"], figures["unchanged"]) == ("finished", 15)
@@ -69,13 +75,13 @@ def test_a_day_without_photos_clears_nobody_of_fifteen_thousand(
 ) -> None:
     users = crowd.let_in(world, 15_000)
     with forgetting(world), caplog.at_level(logging.ERROR):
-        ends = live_through_a_day(world, users, hinted=100)
-    assert ends == ["finished", "braked", "braked", "braked"]
+        ends = live_through_a_day(world, users, few=3, many=100)
+    assert ends == ["braked"] * 4
     assert world.requests("sharepoint") == []
     assert world.outbox.messages == []
     newest = world.app.health.status()["sweeps"][0]
     assert "15000 of 15000 photos are missing at once" in newest["reason"]
-    assert sum("sweep.braked" in record.getMessage() for record in caplog.records) == 3
+    assert sum("sweep.braked" in record.getMessage() for record in caplog.records) == 4
 
 
 # --- what a person does ---

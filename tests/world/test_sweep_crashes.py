@@ -188,6 +188,19 @@ def test_a_sweep_that_lost_its_message_is_taken_over_after_its_lease_and_not_bef
     assert (figures["state"], world.figures(dead)["state"]) == ("finished", "incomplete")
 
 
+def test_a_sweep_that_waits_for_graph_for_hours_is_not_dead(world: World) -> None:
+    users = crowd.let_in(world, 3)
+    world.fault(Fault(service="graph", status=503))
+    sweep = world.open_sweep()
+    for _ in range(5):
+        world.run(HOUR)
+        assert world.open_sweep() == sweep
+    world.fault()
+    world.drain()
+    figures = world.figures(sweep)
+    assert (figures["state"], figures["seen"]) == ("finished", len(users))
+
+
 def test_a_sweep_without_answers_for_two_hours_is_incomplete_and_removes_nobody(world: World) -> None:
     users = crowd.let_in(world, 30)
     for user in users[:2]:
