@@ -4,15 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.stage import Stage
 from tests.e2e.apps import brisk_app
-from tests.e2e.story import Story, playing
+from tests.e2e.story import Story, playing, quiet_stage
 
 
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     app = brisk_app(tmp_path_factory.mktemp("app"))
-    with playing(Stage(app=app, settings={"RECHECK_AFTER": "PT1S"})) as story:
+    with playing(quiet_stage(app=app)) as story:
         yield story
 
 

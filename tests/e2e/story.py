@@ -6,7 +6,7 @@ the ledger's rows and the queues. Nothing of the app is imported or patched.
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -21,7 +21,21 @@ from tests.e2e.pictures import THUMBNAILS, alike, size_of
 PATIENCE = 15.0  # seconds; nearly everything takes less than one
 POLL = 0.03  # seconds
 ENTRA = "login.microsoftonline.com"
-KINDS = ("photo-checks", "photo-syncs", "photo-subscription")
+KINDS = (
+    "photo-checks",
+    "photo-syncs",
+    "photo-sweeps",
+    "photo-sweep-checks",
+    "photo-backfill",
+    "photo-subscription",
+)
+QUIET = {
+    # Only what a story plays happens in it: no second look, no sweep after a subscription, no waiting turn.
+    "RECHECK_AFTER": "PT20M,PT30M",
+    "AzureWebJobs.sweep_users.Disabled": "true",
+    "SHAREPOINT_UNITS_PER_MINUTE": "100000",
+}
+SWEEPING = {"AzureWebJobs.sweep_users.Disabled": "false"}
 
 type Json = dict[str, Any]
 
@@ -44,7 +58,7 @@ class Story:
         self._queues.close()
 
     def afresh(self) -> Self:
-        """Nothing is queued, no fault is armed, nothing was asked of the tenant. Its people stay."""
+        """Nothing is queued, no fault is armed, no gate closed, no sweep known. People and rows stay."""
         self.people.disarm()
         self.people.turn(**self._knobs)
         self.people.consent(
@@ -53,6 +67,9 @@ class Story:
         self.stage.tenant.graph.between_parts = None
         for queue in list(self._queues.list_queues()):
             self._queue(queue.name).clear_messages()
+        self.open_gates()
+        for partition in ("sweep", "sweeps"):
+            self._forget("photostate", partition)
         self.people.clear_history()
         self._log_begins = (self.stage.host, len(self.stage.log))
         return self
@@ -61,6 +78,11 @@ class Story:
         """End the host and start it again, at the same address, with these settings on top of the house's."""
         self.stage.stop_host()
         self.stage.start_host(**settings)
+
+    def open_gates(self, **settings: str) -> None:
+        """Let the time be over for which services wanted to be left alone."""
+        if self._forget("photostate", "gate"):
+            self.restart(**settings)  # a host that closed a gate remembers that by itself
 
     @contextmanager
     def restarted(self, **settings: str) -> Iterator[None]:
@@ -123,6 +145,24 @@ class Story:
         """Let a row say what time would have made it say."""
         entity = {"PartitionKey": partition, "RowKey": key, **columns}
         self._tables.get_table_client(table).update_entity(entity, mode=UpdateMode.MERGE)
+
+    def _forget(self, table: str, partition: str) -> bool:
+        """Delete a partition's rows, and say whether there were any."""
+        client = self._tables.get_table_client(table)
+        rows = [row for row in self.rows(table) if row["PartitionKey"] == partition]
+        for row in rows:
+            client.delete_entity(row)
+        return bool(rows)
+
+    def status(self) -> Json:
+        """What administrators see first."""
+        answer = self.stage.call("GET", "status")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def closed(self) -> dict[str, int]:
+        """The services that must not be called, and for how many seconds."""
+        return {name: gate["for"] for name, gate in self.status()["gates"].items() if gate["closed"]}
 
     def waiting(self, queue: str) -> int:
         """How many messages a queue holds, hidden ones too."""
@@ -223,6 +263,11 @@ class Story:
             message_encode_policy=TextBase64EncodePolicy(),
             message_decode_policy=TextBase64DecodePolicy(),
         )
+
+
+def quiet_stage(*, settings: Mapping[str, str] | None = None, **how: Any) -> Stage:
+    """A stage on which nothing happens by itself; `settings` on top of that."""
+    return Stage(settings={**QUIET, **(settings or {})}, **how)
 
 
 @contextmanager

@@ -63,10 +63,13 @@ def test_a_flag_is_true_or_false(story: Story, query: dict[str, str]) -> None:
     assert story.history() == []
 
 
-@pytest.mark.parametrize("path", ["users/{}/sync", "subscription"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "users/{}/sync"), ("POST", "subscription"), ("POST", "sweeps"), ("GET", "status")],
+)
 @pytest.mark.parametrize("key", ["", "wrong"])
-def test_without_the_key_nothing_is_done(story: Story, path: str, key: str) -> None:
-    answer = story.stage.call("POST", path.format(uuid4()), key=key)
+def test_without_the_key_nothing_is_done(story: Story, method: str, path: str, key: str) -> None:
+    answer = story.stage.call(method, path.format(uuid4()), key=key)
 
     assert answer.status_code == 401
     assert story.history() == []
@@ -109,17 +112,18 @@ def test_a_dry_run_tells_and_writes_nothing(story: Story) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "status", "service"),
+    ("fault", "service"),
     [
-        pytest.param({"service": "graph", "path": "users/", "status": 403}, 502, "graph", id="Graph denies"),
-        pytest.param({"service": "graph", "path": "batch", "status": 403}, 502, "graph", id="denied later"),
-        pytest.param({"service": "graph", "path": "batch", "status": 400}, 502, "graph", id="Graph refuses"),
-        pytest.param({"path": "MThumb", "status": 403}, 502, "sharepoint", id="SharePoint denies"),
-        pytest.param({"path": "MThumb", "status": 400}, 502, "sharepoint", id="SharePoint refuses"),
+        pytest.param({"service": "graph", "path": "users/", "status": 403}, "graph", id="Graph denies"),
+        pytest.param({"service": "graph", "path": "batch", "status": 403}, "graph", id="denied later"),
+        pytest.param({"service": "graph", "path": "batch", "status": 400}, "graph", id="Graph refuses"),
+        pytest.param({"path": "MThumb", "status": 403}, "sharepoint-files", id="SharePoint denies"),
+        pytest.param({"path": "MThumb", "status": 400}, "sharepoint-files", id="SharePoint refuses"),
+        pytest.param({"path": "Query", "status": 403}, "sharepoint-profiles", id="profiles denied"),
     ],
 )
-def test_a_refusal_is_passed_on_with_the_services_request_id(
-    story: Story, fault: dict[str, Any], status: int, service: str
+def test_a_refusal_is_passed_on_with_the_services_request_id_and_a_denial_closes_its_gate(
+    story: Story, fault: dict[str, Any], service: str
 ) -> None:
     user = story.arrive_synced()
     story.people.draw_photo(user)
@@ -128,30 +132,43 @@ def test_a_refusal_is_passed_on_with_the_services_request_id(
 
     answer = story.stage.sync(user)
 
-    assert answer.status_code == status
+    assert answer.status_code == 502
     read = _read(answer)
     assert read["request_id"] == REQUEST_ID
     assert (read.get("error") or read["reason"]).startswith(f"{service}: {fault['status']}")
+    closed = story.closed()
+    assert set(closed) == ({service} if fault["status"] == 403 else set())
+    assert all(880 < seconds <= 900 for seconds in closed.values())
 
 
 @pytest.mark.parametrize(
-    ("fault", "after"),
+    ("fault", "service"),
     [
         pytest.param(
-            {"service": "graph", "path": "users/", "status": 429, "retry_after": 77}, 77, id="Graph"
+            {"service": "graph", "path": "users/", "status": 429, "retry_after": 77}, "graph", id="Graph"
         ),
-        pytest.param({"service": "graph", "path": "batch", "status": 429, "retry_after": 7}, 7, id="batch"),
-        pytest.param({"path": "SThumb", "status": 429, "retry_after": 55}, 55, id="SharePoint"),
+        pytest.param(
+            {"service": "graph", "path": "batch", "status": 429, "retry_after": 17}, "graph", id="batch"
+        ),
+        pytest.param({"path": "SThumb", "status": 429, "retry_after": 55}, "sharepoint-files", id="files"),
     ],
 )
-def test_what_is_throttled_says_when_to_come_back(story: Story, fault: dict[str, Any], after: int) -> None:
-    user = story.arrive()
+def test_what_is_throttled_says_when_to_come_back_and_is_not_asked_before(
+    story: Story, fault: dict[str, Any], service: str
+) -> None:
+    user, after = story.arrive(), fault["retry_after"]
     story.people.arm(fault)
 
     answer = story.stage.sync(user)
 
     assert answer.status_code == 503
-    assert int(answer.headers["Retry-After"]) == after
+    assert after - 2 <= int(answer.headers["Retry-After"]) <= after
     _read(answer)
+    assert set(story.closed()) == {service}
+    story.people.clear_history()
+    again = story.stage.sync(user)
+    assert again.status_code == 503
+    assert after - 10 < int(again.headers["Retry-After"]) <= after
+    assert story.history(service=service) == []
     assert story.people.faults()["early_return"] == []
     assert story.shows_nothing(user)

@@ -8,13 +8,12 @@ from uuid import uuid4
 
 import pytest
 
-from local.stage import Stage
-from tests.e2e.story import Json, Story, playing
+from tests.e2e.story import Json, Story, playing, quiet_stage
 
 
 @pytest.fixture(scope="module")
 def house() -> Iterator[Story]:
-    with playing(Stage()) as story:
+    with playing(quiet_stage()) as story:
         yield story
 
 
@@ -40,18 +39,21 @@ def test_without_graphs_permission_checks_wait_and_the_log_cries(story: Story) -
     answer = story.stage.sync(user)
     assert answer.status_code == 502
     assert answer.json()["request_id"]
+    assert set(story.closed()) == {"graph"}
     assert story.ledger(user) == {}
 
 
 @pytest.mark.parametrize(
-    "left",
+    ("left", "service"),
     [
-        pytest.param(["User.ReadWrite.All"], id="no files"),
-        pytest.param(["User.Read.All", "Sites.FullControl.All"], id="no writing of profiles"),
+        pytest.param(["User.ReadWrite.All"], "sharepoint-files", id="no files"),
+        pytest.param(
+            ["User.Read.All", "Sites.FullControl.All"], "sharepoint-profiles", id="no writing of profiles"
+        ),
     ],
 )
 def test_without_sharepoints_permissions_syncs_wait_until_they_are_given(
-    story: Story, left: list[str]
+    story: Story, left: list[str], service: str
 ) -> None:
     user = story.arrive()
     story.people.consent(sharepoint=left)
@@ -63,9 +65,10 @@ def test_without_sharepoints_permissions_syncs_wait_until_they_are_given(
     assert _waits_hidden(story, "photo-syncs")
     assert _cries(story, "photo.deferred")
     assert not story.ledger(user).get("settled_etag")
+    assert set(story.closed()) == {service}
     answer = story.stage.sync(user)
-    assert answer.status_code == 502
-    assert (answer.json()["outcome"], bool(answer.json()["request_id"])) == ("deferred", True)
+    assert (answer.status_code, answer.json()["reason"]) == (503, f"{service}: its gate is closed")
+    assert 880 < int(answer.headers["Retry-After"]) <= 900
 
     story.afresh().restart()
     assert story.stage.sync(user).json()["outcome"] == "synced"

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 
 from local.azurite import KEY as STORAGE_KEY
-from local.stage import Stage
 from tests.e2e.apps import brisk_app
 from tests.e2e.pictures import jpeg
-from tests.e2e.story import Story, playing
+from tests.e2e.story import Story, playing, quiet_stage
 
 TOKEN = re.compile(r"eyJ[\w-]{10,}")  # how every JSON Web Token begins
+CHECKING = {"AzureWebJobs.check_photos.Disabled": "false"}
 SHORTEST = 20  # characters of a certificate's line that make it a secret
 
 
@@ -19,7 +19,7 @@ SHORTEST = 20  # characters of a certificate's line that make it a secret
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     settings = {"RECHECK_AFTER": "PT1S", "AzureWebJobs.check_photos.Disabled": "true"}
     app = brisk_app(tmp_path_factory.mktemp("app"), retry_after=0)
-    with playing(Stage(app=app, settings=settings)) as story:
+    with playing(quiet_stage(app=app, settings=settings)) as story:
         yield story
 
 
@@ -30,7 +30,7 @@ def _things_go_right_and_wrong(story: Story) -> list[str]:
     story.people.draw_photo(user, notify="on")
     story.until(lambda: story.peek("photo-checks"), user)
     said += [*story.messages(), story.stage.log]
-    story.restart(**{"AzureWebJobs.check_photos.Disabled": "false"})
+    story.restart(**CHECKING)
     story.until(lambda: story.settled(user), user)
     for fault in (
         {"path": "MThumb", "status": 403},
@@ -40,7 +40,8 @@ def _things_go_right_and_wrong(story: Story) -> list[str]:
         {"path": "batch", "truncate": True, "next": 1},
     ):
         story.people.arm(fault)
-        said.append(story.stage.sync(unlucky, force="true").text)
+        said += [story.stage.sync(unlucky, force="true").text, story.stage.log]
+        story.open_gates(**CHECKING)
     story.people.arm({"path": "LThumb", "status": 400})
     story.send_sync(unlucky, force=True)
     story.until(lambda: story.ledger(unlucky).get("outcome") == "failed", unlucky)

@@ -5,21 +5,25 @@ from uuid import uuid4
 
 import pytest
 
-from local.stage import Stage
-from tests.e2e.story import Story, playing
+from tests.e2e.story import Story, playing, quiet_stage
 
 MISSING = ("CLIENT_ID", "SHAREPOINT_HOST", "CLIENT_STATE_SECRET")
 
 
 @pytest.fixture(scope="module")
 def house() -> Iterator[Story]:
-    with playing(Stage(settings=dict.fromkeys(MISSING, ""))) as story:
+    with playing(quiet_stage(settings=dict.fromkeys(MISSING, ""))) as story:
         yield story
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "users/anna@contoso.com/sync"), ("POST", "subscription"), ("DELETE", "subscription")],
+    [
+        ("POST", "users/anna@contoso.com/sync"),
+        ("POST", "subscription"),
+        ("DELETE", "subscription"),
+        ("POST", "sweeps"),
+    ],
 )
 def test_administrators_are_told_every_problem_at_once(story: Story, method: str, path: str) -> None:
     answer = story.stage.call(method, path)
@@ -34,6 +38,10 @@ def test_administrators_are_told_every_problem_at_once(story: Story, method: str
 
 def test_functions_are_there_and_still_want_their_key(story: Story) -> None:
     assert story.stage.call("POST", f"users/{uuid4()}/sync", key="").status_code == 401
+
+
+def test_the_status_is_there_all_the_same(story: Story) -> None:
+    assert story.status()["sweep"] is None
 
 
 @pytest.mark.parametrize("face", ["notifications", "lifecycle"])

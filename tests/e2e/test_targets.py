@@ -4,13 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.stage import Stage
-from tests.e2e.story import Story, playing
+from tests.e2e.story import Story, playing, quiet_stage
 
 
 @pytest.fixture(scope="module")
 def house() -> Iterator[Story]:
-    with playing(Stage(settings={"SCOPE": "members+guests", "PHOTO_FOLDER": "Profilbilder"})) as story:
+    with playing(quiet_stage(settings={"SCOPE": "members+guests", "PHOTO_FOLDER": "Profilbilder"})) as story:
         yield story
 
 

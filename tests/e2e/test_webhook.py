@@ -9,8 +9,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from local.stage import Stage
-from tests.e2e.story import Story, playing
+from tests.e2e.story import Story, playing, quiet_stage
 
 FACES = [pytest.param("notifications", id="notifications"), pytest.param("lifecycle", id="lifecycle")]
 CANARY = "canary-4711"
@@ -22,7 +21,7 @@ type Spoil = Callable[[Json], object]
 @pytest.fixture(scope="module")
 def house() -> Iterator[Story]:
     off = {f"AzureWebJobs.{name}.Disabled": "true" for name in ("check_photos", "tend_subscription")}
-    with playing(Stage(settings=off)) as story:
+    with playing(quiet_stage(settings=off)) as story:
         yield story
 
 
@@ -188,7 +187,7 @@ def test_an_item_of_graphs_queues_a_check_of_its_user(
     assert (answer.status_code, answer.text) == (202, "")
     (message,) = story.peek("photo-checks")
     assert message["job"].pop("seen") == message["job"].pop("born") == pytest.approx(time.time(), abs=10)
-    job = {"users": [user], "why": "notified", "tries": 0, "force": False}
+    job = {"users": [user], "why": "notified", "tries": 0, "force": False, "part": None}
     assert message == {"v": 1, "job": job}
     assert story.history() == []
 
