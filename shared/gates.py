@@ -57,7 +57,7 @@ class Gates:
             service: whose gate.
             after: what the service asked for, in seconds; None where it did not say. Then a gate that closes
                 again soon after it opened stays closed twice as long, from 30 seconds up to 15 minutes.
-            why: for the log.
+            why: for the log, and for whoever looks.
 
         Raises:
             TryLater: the table is out of reach.
@@ -72,12 +72,17 @@ class Gates:
                 until = standing
                 break
             try:
-                self._table.merge("gate", service, closing, version)
+                self._table.merge("gate", service, {**closing, "why": why}, version)
             except Stale:
                 continue
             logs.warn("gate.closed", service=service, after=round(until - now), reason=why)
             break
         return self._remember(service, until) - self._clock.now()
+
+    def why_closed(self, service: str) -> str:
+        """Return why a service's gate was closed the last time, "" if it never was."""
+        found = self._table.read("gate", service)
+        return str(found[0].get("why", "")) if found else ""
 
     def _remember(self, service: str, until: float) -> float:
         with self._lock:

@@ -53,7 +53,8 @@ class Health:
 
     def _gate(self, service: str, now: float) -> dict[str, Any]:
         until = self._gates.closed_until(service)
-        return {"closed": until > now, "for": round(max(until - now, 0.0))}
+        why = self._gates.why_closed(service) if until > now else ""
+        return {"closed": until > now, "for": round(max(until - now, 0.0)), "why": why}
 
     def _running(self, record: Record, ended: list[tuple[str, dict[str, Any]]], now: float) -> dict[str, Any]:
         totals = sweeps.total(part.letters for part in self._parts.all(record.id))
