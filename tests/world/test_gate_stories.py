@@ -92,8 +92,13 @@ def test_a_denied_service_is_left_alone_for_a_quarter_of_an_hour(world: World, s
     host = FILES_HOST if service == FILES else PROFILES_HOST
     world.fault(Fault(service=service, status=403, next=1))
     times = calls(world, host)
+    world.run(60)
+    gate = world.app.health.status()["gates"][service]
+    assert gate["closed"]
+    assert "403" in gate["why"]
     world.drain(deliveries=5000)
     assert times[1] - times[0] >= 900
+    assert world.app.health.status()["gates"][service]["why"] == ""
     for user in users:
         assert world.row(user).settled_etag == world.source(user)
 
@@ -103,8 +108,9 @@ def test_a_denied_graph_is_left_alone_for_a_quarter_of_an_hour(world: World) -> 
     world.fault(Fault(service="graph", status=403, code="Authorization_RequestDenied"))
     times = calls(world, GRAPH_HOST)
     world.run(HOUR)
-    gates = world.app.health.status()["gates"]
-    assert gates[GRAPH]["closed"]
+    gate = world.app.health.status()["gates"][GRAPH]
+    assert gate["closed"]
+    assert "Authorization_RequestDenied" in gate["why"]
     assert 4 <= len(times) <= 5
     assert min(later - earlier for earlier, later in pairwise(times)) >= 900
     world.fault()

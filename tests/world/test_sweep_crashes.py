@@ -135,20 +135,24 @@ def test_a_sweep_of_two_pages_finishes_although_its_instances_keep_dying(
     assert sum(figures[name] for name in COUNTED) == len(users)
 
 
-def test_two_instances_with_the_same_page_in_hand_count_everybody_once(
-    new_world: Callable[..., World],
+@pytest.mark.parametrize("one_dies", [False, True])
+def test_two_instances_with_the_same_message_in_hand_count_everybody_once(
+    new_world: Callable[..., World], one_dies: bool
 ) -> None:
     def run(schedule: Schedule) -> list[Turn]:
         world, users = small_world(new_world)
         sweep = world.open_sweep()
         world.clock.advance(10)
         page = SweepPage(sweep, 0, born=world.clock.now())
-        other = world.start()
+        world.outbox.messages.clear()  # whoever of the two is done deletes it
+        if one_dies:
+            world.steps.on("put photo-sweeps", kill)
+        first, second = world.start().services.sweeper, world.start().services.sweeper
         turns = play(
             world.steps,
             {
-                "one": lambda: world.services.sweeper.step(page),
-                "two": lambda: other.services.sweeper.step(page),
+                "one": lambda: world.steps.survive(lambda: first.step(page)),
+                "two": lambda: world.steps.survive(lambda: second.step(page)),
             },
             {},
             schedule,
