@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from local.tenant.quota import Limits
-from shared.pace import UNITS_KNOWN, minute_of
+from shared.pace import UNITS_FIRST, UNITS_KNOWN, minute_of
 from tests.world import crowd
 from tests.world.world import World
 
@@ -71,3 +71,16 @@ def test_first_contacts_keep_to_a_small_pace_by_the_tenants_own_count(
     # Ours are minutes of the clock, the tenant's begin with a call: two of ours may meet in one of its.
     assert world.tenant.quota.report()["used"]["sharepoint_units_per_minute"]["peak"] <= 2 * 80
     assert max(reserved(world)) <= 80
+
+
+def test_who_finds_the_next_hour_full_comes_back_after_it_and_books_once(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world(SHAREPOINT_UNITS_PER_MINUTE="100")
+    room = 5 * 60  # first contacts an hour: 80 units a minute, 14 each
+    users = crowd.let_in(world, room + 20, settled=False)
+    world.sweep()
+    assert all(world.row(user).settled_etag == world.source(user) for user in users)
+    assert sum(reserved(world)) == len(users) * UNITS_FIRST
+    checks = 2 * len(users) / 20
+    assert world.host.delivered <= 2 * room + 3 * 20 + checks

@@ -165,6 +165,12 @@ def test_two_instances_with_the_same_message_in_hand_count_everybody_once(
     assert explore(run, changes=2) > 40
 
 
+def test_a_sweep_whose_record_comes_seconds_after_its_first_page_is_not_lost(world: World) -> None:
+    users = crowd.let_in(world, 3)
+    world.steps.on("write photostate", lambda: world.run(9))
+    assert world.sweep()["seen"] == len(users)
+
+
 # --- sweeps that do not end as they should ---
 
 
