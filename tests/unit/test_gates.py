@@ -191,6 +191,13 @@ def test_a_gate_never_moves_back_whoever_closes_it(tellings: list[tuple[str, flo
         latest = until
 
 
+def test_a_closed_gate_says_why_it_was_closed_last(scene: Scene) -> None:
+    assert scene.gates.why_closed(GRAPH) == ""
+    scene.gates.close(GRAPH, 10.0, "graph: 429")
+    scene.gates.close(GRAPH, 5.0, "a shorter wait, which closed nothing")
+    assert scene.gates.why_closed(GRAPH) == "graph: 429"
+
+
 # --- between instances ---
 
 
