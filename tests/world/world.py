@@ -1,7 +1,7 @@
 """A whole world for the app: a running tenant, stores in memory, and one clock for both.
 
-The app in it is the real one, built by `shared.app.App`; it speaks HTTP to the tenant over real sockets. What
-`function_app.py` does with a queue message is done here without Azure's worker.
+The app in it is the real one, built by `shared.app.App`; it speaks HTTP to the tenant, over real sockets or
+(`direct`) without. What `function_app.py` does with a queue message is done here without Azure's worker.
 """
 
 import hashlib
