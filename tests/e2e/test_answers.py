@@ -54,7 +54,9 @@ def test_what_names_no_user_is_refused_before_graph_is_asked(story: Story, key: 
     assert story.history() == []
 
 
-@pytest.mark.parametrize("query", [{"force": "yes"}, {"dry_run": "1"}, {"force": "true", "dry_run": "on"}])
+@pytest.mark.parametrize(
+    "query", [{"force": "yes"}, {"dry_run": "1"}, {"force": "true", "dry_run": "on"}, {"remove": "please"}]
+)
 def test_a_flag_is_true_or_false(story: Story, query: dict[str, str]) -> None:
     answer = story.stage.sync(str(uuid4()), **query)
 
@@ -93,6 +95,36 @@ def test_force_writes_again(story: Story) -> None:
     assert (answer["outcome"], answer["requests"]) == ("synced", 6)
     assert len(story.writes()) == 4
     assert story.settled(user)
+
+
+def test_a_picture_without_a_photo_is_removed_on_request_and_only_then(story: Story) -> None:
+    user = story.arrive_synced()
+    story.people.remove_photo(user)
+
+    left = _read(story.stage.sync(user))
+    assert (left["outcome"], left["reason"]) == ("unchanged", "no photo in Exchange")
+    rehearsed = _read(story.stage.sync(user, remove="true", dry_run="true"))
+    assert rehearsed["outcome"] == "cleared"
+    assert story.writes() == []
+    removed = _read(story.stage.sync(user, remove="true"))
+
+    assert removed["outcome"] == "cleared"
+    target = story.people.user(user)["target"]
+    assert (target["files"], target["properties"]["PictureURL"]) == ([], "")
+    assert set(target["userphoto"].values()) == {"placeholder"}
+    row = story.ledger(user)
+    assert (row["settled_etag"], row["missing_since"], row["dirty"]) == ("", 0, False)
+    assert story.waiting("photo-syncs") == 0
+
+
+def test_a_picture_whose_photo_is_there_is_not_removed_on_request(story: Story) -> None:
+    user = story.arrive_synced()
+
+    answer = _read(story.stage.sync(user, remove="true"))
+
+    assert answer["outcome"] == "unchanged"
+    assert story.writes() == []
+    assert story.shows_its_source(user)
 
 
 def test_a_dry_run_tells_and_writes_nothing(story: Story) -> None:

@@ -1,0 +1,197 @@
+"""Nobody promises that a new photo raises a notification: sweeps find what was never announced.
+
+A photo counts as removed here once it has been missing for a second, instead of an hour.
+"""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.apps import brisk_app
+from tests.e2e.story import SWEEPING, Json, Story, playing, quiet_stage
+
+REMOVE_AFTER = 1.0  # seconds
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    app = brisk_app(tmp_path_factory.mktemp("app"))
+    with playing(quiet_stage(app=app, settings={**SWEEPING, "REMOVE_AFTER": f"PT{REMOVE_AFTER}S"})) as story:
+        yield story
+
+
+@pytest.fixture
+def story(house: Story) -> Story:
+    """The house, without those who were in it before."""
+    for person in house.people.users():
+        house.people.change(person["id"], gone=True)
+    return house.afresh()
+
+
+def _counts(figures: Json) -> Json:
+    """What a sweep found, of how many users it was more than none."""
+    return {name: n for name, n in figures.items() if isinstance(n, int) and not isinstance(n, bool) and n}
+
+
+def _missing_for_long(story: Story, *users: str) -> None:
+    """Wait until these people's photos have been missing for as long as it takes to be removed."""
+    noted = max(story.ledger(user)["missing_since"] for user in users)
+    assert noted
+    story.until(lambda: time.time() - noted > REMOVE_AFTER, what="the time for which a photo may be missing")
+
+
+def _shows_no_picture(story: Story, user: str) -> bool:
+    target = story.people.user(user)["target"]
+    shown = set(target["userphoto"].values())
+    return (target["files"], target["properties"]["PictureURL"], shown) == ([], "", {"placeholder"})
+
+
+def test_without_any_notification_every_change_shows_after_one_sweep_and_every_removal_after_two(
+    story: Story,
+) -> None:
+    changed, removed, same, hidden = (story.arrive_synced() for _ in range(4))
+    new, blank = story.arrive(), story.arrive(photo=False)
+    guest, mailless = story.arrive(guest=True), story.arrive(mailbox=False, photo=False)
+    before = story.people.shown(removed)
+    story.people.draw_photo(changed)
+    story.people.remove_photo(removed)
+    story.people.change(hidden, enabled=False)
+    story.people.draw_photo(hidden)
+
+    story.stage.fire("start_sweep")
+    sweep = story.until(lambda: story.status()["sweep"], what="the sweep")
+    assert sweep["why"] == "the timer"
+    first = story.ended(sweep["id"])  # nobody hurries this one: it begins after ten seconds
+
+    assert story.people.subscriptions() == []
+    for user in (changed, new, same):
+        story.until(lambda user=user: story.settled(user), user)
+        assert story.shows_its_source(user)
+    found = {"changed": 2, "unchanged": 1, "missing": 1, "empty": 1, "skipped": 1}
+    assert _counts(first) == {"seen": 6, "shown": 3, **found}
+    assert first["state"] == "finished"
+    assert story.people.shown(removed) == before
+    _missing_for_long(story, removed)
+
+    story.people.clear_history()
+    second = story.ended(story.sweep())
+
+    found = {"unchanged": 3, "removable": 1, "empty": 1, "skipped": 1}
+    assert _counts(second) == {"seen": 6, "shown": 4, **found}
+    story.until(lambda: story.ledger(removed)["outcome"] == "cleared", removed)
+    assert _shows_no_picture(story, removed)
+    assert len(story.writes()) == 4  # the properties, and the three files
+    row = story.ledger(removed)
+    assert (row["settled_etag"], row["missing_since"], row["dirty"]) == ("", 0, False)
+    assert [story.ledger(user) for user in (guest, blank)] == [{}, {}]
+    assert story.ledger(mailless)["outcome"] == "skipped"
+    assert story.poisoned() == 0
+
+
+def test_a_lost_notification_is_caught_by_a_sweep(story: Story) -> None:
+    told, lost = story.arrive_synced(), story.arrive_synced()
+    story.subscribed()
+    opened = story.status()["sweep"]  # what changed before the subscription was not announced
+    assert opened["why"] == "the subscription was created: none of ours exists"
+    assert story.ended(story.hurry(opened["id"]))["unchanged"] == 2
+
+    story.people.draw_photo(told, notify="on")
+    story.people.draw_photo(lost, notify="off")
+    story.until(lambda: story.settled(told), told)
+    assert not story.settled(lost)
+    figures = story.ended(story.sweep())
+
+    assert _counts(figures) == {"seen": 2, "changed": 1, "unchanged": 1, "shown": 2}
+    story.until(lambda: story.settled(lost), lost)
+    assert story.shows_its_source(lost)
+
+
+def test_a_running_sweep_shows_how_far_it_is_and_is_the_only_one(story: Story) -> None:
+    story.people.add(count=45, photo="shared")
+    story.settle()
+    story.people.arm({"service": "graph", "path": "batch", "latency": 1.5})
+
+    sweep = story.sweep()
+    second = story.stage.call("POST", "sweeps")
+    assert (second.status_code, second.json()) == (409, {"sweep": sweep, "running": True})
+    going = story.until(lambda: (s := story.status()["sweep"]) and s["every_page_read"] and s, what="a page")
+    assert (going["id"], going["why"], going["force"]) == (sweep, "an administrator", False)
+    assert (going["pages"], going["seen"], going["users_expected"]) == (1, 45, 45)
+    assert going["users_answered"] + going["unanswered"] == 45
+    assert going["unanswered"] > 0
+    story.people.disarm()
+
+    figures = story.ended(sweep)
+    assert _counts(figures) == {"seen": 45, "unchanged": 45, "shown": 45}
+    status = story.status()
+    assert status["sweep"] is None
+    assert status["sweeps"][0] == figures
+    assert figures["state"] == "finished"
+    assert 0 <= status["now"] - figures["ended_at"] < 60
+
+
+def test_a_forced_sweep_writes_every_photo_again(story: Story) -> None:
+    users = [story.arrive_synced() for _ in range(3)]
+
+    figures = story.ended(story.sweep(force="true"))
+
+    assert (_counts(figures), figures["force"]) == ({"seen": 3, "changed": 3, "shown": 3}, True)
+    assert [len(story.writes(user)) for user in users] == [3, 3, 3]
+    assert len(story.writes()) == 4 * len(users)
+    assert all(story.settled(user) for user in users)
+
+
+def test_a_braked_sweep_removes_nothing_until_a_person_releases_exactly_its_list(story: Story) -> None:
+    lost = [story.arrive_synced() for _ in range(3)]
+    later = story.arrive_synced()
+    for user in lost:
+        story.people.remove_photo(user)
+    assert _counts(story.ended(story.sweep())) == {"seen": 4, "missing": 3, "unchanged": 1, "shown": 4}
+    _missing_for_long(story, *lost)
+
+    sweep = story.sweep()
+    braked = story.ended(sweep)
+    assert _counts(braked) == {"seen": 4, "removable": 3, "unchanged": 1, "shown": 4}
+    assert braked["state"] == "braked"
+    assert "3 of 4 photos are missing at once" in braked["reason"]
+    assert story.writes() == []
+    assert any("ERROR" in line and "sweep.braked" in line for line in story.log.splitlines())
+
+    story.people.remove_photo(later)  # it is not on the list
+    story.send_check(later)
+    story.until(lambda: story.ledger(later)["missing_since"], later)
+    story.people.draw_photo(lost[0])  # it came back
+    refused = story.stage.call("POST", "sweeps", params={"release_brake": "20200101T000000-0000"})
+    assert refused.status_code == 400
+    assert story.writes() == []
+    released = story.stage.call("POST", "sweeps", params={"release_brake": sweep})
+    assert (released.status_code, released.json()["sweep"]) == (202, sweep)
+
+    cleared = lost[1:]
+    story.until(lambda: all(story.ledger(user)["outcome"] == "cleared" for user in cleared), *cleared)
+    story.until(lambda: story.settled(lost[0]), lost[0])
+    story.until(lambda: not story.waiting("photo-backfill"), what="the list is done")
+    assert all(_shows_no_picture(story, user) for user in cleared)
+    assert story.shows_its_source(lost[0])
+    assert story.ledger(later)["outcome"] == "synced"
+    assert not _shows_no_picture(story, later)
+    ended = story.ended(sweep)
+    assert (ended["state"], ended["reason"]) == ("finished", "released by a person")
+
+
+def test_where_pictures_are_kept_a_sweep_settles_the_removal_and_leaves_the_picture(story: Story) -> None:
+    user, other = story.arrive_synced(), story.arrive_synced()
+    before = story.people.shown(user)
+    story.people.remove_photo(user)
+
+    with story.restarted(ON_PHOTO_REMOVED="keep"):
+        assert story.ended(story.sweep())["missing"] == 1
+        _missing_for_long(story, user)
+        assert story.ended(story.sweep())["removable"] == 1
+        story.until(lambda: story.ledger(user)["outcome"] == "kept", user)
+        assert _counts(story.ended(story.sweep())) == {"seen": 2, "unchanged": 1, "empty": 1, "shown": 1}
+
+    assert story.people.shown(user) == before
+    assert story.writes() == []
+    assert story.settled(other)
