@@ -148,7 +148,6 @@ def test_a_doubtful_settle_that_fails_has_one_successor(world: World, after: boo
 def test_duplicates_in_any_order_end_as_one(world: World, seed: int) -> None:
     user = prepare(world, known=False)
     world.host.mood = Mood(seed, shuffled=True, twice=0.4)
-    world.fault(Fault(service="sharepoint", drop=True, when="after", rate=0.2))
     world.tenant.faults.arm([Fault(service="sharepoint", drop=True, when="after", rate=0.15)], seed=seed)
     for _ in range(3):
         world.change_photo(user)
