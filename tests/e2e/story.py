@@ -253,11 +253,15 @@ class Story:
         common = {"why": "notified", "seen": now, "born": now, "tries": 0, "force": False}
         self.send("photo-checks", {"v": 1, "job": {"users": [*users], **common, **job}})
 
-    def sweep(self, **query: str) -> str:
-        """Open a sweep and return its id; its first page is read at once instead of after ten seconds."""
+    def open_sweep(self, **query: str) -> str:
+        """Open a sweep and return its id; its first page is read after ten seconds."""
         answer = self.stage.call("POST", "sweeps", params=query)
         assert answer.status_code == 202, answer.text
-        return self.hurry(answer.json()["sweep"])
+        return str(answer.json()["sweep"])
+
+    def sweep(self, **query: str) -> str:
+        """Open a sweep and return its id; its first page is read at once."""
+        return self.hurry(self.open_sweep(**query))
 
     def hurry(self, sweep: str) -> str:
         """Send a sweep's first message once more, and not hidden: of two, one does nothing."""

@@ -106,6 +106,7 @@ def test_a_host_frozen_in_the_middle_of_a_sync_writes_nothing_when_it_thaws(stor
         os.kill(story.stage.host.pid, signal.SIGCONT)
 
     story.until(lambda: "photo.deferred" in story.log, user, what="the thawed host gives up")
+    story.until(lambda: "Executed 'Functions.sync_photo'" in story.log, user, what="it queues the job again")
     assert story.writes() == []
     assert story.shows_its_source(user)
     assert story.ledger(user)["outcome"] == "synced"
