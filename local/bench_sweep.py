@@ -8,7 +8,7 @@ import argparse
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import batched
 from pathlib import Path
@@ -66,7 +66,6 @@ def _run(stage: Stage, hosts: int) -> None:
         ]
         pids = [process.pid for process in (stage.host, *others) if process]
         last = stage.people.clear_history()
-        before = [_resident(pid) for pid in pids]
         began = time.monotonic()
         sweep = stage.call("POST", "sweeps").json()["sweep"]
         print(f"\n{hosts} host process(es), sweep {sweep}")
@@ -87,19 +86,26 @@ def _run(stage: Stage, hosts: int) -> None:
         f"  {figures['seen']} users, {figures['unchanged']} unchanged, state {figures['state']}: {took:.0f} s"
     )
     print(f"  Graph requests {graph}, SharePoint requests {sharepoint}")
-    print(f"  the host's memory grew by {figures['grew']:.0f} MB at most")
+    print(f"  a host's memory grew by {figures['grew']:.0f} MB at most, from the second page on")
 
 
-def _watch(stage: Stage, sweep: str, grew: Callable[[], float]) -> dict[str, Any]:
-    """Print how the sweep goes until it ended, and return its figures."""
+def _watch(stage: Stage, sweep: str, pids: list[int]) -> dict[str, Any]:
+    """Print how the sweep goes until it ended, and return its figures.
+
+    Memory is measured from the second page on: before it, each host loads the libraries that it needs.
+    """
+    before: list[float] = []
     most = 0.0
     for status in _statuses(stage):
-        most = max(most, grew())
+        running = status["sweep"] or {}
+        resident = [_resident(pid) for pid in pids]
+        if not before and running.get("pages", 0) > 1:
+            before = resident
+        most = max([most, *(now - then for now, then in zip(resident, before, strict=False))])
         for ended in status["sweeps"]:
             if ended["id"] == sweep:
                 print()
                 return {**ended, "grew": most}
-        running = status["sweep"] or {}
         answered, seen = running.get("users_answered", 0), running.get("seen", 0)
         print(f"\r  {answered} of {seen} answered, {running.get('pages', 0)} pages ", end="", flush=True)
     raise TimeoutError(f"the sweep did not end within {PATIENCE:.0f} s")

@@ -57,7 +57,7 @@ class Health:
         return {"closed": until > now, "for": round(max(until - now, 0.0)), "why": why}
 
     def _running(self, record: Record, ended: list[tuple[str, dict[str, Any]]], now: float) -> dict[str, Any]:
-        totals = sweeps.total(part.letters for part in self._parts.all(record.id))
+        totals = sweeps.total(self._parts.letters(record.id))
         expected = _expected(record, totals, ended)
         answered = totals.seen - totals.unanswered
         elapsed = now - record.opened_at

@@ -1,6 +1,6 @@
 """What is remembered of sweeps: the record of the one that runs, its parts, and the last ten's figures."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -94,13 +94,17 @@ class Parts:
             return
         raise TryLater("storage", "a part never holds still")
 
-    def all(self, sweep: str) -> Iterable[Part]:
-        """Return every part of a sweep."""
-        return [_part(columns, version) for _, columns, version in self._table.scan(sweep)]
+    def all(self, sweep: str) -> Iterator[Part]:
+        """Yield every part of a sweep."""
+        return (_part(columns, version) for _, columns, version in self._table.scan(sweep))
+
+    def letters(self, sweep: str) -> Iterator[str]:
+        """Yield the letters of every part of a sweep, which is all that its sums need."""
+        return (str(columns["letters"]) for _, columns, _ in self._table.scan(sweep, only=["letters"]))
 
     def forget(self, sweep: str) -> None:
         """Delete every part of a sweep."""
-        for key, _, _ in self._table.scan(sweep):
+        for key, _, _ in list(self._table.scan(sweep, only=["RowKey"])):
             self._table.delete(sweep, key)
 
     def _read(self, sweep: str, key: str) -> Part | None:

@@ -242,7 +242,7 @@ class Sweeper:
             self._look_again(job)
 
     def _total(self, sweep: str) -> Totals:
-        return sweeps.total(part.letters for part in self._parts.all(sweep))
+        return sweeps.total(self._parts.letters(sweep))
 
     def _judge(self, record: Record, job: SweepPage, totals: Totals) -> None:
         if sweeps.brakes(totals, self._settings.removal_brake):

@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.errors import Stale
@@ -40,10 +40,13 @@ class Table:
             self.rows[partition, key] = ({**stands, **written}, f'W/"{self._writes}"')
             return self.rows[partition, key][1]
 
-    def scan(self, partition: str) -> list[tuple[str, dict[str, Any], str]]:
+    def scan(self, partition: str, only: Sequence[str] = ()) -> list[tuple[str, dict[str, Any], str]]:
         with self._steps.take(f"scan {self._name}"), self._lock:
             found = sorted((key, row) for (where, key), row in self.rows.items() if where == partition)
-            return [(key, dict(columns), version) for key, (columns, version) in found]
+            return [
+                (key, {name: columns[name] for name in only or columns if name in columns}, version)
+                for key, (columns, version) in found
+            ]
 
     def older(self, column: str, than: float) -> list[tuple[str, str]]:
         with self._steps.take(f"scan {self._name}"), self._lock:
