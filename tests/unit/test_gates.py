@@ -14,6 +14,7 @@ from shared.backoff import ABSURD, SHORTEST
 from shared.errors import Denied, GateClosed, Stale, TryLater
 from shared.gates import FILES, GRAPH, PROFILES, SERVICES, Gates, next_closing
 from shared.rest import Attempt, Call, Rest
+from tests.world import crowd
 from tests.world.clock import Clock
 from tests.world.steps import Steps, cut_off, meet_oneself
 from tests.world.table import Table
@@ -467,6 +468,21 @@ def test_two_denied_users_among_others_close_no_gate_however_often_they_are_aske
     world.run(1000)
     for user in denied:
         world.settled(user)
+
+
+def test_a_denial_of_one_users_bytes_closes_no_gate(world: World) -> None:
+    removed, fine = crowd.let_in(world, 1, photo=False)[0], world.add()
+    world.fault(
+        Fault(service="graph", path=rf"^/v1.0/users/{removed}/photo", status=403, code="ErrorAccessDenied")
+    )
+    world.note(removed, missing_since=world.clock.now() - 7200)
+    world.ask(removed, why="removed")
+    world.ask(fine)
+    world.run(60)
+    assert closed_gates(world) == {}
+    assert any("→ 403" in request for request in world.requests("graph"))
+    assert world.row(removed).settled_etag == '"OTHER"'
+    world.settled(fine)
 
 
 def test_a_profile_that_never_works_delays_nobody_elses_photo(world: World) -> None:

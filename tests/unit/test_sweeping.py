@@ -188,6 +188,28 @@ def test_a_duplicate_that_comes_first_and_dies_leaves_the_sweep_its_message(worl
     assert [(each["state"], each["seen"]) for each in ended(world)] == [("finished", 3)]
 
 
+def test_a_duplicate_that_ends_the_sweep_first_and_dies_leaves_the_wish_its_message(world: World) -> None:
+    """One still sees a user unanswered; the faster one sees the answer, ends the sweep, and dies of that."""
+    crowd.let_in(world, 1)
+    opened = world.services.sweeper.open("the timer")
+    world.services.sweeper.step(SweepPage(opened.id, 0, born=world.clock.now()))
+    (check,) = world.queued(SweptCheck)
+    waiting = SweepPage(opened.id, 1, born=world.clock.now())
+    world.outbox.messages.clear()  # both are in hand
+    world.services.sweeper.want("changes were missed")
+
+    def be_faster() -> None:
+        world.services.checker.check(check)
+        world.steps.on("scan photoledger", kill)  # the sweep has ended, and tidies up
+        world.steps.survive(lambda: world.services.sweeper.step(waiting))
+
+    world.steps.on("write photostate", be_faster)
+    assert world.steps.survive(lambda: world.services.sweeper.step(waiting))
+    assert (record(world).state, record(world).again) == ("finished", True)
+    world.drain()
+    assert sorted(each["why"] for each in ended(world)) == ["changes were missed", "the timer"]
+
+
 # --- a page that is read once more ---
 
 
@@ -370,18 +392,21 @@ def test_a_poisoned_check_is_answered_as_failed_and_the_sweep_ends(world: World)
 # --- tidying ---
 
 
-@pytest.mark.parametrize("nth", range(1, 4))
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    "step", [*(f"photoparts {n}" for n in range(1, 4)), *(f"photostate {n}" for n in range(2, 6))]
+)
 def test_the_eleventh_sweep_forgets_the_first_with_its_parts_however_often_it_dies(
-    world: World, nth: int
+    world: World, step: str, after: bool
 ) -> None:
-    world.add()
+    table, _, nth = step.partition(" ")
+    crowd.let_in(world, 1)
     ids = []
     for number in range(12):
-        if number >= 10:
-            world.steps.on("write photoparts", kill, nth=nth)
-            world.steps.on("write photostate", kill, nth=nth + 2)
         world.clock.advance(1)
         ids.append(world.open_sweep())
+        if number >= 10:
+            world.steps.on(f"write {table}", kill, nth=int(nth) - (table == "photostate"), after=after)
         world.drain()
         world.steps.clear()
     world.clock.advance(1)
