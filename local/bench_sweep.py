@@ -69,9 +69,7 @@ def _run(stage: Stage, hosts: int) -> None:
         began = time.monotonic()
         sweep = stage.call("POST", "sweeps").json()["sweep"]
         print(f"\n{hosts} host process(es), sweep {sweep}")
-        figures = _watch(
-            stage, sweep, lambda: max(_resident(p) - b for p, b in zip(pids, before, strict=True))
-        )
+        figures = _watch(stage, sweep, pids)
         took = time.monotonic() - began
     answers = stage.people.summary(since=last)["answers"]
     graph = sum(count for method in answers.get("graph", {}).values() for count in method.values())

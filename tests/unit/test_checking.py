@@ -40,9 +40,14 @@ def shown(world: World) -> str:
 
 def test_twenty_unchanged_users_cost_one_request_twenty_reads_and_no_write(world: World) -> None:
     users = [world.add(photo=False) for _ in range(20)]
-    check(world, *users)
+    check(world, *users, why="rechecked")
     assert len(world.requests()) == 1
-    assert sorted(world.steps.taken) == ["call graph.microsoft.com", *["read photoledger"] * 20]
+    looks = [
+        "call graph.microsoft.com",
+        *["read photoledger"] * 20,
+        "read photostate",
+    ]  # the last at the gate
+    assert sorted(world.steps.taken) == looks
 
 
 def test_a_changed_photo_is_queued_and_an_unchanged_one_is_not(world: World, shown: str) -> None:
@@ -139,7 +144,7 @@ def test_a_note_that_cannot_be_written_fails_nobody(world: World, shown: str) ->
 def test_only_the_users_who_could_not_be_answered_are_asked_for_again(world: World) -> None:
     answered, busy, late = world.add(), world.add(), world.add()
     world.fault(part(busy, status=429, retry_after=50), part(late, status=503, retry_after=90))
-    check(world, answered, busy, late, seen=1.0, born=world.clock.now() - 10)
+    check(world, answered, busy, late, why="rechecked", seen=1.0, born=world.clock.now() - 10)
     assert syncs(world) == [answered]
     (again,) = world.queued(Check)
     assert (set(again.users), again.seen, again.tries) == ({busy, late}, 1.0, 0)
@@ -165,7 +170,7 @@ def test_a_denied_user_waits_for_a_person(world: World, caplog: pytest.LogCaptur
 def test_an_odd_user_is_asked_for_alone_and_in_the_end_given_up(world: World) -> None:
     odd, fine = world.add(), world.add()
     world.fault(part(odd, status=404, code="SomethingNew"))
-    check(world, odd, fine)
+    check(world, odd, fine, why="rechecked")
     (again,) = world.queued(Check)
     assert (again.users, again.tries) == ((odd,), 1)
     world.drain()
@@ -237,14 +242,13 @@ def test_a_ledger_out_of_reach_has_the_whole_check_put_off(world: World) -> None
 
 @pytest.mark.parametrize("after", [False, True], ids=["out of reach", "answer lost"])
 @pytest.mark.parametrize("nth", [1, 2, 3])
-def test_a_queue_that_fails_anywhere_leaves_the_message(world: World, after: bool, nth: int) -> None:
+def test_a_queue_that_fails_anywhere_loses_nobody(world: World, after: bool, nth: int) -> None:
     users = [world.add() for _ in range(3)]
     world.fault(part(users[2], status=503, next=1))
     world.hint(*users)
     world.steps.on("put .*", cut_off, nth=nth, after=after)
     world.host.deliver_due()
-    assert world.host.failures
-    assert len(world.queued(Check)) >= 1
+    assert world.queued(Check)  # the message itself, or the one that takes its place
     world.drain()
     for user in users:
         world.settled(user)

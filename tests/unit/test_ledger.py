@@ -12,6 +12,7 @@ from shared.ledger import ANY, LONGEST_TEXT, AzureTable, Ledger, State, Table
 from shared.rows import Row
 from shared.storage import Storage
 from shared.subscriptions import Record
+from shared.sweepbook import SweepBook
 from tests.world.steps import Steps
 from tests.world.table import Table as TableInMemory
 
@@ -162,9 +163,9 @@ def test_the_subscriptions_record_comes_back(table: Table) -> None:
 
 def test_a_wish_for_a_sweep_is_kept_beside_whatever_the_sweep_wrote(table: Table) -> None:
     table.merge("sweep", "record", {"id": "s1"}, "")
-    State(table).want_sweep("Graph announced missed", 7.0)
-    columns, _ = table.read("sweep", "record")
-    assert (columns["id"], columns["again"], columns["again_why"]) == ("s1", True, "Graph announced missed")
+    SweepBook(table).want_again("Graph announced missed")
+    record = SweepBook(table).record()
+    assert (record.id, record.again, record.again_why) == ("s1", True, "Graph announced missed")
 
 
 @pytest.mark.parametrize(

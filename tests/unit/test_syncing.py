@@ -147,7 +147,7 @@ def test_bytes_that_are_no_picture_are_looked_at_twice_and_then_left(world: Worl
     world.drain()
     row = world.row(known)
     assert (row.outcome, row.reason, row.refused_etag) == ("failed", "unreadable image", world.source(known))
-    world.hint(known)
+    world.hint(known, why="rechecked")
     world.drain()
     assert world.host.delivered == 4  # the first photo's sync, two looks, one check and nothing after it
     world.change_photo(known)
