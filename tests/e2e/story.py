@@ -81,7 +81,9 @@ class Story:
 
     def open_gates(self, **settings: str) -> None:
         """Let the time be over for which services wanted to be left alone."""
-        if self._forget("photostate", "gate"):
+        closed = any(row.get("closed_until", 0.0) > time.time() for row in self.rows("photostate"))
+        self._forget("photostate", "gate")
+        if closed:
             self.restart(**settings)  # a host that closed a gate remembers that by itself
 
     @contextmanager
@@ -151,13 +153,12 @@ class Story:
         entity = {"PartitionKey": partition, "RowKey": key, **columns}
         self._tables.get_table_client(table).update_entity(entity, mode=UpdateMode.MERGE)
 
-    def _forget(self, table: str, partition: str) -> bool:
-        """Delete a partition's rows, and say whether there were any."""
+    def _forget(self, table: str, partition: str) -> None:
+        """Delete a partition's rows."""
         client = self._tables.get_table_client(table)
-        rows = [row for row in self.rows(table) if row["PartitionKey"] == partition]
-        for row in rows:
-            client.delete_entity(row)
-        return bool(rows)
+        for row in self.rows(table):
+            if row["PartitionKey"] == partition:
+                client.delete_entity(row)
 
     def status(self) -> Json:
         """What administrators see first."""
@@ -226,6 +227,12 @@ class Story:
         (user,) = self.people.add(**{"photo": True, **facts})
         return user
 
+    def send_home(self) -> Self:
+        """Let everybody leave the tenant, so that a sweep sees only who comes after this."""
+        for person in self.people.users():
+            self.people.change(person["id"], gone=True)
+        return self
+
     def arrive_synced(self, **facts: Any) -> str:
         """Let in a person whose photo SharePoint shows already; the history begins after that."""
         user = self.arrive(**facts)
@@ -270,15 +277,14 @@ class Story:
 
     def ended(self, sweep: str, *, seconds: float = 2 * PATIENCE) -> Json:
         """Wait for the end of a sweep and of what it queued; its figures."""
-
-        def figures() -> Json | None:
-            status = self.status()
-            running = status["sweep"] and status["sweep"]["id"] == sweep
-            return None if running else {each["id"]: each for each in status["sweeps"]}.get(sweep)
-
-        found = self.until(figures, seconds=seconds, what=f"the end of sweep {sweep}")
+        self.until(lambda: not self._runs(sweep), seconds=seconds, what=f"the end of sweep {sweep}")
         self.until(lambda: not self.waiting("photo-backfill"), what="what the sweep queued")
-        return dict(found)
+        (figures,) = [each for each in self.status()["sweeps"] if each["id"] == sweep]
+        return dict(figures)
+
+    def _runs(self, sweep: str) -> bool:
+        record = self.row("photostate", "sweep", "record")
+        return record["state"] == "running" and record["id"] == sweep
 
     def settle(self, *but: str) -> None:
         """Let the ledger say that SharePoint shows everybody's photo, these people's aside."""

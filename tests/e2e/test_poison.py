@@ -97,6 +97,19 @@ def test_a_user_whom_graph_answers_oddly_fails_alone(story: Story) -> None:
     assert story.poisoned() == 0
 
 
+def test_a_sweep_for_which_graph_lists_no_users_fails_and_makes_room_for_the_next(story: Story) -> None:
+    story.people.arm({"service": "graph", "method": "GET", "path": "/users", "status": 400})
+
+    sweep = story.sweep()
+    figures = story.ended(sweep)
+
+    assert (figures["state"], figures["reason"]) == ("failed", "a page failed for good")
+    assert [why for (_, body), why in _kept(story).items() if sweep in body] == [GAVE_UP]
+    assert ("photo-sweeps", GAVE_UP) in [(each["queue"], each["why"]) for each in story.status()["poison"]]
+    story.people.disarm()
+    assert story.ended(story.sweep())["state"] == "finished"
+
+
 def test_a_lifecycle_event_that_cannot_be_followed_is_kept(story: Story) -> None:
     story.people.arm({"service": "graph", "method": "POST", "path": "/subscriptions$", "status": 400})
     subscription = str(uuid4())

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.e2e.story import Story, playing, quiet_stage
+from tests.e2e.story import SWEEPING, Story, playing, quiet_stage
 
 MISSING = ("CLIENT_ID", "SHAREPOINT_HOST", "CLIENT_STATE_SECRET")
 
@@ -74,6 +74,7 @@ def test_a_timer_that_cannot_work_fails_where_it_is_seen(story: Story) -> None:
 
 def test_a_dry_run_of_the_whole_app_writes_nothing(story: Story) -> None:
     right = {name: story.stage.tenant.settings[name] for name in MISSING}
+    story.send_home()
     known, changed, removed = (story.arrive() for _ in range(3))
     with story.restarted(**right):
         for user in (known, changed, removed):
@@ -85,12 +86,14 @@ def test_a_dry_run_of_the_whole_app_writes_nothing(story: Story) -> None:
     pictures = [story.people.user(user)["target"] for user in everybody]
     story.people.clear_history()
 
-    with story.restarted(DRY_RUN="true", **right):
+    with story.restarted(DRY_RUN="true", **right, **SWEEPING):
         answer = story.stage.sync(changed).json()
         assert (answer["outcome"], answer["reason"].partition(":")[0]) == ("synced", "dry run")
         story.send_check(*everybody)
         story.until(lambda: story.log.count("photo.synced") == 3, changed)  # by hand, and two of the check
         story.until(lambda: not story.waiting("photo-syncs"), what="the messages are done")
+        figures = story.ended(story.sweep())
+        assert (figures["changed"], figures["missing"]) == (2, 1)
 
     assert [story.ledger(user) for user in everybody] == rows
     assert [story.people.user(user)["target"] for user in everybody] == pictures
