@@ -1,6 +1,7 @@
 """Delivered twice, torn, at the same time: SharePoint shows the right photo, and no more is written."""
 
 import hashlib
+import time
 
 from tests.e2e.pictures import alike, jpeg
 from tests.e2e.story import Story
@@ -88,6 +89,23 @@ def test_a_photo_removed_while_it_is_read_stays_until_a_sweep_says_so(story: Sto
 
     assert (answer["outcome"], answer["reason"]) == ("unchanged", "no photo in Exchange")
     assert story.ledger(user)["missing_since"]
+    assert story.people.shown(user) == before
+    assert story.writes() == []
+
+
+def test_a_removal_that_comes_before_its_time_clears_nothing(story: Story) -> None:
+    user = story.arrive_synced()
+    before = story.people.shown(user)
+    story.people.remove_photo(user)
+    story.send_check(user)
+    story.until(lambda: story.ledger(user)["missing_since"], user)
+
+    now = time.time()
+    job = {"user": user, "why": "removed", "seen": now, "born": now, "tries": 0, "force": False}
+    story.send("photo-backfill", {"v": 1, "job": job})
+
+    story.until(lambda: story.ledger(user)["outcome"] == "unchanged", user)
+    assert story.ledger(user)["missing_since"]  # for seconds, where an hour is asked for
     assert story.people.shown(user) == before
     assert story.writes() == []
 
