@@ -6,11 +6,13 @@
 Started with node directly, never through npx, so that it hears our signals and leaves nothing behind.
 """
 
+import re
 import socket
 import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -18,6 +20,7 @@ from typing import IO, Self
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
 SERVICES = ("blob", "queue", "table")
+ACCESS = re.compile(r'\] "(?P<method>[A-Z]+) (?P<path>\S+) HTTP/1\.1" \d{3} ')  # a line of its access log
 
 # The emulator's published account and key, the same on every machine:
 # learn.microsoft.com/azure/storage/common/storage-use-azurite#well-known-storage-account-and-key
@@ -39,11 +42,18 @@ class Azurite:
     Args:
         location: a directory that keeps the data; absent, everything is in memory and ends with the process.
         program: Azurite's own main file.
+        on_request: is told each request's method and path, as Azurite's access log has them.
     """
 
-    def __init__(self, location: Path | None = None, program: Path = PROGRAM) -> None:
+    def __init__(
+        self,
+        location: Path | None = None,
+        program: Path = PROGRAM,
+        on_request: Callable[[str, str], object] | None = None,
+    ) -> None:
         self._location = location
         self._program = program
+        self._on_request = on_request
         self._ports: dict[str, int] = {}
         self._process: subprocess.Popen[str] | None = None
         self._output = _Output()
@@ -56,6 +66,13 @@ class Azurite:
             for service in SERVICES
         )
         return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};{endpoints};"
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        if self._process is None:
+            raise AzuriteError("Azurite is not running")
+        return self._process.pid
 
     def __enter__(self) -> Self:
         self.start()
@@ -120,7 +137,7 @@ class Azurite:
             [  # noqa: S607 - whichever node the developer has on the path
                 "node",
                 str(self._program),
-                "--silent",
+                *([] if self._on_request else ["--silent"]),  # it silences the access log
                 "--disableTelemetry",
                 "--skipApiVersionCheck",  # current SDKs ask for newer API versions than Azurite lists
                 *(["--location", str(self._location)] if self._location else ["--inMemoryPersistence"]),
@@ -132,7 +149,7 @@ class Azurite:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self._process, self._output = process, _Output(process.stdout)
+        self._process, self._output = process, _Output(process.stdout, self._on_request)
         try:
             self._wait_until_ready(process, ports)
         except AzuriteError:
@@ -153,8 +170,11 @@ class Azurite:
 class _Output:
     """Reads a child's output as it comes, so that the child never blocks on a full pipe."""
 
-    def __init__(self, stream: IO[str] | None = None) -> None:
+    def __init__(
+        self, stream: IO[str] | None = None, on_request: Callable[[str, str], object] | None = None
+    ) -> None:
         self._stream = stream
+        self._on_request = on_request
         self._lines: list[str] = []
         self._reader = threading.Thread(target=self._read, name="azurite-output", daemon=True)
         self._reader.start()
@@ -172,7 +192,12 @@ class _Output:
             self._stream.close()
 
     def _read(self) -> None:
-        self._lines.extend(self._stream or ())
+        for line in self._stream or ():
+            request = ACCESS.search(line) if self._on_request else None
+            if request and self._on_request:
+                self._on_request(request["method"], request["path"])
+            else:
+                self._lines.append(line)
 
 
 def _free_ports() -> dict[str, int]:

@@ -5,9 +5,10 @@ with one host process and with two.
 """
 
 import argparse
+import os
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import batched
@@ -16,6 +17,7 @@ from typing import Any
 
 from azure.data.tables import TableServiceClient
 
+from local.azurite import Azurite
 from local.host.process import HostProcess
 from local.stage import ROOT, Stage
 
@@ -31,7 +33,8 @@ def main() -> int:
         "--hosts", type=int, nargs="+", default=[1, 2], help="host processes of each run (1 2)"
     )
     options = parser.parse_args()
-    with Stage() as stage:
+    rows = LedgerAccess()
+    with Azurite(on_request=rows.note) as storage, Stage(storage=storage) as stage:
         began = time.monotonic()
         stage.people.add(count=options.users, photo="shared")
         print(f"{options.users} users with photos after {time.monotonic() - began:.0f} s", flush=True)
@@ -39,8 +42,36 @@ def main() -> int:
         _settle_everybody(stage)
         print(f"a ledger that knows them all after {time.monotonic() - began:.0f} s", flush=True)
         for hosts in options.hosts:
-            _run(stage, hosts)
+            _run(stage, hosts, rows)
     return 0
+
+
+class LedgerAccess:
+    """Counts what is asked of the ledger, from storage's access log."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._reads: Counter[str] = Counter()
+        self._others: Counter[str] = Counter()
+
+    def note(self, method: str, path: str) -> None:
+        """Count one request, if it is about the ledger."""
+        if "/photoledger" not in path:
+            return
+        if method == "GET" and "RowKey=" in path:
+            self._reads[path] += 1
+        else:
+            self._others[method] += 1
+
+    def __str__(self) -> str:
+        """Say how often rows were read and written."""
+        most = max(self._reads.values(), default=0)
+        others = ", ".join(f"{count} {method}" for method, count in self._others.items()) or "none"
+        reads = f"{self._reads.total()} reads of {len(self._reads)} rows, {most} of one at most"
+        return f"{reads}; other requests: {others}"
 
 
 def _settle_everybody(stage: Stage) -> None:
@@ -57,7 +88,7 @@ def _settle_everybody(stage: Stage) -> None:
                 table.submit_transaction([("upsert", row) for row in some])
 
 
-def _run(stage: Stage, hosts: int) -> None:
+def _run(stage: Stage, hosts: int, rows: LedgerAccess) -> None:
     """Sweep with so many host processes and print the figures."""
     with ExitStack() as more:
         others = [
@@ -66,11 +97,14 @@ def _run(stage: Stage, hosts: int) -> None:
         ]
         pids = [process.pid for process in (stage.host, *others) if process]
         last = stage.people.clear_history()
+        rows.clear()
+        worked = _work(stage, pids)
         began = time.monotonic()
         sweep = stage.call("POST", "sweeps").json()["sweep"]
         print(f"\n{hosts} host process(es), sweep {sweep}")
         figures = _watch(stage, sweep, pids)
         took = time.monotonic() - began
+        worked = {name: seconds - worked[name] for name, seconds in _work(stage, pids).items()}
     answers = stage.people.summary(since=last)["answers"]
     graph = sum(count for method in answers.get("graph", {}).values() for count in method.values())
     sharepoint = sum(
@@ -83,7 +117,9 @@ def _run(stage: Stage, hosts: int) -> None:
     print(
         f"  {figures['seen']} users, {figures['unchanged']} unchanged, state {figures['state']}: {took:.0f} s"
     )
+    print("  seconds of CPU: " + ", ".join(f"{name} {seconds:.0f}" for name, seconds in worked.items()))
     print(f"  Graph requests {graph}, SharePoint requests {sharepoint}")
+    print(f"  ledger: {rows}")
     print(f"  a host's memory grew by {figures['grew']:.0f} MB at most, from the second page on")
 
 
@@ -114,6 +150,17 @@ def _statuses(stage: Stage) -> Iterator[dict[str, Any]]:
     while time.monotonic() < deadline:
         yield stage.call("GET", "status").json()
         time.sleep(POLL)
+
+
+def _work(stage: Stage, pids: list[int]) -> dict[str, float]:
+    """Return the seconds of CPU that each of the house's processes has used (Linux): who bounds the sweep."""
+    hosts = {f"host {number}": _cpu(pid) for number, pid in enumerate(pids, 1)}
+    return {**hosts, "Azurite": _cpu(stage.storage.pid), "tenant": time.process_time()}
+
+
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident(pid: int) -> float:
