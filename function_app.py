@@ -11,20 +11,21 @@ from typing import List  # noqa: UP035 - the worker refuses func.Out[list[str]] 
 
 import azure.functions as func
 
-from shared import answers, jobs, logs
+from shared import answers, logs
 from shared.answers import Answer
-from shared.app import App, Services
-from shared.errors import ConfigError, SyncError
+from shared.app import App
+from shared.doorway import Doorway, Taken
+from shared.errors import SyncError
 from shared.jobs import Backfill, Check, SweepPage, SweptCheck, Sync, Tend
 from shared.manual import Asked
-from shared.notifications import Handshake, Malformed, read_changes, read_handshake, read_lifecycle
+from shared.notifications import Handshake, Malformed, read_handshake
 from shared.sweeping import Opened
 
 STORAGE = "AzureWebJobsStorage"
-MISCONFIGURED_AFTER = 900  # seconds a message waits while the settings are wrong
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 sync_app = App(os.environ)
+doorway = Doorway(sync_app)
 logs.quieten_libraries()
 
 
@@ -41,24 +42,7 @@ def notifications(req: func.HttpRequest, checks: func.Out[List[str]]) -> func.Ht
     """
     if greeting := read_handshake(req.params.get("validationToken")):
         return _greet(greeting)
-    services = _configured()
-    if services is None:
-        return func.HttpResponse("not configured", status_code=503)
-    state, tenant = services.client_state, services.settings.tenant_id
-    changes = read_changes(req.get_body(), state=state, tenant=tenant)
-    if isinstance(changes, Malformed):
-        return func.HttpResponse(changes.reason, status_code=changes.status)
-    if changes.users:
-        checks.set(
-            [jobs.write(job) for job in jobs.pack(changes.users, why="notified", now=sync_app.clock.now())]
-        )
-    logs.say(
-        "notifications.taken",
-        users=len(changes.users),
-        refused=dict(changes.refused) or None,
-        subscriptions=",".join(changes.subscriptions),
-    )
-    return func.HttpResponse(status_code=202)
+    return _answer_graph(doorway.take_changes(req.get_body()), checks)
 
 
 @app.route(route="lifecycle", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -67,17 +51,13 @@ def lifecycle(req: func.HttpRequest, events: func.Out[List[str]]) -> func.HttpRe
     """Queue what Graph announces about our subscription. Answers as `notifications` does."""
     if greeting := read_handshake(req.params.get("validationToken")):
         return _greet(greeting)
-    services = _configured()
-    if services is None:
-        return func.HttpResponse("not configured", status_code=503)
-    state, tenant = services.client_state, services.settings.tenant_id
-    announced = read_lifecycle(req.get_body(), state=state, tenant=tenant, now=sync_app.clock.now())
-    if isinstance(announced, Malformed):
-        return func.HttpResponse(announced.reason, status_code=announced.status)
-    if announced.jobs:
-        events.set([jobs.write(job) for job in announced.jobs])
-    logs.say("lifecycle.taken", count=len(announced.jobs), refused=dict(announced.refused) or None)
-    return func.HttpResponse(status_code=202)
+    return _answer_graph(doorway.take_lifecycle(req.get_body()), events)
+
+
+def _answer_graph(taken: Taken, messages: func.Out[List[str]]) -> func.HttpResponse:  # noqa: UP006
+    if taken.messages:
+        messages.set(list(taken.messages))
+    return func.HttpResponse(taken.text or None, status_code=taken.status)
 
 
 def _greet(greeting: Handshake | Malformed) -> func.HttpResponse:
@@ -95,93 +75,73 @@ def _greet(greeting: Handshake | Malformed) -> func.HttpResponse:
 @app.queue_trigger(arg_name="msg", queue_name=Check.queue, connection=STORAGE)
 def check_photos(msg: func.QueueMessage) -> None:
     """Compare the photos of up to 20 users with the ledger."""
-    _work(Check, msg, lambda services, job: services.checker.check(job))
+    doorway.work(Check, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=Sync.queue, connection=STORAGE)
 def sync_photo(msg: func.QueueMessage) -> None:
     """Make SharePoint show one user's photo."""
-    _work(Sync, msg, lambda services, job: services.syncer.sync(job))
+    doorway.work(Sync, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=SweptCheck.queue, connection=STORAGE)
 def check_swept(msg: func.QueueMessage) -> None:
     """The same for a sweep, which waits for the answers."""
-    _work(SweptCheck, msg, lambda services, job: services.checker.check(job))
+    doorway.work(SweptCheck, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=Backfill.queue, connection=STORAGE)
 def sync_swept(msg: func.QueueMessage) -> None:
     """Make SharePoint show what a sweep found, in a lane of its own."""
-    _work(Backfill, msg, lambda services, job: services.syncer.sync(job))
+    doorway.work(Backfill, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=SweepPage.queue, connection=STORAGE)
 def sweep_users(msg: func.QueueMessage) -> None:
     """Do the next step of a sweep: a page of users, or the wait for the last answers, or the verdict."""
-    _work(SweepPage, msg, lambda services, job: services.sweeper.step(job))
+    doorway.work(SweepPage, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=Tend.queue, connection=STORAGE)
 def tend_subscription(msg: func.QueueMessage) -> None:
     """Look after the subscription because Graph announced something about it."""
-    _work(Tend, msg, lambda services, job: services.renewal.tend_for(job))
+    doorway.work(Tend, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{Check.queue}-poison", connection=STORAGE)
 def record_poisoned_checks(msg: func.QueueMessage) -> None:
     """Write down a check that failed for good."""
-    sync_app.recorder.record(Check, str(msg.id), msg.get_body())
+    doorway.record(Check, str(msg.id), msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{Sync.queue}-poison", connection=STORAGE)
 def record_poisoned_syncs(msg: func.QueueMessage) -> None:
     """Write down a sync that failed for good."""
-    sync_app.recorder.record(Sync, str(msg.id), msg.get_body())
+    doorway.record(Sync, str(msg.id), msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{SweptCheck.queue}-poison", connection=STORAGE)
 def record_poisoned_swept_checks(msg: func.QueueMessage) -> None:
     """Write down a sweep's check that failed for good."""
-    sync_app.recorder.record(SweptCheck, str(msg.id), msg.get_body())
+    doorway.record(SweptCheck, str(msg.id), msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{Backfill.queue}-poison", connection=STORAGE)
 def record_poisoned_backfill(msg: func.QueueMessage) -> None:
     """Write down a sweep's sync that failed for good."""
-    sync_app.recorder.record(Backfill, str(msg.id), msg.get_body())
+    doorway.record(Backfill, str(msg.id), msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{SweepPage.queue}-poison", connection=STORAGE)
 def record_poisoned_sweeps(msg: func.QueueMessage) -> None:
     """Write down a sweep's step that failed for good, and end the sweep."""
-    sync_app.recorder.record(SweepPage, str(msg.id), msg.get_body())
+    doorway.record(SweepPage, str(msg.id), msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{Tend.queue}-poison", connection=STORAGE)
 def record_poisoned_subscription(msg: func.QueueMessage) -> None:
     """Write down a lifecycle event that failed for good."""
-    sync_app.recorder.record(Tend, str(msg.id), msg.get_body())
-
-
-def _work[J: Check | Sync | SweepPage | Tend](
-    kind: type[J], msg: func.QueueMessage, do: Callable[[Services, J], object]
-) -> None:
-    """Do a message's job. Wrong settings are no fault of the message: it waits until they are right."""
-    job = jobs.read(kind, msg.get_body())
-    services = _configured()
-    if services is None:
-        sync_app.queues.defer_raw(kind.queue, msg.get_body().decode(), MISCONFIGURED_AFTER)
-        return
-    do(services, job)
-
-
-def _configured() -> Services | None:
-    try:
-        return sync_app.services
-    except ConfigError as error:
-        logs.cry("settings.wrong", problems=str(error))
-        return None
+    doorway.record(Tend, str(msg.id), msg.get_body())
 
 
 # --- timer ---

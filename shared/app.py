@@ -152,7 +152,7 @@ class App:
         )
         renewal = Renewal(
             graph=graph,
-            ring=Bell(settings.user_agent).ring,
+            ring=Bell(settings.user_agent, self._transport).ring,
             state=self._state,
             want_sweep=sweeper.want,
             queues=self.queues,

@@ -96,8 +96,9 @@ class Steps:
         return True
 
     @contextmanager
-    def take(self, name: str) -> Iterator[None]:
-        """Take a step: the block is its effect."""
+    def take(self, name: str, *, conditional: bool = False) -> Iterator[None]:
+        """Take a step: the block is its effect. `conditional`: it writes only what stands as it was read."""
+        del conditional
         with self._lock:
             self.taken.append(name)
         self._befall(name, after=False)

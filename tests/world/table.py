@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from shared.errors import Stale
@@ -11,14 +11,20 @@ from tests.world.steps import Steps
 
 LONGEST_TEXT = 32 * 1024  # UTF-16 code units in a column
 LARGEST_INT = 2**31 - 1  # what the client library writes as a plain number
+type Watch = Callable[[str, str, Mapping[str, Any]], object]
+
 NOT_IN_A_KEY = set("/\\#?\t\n\r")
 
 
 class Table:
-    """`shared.ledger.Table`. Rows keep what a merge leaves out, and each write gives another version."""
+    """`shared.ledger.Table`. Rows keep what a merge leaves out, and each write gives another version.
 
-    def __init__(self, name: str, steps: Steps) -> None:
+    `watch` is told the partition, key and columns of each merge as it takes effect.
+    """
+
+    def __init__(self, name: str, steps: Steps, watch: Watch | None = None) -> None:
         self._name = name
+        self._watch = watch
         self._steps = steps
         self._lock = threading.Lock()
         self._writes = 0
@@ -31,12 +37,14 @@ class Table:
 
     def merge(self, partition: str, key: str, columns: Mapping[str, Any], version: str | None) -> str:
         _check(partition, key, columns)
-        with self._steps.take(f"write {self._name}"), self._lock:
+        with self._steps.take(f"write {self._name}", conditional=version is not ANY), self._lock:
             stands, standing = self.rows.get((partition, key), ({}, ""))
             if version is not ANY and version != standing:
                 raise Stale(f"storage: {409 if version == '' else 412}")
             written = {name: value for name, value in columns.items() if value is not None}
             self._writes += 1
+            if self._watch:
+                self._watch(partition, key, written)
             self.rows[partition, key] = ({**stands, **written}, f'W/"{self._writes}"')
             return self.rows[partition, key][1]
 

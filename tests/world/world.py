@@ -1,7 +1,7 @@
 """A whole world for the app: a running tenant, stores in memory, and one clock for both.
 
 The app in it is the real one, built by `shared.app.App`; it speaks HTTP to the tenant, over real sockets or
-(`direct`) without. What `function_app.py` does with a queue message is done here without Azure's worker.
+(`direct`) without. Messages go to the bodies of `function_app`'s triggers, without Azure's worker.
 """
 
 import hashlib
@@ -19,7 +19,8 @@ from local.tenant.tenant import Tenant
 from local.tenant.world import Person, Photo
 from shared import jobs, pictures
 from shared.app import App, Services, Stores
-from shared.jobs import Backfill, Check, Job, SweepPage, SweptCheck, Sync, Tend, Why
+from shared.doorway import Doorway
+from shared.jobs import Job, Sync, Why
 from shared.rows import Row
 from shared.settings import Settings
 from tests.world.clock import Clock
@@ -224,25 +225,14 @@ class World:
         return Tokens(self.tenant, self.steps)
 
     def _handlers(self) -> dict[str, Callable[[Message], object]]:
-        def check(kind: type[Check]) -> Callable[[Message], None]:
-            return lambda message: self.services.checker.check(jobs.read(kind, message.body))
-
-        def sync(kind: type[Sync]) -> Callable[[Message], object]:
-            return lambda message: self.services.syncer.sync(jobs.read(kind, message.body))
-
-        def sweep(message: Message) -> None:
-            self.services.sweeper.step(jobs.read(SweepPage, message.body))
-
-        def tend(message: Message) -> None:
-            self.services.renewal.tend_for(jobs.read(Tend, message.body))
+        def work(kind: type[Job]) -> Callable[[Message], None]:
+            return lambda message: Doorway(self.app).work(kind, message.body.encode())
 
         def record(kind: type[Job]) -> Callable[[Message], None]:
-            return lambda message: self.app.recorder.record(kind, message.id, message.body.encode())
+            return lambda message: Doorway(self.app).record(kind, message.id, message.body.encode())
 
         poison = {f"{queue}-poison": record(kind) for queue, kind in jobs.QUEUES.items()}
-        checks = {kind.queue: check(kind) for kind in (Check, SweptCheck)}
-        syncs = {kind.queue: sync(kind) for kind in (Sync, Backfill)}
-        return {**checks, **syncs, SweepPage.queue: sweep, Tend.queue: tend, **poison}
+        return {**{queue: work(kind) for queue, kind in jobs.QUEUES.items()}, **poison}
 
 
 def draw(number: int) -> bytes:
