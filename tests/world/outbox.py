@@ -3,14 +3,22 @@
 import base64
 import itertools
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from shared.queues import Receipt
-from tests.world.clock import Clock
 from tests.world.steps import Steps
 
 LARGEST_MESSAGE = 48 * 1024  # bytes in base64; the service takes 64 KiB
 LONGEST_HIDING = 7 * 24 * 3600  # seconds
+
+
+class Now(Protocol):
+    """What time it is."""
+
+    def now(self) -> float:
+        """Return Unix seconds."""
 
 
 @dataclass
@@ -28,11 +36,13 @@ class Message:
 class Outbox:
     """`shared.queues.Outbox`, and what a host does with the messages in it.
 
-    `poisoned` keeps every message that ever went to a poison queue.
+    `poisoned` keeps every message that ever went to a poison queue. `watch` is told the queue and body of each
+    message as it is sent.
     """
 
-    def __init__(self, clock: Clock, steps: Steps) -> None:
+    def __init__(self, clock: Now, steps: Steps, watch: Callable[[str, str], object] | None = None) -> None:
         self._clock = clock
+        self._watch = watch
         self._steps = steps
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
@@ -49,6 +59,8 @@ class Outbox:
         with self._steps.take(f"put {queue}"), self._lock:
             message = Message(self._new(), queue, body, self._clock.now() + hidden, self._new())
             self.messages.append(message)
+            if self._watch:
+                self._watch(queue, body)
         return Receipt(queue, message.id, message.pop_receipt)
 
     def take_back(self, receipt: Receipt) -> None:

@@ -1,0 +1,164 @@
+"""Workers that stop before everything they do outside their process, and go on when they are told to.
+
+The app's code is ordinary blocking code. Each delivery of a message runs in a greenlet; where it takes a step
+(see `tests.world.steps`) or makes an HTTP call it hands over to the scheduler, which decides what becomes of
+that step. Only one greenlet runs at a time and nothing depends on a machine's threads, so a run is repeatable.
+"""
+
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, NoReturn
+
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from shared.errors import Stale, TryLater
+
+type StepFate = Literal["", "never", "lost", "itself", "dies"]
+"""What becomes of a step in storage: nothing special; it never arrives; it takes effect and its answer is lost;
+the client library repeats it and meets its own write; the worker dies once it took effect."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """What a worker is about to do. `kind`: a step in storage, an HTTP call, or waiting until `until`."""
+
+    kind: Literal["step", "call", "wait"]
+    name: str = ""
+    conditional: bool = False
+    until: float = 0.0
+    request: Any = None
+
+
+@dataclass(eq=False)
+class Worker:
+    """One delivery at work in one instance of the app.
+
+    Attributes:
+        name: for the trace.
+        instance: whose code and clock it is.
+        job: what it works on.
+        user: whose target it may write.
+        dry_run: it was told to write nothing.
+        removes: an administrator wants a picture removed.
+        began: true time at which it began.
+        claim_until: end of the claim that it wrote last, on its own clock; 0 while it has none.
+        claim_ended: its own clock when it ended its claim; 0 while it has not.
+        missing_since: what the row said when it claimed it.
+        frozen_until: it does not go on before this time.
+        stop: where it stands.
+        owed: what it gets when it has waited long enough.
+    """
+
+    name: str
+    instance: Any
+    job: Any
+    work: Callable[[], object]
+    began: float
+    user: str = ""
+    dry_run: bool = False
+    removes: bool = False
+    missing_since: float = 0.0
+    claimed_at: float = 0.0
+    claim_until: float = 0.0
+    claim_ended: float = 0.0
+    frozen_until: float = 0.0
+    stop: Stop | None = None
+    owed: Exception | None = None
+    done: bool = False
+    dead: bool = False
+    error: BaseException | None = None
+    on_end: Callable[["Worker"], object] = field(default=lambda worker: None)
+
+    def ready(self, now: float) -> bool:
+        """Whether it could go on now."""
+        waits = self.stop.until if self.stop and self.stop.kind == "wait" else 0.0
+        return not self.done and max(self.frozen_until, waits) <= now
+
+
+class Killed(GreenletExit):
+    """The worker died. Whatever it still tries on the way out does not happen either."""
+
+
+class Crew:
+    """All workers. `current` is the one whose code is running, None for the story's own."""
+
+    def __init__(self) -> None:
+        self._workers: weakref.WeakKeyDictionary[greenlet, Worker] = weakref.WeakKeyDictionary()
+        self._lets: dict[Worker, greenlet] = {}
+
+    @property
+    def current(self) -> Worker | None:
+        """The worker whose code is running."""
+        return self._workers.get(getcurrent())
+
+    def start(self, worker: Worker) -> None:
+        """Let a worker run until its first stop."""
+        let = greenlet(self._run)
+        self._workers[let] = worker
+        self._lets[worker] = let
+        let.switch(worker)
+
+    def resume(self, worker: Worker, fate: object) -> None:
+        """Let a worker go on from its stop, of which this becomes, until its next one or its end."""
+        worker.stop = None
+        self._lets[worker].switch(fate)
+        if worker.done:
+            self._lets.pop(worker, None)
+
+    def kill(self, worker: Worker) -> None:
+        """Let a worker die where it stopped."""
+        worker.dead = True
+        if let := self._lets.pop(worker, None):
+            let.throw(Killed)
+        worker.done = True
+
+    def halt(self, stop: Stop) -> Any:
+        """Called in a worker's code: wait to be told what becomes of this stop; None for the story's own."""
+        worker = self.current
+        if worker is None:
+            return None
+        if worker.dead:
+            raise Killed
+        worker.stop = stop
+        return getcurrent().parent.switch()
+
+    def die(self) -> NoReturn:
+        """Called in a worker's code: it dies here."""
+        if worker := self.current:
+            worker.dead = True
+        raise Killed
+
+    def _run(self, worker: Worker) -> None:
+        try:
+            worker.work()
+        except Killed:
+            worker.dead = True
+        except Exception as error:  # noqa: BLE001 - a host survives its functions
+            worker.error = error
+        worker.done = True
+
+
+class Steps:
+    """`tests.world.steps.Steps` for a crew: the scheduler says what becomes of each step."""
+
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
+
+    @contextmanager
+    def take(self, name: str, *, conditional: bool = False) -> Iterator[None]:
+        """Take a step: the block is its effect."""
+        fate = self._crew.halt(Stop("step", name, conditional))
+        if fate == "never":
+            raise TryLater("storage", "no answer")
+        yield
+        match fate:
+            case "lost":
+                raise TryLater("storage", "no answer")
+            case "itself":
+                raise Stale("storage: 412")
+            case "dies":
+                self._crew.die()
+            case _:
+                return

@@ -1,0 +1,304 @@
+"""What happens in a run besides the app: people, photos, hints, sweeps, outages; and how it must end."""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from shared.manual import Asked as Wish
+from tests.simulation.instance import TENANT, Instance
+from tests.simulation.judge import Violation
+from tests.simulation.microsoft import MY_HOSTS, UNREADABLE, Person, Photo, data_of
+
+if TYPE_CHECKING:
+    from tests.simulation.run import Run
+
+import hashlib
+
+HOUR = 3600.0
+SHORTEST_LAG = HOUR  # seconds from a name's change in the directory to SharePoint's knowing it, at least
+SPELLS = (600.0, 30.0, 120.0, HOUR, 6 * HOUR)  # seconds
+
+# --- the beginning ---
+
+
+def populate(run: "Run") -> None:
+    """Let people in, some of whom the app knows already, and create the subscription."""
+    count = run.chooser.pick((4, 2, 3, 5, 6))
+    for number in range(count):
+        photo = None if run.chooser.happens(0.15) else Photo(f"{number}.0", run.ms.label())
+        person = run.ms.add(f"user{number}@contoso.com", photo)
+        if photo and not run.chooser.happens(0.25):
+            _know(run, person, photo)
+    bystander = run.ms.add("bystander@contoso.com", Photo("bystander", run.ms.label()))
+    assert bystander.photo.now is not None
+    _know(run, bystander, bystander.photo.now)
+    run.judge.bystanders.add(bystander.id)
+    run.faces.subscriptions["one"] = {
+        "id": "00000000-0000-0000-0000-000000000001",
+        "clientState": run.instances[0].services.client_state.make(),
+    }
+
+
+def _know(run: "Run", person: Person, photo: Photo) -> None:
+    """Let SharePoint show a photo and the ledger say so."""
+    run.ms.show(person.id, photo)
+    profile = run.ms.profile_of(person.id)
+    assert profile is not None
+    run.tables["photoledger"].merge(
+        person.id[:2],
+        person.id,
+        {
+            "settled_etag": photo.etag,
+            "settled_sha256": hashlib.sha256(data_of(photo.picture)).hexdigest(),
+            "upn": person.upn.now,
+            "geo": profile.my_host,
+            "folder": run.ms.folders[profile.my_host],
+            "outcome": "synced",
+        },
+        "",
+    )
+    run.judge.written.add(person.id)
+
+
+# --- in between ---
+
+
+def befall(run: "Run") -> None:
+    """Let one thing happen."""
+    event = run.chooser.pick([event for event, _ in EVENTS], [weight for _, weight in EVENTS])
+    event(run)
+
+
+def _somebody(run: "Run") -> Person:
+    return run.chooser.pick([p for p in run.ms.people.values() if p.id not in run.judge.bystanders])
+
+
+def _change(run: "Run") -> None:
+    person = _somebody(run)
+    earlier = [photo for photo in person.photo.ever if photo]
+    versions = len(person.photo.ever)
+    new = Photo(f"{person.id[:4]}.{versions}", run.ms.label())
+    wanted: list[Photo | None] = [new]
+    if earlier:
+        last = run.chooser.pick(earlier[::-1])
+        wanted += [Photo(last.picture, run.ms.label()), last]  # old bytes, under a new label and under theirs
+    wanted += [None, Photo(UNREADABLE, run.ms.label())]
+    weights = (4.0, 2.0, 2.0, 3.0, 0.5) if earlier else (4.0, 3.0, 0.5)
+    photo = run.chooser.pick(wanted, weights)
+    person.photo.change(photo, run.time.now())
+    run.say(f"--- the photo of {person.id[:8]} is now {photo}")
+    if run.chooser.pick((True, False), (0.75, 0.25)):
+        _notify(run, [person.id])
+
+
+def _hint(run: "Run") -> None:
+    users = [run.chooser.pick(list(run.ms.people)) for _ in range(run.chooser.pick((1, 2, 3, 5)))]
+    _notify(run, users)
+
+
+def _notify(run: "Run", users: list[str]) -> None:
+    """Graph tells of these users: once, twice, late, or not at all without a subscription."""
+    if not run.faces.subscriptions:
+        return
+    subscription = next(iter(run.faces.subscriptions.values()))
+    items = [
+        {
+            "subscriptionId": subscription["id"],
+            "clientState": subscription["clientState"],
+            "changeType": "updated",
+            "resource": f"Users/{user}",
+            "tenantId": TENANT,
+            "resourceData": {"id": user},
+        }
+        for user in users
+    ]
+    body = json.dumps({"value": items}).encode()
+    for _ in range(run.chooser.pick((1, 2), (0.9, 0.1))):
+        _post(run, body, run.chooser.pick(run.instances), tries=3)
+
+
+def _post(run: "Run", body: bytes, instance: Instance, tries: int) -> None:
+    """Deliver a notification as the host does: the function, then its output, message by message."""
+
+    def work() -> None:
+        taken = instance.doorway.take_changes(body)
+        if taken.status != 202:
+            raise Violation(f"Graph's own notification is answered {taken.status} {taken.text}")
+        for message in taken.messages:
+            run.outbox.put("photo-checks", message, 0)
+
+    def again(worker: Any) -> None:
+        if worker.error is not None and tries:  # the host answers 500, and Graph comes again
+            _post(run, body, instance, tries - 1)
+
+    run.start("notifications", instance, None, work, on_end=again)
+
+
+def _sweep(run: "Run") -> None:
+    run.call("start_sweep", lambda instance: instance.services.sweeper.open("the timer"))
+
+
+def _renew(run: "Run") -> None:
+    if run.chooser.happens(0.5):
+        run.say("--- the subscription is lost")
+        run.faces.subscriptions.clear()
+    run.call("renew_subscription", lambda instance: instance.services.renewal.tend())
+
+
+def _release(run: "Run") -> None:
+    kept = [
+        key
+        for key, (row, _) in run.tables["photostate"].rows.items()
+        if key[0] == "sweeps" and row.get("state") == "braked"
+    ]
+    if kept:
+        sweep = run.chooser.pick(sorted(kept))[1]
+        run.call("release_brake", lambda instance: instance.services.sweeper.release(sweep))
+
+
+def _sync_user(run: "Run") -> None:
+    person = _somebody(run)
+    if person.gone:
+        return
+    how = run.chooser.pick(({}, {"force": True}, {"dry_run": True}, {"remove": True}), (0.5, 0.2, 0.1, 0.2))
+    wish = Wish(person.id, **how)
+    run.call(
+        f"sync_user {how}",
+        lambda instance: instance.services.desk.sync_user(wish),
+        user=person.id,
+        dry_run="dry_run" in how,
+        removes="remove" in how,
+    )
+
+
+def _rename(run: "Run") -> None:
+    """Somebody gets another name, two change places, or one takes the name of somebody who left."""
+    person, lag = _somebody(run), run.chooser.pick((SHORTEST_LAG, 4 * HOUR))
+    if person.gone or run.ms.waits_for(person.upn.now):
+        return
+    others = [
+        other
+        for other in run.ms.people.values()
+        if other is not person
+        and other.id not in run.judge.bystanders
+        and not run.ms.waits_for(other.upn.now)
+    ]
+    other = run.chooser.pick([None, *others])
+    old = person.upn.now
+    new = other.upn.now if other else f"{person.id[:4]}{len(person.upn.ever)}@contoso.com"
+    run.say(f"--- {person.id[:8]} is renamed from {old} to {new}")
+    if other and not other.gone:
+        if run.chooser.happens(0.5):
+            _delete(run, other)
+        else:
+            run.ms.rename(other, old, lag)
+    run.ms.rename(person, new, lag)
+
+
+def _leave(run: "Run") -> None:
+    person = _somebody(run)
+    match run.chooser.pick(("disabled", "guest", "mailbox", "gone"), (0.4, 0.2, 0.2, 0.2)):
+        case "disabled":
+            person.enabled = not person.enabled
+        case "guest":
+            person.guest = not person.guest
+        case "mailbox":
+            person.mailbox = not person.mailbox
+        case _:
+            _delete(run, person)
+    run.say(f"--- {person.id[:8]} is now {person.enabled=} {person.guest=} {person.mailbox=} {person.gone=}")
+
+
+def _delete(run: "Run", person: Person) -> None:
+    person.gone = True
+    run.ms.arrivals = [each for each in run.ms.arrivals if each.person != person.id]
+
+
+def _move(run: "Run") -> None:
+    if run.chooser.happens(0.3):
+        host = run.chooser.pick(MY_HOSTS)
+        run.say(f"--- the folder on {host} gets another name")
+        run.ms.move_folder(host)
+    else:
+        person = _somebody(run)
+        run.say(f"--- {person.id[:8]} moves to the other geo")
+        run.ms.move(person.id)
+
+
+def _pull(run: "Run") -> None:
+    person = _somebody(run)
+    run.say(f"--- SharePoint pulls the photo of {person.id[:8]}")
+    run.ms.pull(person.id)
+
+
+def _outage(run: "Run") -> None:
+    service = run.chooser.pick(("graph", "files", "profiles", "storage", "queues"))
+    how = (
+        "refused"
+        if service in ("storage", "queues")
+        else run.chooser.pick(("down", "throttled", "refused", "denied"))
+    )
+    spell = run.chooser.pick(SPELLS)
+    run.say(f"--- {service} is {how} for {spell:.0f} s")
+    run.outages[service] = (run.time.now() + spell, how)
+
+
+def _crash(run: "Run") -> None:
+    number = run.chooser.pick(range(len(run.instances)))
+    dry = {"DRY_RUN": "true"} if run.chooser.happens(0.2) else {}
+    run.say(f"--- instance {number} dies{', the next one only looks' if dry else ''}")
+    run.lose_instance(number, **dry)
+
+
+def _wait(run: "Run") -> None:
+    spell = run.chooser.pick(SPELLS)
+    run.say(f"--- {spell:.0f} s pass")
+    run.advance(spell)
+
+
+EVENTS: tuple[tuple[Callable[["Run"], None], float], ...] = (
+    (_wait, 2.0),
+    (_change, 7.0),
+    (_hint, 1.0),
+    (_sweep, 2.5),
+    (_renew, 0.4),
+    (_release, 0.5),
+    (_sync_user, 1.0),
+    (_rename, 0.8),
+    (_leave, 0.6),
+    (_move, 0.6),
+    (_pull, 0.6),
+    (_outage, 0.8),
+    (_crash, 0.8),
+)
+
+# --- the end ---
+
+
+def judge_end(run: "Run") -> None:
+    """Hold everybody's target and row, and the last sweep's figures, to the promise."""
+    run.ms.settle_arrivals()
+    wrong = {person.id[:8]: run.judge.judge_end(person) for person in run.ms.people.values()}
+    wrong = {user: what for user, what in wrong.items() if what}
+    if figures := _wrong_figures(run):
+        wrong["the last sweep"] = figures
+    if wrong:
+        raise Violation("; ".join(f"{user}: {what}" for user, what in wrong.items()))
+
+
+def _wrong_figures(run: "Run") -> str:
+    """Return what is wrong with the figures of the last sweep, "" if nothing is."""
+    found = run.instances[0].app.health.status()["sweeps"][0]
+    listed = [p for p in run.ms.people.values() if p.enabled and not p.gone and not p.guest]
+    with_photo = [p for p in listed if p.mailbox and p.photo.now]
+    expected = {
+        "seen": len(listed),
+        "unanswered": 0,
+        "failed": 0,
+        "gone": 0,
+        "skipped": sum(not p.mailbox for p in listed),
+    }
+    wrong = {name: (found[name], count) for name, count in expected.items() if found[name] != count}
+    if found["unchanged"] + found["changed"] != len(with_photo):
+        wrong["photos"] = (found["unchanged"] + found["changed"], len(with_photo))
+    return f"{wrong} in {found}" if wrong else ""

@@ -1,0 +1,202 @@
+"""What must never be, whatever goes wrong, and what must be in the end.
+
+Everything is judged by what took effect in Microsoft, in the tables and in the queues, as it does; nothing
+rests on what the app says of itself.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulation.crew import Worker
+from tests.simulation.microsoft import UNREADABLE, Microsoft, Person
+
+SKEW = 30.0  # seconds by which an instance's clock may be wrong, either way
+LEAST_MISSING = 3600.0  # seconds; `REMOVE_AFTER`
+BRAKE = 5  # per cent; `REMOVAL_BRAKE`
+
+
+class Violation(AssertionError):
+    """The promise was broken."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What a row said that SharePoint shows, when it said so without a doubt."""
+
+    time: float
+    picture: str
+
+
+@dataclass
+class Judge:
+    """Watches one run.
+
+    Attributes:
+        ms: the tenant.
+        staleness: seconds by which a replica of Graph's may lag.
+        keep: pictures of removed photos stay.
+        bystanders: people whose photo never changes, and whom nobody asks to be written again.
+        found: what was broken so far.
+    """
+
+    ms: Microsoft
+    now: Any
+    tables: Mapping[str, Any]
+    outbox: Any
+    staleness: float = 0.0
+    keep: bool = False
+    bystanders: set[str] = field(default_factory=set)
+    found: list[str] = field(default_factory=list)
+    settled: dict[str, Settled] = field(default_factory=dict)
+    written: set[str] = field(default_factory=set)
+    looks: int = 0
+    writes: int = 0
+
+    # --- at every step ---
+
+    def touched(self, worker: Worker | None, kind: str, whom: str, value: Any) -> None:
+        """SharePoint took a file (`whom` its name) or a property (`whom` the profile's owner)."""
+        if worker is None:
+            return
+        self.writes += 1
+        user = whom[:36]
+        if user != worker.user:
+            self._blame(f"{worker.name} wrote to the profile of {user}, its job is {worker.user}")
+        if worker.instance.dry_run or worker.dry_run:
+            self._blame(f"{worker.name} wrote in a dry run")
+        if user in self.bystanders:
+            self._blame(f"{worker.name} wrote for {user}, whose photo never changed")
+        self.written.add(user)
+        if kind == "upload":
+            self._uploaded(worker, user, self.ms.picture_of(user, value))
+        elif kind == "property" and value == ("SPS-PicturePlaceholderState", "1"):
+            self._cleared(worker, user)
+
+    def _uploaded(self, worker: Worker, user: str, picture: str) -> None:
+        since = worker.began - self.staleness
+        if picture not in self._pictures(user, since):
+            self._blame(f"{worker.name} wrote {picture}, which was not there since it began")
+        self._not_late(worker, user, picture)
+
+    def _cleared(self, worker: Worker, user: str) -> None:
+        if "" not in self._pictures(user, worker.began - self.staleness):
+            self._blame(f"{worker.name} cleared a photo that was there all the while")
+        if not worker.removes:
+            missing, now = worker.missing_since, worker.instance.clock.now()
+            if not missing or now - missing < LEAST_MISSING - 2 * SKEW:
+                self._blame(
+                    f"{worker.name} cleared a photo that is missing since {missing}, {now - missing:.0f} s"
+                )
+            elif "" not in self._pictures(user, missing - self.staleness - SKEW, missing + SKEW):
+                self._blame(f"{worker.name} cleared a photo that was there since it was noted as missing")
+        self._not_late(worker, user, "")
+
+    def _not_late(self, worker: Worker, user: str, picture: str) -> None:
+        """Nothing that an older attempt sent may arrive after a settle that said that none can."""
+        settled = self.settled.get(user)
+        if settled and worker.claimed_at < settled.time and settled.picture != picture:
+            self._blame(
+                f"{worker.name} wrote {picture or 'nothing'} after {settled.picture or 'nothing'} was settled"
+            )
+
+    def noted(self, worker: Worker | None, table: str, key: str, columns: Mapping[str, Any]) -> None:
+        """A row took these columns."""
+        if worker is None or table != "photoledger":
+            return
+        if worker.instance.dry_run or worker.dry_run:
+            self._blame(f"{worker.name} wrote to the ledger in a dry run: {sorted(columns)}")
+        if "claim_token" in columns:
+            worker.claimed_at = self.now()
+            worker.missing_since = self.row(key).get("missing_since", 0.0)
+        if "claim_until" in columns:
+            worker.claim_until = columns["claim_until"] or worker.claim_until
+            worker.claim_ended = 0.0 if columns["claim_until"] else worker.instance.clock.now()
+        if "settled_etag" in columns and columns.get("dirty") is False and "settled_at" in columns:
+            self.settled[key] = Settled(self.now(), self._picture(key, columns["settled_etag"]))
+
+    def sent(self, worker: Worker | None, queue: str, body: str) -> None:
+        """A message went into a queue."""
+        job = json.loads(body)["job"]
+        self.looks += len(job.get("users", ()))
+        if worker and job.get("why") == "removed" and hasattr(worker.job, "sweep"):
+            self._removes(worker, worker.job.sweep)
+        most = 20 + 8 * len(self.ms.people) + 2 * self.looks
+        if len(self.outbox.messages) > most:
+            self._blame(f"{len(self.outbox.messages)} messages at once, after {self.looks} looks")
+
+    def _removes(self, worker: Worker, sweep: str) -> None:
+        kept = self.tables["photostate"].rows.get(("sweeps", sweep), ({}, ""))[0]
+        if kept.get("state") == "released":
+            return
+        letters = "".join(
+            columns["letters"]
+            for (part, _), (columns, _) in self.tables["photoparts"].rows.items()
+            if part == sweep
+        )
+        shown = sum(letter.isupper() for letter in letters)
+        lost = sum(letters.count(letter) for letter in "MRG")
+        if (lost > 20 and lost * 100 > BRAKE * shown) or (lost > 2 and lost * 2 > shown):
+            self._blame(f"{worker.name} removes although {lost} of {shown} are lost: {letters}")
+
+    # --- in the end ---
+
+    def judge_end(self, user: Person) -> str:
+        """Return what is wrong with a person's target and row in the end, "" if nothing is."""
+        row, shown, photo = self.row(user.id), self.ms.shown(user.id), user.photo.now
+        if row.get("claim_until", 0.0) > self.now() + SKEW:
+            return "somebody still has a claim"
+        if not self.in_scope(user) or self.ms.profile_of(user.id) is None:
+            return ""
+        if photo is None:
+            return self._judge_empty(user, row, shown)
+        if photo.picture == UNREADABLE:
+            return (
+                ""
+                if row.get("outcome") == "failed"
+                else f"an unreadable photo, and the outcome {row.get('outcome')}"
+            )
+        if row.get("settled_etag") != photo.etag:
+            return f"settled {row.get('settled_etag')}, the source is {photo}"
+        if row.get("dirty"):
+            return "the row is dirty"
+        if shown != photo.picture and not self._pulled(user):
+            return f"shows {shown or 'nothing'}, the source is {photo}"
+        return ""
+
+    def _judge_empty(self, user: Person, row: Mapping[str, Any], shown: str) -> str:
+        if row.get("dirty"):
+            return "the row of somebody without photo is dirty"
+        if self.keep or self._pulled(user):
+            return ""
+        if row.get("settled_etag"):
+            return "somebody without photo is settled"
+        return f"shows {shown}, and there is no photo" if shown and user.id in self.written else ""
+
+    def in_scope(self, user: Person) -> bool:
+        """Whether a person's photo is to be kept in step."""
+        return user.enabled and not user.guest and not user.gone and user.mailbox
+
+    def _pulled(self, user: Person) -> bool:
+        profile = self.ms.profile_of(user.id)
+        return bool(profile and profile.pulled)
+
+    # --- inside ---
+
+    def row(self, user: str) -> Mapping[str, Any]:
+        """Return the columns of a person's row."""
+        return self.tables["photoledger"].rows.get((user[:2], user), ({}, ""))[0]
+
+    def _pictures(self, user: str, since: float, until: float | None = None) -> set[str]:
+        """Return the pictures that a photo was at some moment between, "" for none."""
+        end = self.now() if until is None else until
+        return {photo.picture if photo else "" for photo in self.ms.people[user].photo.during(since, end)}
+
+    def _picture(self, user: str, etag: str) -> str:
+        known = (photo for photo in reversed(self.ms.people[user].photo.ever) if photo and photo.etag == etag)
+        found = next(known, None)
+        return found.picture if found else ""
+
+    def _blame(self, what: str) -> None:
+        self.found.append(what)
