@@ -9,9 +9,9 @@ import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared import backoff, photos
+from shared import backoff, sources
 from shared.errors import Denied, Refused, TryLater
-from shared.photos import Part, Photo, Source
+from shared.sources import Part, Photo, Source
 
 SERVICE = "graph"
 USER_FIELDS = "id,userPrincipalName,accountEnabled,userType"
@@ -70,14 +70,14 @@ def decoded(part: Part | None) -> bytes | None:
         return None
 
 
-def certain(source: Source) -> Photo | photos.NoPhoto | photos.NoMailbox | photos.UserGone:
+def certain(source: Source) -> Photo | sources.NoPhoto | sources.NoMailbox | sources.UserGone:
     """Return the source if Graph could say what it is, else raise what the caller does next."""
     match source:
-        case photos.Unavailable(after):
+        case sources.Unavailable(after):
             raise TryLater(SERVICE, "Graph cannot now", after=after)
-        case photos.Denied(code):
+        case sources.Denied(code):
             raise Denied(SERVICE, f"may not read users or photos {code}".rstrip(), status=403, code=code)
-        case photos.Failed(status, code):
+        case sources.Failed(status, code):
             raise Refused(SERVICE, f"{status} {code}".rstrip(), status=status, code=code)
         case _:
             return source
@@ -86,6 +86,6 @@ def certain(source: Source) -> Photo | photos.NoPhoto | photos.NoMailbox | photo
 def require_answer(part: Part | None) -> None:
     """Raise what the caller does next where a part says "not now" or "not you"; all else is an answer."""
     if part and part.status >= 400:
-        source = photos.classify(part)
-        if isinstance(source, photos.Unavailable | photos.Denied):
+        source = sources.classify(part)
+        if isinstance(source, sources.Unavailable | sources.Denied):
             certain(source)

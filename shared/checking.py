@@ -15,11 +15,12 @@ from shared.gates import GRAPH, Gates
 from shared.graph import Graph
 from shared.jobs import Backfill, Check, Sync
 from shared.ledger import Ledger
-from shared.photos import AskAgain, Decision, Leave, Note, Queue, Source, TryAlone
+from shared.photos import AskAgain, Decision, Leave, Note, Queue, TryAlone
 from shared.queues import Queues
 from shared.rest import Attempt
 from shared.rows import Row
 from shared.settings import Settings
+from shared.sources import Source
 from shared.sweepbook import Parts
 from shared.sweeps import UNANSWERED
 

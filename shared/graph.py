@@ -1,4 +1,4 @@
-"""What we ask of Microsoft Graph, and nothing else: verbs. What an answer means is decided in `photos`.
+"""What we ask of Microsoft Graph, and nothing else: verbs. What an answer means is decided in `sources`.
 
 Facts: learn.microsoft.com/graph/json-batching, .../graph/api/profilephoto-get and
 .../graph/api/resources/subscription.
@@ -12,12 +12,13 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from shared import batches, photos
+from shared import batches, sources
 from shared.batches import SERVICE, USER_FIELDS
 from shared.errors import DENIED_AFTER, Expired, Refused, TryLater
 from shared.jobs import object_id
-from shared.photos import Gathered, Part, Photo, Scope, Source, User
+from shared.plans import Scope
 from shared.rest import Answer, Attempt, Call, Rest
+from shared.sources import Gathered, Part, Photo, Source, User
 from shared.subscriptions import CHANGE_TYPE, RESOURCE, Subscription
 
 _NONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
@@ -51,7 +52,7 @@ class Graph:
         requests = [{"id": user, "method": "GET", "url": f"/users/{user}/photo"} for user in users]
         parts = self._batch(requests, attempt)
         return {
-            user: photos.classify(parts[user]) if user in parts else photos.Unavailable() for user in users
+            user: sources.classify(parts[user]) if user in parts else sources.Unavailable() for user in users
         }
 
     def gather(self, user: str, attempt: Attempt, *, groups: Sequence[str] = ()) -> Gathered:
@@ -70,11 +71,11 @@ class Graph:
         parts = self._batch(batches.gathering(user, groups), attempt)
         person = self._user_part(parts.get("user"))
         if person is None:
-            return Gathered(None, photos.UserGone())
+            return Gathered(None, sources.UserGone())
         if groups:
             person = replace(person, groups=batches.memberships(parts.get("groups")))
         answer = parts.get("photo")
-        source = batches.certain(photos.classify(answer) if answer else photos.Unavailable())
+        source = batches.certain(sources.classify(answer) if answer else sources.Unavailable())
         if not isinstance(source, Photo):
             return Gathered(person, source)
         return self._with_content(person, source, parts.get("bytes"), attempt)
@@ -85,7 +86,7 @@ class Graph:
         answer = self._of_one(url, attempt, accept="*/*")
         if answer.status != HTTPStatus.NOT_FOUND:
             return False
-        return isinstance(photos.classify(_part_of(answer)), photos.NoPhoto)
+        return isinstance(sources.classify(_part_of(answer)), sources.NoPhoto)
 
     def list_users(self, scope: Scope, address: str, attempt: Attempt) -> Listed:
         """Return one page of the users in scope, without those of the excluded group.
@@ -147,7 +148,7 @@ class Graph:
             content, etag = answer.body, answer.headers.get("etag", "")
         if not etag:
             # Bytes without a label take the metadata's, if it is the same after them as before.
-            after = batches.certain(photos.classify(_part_of(self._get_photo(user.id, attempt))))
+            after = batches.certain(sources.classify(_part_of(self._get_photo(user.id, attempt))))
             etag = source.etag if after == source else ""
         return Gathered(user, source, content, etag)
 
@@ -167,7 +168,7 @@ class Graph:
             return None
         if part.status >= 300:
             raise Refused(
-                SERVICE, f"{part.status} {photos.error_code(part.body)}".rstrip(), status=part.status
+                SERVICE, f"{part.status} {sources.error_code(part.body)}".rstrip(), status=part.status
             )
         return _user(part.body)
 
@@ -253,10 +254,10 @@ class Graph:
             longest = max((after for after in throttled if after is not None), default=None)
             self._rest.stay_away(SERVICE, longest, "parts of a batch are throttled")
         elif len(parts) > 1:
-            found = [photos.classify(part) for part in parts]
-            if all(isinstance(source, photos.Unavailable) for source in found):
+            found = [sources.classify(part) for part in parts]
+            if all(isinstance(source, sources.Unavailable) for source in found):
                 self._rest.stay_away(SERVICE, None, "every part of a batch failed")
-            elif all(isinstance(source, photos.Denied) for source in found):
+            elif all(isinstance(source, sources.Denied) for source in found):
                 self._rest.stay_away(SERVICE, DENIED_AFTER, "every part of a batch is denied")
 
     def _pages(self, url: str, attempt: Attempt) -> Iterator[list[Any]]:

@@ -13,7 +13,7 @@ from typing import Literal, NoReturn, Self, get_args
 
 from shared.errors import ConfigError
 from shared.jobs import object_id
-from shared.photos import Scope
+from shared.plans import Scope
 
 VERSION = "0.1.0"
 FUNCTION_TIMEOUT = 300.0  # seconds; host.json says the same, and a test holds them together

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 
-from shared import jobs, logs, pace, photos
+from shared import jobs, logs, pace, plans
 from shared.changes import Change, Erasure, Picture
 from shared.claims import Busy, Claim, ClaimLost, Claims
 from shared.clock import Clock
@@ -20,7 +20,7 @@ from shared.graph import Graph
 from shared.jobs import Sync
 from shared.ledger import Ledger
 from shared.pace import Booked, Pace
-from shared.photos import Clear, ComeBack, Finish, Removal, Upload
+from shared.plans import Clear, ComeBack, Finish, Removal, Upload
 from shared.queues import Queues
 from shared.rest import Attempt
 from shared.rows import Outcome, Row
@@ -199,7 +199,7 @@ class Syncer:
             after=self._settings.remove_after,
             keep=self._settings.on_photo_removed == "keep",
         )
-        step = photos.plan(
+        step = plans.plan(
             gathered, row, scope=scope, force=job.force, tries=job.tries, now=now, removal=removal
         )
         if isinstance(step, Clear) and not self._graph.has_no_photo(job.user, attempt):
@@ -218,13 +218,13 @@ class Syncer:
         thumbnails = _render(upload.content)
         if thumbnails is None:
             first_look = self._settings.recheck_after[0]
-            return self._close(job, claim, photos.unreadable(upload, tries=job.tries, first_look=first_look))
+            return self._close(job, claim, plans.unreadable(upload, tries=job.tries, first_look=first_look))
         change = Picture(self._sharepoint, self._settings.exchange_sync_state, upload, thumbnails)
         return self._carry_out(job, claim, change, target, attempt)
 
     def _carry_out(self, job: Sync, claim: Claim, change: Change, target: Target, attempt: Attempt) -> Result:
         """Mark, apply, settle."""
-        stamp = photos.picture_timestamp(self._clock.now(), claim.row.stamp)
+        stamp = plans.picture_timestamp(self._clock.now(), claim.row.stamp)
         self._mark(claim, stamp, attempt)
         found = self._apply(change, target, stamp, attempt)
         if isinstance(found, NotYet):

@@ -25,7 +25,9 @@ LAYERS: dict[str, frozenset[str]] = {
             "notifications",
             "photos",
             "pictures",
+            "plans",
             "rows",
+            "sources",
             "subscriptions",
             "sweeps",
         }

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from shared.errors import ConfigError
 from shared.notifications import ClientState
-from shared.photos import Scope
+from shared.plans import Scope
 from shared.settings import (
     CLOUDS,
     FUNCTION_TIMEOUT,
