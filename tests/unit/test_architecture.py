@@ -59,6 +59,8 @@ LAYERS: dict[str, frozenset[str]] = {
             "recording",
             "removing",
             "renewal",
+            "results",
+            "settling",
             "sweeping",
             "syncing",
             "targets",
