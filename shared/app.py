@@ -23,7 +23,8 @@ from shared.pace import Pace
 from shared.queues import AzureOutbox, Outbox, Queues
 from shared.recording import Recorder
 from shared.renewal import Renewal
-from shared.rest import Bell, Rest, Tokens, Transport
+from shared.rest import Rest, Tokens
+from shared.sessions import Bell, Transport
 from shared.settings import Settings
 from shared.sharepoint import SharePoint
 from shared.storage import Storage

@@ -28,6 +28,7 @@ LAYERS: dict[str, frozenset[str]] = {
             "plans",
             "rows",
             "sources",
+            "statuses",
             "subscriptions",
             "sweeps",
         }
@@ -43,6 +44,7 @@ LAYERS: dict[str, frozenset[str]] = {
             "pace",
             "queues",
             "rest",
+            "sessions",
             "sharepoint",
             "storage",
             "sweepbook",
@@ -96,6 +98,7 @@ PACKAGES: dict[str, frozenset[str]] = {
     "pictures": frozenset({"PIL"}),
     "queues": frozenset({"azure"}),
     "rest": frozenset({"requests", "urllib3"}),
+    "sessions": frozenset({"requests"}),
     "storage": frozenset({"azure"}),
 }
 """Which installed packages a module may import; one that is not named here may import none."""
@@ -105,7 +108,7 @@ EFFECTS: dict[str, frozenset[str]] = {
     # Both write times that they are given, as Graph's and as part of a sweep's name; neither asks for one.
     "datetime": frozenset({"graph", "sweeping"}),
     "http.client": frozenset(),
-    "http.cookiejar": frozenset({"rest"}),
+    "http.cookiejar": frozenset({"sessions"}),
     "http.server": frozenset(),
     "logging": frozenset({"function_app", "logs"}),
     "multiprocessing": frozenset(),
