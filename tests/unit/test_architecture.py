@@ -21,6 +21,7 @@ LAYERS: dict[str, frozenset[str]] = {
         {
             "backoff",
             "batches",
+            "fields",
             "jobs",
             "notifications",
             "photos",
@@ -56,6 +57,7 @@ LAYERS: dict[str, frozenset[str]] = {
             "checking",
             "claims",
             "health",
+            "leases",
             "manual",
             "pages",
             "recording",
@@ -115,7 +117,7 @@ EFFECTS: dict[str, frozenset[str]] = {
     "os": frozenset({"function_app"}),
     "pathlib": frozenset({"settings"}),  # a certificate may stand in a file
     "random": frozenset({"pace", "queues", "rest"}),  # jitter, unless another is handed in
-    "secrets": frozenset({"claims", "notifications", "renewal", "sweeping"}),  # tokens, nonces and names
+    "secrets": frozenset({"claims", "notifications", "leases", "sweeping"}),  # tokens, nonces and names
     "shutil": frozenset(),
     "socket": frozenset(),
     "ssl": frozenset(),

@@ -6,7 +6,7 @@ from tests.world.wire import reply
 
 def test_the_bell_sends_the_handshake_and_shrugs_at_whatever_comes(serve, caplog, monkeypatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    bell, wire = Bell("NONISV|contoso|PhotoSync/1"), serve(reply(200), reply(500), lambda connection: None)
+    bell, wire = Bell("NONISV|contoso|PhotoSync/1"), serve(reply(200), reply(500), b"")
     for _ in range(3):
         bell.ring(f"{wire.url}/api/notifications")
     assert wire.asked[0].line.startswith("POST /api/notifications?validationToken=wake")
