@@ -11,7 +11,7 @@ from typing import Any
 
 from shared import backoff, sources
 from shared.errors import Denied, Refused, TryLater
-from shared.sources import Part, Photo, Source
+from shared.sources import Part, Photo, Source, User
 
 SERVICE = "graph"
 USER_FIELDS = "id,userPrincipalName,accountEnabled,userType"
@@ -36,6 +36,30 @@ def gathering(user: str, groups: Sequence[str]) -> list[dict[str, Any]]:
         requests[1]["dependsOn"] = ["groups"]
         requests.insert(1, asking)
     return requests
+
+
+def person(part: Part | None) -> User | None:
+    """Return the user whom a part names, None where the directory does not know him."""
+    if part is None:
+        raise TryLater(SERVICE, "no answer about the user")
+    require_answer(part)
+    if part.status == 404:
+        return None
+    if part.status >= 300:
+        raise Refused(SERVICE, f"{part.status} {sources.error_code(part.body)}".rstrip(), status=part.status)
+    return user_of(part.body)
+
+
+def user_of(body: Any) -> User:
+    """Return the user whom a body describes."""
+    if not isinstance(body, dict) or not body.get("id") or not body.get("userPrincipalName"):
+        raise TryLater(SERVICE, "a user without id or UPN")
+    return User(
+        id=str(body["id"]).lower(),
+        upn=str(body["userPrincipalName"]),
+        enabled=body.get("accountEnabled") is not False,
+        guest=str(body.get("userType")).lower() == "guest",
+    )
 
 
 def memberships(part: Part | None) -> frozenset[str]:

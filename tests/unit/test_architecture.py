@@ -34,13 +34,14 @@ LAYERS: dict[str, frozenset[str]] = {
             "sweeps",
         }
     ),
-    "settings": frozenset({"settings"}),
+    "settings": frozenset({"environ", "settings"}),
     "means": frozenset({"clock", "logs"}),
     "clients": frozenset(
         {
             "auth",
             "gates",
             "graph",
+            "graphwire",
             "ledger",
             "pace",
             "queues",
@@ -80,7 +81,7 @@ LAYERS: dict[str, frozenset[str]] = {
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "decisions": frozenset({"errors", "decisions"}),
-    "settings": frozenset({"errors", "decisions"}),
+    "settings": frozenset({"errors", "decisions", "settings"}),
     "means": frozenset({"errors"}),
     "clients": frozenset({"errors", "decisions", "settings", "means", "clients"}),
     "use cases": frozenset({"errors", "decisions", "settings", "means", "clients", "use cases"}),
@@ -115,7 +116,7 @@ EFFECTS: dict[str, frozenset[str]] = {
     "logging": frozenset({"function_app", "logs"}),
     "multiprocessing": frozenset(),
     "os": frozenset({"function_app"}),
-    "pathlib": frozenset({"settings"}),  # a certificate may stand in a file
+    "pathlib": frozenset({"environ"}),  # a certificate may stand in a file
     "random": frozenset({"pace", "queues", "rest"}),  # jitter, unless another is handed in
     "secrets": frozenset({"claims", "notifications", "leases", "sweeping"}),  # tokens, nonces and names
     "shutil": frozenset(),
