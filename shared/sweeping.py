@@ -16,6 +16,7 @@ from shared.errors import DENIED_AFTER, ConfigError, Denied, Expired, ServiceErr
 from shared.graph import Graph
 from shared.jobs import SweepPage
 from shared.ledger import Ledger
+from shared.pace import Pace
 from shared.pages import Pages
 from shared.queues import Queues
 from shared.removing import Remover
@@ -46,6 +47,7 @@ class Sweeper:
         book: SweepBook,
         parts: Parts,
         ledger: Ledger,
+        pace: Pace,
         queues: Queues,
         graph: Graph,
         clock: Clock,
@@ -57,7 +59,9 @@ class Sweeper:
         self._clock = clock
         self._pages = Pages(settings=settings, parts=parts, queues=queues, graph=graph, clock=clock)
         self._remover = Remover(book=book, parts=parts, queues=queues, clock=clock)
-        self._tidier = Tidier(settings=settings, book=book, parts=parts, ledger=ledger, clock=clock)
+        self._tidier = Tidier(
+            settings=settings, book=book, parts=parts, ledger=ledger, pace=pace, clock=clock
+        )
 
     # --- opening ---
 

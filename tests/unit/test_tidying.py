@@ -51,3 +51,13 @@ def test_who_is_gone_for_thirty_days_is_forgotten_but_not_in_a_dry_run(
 
     assert (world.row(long_gone).gone_since == 0.0) is forgotten
     assert world.row(gone).gone_since > 0.0
+
+
+def test_a_sweep_forgets_the_minutes_that_are_over(world: World) -> None:
+    user = world.add()
+    world.ask(user)
+    world.drain()
+    assert [key for where, key in world.state.rows if where == "pace"]
+    world.clock.advance(2 * HOUR)
+    world.sweep()
+    assert [key for where, key in world.state.rows if where == "pace"] == []
