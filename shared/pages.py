@@ -18,7 +18,11 @@ from shared.sweeps import Record
 
 
 class Pages:
-    """Reads pages. One object, long-lived, shared by all threads."""
+    """Reads pages. One object, long-lived, shared by all threads.
+
+    Who is in the excluded group is read once a sweep and kept until its last page: a shortcut and no truth.
+    Another instance reads it for itself, and whoever joins or leaves meanwhile is judged anew by his sync.
+    """
 
     def __init__(
         self, *, settings: Settings, parts: Parts, queues: Queues, graph: Graph, clock: Clock
@@ -28,6 +32,7 @@ class Pages:
         self._queues = queues
         self._graph = graph
         self._clock = clock
+        self._excluded: tuple[str, frozenset[str]] = ("", frozenset())
 
     def read(self, record: Record, address: str) -> str:
         """Have everybody on the sweep's page checked, and return the next page's address, "" after the last.
@@ -43,13 +48,21 @@ class Pages:
         """
         attempt = Attempt()
         listed = self._graph.list_users(self._settings.scope, address, attempt)
-        excluded = self._excluded(attempt)
+        excluded = self._left_out(record.id, attempt)
         self._ask_all(record, [user for user in listed.users if user not in excluded])
+        if not listed.next:
+            self._excluded = ("", frozenset())
         return listed.next
 
-    def _excluded(self, attempt: Attempt) -> frozenset[str]:
+    def _left_out(self, sweep: str, attempt: Attempt) -> frozenset[str]:
         group = self._settings.scope.excluded
-        return self._graph.members_of(group, attempt) if group else frozenset()
+        if not group:
+            return frozenset()
+        kept, excluded = self._excluded
+        if kept != sweep:
+            excluded = self._graph.members_of(group, attempt)
+            self._excluded = (sweep, excluded)
+        return excluded
 
     def _ask_all(self, record: Record, users: Iterable[str]) -> None:
         """Put everybody into a part, 20 to each; a part that stands already keeps its users.
