@@ -12,6 +12,7 @@ from shared.rest import Answer, Attempt, Call, Rest
 from shared.sources import Part
 
 NONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+FEWEST_FAILING = 5  # parts; as many broken profiles are seldom asked for together
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 
 
@@ -82,14 +83,18 @@ class GraphWire:
         self._rest.send(Call(SERVICE, "DELETE", url, writes=True, accept=(404,)), attempt)
 
     def _mind(self, parts: Sequence[Part]) -> None:
-        """Close Graph's gate where its parts say so: one that is throttled, or two and more of one voice."""
+        """Close Graph's gate where its parts say so: one that is throttled, or all of them in one voice.
+
+        A few that all fail may be the same broken profiles again and again, which must not stop everybody; an
+        outage is noticed by the next full batch. One that denies them all is a missing permission.
+        """
         throttled = [part.retry_after for part in parts if part.status == HTTPStatus.TOO_MANY_REQUESTS]
         if throttled:
             longest = max((after for after in throttled if after is not None), default=None)
             self._rest.stay_away(SERVICE, longest, "parts of a batch are throttled")
-        elif len(parts) > 1:
-            found = [sources.classify(part) for part in parts]
-            if all(isinstance(source, sources.Unavailable) for source in found):
-                self._rest.stay_away(SERVICE, None, "every part of a batch failed")
-            elif all(isinstance(source, sources.Denied) for source in found):
-                self._rest.stay_away(SERVICE, DENIED_AFTER, "every part of a batch is denied")
+            return
+        kinds = {type(sources.classify(part)) for part in parts}
+        if len(parts) >= FEWEST_FAILING and kinds == {sources.Unavailable}:
+            self._rest.stay_away(SERVICE, None, "every part of a batch failed")
+        elif len(parts) > 1 and kinds == {sources.Denied}:
+            self._rest.stay_away(SERVICE, DENIED_AFTER, "every part of a batch is denied")
