@@ -7,6 +7,7 @@ from typing import Any
 from shared.errors import NotOurs
 
 _SWEEP = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{4}")
+_LETTERS = re.compile(r"[A-Za-z]{1,20}")
 _PART = re.compile(r"[0-9]{5}-[0-9]{3}")
 
 
@@ -43,3 +44,13 @@ def part(job: Mapping[str, Any]) -> tuple[str, str] | None:
     if not _PART.fullmatch(found[1]):
         raise NotOurs("the job's part has no such key")
     return sweep_id(found[0]), found[1]
+
+
+def letters(job: Mapping[str, Any], users: int) -> str:
+    """Return one letter for each of `users`, "" where none were sent."""
+    found = job.get("letters", "")  # a release before this had none
+    if found == "":
+        return ""
+    if not isinstance(found, str) or not _LETTERS.fullmatch(found) or len(found) != users:
+        raise NotOurs("the job's letters are not one for each user")
+    return found

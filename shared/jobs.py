@@ -47,6 +47,7 @@ class Check:
         tries: how often a user of it failed in a way that is nobody else's fault.
         force: sync whatever the ledger says.
         part: the sweep and its part that wait for the answers, none for a check of its own.
+        letters: what was found, a letter for each user, where only the part must still be told; else "".
     """
 
     queue: ClassVar[str] = "photo-checks"
@@ -57,6 +58,7 @@ class Check:
     tries: int = 0
     force: bool = False
     part: tuple[str, str] | None = None
+    letters: str = ""
 
     @classmethod
     def read(cls, job: Mapping[str, Any]) -> Self:
@@ -65,9 +67,11 @@ class Check:
         ids = [object_id(user) for user in users]
         if not 1 <= len(ids) <= USERS_A_CHECK or None in ids:
             raise NotOurs(f"a check names 1 to {USERS_A_CHECK} object ids")
-        return cls(
-            tuple(dict.fromkeys(i for i in ids if i)), _why(job), **_common(job), part=fields.part(job)
-        )
+        unique = tuple(dict.fromkeys(i for i in ids if i))
+        part, letters = fields.part(job), fields.letters(job, len(unique))
+        if letters and not part:
+            raise NotOurs("the job has letters and nobody to tell them")
+        return cls(unique, _why(job), **_common(job), part=part, letters=letters)
 
 
 @dataclass(frozen=True, slots=True)
