@@ -5,10 +5,8 @@ instance. Each step sends what follows from it before it notes that it was done.
 """
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from shared import backoff, logs, sweeps
 from shared.clock import Clock
@@ -26,7 +24,6 @@ from shared.sweeps import Await, Drop, ReadPage, Record, Resend, State, Totals
 from shared.tidying import Tidier
 
 EXPIRED = "Graph forgot where its list of users was"
-TRIES = 5  # of a write to the record that somebody else wrote to in between
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +133,18 @@ class Sweeper:
         """Put a step off; while it waits its sweep is not dead."""
         lease = self._clock.now() + backoff.ABSURD + sweeps.LEASE
         try:
-            self._advance(self._book.record(), job, {"lease_until": lease})
+            self._book.advance(self._book.record(), job.sweep, job.page, {"lease_until": lease})
         except ServiceError as error:  # of storage: then the queue alone keeps the sweep going
             logs.warn("sweep.lease_not_extended", sweep=job.sweep, error=str(error))
         self._queues.defer(job, after, now=self._clock.now())
 
     def _step(self, job: SweepPage) -> None:
         record = self._book.record()
-        match sweeps.step(record, job.sweep, job.page):
+        step = sweeps.step(record, job.sweep, job.page)
+        if isinstance(step, ReadPage | Await) and self._book.figures(record.id):
+            self._end(record, job)  # whoever gave the verdict died before the record said so
+            return
+        match step:
             case ReadPage(address):
                 self._read(record, job, address)
             case Resend():
@@ -156,19 +157,6 @@ class Sweeper:
 
     def _send_step(self, sweep: str, page: int, *, hidden: float = 0.0) -> None:
         self._queues.send(SweepPage(sweep, page, born=self._clock.now()), hidden=hidden)
-
-    def _advance(self, record: Record, job: SweepPage, columns: Mapping[str, Any]) -> bool:
-        """Write to the record as long as it stands at this message's page; return whether it did."""
-        for _ in range(TRIES):
-            if record.id != job.sweep or record.state != "running" or record.page != job.page:
-                return False
-            try:
-                self._book.write(record, columns)
-            except Stale:
-                record = self._book.record()  # somebody wants another sweep, or a duplicate was faster
-                continue
-            return True
-        raise TryLater("storage", "the sweep's record never holds still")
 
     def _look_again(self, job: SweepPage) -> None:
         """Have this step looked at once more: a duplicate did it, and may have died before what follows.
@@ -183,11 +171,13 @@ class Sweeper:
         try:
             following = self._pages.read(record, address)
         except Expired:
-            self._close(record, job, "incomplete", EXPIRED, again="" if record.why == EXPIRED else EXPIRED)
+            self._close(record, job, "incomplete", EXPIRED)
             return
         now = self._clock.now()
         place = {"page": job.page + 1.0, "next": following or sweeps.END}
-        if self._advance(record, job, {**place, "lease_until": now + sweeps.LEASE, "progress_at": now}):
+        if self._book.advance(
+            record, job.sweep, job.page, {**place, "lease_until": now + sweeps.LEASE, "progress_at": now}
+        ):
             self._send_step(record.id, job.page + 1)
         else:
             self._look_again(job)
@@ -205,7 +195,9 @@ class Sweeper:
             self._close(record, job, "incomplete", f"{totals.unanswered} users were never answered")
             return
         noted = {"lease_until": now + sweeps.LEASE, "unanswered": float(totals.unanswered)}
-        if self._advance(record, job, {**noted, "progress_at": now if moved else record.progress_at}):
+        if self._book.advance(
+            record, job.sweep, job.page, {**noted, "progress_at": now if moved else record.progress_at}
+        ):
             self._send_step(record.id, job.page, hidden=sweeps.wait(record, now))
         else:
             self._look_again(job)
@@ -225,11 +217,18 @@ class Sweeper:
     def _keep(self, record: Record, state: State, reason: str) -> None:
         self._book.keep(record, state, reason, self._total(record.id), self._clock.now())
 
-    def _close(self, record: Record, job: SweepPage, state: State, reason: str, *, again: str = "") -> None:
-        """End a sweep: keep its figures, free the lease, and open the next if one is wanted."""
+    def _close(self, record: Record, job: SweepPage, state: State, reason: str) -> None:
+        """Keep a sweep's figures, and end it as they say."""
         self._keep(record, state, reason)
-        wish = {"again": True, "again_why": again} if again else {}
-        if self._advance(record, job, {"state": state, "lease_until": 0.0, **wish}):
+        self._end(record, job)
+
+    def _end(self, record: Record, job: SweepPage) -> None:
+        """End a sweep as its figures say: free the lease, and open the next if one is wanted."""
+        figures = self._book.figures(record.id) or {}
+        state, reason = figures["state"], figures["reason"]
+        again = reason == EXPIRED != record.why
+        wish = {"again": True, "again_why": EXPIRED} if again else {}
+        if self._book.advance(record, job.sweep, job.page, {"state": state, "lease_until": 0.0, **wish}):
             logs.say("sweep.ended", sweep=record.id, outcome=state, reason=reason)
             self._tidier.tidy()
             self._open_wanted()

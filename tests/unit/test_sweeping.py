@@ -198,6 +198,49 @@ def test_a_duplicate_that_ends_the_sweep_first_and_dies_leaves_the_wish_its_mess
 # --- the end ---
 
 
+def to_its_last_step(world: World, sweep: str) -> tuple[SweepPage, list[SweptCheck]]:
+    """Read a sweep's only page, and return the message of its last step and its checks; both are in hand."""
+    world.services.sweeper.step(SweepPage(sweep, 0, born=world.clock.now()))
+    checks = world.queued(SweptCheck)
+    world.outbox.messages.clear()
+    return SweepPage(sweep, 1, born=world.clock.now()), checks
+
+
+def test_a_last_step_that_froze_does_not_undo_what_a_person_released(world: World) -> None:
+    for user in crowd.let_in(world, 5, photo=False):
+        world.note(user, missing_since=world.clock.now() - 2 * HOUR)
+    sweep = world.open_sweep()
+    last, (check,) = to_its_last_step(world, sweep)
+    world.services.checker.check(check)
+
+    def be_faster() -> None:
+        world.services.sweeper.step(last)
+        world.services.sweeper.release(sweep)
+        world.drain()
+
+    world.steps.on("write photostate", be_faster)
+    world.services.sweeper.step(last)
+    world.drain()
+    assert [(each["state"], each["reason"]) for each in ended(world)] == [
+        ("finished", "released by a person")
+    ]
+
+
+def test_a_verdict_stands_although_whoever_gave_it_died_before_the_sweep_had_ended(world: World) -> None:
+    (removed,) = crowd.let_in(world, 1, photo=False)
+    world.note(removed, missing_since=world.clock.now() - 2 * HOUR)
+    last, (check,) = to_its_last_step(world, world.open_sweep())
+    world.services.sweeper.step(last)
+    world.clock.advance(2 * HOUR + 1)  # without an answer
+    world.steps.on("write photostate", kill, after=True)
+    assert not world.steps.survive(lambda: world.services.sweeper.step(last))
+    world.services.checker.check(check)
+    world.drain()
+    assert [each["state"] for each in ended(world)] == ["incomplete"]
+    assert record(world).state == "incomplete"
+    assert world.row(removed).settled_etag == '"OTHER"'
+
+
 def test_a_poisoned_page_opens_the_sweep_that_was_wanted(world: World) -> None:
     world.add()
     sweep = world.open_sweep()
