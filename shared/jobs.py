@@ -108,8 +108,12 @@ class Sync:
         return cls(user, _why(job), **_common(job), slot=slot)
 
     def repeated(self, now: float) -> Self:
-        """Return the job that writes the same user once more when no earlier write can still arrive."""
-        return replace(self, why="repeated", born=now, tries=0, force=False, slot=0.0)
+        """Return the job that writes the same user once more when no earlier write can still arrive.
+
+        A removal stays one: no other job may remove anything.
+        """
+        why: Why = "removed" if self.why == "removed" else "repeated"
+        return replace(self, why=why, born=now, tries=0, force=False, slot=0.0)
 
 
 @dataclass(frozen=True, slots=True)

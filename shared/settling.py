@@ -92,6 +92,8 @@ class Settler:
             self._queues.send(job.repeated(unsure_until), hidden=unsure_until - now + 1)
         columns = _settled(job, change, target, now)
         columns |= {"dirty": unsure_until > now, "unsure_until": unsure_until if unsure_until > now else 0.0}
+        if unsure_until > now and not change.etag:
+            del columns["missing_since"]  # without which the repeated job might not remove
         try:
             claim.end(columns)
         except ClaimLost:

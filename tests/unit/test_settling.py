@@ -4,6 +4,8 @@ import pytest
 
 from local.tenant.faults import Fault
 from shared import jobs
+from shared.jobs import Backfill
+from tests.world import crowd
 from tests.world.steps import kill
 from tests.world.world import World
 
@@ -108,3 +110,62 @@ def test_a_claim_lost_at_the_settle_has_everything_written_once_more(
     assert [job.why for job in world.queued()] == ["repeated"]
     world.drain()
     world.settled(known)
+
+
+# --- doubt about a removal ---
+
+
+@pytest.fixture
+def missed(world: World) -> str:
+    """A user whose photo has been missing for long enough, and whose picture a sweep wants removed."""
+    (user,) = crowd.let_in(world, 1, photo=False)
+    world.note(user, missing_since=world.clock.now() - 7200)
+    now = world.clock.now()
+    world.app.queues.send(Backfill(user, "removed", seen=now, born=now))
+    return user
+
+
+@pytest.mark.parametrize("call", [1, 2, 3, 4])
+def test_a_removal_that_dies_after_its_mark_is_finished_by_its_own_message(
+    world: World, missed: str, call: int
+) -> None:
+    world.steps.on(r"call contoso.*", kill, nth=call)
+    world.drain()
+    row = world.row(missed)
+    assert (row.settled_etag, row.dirty, row.missing_since, row.outcome) == ("", False, 0.0, "cleared")
+    assert row.unsure_until <= world.clock.now()
+
+
+def test_a_removal_without_an_answer_is_made_once_more_and_is_done(world: World, missed: str) -> None:
+    world.fault(Fault(service="sharepoint", method="POST", drop=True, when="after", next=1))
+    world.host.deliver_due()
+    assert (world.row(missed).dirty, world.row(missed).outcome) == (True, "cleared")
+    assert [job.why for job in world.queued(Backfill)] == ["removed"]
+    world.drain()
+    row = world.row(missed)
+    assert (row.settled_etag, row.dirty, row.missing_since) == ("", False, 0.0)
+
+
+def test_a_photo_that_is_back_before_a_doubtful_removal_is_made_again_is_shown(
+    world: World, missed: str
+) -> None:
+    world.steps.on(r"call contoso.*", kill, nth=2)
+    world.host.deliver_due()
+    world.change_photo(missed)
+    world.drain()
+    world.settled(missed)
+    assert world.row(missed).missing_since == 0.0
+
+
+def test_a_photo_missed_anew_is_not_removed_by_an_older_removal(world: World, missed: str) -> None:
+    """It came back and went again while the older removal was in doubt: it is missing since just now."""
+    world.fault(Fault(service="sharepoint", method="POST", drop=True, when="after", next=1))
+    world.host.deliver_due()
+    world.fault()
+    source = world.change_photo(missed)
+    world.ask(missed)
+    world.host.deliver_due()
+    assert world.shown(missed) == source
+    world.remove_photo(missed)
+    world.run(30 * 60)
+    assert world.shown(missed) == source
