@@ -79,9 +79,11 @@ class Syncer:
         if result.hindrance == "paced":
             # To the second, however long: who came too early or too late would have to book once more.
             self._queues.send(result.again, hidden=result.after or 0.0)
-        else:
-            self._queues.defer(result.again, result.after, now=self._clock.now())
-        return result
+            return result
+        # A minute's reservation is used up by the first attempt that called anybody.
+        again = replace(result.again, slot=0.0) if result.requests else result.again
+        self._queues.defer(again, result.after, now=self._clock.now())
+        return replace(result, again=again)
 
     def _gave_up(self, job: Sync, result: Result) -> bool:
         """Note that a job is not deferred any more, and return whether that could be noted."""

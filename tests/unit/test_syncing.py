@@ -7,6 +7,7 @@ import pytest
 from local.tenant.faults import Fault
 from shared import jobs
 from shared.errors import Refused
+from shared.pace import UNITS_KNOWN, minute_of
 from tests.world.steps import cut_off
 from tests.world.world import World
 
@@ -220,6 +221,31 @@ def test_what_a_service_asks_for_is_how_long_a_job_waits(world: World, known: st
     assert world.row(known).claim_until == 0.0  # nobody else has to wait for it
     world.drain()
     world.settled(known)
+
+
+def reserved(world: World) -> float:
+    """Return the units that live syncs have reserved in all minutes."""
+    return sum(row.get("live", 0.0) for (kind, _), (row, _) in world.state.rows.items() if kind == "pace")
+
+
+def test_a_job_that_called_anybody_reserves_anew_when_it_comes_back(world: World, known: str) -> None:
+    before = reserved(world)
+    world.ask(known, slot=minute_of(world.clock.now()))
+    world.fault(Fault(service="sharepoint", status=503, retry_after=5, next=1))
+    world.host.deliver_due()
+    assert [job.slot for job in world.queued()] == [0.0]
+    assert reserved(world) == before
+    world.drain()
+    world.settled(known)
+    assert reserved(world) == before + UNITS_KNOWN
+
+
+def test_a_job_that_called_nobody_keeps_its_minute(world: World, known: str) -> None:
+    slot = minute_of(world.clock.now())
+    world.ask(known, slot=slot)
+    world.note(known, claim_token="theirs", claim_until=world.clock.now() + 5)
+    world.host.deliver_due()
+    assert [job.slot for job in world.queued()] == [slot]
 
 
 @pytest.mark.parametrize("service", ["graph", "sharepoint"])
