@@ -12,8 +12,8 @@ from typing import Any
 from shared.backoff import SHORTEST
 from shared.errors import ConfigError, Denied, Gone, NotOurs, ServiceError, SyncError, TryLater
 from shared.renewal import Tended
+from shared.results import Result
 from shared.sweeping import Opened
-from shared.syncing import Result
 
 _BY_HINDRANCE = {
     "": HTTPStatus.ACCEPTED,

@@ -23,7 +23,8 @@ from shared.pace import Pace
 from shared.queues import AzureOutbox, Outbox, Queues
 from shared.recording import Recorder
 from shared.renewal import Renewal
-from shared.rest import Bell, Rest, Tokens, Transport
+from shared.rest import Rest, Tokens
+from shared.sessions import Bell, Transport
 from shared.settings import Settings
 from shared.sharepoint import SharePoint
 from shared.storage import Storage
@@ -131,7 +132,8 @@ class App:
         )
         graph = Graph(rest, settings.cloud.graph)
         client_state = ClientState([secret.reveal() for secret in settings.client_state_secrets])
-        syncer = self._build_syncer(settings, graph, SharePoint(rest))
+        pace = Pace(self._stores.state, self.clock, settings.units_a_minute)
+        syncer = self._build_syncer(settings, graph, SharePoint(rest), pace)
         checker = Checker(
             settings=settings,
             ledger=self._ledger,
@@ -146,6 +148,7 @@ class App:
             book=self._book,
             parts=self._parts,
             ledger=self._ledger,
+            pace=pace,
             queues=self.queues,
             graph=graph,
             clock=self.clock,
@@ -163,7 +166,7 @@ class App:
         desk = Desk(graph=graph, queues=self.queues, syncer=syncer, clock=self.clock)
         return Services(settings, client_state, checker, syncer, sweeper, renewal, desk)
 
-    def _build_syncer(self, settings: Settings, graph: Graph, sharepoint: SharePoint) -> Syncer:
+    def _build_syncer(self, settings: Settings, graph: Graph, sharepoint: SharePoint, pace: Pace) -> Syncer:
         return Syncer(
             settings=settings,
             ledger=self._ledger,
@@ -171,7 +174,7 @@ class App:
             graph=graph,
             sharepoint=sharepoint,
             gates=self._gates,
-            pace=Pace(self._stores.state, self.clock, settings.units_a_minute),
+            pace=pace,
             clock=self.clock,
         )
 

@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import ConfigError, TryLater
-from shared.rest import new_session
+from shared.sessions import new_session
 from shared.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared import backoff, photos
+from shared import backoff, sources
 from shared.errors import Denied, Refused, TryLater
-from shared.photos import Part, Photo, Source
+from shared.sources import Part, Photo, Source, User
 
 SERVICE = "graph"
 USER_FIELDS = "id,userPrincipalName,accountEnabled,userType"
@@ -36,6 +36,30 @@ def gathering(user: str, groups: Sequence[str]) -> list[dict[str, Any]]:
         requests[1]["dependsOn"] = ["groups"]
         requests.insert(1, asking)
     return requests
+
+
+def person(part: Part | None) -> User | None:
+    """Return the user whom a part names, None where the directory does not know him."""
+    if part is None:
+        raise TryLater(SERVICE, "no answer about the user")
+    require_answer(part)
+    if part.status == 404:
+        return None
+    if part.status >= 300:
+        raise Refused(SERVICE, f"{part.status} {sources.error_code(part.body)}".rstrip(), status=part.status)
+    return user_of(part.body)
+
+
+def user_of(body: Any) -> User:
+    """Return the user whom a body describes."""
+    if not isinstance(body, dict) or not body.get("id") or not body.get("userPrincipalName"):
+        raise TryLater(SERVICE, "a user without id or UPN")
+    return User(
+        id=str(body["id"]).lower(),
+        upn=str(body["userPrincipalName"]),
+        enabled=body.get("accountEnabled") is not False,
+        guest=str(body.get("userType")).lower() == "guest",
+    )
 
 
 def memberships(part: Part | None) -> frozenset[str]:
@@ -70,14 +94,14 @@ def decoded(part: Part | None) -> bytes | None:
         return None
 
 
-def certain(source: Source) -> Photo | photos.NoPhoto | photos.NoMailbox | photos.UserGone:
+def certain(source: Source) -> Photo | sources.NoPhoto | sources.NoMailbox | sources.UserGone:
     """Return the source if Graph could say what it is, else raise what the caller does next."""
     match source:
-        case photos.Unavailable(after):
+        case sources.Unavailable(after):
             raise TryLater(SERVICE, "Graph cannot now", after=after)
-        case photos.Denied(code):
+        case sources.Denied(code):
             raise Denied(SERVICE, f"may not read users or photos {code}".rstrip(), status=403, code=code)
-        case photos.Failed(status, code):
+        case sources.Failed(status, code):
             raise Refused(SERVICE, f"{status} {code}".rstrip(), status=status, code=code)
         case _:
             return source
@@ -86,6 +110,6 @@ def certain(source: Source) -> Photo | photos.NoPhoto | photos.NoMailbox | photo
 def require_answer(part: Part | None) -> None:
     """Raise what the caller does next where a part says "not now" or "not you"; all else is an answer."""
     if part and part.status >= 400:
-        source = photos.classify(part)
-        if isinstance(source, photos.Unavailable | photos.Denied):
+        source = sources.classify(part)
+        if isinstance(source, sources.Unavailable | sources.Denied):
             certain(source)

@@ -5,11 +5,12 @@ Each is a handful of calls in an order that never shows a picture that is not th
 
 from typing import TYPE_CHECKING, Protocol
 
-from shared.photos import Upload, User, thumbnail_name
+from shared.plans import Upload, thumbnail_name
 from shared.rest import Attempt
 from shared.rows import Outcome
 from shared.settings import ExchangeSyncState
 from shared.sharepoint import SharePoint, picture_url
+from shared.sources import User
 from shared.targets import Target
 
 if TYPE_CHECKING:

@@ -15,11 +15,12 @@ from shared.gates import GRAPH, Gates
 from shared.graph import Graph
 from shared.jobs import Backfill, Check, Sync
 from shared.ledger import Ledger
-from shared.photos import AskAgain, Decision, Leave, Note, Queue, Source, TryAlone
+from shared.photos import AskAgain, Decision, Leave, Note, Queue, TryAlone
 from shared.queues import Queues
 from shared.rest import Attempt
 from shared.rows import Row
 from shared.settings import Settings
+from shared.sources import Source
 from shared.sweepbook import Parts
 from shared.sweeps import UNANSWERED
 
@@ -73,13 +74,15 @@ class Checker:
         Raises:
             TryLater: the queue is out of reach, so that only a redelivery is left.
         """
+        if job.part and job.letters:
+            self._hand_in(job, job.part)
+            return
         attempt = Attempt()
         try:
             found = self._look(job, attempt)
             self._queue_changed(job, found)
             self._look_again_later(job, found)
             self._note(job, found)
-            self._answer(job, found)
         except TryLater as error:
             self._defer(job, error.after, str(error))
         except Denied as error:
@@ -89,6 +92,8 @@ class Checker:
             logs.cry("check.denied", count=len(job.users), error=str(error))
             self._defer(job, DENIED_AFTER, str(error))
         else:
+            answers = {each.row.user: each.letter for each in found if each.letter != UNANSWERED}
+            self._answer(job, answers)
             self._put_off(job, found)
             _report(job, found, attempt)
 
@@ -136,11 +141,28 @@ class Checker:
                 case _:
                     pass
 
-    def _answer(self, job: Check, found: Iterable[Found]) -> None:
-        """Tell the sweep that asked what was found."""
-        if job.part:
-            answers = {each.row.user: each.letter for each in found if each.letter != UNANSWERED}
-            self._parts.answer(*job.part, answers)
+    def _answer(self, job: Check, answers: Mapping[str, str]) -> None:
+        """Tell the sweep that asked, if one did, which letter each user got."""
+        if job.part and answers:
+            users, letters = tuple(answers), "".join(answers.values())
+            self._hand_in(replace(job, users=users, letters=letters, born=self._clock.now()), job.part)
+
+    def _hand_in(self, job: Check, part: tuple[str, str]) -> None:
+        """Put answers into their part; where it is out of reach they come again, alone.
+
+        The syncs are queued: looking at the users again would queue them again, each time.
+        """
+        try:
+            self._parts.answer(*part, dict(zip(job.users, job.letters, strict=True)))
+        except ServiceError as error:
+            now = self._clock.now()
+            if now - job.born > jobs.LONGEST_LIFE:
+                logs.warn("answer.dropped", sweep=part[0], error=str(error))
+                return
+            wait = self._queues.defer(
+                job, error.after if isinstance(error, TryLater) else DENIED_AFTER, now=now
+            )
+            logs.warn("answer.deferred", sweep=part[0], after=wait, error=str(error))
 
     def _write(self, row: Row, columns: Mapping[str, Any]) -> None:
         if self._settings.dry_run:
@@ -175,21 +197,25 @@ class Checker:
     def _defer(self, job: Check, after: float | None, reason: str) -> None:
         now = self._clock.now()
         if now - job.born > jobs.LONGEST_LIFE:
-            for user in job.users:
-                self._give_up(user, reason)
+            self._answer(job, {user: self._give_up(user, reason) for user in job.users})
             return
         wait = self._queues.defer(job, after, now=now)
         logs.warn("check.deferred", count=len(job.users), after=wait, reason=reason, tries=job.tries)
 
-    def _give_up(self, user: str, reason: str) -> None:
-        """Note that a user is left to the next sweep; one who cannot be noted is left to it all the same."""
+    def _give_up(self, user: str, reason: str) -> str:
+        """Note that a user is left to the next sweep, and return the letter that this one gets.
+
+        One who cannot be noted is left to it all the same.
+        """
         logs.warn("check.gave_up", user=user, reason=reason)
-        if self._settings.dry_run:
-            return
+        noted = {"outcome": "deferred", "reason": f"gave up after a day: {reason}"}
         try:
-            self._ledger.overwrite(user, {"outcome": "deferred", "reason": f"gave up after a day: {reason}"})
+            if not self._settings.dry_run:
+                self._ledger.overwrite(user, noted)
+            return sweeps.failed_letter(self._ledger.read(user))
         except ServiceError as error:
             logs.warn("ledger.unreachable", user=user, error=str(error))
+            return sweeps.failed_letter(Row(user))
 
 
 def _longest(decisions: Iterable[AskAgain]) -> float | None:

@@ -1,27 +1,25 @@
-"""What we ask of Microsoft Graph, and nothing else: verbs. What an answer means is decided in `photos`.
+"""What we ask of Microsoft Graph, and nothing else: verbs. What an answer means is decided in `sources`.
 
 Facts: learn.microsoft.com/graph/json-batching, .../graph/api/profilephoto-get and
 .../graph/api/resources/subscription.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from shared import batches, photos
+from shared import batches, sources
 from shared.batches import SERVICE, USER_FIELDS
-from shared.errors import DENIED_AFTER, Expired, Refused, TryLater
+from shared.errors import Expired, Refused, TryLater
+from shared.graphwire import NONE, GraphWire
 from shared.jobs import object_id
-from shared.photos import Gathered, Part, Photo, Scope, Source, User
-from shared.rest import Answer, Attempt, Call, Rest
+from shared.plans import Scope
+from shared.rest import Answer, Attempt, Rest
+from shared.sources import Gathered, Part, Photo, Source, User
 from shared.subscriptions import CHANGE_TYPE, RESOURCE, Subscription
-
-_NONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
-_JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,8 @@ class Graph:
     """Microsoft Graph v1.0 at one cloud's host."""
 
     def __init__(self, rest: Rest, host: str) -> None:
-        self._rest = rest
         self._base = f"https://{host}/v1.0"
+        self._wire = GraphWire(rest, self._base)
 
     # --- photos and users ---
 
@@ -49,9 +47,9 @@ class Graph:
             attempt: the attempt that asks.
         """
         requests = [{"id": user, "method": "GET", "url": f"/users/{user}/photo"} for user in users]
-        parts = self._batch(requests, attempt)
+        parts = self._wire.batch(requests, attempt)
         return {
-            user: photos.classify(parts[user]) if user in parts else photos.Unavailable() for user in users
+            user: sources.classify(parts[user]) if user in parts else sources.Unavailable() for user in users
         }
 
     def gather(self, user: str, attempt: Attempt, *, groups: Sequence[str] = ()) -> Gathered:
@@ -67,14 +65,14 @@ class Graph:
         Raises:
             TryLater, Denied, Refused: Graph could not say what this user's photo is.
         """
-        parts = self._batch(batches.gathering(user, groups), attempt)
-        person = self._user_part(parts.get("user"))
+        parts = self._wire.batch(batches.gathering(user, groups), attempt)
+        person = batches.person(parts.get("user"))
         if person is None:
-            return Gathered(None, photos.UserGone())
+            return Gathered(None, sources.UserGone())
         if groups:
             person = replace(person, groups=batches.memberships(parts.get("groups")))
         answer = parts.get("photo")
-        source = batches.certain(photos.classify(answer) if answer else photos.Unavailable())
+        source = batches.certain(sources.classify(answer) if answer else sources.Unavailable())
         if not isinstance(source, Photo):
             return Gathered(person, source)
         return self._with_content(person, source, parts.get("bytes"), attempt)
@@ -82,10 +80,10 @@ class Graph:
     def has_no_photo(self, user: str, attempt: Attempt) -> bool:
         """Return whether the bytes are gone, too: asked by itself, before a picture is removed."""
         url = f"{self._base}/users/{user}/photo/$value"
-        answer = self._of_one(url, attempt, accept="*/*")
+        answer = self._wire.of_one(url, attempt, accept="*/*")
         if answer.status != HTTPStatus.NOT_FOUND:
             return False
-        return isinstance(photos.classify(_part_of(answer)), photos.NoPhoto)
+        return isinstance(sources.classify(_part_of(answer)), sources.NoPhoto)
 
     def list_users(self, scope: Scope, address: str, attempt: Attempt) -> Listed:
         """Return one page of the users in scope, without those of the excluded group.
@@ -99,7 +97,7 @@ class Graph:
             Expired: Graph does not know the address any more.
         """
         try:
-            page, following = self._page(address or self._first_page(scope), attempt)
+            page, following = self._wire.page(address or self._first_page(scope), attempt)
         except Refused as error:
             if address and error.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.GONE):
                 raise Expired(SERVICE, "the page is forgotten", request_id=error.request_id) from error
@@ -109,7 +107,7 @@ class Graph:
 
     def members_of(self, group: str, attempt: Attempt) -> frozenset[str]:
         """Return the object ids of a group's users, through nested groups too."""
-        pages = self._pages(self._members(group, "id"), attempt)
+        pages = self._wire.pages(self._members(group, "id"), attempt)
         return frozenset(str(item.get("id")).lower() for page in pages for item in page)
 
     def _first_page(self, scope: Scope) -> str:
@@ -133,7 +131,7 @@ class Graph:
             Gone: the directory does not know him.
         """
         url = f"{self._base}/users/{quote(key, safe='')}?$select={USER_FIELDS}"
-        return _user(self._get(url, attempt).json())
+        return batches.user_of(self._wire.get(url, attempt).json())
 
     def _with_content(self, user: User, source: Photo, part: Part | None, attempt: Attempt) -> Gathered:
         batches.require_answer(part)
@@ -141,41 +139,24 @@ class Graph:
         etag = part.headers.get("etag", "") if part and content is not None else ""
         if content is None:
             # A part that is missing or not base64: the bytes alone, raw.
-            answer = self._of_one(f"{self._base}/users/{user.id}/photo/$value", attempt, accept="*/*")
-            if answer.status in _NONE:  # removed since its metadata was read
+            answer = self._wire.of_one(f"{self._base}/users/{user.id}/photo/$value", attempt, accept="*/*")
+            if answer.status in NONE:  # removed since its metadata was read
                 return Gathered(user, source)
             content, etag = answer.body, answer.headers.get("etag", "")
         if not etag:
             # Bytes without a label take the metadata's, if it is the same after them as before.
-            after = batches.certain(photos.classify(_part_of(self._get_photo(user.id, attempt))))
+            after = batches.certain(sources.classify(_part_of(self._get_photo(user.id, attempt))))
             etag = source.etag if after == source else ""
         return Gathered(user, source, content, etag)
 
     def _get_photo(self, user: str, attempt: Attempt) -> Answer:
-        return self._of_one(f"{self._base}/users/{user}/photo", attempt)
-
-    def _of_one(self, url: str, attempt: Attempt, *, accept: str = "application/json") -> Answer:
-        """Ask for one user's photo alone: "none" is an answer, and a denial speaks of no other user."""
-        call = Call(SERVICE, "GET", url, headers={"Accept": accept}, accept=_NONE, denied_alone=True)
-        return self._rest.send(call, attempt)
-
-    def _user_part(self, part: Part | None) -> User | None:
-        if part is None:
-            raise TryLater(SERVICE, "no answer about the user")
-        batches.require_answer(part)
-        if part.status == 404:
-            return None
-        if part.status >= 300:
-            raise Refused(
-                SERVICE, f"{part.status} {photos.error_code(part.body)}".rstrip(), status=part.status
-            )
-        return _user(part.body)
+        return self._wire.of_one(f"{self._base}/users/{user}/photo", attempt)
 
     # --- subscriptions ---
 
     def subscriptions(self, attempt: Attempt) -> list[Subscription]:
         """Return every subscription that this application created, `clientState` aside, which Graph keeps."""
-        pages = self._pages(f"{self._base}/subscriptions", attempt)
+        pages = self._wire.pages(f"{self._base}/subscriptions", attempt)
         return [_subscription(item) for page in pages for item in page]
 
     def create_subscription(
@@ -196,7 +177,7 @@ class Graph:
             "latestSupportedTlsVersion": "v1_2",
         }
         url = f"{self._base}/subscriptions"
-        return _subscription(self._write("POST", url, body, attempt, repeatable=False).json())
+        return _subscription(self._wire.write("POST", url, body, attempt, repeatable=False).json())
 
     def renew_subscription(self, subscription: str, expires: float, attempt: Attempt) -> Subscription:
         """Move the expiry, which also reauthorises, and return the subscription with the expiry Graph chose.
@@ -205,73 +186,14 @@ class Graph:
             Gone: the subscription is lost; create another.
         """
         url = f"{self._base}/subscriptions/{quote(subscription, safe='')}"
-        return _subscription(self._write("PATCH", url, {"expirationDateTime": _iso(expires)}, attempt).json())
+        return _subscription(
+            self._wire.write("PATCH", url, {"expirationDateTime": _iso(expires)}, attempt).json()
+        )
 
     def delete_subscription(self, subscription: str, attempt: Attempt) -> None:
         """Delete a subscription; one that is gone already is as good as deleted."""
         url = f"{self._base}/subscriptions/{quote(subscription, safe='')}"
-        self._rest.send(Call(SERVICE, "DELETE", url, writes=True, accept=(404,)), attempt)
-
-    # --- the wire ---
-
-    def _get(self, url: str, attempt: Attempt) -> Answer:
-        # ConsistencyLevel: asked for by advanced queries, on every page; ignored by all others.
-        headers = {"Accept": "application/json", "ConsistencyLevel": "eventual"}
-        return self._rest.send(Call(SERVICE, "GET", url, headers=headers), attempt)
-
-    def _write(
-        self, method: str, url: str, body: object, attempt: Attempt, *, repeatable: bool = True
-    ) -> Answer:
-        call = Call(
-            SERVICE,
-            method,
-            url,
-            headers=_JSON,
-            body=json.dumps(body).encode(),
-            writes=True,
-            repeatable=repeatable,
-            denied_alone=True,  # 403 is a quota of subscriptions
-        )
-        return self._rest.send(call, attempt)
-
-    def _batch(self, requests: Sequence[Mapping[str, Any]], attempt: Attempt) -> dict[str, Part]:
-        body = json.dumps({"requests": requests}).encode()
-        call = Call(SERVICE, "POST", f"{self._base}/$batch", headers=_JSON, body=body, accept=(424,))
-        # 424 as the whole batch's status has been documented where a part was throttled; its parts count.
-        answer = self._rest.send(call, attempt).json()
-        parts = answer.get("responses") if isinstance(answer, dict) else None
-        if not isinstance(parts, list):
-            raise TryLater(SERVICE, "the batch has no responses")
-        found = {part["id"]: batches.read_part(part) for part in parts if batches.is_part(part)}
-        self._mind(list(found.values()))
-        return found
-
-    def _mind(self, parts: Sequence[Part]) -> None:
-        """Close Graph's gate where its parts say so: one that is throttled, or two and more of one voice."""
-        throttled = [part.retry_after for part in parts if part.status == HTTPStatus.TOO_MANY_REQUESTS]
-        if throttled:
-            longest = max((after for after in throttled if after is not None), default=None)
-            self._rest.stay_away(SERVICE, longest, "parts of a batch are throttled")
-        elif len(parts) > 1:
-            found = [photos.classify(part) for part in parts]
-            if all(isinstance(source, photos.Unavailable) for source in found):
-                self._rest.stay_away(SERVICE, None, "every part of a batch failed")
-            elif all(isinstance(source, photos.Denied) for source in found):
-                self._rest.stay_away(SERVICE, DENIED_AFTER, "every part of a batch is denied")
-
-    def _pages(self, url: str, attempt: Attempt) -> Iterator[list[Any]]:
-        while url:
-            page, url = self._page(url, attempt)
-            yield page
-
-    def _page(self, url: str, attempt: Attempt) -> tuple[list[Any], str]:
-        """Return the items of a page, and the next page's address, "" after the last."""
-        if not url.startswith(f"{self._base}/"):  # the token goes nowhere else
-            raise Refused(SERVICE, "the next page is not on Graph's host")
-        page = self._get(url, attempt).json()
-        if not isinstance(page, dict) or not isinstance(page.get("value"), list):
-            raise TryLater(SERVICE, "the page has no list called value")
-        return page["value"], str(page.get("@odata.nextLink") or "")
+        self._wire.delete(url, attempt)
 
 
 def _listed(item: Any, *, any_type: bool) -> str | None:
@@ -284,17 +206,6 @@ def _listed(item: Any, *, any_type: bool) -> str | None:
 
 def _part_of(answer: Answer) -> Part:
     return Part(answer.status, answer.headers, answer.json() if answer.body else None)
-
-
-def _user(body: Any) -> User:
-    if not isinstance(body, dict) or not body.get("id") or not body.get("userPrincipalName"):
-        raise TryLater(SERVICE, "a user without id or UPN")
-    return User(
-        id=str(body["id"]).lower(),
-        upn=str(body["userPrincipalName"]),
-        enabled=body.get("accountEnabled") is not False,
-        guest=str(body.get("userType")).lower() == "guest",
-    )
 
 
 def _subscription(body: Any) -> Subscription:

@@ -6,12 +6,14 @@ overwrite the trigger's own metadata in Azure's worker
 Times are Unix seconds.
 """
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal, Self, cast, get_args
 
+from shared import fields
 from shared.errors import NotOurs
 
 VERSION = 1
@@ -22,8 +24,6 @@ Why = Literal["notified", "rechecked", "swept", "asked", "removed", "repeated"]
 Lane = Literal["live", "backfill"]
 LifecycleEvent = Literal["reauthorizationRequired", "subscriptionRemoved", "missed"]
 
-_SWEEP = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{4}")
-_PART = re.compile(r"[0-9]{5}-[0-9]{3}")
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -47,6 +47,7 @@ class Check:
         tries: how often a user of it failed in a way that is nobody else's fault.
         force: sync whatever the ledger says.
         part: the sweep and its part that wait for the answers, none for a check of its own.
+        letters: what was found, a letter for each user, where only the part must still be told; else "".
     """
 
     queue: ClassVar[str] = "photo-checks"
@@ -57,15 +58,20 @@ class Check:
     tries: int = 0
     force: bool = False
     part: tuple[str, str] | None = None
+    letters: str = ""
 
     @classmethod
     def read(cls, job: Mapping[str, Any]) -> Self:
         """Return the job that a message carries; `NotOurs` where it is not exactly one."""
-        users = _field(job, "users", list)
+        users = fields.field(job, "users", list)
         ids = [object_id(user) for user in users]
         if not 1 <= len(ids) <= USERS_A_CHECK or None in ids:
             raise NotOurs(f"a check names 1 to {USERS_A_CHECK} object ids")
-        return cls(tuple(dict.fromkeys(i for i in ids if i)), _why(job), **_common(job), part=_part(job))
+        unique = tuple(dict.fromkeys(i for i in ids if i))
+        part, letters = fields.part(job), fields.letters(job, len(unique))
+        if letters and not part:
+            raise NotOurs("the job has letters and nobody to tell them")
+        return cls(unique, _why(job), **_common(job), part=part, letters=letters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +101,19 @@ class Sync:
     @classmethod
     def read(cls, job: Mapping[str, Any]) -> Self:
         """Return the job that a message carries; `NotOurs` where it is not exactly one."""
-        user = object_id(_field(job, "user", str))
+        user = object_id(fields.field(job, "user", str))
         if user is None:
             raise NotOurs("a sync names one object id")
-        slot = _number(job, "slot") if "slot" in job else 0.0  # a release before this had none
+        slot = fields.number(job, "slot") if "slot" in job else 0.0  # a release before this had none
         return cls(user, _why(job), **_common(job), slot=slot)
 
     def repeated(self, now: float) -> Self:
-        """Return the job that writes the same user once more when no earlier write can still arrive."""
-        return replace(self, why="repeated", born=now, tries=0, force=False, slot=0.0)
+        """Return the job that writes the same user once more when no earlier write can still arrive.
+
+        A removal stays one: no other job may remove anything.
+        """
+        why: Why = "removed" if self.why == "removed" else "repeated"
+        return replace(self, why=why, born=now, tries=0, force=False, slot=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +145,7 @@ class SweepPage:
         page = job.get("page")
         if isinstance(page, bool) or not isinstance(page, int) or page < 0:
             raise NotOurs("a sweep's page has a number")
-        return cls(_sweep_id(job.get("sweep")), page, _number(job, "born"))
+        return cls(fields.sweep_id(job.get("sweep")), page, fields.number(job, "born"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +166,11 @@ class Tend:
     @classmethod
     def read(cls, job: Mapping[str, Any]) -> Self:
         """Return the job that a message carries; `NotOurs` where it is not exactly one."""
-        event = _field(job, "event", str)
-        subscription = object_id(_field(job, "subscription", str))
+        event = fields.field(job, "event", str)
+        subscription = object_id(fields.field(job, "subscription", str))
         if event not in get_args(LifecycleEvent) or subscription is None:
             raise NotOurs("a subscription job names a lifecycle event and a subscription id")
-        return cls(event, subscription, _number(job, "born"))  # type: ignore[arg-type]  # narrowed by get_args
+        return cls(event, subscription, fields.number(job, "born"))  # type: ignore[arg-type]  # narrowed by get_args
 
 
 type Job = Check | Sync | SweepPage | Tend
@@ -193,7 +203,7 @@ def read[J: Check | Sync | SweepPage | Tend](kind: type[J], body: bytes | str) -
         or not isinstance(message["job"], dict)
     ):
         raise NotOurs(f'the message is not {{"v": {VERSION}, "job": {{...}}}}')
-    unknown = set(message["job"]) - {field.name for field in fields(kind)}
+    unknown = set(message["job"]) - {each.name for each in dataclasses.fields(kind)}
     if unknown:
         raise NotOurs(f"the job has {len(unknown)} unknown field(s)")
     return cast(J, kind.read(message["job"]))  # the type checker loses the kind on the way
@@ -208,39 +218,8 @@ def pack(users: Iterable[str], *, why: Why, now: float) -> list[Check]:
     ]
 
 
-def _field[T](job: Mapping[str, Any], name: str, kind: type[T]) -> T:
-    value = job.get(name)
-    if not isinstance(value, kind):
-        raise NotOurs(f"the job's {name} is missing or of a wrong type")
-    return value
-
-
-def _number(job: Mapping[str, Any], name: str) -> float:
-    value = job.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:
-        raise NotOurs(f"the job's {name} is missing or not a time")
-    return float(value)
-
-
-def _sweep_id(value: object) -> str:
-    if not isinstance(value, str) or not _SWEEP.fullmatch(value):
-        raise NotOurs("the job names no sweep")
-    return value
-
-
-def _part(job: Mapping[str, Any]) -> tuple[str, str] | None:
-    part = job.get("part")
-    if part is None:
-        return None
-    if not isinstance(part, list) or len(part) != 2 or not isinstance(part[1], str):
-        raise NotOurs("the job's part is no sweep and key")
-    if not _PART.fullmatch(part[1]):
-        raise NotOurs("the job's part has no such key")
-    return _sweep_id(part[0]), part[1]
-
-
 def _why(job: Mapping[str, Any]) -> Why:
-    why = _field(job, "why", str)
+    why = fields.field(job, "why", str)
     if why not in get_args(Why):
         raise NotOurs("the job's why is unknown")
     return why  # type: ignore[return-value]  # narrowed by get_args
@@ -251,8 +230,8 @@ def _common(job: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(tries, bool) or not isinstance(tries, int) or not 0 <= tries <= 100:
         raise NotOurs("the job's tries is missing or not a count")
     return {
-        "seen": _number(job, "seen"),
-        "born": _number(job, "born"),
+        "seen": fields.number(job, "seen"),
+        "born": fields.number(job, "born"),
         "tries": tries,
-        "force": _field(job, "force", bool),
+        "force": fields.field(job, "force", bool),
     }

@@ -14,7 +14,8 @@ from shared.graph import Graph
 from shared.jobs import Sync, object_id
 from shared.queues import Queues, Receipt
 from shared.rest import Attempt
-from shared.syncing import Result, Syncer
+from shared.results import Result
+from shared.syncing import Syncer
 
 HIDDEN = 360.0  # seconds; a minute longer than functionTimeout
 LONGEST_UPN = 1024  # characters; Entra takes 113, guests' are longer

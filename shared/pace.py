@@ -9,6 +9,7 @@ import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from typing import Any
 
 from shared.clock import Clock
@@ -23,6 +24,7 @@ UNITS_KNOWN = 8  # three uploads and one query, two units each
 UNITS_FIRST = 14  # and a profile, a folder list, and one of the two looked for again
 LIVE_SHARE = 5  # a fifth
 TRIES = 20  # of a conditional write that many instances want at once
+FORGOTTEN = 2000  # minutes at a time, each a request: a first sweep after months must still end in its five
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,18 @@ class Pace:
             if lane == "backfill":
                 self._full_until = slot  # a full minute stays full: the next search begins behind it
         return Full(HORIZON * MINUTE * (1 + self._jitter() / 10))
+
+    def forget(self) -> None:
+        """Forget the minutes that are over for an hour, the oldest first, and not too many at a time.
+
+        Raises:
+            TryLater: the table is out of reach.
+        """
+        past = self._clock.now() - HORIZON * MINUTE
+        minutes = (key for key, _, _ in self._table.scan("pace", only=["RowKey"]))
+        # In the order of time: until the year 2286 every key has ten digits.
+        for key in list(islice(takewhile(lambda key: float(key) < past, minutes), FORGOTTEN)):
+            self._table.delete("pace", key)
 
     def _take(self, slot: float, lane: Lane, units: int) -> bool:
         key = f"{slot:.0f}"

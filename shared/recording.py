@@ -49,10 +49,14 @@ class Recorder:
             self._keep(kind, message, body, str(error))
             return
         match job:
-            case Check(users=users):
+            case Check(users=users, letters=""):
                 self._fail_users(kind, users)
                 if job.part:
                     self._parts.answer(*job.part, {user: self._letter(user) for user in users})
+            case Check(users=users, letters=letters):  # its users are well: only their sweep was not told
+                self._keep(kind, message, body, REASON)
+                if job.part:
+                    self._parts.answer(*job.part, dict(zip(users, letters, strict=True)))
             case Sync(user=user):
                 self._fail_users(kind, (user,))
             case SweepPage(sweep=sweep):

@@ -5,25 +5,24 @@ loss of a `users` subscription, so the list is the only truth, and every creatio
 been missed.
 """
 
-import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Literal
 
 from shared import jobs, logs, subscriptions
 from shared.clock import Clock
-from shared.errors import DENIED_AFTER, ConfigError, Denied, Gone, Refused, ServiceError, Stale, TryLater
+from shared.errors import DENIED_AFTER, ConfigError, Denied, Gone, Refused, TryLater
 from shared.graph import Graph
 from shared.jobs import LifecycleEvent, Tend
+from shared.leases import Lease
 from shared.ledger import State
 from shared.notifications import ClientState
 from shared.queues import Queues
 from shared.rest import Attempt
-from shared.subscriptions import Adopt, Blocked, Create, Keep, Plan, Record, Renew, Subscription, Wanted
+from shared.subscriptions import Adopt, Blocked, Create, Keep, Plan, Renew, Subscription, Wanted
 
-LEASE = 300.0  # seconds; as long as a function may run
 VALIDATIONS = 3  # attempts to pass Graph's validation of our own URLs, in case this app was asleep
 
 Did = Literal["created", "adopted", "renewed", "kept", "ended", "blocked"]
@@ -145,7 +144,7 @@ class Renewal:
             return _reported(Tended("ended", "an administrator ended it"), None)
 
     @contextmanager
-    def _leased(self) -> Iterator["Lease"]:
+    def _leased(self) -> Iterator[Lease]:
         """Hold the lease on our record; however the work ends, the lease ends with it."""
         lease = Lease(self._state, self._clock)
         try:
@@ -155,7 +154,7 @@ class Renewal:
 
     # --- the steps ---
 
-    def _apply(self, plan: Plan, lease: "Lease", attempt: Attempt) -> Tended:
+    def _apply(self, plan: Plan, lease: Lease, attempt: Attempt) -> Tended:
         for unwanted in plan.delete:
             self._graph.delete_subscription(unwanted, attempt)
         match plan.step:
@@ -172,7 +171,7 @@ class Renewal:
             case subscriptions.Rest():
                 return Tended("ended", "an administrator ended it")
 
-    def _renew(self, subscription: Subscription, lease: "Lease", attempt: Attempt) -> Tended:
+    def _renew(self, subscription: Subscription, lease: Lease, attempt: Attempt) -> Tended:
         now = self._clock.now()
         try:
             renewed = self._graph.renew_subscription(subscription.id, now + subscriptions.LIFE, attempt)
@@ -186,7 +185,7 @@ class Renewal:
         lease.write({"renewed_at": now, "expires": renewed.expires})
         return _tended("renewed", "", renewed)
 
-    def _create(self, why: str, lease: "Lease", attempt: Attempt) -> Tended:
+    def _create(self, why: str, lease: Lease, attempt: Attempt) -> Tended:
         for url in (self._wanted.notification_url, self._wanted.lifecycle_url):
             self._ring(url)
         # Written before the POST, so that a creation whose answer is lost can be adopted.
@@ -213,7 +212,7 @@ class Renewal:
         )
 
     def _adopt(
-        self, subscription: Subscription, lease: "Lease", did: Literal["created", "adopted"], why: str
+        self, subscription: Subscription, lease: Lease, did: Literal["created", "adopted"], why: str
     ) -> Tended:
         """Remember a new subscription, and that changes before it were not announced to us."""
         now = self._clock.now()
@@ -230,55 +229,6 @@ class Renewal:
             return
         wait = self._queues.defer(job, after, now=now)
         logs.warn("subscription.deferred", event=job.event, after=wait, reason=reason)
-
-
-class Lease:
-    """The sole right to renew, for a few minutes. `record` is our record as it stood after the last write.
-
-    Raises:
-        TryLater: another instance has it.
-    """
-
-    def __init__(self, state: State, clock: Clock) -> None:
-        self._state = state
-        record, now = state.subscription(), clock.now()
-        if record.lease_until > now:
-            raise _leased_elsewhere(record.lease_until - now)
-        self._token = secrets.token_hex(8)
-        self.record = record
-        try:
-            self.record = state.write_subscription(
-                record, {"lease_token": self._token, "lease_until": now + LEASE}
-            )
-        except Stale:
-            self.record = self._ours_again()
-
-    def write(self, columns: Mapping[str, Any]) -> None:
-        """Merge `columns` into the record, as long as the lease is ours; `TryLater` if it is not any more."""
-        try:
-            self.record = self._state.write_subscription(self.record, columns)
-        except Stale:
-            self.record = self._ours_again()  # nobody else writes it, so it is our own write, retried
-            if any(getattr(self.record, name) != value for name, value in columns.items()):
-                raise TryLater("storage", "our record changed while it was leased") from None
-
-    def end(self) -> None:
-        """End the lease. Where that fails it ends by itself."""
-        try:
-            self.write({"lease_until": 0.0})
-        except ServiceError as error:
-            logs.warn("lease.not_ended", error=str(error))
-
-    def _ours_again(self) -> Record:
-        """Return the record if our own lease stands there after all: a retried write meets itself."""
-        record = self._state.subscription()
-        if record.lease_token != self._token:
-            raise _leased_elsewhere(None)
-        return record
-
-
-def _leased_elsewhere(after: float | None) -> TryLater:
-    return TryLater("storage", "another instance tends the subscription", after=after)
 
 
 def _tended(did: Did, reason: str, subscription: Subscription) -> Tended:

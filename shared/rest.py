@@ -1,36 +1,27 @@
 """One way to call a remote service: bearer token, bounded answer, short retries, errors by consequence.
 
-Knows nothing of photos. `graph` and `sharepoint` say what to ask; this module decides what an answer's status
-means and whether the call may be repeated here. Longer waits are the queue's business.
+Knows nothing of photos. `graph` and `sharepoint` say what to ask, `statuses` what an answer means; this
+module decides whether a call may be repeated here. Longer waits are the queue's business.
 """
 
 import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import BaseAdapter, HTTPAdapter
-from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, NewConnectionError, ProxyError
 
-from shared import backoff, logs
+from shared import backoff, logs, statuses
 from shared.clock import Clock
-from shared.errors import DENIED_AFTER, Denied, Gone, Refused, ServiceError, TryLater
+from shared.errors import DENIED_AFTER, Denied, ServiceError, TryLater
+from shared.sessions import Bearer, Transport, new_session
 
 CONNECT_TIMEOUT = 5.0  # seconds
-WAKE_TIMEOUT = 30.0  # seconds
 LARGEST_ANSWER = 16 * 1024 * 1024  # bytes; a $batch with a 4 MB photo in base64 is 5.4 MB
-_TEMPORARY = {408, 429}  # and every 5xx
-_BUSY = {429, 503}  # the service as a whole, whomever it was asked about
-_GATEWAY_LOST_IT = {408, 502, 504}  # somebody answered, but not the one who may still be at work
 _POLICY = backoff.Policy()
-Transport = BaseAdapter  # what carries a request to its host and the answer back
-_REQUEST_ID_HEADERS = ("request-id", "sprequestguid", "x-ms-request-id")
 
 
 class Tokens(Protocol):
@@ -184,7 +175,7 @@ class Rest:
         What fails without a word may be one user's fault, and would come back whenever the gate opens: it
         closes it for half a minute each time and not for ever longer, and its job waits by its own age.
         """
-        if error.after is None and error.status not in _BUSY:
+        if error.after is None and error.status not in statuses.BUSY:
             self.stay_away(service, backoff.SHORTEST, str(error))
             return None
         return self.stay_away(service, error.after, str(error))
@@ -204,7 +195,7 @@ class Rest:
         return self._clock.monotonic() + wait + 2 * attempt.timeout <= attempt.ends
 
     def _once(self, call: Call, attempt: Attempt) -> Answer:
-        auth = _Bearer(self._tokens.token(str(urlsplit(call.url).hostname)))
+        auth = Bearer(self._tokens.token(str(urlsplit(call.url).hostname)))
         attempt.requests += 1
         try:
             response, body = self._exchange(call, auth, attempt.timeout)
@@ -213,15 +204,15 @@ class Rest:
             raise TryLater(call.service, f"no answer ({type(error).__name__})") from error
         status = response.status_code
         headers = {name.lower(): value for name, value in response.headers.items()}
-        attempt.request_id = _request_id(headers) or attempt.request_id
+        attempt.request_id = statuses.request_id(headers) or attempt.request_id
         if 200 <= status < 300 or status in call.accept:
-            if (reset := _nearly_spent(headers)) is not None:
+            if (reset := statuses.nearly_spent(headers)) is not None:
                 self.stay_away(call.service, reset, "its quota is nearly spent")
             return Answer(status, headers, body, call.service)
-        attempt.unanswered |= call.writes and status in _GATEWAY_LOST_IT
-        raise error_of(call.service, status, headers, body)
+        attempt.unanswered |= call.writes and status in statuses.GATEWAY_LOST_IT
+        raise statuses.error_of(call.service, status, headers, body)
 
-    def _exchange(self, call: Call, auth: AuthBase, timeout: float) -> tuple[requests.Response, bytes]:
+    def _exchange(self, call: Call, auth: Bearer, timeout: float) -> tuple[requests.Response, bytes]:
         until = self._clock.monotonic() + timeout
         with self._session.request(
             call.method,
@@ -248,80 +239,6 @@ class Rest:
         return b"".join(chunks)
 
 
-class _Bearer(AuthBase):
-    """Sets the header itself, because `requests` would let a .netrc overwrite it."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-
-def new_session(user_agent: str, transport: Transport | None = None) -> requests.Session:
-    """Return a session that threads may share: it keeps connections, but no cookies, and repeats nothing."""
-    session = requests.Session()
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.headers["User-Agent"] = user_agent
-    carrier = transport or HTTPAdapter(pool_connections=8, pool_maxsize=32, max_retries=0)
-    session.mount("https://", carrier)
-    return session
-
-
-class Bell:
-    """Calls this app's own webhooks, so that it is awake when Graph validates them.
-
-    A function app that slept needs longer to start than the ten seconds Graph waits
-    (github.com/microsoftgraph/msgraph-sdk-dotnet/issues/531).
-    """
-
-    def __init__(self, user_agent: str, transport: Transport | None = None) -> None:
-        self._session = new_session(user_agent, transport)
-
-    def ring(self, url: str) -> None:
-        """Send the handshake that Graph will send. An answer is not needed; Graph's own verdict counts."""
-        try:
-            with self._session.post(
-                url, params={"validationToken": "wake up"}, timeout=WAKE_TIMEOUT
-            ) as response:
-                status: int | None = response.status_code
-        except requests.RequestException:
-            status = None
-        if status != HTTPStatus.OK:
-            logs.warn("bell.unanswered", status=status)
-
-
-def error_of(service: str, status: int, headers: Mapping[str, str], body: bytes) -> ServiceError:
-    """Return the error that an unsuccessful answer is. Header names are lower case."""
-    code = _code_of(body)
-    facts: dict[str, Any] = {"status": status, "code": code, "request_id": _request_id(headers)}
-    what = f"{status} {code}".rstrip()
-    if status in _TEMPORARY or status >= 500:
-        return TryLater(service, what, after=_asked_for(headers), **facts)
-    if status in (401, 403):
-        return Denied(service, what, **facts)
-    return (Gone if status in (404, 410) else Refused)(service, what, **facts)
-
-
-def _asked_for(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds a service wants to be left alone: the longer of what its two headers say."""
-    waits = [backoff.parse_retry_after(headers.get(name)) for name in ("retry-after", "ratelimit-reset")]
-    return max((wait for wait in waits if wait is not None), default=None)
-
-
-def _nearly_spent(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds until a nearly spent quota begins anew, None while more than a tenth is left.
-
-    SharePoint sends these headers from 80 % of the minute's quota on, and promises nothing.
-    """
-    names = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")
-    limit, remaining, reset = (backoff.parse_retry_after(headers.get(name)) for name in names)
-    if limit is None or remaining is None or reset is None:
-        return None
-    return reset if remaining < limit / 10 else None
-
-
 def _never_sent(error: Exception) -> bool:
     """Return whether the request cannot have reached anybody: no connection came about."""
     if isinstance(error, requests.ConnectTimeout):
@@ -331,18 +248,3 @@ def _never_sent(error: Exception) -> bool:
         # The library blames the proxy for a connection cut later, too: urllib3/connectionpool.py, urlopen.
         reason = reason.original_error
     return isinstance(reason, NewConnectionError) or str(reason).startswith("Tunnel connection failed")
-
-
-def _code_of(body: bytes) -> str:
-    """Return the service's own error code: Graph's `error.code`, SharePoint's `odata.error.code`."""
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return ""
-    error = (answer.get("error") or answer.get("odata.error")) if isinstance(answer, dict) else None
-    code = error.get("code") if isinstance(error, dict) else None
-    return code[:200] if isinstance(code, str) else ""
-
-
-def _request_id(headers: Mapping[str, str]) -> str:
-    return next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), "")

@@ -1,6 +1,7 @@
 """What is remembered of sweeps: the record of the one that runs, its parts, and the last ten's figures."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -8,7 +9,7 @@ from shared.errors import Stale, TryLater
 from shared.ledger import ANY, Table
 from shared.sweeps import KEPT, UNANSWERED, Part, Record, State, Totals
 
-TRIES = 20  # of a conditional write to a part that several checks answer at once
+TRIES = 20  # of a conditional write to what several write to at once
 
 
 class SweepBook:
@@ -27,12 +28,29 @@ class SweepBook:
         version = self._table.merge("sweep", "record", columns, record.version)
         return replace(record, version=version, **columns)
 
+    def advance(self, record: Record, sweep: str, page: int, columns: Mapping[str, Any]) -> bool:
+        """Write to the record as long as this sweep runs and stands at this page; return whether it did.
+
+        Raises:
+            TryLater: the table is out of reach, or too many write to the record at once.
+        """
+        for _ in range(TRIES):
+            if record.id != sweep or record.state != "running" or record.page != page:
+                return False
+            try:
+                self.write(record, columns)
+            except Stale:
+                record = self.record()  # somebody wants another sweep, or a duplicate was faster
+                continue
+            return True
+        raise TryLater("storage", "the sweep's record never holds still")
+
     def want_again(self, why: str) -> None:
         """Note that another sweep is wanted when this one ends."""
         self._table.merge("sweep", "record", {"again": True, "again_why": why}, ANY)
 
     def keep(self, record: Record, state: State, reason: str, totals: Totals, now: float) -> None:
-        """Keep the figures of a sweep that ended."""
+        """Keep the figures of a sweep that ended, unless some are kept: the first verdict stands."""
         columns = {
             **{name: float(count) for name, count in asdict(totals).items()},
             "state": state,
@@ -43,7 +61,13 @@ class SweepBook:
             "opened_at": record.opened_at,
             "ended_at": now,
         }
-        self._table.merge("sweeps", record.id, columns, ANY)
+        with suppress(Stale):
+            self._table.merge("sweeps", record.id, columns, "")
+
+    def figures(self, sweep: str) -> dict[str, Any] | None:
+        """Return the figures of a sweep, None as long as it has no verdict."""
+        found = self._table.read("sweeps", sweep)
+        return found[0] if found else None
 
     def kept(self) -> list[tuple[str, dict[str, Any]]]:
         """Return ids and figures of the ended sweeps, the latest first."""

@@ -5,26 +5,25 @@ instance. Each step sends what follows from it before it notes that it was done.
 """
 
 import secrets
-from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import count, islice
-from typing import Any
 
-from shared import backoff, jobs, logs, sweeps
+from shared import backoff, logs, sweeps
 from shared.clock import Clock
-from shared.errors import DENIED_AFTER, ConfigError, Denied, Expired, NotOurs, ServiceError, Stale, TryLater
+from shared.errors import DENIED_AFTER, ConfigError, Denied, Expired, ServiceError, Stale, TryLater
 from shared.graph import Graph
-from shared.jobs import Backfill, SweepPage, SweptCheck
+from shared.jobs import SweepPage
 from shared.ledger import Ledger
+from shared.pace import Pace
+from shared.pages import Pages
 from shared.queues import Queues
-from shared.rest import Attempt
+from shared.removing import Remover
 from shared.settings import Settings
 from shared.sweepbook import Parts, SweepBook
 from shared.sweeps import Await, Drop, ReadPage, Record, Resend, State, Totals
+from shared.tidying import Tidier
 
 EXPIRED = "Graph forgot where its list of users was"
-TRIES = 5  # of a write to the record that somebody else wrote to in between
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +44,7 @@ class Sweeper:
         book: SweepBook,
         parts: Parts,
         ledger: Ledger,
+        pace: Pace,
         queues: Queues,
         graph: Graph,
         clock: Clock,
@@ -52,10 +52,13 @@ class Sweeper:
         self._settings = settings
         self._book = book
         self._parts = parts
-        self._ledger = ledger
         self._queues = queues
-        self._graph = graph
         self._clock = clock
+        self._pages = Pages(settings=settings, parts=parts, queues=queues, graph=graph, clock=clock)
+        self._remover = Remover(book=book, parts=parts, queues=queues, clock=clock)
+        self._tidier = Tidier(
+            settings=settings, book=book, parts=parts, ledger=ledger, pace=pace, clock=clock
+        )
 
     # --- opening ---
 
@@ -106,15 +109,7 @@ class Sweeper:
             NotOurs: there is no such braked sweep among the last ten.
             TryLater: it is just ending, or storage is out of reach.
         """
-        kept = dict(self._book.kept()).get(sweep)
-        if kept is None or kept["state"] not in ("braked", "released"):
-            raise NotOurs("there is no such braked sweep among the last ten")
-        record = self._book.record()
-        if record.id == sweep and record.state == "running":  # it would brake again, and forget the release
-            raise TryLater("storage", "the sweep is just ending")
-        self._book.mark(sweep, {"state": "released"})
-        self._queues.send(SweepPage(sweep, int(kept["page"]), born=self._clock.now()))
-        logs.warn("sweep.released", sweep=sweep)
+        self._remover.release(sweep)
 
     # --- steps ---
 
@@ -138,14 +133,18 @@ class Sweeper:
         """Put a step off; while it waits its sweep is not dead."""
         lease = self._clock.now() + backoff.ABSURD + sweeps.LEASE
         try:
-            self._advance(self._book.record(), job, {"lease_until": lease})
+            self._book.advance(self._book.record(), job.sweep, job.page, {"lease_until": lease})
         except ServiceError as error:  # of storage: then the queue alone keeps the sweep going
             logs.warn("sweep.lease_not_extended", sweep=job.sweep, error=str(error))
         self._queues.defer(job, after, now=self._clock.now())
 
     def _step(self, job: SweepPage) -> None:
         record = self._book.record()
-        match sweeps.step(record, job.sweep, job.page):
+        step = sweeps.step(record, job.sweep, job.page)
+        if isinstance(step, ReadPage | Await) and self._book.figures(record.id):
+            self._end(record, job)  # whoever gave the verdict died before the record said so
+            return
+        match step:
             case ReadPage(address):
                 self._read(record, job, address)
             case Resend():
@@ -153,24 +152,11 @@ class Sweeper:
             case Await():
                 self._await(record, job)
             case Drop():
-                self._remove_released(job.sweep)
+                self._remover.remove_released(job.sweep)
                 self._open_wanted()
 
     def _send_step(self, sweep: str, page: int, *, hidden: float = 0.0) -> None:
         self._queues.send(SweepPage(sweep, page, born=self._clock.now()), hidden=hidden)
-
-    def _advance(self, record: Record, job: SweepPage, columns: Mapping[str, Any]) -> bool:
-        """Write to the record as long as it stands at this message's page; return whether it did."""
-        for _ in range(TRIES):
-            if record.id != job.sweep or record.state != "running" or record.page != job.page:
-                return False
-            try:
-                self._book.write(record, columns)
-            except Stale:
-                record = self._book.record()  # somebody wants another sweep, or a duplicate was faster
-                continue
-            return True
-        raise TryLater("storage", "the sweep's record never holds still")
 
     def _look_again(self, job: SweepPage) -> None:
         """Have this step looked at once more: a duplicate did it, and may have died before what follows.
@@ -182,46 +168,19 @@ class Sweeper:
     # --- reading a page ---
 
     def _read(self, record: Record, job: SweepPage, address: str) -> None:
-        attempt = Attempt()
         try:
-            listed = self._graph.list_users(self._settings.scope, address, attempt)
+            following = self._pages.read(record, address)
         except Expired:
-            self._close(record, job, "incomplete", EXPIRED, again="" if record.why == EXPIRED else EXPIRED)
+            self._close(record, job, "incomplete", EXPIRED)
             return
-        excluded = self._excluded(attempt)
-        self._ask_all(record, job.page, [user for user in listed.users if user not in excluded])
         now = self._clock.now()
-        following = {"page": job.page + 1.0, "next": listed.next or sweeps.END}
-        if self._advance(record, job, {**following, "lease_until": now + sweeps.LEASE, "progress_at": now}):
+        place = {"page": job.page + 1.0, "next": following or sweeps.END}
+        if self._book.advance(
+            record, job.sweep, job.page, {**place, "lease_until": now + sweeps.LEASE, "progress_at": now}
+        ):
             self._send_step(record.id, job.page + 1)
         else:
             self._look_again(job)
-
-    def _excluded(self, attempt: Attempt) -> frozenset[str]:
-        group = self._settings.scope.excluded
-        return self._graph.members_of(group, attempt) if group else frozenset()
-
-    def _ask_all(self, record: Record, page: int, users: Iterable[str]) -> None:
-        """Put everybody into a part, 20 to each; a part that stands already keeps its users.
-
-        A page that is read once more may list others, in another order: nobody is left out or asked twice.
-        """
-        left = dict.fromkeys(users)
-        for number in count():
-            if not left:
-                return
-            some = tuple(islice(left, jobs.USERS_A_CHECK))
-            for user in self._ask(record, sweeps.part_key(page, number), some):
-                left.pop(user, None)
-
-    def _ask(self, record: Record, key: str, users: tuple[str, ...]) -> tuple[str, ...]:
-        """Write a part, send its check, and return its users; whoever was answered already is not asked."""
-        part = self._parts.add(record.id, key, users)
-        now = self._clock.now()
-        if asked := part.unanswered:
-            check = SweptCheck(asked, "swept", seen=now, born=now, force=record.force, part=(record.id, key))
-            self._queues.send(check)
-        return part.users
 
     # --- the end ---
 
@@ -236,7 +195,9 @@ class Sweeper:
             self._close(record, job, "incomplete", f"{totals.unanswered} users were never answered")
             return
         noted = {"lease_until": now + sweeps.LEASE, "unanswered": float(totals.unanswered)}
-        if self._advance(record, job, {**noted, "progress_at": now if moved else record.progress_at}):
+        if self._book.advance(
+            record, job.sweep, job.page, {**noted, "progress_at": now if moved else record.progress_at}
+        ):
             self._send_step(record.id, job.page, hidden=sweeps.wait(record, now))
         else:
             self._look_again(job)
@@ -250,32 +211,26 @@ class Sweeper:
             reason = f"{totals.lost} of {totals.shown} photos are missing at once: look, then release_brake"
             self._close(record, job, "braked", reason)
             return
-        self._remove(record.id)
+        self._remover.remove(record.id)
         self._close(record, job, "finished", "")
-
-    def _remove(self, sweep: str) -> None:
-        now = self._clock.now()
-        for part in self._parts.all(sweep):
-            for user in part.removable:
-                self._queues.send(Backfill(user, "removed", seen=now, born=now))
-
-    def _remove_released(self, sweep: str) -> None:
-        """Remove what a braked sweep found, if it was released; other ended sweeps remove nothing more."""
-        kept = dict(self._book.kept()).get(sweep)
-        if kept and kept["state"] == "released":
-            self._remove(sweep)
-            self._book.mark(sweep, {"state": "finished", "reason": "released by a person"})
 
     def _keep(self, record: Record, state: State, reason: str) -> None:
         self._book.keep(record, state, reason, self._total(record.id), self._clock.now())
 
-    def _close(self, record: Record, job: SweepPage, state: State, reason: str, *, again: str = "") -> None:
-        """End a sweep: keep its figures, free the lease, and open the next if one is wanted."""
+    def _close(self, record: Record, job: SweepPage, state: State, reason: str) -> None:
+        """Keep a sweep's figures, and end it as they say."""
         self._keep(record, state, reason)
-        wish = {"again": True, "again_why": again} if again else {}
-        if self._advance(record, job, {"state": state, "lease_until": 0.0, **wish}):
+        self._end(record, job)
+
+    def _end(self, record: Record, job: SweepPage) -> None:
+        """End a sweep as its figures say: free the lease, and open the next if one is wanted."""
+        figures = self._book.figures(record.id) or {}
+        state, reason = figures["state"], figures["reason"]
+        again = reason == EXPIRED != record.why
+        wish = {"again": True, "again_why": EXPIRED} if again else {}
+        if self._book.advance(record, job.sweep, job.page, {"state": state, "lease_until": 0.0, **wish}):
             logs.say("sweep.ended", sweep=record.id, outcome=state, reason=reason)
-            self._tidy()
+            self._tidier.tidy()
             self._open_wanted()
         else:
             self._look_again(job)
@@ -293,13 +248,3 @@ class Sweeper:
             job = SweepPage(sweep, int(record.page), born=0.0)
             self._close(record, job, "failed", "a page failed for good")
         self._open_wanted()  # also where the one who ended it did not come so far
-
-    def _tidy(self) -> None:
-        """Forget sweeps before the last ten, and users who have been gone for thirty days."""
-        for sweep in self._book.old():
-            self._parts.forget(sweep)  # first: without its figures nobody would look for them again
-            self._book.forget(sweep)
-        if self._settings.dry_run:
-            return
-        for user in self._ledger.gone_before(self._clock.now() - sweeps.FORGET_GONE_AFTER):
-            self._ledger.forget(user)

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
-from shared import photos
-from shared.photos import Decision, Source
+from shared import photos, sources
+from shared.photos import Decision
 from shared.rows import Row
+from shared.sources import Source
 
 State = Literal["", "running", "finished", "braked", "released", "incomplete", "failed"]
 
@@ -122,16 +123,16 @@ def wait(record: Record, now: float) -> float:
 def letter(source: Source, decision: Decision, row: Row, *, now: float, remove_after: float) -> str:
     """Return what a check answers about one user, `UNANSWERED` where Graph could not say."""
     match source:
-        case photos.Photo():
+        case sources.Photo():
             found = "c" if isinstance(decision, photos.Queue) or photos.recently_queued(row, now) else "u"
-        case photos.NoPhoto() if not row.shows_a_photo:
+        case sources.NoPhoto() if not row.shows_a_photo:
             found = "n"
-        case photos.NoPhoto():
+        case sources.NoPhoto():
             old = bool(row.missing_since) and now - row.missing_since >= remove_after
             found = "r" if old else "m"
-        case photos.UserGone():
+        case sources.UserGone():
             found = "g"
-        case photos.NoMailbox():
+        case sources.NoMailbox():
             found = "s"
         case _:
             return UNANSWERED

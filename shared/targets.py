@@ -7,11 +7,11 @@ hosts. A profile is only ever written after SharePoint said that it is this very
 import re
 from dataclasses import dataclass
 
-from shared.photos import User
 from shared.rest import Attempt
 from shared.rows import Row
 from shared.settings import Settings
 from shared.sharepoint import LIBRARY, Profile, SharePoint, account_of
+from shared.sources import User
 
 
 @dataclass(frozen=True, slots=True)

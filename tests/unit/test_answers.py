@@ -8,8 +8,8 @@ from shared import answers
 from shared.errors import ConfigError, Denied, Gone, NotOurs, Refused, Stale, SyncError, TryLater
 from shared.jobs import Sync
 from shared.renewal import Tended
+from shared.results import Hindrance, Result
 from shared.rows import Outcome
-from shared.syncing import Hindrance, Result
 
 USER = "0f000000-0000-4000-8000-000000000001"
 JOB = Sync(USER, "asked", 1.0, 1.0)

@@ -21,26 +21,32 @@ LAYERS: dict[str, frozenset[str]] = {
         {
             "backoff",
             "batches",
+            "fields",
             "jobs",
             "notifications",
             "photos",
             "pictures",
+            "plans",
             "rows",
+            "sources",
+            "statuses",
             "subscriptions",
             "sweeps",
         }
     ),
-    "settings": frozenset({"settings"}),
+    "settings": frozenset({"environ", "settings"}),
     "means": frozenset({"clock", "logs"}),
     "clients": frozenset(
         {
             "auth",
             "gates",
             "graph",
+            "graphwire",
             "ledger",
             "pace",
             "queues",
             "rest",
+            "sessions",
             "sharepoint",
             "storage",
             "sweepbook",
@@ -52,12 +58,18 @@ LAYERS: dict[str, frozenset[str]] = {
             "checking",
             "claims",
             "health",
+            "leases",
             "manual",
+            "pages",
             "recording",
+            "removing",
             "renewal",
+            "results",
+            "settling",
             "sweeping",
             "syncing",
             "targets",
+            "tidying",
         }
     ),
     "answers": frozenset({"answers"}),
@@ -69,7 +81,7 @@ LAYERS: dict[str, frozenset[str]] = {
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "decisions": frozenset({"errors", "decisions"}),
-    "settings": frozenset({"errors", "decisions"}),
+    "settings": frozenset({"errors", "decisions", "settings"}),
     "means": frozenset({"errors"}),
     "clients": frozenset({"errors", "decisions", "settings", "means", "clients"}),
     "use cases": frozenset({"errors", "decisions", "settings", "means", "clients", "use cases"}),
@@ -89,6 +101,7 @@ PACKAGES: dict[str, frozenset[str]] = {
     "pictures": frozenset({"PIL"}),
     "queues": frozenset({"azure"}),
     "rest": frozenset({"requests", "urllib3"}),
+    "sessions": frozenset({"requests"}),
     "storage": frozenset({"azure"}),
 }
 """Which installed packages a module may import; one that is not named here may import none."""
@@ -98,14 +111,14 @@ EFFECTS: dict[str, frozenset[str]] = {
     # Both write times that they are given, as Graph's and as part of a sweep's name; neither asks for one.
     "datetime": frozenset({"graph", "sweeping"}),
     "http.client": frozenset(),
-    "http.cookiejar": frozenset({"rest"}),
+    "http.cookiejar": frozenset({"sessions"}),
     "http.server": frozenset(),
     "logging": frozenset({"function_app", "logs"}),
     "multiprocessing": frozenset(),
     "os": frozenset({"function_app"}),
-    "pathlib": frozenset({"settings"}),  # a certificate may stand in a file
+    "pathlib": frozenset({"environ"}),  # a certificate may stand in a file
     "random": frozenset({"pace", "queues", "rest"}),  # jitter, unless another is handed in
-    "secrets": frozenset({"claims", "notifications", "renewal", "sweeping"}),  # tokens, nonces and names
+    "secrets": frozenset({"claims", "notifications", "leases", "sweeping"}),  # tokens, nonces and names
     "shutil": frozenset(),
     "socket": frozenset(),
     "ssl": frozenset(),

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from shared.batches import certain, decoded, gathering, is_part, memberships, read_part, require_answer
 from shared.errors import Denied, Refused, ServiceError, TryLater
-from shared.photos import Denied as DeniedPhoto
-from shared.photos import Failed, NoMailbox, NoPhoto, Part, Photo, Unavailable, UserGone
+from shared.sources import Denied as DeniedPhoto
+from shared.sources import Failed, NoMailbox, NoPhoto, Part, Photo, Unavailable, UserGone
 
 LAW = settings(deadline=None)  # a busy machine is no counterexample
 

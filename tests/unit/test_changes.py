@@ -8,10 +8,11 @@ from local.tenant.faults import Fault
 from shared import pictures
 from shared.changes import Change, Erasure, Picture
 from shared.errors import Gone, TryLater
-from shared.photos import Upload, User
+from shared.plans import Upload
 from shared.rest import Attempt, Rest
 from shared.settings import ExchangeSyncState
 from shared.sharepoint import SharePoint
+from shared.sources import User
 from shared.targets import Target
 from tests.world.world import Tokens, World
 

@@ -3,7 +3,8 @@
 import pytest
 
 from local.tenant.faults import Fault
-from shared.jobs import Check, Sync
+from shared.jobs import Check, SweptCheck, Sync, write
+from shared.sweepbook import Parts
 from tests.world.steps import cut_off, kill
 from tests.world.world import World
 
@@ -272,3 +273,62 @@ def test_a_dry_run_decides_and_notes_nothing(new_world) -> None:
     check(world, changed, born=world.clock.now() - DAY - 1)
     assert world.ledger.rows == {}
     assert syncs(world) == [changed]
+
+
+# --- asked by a sweep ---
+
+PART = ("20270115T080000-0a1b", "00000-000")
+
+
+def sweep_check(world: World, *users: str, **facts: object) -> None:
+    """Let a sweep ask for these users, as its only part."""
+    Parts(world.parts).add(*PART, users)
+    now = world.clock.now()
+    world.app.queues.send(SweptCheck(users, "swept", **{"seen": now, "born": now, "part": PART, **facts}))
+
+
+def letters(world: World) -> str:
+    (part,) = Parts(world.parts).all(PART[0])
+    return part.letters
+
+
+def test_after_a_day_a_sweep_is_told_whom_it_is_not_to_wait_for(world: World, shown: str) -> None:
+    stranger = world.add()
+    world.fault(Fault(service="graph", status=503))
+    sweep_check(world, shown, stranger, born=world.clock.now() - DAY - 1)
+    world.host.deliver_due()
+    assert letters(world) == "Ff"
+    assert world.outbox.messages == []
+
+
+@pytest.mark.parametrize("force", [False, True], ids=["", "forced"])
+def test_a_part_out_of_reach_for_hours_queues_nobody_twice_and_is_answered_in_the_end(
+    new_world, force: bool
+) -> None:
+    world = new_world(DRY_RUN="false" if force else "true")  # neither of them leaves a note of whom it queued
+    changed, empty = world.add(), world.add(photo=False)
+    sweep_check(world, changed, empty, force=force)
+    outage = world.steps.on("write photoparts", cut_off, times=None)
+    world.run(3 * 3600)
+    assert world.steps.taken.count("put photo-backfill") == 1
+    assert letters(world) == "??"
+    world.steps.forget(outage)
+    world.run(1800)
+    assert letters(world) == "cn"
+    assert world.queued(SweptCheck) == []
+
+
+def test_answers_wait_for_their_part_no_longer_than_a_day(world: World) -> None:
+    sweep_check(world, world.add(photo=False))
+    world.steps.on("write photoparts", cut_off, times=None)
+    world.run(DAY + 3600)
+    assert world.outbox.messages == []
+    assert letters(world) == "?"
+
+
+def test_poisoned_answers_are_told_and_fail_nobody(world: World, shown: str) -> None:
+    Parts(world.parts).add(*PART, (shown,))
+    job = SweptCheck((shown,), "swept", seen=1.0, born=1.0, part=PART, letters="U")
+    world.app.recorder.record(SweptCheck, "m1", write(job).encode())
+    assert letters(world) == "U"
+    assert world.row(shown).outcome == "synced"

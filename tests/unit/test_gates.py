@@ -470,6 +470,36 @@ def test_two_denied_users_among_others_close_no_gate_however_often_they_are_aske
         world.settled(user)
 
 
+def failing(users: list[str], status: int) -> list[Fault]:
+    return [Fault(service="graph", part=True, path=user, status=status) for user in users]
+
+
+def test_a_few_broken_profiles_asked_for_together_close_no_gate(world: World) -> None:
+    broken, fine = [world.add() for _ in range(4)], world.add()
+    world.fault(*failing(broken, 503))
+    world.hint(*broken)
+    world.run(3600)
+    assert closed_gates(world) == {}
+    world.hint(fine)
+    world.run(60)
+    world.settled(fine)
+
+
+@pytest.mark.parametrize(
+    ("count", "status", "closed"),
+    [
+        pytest.param(5, 503, 30.0, id="an outage, as five parts say"),
+        pytest.param(2, 403, 900.0, id="a missing permission, as two parts say"),
+    ],
+)
+def test_parts_of_one_voice_close_the_gate(world: World, count: int, status: int, closed: float) -> None:
+    users = [world.add() for _ in range(count)]
+    world.fault(*failing(users, status))
+    world.hint(*users)
+    world.host.deliver_due()
+    assert closed_gates(world) == {GRAPH: world.clock.now() + closed}
+
+
 def test_a_denial_of_one_users_bytes_closes_no_gate(world: World) -> None:
     removed, fine = crowd.let_in(world, 1, photo=False)[0], world.add()
     world.fault(

@@ -9,9 +9,9 @@ import pytest
 from local.tenant.faults import Fault
 from shared.errors import Denied, Gone, Refused, ServiceError, TryLater
 from shared.graph import Graph
-from shared.photos import Denied as NotAllowed
-from shared.photos import Failed, Gathered, NoMailbox, NoPhoto, Photo, Unavailable, UserGone
 from shared.rest import Attempt, Rest
+from shared.sources import Denied as NotAllowed
+from shared.sources import Failed, Gathered, NoMailbox, NoPhoto, Photo, Unavailable, UserGone
 from tests.world.world import Tokens, World
 
 HOST = "graph.microsoft.com"

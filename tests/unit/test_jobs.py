@@ -1,6 +1,7 @@
 """Queue messages: what was written is read again, and nothing that this app never wrote is read at all."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,7 +49,10 @@ PARTS = st.builds(lambda page, number: f"{page:05}-{number:03}", st.integers(0, 
 
 def checks(kind: type[Check]) -> st.SearchStrategy[Check]:
     users = st.lists(IDS, min_size=1, max_size=USERS_A_CHECK, unique=True).map(tuple)
-    return st.builds(kind, users=users, part=st.none() | st.tuples(SWEEPS, PARTS), **COMMON)
+    looks = st.builds(kind, users=users, part=st.none() | st.tuples(SWEEPS, PARTS), **COMMON)
+    found = ("uCnMrGsF" * 3)[:USERS_A_CHECK]
+    told = looks.map(lambda job: replace(job, letters=found[: len(job.users)]) if job.part else job)
+    return looks | told
 
 
 CHECKS = checks(Check) | checks(SweptCheck)
@@ -340,6 +344,32 @@ def test_a_part_is_a_sweep_and_a_key_of_its_own_making(part: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("letters", "read_as"),
+    [pytest.param({}, "", id="a release before"), pytest.param({"letters": "uC"}, "uC", id="two")],
+)
+def test_a_check_may_bring_what_was_found_to_a_part(letters: dict[str, str], read_as: str) -> None:
+    job = a_check(users=[USER, OTHER], part=[SWEEP, "00003-049"], **letters)
+    assert read(SweptCheck, body(job)).letters == read_as
+
+
+@pytest.mark.parametrize(
+    ("letters", "part"),
+    [
+        pytest.param("u", [SWEEP, "00003-049"], id="one too few"),
+        pytest.param("uuu", [SWEEP, "00003-049"], id="one too many"),
+        pytest.param("u?", [SWEEP, "00003-049"], id="no answer"),
+        pytest.param("u\n", [SWEEP, "00003-049"], id="a line break"),
+        pytest.param(["u", "u"], [SWEEP, "00003-049"], id="a list"),
+        pytest.param(None, [SWEEP, "00003-049"], id="none"),
+        pytest.param("uu", None, id="nobody to tell"),
+    ],
+)
+def test_what_was_found_is_a_letter_for_each_user_of_a_part(letters: object, part: object) -> None:
+    with pytest.raises(NotOurs):
+        read(SweptCheck, body(a_check(users=[USER, OTHER], part=part, letters=letters)))
+
+
+@pytest.mark.parametrize(
     "changed",
     [
         pytest.param({"sweep": None}, id="no sweep"),
@@ -387,14 +417,17 @@ def test_no_json_raises_anything_but_that_it_is_not_ours(message: object, kind: 
 
 @LAW
 @given(
-    changed=st.dictionaries(st.sampled_from([*a_sync(), "slot", "part", "sweep", "page"]), JSON),
+    changed=st.dictionaries(st.sampled_from([*a_sync(), "slot", "part", "letters", "sweep", "page"]), JSON),
     kind=st.sampled_from([Check, Sync, SweepPage]),
 )
 def test_a_job_with_anything_in_its_fields_is_one_of_ours_or_not_ours(
     changed: dict[str, Any], kind: type[Check] | type[Sync]
 ) -> None:
     whole = {Check: a_check(), Sync: a_sync(), SweepPage: a_page()}[kind]
-    known = {**whole, **({"slot": 0} if kind is Sync else {"part": None} if kind is Check else {})}
+    known = {
+        **whole,
+        **({"slot": 0} if kind is Sync else {"part": None, "letters": ""} if kind is Check else {}),
+    }
     try:
         job = read(kind, body({**whole, **{name: value for name, value in changed.items() if name in known}}))
     except NotOurs:
@@ -486,7 +519,7 @@ def test_twenty_users_go_into_a_message(users: int, messages: int) -> None:
 def test_a_new_job_was_never_tried_is_not_forced_and_neither_reserves_nor_answers_anything() -> None:
     assert Sync(USER, "asked", 1.0, 2.0) == Sync(USER, "asked", 1.0, 2.0, tries=0, force=False, slot=0.0)
     assert Check((USER,), "swept", 1.0, 2.0) == Check(
-        (USER,), "swept", 1.0, 2.0, tries=0, force=False, part=None
+        (USER,), "swept", 1.0, 2.0, tries=0, force=False, part=None, letters=""
     )
 
 
@@ -499,6 +532,7 @@ def test_a_job_is_deferred_for_a_day_at_most() -> None:
 def test_a_repeated_sync_is_the_same_hint_in_a_new_and_unforced_job_of_its_lane(
     job: Sync, now: float
 ) -> None:
+    why = "removed" if job.why == "removed" else "repeated"  # only a removal may remove
     assert job.repeated(now) == type(job)(
-        job.user, "repeated", seen=job.seen, born=now, tries=0, force=False, slot=0.0
+        job.user, why, seen=job.seen, born=now, tries=0, force=False, slot=0.0
     )

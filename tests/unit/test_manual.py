@@ -6,7 +6,7 @@ from local.tenant.faults import Fault
 from shared.errors import Denied, Gone, NotOurs, Refused, TryLater
 from shared.jobs import Sync
 from shared.manual import HIDDEN, LONGEST_UPN, Asked
-from shared.syncing import Result
+from shared.results import Result
 from tests.world.steps import cut_off, kill
 from tests.world.world import World
 

@@ -13,6 +13,7 @@ from local.tenant.world import Clock as TenantClock
 from shared.errors import Stale, TryLater
 from shared.jobs import Lane
 from shared.pace import (
+    FORGOTTEN,
     HORIZON,
     MINUTE,
     SPREAD,
@@ -365,3 +366,28 @@ def test_jitter_is_chance_unless_told_otherwise(scene: Scene) -> None:
 
     assert len({each.after for each in paces}) > 1
     assert all(MINUTE <= each.after < MINUTE + SPREAD for each in paces)
+
+
+# --- forgetting ---
+
+
+def test_minutes_over_for_an_hour_are_forgotten_and_later_ones_still_count(scene: Scene) -> None:
+    scene.pace.reserve("live", UNITS_KNOWN)
+    scene.clock.advance(HOUR)
+    scene.pace.reserve("live", UNITS_KNOWN)
+    scene.pace.forget()
+    assert set(scene.minutes()) == {0, 60}
+    scene.clock.advance(1)
+    scene.pace.forget()
+    assert scene.minutes() == {60: (8.0, 0.0)}
+
+
+def test_after_months_minutes_are_forgotten_a_bounded_number_at_a_time_the_oldest_first(scene: Scene) -> None:
+    forgotten = 3
+    for minute in range(FORGOTTEN + forgotten):
+        scene.table.rows["pace", f"{scene.began + minute * MINUTE:.0f}"] = ({"live": 8.0}, "v")
+    scene.clock.advance((FORGOTTEN + forgotten) * MINUTE + HOUR)
+    scene.pace.forget()
+    assert set(scene.minutes()) == set(range(FORGOTTEN, FORGOTTEN + forgotten))
+    scene.pace.forget()
+    assert scene.minutes() == {}

@@ -2,9 +2,7 @@
 
 import contextlib
 import gzip
-import json
 import time
-from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -12,8 +10,8 @@ from local.tenant.faults import Fault
 from local.tenant.tenant import Tenant
 from local.tenant.world import Clock as TenantClock
 from shared.clock import SystemClock
-from shared.errors import Denied, Gone, Refused, ServiceError, TryLater
-from shared.rest import LARGEST_ANSWER, Attempt, Bell, Call, Rest
+from shared.errors import Refused, ServiceError, TryLater
+from shared.rest import LARGEST_ANSWER, Attempt, Call, Rest
 from tests.world.clock import Clock
 from tests.world.wire import Reply, Wire, reply
 
@@ -40,19 +38,6 @@ def clock() -> Clock:
 def rest(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Rest:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     return Rest(Tokens(), AGENT, clock, jitter=lambda: 0.5)
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., Wire]]:
-    wires: list[Wire] = []
-
-    def start(*replies: Reply) -> Wire:
-        wires.append(Wire(*replies).__enter__())
-        return wires[-1]
-
-    yield start
-    for wire in wires:
-        wire.__exit__(None, None, None)
 
 
 def get(wire: Wire, **facts: object) -> Call:
@@ -115,56 +100,8 @@ def test_the_token_is_asked_for_the_host_of_the_url(clock: Clock, serve, monkeyp
 # --- what an answer means ---
 
 
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        pytest.param(400, Refused, id="bad request"),
-        pytest.param(401, Denied, id="unauthorized"),
-        pytest.param(403, Denied, id="forbidden"),
-        pytest.param(404, Gone, id="not found"),
-        pytest.param(408, TryLater, id="request timeout"),
-        pytest.param(409, Refused, id="conflict"),
-        pytest.param(410, Gone, id="gone"),
-        pytest.param(424, Refused, id="failed dependency"),
-        pytest.param(429, TryLater, id="throttled"),
-        pytest.param(500, TryLater, id="server error"),
-        pytest.param(502, TryLater, id="bad gateway"),
-        pytest.param(503, TryLater, id="unavailable"),
-        pytest.param(504, TryLater, id="gateway timeout"),
-        pytest.param(507, TryLater, id="insufficient storage, which Graph answers to writes"),
-        pytest.param(509, TryLater, id="bandwidth"),
-        pytest.param(520, TryLater, id="a 5xx of some proxy: an outage is nobody's fault"),
-    ],
-)
-def test_a_status_says_who_must_act(rest: Rest, serve, status: int, kind: type[ServiceError]) -> None:
-    with pytest.raises(ServiceError) as caught:
-        rest.send(get(serve(reply(status)), repeatable=False), Attempt())
-    assert type(caught.value) is kind
-    assert caught.value.status == status
-
-
 def test_a_status_that_was_asked_for_is_an_answer(rest: Rest, serve) -> None:
     assert rest.send(get(serve(reply(404, b"none")), accept=(404,)), Attempt()).status == 404
-
-
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        pytest.param({"error": {"code": "ErrorX", "message": "secret"}}, "ErrorX", id="Graph's"),
-        pytest.param({"odata.error": {"code": "-2147, System.Y"}}, "-2147, System.Y", id="SharePoint's"),
-        pytest.param({"error": "invalid_client"}, "", id="a word"),
-        pytest.param({"error": {"code": 5}}, "", id="a number"),
-        pytest.param({"error": {"code": "x" * 900}}, "x" * 200, id="a long one is cut"),
-        pytest.param(["error"], "", id="a list"),
-        pytest.param(None, "", id="nothing"),
-    ],
-)
-def test_the_services_own_code_is_kept_and_its_message_is_not(rest: Rest, serve, body, code: str) -> None:
-    answer = reply(400, json.dumps(body).encode(), request_id="1234")
-    with pytest.raises(Refused) as caught:
-        rest.send(get(serve(answer)), Attempt())
-    assert (caught.value.code, caught.value.request_id) == (code, "1234")
-    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"", b"\xff", b"[" * 200_000])
@@ -382,15 +319,3 @@ def test_a_write_whose_proxy_is_away_is_sure(clock: Clock, monkeypatch) -> None:
     with pytest.raises(TryLater):
         rest.send(write("https://graph.microsoft.com/"), attempt)
     assert not attempt.unanswered
-
-
-# --- the bell ---
-
-
-def test_the_bell_sends_the_handshake_and_shrugs_at_whatever_comes(serve, caplog) -> None:
-    bell, wire = Bell(AGENT), serve(reply(200), reply(500), hang_up)
-    for _ in range(3):
-        bell.ring(f"{wire.url}/api/notifications")
-    assert wire.asked[0].line.startswith("POST /api/notifications?validationToken=wake")
-    assert "authorization" not in wire.asked[0].headers
-    assert sum("bell.unanswered" in record.message for record in caplog.records) == 2

@@ -96,11 +96,13 @@ def test_an_ended_sweep_keeps_its_figures(book: SweepBook) -> None:
     assert (columns["seen"], columns["unchanged"], columns["removable"], columns["missing"]) == (20, 18, 2, 0)
 
 
-def test_what_is_kept_twice_is_kept_once(book: SweepBook) -> None:
+def test_the_first_verdict_on_a_sweep_stands(book: SweepBook) -> None:
+    assert book.figures(SWEEP) is None
     keep(book, SWEEP)
     keep(book, SWEEP, "failed")
 
-    assert [columns["state"] for _, columns in book.kept()] == ["failed"]
+    assert [columns["state"] for _, columns in book.kept()] == ["finished"]
+    assert book.figures(SWEEP) == book.kept()[0][1]
 
 
 def test_a_mark_changes_what_it_names(book: SweepBook) -> None:

@@ -1,34 +1,19 @@
-"""Opening, wishing for, reading, ending and releasing sweeps, through every mishap at every step."""
+"""Opening, wishing for and ending sweeps, through every mishap at every step."""
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytest
 
-from shared.errors import Denied, NotOurs, Stale, TryLater
+from shared.errors import Denied, Stale
 from shared.jobs import Backfill, SweepPage, SweptCheck, write
-from shared.sweepbook import SweepBook
-from shared.sweeps import Record
+from tests.unit.sweeps_seen import ended, record
 from tests.world import crowd
 from tests.world.steps import cut_off, kill, meet_oneself
 from tests.world.world import World
 
 HOUR = 3600.0
-DAY = 24 * HOUR
 STEPS = ["read", "write", "scan"]
-
-
-def record(world: World) -> Record:
-    return SweepBook(world.state).record()
-
-
-def ended(world: World) -> list[dict[str, Any]]:
-    return list(world.app.health.status()["sweeps"])
-
-
-def parts(world: World, sweep: str) -> list[tuple[str, ...]]:
-    found = sorted((key, row) for (where, key), (row, _) in world.parts.rows.items() if where == sweep)
-    return [tuple(row["users"].split(",")) for _, row in found]
 
 
 def refuse_us() -> NoReturn:
@@ -210,139 +195,50 @@ def test_a_duplicate_that_ends_the_sweep_first_and_dies_leaves_the_wish_its_mess
     assert sorted(each["why"] for each in ended(world)) == ["changes were missed", "the timer"]
 
 
-# --- a page that is read once more ---
-
-
-@pytest.mark.parametrize("parts_before", [1, 2])
-@pytest.mark.parametrize(
-    ("gone", "come"),
-    [
-        pytest.param(0, 0, id="the same users"),
-        pytest.param(1, 0, id="one fewer at the front"),
-        pytest.param(0, 1, id="one more"),
-        pytest.param(3, 25, id="three fewer, twenty-five more"),
-    ],
-)
-def test_a_page_that_is_read_once_more_leaves_out_nobody_and_asks_nobody_twice(
-    world: World, parts_before: int, gone: int, come: int
-) -> None:
-    users = crowd.let_in(world, 50)
-    opened = world.open_sweep()
-    world.steps.on("put photo-sweep-checks", kill, nth=parts_before, after=True)
-    world.run(20)
-    assert len(parts(world, opened)) == parts_before
-
-    asked_before = parts(world, opened)[0]
-    never_asked = [user for user in users if all(user not in part for part in parts(world, opened))]
-    for user in [*asked_before[:gone], *never_asked[:gone]]:
-        world.tenant.world.remove(world.person(user))
-    expected = set(users) - set(never_asked[:gone])
-    if come:
-        expected |= set(crowd.let_in(world, come))
-    world.drain(deliveries=2000)
-
-    asked = [user for some in parts(world, opened) for user in some]
-    assert len(asked) == len(set(asked))
-    assert set(asked) == expected
-    assert [each["seen"] for each in ended(world)] == [len(asked)]
-
-
-def test_a_part_that_was_answered_is_not_asked_again(world: World) -> None:
-    crowd.let_in(world, 30)
-    world.open_sweep()
-    world.steps.on("write photostate", kill)  # every check was sent, and the record not advanced
-    world.run(20)
-    world.drain()
-    checks = sum(step == "put photo-sweep-checks" for step in world.steps.taken)
-    assert checks == 2
-    assert [each["seen"] for each in ended(world)] == [30]
-
-
 # --- the end ---
 
 
-def run_braked(world: World) -> tuple[str, list[str]]:
-    """Let a sweep brake over five users whose photos are gone; return it and them."""
-    users = crowd.let_in(world, 5, photo=False)
-    for user in users:
+def to_its_last_step(world: World, sweep: str) -> tuple[SweepPage, list[SweptCheck]]:
+    """Read a sweep's only page, and return the message of its last step and its checks; both are in hand."""
+    world.services.sweeper.step(SweepPage(sweep, 0, born=world.clock.now()))
+    checks = world.queued(SweptCheck)
+    world.outbox.messages.clear()
+    return SweepPage(sweep, 1, born=world.clock.now()), checks
+
+
+def test_a_last_step_that_froze_does_not_undo_what_a_person_released(world: World) -> None:
+    for user in crowd.let_in(world, 5, photo=False):
         world.note(user, missing_since=world.clock.now() - 2 * HOUR)
     sweep = world.open_sweep()
+    last, (check,) = to_its_last_step(world, sweep)
+    world.services.checker.check(check)
+
+    def be_faster() -> None:
+        world.services.sweeper.step(last)
+        world.services.sweeper.release(sweep)
+        world.drain()
+
+    world.steps.on("write photostate", be_faster)
+    world.services.sweeper.step(last)
     world.drain()
-    assert [each["state"] for each in ended(world)] == ["braked"]
-    return sweep, users
-
-
-def test_a_released_brake_removes_exactly_what_its_sweep_found(world: World) -> None:
-    sweep, users = run_braked(world)
-    later = crowd.let_in(world, 1, photo=False)[0]
-    world.note(later, missing_since=world.clock.now() - 2 * HOUR)
-    back = users.pop()
-    world.change_photo(back)
-    world.services.sweeper.release(sweep)
-    world.drain()
-
-    assert {world.row(user).outcome for user in users} == {"cleared"}
-    assert world.row(later).outcome == "synced"  # as it was noted: another sweep's business
-    world.settled(back)
     assert [(each["state"], each["reason"]) for each in ended(world)] == [
         ("finished", "released by a person")
     ]
 
 
-@pytest.mark.parametrize("mishap", [kill, cut_off], ids=["killed", "cut off"])
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_released_brake_outlives_every_mishap(
-    world: World, mishap: Callable[[], NoReturn], after: bool
-) -> None:
-    sweep, users = run_braked(world)
-    world.services.sweeper.release(sweep)
-    for nth in (1, 3, 5):
-        world.steps.on("put photo-backfill", mishap, nth=nth, after=after)
+def test_a_verdict_stands_although_whoever_gave_it_died_before_the_sweep_had_ended(world: World) -> None:
+    (removed,) = crowd.let_in(world, 1, photo=False)
+    world.note(removed, missing_since=world.clock.now() - 2 * HOUR)
+    last, (check,) = to_its_last_step(world, world.open_sweep())
+    world.services.sweeper.step(last)
+    world.clock.advance(2 * HOUR + 1)  # without an answer
+    world.steps.on("write photostate", kill, after=True)
+    assert not world.steps.survive(lambda: world.services.sweeper.step(last))
+    world.services.checker.check(check)
     world.drain()
-    for user in users:
-        world.settled(user)
-        assert world.row(user).settled_etag == ""
-
-
-@pytest.mark.parametrize("sweep", ["20270115T080000-0a1b", "", "x'y/../z"])
-def test_there_is_no_brake_to_release_of_a_sweep_that_nobody_knows(world: World, sweep: str) -> None:
-    run_braked(world)
-    with pytest.raises(NotOurs):
-        world.services.sweeper.release(sweep)
-
-
-def test_there_is_no_brake_to_release_of_a_sweep_that_finished(world: World) -> None:
-    world.add()
-    figures = world.sweep()
-    with pytest.raises(NotOurs):
-        world.services.sweeper.release(figures["id"])
-
-
-def test_a_brake_is_not_released_while_its_sweep_is_still_ending(world: World) -> None:
-    """Its figures stand before its end does; released in between it would brake again."""
-    users = crowd.let_in(world, 5, photo=False)
-    for user in users:
-        world.note(user, missing_since=world.clock.now() - 2 * HOUR)
-    sweep = world.open_sweep()
-    book = SweepBook(world.state)
-
-    def die_after_the_figures() -> None:
-        if book.kept():
-            kill()
-
-    mishap = world.steps.on("write photostate", die_after_the_figures, times=None)
-    while not book.kept():
-        world.run(1)
-    world.steps.forget(mishap)
-    assert (book.kept()[0][1]["state"], record(world).state) == ("braked", "running")
-    with pytest.raises(TryLater):
-        world.services.sweeper.release(sweep)
-
-    world.drain()
-    assert record(world).state == "braked"
-    world.services.sweeper.release(sweep)
-    world.drain()
-    assert {world.row(user).outcome for user in users} == {"cleared"}
+    assert [each["state"] for each in ended(world)] == ["incomplete"]
+    assert record(world).state == "incomplete"
+    assert world.row(removed).settled_etag == '"OTHER"'
 
 
 def test_a_poisoned_page_opens_the_sweep_that_was_wanted(world: World) -> None:
@@ -387,49 +283,6 @@ def test_a_poisoned_check_is_answered_as_failed_and_the_sweep_ends(world: World)
     (figures,) = ended(world)
     assert (figures["id"], figures["state"], figures["failed"], figures["shown"]) == (sweep, "finished", 2, 1)
     assert {world.row(user).outcome for user in (shown, stranger)} == {"failed"}
-
-
-# --- tidying ---
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize(
-    "step", [*(f"photoparts {n}" for n in range(1, 4)), *(f"photostate {n}" for n in range(2, 6))]
-)
-def test_the_eleventh_sweep_forgets_the_first_with_its_parts_however_often_it_dies(
-    world: World, step: str, after: bool
-) -> None:
-    table, _, nth = step.partition(" ")
-    crowd.let_in(world, 1)
-    ids = []
-    for number in range(12):
-        world.clock.advance(1)
-        ids.append(world.open_sweep())
-        if number >= 10:
-            world.steps.on(f"write {table}", kill, nth=int(nth) - (table == "photostate"), after=after)
-        world.drain()
-        world.steps.clear()
-    world.clock.advance(1)
-    ids.append(world.open_sweep())
-    world.drain()
-
-    assert [each["id"] for each in ended(world)] == ids[:-11:-1]
-    assert {sweep for sweep, _ in world.parts.rows} == set(ids[-10:])
-
-
-@pytest.mark.parametrize(("dry_run", "forgotten"), [("false", True), ("true", False)], ids=["", "dry run"])
-def test_who_is_gone_for_thirty_days_is_forgotten_but_not_in_a_dry_run(
-    new_world: Callable[..., World], dry_run: str, forgotten: bool
-) -> None:
-    world = new_world(DRY_RUN=dry_run)
-    long_gone, gone = (f"{n:08x}-0000-4000-8000-000000000000" for n in (1, 2))
-    world.note(long_gone, gone_since=world.clock.now() - 30 * DAY - 1)
-    world.note(gone, gone_since=world.clock.now() - 30 * DAY + HOUR)
-    world.add(photo=False)
-    world.sweep()
-
-    assert (world.row(long_gone).gone_since == 0.0) is forgotten
-    assert world.row(gone).gone_since > 0.0
 
 
 def test_a_dry_sweep_writes_no_ledger_and_removes_nothing(new_world: Callable[..., World]) -> None:

@@ -7,18 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.photos import (
-    Denied,
-    Failed,
-    NoMailbox,
-    NoPhoto,
-    Photo,
-    Source,
-    Unavailable,
-    UserGone,
-    decide,
-)
+from shared.photos import decide
 from shared.rows import Row
+from shared.sources import Denied, Failed, NoMailbox, NoPhoto, Photo, Source, Unavailable, UserGone
 from shared.sweeps import (
     END,
     UNANSWERED,

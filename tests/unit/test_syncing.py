@@ -7,22 +7,12 @@ import pytest
 from local.tenant.faults import Fault
 from shared import jobs
 from shared.errors import Refused
-from tests.world.steps import cut_off, kill
+from shared.pace import UNITS_KNOWN, minute_of
+from tests.world.steps import cut_off
 from tests.world.world import World
 
 CLAIM_FOR = 420.0
 DAY = 24 * 3600.0
-
-
-@pytest.fixture
-def known(world: World) -> str:
-    """A user whose photo SharePoint shows, who then changed it."""
-    user = world.add()
-    world.ask(user)
-    world.drain()
-    world.change_photo(user)
-    world.tenant.history.clear()
-    return user
 
 
 def sharepoint_writes(world: World) -> list[str]:
@@ -233,6 +223,31 @@ def test_what_a_service_asks_for_is_how_long_a_job_waits(world: World, known: st
     world.settled(known)
 
 
+def reserved(world: World) -> float:
+    """Return the units that live syncs have reserved in all minutes."""
+    return sum(row.get("live", 0.0) for (kind, _), (row, _) in world.state.rows.items() if kind == "pace")
+
+
+def test_a_job_that_called_anybody_reserves_anew_when_it_comes_back(world: World, known: str) -> None:
+    before = reserved(world)
+    world.ask(known, slot=minute_of(world.clock.now()))
+    world.fault(Fault(service="sharepoint", status=503, retry_after=5, next=1))
+    world.host.deliver_due()
+    assert [job.slot for job in world.queued()] == [0.0]
+    assert reserved(world) == before
+    world.drain()
+    world.settled(known)
+    assert reserved(world) == before + UNITS_KNOWN
+
+
+def test_a_job_that_called_nobody_keeps_its_minute(world: World, known: str) -> None:
+    slot = minute_of(world.clock.now())
+    world.ask(known, slot=slot)
+    world.note(known, claim_token="theirs", claim_until=world.clock.now() + 5)
+    world.host.deliver_due()
+    assert [job.slot for job in world.queued()] == [slot]
+
+
 @pytest.mark.parametrize("service", ["graph", "sharepoint"])
 def test_a_missing_permission_waits_for_a_person_and_poisons_nothing(
     world: World, known: str, service: str, caplog: pytest.LogCaptureFixture
@@ -328,104 +343,5 @@ def test_an_attempt_whose_claim_runs_out_writes_nothing_more(world: World, known
     world.host.deliver_due()
     assert len(sharepoint_writes(world)) == 1
     assert (world.row(known).dirty, world.row(known).claim_until) == (True, 0.0)
-    world.drain()
-    world.settled(known)
-
-
-# --- doubt ---
-
-
-def test_a_dead_instances_claim_is_waited_for_and_its_writes_are_doubted(world: World, known: str) -> None:
-    world.steps.on("call contoso-my.sharepoint.com", kill, nth=3)
-    world.ask(known)
-    assert not world.steps.survive(lambda: world.services.syncer.sync(world.queued()[0]))
-    assert world.shown(known) == "torn"
-    world.host.deliver_due()
-    assert world.hidden() == [pytest.approx(30, abs=4)]
-    world.clock.advance(CLAIM_FOR)
-    world.host.deliver_due()
-    row, (repeated,) = world.row(known), world.queued()
-    assert (row.dirty, row.unsure_until, row.outcome) == (True, world.clock.now() + CLAIM_FOR, "synced")
-    assert (repeated.why, world.hidden()) == ("repeated", [CLAIM_FOR + 1])
-    world.drain()
-    world.settled(known)
-
-
-def test_a_write_without_an_answer_is_written_once_more_when_it_cannot_arrive_any_more(
-    world: World, known: str
-) -> None:
-    world.fault(Fault(service="sharepoint", method="POST", drop=True, when="after", next=1))
-    world.ask(known)
-    world.host.deliver_due()
-    assert (world.row(known).dirty, world.row(known).outcome) == (True, "synced")
-    assert [job.why for job in world.queued()] == ["repeated"]
-    assert world.hidden() == [CLAIM_FOR + 1]
-    world.drain()
-    world.settled(known)
-    assert len(sharepoint_writes(world)) == 5 + 4
-
-
-def test_a_check_in_the_time_of_doubt_finds_the_user_again(world: World, known: str) -> None:
-    world.note(known, settled_etag=world.source(known), unsure_until=world.clock.now() + 100)
-    world.hint(known)
-    world.host.deliver_due()
-    assert [job.user for job in world.queued()] == [known]
-
-
-def test_a_failing_attempt_leaves_its_doubt_behind(world: World, known: str) -> None:
-    world.fault(
-        Fault(service="sharepoint", path="SThumb", drop=True, when="after", next=3),
-        Fault(service="sharepoint", path="SThumb", status=503),
-    )
-    world.ask(known)
-    world.host.deliver_due()
-    row = world.row(known)
-    assert (row.dirty, row.claim_until, row.unsure_until) == (True, 0.0, world.clock.now() + CLAIM_FOR)
-    assert [job.why for job in world.queued()] == ["notified"]
-    world.fault()
-    world.drain()
-    world.settled(known)
-
-
-@pytest.mark.parametrize("then", ["dies", "finishes"])
-def test_a_claim_lost_before_the_mark_writes_nothing(world: World, known: str, then: str) -> None:
-    def take_over() -> None:
-        world.clock.advance(CLAIM_FOR + 1)
-        world.change_photo(known)
-        if then == "dies":
-            world.steps.on("call graph.microsoft.com", kill)
-            assert not world.steps.survive(lambda: world.services.syncer.sync(theirs))
-        else:
-            world.services.syncer.sync(theirs)
-
-    theirs = ours = jobs.Sync(known, "notified", world.clock.now(), world.clock.now())
-    world.steps.on("write photoledger", take_over, nth=2)
-    world.services.syncer.sync(ours)
-    assert len(sharepoint_writes(world)) == (4 if then == "finishes" else 0)
-    assert world.row(known).unsure_until == 0.0
-    assert [job.why for job in world.queued()] == ["notified"]
-    world.drain()
-    world.settled(known)
-
-
-@pytest.mark.parametrize("doubtful", [False, True])
-def test_a_claim_lost_at_the_settle_has_everything_written_once_more(
-    world: World, known: str, doubtful: bool
-) -> None:
-    def take_over() -> None:
-        world.clock.advance(CLAIM_FOR + 1)
-        world.steps.on("call graph.microsoft.com", kill)
-        assert not world.steps.survive(lambda: world.services.syncer.sync(job))
-        world.clock.advance(50)
-
-    job = jobs.Sync(known, "notified", world.clock.now(), world.clock.now())
-    if doubtful:
-        world.fault(Fault(service="sharepoint", drop=True, when="after", next=1))
-    world.steps.on("write photoledger", take_over, nth=3)
-    result = world.services.syncer.sync(job)
-    row = world.row(known)
-    assert (result.outcome, result.again) == ("deferred", None)
-    assert (row.dirty, row.unsure_until) == (True, world.clock.now() + CLAIM_FOR)
-    assert [job.why for job in world.queued()] == ["repeated"]
     world.drain()
     world.settled(known)

@@ -1,0 +1,183 @@
+"""How a setting is read from a mapping: every kind of value, and every problem named with its remedy.
+
+Nothing here reads the environment by itself.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NoReturn, Self
+
+SHORTEST_SECRET = 32  # characters
+
+
+class Secret:
+    """A text that prints as stars. `reveal` is the only way to it.
+
+    No kind of `str`: joined, sliced or written as JSON, that would show what it is.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return "'**********'"
+
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not pickled")
+
+    def reveal(self) -> str:
+        """Return the secret itself."""
+        return self._text
+
+
+class Reader:
+    """Reads one mapping and collects every problem instead of stopping at the first."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.problems: list[str] = []
+
+    def raw(self, name: str) -> str:
+        """Return a setting without its margins, "" where it is missing or an unresolved reference."""
+        value = self._environ.get(name, "").strip()
+        if "@Microsoft.KeyVault(" in value:
+            # The platform leaves the reference as it is when it cannot read the secret.
+            self.problems.append(
+                f"{name} is an unresolved Key Vault reference: "
+                "let the app's identity read the secret, or correct the reference"
+            )
+            return ""
+        return value
+
+    def missing(self, name: str) -> bool:
+        """Return whether a setting is not there at all."""
+        return not self._environ.get(name, "").strip()
+
+    def text(
+        self, name: str, parse: Callable[[str], str | None], *, needed: str = "", default: str | None = None
+    ) -> str:
+        """Return a setting as `parse` reads it. Without a `default` it must be there; `needed` says how."""
+        value = self.raw(name)
+        if value:
+            parsed = parse(value)
+            if parsed is None:
+                self.problems.append(f"{name} is malformed{f': set it to {needed}' if needed else ''}")
+            return parsed or ""
+        if default is None and self.missing(name):
+            self.problems.append(f"{name} is missing: set it to {needed}")
+        return default or ""
+
+    def choice[T: str](self, name: str, values: tuple[T, ...], *, default: T) -> T:
+        """Return one of `values`, in any case."""
+        value = self.raw(name).lower()
+        if not value:
+            return default
+        for known in values:
+            if value == known.lower():
+                return known
+        self.problems.append(f"{name} must be one of {', '.join(values)}")
+        return default
+
+    def number(self, name: str, *, default: int, least: int, most: int) -> int:
+        """Return a whole number."""
+        value = self.raw(name) or str(default)
+        if not (value.isascii() and value.isdecimal() and len(value) < 10 and least <= int(value) <= most):
+            self.problems.append(f"{name} must be a whole number from {least} to {most}")
+            return default
+        return int(value)
+
+    def duration(self, name: str, *, default: str) -> float:
+        """Return the seconds of a duration that is longer than nothing."""
+        seconds = self.durations(name, default=default, several=False)[0]
+        if not seconds:
+            self.problems.append(f"{name} must be longer than nothing, as in {default}")
+        return seconds
+
+    def durations(self, name: str, *, default: str, several: bool = True) -> tuple[float, ...]:
+        """Return the seconds of each duration in a comma list."""
+        texts = (self.raw(name) or default).split(",")
+        seconds = [parse_duration(text) for text in texts]
+        if None in seconds or (not several and len(texts) > 1):
+            self.problems.append(
+                f"{name} must be {'a comma list of' if several else 'an'} ISO 8601 duration, as in {default}"
+            )
+            return (parse_duration(default.partition(",")[0]) or 0.0,)
+        return tuple(s for s in seconds if s is not None)
+
+    def secret(self, name: str) -> Secret | None:
+        """Return a setting that prints as stars, None where it is missing."""
+        value = self.raw(name)
+        return Secret(value) if value else None
+
+    def secrets(self, name: str) -> tuple[Secret, ...]:
+        """Return one secret, or two while they rotate, the newest first."""
+        value = self.raw(name)
+        if not value:
+            if self.missing(name):
+                self.problems.append(
+                    f"{name} is missing: set it to at least {SHORTEST_SECRET} random characters"
+                )
+            return (Secret(""),)
+        keys = [key.strip() for key in value.split(",")]
+        if any(len(key) < SHORTEST_SECRET for key in keys) or len(keys) > 2:
+            self.problems.append(
+                f"{name} must be one secret, or two as new,old, each of at least {SHORTEST_SECRET} characters"
+            )
+        return tuple(Secret(key) for key in keys)
+
+    def certificate(self, name: str) -> Secret | None:
+        """Return a PEM or a base64 PFX, from the setting itself or the file that it names."""
+        value = self.raw(name)
+        if not value:
+            return None
+        if "-----BEGIN" in value or _is_base64(value):
+            return Secret(value)
+        try:
+            data = Path(value).read_bytes()
+        except (OSError, ValueError):
+            data = b""
+        if not data:
+            self.problems.append(f"{name} is neither a PEM, nor a base64 PFX, nor a file that can be read")
+            return None
+        # A PEM may carry names in any encoding between its blocks; nobody reads them.
+        pem = data.decode(errors="replace") if b"-----BEGIN" in data else ""
+        return Secret(pem or base64.b64encode(data).decode())
+
+
+_DURATION = re.compile(
+    r"P(?:(\d{1,9})D)?(?:T(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9}(?:\.\d{1,9})?)S)?)?", re.ASCII
+)
+
+
+def parse_duration(text: str) -> float | None:
+    """Return the seconds of an ISO 8601 duration of days and less, such as `PT2M30S`; None if it is none."""
+    match = _DURATION.fullmatch(text.strip().upper())
+    if match is None or not any(match.groups()):
+        return None
+    days, hours, minutes, seconds = (float(group or 0) for group in match.groups())
+    return days * 86400 + hours * 3600 + minutes * 60 + seconds
+
+
+def _is_base64(value: str) -> bool:
+    unwrapped = "".join(value.split())  # base64 tools break lines
+    try:
+        return len(base64.b64decode(unwrapped, validate=True)) > 256  # no certificate with its key is shorter
+    except (binascii.Error, ValueError):
+        return False

@@ -1,0 +1,56 @@
+"""How strictly a field of a message is read: one that is not exactly what it should be is `NotOurs`. Pure."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from shared.errors import NotOurs
+
+_SWEEP = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{4}")
+_LETTERS = re.compile(r"[A-Za-z]{1,20}")
+_PART = re.compile(r"[0-9]{5}-[0-9]{3}")
+
+
+def field[T](job: Mapping[str, Any], name: str, kind: type[T]) -> T:
+    """Return a field of this type; `NotOurs` where it is missing or another."""
+    value = job.get(name)
+    if not isinstance(value, kind):
+        raise NotOurs(f"the job's {name} is missing or of a wrong type")
+    return value
+
+
+def number(job: Mapping[str, Any], name: str) -> float:
+    """Return a field that is a time in Unix seconds, or some seconds."""
+    value = job.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:
+        raise NotOurs(f"the job's {name} is missing or not a time")
+    return float(value)
+
+
+def sweep_id(value: object) -> str:
+    """Return a sweep's id."""
+    if not isinstance(value, str) or not _SWEEP.fullmatch(value):
+        raise NotOurs("the job names no sweep")
+    return value
+
+
+def part(job: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the sweep and the key that a check answers to, None where it answers to none."""
+    found = job.get("part")
+    if found is None:
+        return None
+    if not isinstance(found, list) or len(found) != 2 or not isinstance(found[1], str):
+        raise NotOurs("the job's part is no sweep and key")
+    if not _PART.fullmatch(found[1]):
+        raise NotOurs("the job's part has no such key")
+    return sweep_id(found[0]), found[1]
+
+
+def letters(job: Mapping[str, Any], users: int) -> str:
+    """Return one letter for each of `users`, "" where none were sent."""
+    found = job.get("letters", "")  # a release before this had none
+    if found == "":
+        return ""
+    if not isinstance(found, str) or not _LETTERS.fullmatch(found) or len(found) != users:
+        raise NotOurs("the job's letters are not one for each user")
+    return found

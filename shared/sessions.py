@@ -1,0 +1,58 @@
+"""How HTTP leaves this app: sessions that threads may share, and whose token a request carries."""
+
+from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
+
+import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.auth import AuthBase
+
+from shared import logs
+
+WAKE_TIMEOUT = 30.0  # seconds
+Transport = BaseAdapter  # what carries a request to its host and the answer back
+
+
+def new_session(user_agent: str, transport: Transport | None = None) -> requests.Session:
+    """Return a session that threads may share: it keeps connections, but no cookies, and repeats nothing."""
+    session = requests.Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers["User-Agent"] = user_agent
+    carrier = transport or HTTPAdapter(pool_connections=8, pool_maxsize=32, max_retries=0)
+    session.mount("https://", carrier)
+    return session
+
+
+class Bearer(AuthBase):
+    """Carries a token. It sets the header itself, because `requests` would let a .netrc overwrite it."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Return the request with the token on it."""
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class Bell:
+    """Calls this app's own webhooks, so that it is awake when Graph validates them.
+
+    A function app that slept needs longer to start than the ten seconds Graph waits
+    (github.com/microsoftgraph/msgraph-sdk-dotnet/issues/531).
+    """
+
+    def __init__(self, user_agent: str, transport: Transport | None = None) -> None:
+        self._session = new_session(user_agent, transport)
+
+    def ring(self, url: str) -> None:
+        """Send the handshake that Graph will send. An answer is not needed; Graph's own verdict counts."""
+        try:
+            with self._session.post(
+                url, params={"validationToken": "wake up"}, timeout=WAKE_TIMEOUT
+            ) as response:
+                status: int | None = response.status_code
+        except requests.RequestException:
+            status = None
+        if status != HTTPStatus.OK:
+            logs.warn("bell.unanswered", status=status)

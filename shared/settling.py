@@ -1,0 +1,150 @@
+"""Write a change to SharePoint under a claim: mark → apply → settle.
+
+Safe at any point of a crash: from the mark on the row is `dirty` until the change is settled, and what may
+still arrive after that is doubted for as long as it may.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from shared import logs, plans
+from shared.changes import Change
+from shared.claims import Claim, ClaimLost
+from shared.clock import Clock
+from shared.errors import Gone, Refused, ServiceError
+from shared.jobs import Sync
+from shared.ledger import Ledger
+from shared.queues import Queues
+from shared.rest import Attempt
+from shared.results import Result
+from shared.rows import Row
+from shared.targets import NotYet, Target, Targets
+
+
+class Settler:
+    """Carries changes out. One object, long-lived, shared by all threads.
+
+    Args:
+        ledger: where the rows are.
+        queues: where a change goes that must be written once more.
+        targets: looks for a target that moved.
+        clock: what time it is.
+        claim_for: seconds a claim is valid.
+    """
+
+    def __init__(
+        self, *, ledger: Ledger, queues: Queues, targets: Targets, clock: Clock, claim_for: float
+    ) -> None:
+        self._ledger = ledger
+        self._queues = queues
+        self._targets = targets
+        self._clock = clock
+        self._claim_for = claim_for
+
+    def carry_out(self, job: Sync, claim: Claim, change: Change, target: Target, attempt: Attempt) -> Result:
+        """Write a change and settle it, or say why that is for later.
+
+        Args:
+            job: who asked for it.
+            claim: on the user; it is ended.
+            change: what to write.
+            target: where to write it.
+            attempt: the attempt that writes.
+
+        Raises:
+            ClaimLost: another attempt took the user over before the mark.
+            Refused: SharePoint refuses it for good.
+            TryLater, Denied, ConfigError: not now; the claim is still ours, and the row dirty.
+        """
+        stamp = plans.picture_timestamp(self._clock.now(), claim.row.stamp)
+        self._mark(claim, stamp, attempt)
+        found = self._apply(change, target, stamp, attempt)
+        if isinstance(found, NotYet):
+            self.let_go(claim, attempt, {"outcome": "deferred", "reason": found.reason, "queued_at": 0.0})
+            return Result(job.user, "deferred", found.reason, change.etag)
+        return self._settle(job, claim, change, found, attempt)
+
+    def _mark(self, claim: Claim, stamp: int, attempt: Attempt) -> None:
+        """From here on SharePoint may show something else than the ledger says."""
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        claim.write({"dirty": True, "claim_until": now + self._claim_for, "stamp": float(stamp)})
+        attempt.ends = monotonic + self._claim_for
+
+    def _apply(self, change: Change, target: Target, stamp: int, attempt: Attempt) -> Target | NotYet:
+        """Write to SharePoint, and return where; a target from the ledger that fails is looked for once."""
+        try:
+            change.write(target, stamp, attempt)
+        except Refused as error:
+            if target.fresh or not (isinstance(error, Gone) or error.status == HTTPStatus.CONFLICT):
+                raise
+            found = self._targets.discover(change.user, attempt)
+            if isinstance(found, Target):
+                change.write(found, stamp, attempt)
+            return found
+        return target
+
+    def _settle(self, job: Sync, claim: Claim, change: Change, target: Target, attempt: Attempt) -> Result:
+        now = self._clock.now()
+        unsure_until = self._unsure_until(claim.row, attempt, now)
+        if unsure_until > now:
+            # An older write may still overtake this one: write once more when none can arrive any more.
+            self._queues.send(job.repeated(unsure_until), hidden=unsure_until - now + 1)
+        columns = _settled(job, change, target, now)
+        columns |= {"dirty": unsure_until > now, "unsure_until": unsure_until if unsure_until > now else 0.0}
+        if unsure_until > now and not change.etag:
+            del columns["missing_since"]  # without which the repeated job might not remove
+        try:
+            claim.end(columns)
+        except ClaimLost:
+            return self._settle_lost(job, change.etag, queued=unsure_until > now)
+        except ServiceError as error:
+            if unsure_until <= now:
+                raise
+            # The repeated job carries on. Were this one deferred too, each failure would double the jobs.
+            self.let_go(claim, attempt)
+            return Result(job.user, "deferred", str(error), change.etag)
+        return Result(job.user, change.outcome, target.remark, change.etag)
+
+    def _settle_lost(self, job: Sync, etag: str, *, queued: bool) -> Result:
+        """Whoever took the user over cannot know what we wrote meanwhile: have it written once more."""
+        now = self._clock.now()
+        until = now + self._claim_for
+        self._ledger.overwrite(job.user, {"dirty": True, "unsure_until": until})
+        if not queued:
+            self._queues.send(job.repeated(until), hidden=until - now + 1)
+        return Result(job.user, "deferred", "another attempt took this user over", etag)
+
+    def _unsure_until(self, row: Row, attempt: Attempt, now: float) -> float:
+        return max(row.unsure_until, now + self._claim_for if attempt.unanswered else 0.0)
+
+    def let_go(self, claim: Claim, attempt: Attempt, columns: Mapping[str, Any] | None = None) -> None:
+        """End the claim of an attempt that did not finish; what it marked stays dirty.
+
+        Where even that fails the claim ends by itself, and whoever takes it over knows that it was not ended.
+        """
+        unsure = self._unsure_until(claim.row, attempt, self._clock.now())
+        noted = {"unsure_until": unsure} if unsure != claim.row.unsure_until else {}
+        try:
+            claim.end({**(columns or {}), **noted})
+        except (ClaimLost, ServiceError) as error:
+            logs.warn("claim.not_ended", user=claim.row.user, error=type(error).__name__)
+
+
+def _settled(job: Sync, change: Change, target: Target, now: float) -> dict[str, Any]:
+    lag = {} if job.why == "repeated" else {"lag_ms": float(round((now - job.seen) * 1000))}
+    return {
+        **lag,
+        "settled_etag": change.etag,
+        "settled_sha256": change.sha256,
+        "settled_at": now,
+        "upn": change.user.upn,
+        "geo": target.my_host,
+        "folder": target.folder,
+        "outcome": change.outcome,
+        "reason": target.remark,
+        "missing_since": 0.0,
+        "gone_since": 0.0,
+        "refused_etag": "",
+        "queued_at": 0.0,
+    }

@@ -1,0 +1,158 @@
+"""What a user's photo in Exchange Online can be, and which of these an answer of Graph's means. Pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """The user has a photo; `etag` with its quotation marks, as Graph gives it."""
+
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoPhoto:
+    """The user exists and has no photo."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoMailbox:
+    """The photo service keeps nothing for this user; `reason` says why, in words."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserGone:
+    """The directory does not know the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """The photo service cannot say now; `after` is the `Retry-After` it sent, in seconds."""
+
+    after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The application may not see this photo."""
+
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Anything else."""
+
+    status: int
+    code: str = ""
+
+
+type Source = Photo | NoPhoto | NoMailbox | UserGone | Unavailable | Denied | Failed
+
+# Codes as collected from issues and samples of 2018 to 2025; Microsoft publishes no list.
+_NO_PHOTO = {"ImageNotFound", "ErrorItemNotFound", "ErrorEntityNotFound"}
+_NO_USER = {"Request_ResourceNotFound", "ResourceNotFound"}
+_NO_MAILBOX = {
+    "ErrorNonExistentMailbox": "no mailbox",
+    "MailboxNotEnabledForRESTAPI": "no mailbox in Exchange Online",
+    "MailboxNotHostedInExchangeOnline": "mailbox is on premises",
+    "ErrorUserResolutionFailedUserDoesNotExist": "the photo service does not know this user",
+}
+_PLACEHOLDER = (
+    "1x1"  # a user without photo may answer 200 with this: learn.microsoft.com/graph/api/profilephoto-get
+)
+_TEMPORARY = {408, 429}  # and every 5xx
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One answer inside a Graph `$batch`. Header names are lower case; `body` is decoded JSON, or None."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any = None
+    retry_after: float | None = None
+
+
+def classify(part: Part) -> Source:
+    """Return what the answer to `GET /users/{id}/photo` says: by status first, then by code."""
+    if part.status in _TEMPORARY or part.status >= 500:
+        return Unavailable(part.retry_after)
+    if part.status < 300:
+        return _metadata(part.body)
+    code = error_code(part.body)
+    if code in _NO_MAILBOX:
+        return NoMailbox(_NO_MAILBOX[code])
+    if part.status == 400 and code == "AuthenticationError":  # a user without mailbox, seen in 2020
+        return NoMailbox("no mailbox")
+    if part.status in (401, 403):
+        return Denied(code)
+    if part.status == 404 and code in _NO_USER:
+        return UserGone()
+    if part.status == 404 and (code in _NO_PHOTO or part.body is None):
+        return NoPhoto()
+    return Failed(part.status, code)
+
+
+def error_code(body: Any) -> str:
+    """Return the code of a Graph error body, "" where there is none.
+
+    The photo service wraps its own error as JSON text inside the message of an `UnknownError`
+    (github.com/microsoftgraph/msgraph-beta-sdk-dotnet/issues/388).
+    """
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return ""
+    code = error.get("code")
+    if code == "UnknownError" and isinstance(message := error.get("message"), str):
+        try:
+            wrapped = json.loads(message)
+        except (ValueError, RecursionError):
+            wrapped = None
+        if isinstance(wrapped, dict) and isinstance(wrapped.get("errorCode"), str):
+            return str(wrapped["errorCode"])
+    return code if isinstance(code, str) else ""
+
+
+def _metadata(body: Any) -> Source:
+    if not isinstance(body, dict):
+        return Failed(200, "no metadata")
+    etag = body.get("@odata.mediaEtag")
+    if str(body.get("id", "")).lower() == _PLACEHOLDER or etag == "":
+        return NoPhoto()
+    return Photo(etag) if isinstance(etag, str) else Failed(200, "no mediaEtag")
+
+
+# --- what a sync gathers ---
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """What a sync needs to know of a directory user.
+
+    `id` is lower case; `groups` are those of the scope's groups that he belongs to, through others too.
+    """
+
+    id: str
+    upn: str
+    enabled: bool
+    guest: bool
+    groups: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """One user as Graph shows him in one moment, or nearly so.
+
+    `content_etag` is the bytes' own label; where it differs from the metadata's, the photo just changed.
+    """
+
+    user: User | None
+    source: Photo | NoPhoto | NoMailbox | UserGone
+    content: bytes = b""
+    content_etag: str = ""

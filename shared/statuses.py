@@ -1,0 +1,62 @@
+"""What a service's answer means for whoever called: its status, its waiting times, its own code. Pure.
+
+Header names are lower case.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from shared import backoff
+from shared.errors import Denied, Gone, Refused, ServiceError, TryLater
+
+BUSY = {429, 503}  # the service as a whole, whomever it was asked about
+GATEWAY_LOST_IT = {408, 502, 504}  # somebody answered, but not the one who may still be at work
+_TEMPORARY = {408, 429}  # and every 5xx
+_REQUEST_ID_HEADERS = ("request-id", "sprequestguid", "x-ms-request-id")
+
+
+def error_of(service: str, status: int, headers: Mapping[str, str], body: bytes) -> ServiceError:
+    """Return the error that an unsuccessful answer is."""
+    code = _code_of(body)
+    facts: dict[str, Any] = {"status": status, "code": code, "request_id": request_id(headers)}
+    what = f"{status} {code}".rstrip()
+    if status in _TEMPORARY or status >= 500:
+        return TryLater(service, what, after=_asked_for(headers), **facts)
+    if status in (401, 403):
+        return Denied(service, what, **facts)
+    return (Gone if status in (404, 410) else Refused)(service, what, **facts)
+
+
+def _asked_for(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds a service wants to be left alone: the longer of what its two headers say."""
+    waits = [backoff.parse_retry_after(headers.get(name)) for name in ("retry-after", "ratelimit-reset")]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def nearly_spent(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds until a nearly spent quota begins anew, None while more than a tenth is left.
+
+    SharePoint sends these headers from 80 % of the minute's quota on, and promises nothing.
+    """
+    names = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")
+    limit, remaining, reset = (backoff.parse_retry_after(headers.get(name)) for name in names)
+    if limit is None or remaining is None or reset is None:
+        return None
+    return reset if remaining < limit / 10 else None
+
+
+def _code_of(body: bytes) -> str:
+    """Return the service's own error code: Graph's `error.code`, SharePoint's `odata.error.code`."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    error = (answer.get("error") or answer.get("odata.error")) if isinstance(answer, dict) else None
+    code = error.get("code") if isinstance(error, dict) else None
+    return code[:200] if isinstance(code, str) else ""
+
+
+def request_id(headers: Mapping[str, str]) -> str:
+    """Return the service's id of a request, "" where it gave none."""
+    return next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), "")
