@@ -85,7 +85,8 @@ class SweptCheck(Check):
 class Sync:
     """Make SharePoint show one user's photo. Attributes as in `Check`; `user` is an object id.
 
-    `slot`: the beginning of the minute in which its SharePoint calls are reserved, 0 while none is.
+    `slot`: the beginning of the minute in which its SharePoint calls are reserved, 0 while none is. `doubt`:
+    it only writes once more what an earlier write, which might arrive until then, could have overtaken.
     """
 
     queue: ClassVar[str] = "photo-syncs"
@@ -97,6 +98,7 @@ class Sync:
     tries: int = 0
     force: bool = False
     slot: float = 0.0
+    doubt: float = 0.0
 
     @classmethod
     def read(cls, job: Mapping[str, Any]) -> Self:
@@ -104,16 +106,16 @@ class Sync:
         user = object_id(fields.field(job, "user", str))
         if user is None:
             raise NotOurs("a sync names one object id")
-        slot = fields.number(job, "slot") if "slot" in job else 0.0  # a release before this had none
-        return cls(user, _why(job), **_common(job), slot=slot)
+        slot, doubt = _later_number(job, "slot"), _later_number(job, "doubt")
+        return cls(user, _why(job), **_common(job), slot=slot, doubt=doubt)
 
-    def repeated(self, now: float) -> Self:
+    def repeated(self, doubt: float) -> Self:
         """Return the job that writes the same user once more when no earlier write can still arrive.
 
         A removal stays one: no other job may remove anything.
         """
         why: Why = "removed" if self.why == "removed" else "repeated"
-        return replace(self, why=why, born=now, tries=0, force=False, slot=0.0)
+        return replace(self, why=why, born=doubt, tries=0, force=False, slot=0.0, doubt=doubt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,11 @@ def pack(users: Iterable[str], *, why: Why, now: float) -> list[Check]:
         Check(tuple(unique[start : start + USERS_A_CHECK]), why, seen=now, born=now)
         for start in range(0, len(unique), USERS_A_CHECK)
     ]
+
+
+def _later_number(job: Mapping[str, Any], name: str) -> float:
+    """Return a number that messages of earlier releases lack."""
+    return fields.number(job, name) if name in job else 0.0
 
 
 def _why(job: Mapping[str, Any]) -> Why:

@@ -85,7 +85,7 @@ class Removal:
 
 TORN_AFTER = 30.0  # seconds; Graph's photo store needs a moment to agree with itself
 TRIES_TORN = 1
-TRIESUNREADABLE = 2
+TRIES_UNREADABLE = 2
 
 _NO_REMOVAL = Removal()
 _AT_REST = {"missing_since": 0.0, "gone_since": 0.0, "queued_at": 0.0}
@@ -170,8 +170,8 @@ def _plan_removal(user: User, row: Row, removal: Removal, now: float) -> Finish 
 
 def unreadable(upload: Upload, *, tries: int, first_look: float) -> Finish | ComeBack:
     """Return what becomes of bytes that are no picture: one more look after `first_look` s, then refused."""
-    if tries < TRIESUNREADABLE:
-        return ComeBack(first_look, UNREADABLE, TRIESUNREADABLE)
+    if tries < TRIES_UNREADABLE:
+        return ComeBack(first_look, UNREADABLE, TRIES_UNREADABLE)
     refused = {**_AT_REST, "refused_etag": upload.etag}
     return Finish("failed", UNREADABLE, refused, upload.etag)
 

@@ -26,6 +26,8 @@ class Row:
         claim_until: when that claim expires; 0 once it was ended.
         dirty: the target may show something else than `settled_etag` says.
         unsure_until: until then a write of an earlier attempt may still arrive.
+        repeat_at: a sync is queued that writes once more then, because an earlier write might arrive until
+            then; 0 where none is.
         stamp: the newest `SPS-PictureTimestamp` written, in seconds since 0001-01-01.
         refused_etag: a photo that must not be tried again.
         missing_since: since when Exchange has had no photo although one is settled.
@@ -48,6 +50,7 @@ class Row:
     claim_until: float = 0.0
     dirty: bool = False
     unsure_until: float = 0.0
+    repeat_at: float = 0.0
     stamp: float = 0.0
     refused_etag: str = ""
     missing_since: float = 0.0

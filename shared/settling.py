@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from shared import logs, plans
+from shared import logs, plans, results
 from shared.changes import Change
 from shared.claims import Claim, ClaimLost
 from shared.clock import Clock
@@ -87,19 +87,22 @@ class Settler:
     def _settle(self, job: Sync, claim: Claim, change: Change, target: Target, attempt: Attempt) -> Result:
         now = self._clock.now()
         unsure_until = self._unsure_until(claim.row, attempt, now)
-        if unsure_until > now:
+        unsure = unsure_until > now
+        queued = unsure and unsure_until > claim.row.repeat_at
+        if queued:
             # An older write may still overtake this one: write once more when none can arrive any more.
             self._queues.send(job.repeated(unsure_until), hidden=unsure_until - now + 1)
         columns = _settled(job, change, target, now)
-        columns |= {"dirty": unsure_until > now, "unsure_until": unsure_until if unsure_until > now else 0.0}
-        if unsure_until > now and not change.etag:
+        doubt = {"unsure_until": unsure_until, "repeat_at": max(unsure_until, claim.row.repeat_at)}
+        columns |= {"dirty": unsure, **(doubt if unsure else {"unsure_until": 0.0, "repeat_at": 0.0})}
+        if unsure and not change.etag:
             del columns["missing_since"]  # without which the repeated job might not remove
         try:
             claim.end(columns)
         except ClaimLost:
-            return self._settle_lost(job, change.etag, queued=unsure_until > now)
+            return self._settle_lost(job, change.etag, queued=queued)
         except ServiceError as error:
-            if unsure_until <= now:
+            if not queued:
                 raise
             # The repeated job carries on. Were this one deferred too, each failure would double the jobs.
             self.let_go(claim, attempt)
@@ -129,6 +132,19 @@ class Settler:
             claim.end({**(columns or {}), **noted})
         except (ClaimLost, ServiceError) as error:
             logs.warn("claim.not_ended", user=claim.row.user, error=type(error).__name__)
+
+
+def in_doubt(job: Sync, row: Row, now: float) -> Result | None:
+    """Return what becomes of a repetition that is not to write now, None where it is.
+
+    Before its time it would meet, and leave behind, new doubt: each repetition would have another, for as
+    long as answers get lost. So one waits, and makes way for one that was queued for a later time.
+    """
+    if row.unsure_until > now:
+        if row.repeat_at >= row.unsure_until and row.repeat_at > job.doubt:
+            return Result(job.user, "deferred", "a later repetition is queued", row.settled_etag)
+        return results.later(job, "an earlier write may still arrive", row.unsure_until - now + 1, "busy")
+    return None if row.dirty else Result(job.user, "unchanged", "nothing is in doubt", row.settled_etag)
 
 
 def _settled(job: Sync, change: Change, target: Target, now: float) -> dict[str, Any]:

@@ -8,7 +8,7 @@ remembers which photo SharePoint shows. Safe at any point of a crash: until a ph
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from shared import jobs, logs, pace, plans, results
+from shared import jobs, logs, pace, plans, results, settling
 from shared.changes import Erasure, Picture
 from shared.claims import Busy, Claim, ClaimLost, Claims
 from shared.clock import Clock
@@ -134,6 +134,10 @@ class Syncer:
     def _paced(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
         """Go on if no gate is closed and this minute has room for the SharePoint calls of this job."""
         self._gates.pass_through(GRAPH, FILES, PROFILES)
+        if job.doubt:
+            row, now = self._ledger.read(job.user), self._clock.now()
+            if result := settling.in_doubt(job, row, now):
+                return result
         if not pace.usable(job.slot, self._clock.now()):
             known = bool(self._ledger.read(job.user).folder)
             booked = self._pace.reserve(job.lane, pace.UNITS_KNOWN if known else pace.UNITS_FIRST)

@@ -534,5 +534,5 @@ def test_a_repeated_sync_is_the_same_hint_in_a_new_and_unforced_job_of_its_lane(
 ) -> None:
     why = "removed" if job.why == "removed" else "repeated"  # only a removal may remove
     assert job.repeated(now) == type(job)(
-        job.user, why, seen=job.seen, born=now, tries=0, force=False, slot=0.0
+        job.user, why, seen=job.seen, born=now, tries=0, force=False, slot=0.0, doubt=now
     )
