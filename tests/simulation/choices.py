@@ -21,14 +21,16 @@ class Chooser:
         self.made: Choices = []
 
     def pick[T](self, options: Sequence[T], weights: Sequence[float] | None = None) -> T:
-        """Return one of `options`; the first is the harmless one."""
+        """Return one of `options`; the first is the harmless one. What cannot be otherwise is no choice."""
+        if len(options) == 1 or (weights is not None and not any(weights[1:])):
+            return options[0]
         number = self._next(len(options), weights)
         self.made.append(number)
         return options[number]
 
     def happens(self, share: float) -> bool:
         """Return whether something that happens in `share` of all cases happens now."""
-        return self.pick((False, True), (1 - share, share))
+        return bool(share) and self.pick((False, True), (1 - share, share))
 
     def amount(self, least: float, most: float) -> float:
         """Return a number from `least`, which is the harmless one, to `most`, in a hundred steps."""
@@ -37,7 +39,7 @@ class Chooser:
     def _next(self, count: int, weights: Sequence[float] | None) -> int:
         if len(self.made) < len(self._given):
             return min(self._given[len(self.made)], count - 1)
-        if self._chance is None or count == 1:
+        if self._chance is None:
             return 0
         if weights is None:
             return self._chance.randrange(count)

@@ -59,7 +59,7 @@ class Run:
         trace: what happened, a line each, if it is kept.
     """
 
-    def __init__(self, chooser: Chooser, *, events_planned: int = 14, keep_trace: bool = False) -> None:
+    def __init__(self, chooser: Chooser, *, events_planned: int = 10, keep_trace: bool = False) -> None:
         self.chooser = chooser
         self.trace: list[str] = []
         self._keep_trace = keep_trace
