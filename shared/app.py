@@ -92,7 +92,14 @@ class App:
         self._parts = Parts(stores.parts)
         self._book = SweepBook(stores.state)
         self._gates = Gates(stores.state, self.clock)
-        self.recorder = Recorder(self._ledger, self._parts, self._state, self._end_sweep, self.clock)
+        self.recorder = Recorder(
+            ledger=self._ledger,
+            parts=self._parts,
+            state=self._state,
+            end_sweep=self._end_sweep,
+            dry_run=self._dry_run,
+            clock=self.clock,
+        )
         self.health = Health(
             book=self._book, parts=self._parts, state=self._state, gates=self._gates, clock=self.clock
         )
@@ -177,6 +184,13 @@ class App:
             pace=pace,
             clock=self.clock,
         )
+
+    def _dry_run(self) -> bool:
+        """Whether nothing may be written into the ledger; where the settings are wrong nobody said so."""
+        try:
+            return self.services.settings.dry_run
+        except ConfigError:
+            return False
 
     def _end_sweep(self, sweep: str) -> None:
         """End a sweep whose page is poison; with wrong settings its lease ends it, within an hour."""

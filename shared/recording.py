@@ -23,16 +23,25 @@ class Recorder:
         parts: where a sweep waits for an answer.
         state: where messages are kept that name nobody.
         end_sweep: ends a sweep that cannot go on.
+        dry_run: whether nothing may be written into the ledger.
         clock: what time it is.
     """
 
     def __init__(
-        self, ledger: Ledger, parts: Parts, state: State, end_sweep: Callable[[str], None], clock: Clock
+        self,
+        *,
+        ledger: Ledger,
+        parts: Parts,
+        state: State,
+        end_sweep: Callable[[str], None],
+        dry_run: Callable[[], bool],
+        clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._parts = parts
         self._state = state
         self._end_sweep = end_sweep
+        self._dry_run = dry_run
         self._clock = clock
 
     def record(self, kind: type[Job], message: str, body: bytes) -> None:
@@ -50,7 +59,7 @@ class Recorder:
             return
         match job:
             case Check(users=users, letters=""):
-                self._fail_users(kind, users)
+                self._fail_users(kind, message, body, users)
                 if job.part:
                     self._parts.answer(*job.part, {user: self._letter(user) for user in users})
             case Check(users=users, letters=letters):  # its users are well: only their sweep was not told
@@ -58,7 +67,7 @@ class Recorder:
                 if job.part:
                     self._parts.answer(*job.part, dict(zip(users, letters, strict=True)))
             case Sync(user=user):
-                self._fail_users(kind, (user,))
+                self._fail_users(kind, message, body, (user,))
             case SweepPage(sweep=sweep):
                 self._keep(kind, message, body, REASON)
                 self._end_sweep(sweep)
@@ -68,7 +77,10 @@ class Recorder:
     def _letter(self, user: str) -> str:
         return sweeps.failed_letter(self._ledger.read(user))
 
-    def _fail_users(self, kind: type[Job], users: tuple[str, ...]) -> None:
+    def _fail_users(self, kind: type[Job], message: str, body: bytes, users: tuple[str, ...]) -> None:
+        if self._dry_run():  # the ledger is left as it is
+            self._keep(kind, message, body, REASON)
+            return
         for user in users:
             # No condition: whoever works on the user meanwhile writes his own outcome after this one.
             self._ledger.overwrite(user, {"outcome": "failed", "reason": REASON, "queued_at": 0.0})

@@ -7,6 +7,8 @@ from tests.simulation.choices import Choices, Chooser, cut_down
 from tests.simulation.judge import Violation
 from tests.simulation.run import Run
 
+EVENTS = 10  # things that happen in a run, some hours of it
+LONG = 600  # and in a virtual month
 RUNS_TO_CUT_DOWN = 400
 
 
@@ -31,7 +33,7 @@ class Failure:
         return f"seed {self.seed}: {self.what}\n\n{lines}\n\nagain: make simulate SEED={self.seed}"
 
 
-def play(chooser: Chooser, *, keep_trace: bool = False, events: int = 10) -> tuple[Run, str]:
+def play(chooser: Chooser, *, keep_trace: bool = False, events: int = EVENTS) -> tuple[Run, str]:
     """Play a run and return it with what was broken, "" for nothing."""
     random.seed(1)  # the app's jitter
     run = Run(chooser, events_planned=events, keep_trace=keep_trace)
@@ -42,12 +44,12 @@ def play(chooser: Chooser, *, keep_trace: bool = False, events: int = 10) -> tup
     return run, ""
 
 
-def fails(seed: int, *, events: int = 10) -> str:
+def fails(seed: int, *, events: int = EVENTS) -> str:
     """Play a seed and return what was broken, "" for nothing."""
     return play(Chooser(chance=random.Random(seed)), events=events)[1]
 
 
-def explain(seed: int, *, runs: int = RUNS_TO_CUT_DOWN, events: int = 10) -> Failure | None:
+def explain(seed: int, *, runs: int = RUNS_TO_CUT_DOWN, events: int = EVENTS) -> Failure | None:
     """Play a seed; return its failure, cut down, None if it does not fail."""
     chooser = Chooser(chance=random.Random(seed))
     _, what = play(chooser, events=events)

@@ -5,7 +5,6 @@ scheduler here decides whose turn it is and what becomes of it.
 """
 
 import logging
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +58,7 @@ class Run:
         trace: what happened, a line each, if it is kept.
     """
 
-    def __init__(self, chooser: Chooser, *, events_planned: int = 10, keep_trace: bool = False) -> None:
+    def __init__(self, chooser: Chooser, *, events_planned: int, keep_trace: bool = False) -> None:
         self.chooser = chooser
         self.trace: list[str] = []
         self._keep_trace = keep_trace
@@ -496,11 +495,3 @@ def _unwell(how: str, asked: Asked, after: float | None = None) -> object:
             return Given(403, {"error": {"code": "Forbidden", "message": ""}})
         case _:
             return Given(503, {"error": {"code": "ServiceUnavailable", "message": asked.what}}, headers)
-
-
-def run(chooser: Chooser, **how: Any) -> Run:
-    """Play a run and return it; `random` is seeded, because the app's jitter is drawn from it."""
-    random.seed(1)
-    found = Run(chooser, **how)
-    found.play()
-    return found

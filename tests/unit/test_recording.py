@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from local.tenant.tenant import Tenant
 from shared.errors import TryLater
 from shared.jobs import Check, Sync, Tend, write
 from tests.world.steps import cut_off
@@ -96,3 +97,11 @@ def test_whoever_works_on_the_user_meanwhile_has_the_last_word(world: World) -> 
     world.drain()
     world.settled(user)
     assert world.row(user).outcome == "synced"
+
+
+def test_in_a_dry_run_the_ledger_is_left_alone_and_the_message_is_kept(tenant: Tenant) -> None:
+    world = World(tenant, direct=True, DRY_RUN="true")
+    body = write(Sync(ONE, "swept", 1.0, 1.0))
+    record(world, Sync, body.encode())
+    assert world.ledger.rows == {}
+    assert kept(world)["body"] == body

@@ -1,0 +1,146 @@
+"""Faults that are planted into a copy of the app, to prove that the simulation finds them.
+
+Each is a change of a few words in the app's own code. Where those words are not there any more the plan is
+refused: then whoever changed the code says anew how it could be wrong.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """In this module of `shared` these words become others."""
+
+    module: str
+    words: str
+    others: str
+
+
+@dataclass(frozen=True)
+class Planted:
+    """One fault."""
+
+    name: str
+    edits: tuple[Edit, ...]
+
+
+def plant(fault: Planted, where: Path) -> None:
+    """Make a copy of the app with this fault in `where`, beside the tests as they are.
+
+    Raises:
+        ValueError: the words that are to become others do not stand in the code exactly once.
+    """
+    shutil.copytree(ROOT / "shared", where / "shared", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("tests", "local"):
+        os.symlink(ROOT / name, where / name)
+    for edit in fault.edits:
+        path = where / "shared" / f"{edit.module}.py"
+        text = path.read_text()
+        if text.count(edit.words) != 1:
+            raise ValueError(f"{fault.name}: {edit.module} has {text.count(edit.words)} times: {edit.words}")
+        path.write_text(text.replace(edit.words, edit.others))
+
+
+FAULTS = (
+    Planted(
+        "a torn gather is settled",
+        (
+            Edit("plans", "if announced != gathered.content_etag and tries < TRIES_TORN:", "if False:"),
+            Edit(
+                "plans",
+                "etag, digest = gathered.content_etag,",
+                "etag, digest = getattr(gathered.source, 'etag', ''),",
+            ),
+        ),
+    ),
+    Planted(
+        "a settle has no condition",
+        (
+            Edit(
+                "ledger",
+                "self._table.merge(row.user[:2], row.user, columns, row.version)",
+                "self._table.merge(row.user[:2], row.user, columns, "
+                'ANY if "settled_at" in columns else row.version)',
+            ),
+        ),
+    ),
+    Planted(
+        "nothing follows a lost claim",
+        (
+            Edit(
+                "settling",
+                "return self._settle_lost(job, change.etag, queued=queued)",
+                'return Result(job.user, "deferred", "lost", change.etag)',
+            ),
+        ),
+    ),
+    Planted(
+        "the same bytes spare a dirty row its upload",
+        (
+            Edit("plans", "if at_rest and row.settled_sha256 == digest:", "if row.settled_sha256 == digest:"),
+            Edit("plans", '"refused_etag": ""}', '"refused_etag": "", "dirty": False}'),
+        ),
+    ),
+    Planted(
+        "a dirty row is taken for unchanged",
+        (
+            Edit(
+                "photos",
+                "return row.settled_etag == etag and not row.dirty and row.unsure_until <= now",
+                "return row.settled_etag == etag",
+            ),
+        ),
+    ),
+    Planted(
+        "a picture is removed at first sighting",
+        (
+            Edit(
+                "sweeps",
+                "old = bool(row.missing_since) and now - row.missing_since >= remove_after",
+                "old = True",
+            ),
+            Edit(
+                "plans",
+                "overdue = bool(row.missing_since) and now - row.missing_since >= removal.after",
+                "overdue = True",
+            ),
+        ),
+    ),
+    Planted(
+        "missing_since is never emptied",
+        (
+            Edit("plans", '_AT_REST = {"missing_since": 0.0, ', "_AT_REST = {"),
+            Edit("photos", 'for name in ("missing_since", "gone_since")', 'for name in ("gone_since",)'),
+            Edit("settling", '        "missing_since": 0.0,\n', ""),
+            Edit("settling", 'del columns["missing_since"]', "pass"),
+        ),
+    ),
+    Planted("the brake is ignored", (Edit("sweeps", "return totals.removable > 0 and", "return False and"),)),
+    Planted(
+        "consequences follow the write that answers the message",
+        (
+            Edit("checking", "            self._queue_changed(job, found)\n", ""),
+            Edit(
+                "checking",
+                "            self._answer(job, answers)\n            self._put_off",
+                "            self._answer(job, answers)\n            self._queue_changed(job, found)\n"
+                "            self._put_off",
+            ),
+        ),
+    ),
+    Planted(
+        "a new name is written without asking whose it is",
+        (
+            Edit(
+                "targets",
+                "if row.folder and row.upn.lower() == user.upn.lower() and (admin",
+                "if row.folder and (admin",
+            ),
+        ),
+    ),
+)
