@@ -175,8 +175,9 @@ class Syncer:
     def _plan(
         self, job: Sync, row: Row, remove: bool, attempt: Attempt
     ) -> Finish | ComeBack | Upload | Clear:
-        scope, now = self._settings.scope, self._clock.now()
+        scope = self._settings.scope
         gathered = self._graph.gather(job.user, attempt, groups=scope.groups)
+        now = self._clock.now()  # after Graph's answer: a photo is not missing before it was seen to be
         removal = Removal(
             asked=remove,
             swept=job.why == "removed",
