@@ -21,6 +21,7 @@ LAYERS: dict[str, frozenset[str]] = {
         {
             "backoff",
             "batches",
+            "imagefiles",
             "jobs",
             "notifications",
             "photos",
