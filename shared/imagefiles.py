@@ -16,8 +16,9 @@ type Form = Literal["JPEG", "PNG", "GIF", "BMP", "WEBP"]
 
 MAX_BYTES = 8 * 1024 * 1024  # Graph takes photos of up to 4 MB
 MAX_PIXELS = 20_000_000  # phones take 12 million
+MAX_SIDE = 65_535  # more than a JPEG can have; in memory each row costs Pillow a pointer besides
 MAX_MEMORY = 128_000_000  # bytes that a decoder may hold: 20 million pixels of progressive JPEG take 125 MB
-MAX_SCANS = 200  # a progressive JPEG has 10, but each more costs it a walk over all pixels
+MAX_SCANS = 50  # a progressive JPEG has 10, of four inks 24; each costs a walk over all coefficients, 20 ms
 MAX_PARTS = 10_000  # segments, chunks or blocks; 8 MB of PNG in the smallest usual ones, of 4 KB, have 2 000
 MAX_PROFILE_BYTES = 4 * 1024 * 1024  # the profiles of printing presses, the largest, are below 3 MB
 
@@ -77,6 +78,8 @@ def bound(stored: tuple[int, int], decoded: tuple[int, int], overhead: float) ->
     width, height = stored
     if width * height > MAX_PIXELS:
         raise UnreadableImage(f"{width} x {height} pixels are more than {MAX_PIXELS}")
+    if max(width, height) > MAX_SIDE:
+        raise UnreadableImage(f"{width} x {height} pixels are more than {MAX_SIDE} on a side")
     if width * height * overhead + decoded[0] * decoded[1] * 4 > MAX_MEMORY:  # Pillow pads RGB to four bytes
         raise UnreadableImage(f"{width} x {height} pixels so coded take more than {MAX_MEMORY} bytes")
 
@@ -101,8 +104,8 @@ def orientation(exif: bytes) -> int:
 
 # What a marker is, as libjpeg finds it: a byte 0xFF, and one that is neither a zero nor a further 0xFF.
 _MARKER = re.compile(rb"\xff([^\x00\xff])")
-# Start of Frame: baseline, extended and progressive, which browsers show. Pillow gives libjpeg one row of the
-# reduced picture to write to; of a lossless JPEG (0xC3) it reduces nothing, and writes far beyond that row.
+# Start of Frame: baseline, extended and progressive, which browsers show. Libjpeg does not reduce a lossless
+# one (0xC3): asked to, it wrote whole rows into Pillow 12's room for a reduced one, and the process crashed.
 _FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 _NEEDED = _FRAMES | {0xC4, 0xDB, 0xDD, 0xDA}  # and Huffman codes, quantization, restart interval, scan
 
