@@ -1,5 +1,6 @@
 """Pictures, drawn for the tests of `shared.pictures`."""
 
+import functools
 from io import BytesIO
 from typing import Any
 
@@ -18,6 +19,7 @@ def quarters(width: int = 120, height: int = 120) -> Image.Image:
     return image
 
 
+@functools.cache
 def grain(width: int, height: int) -> Image.Image:
     """Draw colours that change smoothly over large distances and small, as a photograph's do."""
     image = Image.new("RGB", (width, height), (120, 110, 100))

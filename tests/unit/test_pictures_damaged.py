@@ -12,7 +12,7 @@ from tests.unit.pictures_drawn import RED
 from tests.unit.pictures_fuzzed import findings
 from tests.unit.pictures_seen import alike, assert_thumbnails_or_a_refusal, centre
 
-PICTURES = int(os.environ.get("PICTURES_DAMAGED", "1500"))
+PICTURES = int(os.environ.get("PICTURES_DAMAGED", "800"))
 
 
 def test_pictures_damaged_at_random_neither_crash_nor_exceed_their_bounds() -> None:

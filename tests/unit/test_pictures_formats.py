@@ -5,13 +5,13 @@ import textwrap
 import pytest
 
 from shared.pictures import UnreadableImage, render
-from tests.unit.pictures_corpus import NUMBERS, SMALL, in_mode, written
+from tests.unit.pictures_corpus import NUMBERS, SMALL, formats, in_mode, written
 from tests.unit.pictures_cost import in_a_process
 from tests.unit.pictures_drawn import saved
 from tests.unit.pictures_seen import Colour, alike, assert_three_plain_jpegs, corners
 
-WRITTEN = list(written())
 READ = {"BMP", "GIF", "JPEG", "MPO", "PNG", "WEBP"}
+WRITTEN = list(written(READ))
 
 
 def meant(mode: str) -> list[Colour]:
@@ -19,14 +19,9 @@ def meant(mode: str) -> list[Colour]:
     return corners(saved(in_mode(SMALL, mode).convert("RGB").resize((64, 64)), "JPEG", quality=95))
 
 
-def test_the_formats_that_are_read_were_written_in_many_modes() -> None:
-    assert {form for form, _, _ in WRITTEN} > READ
-    assert len([form for form, _, _ in WRITTEN if form in READ]) > 30
-
-
 @pytest.mark.parametrize(
     ("form", "mode", "data"),
-    [pytest.param(*case, id=f"{case[0]} {case[1]}") for case in WRITTEN if case[0] in READ],
+    [pytest.param(*case, id=f"{case[0]} {case[1]}") for case in WRITTEN],
 )
 def test_every_mode_of_the_formats_that_are_read_gives_its_picture(form: str, mode: str, data: bytes) -> None:
     thumbnails = render(data)
@@ -37,18 +32,20 @@ def test_every_mode_of_the_formats_that_are_read_gives_its_picture(form: str, mo
         assert all(map(alike, seen, meant(mode), [30] * 4)), (form, seen, meant(mode))
 
 
-@pytest.mark.parametrize(
-    "data", [pytest.param(data, id=f"{form} {mode}") for form, mode, data in WRITTEN if form not in READ]
-)
-def test_every_other_format_is_refused(data: bytes) -> None:
-    with pytest.raises(UnreadableImage, match="neither"):
-        render(data)
+def test_every_other_format_is_refused() -> None:
+    others = formats() - READ
+    files = list(written(others))
+
+    assert {form for form, _, _ in files} == others - {"BUFR", "GRIB", "HDF5", "WMF"}  # those are only stubs
+    for form, mode, data in files:
+        with pytest.raises(UnreadableImage, match="neither"):
+            pytest.fail(f"{form} {mode} gave {render(data)}")
 
 
 TOUCHED = """
     import sys
     from shared.pictures import UnreadableImage, render
-    from tests.unit.pictures_corpus import RICH, written
+    from tests.unit.pictures_corpus import RICH, formats, written
 
     def render_all():
         for data in files:
@@ -57,7 +54,7 @@ TOUCHED = """
             except UnreadableImage:
                 pass
 
-    files = [*RICH.values(), *[data for _, _, data in written()]]
+    files = [*RICH.values(), *[data for _, _, data in written(formats())]]
     render_all()  # loads whatever is loaded on first use
     seen, outside = [], ("open", "os.", "subprocess.", "socket.", "shutil.", "tempfile.", "ctypes.", "import")
     sys.addaudithook(lambda event, args: event.startswith(outside) and seen.append((event, args)))
