@@ -22,9 +22,8 @@ MAX_SCANS = 50  # a progressive JPEG has 10, of four inks 24; each costs a walk 
 MAX_PARTS = 10_000  # segments, chunks or blocks; 8 MB of PNG in the smallest usual ones, of 4 KB, have 2 000
 MAX_PROFILE_BYTES = 4 * 1024 * 1024  # the profiles of printing presses, the largest, are below 3 MB
 
-_WEBP_OVERHEAD = (
-    12  # two canvases of the animation decoder, which Pillow always takes, and what it hands over
-)
+# Pillow always takes WebP's animation decoder: two canvases, and a copy of what it hands over.
+_WEBP_OVERHEAD = 12
 
 
 class UnreadableImage(ValueError):
