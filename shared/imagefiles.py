@@ -19,7 +19,7 @@ MAX_PIXELS = 20_000_000  # phones take 12 million
 MAX_SIDE = 65_535  # more than a JPEG can have; in memory each row costs Pillow a pointer besides
 MAX_MEMORY = 128_000_000  # bytes that a decoder may hold: 20 million pixels of progressive JPEG take 125 MB
 MAX_SCANS = 50  # a progressive JPEG has 10, of four inks 24; each costs a walk over all coefficients, 20 ms
-MAX_PARTS = 10_000  # segments, chunks or blocks; 8 MB of PNG in the smallest usual ones, of 4 KB, have 2 000
+MAX_PARTS = 10_000  # segments or chunks; 8 MB of PNG in the smallest usual ones, of 4 KB, have 2 000
 MAX_PROFILE_BYTES = 4 * 1024 * 1024  # the profiles of printing presses, the largest, are below 3 MB
 
 # Pillow always takes WebP's animation decoder: two canvases, and a copy of what it hands over.

@@ -7,6 +7,7 @@ A picture follows from its seed, an integer, so that whatever is found can be fo
 
 import itertools
 import random
+import signal
 import struct
 import sys
 import time
@@ -145,6 +146,7 @@ def render_batch(first: int, last: int) -> None:
     for seed in range(first, last):
         sys.stdout.write(f"{seed}\n")
         sys.stdout.flush()
+        signal.setitimer(signal.ITIMER_PROF, 5 * MOST_SECONDS)  # ends the process, wherever it loops
         data, meter = damaged(seed), Meter()
         try:
             thumbnails = render(data)

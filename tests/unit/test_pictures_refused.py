@@ -5,7 +5,7 @@ import struct
 import pytest
 from PIL import Image
 
-from shared.imagefiles import MAX_BYTES, MAX_MEMORY, MAX_PARTS, MAX_PIXELS, MAX_SCANS, MAX_SIDE
+from shared.imagefiles import MAX_BYTES, MAX_MEMORY, MAX_PARTS, MAX_PIXELS, MAX_SCANS, MAX_SIDE, unpack
 from shared.pictures import UnreadableImage, render
 from tests.unit import pictures_files as files
 from tests.unit.pictures_corpus import GOOD, PLAIN, QUARTERS
@@ -93,23 +93,39 @@ def test_a_file_of_too_many_bytes_is_refused(form: str) -> None:
         render(PLAIN[form].ljust(MAX_BYTES + 1))
 
 
-def test_a_lossless_jpeg_is_refused_however_its_frame_is_hidden() -> None:
-    # Asked for it at half its size, libjpeg would write whole rows; Pillow 12 lent it room for half of one.
-    lossless = files.lossless_jpeg(1300, 1300)
-    frame = files.jpeg_frame(0xC0, 1300, 1300)
-    empty = b"\xff\xdd\0\0"  # a segment that is shorter than its own length
-    hidden = files.segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0" + files.jpeg_frame(0xC3, 1300, 1300))
+# Asked for a lossless JPEG at half its size, libjpeg writes whole rows; Pillow 12 lent it room for half of one.
+LOSSLESS = files.lossless_jpeg(1600, 1600)
+BASELINE = files.jpeg_frame(0xC0, 1600, 1600)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(LOSSLESS, id="as it is"),
+        pytest.param(LOSSLESS.replace(b"\xff\xc3", b"\xff\xff\xff\xc3"), id="filled up"),
+        pytest.param(b"\xff\xd8" + files.jpeg_frame(0xDE, 1600, 1600) + LOSSLESS[2:], id="hierarchical"),
+    ],
+)
+def test_a_lossless_jpeg_is_refused(data: bytes) -> None:
+    with pytest.raises(UnreadableImage, match="neither baseline nor progressive"):
+        render(data)
+
+
+def test_no_decoder_sees_the_lossless_frame_of_a_jpeg_that_has_another() -> None:
     for data in (
-        lossless,
-        lossless.replace(b"\xff\xc3", b"\xff\xff\xff\xc3"),
-        b"\xff\xd8" + frame + lossless[2:],
-        lossless.replace(b"\xff\xc4", frame + b"\xff\xc4"),
-        b"\xff\xd8" + empty + lossless[2:],
-        b"\xff\xd8" + empty + hidden + frame + lossless[2:],
-        b"\xff\xd8" + files.jpeg_frame(0xDE, 1300, 1300) + lossless[2:],
+        b"\xff\xd8" + BASELINE + LOSSLESS[2:],
+        LOSSLESS.replace(b"\xff\xc4", BASELINE + b"\xff\xc4"),
     ):
-        with pytest.raises(UnreadableImage):
-            render(data)
+        assert b"\xff\xc3" in data
+        assert b"\xff\xc3" not in unpack(data).pixels
+
+
+@pytest.mark.parametrize("length", [b"\0\0", b"\0\1"])
+def test_a_jpeg_is_refused_in_which_a_decoder_might_see_other_segments_than_we_do(length: bytes) -> None:
+    hidden = files.segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0" + files.jpeg_frame(0xC3, 1600, 1600))
+    for marker in (0xDB, 0xDD, 0xE0, 0xFE):
+        with pytest.raises(UnreadableImage, match="less than no bytes"):
+            render(b"\xff\xd8\xff" + bytes([marker]) + length + hidden + BASELINE + LOSSLESS[2:])
 
 
 @pytest.mark.parametrize(
