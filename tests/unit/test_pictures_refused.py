@@ -11,7 +11,7 @@ from tests.unit import pictures_files as files
 from tests.unit.pictures_corpus import GOOD, PLAIN, QUARTERS
 from tests.unit.pictures_drawn import saved
 from tests.unit.pictures_files import bmp_of, gif_of, jpeg_of, jpeg_with, png_chunk, png_of, png_with, webp_of
-from tests.unit.pictures_seen import assert_three_plain_jpegs
+from tests.unit.pictures_seen import assert_three_plain_jpegs, opened
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,18 @@ def test_a_file_of_too_many_bytes_is_refused(form: str) -> None:
         render(PLAIN[form].ljust(MAX_BYTES + 1))
 
 
-# Asked for a lossless JPEG at half its size, libjpeg writes whole rows; Pillow 12 lent it room for half of one.
+def test_a_bmp_of_run_lengths_is_refused_although_pillow_reads_it() -> None:
+    plain = GOOD["bmp with a palette"]
+    (start,) = struct.unpack_from("<L", plain, 10)
+    rows = b"\x78\1\0\0" * 120  # 120 pixels of colour 1, end of row
+    coded = plain[:30] + b"\1\0\0\0" + plain[34:start] + rows + b"\0\1"
+
+    assert opened(coded, "BMP").size == (120, 120)
+    with pytest.raises(UnreadableImage, match="compressed BMP"):
+        render(coded)
+
+
+# Asked for a lossless JPEG at half its size, libjpeg writes whole rows; Pillow 12 had room for half of one.
 LOSSLESS = files.lossless_jpeg(1600, 1600)
 BASELINE = files.jpeg_frame(0xC0, 1600, 1600)
 
@@ -146,7 +157,6 @@ def test_a_jpeg_is_refused_in_which_a_decoder_might_see_other_segments_than_we_d
         pytest.param(b"GIF89a=1;/*", id="a script that begins as a GIF"),
         pytest.param(b"BM=1;/*" + bytes(90), id="a script that begins as a BMP"),
         pytest.param(b"RIFF\x24\0\0\0WAVEfmt " + bytes(40), id="sound"),
-        pytest.param(bmp_of(8, 8, compression=1, bits=8) + b"\0\1", id="a BMP of run lengths"),
         pytest.param(bmp_of(8, 8, compression=4) + GOOD["jpeg"], id="a JPEG in a BMP"),
         pytest.param(webp_of(b"VP8L", 8, 8), id="a WebP without pixels"),
         pytest.param(jpeg_of(8, 0), id="a JPEG whose height follows its pixels"),
