@@ -5,10 +5,10 @@ PY := $(VENV)/bin/python
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench-sweep format clean
+.PHONY: help setup demo up test check bench-sweep fuzz-pictures format clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed node_modules/.installed ## make the virtual environment, install Azurite
 
@@ -29,6 +29,9 @@ check: setup ## index the app as the host does; format, lint, types
 
 bench-sweep: setup ## sweep 100 000 unchanged users; a benchmark of several minutes, not a test
 	@$(PY) -m local.bench_sweep $(BENCH_ARGS)
+
+fuzz-pictures: setup ## render damaged pictures for MINUTES=10 (default), keep in out/ what fails
+	@$(PY) -m tests.unit.pictures_fuzzed $(or $(MINUTES),10)
 
 format: setup ## rewrite the code the way `make check` wants it
 	@$(VENV)/bin/ruff format .

@@ -1,7 +1,7 @@
 """`make simulate`: play many seeds on all cores; cut the first that fails down and print what happened in it.
 
-    python -m tests.simulation --seeds 20000
-    python -m tests.simulation --seed 176
+python -m tests.simulation --seeds 20000
+python -m tests.simulation --seed 176
 """
 
 import argparse
@@ -23,7 +23,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="play only this one, and explain it")
     parser.add_argument("--long", action="store_true", help="a virtual month each, instead of hours")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (all cores)")
-    parser.add_argument("--brief", action="store_true", help="name the first seed that fails, and do not cut it down")
+    parser.add_argument(
+        "--brief", action="store_true", help="name the first seed that fails, and do not cut it down"
+    )
     options = parser.parse_args()
     events = LONG if options.long else EVENTS
     seed = options.seed

@@ -22,6 +22,7 @@ LAYERS: dict[str, frozenset[str]] = {
             "backoff",
             "batches",
             "fields",
+            "imagefiles",
             "jobs",
             "notifications",
             "photos",
