@@ -23,7 +23,7 @@ SPELLS = (600.0, 30.0, 120.0, HOUR, 6 * HOUR)  # seconds
 
 def populate(run: "Run") -> None:
     """Let people in, some of whom the app knows already, and create the subscription."""
-    count = run.chooser.pick((4, 2, 3, 5, 6))
+    count = run.chooser.pick((3, 1, 2, 4, 6))
     for number in range(count):
         photo = None if run.chooser.happens(0.15) else Photo(f"{number}.0", run.ms.label())
         person = run.ms.add(f"user{number}@contoso.com", photo)
@@ -69,8 +69,14 @@ def befall(run: "Run") -> None:
     event(run)
 
 
+def _everybody(run: "Run") -> list[Person]:
+    return [person for person in run.ms.people.values() if person.id not in run.judge.bystanders]
+
+
 def _somebody(run: "Run") -> Person:
-    return run.chooser.pick([p for p in run.ms.people.values() if p.id not in run.judge.bystanders])
+    """Return somebody, more often than not the same: mishaps must meet to hurt."""
+    people = _everybody(run)
+    return run.chooser.pick(people, (len(people), *[1.0] * (len(people) - 1)))
 
 
 def _change(run: "Run") -> None:
@@ -89,6 +95,14 @@ def _change(run: "Run") -> None:
     run.say(f"--- the photo of {person.id[:8]} is now {photo}")
     if run.chooser.pick((True, False), (0.75, 0.25)):
         _notify(run, [person.id])
+
+
+def _forget(run: "Run") -> None:
+    """Everybody's photo is gone at once, or back."""
+    for person in _everybody(run):
+        last = next((photo for photo in person.photo.ever[::-1] if photo), None)
+        person.photo.change(None if person.photo.now else last, run.time.now())
+    run.say("--- everybody's photo is gone, or back")
 
 
 def _hint(run: "Run") -> None:
@@ -259,6 +273,7 @@ def _wait(run: "Run") -> None:
 EVENTS: tuple[tuple[Callable[["Run"], None], float], ...] = (
     (_wait, 2.0),
     (_change, 7.0),
+    (_forget, 0.5),
     (_hint, 1.0),
     (_sweep, 2.5),
     (_renew, 0.4),

@@ -29,6 +29,9 @@ class Settled:
     picture: str
 
 
+NEVER = Settled(0.0, "")
+
+
 @dataclass
 class Judge:
     """Watches one run.
@@ -89,6 +92,8 @@ class Judge:
                 self._blame(
                     f"{worker.name} cleared a photo that is missing since {missing}, {now - missing:.0f} s"
                 )
+            elif missing < self.settled.get(user, NEVER).time - 2 * SKEW:
+                self._blame(f"{worker.name} cleared a photo that was settled since it was noted as missing")
             elif "" not in self._pictures(user, missing - self.staleness - SKEW, missing + SKEW):
                 self._blame(f"{worker.name} cleared a photo that was there since it was noted as missing")
         self._not_late(worker, user, "")
@@ -114,7 +119,16 @@ class Judge:
             worker.claim_until = columns["claim_until"] or worker.claim_until
             worker.claim_ended = 0.0 if columns["claim_until"] else worker.instance.clock.now()
         if "settled_etag" in columns and columns.get("dirty") is False and "settled_at" in columns:
-            self.settled[key] = Settled(self.now(), self._picture(key, columns["settled_etag"]))
+            self._settles(worker, key, self._picture(key, columns["settled_etag"]))
+
+    def _settles(self, worker: Worker, user: str, picture: str) -> None:
+        """Without a doubt: then SharePoint shows it at this moment."""
+        self.settled[user] = Settled(self.now(), picture)
+        shown = self.ms.shown(user)
+        if shown != picture and not self._pulled(self.ms.people[user]):
+            self._blame(
+                f"{worker.name} settles {picture or 'nothing'}, and SharePoint shows {shown or 'nothing'}"
+            )
 
     def sent(self, worker: Worker | None, queue: str, body: str) -> None:
         """A message went into a queue."""

@@ -72,6 +72,7 @@ FAULTS = (
     Planted(
         "nothing follows a lost claim",
         (
+            Edit("claims", "if row.claim_until and row.dirty:", "if False:"),
             Edit(
                 "settling",
                 "return self._settle_lost(job, change.etag, queued=queued)",
