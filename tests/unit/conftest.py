@@ -1,4 +1,4 @@
-"""Unit tests that need state ask for a `world`; see `tests/world`. It has no sockets unless they want them."""
+"""Unit tests that need state ask for a `world`; see `tests/world`. It has no sockets."""
 
 from collections.abc import Callable, Iterator
 
