@@ -1,4 +1,4 @@
-"""A backfill of a thousand users within SharePoint's quota, and a live change in the middle of it."""
+"""A backfill of ten minutes within SharePoint's quota, and a live change in the middle of it."""
 
 from collections.abc import Callable
 
@@ -9,16 +9,17 @@ from shared.pace import MINUTE, UNITS_FIRST, UNITS_KNOWN, minute_of
 from tests.world import crowd
 from tests.world.world import World
 
-USERS = 1000
-QUOTA = 1250  # units a minute; the smallest tenant's
-PACE = 1000  # SHAREPOINT_UNITS_PER_MINUTE
+USERS = 400
+QUOTA = 500  # units a minute; as far above the pace as the smallest tenant's 1250 are above our default
+PACE = 400  # SHAREPOINT_UNITS_PER_MINUTE
 BACKFILL_SHARE = 0.8  # of the pace; the rest is kept for live changes
 SOON = 120.0  # seconds
 
 
 @pytest.fixture
-def busy(world: World) -> World:
+def busy(new_world: Callable[..., World]) -> World:
     """A world in which everybody has another photo than SharePoint shows, and a sweep has begun."""
+    world = new_world(SHAREPOINT_UNITS_PER_MINUTE=str(PACE))
     for user in crowd.let_in(world, USERS):
         crowd.settle(world, user, '"OTHER"')
     world.tenant.quota.limit(Limits(sharepoint_units_per_minute=QUOTA))
@@ -44,7 +45,6 @@ def minutes_taken(world: World) -> float:
     return (max(slots) + MINUTE - minute_of(world.clock.began)) / MINUTE
 
 
-@pytest.mark.timeout(300)  # five thousand requests and three thousand pictures
 def test_a_backfill_uses_its_share_and_no_more_and_a_live_change_overtakes_it(busy: World) -> None:
     world = busy
     world.run(5 * 60)
@@ -61,7 +61,8 @@ def test_a_backfill_uses_its_share_and_no_more_and_a_live_change_overtakes_it(bu
     assert max(minutes) <= share
     whole = minutes[:-1]  # the last has only what was left
     assert sum(whole) / len(whole) >= 0.9 * share
-    assert sum(minutes) == USERS * UNITS_KNOWN
+    twice = sum(minutes) - USERS * UNITS_KNOWN  # by whoever was at work when a gate closed
+    assert 0 <= twice <= 10 * UNITS_KNOWN
     used = world.tenant.quota.report()
     assert used["throttled"]["all"] < 0.01 * used["calls"]["all"]
     assert used["used"]["sharepoint_units_per_minute"]["peak"] <= QUOTA
@@ -87,10 +88,14 @@ def test_who_finds_the_next_hour_full_comes_back_after_it_and_books_once(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world(SHAREPOINT_UNITS_PER_MINUTE="100")
-    room = 5 * 60  # first contacts an hour: 80 units a minute, 14 each
+    now = minute_of(world.clock.now())
+    for minute in range(55):  # are full
+        world.state.merge("pace", f"{now + minute * MINUTE:.0f}", {"backfill": 80.0}, "")
+    room = 5 * 5  # first contacts in the five minutes after these: 80 units a minute, 14 each
     users = crowd.let_in(world, room + 20, settled=False)
     world.sweep()
     assert all(world.row(user).settled_etag == world.source(user) for user in users)
-    assert sum(reserved(world)) == len(users) * UNITS_FIRST
-    checks = 2 * len(users) / 20
-    assert world.host.delivered <= 2 * room + 3 * 20 + checks
+    assert sum(reserved(world)) == 55 * 80 + len(users) * UNITS_FIRST
+    assert minutes_taken(world) > 60
+    steps = 10  # of the sweep, and its checks
+    assert world.host.delivered <= 2 * room + 3 * 20 + steps
