@@ -1,14 +1,30 @@
-"""Unit tests that need state ask for a `world`; see `tests/world`."""
+"""Unit tests that need state ask for a `world`; see `tests/world`. It has no sockets."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.world.fixtures import new_world, running_tenant, tenant, world
+from local.tenant.tenant import Tenant
+from tests.world.fixtures import running_tenant, tenant
 from tests.world.wire import Reply, Wire
 from tests.world.world import World
 
-__all__ = ["new_world", "running_tenant", "tenant", "world"]
+__all__ = ["running_tenant", "tenant"]
+
+
+@pytest.fixture
+def new_world(tenant: Tenant) -> Callable[..., World]:
+    """`new_world(**settings)`: a world for an app with these settings."""
+
+    def make(*, direct: bool = True, **settings: str) -> World:
+        return World(tenant, direct=direct, **settings)
+
+    return make
+
+
+@pytest.fixture
+def world(tenant: Tenant) -> World:
+    return World(tenant, direct=True)
 
 
 @pytest.fixture
