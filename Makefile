@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench-sweep format clean
+.PHONY: help setup demo up test check bench-sweep bench-webhook format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ check: setup ## index the app as the host does; format, lint, types
 
 bench-sweep: setup ## sweep 100 000 unchanged users; a benchmark of several minutes, not a test
 	@$(PY) -m local.bench_sweep $(BENCH_ARGS)
+
+bench-webhook: setup ## 50 POSTs of 100 notifications a second; a benchmark of a minute or two, not a test
+	@$(PY) -m local.bench_webhook $(BENCH_ARGS)
 
 format: setup ## rewrite the code the way `make check` wants it
 	@$(VENV)/bin/ruff format .
