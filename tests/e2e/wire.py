@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from tests.posts import CANARY
+from tests.nearly import CANARY
 
 TIMEOUT = 20.0  # seconds
 

@@ -13,8 +13,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.notifications import LARGEST_BODY, Changes, ClientState, Malformed, read_changes, read_lifecycle
-from tests.posts import CANARY, FOREIGN, SUBSCRIPTION, Post, Terms, changes, events, posts
+from shared.notifications import (
+    LARGEST_BODY,
+    MOST_ITEMS,
+    Changes,
+    ClientState,
+    Malformed,
+    read_changes,
+    read_lifecycle,
+)
+from tests.nearly import CANARY, FOREIGN
+from tests.posts import SUBSCRIPTION, Post, Terms, changes, events, posts
 
 STATE = ClientState(["n" * 40, "o" * 40])
 TENANT = "aaaaaaaa-0000-0000-0000-000000000001"
@@ -22,7 +31,7 @@ TERMS = Terms(STATE.make(), TENANT)
 CHANGES, EVENTS = posts(changes(TERMS)), posts(events(TERMS))
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 FIRE = settings(
-    max_examples=int(os.environ.get("FIRE", "300")),
+    max_examples=int(os.environ.get("FIRE", "100")),
     deadline=None,
     derandomize="FIRE" not in os.environ,
     database=None,
@@ -101,6 +110,7 @@ FORGED = json.dumps({"clientState": f"{'0' * 32}.{'A' * 43}"}, separators=(",", 
     "body",
     [
         pytest.param(_filled(FORGED), id="signatures that look like ours"),
+        pytest.param(b'{"value":[' + b",".join([FORGED] * MOST_ITEMS) + b"]}", id="as many as are looked at"),
         pytest.param(_filled(SIGNED), id="a signed item again and again"),
         pytest.param(_filled(b"0"), id="the smallest items"),
         pytest.param(_filled(b"{}"), id="empty objects"),
