@@ -41,37 +41,56 @@ NOISE = st.recursive(
 )
 
 
+def forged_states(proof: str) -> list[Any]:
+    """Return client states that are nearly ours; `...` is none at all."""
+    nonce, _, signature = proof.partition(".")
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    last = letters.index(proof[-1]) // 4 * 4  # two of its bits are unused: four letters decode to the same
+    edges = [
+        edge
+        for sign in (" ", "\n", "\x00", "=", ".", "\ufeff", "\u202e")
+        for edge in (sign + proof, proof + sign)
+    ]
+    forged = [
+        proof.upper(), f"{nonce}.{signature.swapcase()}", f"{nonce}.{signature.lower()}", nonce, signature,
+        f"{nonce}.{signature[::-1]}", f"{nonce[::-1]}.{signature}", f"{nonce}.", f".{signature}",
+        f"{signature}.{nonce}", *(proof[:-1] + letters[last + n] for n in range(4)),
+        proof.replace("-", "+").replace("_", "/"),
+        proof + proof, json.dumps(proof), [proof], {"clientState": proof}, True, None, "", ..., *edges,
+    ]  # fmt: skip
+    return [state for state in forged if state != proof]
+
+
 @cache
 def forgeries(proof: str) -> Json:
     """Draw what is nearly a client state of ours."""
     nonce, _, signature = proof.partition(".")
-    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    last = letters.index(proof[-1]) // 4 * 4  # two of its bits are unused: four letters decode to the same
-    alike = [proof[:-1] + letters[last + n] for n in range(4)]
     other_nonce = st.from_regex(r"[0-9a-f]{32}", fullmatch=True).map(lambda n: f"{n}.{signature}")
     other_signature = st.from_regex(r"[A-Za-z0-9_-]{43}", fullmatch=True).map(lambda s: f"{nonce}.{s}")
     places = st.integers(0, len(proof) - 1)
     changed = st.builds(lambda at, sign: proof[:at] + sign + proof[at + 1 :], places, SIGNS)
     longer = st.builds(lambda at, sign: proof[:at] + sign + proof[at:], places | st.just(len(proof)), SIGNS)
     cut = places.map(lambda at: proof[:at]) | places.map(lambda at: proof[at + 1 :])
-    others = [
-        proof.upper(), proof.swapcase(), proof + proof, json.dumps(proof), [proof], {"clientState": proof},
-        *alike, proof.replace("-", "+").replace("_", "/"), f"{signature}.{nonce}", True, ...,
-    ]  # fmt: skip
-    drawn = changed | longer | cut | other_nonce | other_signature | st.sampled_from(others) | NOISE | NUMBERS
+    forged = st.sampled_from(forged_states(proof))
+    drawn = changed | longer | cut | other_nonce | other_signature | forged | forged | NOISE | NUMBERS
     return drawn.filter(lambda state: state != proof)
+
+
+def false_ids(right: str) -> list[Any]:
+    """Return what is nearly an object id, and not null."""
+    return [
+        f"{{{right}}}", f"{right}/", f"/{right}", f"{right}\n", right[:-1], right + "0", f"{right[:-1]}\x00",
+        f"urn:uuid:{right}", f"Users/{right}", [right], {"id": right}, "", 0, False, CANARY, f" {right}",
+        right.replace("0", "\uff10", 1), right.replace("-", "\u2010"), right.replace("-", ""),
+        "\u202e" + right[1:], f"{FOREIGN}-0000-4000-8000-00000000000g",
+    ]  # fmt: skip
 
 
 @cache
 def no_ids(right: str) -> Json:
     """Draw what is nearly an object id, and not null."""
-    others = [
-        f"{{{right}}}", f"{right}/", f"/{right}", f"{right}\n", right[:-1], right + "0", f"{right[:-1]}\x00",
-        f"urn:uuid:{right}", f"Users/{right}", [right], {"id": right}, "", 0, False, CANARY,
-        right.replace("0", "\uff10", 1), right.replace("-", "\u2010"), right.replace("-", ""),
-        "\u202e" + right[1:], f"{FOREIGN}-0000-4000-8000-00000000000g",
-    ]  # fmt: skip
-    return st.sampled_from(others) | NOISE.filter(lambda noise: noise is not None) | NUMBERS
+    some = st.sampled_from(false_ids(right))
+    return some | some | some | NOISE.filter(lambda noise: noise is not None) | NUMBERS
 
 
 @cache
@@ -86,10 +105,9 @@ def no_tenants(tenant: str) -> Json:
     return no_ids(tenant).filter(lambda value: json.loads(write_value(value)))
 
 
-@cache
-def no_resources(user: str) -> Json:
-    """Draw what is nearly the resource of a user."""
-    others = [
+def false_resources(user: str) -> list[Any]:
+    """Return what is nearly the resource of a user; `...` is none at all."""
+    return [
         "Users", "Users/", f"Groups/{user}", f"Users/{user}/photo", f"Users('{user}')", f"Users/{{{user}}}",
         f"Users%2F{user}", f"Users%2f{user}", f"Users/%20{user}", f"Users//{user}", f"Users\\{user}", user,
         f"Users/{user}?x=1", f"Users/{user}#x", f"Users/{user}\n", f" Users/{user}", f"me/Users/{user}",
@@ -97,7 +115,28 @@ def no_resources(user: str) -> Json:
         f"\u202eUsers/{user}", f"Users/{user[:-1]}", f"Users/{user}\x00", [f"Users/{user}"], {"id": user},
         ...,
     ]  # fmt: skip
-    return st.sampled_from(others) | NOISE | NUMBERS
+
+
+@cache
+def no_resources(user: str) -> Json:
+    """Draw what is nearly the resource of a user."""
+    some = st.sampled_from(false_resources(user))
+    return some | some | some | NOISE | NUMBERS
+
+
+def false_events(event: str) -> list[Any]:
+    """Return what is nearly the name of a lifecycle event; `...` is none at all."""
+    return [
+        event.upper(),
+        f"{event} ",
+        f" {event}",
+        [event],
+        {event: event},
+        f"{event}\x00",
+        "renewed",
+        "",
+        ...,
+    ]
 
 
 def write_name(name: str, *, escaped: bool) -> str:

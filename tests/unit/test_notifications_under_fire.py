@@ -18,11 +18,12 @@ from shared.notifications import (
     MOST_ITEMS,
     Changes,
     ClientState,
+    Lifecycle,
     Malformed,
     read_changes,
     read_lifecycle,
 )
-from tests.nearly import CANARY, FOREIGN
+from tests.nearly import CANARY, FOREIGN, false_events, false_ids, false_resources, forged_states
 from tests.posts import SUBSCRIPTION, Post, Terms, changes, events, posts
 
 STATE = ClientState(["n" * 40, "o" * 40])
@@ -43,6 +44,51 @@ AT_MOST = 1.5  # seconds of CPU; Graph counts an answer after three as slow
 def _says_nothing(found: object) -> None:
     assert CANARY not in repr(found)
     assert FOREIGN not in repr(found)
+
+
+STRANGER = f"{FOREIGN}-0000-4000-8000-000000000000"
+RIGHT = {
+    "clientState": TERMS.proof,
+    "tenantId": TENANT,
+    "resource": f"Users/{STRANGER}",
+    "resourceData": {"id": STRANGER},
+    "subscriptionId": STRANGER,
+    "lifecycleEvent": "missed",
+}
+NEAR_MISSES = {
+    "clientState": forged_states(TERMS.proof),
+    "tenantId": false_ids(TENANT),
+    "resource": false_resources(STRANGER),
+    "resourceData": [{"id": each} for each in false_ids(STRANGER)],
+    "subscriptionId": [..., None, *false_ids(STRANGER)],
+    "lifecycleEvent": false_events("missed"),
+}
+BOTH, CHANGE, EVENT = (
+    ("clientState", "tenantId"),
+    ("resource", "resourceData"),
+    ("subscriptionId", "lifecycleEvent"),
+)
+
+
+def _refused(item: dict[str, Any]) -> tuple[bool, bool]:
+    """Whether an item is refused as a change, and as an event."""
+    body = json.dumps({"value": [{name: value for name, value in item.items() if value is not ...}]}).encode()
+    found = read_changes(body, state=STATE, tenant=TENANT)
+    announced = read_lifecycle(body, state=STATE, tenant=TENANT, now=7.0)
+    assert isinstance(found, Changes)
+    assert isinstance(announced, Lifecycle)
+    return not found.users, not announced.jobs
+
+
+def test_an_item_is_believed_when_all_of_it_is_right() -> None:
+    assert _refused(RIGHT) == (False, False)
+
+
+@pytest.mark.parametrize("member", NEAR_MISSES)
+def test_no_near_miss_is_believed(member: str) -> None:
+    refused = (member in BOTH + CHANGE, member in BOTH + EVENT)
+
+    assert [wrong for wrong in NEAR_MISSES[member] if _refused(RIGHT | {member: wrong}) != refused] == []
 
 
 @FIRE
