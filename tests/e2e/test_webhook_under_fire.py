@@ -98,7 +98,7 @@ def watch() -> Iterator[Watch]:
 
 @pytest.mark.parametrize("face", FACES)
 def test_exactly_what_signed_items_name_is_queued(watch: Watch, face: str) -> None:
-    @fire(40)
+    @fire(25)
     @given(st.lists(posts(FACES[face](watch.terms)), min_size=1, max_size=5))
     def burst(salvo: list[Post]) -> None:
         answers = [watch.post(face, post.body) for post in salvo]
@@ -182,7 +182,7 @@ def spellings(draw: st.DrawFn, token: str) -> str:
 
 @pytest.mark.parametrize("face", FACES)
 def test_a_token_comes_back_exactly_or_not_at_all(watch: Watch, face: str) -> None:
-    @fire(60)
+    @fire(50)
     @given(TOKENS.flatmap(lambda token: st.tuples(st.just(token), spellings(token))))
     def shake(asked: tuple[str, str]) -> None:
         token, query = asked
@@ -207,7 +207,7 @@ def test_a_token_comes_back_exactly_or_not_at_all(watch: Watch, face: str) -> No
 def test_no_request_breaks_a_webhook_or_is_repeated(watch: Watch) -> None:
     body = json.dumps({CANARY: CANARY, "value": [watch.genuine, {CANARY: FOREIGN}]}).encode()
 
-    @fire(150)
+    @fire(120)
     @given(telegrams(body))
     def wire(telegram: Telegram) -> None:
         answer = watch.exchange(telegram)
