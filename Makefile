@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench-sweep fuzz-pictures format clean
+.PHONY: help setup demo up test check simulate bench-sweep bench-webhook fuzz-pictures format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,12 @@ bench-sweep: setup ## sweep 100 000 unchanged users; a benchmark of several minu
 
 fuzz-pictures: setup ## render damaged pictures for MINUTES=10 (default), keep in out/ what fails
 	@$(PY) -m tests.unit.pictures_fuzzed $(or $(MINUTES),10)
+
+bench-webhook: setup ## 50 POSTs of 100 notifications a second; a benchmark of a minute or two, not a test
+	@$(PY) -m local.bench_webhook $(BENCH_ARGS)
+
+simulate: setup ## search for a schedule that breaks the promise: SEEDS=20000, or SEED=176 to explain one
+	@$(PY) -m tests.simulation --seeds $(or $(SEEDS),500) $(if $(SEED),--seed $(SEED)) $(SIMULATE_ARGS)
 
 format: setup ## rewrite the code the way `make check` wants it
 	@$(VENV)/bin/ruff format .

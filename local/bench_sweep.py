@@ -5,19 +5,16 @@ with one host process and with two.
 """
 
 import argparse
-import os
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import batched
 from pathlib import Path
 from typing import Any
 
-from azure.data.tables import TableServiceClient
-
 from local.azurite import Azurite
+from local.bench import cpu_seconds, settle_everybody
 from local.host.process import HostProcess
 from local.stage import ROOT, Stage
 
@@ -39,7 +36,7 @@ def main() -> int:
         stage.people.add(count=options.users, photo="shared")
         print(f"{options.users} users with photos after {time.monotonic() - began:.0f} s", flush=True)
         began = time.monotonic()
-        _settle_everybody(stage)
+        settle_everybody(stage)
         print(f"a ledger that knows them all after {time.monotonic() - began:.0f} s", flush=True)
         for hosts in options.hosts:
             _run(stage, hosts, rows)
@@ -72,20 +69,6 @@ class LedgerAccess:
         others = ", ".join(f"{count} {method}" for method, count in self._others.items()) or "none"
         reads = f"{self._reads.total()} reads of {len(self._reads)} rows, {most} of one at most"
         return f"{reads}; other requests: {others}"
-
-
-def _settle_everybody(stage: Stage) -> None:
-    """Write the ledger as if every photo had been synced: the sweep must find nothing to do."""
-    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for person in stage.tenant.world.living():
-        etag = person.photo.etag if person.photo else ""
-        row = {"settled_etag": etag, "settled_sha256": "0" * 64, "upn": person.upn, "outcome": "synced"}
-        rows[person.id[:2]].append({"PartitionKey": person.id[:2], "RowKey": person.id, **row})
-    with TableServiceClient.from_connection_string(stage.storage.connection_string) as service:
-        table = service.create_table_if_not_exists("photoledger")
-        for partition in rows.values():
-            for some in batched(partition, 100, strict=False):
-                table.submit_transaction([("upsert", row) for row in some])
 
 
 def _run(stage: Stage, hosts: int, rows: LedgerAccess) -> None:
@@ -154,13 +137,8 @@ def _statuses(stage: Stage) -> Iterator[dict[str, Any]]:
 
 def _work(stage: Stage, pids: list[int]) -> dict[str, float]:
     """Return the seconds of CPU that each of the house's processes has used (Linux): who bounds the sweep."""
-    hosts = {f"host {number}": _cpu(pid) for number, pid in enumerate(pids, 1)}
-    return {**hosts, "Azurite": _cpu(stage.storage.pid), "tenant": time.process_time()}
-
-
-def _cpu(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    hosts = {f"host {number}": cpu_seconds(pid) for number, pid in enumerate(pids, 1)}
+    return {**hosts, "Azurite": cpu_seconds(stage.storage.pid), "tenant": time.process_time()}
 
 
 def _resident(pid: int) -> float:

@@ -19,6 +19,8 @@ from itsdangerous import Signer
 from shared.jobs import LifecycleEvent, Tend, object_id
 
 LARGEST_BODY = 4 * 1024 * 1024  # bytes
+SHORTEST_ITEM = 200  # bytes; what we look for in an item of Graph's takes more
+MOST_ITEMS = LARGEST_BODY // SHORTEST_ITEM
 LONGEST_TOKEN = 2048  # characters
 # Nonce and SHA-256 in base64: 76 characters, of 128 in learn.microsoft.com/graph/api/resources/subscription
 _CLIENT_STATE = re.compile(r"[0-9a-f]{32}\.[A-Za-z0-9_-]{43}")
@@ -64,10 +66,7 @@ class ClientState:
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
-        self._signers = [
-            Signer(key, salt="photo-sync client state", key_derivation="hmac", digest_method=hashlib.sha256)
-            for key in keys
-        ]
+        self._signers = [_signer(key) for key in keys]
         self.key_id = hmac.new(keys[0].encode(), b"photo-sync key id", hashlib.sha256).hexdigest()[:16]
         """Names the key that signs, and says nothing about it; kept with the subscription."""
 
@@ -85,6 +84,12 @@ class ClientState:
             return False
         nonce = value.partition(".")[0]
         return any(hmac.compare_digest(signer.sign(nonce), value.encode()) for signer in self._signers)
+
+
+def _signer(key: str) -> Signer:
+    """Return what signs with a key, derived from the secret once and not for every item of a post."""
+    salted = Signer(key, salt="photo-sync client state", key_derivation="hmac", digest_method=hashlib.sha256)
+    return Signer(salted.derive_key(), key_derivation="none", digest_method=hashlib.sha256)
 
 
 def read_handshake(token: str | None) -> Handshake | Malformed | None:
@@ -157,7 +162,10 @@ def _items(body: bytes) -> list[Any] | Malformed:
     except (ValueError, RecursionError):
         return Malformed(400, "the body is not JSON")
     items = collection.get("value") if isinstance(collection, dict) else None
-    return items if isinstance(items, list) else Malformed(400, "the body has no list called value")
+    if not isinstance(items, list):
+        return Malformed(400, "the body has no list called value")
+    # A million of the shortest items would keep us busy for seconds; as many of Graph's would be no 4 MiB.
+    return items if len(items) <= MOST_ITEMS else Malformed(413, f"more than {MOST_ITEMS} items")
 
 
 def _distrust(item: Any, state: ClientState, tenant: str) -> str:

@@ -179,6 +179,10 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the signature is http.server's
         """Say nothing: every invocation has its own line."""
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002 - the signature is http.server's
+        """Refuse what `parse_request` could not read, without its words: they repeat the request's."""
+        self._refuse(HTTPStatus(code))
+
     def _answer(self) -> None:
         try:
             body = read_body(self.rfile, self.headers, self.server.body_limit)

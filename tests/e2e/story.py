@@ -184,6 +184,17 @@ class Story:
         except ResourceNotFoundError:
             return []
 
+    def take(self, queue: str) -> list[Json]:
+        """Take the visible messages out of a queue."""
+        client = self._queue(queue)
+        try:
+            taken = list(client.receive_messages(messages_per_page=32))
+        except ResourceNotFoundError:
+            return []
+        for each in taken:
+            client.delete_message(each)
+        return [json.loads(each.content) for each in taken]
+
     def messages(self) -> list[str]:
         """Every visible message of every queue."""
         return [str(self.peek(queue.name)) for queue in self._queues.list_queues()]

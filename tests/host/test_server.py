@@ -103,6 +103,11 @@ def test_a_client_that_speaks_no_tls_disturbs_nobody(serve, connect, certificate
             b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\n", 413, id="chunks beyond the limit"
         ),
         pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 1001\r\n\r\n", 413, id="a body beyond the limit"),
+        pytest.param(
+            b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+            413,
+            id="a length of 5000 digits",
+        ),
         pytest.param(b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n", 414, id="an address without end"),
         pytest.param(b"GET / HTTP/9\r\n\r\n", 400, id="another protocol"),
     ],
@@ -113,6 +118,29 @@ def test_a_request_that_cannot_be_read_is_answered_and_the_connection_closed(
     answer = exchange(connect(serve(body_limit=1000)), request_)
 
     assert f" {status} ".encode() in answer.partition(b"\r\n")[0]
+
+
+def test_a_length_may_begin_with_zeros(serve, connect):
+    request = b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: " + b"0" * 5000 + b"3\r\n\r\nabc"
+
+    assert exchange(connect(serve()), request).endswith(b"\r\n\r\nabc")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param(b"GET / HTTP/canary\r\n\r\n", id="a protocol"),
+        pytest.param(b"canary /\r\n\r\n", id="a method of HTTP/0.9"),
+        pytest.param(b"a b c canary\r\n\r\n", id="a line of four words"),
+        pytest.param(b"GET / HTTP/1.1\r\n" + b"canary: x\r\n" * 200 + b"\r\n", id="too many headers"),
+        pytest.param(b"GET / HTTP/1.1\r\ncanary: " + b"x" * 70_000 + b"\r\n\r\n", id="a header without end"),
+    ],
+)
+def test_a_refusal_repeats_nothing_of_the_request(serve, connect, request_):
+    answer = exchange(connect(serve()), request_)
+
+    assert answer.startswith(b"HTTP/1.1 4")
+    assert b"canary" not in answer
 
 
 def test_the_trailers_of_a_chunked_body_are_read_past(serve, connect):

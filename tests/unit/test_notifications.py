@@ -12,6 +12,8 @@ from shared.jobs import Tend, object_id
 from shared.notifications import (
     LARGEST_BODY,
     LONGEST_TOKEN,
+    MOST_ITEMS,
+    SHORTEST_ITEM,
     Changes,
     ClientState,
     Handshake,
@@ -270,6 +272,7 @@ def test_no_guess_is_believed(guess: object) -> None:
         pytest.param(b'{"value": ' + b"[" * 1_000_000, 400, id="nested deeper than any parser goes"),
         pytest.param(b'{"a":' * 500_000, 400, id="objects nested likewise"),
         pytest.param(b'{"value": []}' + b" " * LARGEST_BODY, 413, id="larger than 4 MiB"),
+        pytest.param(b'{"value": [' + b"0," * MOST_ITEMS + b"0]}", 413, id="more items than fit"),
         pytest.param(b"x" * (LARGEST_BODY + 1), 413, id="larger than 4 MiB, and no JSON: not even tried"),
     ],
 )
@@ -284,6 +287,20 @@ def test_a_body_of_another_form_is_malformed(body: bytes, status: int) -> None:
 
 def test_the_bounds_are_four_mebibytes_of_body_and_two_kibibytes_of_token() -> None:
     assert (LARGEST_BODY, LONGEST_TOKEN) == (4 * 2**20, 2 * 2**10)
+
+
+def test_as_many_items_as_could_be_graphs_are_read() -> None:
+    body = b'{"value": [' + b"0," * (MOST_ITEMS - 1) + json.dumps(a_change()).encode() + b"]}"
+
+    found = read_changes(body, state=STATE, tenant=TENANT)
+
+    assert found == Changes((ANNA,), {"not an object": MOST_ITEMS - 1}, (SUBSCRIPTION,))
+
+
+def test_no_item_of_graphs_is_shorter_than_the_shortest() -> None:
+    named = {"clientState": PROOF, "tenantId": TENANT, "resource": f"Users/{ANNA}"}
+
+    assert len(json.dumps(named, separators=(",", ":"))) >= SHORTEST_ITEM > 0
 
 
 def test_a_body_of_exactly_four_mebibytes_is_read() -> None:

@@ -1,0 +1,154 @@
+"""Values that are nearly right: signatures, ids and resources with one thing wrong; odd numbers and texts."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+CANARY = "canary4711"  # in every text that nobody may hear again
+FOREIGN = "0bad0bad"  # begins the ids in items that are not Graph's
+
+type Json = SearchStrategy[Any]
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A value that is written as it stands."""
+
+    text: str
+
+
+# Lone surrogates, controls, directions, letters beyond the first plane, and what looks like something else.
+ODD_SIGNS = (
+    "\x00", "\t", "\n", "\r", "\x1b", "\x7f", "\x85", " ", "\xa0", "\u200b", "\u2028", "\u202e", "\ufeff",
+    "\ufffe", "\ud800", "\udfff", "\U0001f600", "\U000e0041", "\u0301", "\u017f", "\u212a", "\uff10", "%00",
+    "\\", '"', "'", "/", "<", "{", "}", "=", ".", "-", "_", "+",
+)  # fmt: skip
+SIGNS = st.sampled_from(ODD_SIGNS) | st.characters()
+TEXTS = st.lists(SIGNS, max_size=8).map(lambda signs: CANARY + "".join(signs))
+NUMBERS = (
+    st.sampled_from(["1e999", "-1e-999", "NaN", "-Infinity", "-0", "9" * 4300, "0." + "1" * 9999]).map(Raw)
+    | st.integers()
+    | st.floats()
+)
+NOISE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def forged_states(proof: str) -> list[Any]:
+    """Return client states that are nearly ours; `...` is none at all."""
+    nonce, _, signature = proof.partition(".")
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    last = letters.index(proof[-1]) // 4 * 4  # two of its bits are unused: four letters decode to the same
+    edges = [
+        edge
+        for sign in (" ", "\n", "\x00", "=", ".", "\ufeff", "\u202e")
+        for edge in (sign + proof, proof + sign)
+    ]
+    forged = [
+        proof.upper(), f"{nonce}.{signature.swapcase()}", f"{nonce}.{signature.lower()}", nonce, signature,
+        f"{nonce}.{signature[::-1]}", f"{nonce[::-1]}.{signature}", f"{nonce}.", f".{signature}",
+        f"{signature}.{nonce}", *(proof[:-1] + letters[last + n] for n in range(4)),
+        proof.replace("-", "+").replace("_", "/"),
+        proof + proof, json.dumps(proof), [proof], {"clientState": proof}, True, None, "", ..., *edges,
+    ]  # fmt: skip
+    return [state for state in forged if state != proof]
+
+
+@cache
+def forgeries(proof: str) -> Json:
+    """Draw what is nearly a client state of ours."""
+    nonce, _, signature = proof.partition(".")
+    other_nonce = st.from_regex(r"[0-9a-f]{32}", fullmatch=True).map(lambda n: f"{n}.{signature}")
+    other_signature = st.from_regex(r"[A-Za-z0-9_-]{43}", fullmatch=True).map(lambda s: f"{nonce}.{s}")
+    places = st.integers(0, len(proof) - 1)
+    changed = st.builds(lambda at, sign: proof[:at] + sign + proof[at + 1 :], places, SIGNS)
+    longer = st.builds(lambda at, sign: proof[:at] + sign + proof[at:], places | st.just(len(proof)), SIGNS)
+    cut = places.map(lambda at: proof[:at]) | places.map(lambda at: proof[at + 1 :])
+    forged = st.sampled_from(forged_states(proof))
+    drawn = changed | longer | cut | other_nonce | other_signature | forged | forged | NOISE | NUMBERS
+    return drawn.filter(lambda state: state != proof)
+
+
+def false_ids(right: str) -> list[Any]:
+    """Return what is nearly an object id, and not null."""
+    return [
+        f"{{{right}}}", f"{right}/", f"/{right}", f"{right}\n", right[:-1], right + "0", f"{right[:-1]}\x00",
+        f"urn:uuid:{right}", f"Users/{right}", [right], {"id": right}, "", 0, False, CANARY, f" {right}",
+        right.replace("0", "\uff10", 1), right.replace("-", "\u2010"), right.replace("-", ""),
+        "\u202e" + right[1:], f"{FOREIGN}-0000-4000-8000-00000000000g",
+    ]  # fmt: skip
+
+
+@cache
+def no_ids(right: str) -> Json:
+    """Draw what is nearly an object id, and not null."""
+    some = st.sampled_from(false_ids(right))
+    return some | some | some | NOISE.filter(lambda noise: noise is not None) | NUMBERS
+
+
+@cache
+def no_data(user: str) -> Json:
+    """Draw a `resourceData` whose id is none."""
+    return no_ids(user).map(lambda value: Raw(f'{{"id": {write_value(value)}}}'))
+
+
+@cache
+def no_tenants(tenant: str) -> Json:
+    """Draw what is nearly a tenant, and not read as none at all."""
+    return no_ids(tenant).filter(lambda value: json.loads(write_value(value)))
+
+
+def false_resources(user: str) -> list[Any]:
+    """Return what is nearly the resource of a user; `...` is none at all."""
+    return [
+        "Users", "Users/", f"Groups/{user}", f"Users/{user}/photo", f"Users('{user}')", f"Users/{{{user}}}",
+        f"Users%2F{user}", f"Users%2f{user}", f"Users/%20{user}", f"Users//{user}", f"Users\\{user}", user,
+        f"Users/{user}?x=1", f"Users/{user}#x", f"Users/{user}\n", f" Users/{user}", f"me/Users/{user}",
+        f"https://{CANARY}.example/Users/{user}", f"Users/../Users/{user}", f"U\u017fers/{user}",
+        f"\u202eUsers/{user}", f"Users/{user[:-1]}", f"Users/{user}\x00", [f"Users/{user}"], {"id": user},
+        ...,
+    ]  # fmt: skip
+
+
+@cache
+def no_resources(user: str) -> Json:
+    """Draw what is nearly the resource of a user."""
+    some = st.sampled_from(false_resources(user))
+    return some | some | some | NOISE | NUMBERS
+
+
+def false_events(event: str) -> list[Any]:
+    """Return what is nearly the name of a lifecycle event; `...` is none at all."""
+    return [
+        event.upper(),
+        f"{event} ",
+        f" {event}",
+        [event],
+        {event: event},
+        f"{event}\x00",
+        "renewed",
+        "",
+        ...,
+    ]
+
+
+def write_name(name: str, *, escaped: bool) -> str:
+    if not escaped:
+        return json.dumps(name)
+    units = name.encode("utf-16-be", "surrogatepass")
+    return (
+        '"'
+        + "".join(f"\\u{high:02x}{low:02X}" for high, low in zip(units[::2], units[1::2], strict=True))
+        + '"'
+    )
+
+
+def write_value(value: object, *, escaped: bool = True) -> str:
+    return value.text if isinstance(value, Raw) else json.dumps(value, ensure_ascii=escaped)
