@@ -71,6 +71,11 @@ class Worker:
     error: BaseException | None = None
     on_end: Callable[["Worker"], object] = field(default=lambda worker: None)
 
+    @property
+    def at_it(self) -> bool:
+        """Whether it holds a claim, as far as it knows."""
+        return bool(self.claim_until) and not self.claim_ended
+
     def ready(self, now: float) -> bool:
         """Whether it could go on now."""
         waits = self.stop.until if self.stop and self.stop.kind == "wait" else 0.0

@@ -80,7 +80,13 @@ def _somebody(run: "Run") -> Person:
 
 
 def _change(run: "Run") -> None:
-    person = _somebody(run)
+    change(run, _somebody(run))
+
+
+def change(run: "Run", person: Person) -> None:
+    """Let somebody change, restore or remove his photo; Graph may tell of it."""
+    if person.id in run.judge.bystanders:
+        return
     earlier = [photo for photo in person.photo.ever if photo]
     versions = len(person.photo.ever)
     new = Photo(f"{person.id[:4]}.{versions}", run.ms.label())

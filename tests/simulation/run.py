@@ -31,6 +31,7 @@ CALL_TIMEOUT = CLAIM_FOR / 14
 LEASE = 600.0  # seconds; the host hides what it works on for ten minutes
 RETRY_AFTER = 30.0  # seconds, as host.json says
 MOST_DELIVERIES = 5  # as host.json says
+FREEZES = (20.0, 200.0, 1.05 * CLAIM_FOR, 1.3 * CLAIM_FOR, 1.7 * CLAIM_FOR, 2.5 * CLAIM_FOR)  # seconds
 MOST_WORKERS = 4
 MOST_TURNS = 60_000
 HOUR = 3600.0
@@ -93,6 +94,7 @@ class Run:
         self.outages: dict[str, tuple[float, str]] = {}
         self.instances = [self.new_instance() for _ in range(2)]
         self.events_left = events_planned
+        self.dramas_left = events_planned / 2
         self.turns = 0
         self._deliveries = 0
 
@@ -336,10 +338,8 @@ class Run:
             self._resume(worker, owed)
             return
         weather = self.weather
-        if self.chooser.happens(weather.freezes):
-            spell = self.chooser.pick((20.0, 200.0, 1.2 * CLAIM_FOR, 2.5 * CLAIM_FOR))
-            self.say(f"{worker.name} freezes for {spell:.0f} s before: {stop.name}")
-            worker.frozen_until = self.time.now() + spell
+        if self.chooser.happens(weather.freezes * (2.0 if worker.at_it else 0.2)):
+            self._freeze(worker, stop)
             return
         if self.chooser.happens(weather.dies / 2):
             self.say(f"{worker.name} dies before: {stop.name}")
@@ -349,6 +349,15 @@ class Run:
             self._step(worker, stop)
         else:
             self._exchange(worker, stop)
+
+    def _freeze(self, worker: Worker, stop: Stop) -> None:
+        """Let a worker stand still; it hurts most when its claim ends and its user's photo changes meanwhile."""
+        spell = self.chooser.pick(FREEZES)
+        self.say(f"{worker.name} freezes for {spell:.0f} s before: {stop.name}")
+        worker.frozen_until = self.time.now() + spell
+        if worker.user and spell > CLAIM_FOR and self.dramas_left and self.chooser.happens(0.6):
+            self.dramas_left -= 1
+            events.change(self, self.ms.people[worker.user])
 
     def _resume(self, worker: Worker, became: object) -> None:
         self.crew.resume(worker, became)
