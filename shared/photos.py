@@ -191,13 +191,13 @@ def decide(source: Source, row: Row, *, force: bool, sweep: bool, now: float) ->
     match source:
         case Photo(etag):
             if _known(etag, row, force=force, sweep=sweep, now=now):
-                return _found_again(row)
+                return _found_again(etag, row)
             return Leave() if sweep and not force and recently_queued(row, now) else Queue()
         case NoPhoto():
-            # Only a sweep removes a picture; a check notes that it is missing.
-            return Note({"missing_since": now}) if row.shows_a_photo and not row.missing_since else Leave()
+            return _found_none(row, now)
         case UserGone():
-            return Note({"gone_since": now}) if row.version and not row.gone_since else Leave()
+            noted = {} if row.gone_since else {"gone_since": now}
+            return _note({**noted, **_overtaken(row, "gone", _GONE)} if row.version else {})
         case NoMailbox(reason):
             columns = {"outcome": "skipped", "reason": reason}
             return Leave() if row.holds(columns) else Note(columns)
@@ -236,9 +236,31 @@ def _refused(etag: str, row: Row) -> bool:
     return row.refused_etag == etag and standing
 
 
-def _found_again(row: Row) -> Leave | Note:
+def _found_again(etag: str, row: Row) -> Leave | Note:
     stale = {name: 0.0 for name in ("missing_since", "gone_since") if getattr(row, name)}
-    return Note(stale) if stale else Leave()
+    settled = {} if _refused(etag, row) else _overtaken(row, "unchanged", _SHOWN)
+    return _note({**stale, **settled})
+
+
+def _found_none(row: Row, now: float) -> Leave | Note:
+    """Only a sweep removes a picture; a check notes that it is missing."""
+    if row.shows_a_photo and row.missing_since:
+        return Leave()  # its removal, or the photo's return, is the outcome that comes next
+    missing = {"missing_since": now} if row.shows_a_photo else {}
+    return _note({**missing, **({} if row.dirty else _overtaken(row, "unchanged", _NONE))})
+
+
+def _overtaken(row: Row, outcome: Outcome, reason: str) -> dict[str, Any]:
+    """Return the outcome that takes a failure's place where nothing is left to sync.
+
+    What failed may have been a check (Graph was odd, a message was poison) of a user who is as he should be;
+    no sync would ever come to say so.
+    """
+    return {"outcome": outcome, "reason": reason} if row.outcome in ("failed", "deferred") else {}
+
+
+def _note(columns: Mapping[str, Any]) -> Leave | Note:
+    return Note(columns) if columns else Leave()
 
 
 # --- what a sync does --------------------------------------------------------------------------------------
@@ -348,6 +370,9 @@ TORN_AFTER = 30.0  # seconds; Graph's photo store needs a moment to agree with i
 TRIES_TORN = 1
 TRIES_UNREADABLE = 2
 _UNREADABLE = "unreadable image"
+_SHOWN = "SharePoint has this photo"
+_NONE = "no photo in Exchange"
+_GONE = "the directory does not know this user"
 
 _NO_REMOVAL = Removal()
 _AT_REST = {"missing_since": 0.0, "gone_since": 0.0, "queued_at": 0.0}
@@ -387,7 +412,7 @@ def plan(
     """
     if gathered.user is None or isinstance(gathered.source, UserGone):
         noted = {"gone_since": row.gone_since or now, "queued_at": 0.0}
-        return Finish("gone", "the directory does not know this user", noted)
+        return Finish("gone", _GONE, noted)
     etag = gathered.content_etag or (gathered.source.etag if isinstance(gathered.source, Photo) else "")
     if reason := outside(gathered.user, scope):
         return Finish("skipped", reason, {"refused_etag": etag, "gone_since": 0.0, "queued_at": 0.0}, etag)
@@ -410,7 +435,7 @@ def _plan_upload(user: User, gathered: Gathered, row: Row, *, force: bool, now: 
     if not force and row.outcome == "failed" and _refused(etag, row):
         return Finish("failed", row.reason, _AT_REST, etag)
     if at_rest and row.settled_etag == etag:
-        return Finish("unchanged", "SharePoint has this photo", _AT_REST, etag)
+        return Finish("unchanged", _SHOWN, _AT_REST, etag)
     if at_rest and row.settled_sha256 == digest:
         settled = {**_AT_REST, "settled_etag": etag, "refused_etag": ""}
         return Finish("unchanged", "the same picture under a new ETag", settled, etag)
@@ -427,7 +452,7 @@ def _plan_removal(user: User, row: Row, removal: Removal, now: float) -> Finish 
     if removal.asked or (removal.swept and overdue):
         return Clear(user)
     missing = row.missing_since or (now if row.shows_a_photo else 0.0)
-    return Finish("unchanged", "no photo in Exchange", {**_AT_REST, "missing_since": missing})
+    return Finish("unchanged", _NONE, {**_AT_REST, "missing_since": missing})
 
 
 def unreadable(upload: Upload, *, tries: int, first_look: float) -> Finish | ComeBack:

@@ -3,13 +3,14 @@
 Never raises on content. Storage out of reach does raise: then the message stays where it is, for later.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from shared import jobs, logs, sweeps
 from shared.clock import Clock
 from shared.errors import NotOurs
 from shared.jobs import Check, Job, SweepPage, Sync, Tend
 from shared.ledger import Ledger, State
+from shared.rows import Row
 from shared.sweepbook import Parts
 
 REASON = "gave up after repeated failures"
@@ -47,14 +48,15 @@ class Recorder:
             job = jobs.read(kind, body)
         except NotOurs as error:
             self._keep(kind, message, body, str(error))
+            self._fail_known(kind, body, f"a message that names this user is not to be read: {error}")
             return
         match job:
             case Check(users=users):
-                self._fail_users(kind, users)
+                self._fail_users(kind, dict.fromkeys(users, REASON))
                 if job.part:
                     self._parts.answer(*job.part, {user: self._letter(user) for user in users})
             case Sync(user=user):
-                self._fail_users(kind, (user,))
+                self._fail_users(kind, {user: _reason(self._ledger.read(user))})
             case SweepPage(sweep=sweep):
                 self._keep(kind, message, body, REASON)
                 self._end_sweep(sweep)
@@ -64,13 +66,25 @@ class Recorder:
     def _letter(self, user: str) -> str:
         return sweeps.failed_letter(self._ledger.read(user))
 
-    def _fail_users(self, kind: type[Job], users: tuple[str, ...]) -> None:
-        for user in users:
+    def _fail_known(self, kind: type[Job], body: bytes, reason: str) -> None:
+        """Have those looked at again whom a message names that another release of this app may have sent."""
+        if issubclass(kind, Check | Sync):
+            known = [user for user in jobs.named(body) if self._ledger.read(user).version]
+            self._fail_users(kind, dict.fromkeys(known, reason))
+
+    def _fail_users(self, kind: type[Job], reasons: Mapping[str, str]) -> None:
+        for user, reason in reasons.items():
             # No condition: whoever works on the user meanwhile writes his own outcome after this one.
-            self._ledger.overwrite(user, {"outcome": "failed", "reason": REASON, "queued_at": 0.0})
-        logs.cry("poison.recorded", queue=kind.queue, count=len(users), user=users[0])
+            self._ledger.overwrite(user, {"outcome": "failed", "reason": reason, "queued_at": 0.0})
+            logs.cry("poison.recorded", queue=kind.queue, user=user, reason=reason)
 
     def _keep(self, kind: type[Job], message: str, body: bytes, why: str) -> None:
         text = body.decode("utf-8", "backslashreplace")
         self._state.note_poison(message, kind.queue, text, why, self._clock.now())
         logs.cry("poison.kept", queue=kind.queue, reason=why)
+
+
+def _reason(row: Row) -> str:
+    """Return why a sync gave up, with what its last attempt noted of it."""
+    noted = row.reason.removeprefix(REASON).removeprefix(": ") if row.outcome == "failed" else ""
+    return f"{REASON}: {noted}" if noted else REASON

@@ -107,7 +107,8 @@ def told_apart(*, conditional: bool = False) -> Iterator[None]:
     except HttpResponseError as error:
         raise _error_of(error, conditional) from error
     except AzureError as error:
-        raise TryLater(SERVICE, f"no answer ({type(error).__name__})") from error
+        # Not `from error`: its text repeats the address, in which a shared access signature may stand.
+        raise TryLater(SERVICE, f"no answer ({type(error).__name__})") from None
 
 
 def error_code(error: Exception) -> str:

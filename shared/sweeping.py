@@ -14,14 +14,15 @@ from typing import Any
 from shared import backoff, jobs, logs, sweeps
 from shared.clock import Clock
 from shared.errors import DENIED_AFTER, ConfigError, Denied, Expired, NotOurs, ServiceError, Stale, TryLater
+from shared.failures import Failures
 from shared.graph import Graph
 from shared.jobs import Backfill, SweepPage, SweptCheck
-from shared.ledger import Ledger
+from shared.ledger import Ledger, State
 from shared.queues import Queues
 from shared.rest import Attempt
 from shared.settings import Settings
 from shared.sweepbook import Parts, SweepBook
-from shared.sweeps import Await, Drop, ReadPage, Record, Resend, State, Totals
+from shared.sweeps import Await, Drop, ReadPage, Record, Resend, Totals
 
 EXPIRED = "Graph forgot where its list of users was"
 TRIES = 5  # of a write to the record that somebody else wrote to in between
@@ -44,7 +45,9 @@ class Sweeper:
         settings: Settings,
         book: SweepBook,
         parts: Parts,
+        state: State,
         ledger: Ledger,
+        failures: Failures,
         queues: Queues,
         graph: Graph,
         clock: Clock,
@@ -52,7 +55,9 @@ class Sweeper:
         self._settings = settings
         self._book = book
         self._parts = parts
+        self._state = state
         self._ledger = ledger
+        self._failures = failures
         self._queues = queues
         self._graph = graph
         self._clock = clock
@@ -266,10 +271,12 @@ class Sweeper:
             self._remove(sweep)
             self._book.mark(sweep, {"state": "finished", "reason": "released by a person"})
 
-    def _keep(self, record: Record, state: State, reason: str) -> None:
+    def _keep(self, record: Record, state: sweeps.State, reason: str) -> None:
         self._book.keep(record, state, reason, self._total(record.id), self._clock.now())
 
-    def _close(self, record: Record, job: SweepPage, state: State, reason: str, *, again: str = "") -> None:
+    def _close(
+        self, record: Record, job: SweepPage, state: sweeps.State, reason: str, *, again: str = ""
+    ) -> None:
         """End a sweep: keep its figures, free the lease, and open the next if one is wanted."""
         self._keep(record, state, reason)
         wish = {"again": True, "again_why": again} if again else {}
@@ -295,11 +302,14 @@ class Sweeper:
         self._open_wanted()  # also where the one who ended it did not come so far
 
     def _tidy(self) -> None:
-        """Forget sweeps before the last ten, and users who have been gone for thirty days."""
+        """Forget sweeps before the last ten, and poison and users gone of more than thirty days ago."""
+        now = self._clock.now()
         for sweep in self._book.old():
             self._parts.forget(sweep)  # first: without its figures nobody would look for them again
             self._book.forget(sweep)
+        self._state.forget_poison(now - sweeps.FORGET_POISON_AFTER)
         if self._settings.dry_run:
             return
-        for user in self._ledger.gone_before(self._clock.now() - sweeps.FORGET_GONE_AFTER):
+        for user in self._ledger.gone_before(now - sweeps.FORGET_GONE_AFTER):
             self._ledger.forget(user)
+        self._failures.tidy()

@@ -14,7 +14,7 @@ from shared import jobs, logs, pace, photos
 from shared.changes import Change, Erasure, Picture
 from shared.claims import Busy, Claim, ClaimLost, Claims
 from shared.clock import Clock
-from shared.errors import DENIED_AFTER, ConfigError, Denied, Gone, Refused, ServiceError, TryLater
+from shared.errors import DENIED_AFTER, ConfigError, Denied, Gone, Refused, ServiceError, SyncError, TryLater
 from shared.gates import FILES, GRAPH, PROFILES, Gates
 from shared.graph import Graph
 from shared.jobs import Sync
@@ -172,8 +172,8 @@ class Syncer:
             return self._work(job, claim, remove, attempt)
         except ClaimLost as error:
             return _later(job, str(error), BUSY_AFTER, "busy")
-        except Exception:
-            self._let_go(claim, attempt)
+        except Exception as error:
+            self._let_go(claim, attempt, _failure(error))
             raise
 
     def _work(self, job: Sync, claim: Claim, remove: bool, attempt: Attempt) -> Result:
@@ -313,6 +313,14 @@ class Syncer:
             return Result(job.user, "deferred", f"dry run: {found.reason}", etag)
         outcome: Outcome = "synced" if isinstance(step, Upload) else "cleared"
         return Result(job.user, outcome, f"dry run: would write to {found.my_host}{found.folder}", etag)
+
+
+def _failure(error: Exception) -> dict[str, Any]:
+    """Return what to note of an error that waiting does not mend, until a redelivery does better."""
+    if isinstance(error, SyncError) and not isinstance(error, Refused):
+        return {}
+    reason = str(error) if isinstance(error, Refused) else f"unexpected {type(error).__name__}"
+    return {"outcome": "failed", "reason": reason}
 
 
 def _render(content: bytes) -> "Thumbnails | None":

@@ -35,6 +35,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "clients": frozenset(
         {
             "auth",
+            "failures",
             "gates",
             "graph",
             "ledger",
