@@ -183,7 +183,7 @@ class Ledger:
         self._tell_recovery(user, columns)
 
     def _tell_failure(self, user: str, columns: Mapping[str, Any]) -> None:
-        """Before the row is written: who dies in between leaves one too many on the list, never one too few."""
+        """Before the row is written: who dies in between leaves one too many listed, never one too few."""
         if self._failures and columns.get("outcome") == FAILED:
             self._failures.note(user, str(columns["reason"]))
 

@@ -86,6 +86,11 @@ class Story:
         if closed:
             self.restart(**settings)  # a host that closed a gate remembers that by itself
 
+    def begin_anew(self, **settings: str) -> None:
+        """Restart the host, with every gate open."""
+        self._forget("photostate", "gate")
+        self.restart(**settings)
+
     @contextmanager
     def restarted(self, **settings: str) -> Iterator[None]:
         """Within the block the host runs with other settings."""

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 import pytest
 
 from shared.errors import Denied, NotOurs, Stale, TryLater
-from shared.jobs import Backfill, SweepPage, SweptCheck, write
+from shared.jobs import Backfill, SweepPage, SweptCheck, Tend, write
 from shared.sweepbook import SweepBook
 from shared.sweeps import Record
 from tests.world import crowd
@@ -430,6 +430,20 @@ def test_who_is_gone_for_thirty_days_is_forgotten_but_not_in_a_dry_run(
 
     assert (world.row(long_gone).gone_since == 0.0) is forgotten
     assert world.row(gone).gone_since > 0.0
+
+
+@pytest.mark.parametrize("dry_run", ["false", "true"])
+def test_poison_is_forgotten_after_thirty_days(new_world: Callable[..., World], dry_run: str) -> None:
+    world = new_world(DRY_RUN=dry_run)
+    world.app.recorder.record(Tend, "old", b"hello")
+    world.clock.advance(HOUR)
+    world.app.recorder.record(Tend, "newer", b"hello")
+    world.clock.advance(30 * DAY - HOUR / 2)
+    assert [each["id"] for each in world.app.health.status()["poison"]] == ["newer", "old"]
+
+    world.sweep()
+
+    assert [each["id"] for each in world.app.health.status()["poison"]] == ["newer"]
 
 
 def test_a_dry_sweep_writes_no_ledger_and_removes_nothing(new_world: Callable[..., World]) -> None:
