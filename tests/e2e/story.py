@@ -103,13 +103,21 @@ class Story:
     # --- patience ---
 
     def until(
-        self, condition: Callable[[], object], *users: str, seconds: float = PATIENCE, what: str = ""
+        self,
+        condition: Callable[[], object],
+        *users: str,
+        seconds: float = PATIENCE,
+        every: float = POLL,
+        what: str = "",
     ) -> Any:
-        """Wait until the condition holds and give what it returned; else say what there was to see."""
+        """Wait until the condition holds and give what it returned; else say what there was to see.
+
+        `every`: seconds between two looks; more than usual where a look is dear.
+        """
         deadline = time.monotonic() + seconds
         while not (seen := condition()):
             assert time.monotonic() < deadline, self._what_was_seen(what, seconds, users)
-            time.sleep(POLL)
+            time.sleep(every)
         return seen
 
     def _what_was_seen(self, what: str, seconds: float, users: tuple[str, ...]) -> str:

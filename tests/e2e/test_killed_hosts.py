@@ -28,7 +28,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     settings = {"CLAIM_FOR": f"PT{CLAIM}S"}
     with (
         Azurite(location=tmp_path_factory.mktemp("storage")) as storage,
-        playing(quiet_stage(storage=storage, settings=settings, message_lease=LEASE, app=app)) as story,
+        playing(
+            quiet_stage(storage=storage, settings=settings, message_lease=LEASE, app=app, forked=True)
+        ) as story,
     ):
         story.subscribed()
         yield story
@@ -74,7 +76,7 @@ def _is_settled(story: Story, user: str, row: Json) -> bool:
 
 
 def _nothing_is_lost_or_left_over(story: Story, users: list[str], seed: int) -> None:
-    story.until(lambda: _at_rest(story, users), seconds=REST, what=f"rest (seed {seed})")
+    story.until(lambda: _at_rest(story, users), seconds=REST, every=0.3, what=f"rest (seed {seed})")
     assert [user for user in users if not story.shows_its_source(user)] == []
     rows = {row["RowKey"]: row for row in story.rows("photoledger")}
     assert {rows[user]["outcome"] for user in users} <= {"synced", "unchanged"}
