@@ -18,22 +18,23 @@ class Secrets:
             piece: kind for kind, values in kinds.items() for value in values for piece in _pieces(value)
         }
 
-    def found_in(self, text: str) -> set[str]:
-        """Return the kinds of which the text holds as little as ten characters."""
+    def found_in(self, text: str) -> dict[str, str]:
+        """Return the kinds of which the text holds as little as ten characters, and where that stands."""
         kinds = self._kinds
-        pieces = (text[start : start + PIECE] for start in range(len(text) - PIECE + 1))
-        return {kinds[piece] for piece in pieces if piece in kinds}
+        found = (at for at in range(len(text) - PIECE + 1) if text[at : at + PIECE] in kinds)
+        return {kinds[text[at : at + PIECE]]: text[max(at - 150, 0) : at + 50] for at in found}
 
 
-def forms(secret: str | bytes) -> Iterator[str]:
-    """Yield a secret as it is, as Python, JSON, HTML and a URL show it, and within anything in base64."""
+def forms(secret: str | bytes) -> set[str]:
+    """Return a secret as it is, as Python, JSON, HTML and a URL show it, and within anything in base64."""
     data = secret.encode() if isinstance(secret, str) else secret
     text = data.decode("latin-1")
-    yield from (text, repr(data)[2:-1], json.dumps(text)[1:-1], html.escape(text), quote(data, safe=""))
+    shown = {text, repr(data)[2:-1], json.dumps(text)[1:-1], html.escape(text), quote(data, safe="")}
     for skipped in range(3):  # what stands before it decides where its first three bytes begin
         whole = data[skipped : skipped + (len(data) - skipped) // 3 * 3]
         for encoded in (base64.b64encode(whole), base64.urlsafe_b64encode(whole)):
-            yield from (encoded.decode(), quote(encoded, safe=""))
+            shown |= {encoded.decode(), quote(encoded, safe="")}
+    return shown
 
 
 def _pieces(secret: str | bytes) -> Iterator[str]:

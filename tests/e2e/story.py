@@ -164,7 +164,7 @@ class Story:
     def write_row(self, table: str, partition: str, key: str, **columns: Any) -> None:
         """Let a row say what time would have made it say."""
         entity = {"PartitionKey": partition, "RowKey": key, **columns}
-        self._tables.get_table_client(table).update_entity(entity, mode=UpdateMode.MERGE)
+        self._tables.get_table_client(table).upsert_entity(entity, mode=UpdateMode.MERGE)
 
     def _forget(self, table: str, partition: str) -> None:
         """Delete a partition's rows."""
