@@ -107,8 +107,7 @@ def told_apart(*, conditional: bool = False) -> Iterator[None]:
     except HttpResponseError as error:
         raise _error_of(error, conditional) from error
     except AzureError as error:
-        # Not `from error`: its text repeats the address, in which a shared access signature may stand.
-        raise TryLater(SERVICE, f"no answer ({type(error).__name__})") from None
+        raise TryLater(SERVICE, f"no answer ({type(error).__name__})") from error
 
 
 def error_code(error: Exception) -> str:
