@@ -1,7 +1,8 @@
 """A host that is forked from a process which has imported the libraries already.
 
 Nearly all of a host's start is imports. One that is forked loads the app with a tenth of the processor time,
-which counts in tests that start dozens. It shares nothing else with its parent, and dies like any other process.
+which counts in tests that start dozens. It shares nothing else with its parent, and dies like any other
+process.
 """
 
 import multiprocessing
