@@ -31,6 +31,7 @@ class Stage:
         settings: app settings over those that the tenant gives.
         message_lease: seconds a queue message is hidden while it is worked on.
         app: where the app lies; by default it is this project.
+        forked: start hosts from a process that has imported the libraries already.
     """
 
     def __init__(
@@ -41,12 +42,14 @@ class Stage:
         settings: Mapping[str, str] | None = None,
         message_lease: int | None = None,
         app: Path = ROOT,
+        forked: bool = False,
     ) -> None:
         self._exits = ExitStack()
         self._given = (tenant, storage)
         self._settings = dict(settings or {})
         self._message_lease = message_lease
         self._app = app
+        self._forked = forked
         self._port = 0
         self.host: HostProcess | None = None
 
@@ -84,6 +87,7 @@ class Stage:
             port=self._port,
             tls=self.tenant.host_certificate,
             message_lease=self._message_lease,
+            forked=self._forked,
         )
         self._port = urlsplit(self.url).port or 0
 

@@ -13,6 +13,7 @@ from shared.auth import tokens_of
 from shared.checking import Checker
 from shared.clock import Clock, SystemClock
 from shared.errors import ConfigError
+from shared.failures import Failures
 from shared.gates import Gates
 from shared.graph import Graph
 from shared.health import Health
@@ -87,7 +88,8 @@ class App:
         stores = stores or _account(self._storage)
         self.queues = Queues(stores.outbox)
         self._stores = stores
-        self._ledger = Ledger(stores.ledger)
+        self._failures = Failures(stores.ledger, self.clock)
+        self._ledger = Ledger(stores.ledger, self._failures)
         self._state = State(stores.state)
         self._parts = Parts(stores.parts)
         self._book = SweepBook(stores.state)
@@ -101,7 +103,12 @@ class App:
             clock=self.clock,
         )
         self.health = Health(
-            book=self._book, parts=self._parts, state=self._state, gates=self._gates, clock=self.clock
+            book=self._book,
+            parts=self._parts,
+            state=self._state,
+            failures=self._failures,
+            gates=self._gates,
+            clock=self.clock,
         )
 
     @property
@@ -154,7 +161,9 @@ class App:
             settings=settings,
             book=self._book,
             parts=self._parts,
+            state=self._state,
             ledger=self._ledger,
+            failures=self._failures,
             pace=pace,
             queues=self.queues,
             graph=graph,

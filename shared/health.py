@@ -6,25 +6,33 @@ from typing import Any
 
 from shared import sweeps
 from shared.clock import Clock
+from shared.failures import Failures
 from shared.gates import SERVICES, Gates
 from shared.ledger import State
 from shared.sweepbook import Parts, SweepBook
 from shared.sweeps import Record, Totals
 
+LOOKED_AT = 1000  # kept messages: as many as the table service gives at once
+SHOWN = 20
+
 
 class Health:
     """Reports. One object, long-lived, shared by all threads."""
 
-    def __init__(self, *, book: SweepBook, parts: Parts, state: State, gates: Gates, clock: Clock) -> None:
+    def __init__(
+        self, *, book: SweepBook, parts: Parts, state: State, failures: Failures, gates: Gates, clock: Clock
+    ) -> None:
         self._book = book
         self._parts = parts
         self._state = state
+        self._failures = failures
         self._gates = gates
         self._clock = clock
 
     def status(self) -> dict[str, Any]:
-        """Return the running sweep, the last ten, the subscription, closed gates and kept poison, as JSON.
+        """Return the running sweep, the last ten, the subscription, gates, and what failed, as JSON.
 
+        `failed` are users, `poison` messages that were kept because they name nobody; the newest come first.
         Times are Unix seconds.
 
         Raises:
@@ -45,11 +53,16 @@ class Health:
                 "renewed_at": subscription.renewed_at,
             },
             "gates": {service: self._gate(service, now) for service in SERVICES},
-            "poison": [
-                {"id": message, **{name: columns.get(name) for name in ("queue", "why", "at")}}
-                for message, columns in self._state.poison()
-            ],
+            "failed": self._failures.report(),
+            "poison": self._poison(),
         }
+
+    def _poison(self) -> list[dict[str, Any]]:
+        kept = [
+            {"id": message, **{name: columns[name] for name in ("queue", "why", "at")}}
+            for message, columns in self._state.poison(LOOKED_AT)
+        ]
+        return sorted(kept, key=lambda each: -each["at"])[:SHOWN]
 
     def _gate(self, service: str, now: float) -> dict[str, Any]:
         until = self._gates.closed_until(service)

@@ -211,6 +211,12 @@ def read[J: Check | Sync | SweepPage | Tend](kind: type[J], body: bytes | str) -
     return cast(J, kind.read(message["job"]))  # the type checker loses the kind on the way
 
 
+def named(body: bytes) -> tuple[str, ...]:
+    """Return the object ids that a message names which nobody can read, as many as a check's at most."""
+    found = _GUID.findall(body.decode("utf-8", "replace").lower())
+    return tuple(dict.fromkeys(found))[:USERS_A_CHECK]
+
+
 def pack(users: Iterable[str], *, why: Why, now: float) -> list[Check]:
     """Return the checks of `users`, without duplicates, 20 to a job."""
     unique = list(dict.fromkeys(users))

@@ -7,6 +7,7 @@ Every write merges only the columns it names and states its condition. Tables ar
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Protocol
 
 from shared.rows import Row
@@ -16,6 +17,7 @@ from shared.subscriptions import Record
 LEDGER = "photoledger"
 STATE = "photostate"
 PARTS = "photoparts"
+FAILED = "failed"  # the outcome
 ANY = None
 """As a write's version: whatever stands there, or nothing."""
 
@@ -135,11 +137,27 @@ def _version(written: Mapping[str, Any]) -> str:
     return str(written["etag"])
 
 
-class Ledger:
-    """One row a user, keyed by object id; partitioned by its first two hex digits."""
+class FailureList(Protocol):
+    """Who lists the users that fail: see `failures`."""
 
-    def __init__(self, table: Table) -> None:
+    def note(self, user: str, reason: str) -> None:
+        """List a user."""
+
+    def strike(self, user: str) -> None:
+        """Strike a user out."""
+
+
+class Ledger:
+    """One row a user, keyed by object id; partitioned by its first two hex digits.
+
+    Args:
+        table: where the rows are.
+        failures: told of users who fail, and who do no longer.
+    """
+
+    def __init__(self, table: Table, failures: FailureList | None = None) -> None:
         self._table = table
+        self._failures = failures
 
     def read(self, user: str) -> Row:
         """Return the user's row, an empty one (version "") where there is none."""
@@ -152,12 +170,26 @@ class Ledger:
         Raises:
             Stale: somebody else wrote to it.
         """
+        self._tell_failure(row.user, columns)
         version = self._table.merge(row.user[:2], row.user, columns, row.version)
+        if row.outcome == FAILED:
+            self._tell_recovery(row.user, columns)
         return replace(row, version=version, **columns)
 
     def overwrite(self, user: str, columns: Mapping[str, Any]) -> None:
         """Merge `columns` into the user's row whatever stands there."""
+        self._tell_failure(user, columns)
         self._table.merge(user[:2], user, columns, ANY)
+        self._tell_recovery(user, columns)
+
+    def _tell_failure(self, user: str, columns: Mapping[str, Any]) -> None:
+        """Before the row is written: who dies in between leaves one too many listed, never one too few."""
+        if self._failures and columns.get("outcome") == FAILED:
+            self._failures.note(user, str(columns["reason"]))
+
+    def _tell_recovery(self, user: str, columns: Mapping[str, Any]) -> None:
+        if self._failures and columns.get("outcome", FAILED) != FAILED:
+            self._failures.strike(user)
 
     def gone_before(self, time: float) -> list[str]:
         """Return the users whom the directory has not known since before `time`, Unix seconds."""
@@ -197,9 +229,15 @@ class State:
         columns = {"queue": queue, "body": body[:LONGEST_TEXT], "why": why, "at": now}
         self._table.merge("poison", message, columns, ANY)
 
-    def poison(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return id and facts of every message that was kept."""
-        return [(message, columns) for message, columns, _ in self._table.scan("poison")]
+    def poison(self, most: int | None = None) -> list[tuple[str, dict[str, Any]]]:
+        """Return id and facts of the messages that were kept: all, or no more than `most` of them."""
+        return [(message, columns) for message, columns, _ in islice(self._table.scan("poison"), most)]
+
+    def forget_poison(self, before: float) -> None:
+        """Forget the messages that were kept before a time, Unix seconds."""
+        for message, columns in self.poison():
+            if columns["at"] < before:
+                self._table.delete("poison", message)
 
 
 LONGEST_TEXT = 16_000  # characters of up to four bytes; a table column holds 64 KiB of UTF-16

@@ -19,10 +19,13 @@ def quieten_libraries() -> None:
     """Keep libraries from logging what we never would.
 
     Azure's log every request, headers and all; MSAL's logs a token response that it cannot read, token and
-    all, before it raises.
+    all, before it raises. urllib3 logs every address, with the shared access signature of a storage account
+    in it; Pillow's decoders, what they find in the headers of a photo.
     """
     logging.getLogger("azure").setLevel(logging.WARNING)
     logging.getLogger("msal").setLevel(logging.CRITICAL)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    logging.getLogger("PIL").setLevel(logging.WARNING)
 
 
 def say(name: str, /, *, level: int = logging.INFO, **facts: Any) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.rows import Row
+from shared.rows import Outcome, Row
 from shared.sources import Denied, Failed, NoMailbox, NoPhoto, Photo, Source, Unavailable, UserGone
 
 
@@ -56,13 +56,13 @@ def decide(source: Source, row: Row, *, force: bool, sweep: bool, now: float) ->
     match source:
         case Photo(etag):
             if _known(etag, row, force=force, sweep=sweep, now=now):
-                return _found_again(row)
+                return _found_again(etag, row)
             return Leave() if sweep and not force and recently_queued(row, now) else Queue()
         case NoPhoto():
-            # Only a sweep removes a picture; a check notes that it is missing.
-            return Note({"missing_since": now}) if row.shows_a_photo and not row.missing_since else Leave()
+            return _found_none(row, now)
         case UserGone():
-            return Note({"gone_since": now}) if row.version and not row.gone_since else Leave()
+            noted = {} if row.gone_since else {"gone_since": now}
+            return _note({**noted, **_overtaken(row, "gone", GONE)} if row.version else {})
         case NoMailbox(reason):
             columns = {"outcome": "skipped", "reason": reason}
             return Leave() if row.holds(columns) else Note(columns)
@@ -79,6 +79,11 @@ QUEUED_FOR = 86_400.0
 
 UNREADABLE = "unreadable image"
 """Why a photo is refused whose bytes are no picture."""
+
+SHOWN = "SharePoint has this photo"
+NONE = "no photo in Exchange"
+GONE = "the directory does not know this user"
+"""Why there is nothing to sync."""
 
 
 def recently_queued(row: Row, now: float) -> bool:
@@ -104,6 +109,28 @@ def refused(etag: str, row: Row) -> bool:
     return row.refused_etag == etag and standing
 
 
-def _found_again(row: Row) -> Leave | Note:
+def _found_again(etag: str, row: Row) -> Leave | Note:
     stale = {name: 0.0 for name in ("missing_since", "gone_since") if getattr(row, name)}
-    return Note(stale) if stale else Leave()
+    settled = {} if refused(etag, row) else _overtaken(row, "unchanged", SHOWN)
+    return _note({**stale, **settled})
+
+
+def _found_none(row: Row, now: float) -> Leave | Note:
+    """Only a sweep removes a picture; a check notes that it is missing."""
+    if row.shows_a_photo and row.missing_since:
+        return Leave()  # its removal, or the photo's return, is the outcome that comes next
+    missing = {"missing_since": now} if row.shows_a_photo else {}
+    return _note({**missing, **({} if row.dirty else _overtaken(row, "unchanged", NONE))})
+
+
+def _overtaken(row: Row, outcome: Outcome, reason: str) -> dict[str, Any]:
+    """Return the outcome that takes a failure's place where nothing is left to sync.
+
+    What failed may have been a check (Graph was odd, a message was poison) of a user who is as he should be;
+    no sync would ever come to say so.
+    """
+    return {"outcome": outcome, "reason": reason} if row.outcome in ("failed", "deferred") else {}
+
+
+def _note(columns: Mapping[str, Any]) -> Leave | Note:
+    return Note(columns) if columns else Leave()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.photos import UNREADABLE, refused
+from shared.photos import GONE, NONE, SHOWN, UNREADABLE, refused
 from shared.rows import Outcome, Row
 from shared.sources import Gathered, NoMailbox, NoPhoto, Photo, User, UserGone
 
@@ -125,7 +125,7 @@ def plan(
     """
     if gathered.user is None or isinstance(gathered.source, UserGone):
         noted = {"gone_since": row.gone_since or now, "queued_at": 0.0}
-        return Finish("gone", "the directory does not know this user", noted)
+        return Finish("gone", GONE, noted)
     etag = gathered.content_etag or (gathered.source.etag if isinstance(gathered.source, Photo) else "")
     if reason := outside(gathered.user, scope):
         return Finish("skipped", reason, {"refused_etag": etag, "gone_since": 0.0, "queued_at": 0.0}, etag)
@@ -148,7 +148,7 @@ def _plan_upload(user: User, gathered: Gathered, row: Row, *, force: bool, now: 
     if not force and row.outcome == "failed" and refused(etag, row):
         return Finish("failed", row.reason, _AT_REST, etag)
     if at_rest and row.settled_etag == etag:
-        return Finish("unchanged", "SharePoint has this photo", _AT_REST, etag)
+        return Finish("unchanged", SHOWN, _AT_REST, etag)
     if at_rest and row.settled_sha256 == digest:
         settled = {**_AT_REST, "settled_etag": etag, "refused_etag": ""}
         return Finish("unchanged", "the same picture under a new ETag", settled, etag)
@@ -165,7 +165,7 @@ def _plan_removal(user: User, row: Row, removal: Removal, now: float) -> Finish 
     if removal.asked or (removal.swept and overdue):
         return Clear(user)
     missing = row.missing_since or (now if row.shows_a_photo else 0.0)
-    return Finish("unchanged", "no photo in Exchange", {**_AT_REST, "missing_since": missing})
+    return Finish("unchanged", NONE, {**_AT_REST, "missing_since": missing})
 
 
 def unreadable(upload: Upload, *, tries: int, first_look: float) -> Finish | ComeBack:

@@ -3,16 +3,18 @@
 Never raises on content. Storage out of reach does raise: then the message stays where it is, for later.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from shared import jobs, logs, sweeps
 from shared.clock import Clock
 from shared.errors import NotOurs
 from shared.jobs import Check, Job, SweepPage, Sync, Tend
 from shared.ledger import Ledger, State
+from shared.rows import Row
 from shared.sweepbook import Parts
 
 REASON = "gave up after repeated failures"
+UNREADABLE = "a message that names this user is not to be read"
 
 
 class Recorder:
@@ -56,10 +58,11 @@ class Recorder:
             job = jobs.read(kind, body)
         except NotOurs as error:
             self._keep(kind, message, body, str(error))
+            self._fail_known(kind, message, body, f"{UNREADABLE}: {error}")
             return
         match job:
             case Check(users=users, letters=""):
-                self._fail_users(kind, message, body, users)
+                self._fail_users(kind, message, body, dict.fromkeys(users, REASON))
                 if job.part:
                     self._parts.answer(*job.part, {user: self._letter(user) for user in users})
             case Check(users=users, letters=letters):  # its users are well: only their sweep was not told
@@ -67,7 +70,7 @@ class Recorder:
                 if job.part:
                     self._parts.answer(*job.part, dict(zip(users, letters, strict=True)))
             case Sync(user=user):
-                self._fail_users(kind, message, body, (user,))
+                self._fail_users(kind, message, body, {user: _reason(self._ledger.read(user))})
             case SweepPage(sweep=sweep):
                 self._keep(kind, message, body, REASON)
                 self._end_sweep(sweep)
@@ -77,16 +80,28 @@ class Recorder:
     def _letter(self, user: str) -> str:
         return sweeps.failed_letter(self._ledger.read(user))
 
-    def _fail_users(self, kind: type[Job], message: str, body: bytes, users: tuple[str, ...]) -> None:
-        if self._dry_run():  # the ledger is left as it is
+    def _fail_known(self, kind: type[Job], message: str, body: bytes, reason: str) -> None:
+        """Have those looked at again whom a message names that another release of this app may have sent."""
+        if issubclass(kind, Check | Sync):
+            known = [user for user in jobs.named(body) if self._ledger.read(user).version]
+            self._fail_users(kind, message, body, dict.fromkeys(known, reason))
+
+    def _fail_users(self, kind: type[Job], message: str, body: bytes, reasons: Mapping[str, str]) -> None:
+        if reasons and self._dry_run():  # the ledger is left as it is
             self._keep(kind, message, body, REASON)
             return
-        for user in users:
+        for user, reason in reasons.items():
             # No condition: whoever works on the user meanwhile writes his own outcome after this one.
-            self._ledger.overwrite(user, {"outcome": "failed", "reason": REASON, "queued_at": 0.0})
-        logs.cry("poison.recorded", queue=kind.queue, count=len(users), user=users[0])
+            self._ledger.overwrite(user, {"outcome": "failed", "reason": reason, "queued_at": 0.0})
+            logs.cry("poison.recorded", queue=kind.queue, user=user, reason=reason)
 
     def _keep(self, kind: type[Job], message: str, body: bytes, why: str) -> None:
         text = body.decode("utf-8", "backslashreplace")
         self._state.note_poison(message, kind.queue, text, why, self._clock.now())
         logs.cry("poison.kept", queue=kind.queue, reason=why)
+
+
+def _reason(row: Row) -> str:
+    """Return why a sync gave up, with what its last attempt noted of it."""
+    noted = row.reason.removeprefix(REASON).removeprefix(": ") if row.outcome == "failed" else ""
+    return f"{REASON}: {noted}" if noted else REASON

@@ -1,9 +1,10 @@
 """How one attempt at one user ended, and whether it is to be made again."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from shared import logs
+from shared.errors import Refused, SyncError
 from shared.jobs import Sync
 from shared.plans import ComeBack
 from shared.rows import Outcome
@@ -46,6 +47,14 @@ def later(job: Sync, reason: str, after: float | None, hindrance: Hindrance) -> 
 def come_back(job: Sync, step: ComeBack) -> Result:
     """Return the result of a job that came too early."""
     return Result(job.user, "deferred", step.reason, again=replace(job, tries=step.tries), after=step.after)
+
+
+def failure(error: Exception) -> dict[str, Any]:
+    """Return what to note of an error that waiting does not mend, until a redelivery does better."""
+    if isinstance(error, SyncError) and not isinstance(error, Refused):
+        return {}
+    reason = str(error) if isinstance(error, Refused) else f"unexpected {type(error).__name__}"
+    return {"outcome": "failed", "reason": reason}
 
 
 def report(job: Sync, result: Result) -> None:

@@ -11,16 +11,17 @@ from datetime import UTC, datetime
 from shared import backoff, logs, sweeps
 from shared.clock import Clock
 from shared.errors import DENIED_AFTER, ConfigError, Denied, Expired, ServiceError, Stale, TryLater
+from shared.failures import Failures
 from shared.graph import Graph
 from shared.jobs import SweepPage
-from shared.ledger import Ledger
+from shared.ledger import Ledger, State
 from shared.pace import Pace
 from shared.pages import Pages
 from shared.queues import Queues
 from shared.removing import Remover
 from shared.settings import Settings
 from shared.sweepbook import Parts, SweepBook
-from shared.sweeps import Await, Drop, ReadPage, Record, Resend, State, Totals
+from shared.sweeps import Await, Drop, ReadPage, Record, Resend, Totals
 from shared.tidying import Tidier
 
 EXPIRED = "Graph forgot where its list of users was"
@@ -43,7 +44,9 @@ class Sweeper:
         settings: Settings,
         book: SweepBook,
         parts: Parts,
+        state: State,
         ledger: Ledger,
+        failures: Failures,
         pace: Pace,
         queues: Queues,
         graph: Graph,
@@ -57,7 +60,14 @@ class Sweeper:
         self._pages = Pages(settings=settings, parts=parts, queues=queues, graph=graph, clock=clock)
         self._remover = Remover(book=book, parts=parts, queues=queues, clock=clock)
         self._tidier = Tidier(
-            settings=settings, book=book, parts=parts, ledger=ledger, pace=pace, clock=clock
+            settings=settings,
+            book=book,
+            parts=parts,
+            state=state,
+            ledger=ledger,
+            failures=failures,
+            pace=pace,
+            clock=clock,
         )
 
     # --- opening ---
@@ -214,10 +224,10 @@ class Sweeper:
         self._remover.remove(record.id)
         self._close(record, job, "finished", "")
 
-    def _keep(self, record: Record, state: State, reason: str) -> None:
+    def _keep(self, record: Record, state: sweeps.State, reason: str) -> None:
         self._book.keep(record, state, reason, self._total(record.id), self._clock.now())
 
-    def _close(self, record: Record, job: SweepPage, state: State, reason: str) -> None:
+    def _close(self, record: Record, job: SweepPage, state: sweeps.State, reason: str) -> None:
         """Keep a sweep's figures, and end it as they say."""
         self._keep(record, state, reason)
         self._end(record, job)

@@ -21,6 +21,7 @@ LEASE = 3600.0  # seconds; a sweep that did nothing for so long is dead
 OPENING = 10.0  # seconds a sweep's first page is hidden: until then its record stands
 STUCK_AFTER = 2 * 3600.0  # seconds without an answer, after which a sweep is *incomplete*
 KEPT = 10  # ended sweeps whose parts and figures are kept
+FORGET_POISON_AFTER = 30 * 86400.0  # seconds a message that nobody could handle is kept to be looked at
 FORGET_GONE_AFTER = 30 * 86400.0  # seconds; as long as a deleted user can be restored
 
 UNANSWERED = "?"

@@ -156,8 +156,8 @@ class Syncer:
             return self._work(job, claim, remove, attempt)
         except ClaimLost as error:
             return results.later(job, str(error), BUSY_AFTER, "busy")
-        except Exception:
-            self._settler.let_go(claim, attempt)
+        except Exception as error:
+            self._settler.let_go(claim, attempt, results.failure(error))
             raise
 
     def _work(self, job: Sync, claim: Claim, remove: bool, attempt: Attempt) -> Result:

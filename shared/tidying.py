@@ -2,7 +2,8 @@
 
 from shared import sweeps
 from shared.clock import Clock
-from shared.ledger import Ledger
+from shared.failures import Failures
+from shared.ledger import Ledger, State
 from shared.pace import Pace
 from shared.settings import Settings
 from shared.sweepbook import Parts, SweepBook
@@ -17,19 +18,23 @@ class Tidier:
         settings: Settings,
         book: SweepBook,
         parts: Parts,
+        state: State,
         ledger: Ledger,
+        failures: Failures,
         pace: Pace,
         clock: Clock,
     ) -> None:
         self._settings = settings
         self._book = book
         self._parts = parts
+        self._state = state
         self._ledger = ledger
+        self._failures = failures
         self._pace = pace
         self._clock = clock
 
     def tidy(self) -> None:
-        """Forget sweeps before the last ten, minutes that are over, and users gone for thirty days.
+        """Forget sweeps before the last ten, minutes that are over, and poison and users gone of long ago.
 
         Raises:
             TryLater: storage is out of reach; what is left is forgotten the next time.
@@ -38,7 +43,10 @@ class Tidier:
             self._parts.forget(sweep)  # first: without its figures nobody would look for them again
             self._book.forget(sweep)
         self._pace.forget()
+        now = self._clock.now()
+        self._state.forget_poison(now - sweeps.FORGET_POISON_AFTER)
         if self._settings.dry_run:
             return
-        for user in self._ledger.gone_before(self._clock.now() - sweeps.FORGET_GONE_AFTER):
+        for user in self._ledger.gone_before(now - sweeps.FORGET_GONE_AFTER):
             self._ledger.forget(user)
+        self._failures.tidy()

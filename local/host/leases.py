@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from azure.core.exceptions import AzureError
 from azure.storage.queue import QueueClient, QueueMessage
 
+from local.host.storage import brief
+
 logger = logging.getLogger("Host.Queues")
 
 LEASE_SECONDS = 600  # QueueListener.cs in github.com/Azure/azure-sdk-for-net
@@ -41,7 +43,7 @@ class Lease:
                     self._id, pop_receipt=self.pop_receipt, visibility_timeout=self._seconds, retry_total=0
                 )
             except AzureError as error:
-                logger.warning("The lease of message %s was not renewed: %s", self._id, error)
+                logger.warning("The lease of message %s was not renewed: %s", self._id, brief(error))
                 return self._seconds / 8
             self.pop_receipt = renewed.pop_receipt
             return self._seconds / 2

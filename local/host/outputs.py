@@ -14,6 +14,7 @@ from local.host.functions import RETURN, Function, QueueOutput
 from local.host.messages import encode
 from local.host.sending import Sender
 from local.host.settings import AppSettings
+from local.host.storage import brief
 
 
 class OutputError(Exception):
@@ -49,7 +50,9 @@ class Outputs:
             try:
                 self._send(output, value)
             except (AzureError, ValueError) as error:
-                raise OutputError(f"Error while handling parameter {output.binding}: {error}") from error
+                raise OutputError(
+                    f"Error while handling parameter {output.binding}: {brief(error)}"
+                ) from error
 
     def _send(self, output: QueueOutput, value: protos.TypedData) -> None:
         connection = self._settings.resolve(output.connection)

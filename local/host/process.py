@@ -9,10 +9,12 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
+
+from local.host.forked import Forked
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -27,7 +29,7 @@ class HostDiedError(Exception):
 class HostProcess:
     """One `python -m local.host`. Made by `start`; a context manager that stops it."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: "subprocess.Popen[str] | Forked") -> None:
         self._process = process
         self._lines: list[str] = []
         self._ready: dict[str, Any] = {}
@@ -52,6 +54,7 @@ class HostProcess:
         message_lease: int | None = None,
         drain: float | None = None,
         keys: Mapping[str, str] | None = None,
+        forked: bool = False,
     ) -> Self:
         """Start the host and wait until it is ready.
 
@@ -63,27 +66,17 @@ class HostProcess:
             message_lease: seconds.
             drain: seconds.
             keys: fixed instead of random: `master`, `default`, or a function's name.
+            forked: from a process that has imported the libraries already: up sooner.
 
         Raises:
             HostDiedError: it ended before it was ready, or took longer than 30 s.
         """
-        command = [sys.executable, "-m", "local.host", "--app", str(app_dir.resolve()), "--port", str(port)]
-        command += ["--tls", str(tls[0]), str(tls[1])] if tls else []
-        command += ["--message-lease", str(message_lease)] if message_lease is not None else []
-        command += ["--drain", str(drain)] if drain is not None else []
-        command += [f"--key={name}={value}" for name, value in (keys or {}).items()]
-        process = subprocess.Popen(  # noqa: S603 - our own program and arguments
-            command,
-            cwd=ROOT,
-            env={**os.environ, **env},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        )
-        host = cls(process)
+        arguments = ["--app", str(app_dir.resolve()), "--port", str(port)]
+        arguments += ["--tls", str(tls[0]), str(tls[1])] if tls else []
+        arguments += ["--message-lease", str(message_lease)] if message_lease is not None else []
+        arguments += ["--drain", str(drain)] if drain is not None else []
+        arguments += [f"--key={name}={value}" for name, value in (keys or {}).items()]
+        host = cls((Forked if forked else _spawn)(arguments, ROOT, {**os.environ, **env}))
         host._wait_until_ready()
         return host
 
@@ -169,3 +162,17 @@ class HostProcess:
                 self._process.wait()
             self._told.set()
             stream.read()
+
+
+def _spawn(arguments: Sequence[str], cwd: Path, env: Mapping[str, str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(  # noqa: S603 - our own program and arguments
+        [sys.executable, "-m", "local.host", *arguments],
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )

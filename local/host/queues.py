@@ -17,6 +17,7 @@ from azure.storage.queue import QueueMessage
 from local.host.deliveries import Delivery
 from local.host.hostjson import QueueOptions
 from local.host.sending import Bells
+from local.host.storage import brief
 
 logger = logging.getLogger("Host.Queues")
 
@@ -120,7 +121,7 @@ class QueueListener:
             found = []  # no such queue yet; whoever sends the first message creates it
         except AzureError as error:
             if not self._away:
-                logger.error("The queue %s cannot be read, trying again: %s", self._queue, error)  # noqa: TRY400
+                logger.error("The queue %s cannot be read, trying again: %s", self._queue, brief(error))  # noqa: TRY400
             self._away = True
             return []
         if self._away:
@@ -138,7 +139,7 @@ class QueueListener:
         try:
             self._delivery.process(message)
         except AzureError as error:
-            logger.error("Message %s of %s is left to its lease: %s", message.id, self._queue, error)  # noqa: TRY400
+            logger.error("Message %s of %s is left to its lease: %s", message.id, self._queue, brief(error))  # noqa: TRY400
         except Exception:
             logger.exception("Message %s of %s is left to its lease", message.id, self._queue)
         finally:

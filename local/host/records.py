@@ -11,7 +11,7 @@ from datetime import datetime
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import TableClient
 
-from local.host.storage import Accounts, ConnectionMissingError
+from local.host.storage import Accounts, ConnectionMissingError, brief
 from local.host.timers import Status
 
 logger = logging.getLogger("Host.Timers")
@@ -33,7 +33,7 @@ class TableRecords:
         except ResourceNotFoundError:
             return None
         except (AzureError, ConnectionMissingError) as error:
-            logger.warning("The last tick of %s cannot be read: %s", name, error)
+            logger.warning("The last tick of %s cannot be read: %s", name, brief(error))
             return None
         return Status(*(datetime.fromisoformat(row[column]) for column in ("last", "next", "updated")))
 
@@ -55,7 +55,7 @@ class TableRecords:
                     table.create_table()
                 table.upsert_entity(row)
         except (AzureError, ConnectionMissingError) as error:
-            logger.warning("The tick of %s cannot be recorded: %s", name, error)
+            logger.warning("The tick of %s cannot be recorded: %s", name, brief(error))
 
     def _table(self) -> TableClient:
         return self._accounts.tables().get_table_client(TABLE)

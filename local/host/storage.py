@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import requests
+from azure.core.exceptions import AzureError
 from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableServiceClient
 from azure.storage.queue import LinearRetry, QueueServiceClient
@@ -131,6 +132,13 @@ class Accounts:
         if (self._settings.get(f"{name}__credential") or "").lower() == "managedidentity":
             return ManagedIdentityCredential(client_id=client_id)
         return DefaultAzureCredential(managed_identity_client_id=client_id)
+
+
+def brief(error: Exception) -> str:
+    """Give what went wrong, for the log: storage's own text repeats the address, and a signature in it."""
+    if not isinstance(error, AzureError):
+        return str(error)
+    return f"{type(error).__name__} {getattr(error, 'status_code', None) or ''}".rstrip()
 
 
 def _queue_options() -> dict[str, Any]:

@@ -7,6 +7,7 @@ learn.microsoft.com/entra/identity-platform/reference-error-codes; the texts aft
 import json
 import secrets
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -83,7 +84,7 @@ class Entra:
     """`login.microsoftonline.com`, for one tenant with one application.
 
     `certificate` is the one registered on the application. `client_secret` is a secret that it has too, so
-    that a test can see SharePoint refuse its tokens.
+    that a test can see SharePoint refuse its tokens. `assertions` are the newest that came in, good or not.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Entra:
         self._resources = resources
         self._certificate = certificate
         self.client_secret = secrets.token_urlsafe(32)
+        self.assertions: deque[str] = deque(maxlen=100)
         self._routes = Map(
             [
                 Rule("/common/discovery/instance", endpoint=self._instance, methods=["GET"]),
@@ -207,6 +209,7 @@ class Entra:
         if form.get("client_assertion_type") != JWT_BEARER:
             text = "The request body must contain the following parameter: 'client_assertion_type'."
             raise Refusal(400, "invalid_request", 900144, text)
+        self.assertions.append(form["client_assertion"])
         audiences = {self._token_endpoint(tenant), self._token_endpoint(self._world.tenant_id)}
         try:
             assertions.verify(form["client_assertion"], self._certificate, self._world.client_id, audiences)

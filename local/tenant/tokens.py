@@ -9,6 +9,7 @@ tenant moved a month ahead would refuse every token and every assertion it is se
 """
 
 import time
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,7 +21,7 @@ from local.tenant.world import World
 
 LIFETIME = 3599  # seconds; Entra's `expires_in` for a client credential
 KEY_ID = "emulated"
-REMEMBERED = 1000  # tokens whose signature was found good; a run has a handful
+REMEMBERED = 1000  # tokens, issued or found good; a run has a handful
 
 Reason = Literal["missing", "malformed", "signature", "expired", "audience"]
 
@@ -44,12 +45,13 @@ class Claims:
 
 
 class Tokens:
-    """The tenant's token signer and verifier."""
+    """The tenant's token signer and verifier. `issued` are the newest tokens, to look where they went."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._verified: dict[str, dict[str, Any]] = {}
+        self.issued: deque[str] = deque(maxlen=REMEMBERED)
 
     def issue(
         self,
@@ -76,7 +78,9 @@ class Tokens:
         }
         if wanted := sorted(roles):  # Entra leaves the claim out where no role was consented to
             claims["roles"] = wanted
-        return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": KEY_ID})
+        token = jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": KEY_ID})
+        self.issued.append(token)
+        return token
 
     def check(self, authorization: str | None, audience: str) -> Claims:
         """Return the claims of an `Authorization` header.

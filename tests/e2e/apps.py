@@ -6,18 +6,23 @@ from pathlib import Path
 from local.stage import ROOT
 
 
-def brisk_app(directory: Path, *, retry_after: int = 30) -> Path:
+def brisk_app(
+    directory: Path, *, retry_after: int = 30, deliveries: int = 5, level: str = "Information"
+) -> Path:
     """A copy of the app for impatient tests.
 
     Idle queues are looked at every tenth of a second instead of two, and messages that failed come back after
-    `retry_after` seconds. The rest of host.json, and the app itself, are as they are.
+    `retry_after` seconds, at most `deliveries` times. The host logs from `level` on. The rest of host.json,
+    and the app itself, are as they are.
     """
     for name in ("function_app.py", "shared"):
         (directory / name).symlink_to(ROOT / name)
     host = json.loads((ROOT / "host.json").read_text())
+    host["logging"]["logLevel"] = {"default": level}
     host["extensions"]["queues"] |= {
         "maxPollingInterval": "00:00:00.1",
         "visibilityTimeout": f"00:00:{retry_after:02}",
+        "maxDequeueCount": deliveries,
     }
     (directory / "host.json").write_text(json.dumps(host))
     return directory

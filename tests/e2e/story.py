@@ -86,6 +86,11 @@ class Story:
         if closed:
             self.restart(**settings)  # a host that closed a gate remembers that by itself
 
+    def begin_anew(self, **settings: str) -> None:
+        """Restart the host, with every gate open."""
+        self._forget("photostate", "gate")
+        self.restart(**settings)
+
     @contextmanager
     def restarted(self, **settings: str) -> Iterator[None]:
         """Within the block the host runs with other settings."""
@@ -98,13 +103,21 @@ class Story:
     # --- patience ---
 
     def until(
-        self, condition: Callable[[], object], *users: str, seconds: float = PATIENCE, what: str = ""
+        self,
+        condition: Callable[[], object],
+        *users: str,
+        seconds: float = PATIENCE,
+        every: float = POLL,
+        what: str = "",
     ) -> Any:
-        """Wait until the condition holds and give what it returned; else say what there was to see."""
+        """Wait until the condition holds and give what it returned; else say what there was to see.
+
+        `every`: seconds between two looks; more than usual where a look is dear.
+        """
         deadline = time.monotonic() + seconds
         while not (seen := condition()):
             assert time.monotonic() < deadline, self._what_was_seen(what, seconds, users)
-            time.sleep(POLL)
+            time.sleep(every)
         return seen
 
     def _what_was_seen(self, what: str, seconds: float, users: tuple[str, ...]) -> str:
@@ -151,7 +164,7 @@ class Story:
     def write_row(self, table: str, partition: str, key: str, **columns: Any) -> None:
         """Let a row say what time would have made it say."""
         entity = {"PartitionKey": partition, "RowKey": key, **columns}
-        self._tables.get_table_client(table).update_entity(entity, mode=UpdateMode.MERGE)
+        self._tables.get_table_client(table).upsert_entity(entity, mode=UpdateMode.MERGE)
 
     def _forget(self, table: str, partition: str) -> None:
         """Delete a partition's rows."""

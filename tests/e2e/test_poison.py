@@ -68,10 +68,11 @@ def test_a_sync_that_sharepoint_refuses_for_good_fails_and_the_next_one_heals_it
     story.people.arm({"service": "sharepoint", "path": "MThumb", "status": 400})
 
     story.send_sync(user)
-    story.until(lambda: story.ledger(user).get("outcome") == "failed", user)
+    story.until(lambda: story.ledger(user)["reason"].startswith(GAVE_UP), user)
 
     row = story.ledger(user)
-    assert (row["reason"], row["dirty"], row["claim_until"]) == (GAVE_UP, True, 0)
+    assert row["reason"].startswith(f"{GAVE_UP}: sharepoint-files: 400")
+    assert (row["outcome"], row["dirty"], row["claim_until"]) == ("failed", True, 0)
     refused = [each for each in story.writes(user) if "MThumb" in each["path"]]
     assert [each["status"] for each in refused] == [400] * 5
     story.until(lambda: story.poisoned() == 0, user)

@@ -1,80 +1,322 @@
-"""No secret is ever said: not in the log, a queue, a table or an answer, whatever goes wrong."""
+"""No secret is ever said: in no log line, queue message, table row or answer, whatever goes wrong.
 
-import re
-from collections.abc import Iterator
+The host and every library log all they have to say here. What was ever stored is read from storage's own
+files, which keep messages that were deleted long ago.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+from uuid import uuid4
 
 import pytest
+import requests
+from azure.storage.queue import generate_account_sas
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from PIL import Image
 
-from local.azurite import KEY as STORAGE_KEY
+from local.azurite import ACCOUNT, KEY, Azurite
 from tests.e2e.apps import brisk_app
+from tests.e2e.leaks import PIECE, Secrets, forms
 from tests.e2e.pictures import jpeg
-from tests.e2e.story import Story, playing, quiet_stage
+from tests.e2e.story import ENTRA, SWEEPING, Story, playing, quiet_stage
 
-TOKEN = re.compile(r"eyJ[\w-]{10,}")  # how every JSON Web Token begins
-CHECKING = {"AzureWebJobs.check_photos.Disabled": "false"}
-SHORTEST = 20  # characters of a certificate's line that make it a secret
+EVERYTHING = {"PYTHON_ENABLE_DEBUG_LOGGING": "1"}
+PASSWORD, WRONG = "Sesam-oeffne-dich-4711", "Hokus-Pokus-fidibus-0815"
+ARTIST, EXIF_ARTIST = "Annegret van der Zwaluw", 315  # learn.microsoft.com/windows/win32/wic/-wic-native
+PHOTO_HEAD = 600  # bytes: the headers, with what the camera wrote into them
+LINE = 20  # characters of a longer line of a certificate or key
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    settings = {"RECHECK_AFTER": "PT1S", "AzureWebJobs.check_photos.Disabled": "true"}
-    app = brisk_app(tmp_path_factory.mktemp("app"), retry_after=0)
-    with playing(quiet_stage(app=app, settings=settings)) as story:
+def location(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("storage")
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, location: Path) -> Iterator[Story]:
+    settings = {**SWEEPING, **EVERYTHING, "REMOVE_AFTER": "PT1S"}
+    app = brisk_app(tmp_path_factory.mktemp("app"), retry_after=0, level="Trace")
+    _say_something(app / "function_app.py")
+    with (
+        Azurite(location=location) as storage,
+        playing(quiet_stage(storage=storage, app=app, settings=settings, forked=True)) as story,
+    ):
         yield story
 
 
-def _things_go_right_and_wrong(story: Story) -> list[str]:
-    """Play a bit of everything; return what was seen on the way."""
-    said = [story.stage.subscribe().text]
-    user, unlucky = story.arrive(), story.arrive()
-    story.people.draw_photo(user, notify="on")
-    story.until(lambda: story.peek("photo-checks"), user)
-    said += [*story.messages(), story.stage.log]
-    story.restart(**CHECKING)
+def _say_something(module: Path) -> None:
+    """Let the app itself say something that shows only where everything is logged."""
+    text = module.read_text()
+    module.unlink()
+    module.write_text(f'{text}\nlogging.debug("the app is imported")\n')
+
+
+class Ear:
+    """Hears what is logged and answered, one host after another, and learns which secrets there were."""
+
+    def __init__(self, story: Story) -> None:
+        self.story = story
+        self.said: list[str] = []
+        self.keys: set[str] = set()
+
+    def ask(self, method: str, path: str, **how: Any) -> requests.Response:
+        answer = self.story.stage.call(method, path, **how)
+        self.said.append(f"{answer.status_code} {answer.headers} {answer.text}")
+        return answer
+
+    def sync(self, user: str, **query: str) -> requests.Response:
+        return self.ask("POST", f"users/{user}/sync", params=query)
+
+    def begin_anew(self, **settings: str) -> None:
+        """Start another host in the place of this one, having heard it to its end."""
+        host = self.story.stage.host
+        assert host
+        host.kill()  # there is nothing to wait for
+        self._take_leave(host)
+        self.story.begin_anew(**settings)
+
+    def end(self, location: Path) -> dict[str, str]:
+        """Stop host and storage; what was ever answered, logged and stored."""
+        host = self.story.stage.host
+        self.story.stage.stop_host()
+        self._take_leave(host)
+        self.story.stage.storage.stop()
+        files = [path.read_bytes().decode("latin-1") for path in location.rglob("*") if path.is_file()]
+        self.story.stage.storage.start()
+        self.story.stage.start_host()
+        return {"said": "\n".join(self.said), "stored": "\n".join(files)}
+
+    def _take_leave(self, host: Any) -> None:
+        self.said.append(host.log)
+        self.keys |= {*host.keys.values(), *host.function_keys.values()}
+
+
+def _photo() -> bytes:
+    """A photo whose camera wrote a name into it."""
+    exif = Image.Exif()
+    exif[EXIF_ARTIST] = ARTIST
+    stream = BytesIO()
+    Image.new("RGB", (300, 300), "teal").save(stream, "JPEG", exif=exif)
+    return stream.getvalue()
+
+
+def _signature() -> str:
+    """A shared access signature for the whole account."""
+    expiry = datetime.now(UTC) + timedelta(hours=1)
+    return generate_account_sas(ACCOUNT, KEY, "sco", "rwdlacup", expiry, services="qt")
+
+
+def _connection(story: Story, signature: str) -> str:
+    """The connection string with a signature in the place of the key."""
+    parts = story.stage.storage.connection_string.split(";")
+    kept = [part for part in parts if part and not part.startswith(("AccountKey", "AccountName"))]
+    return ";".join([*kept, f"SharedAccessSignature={signature}"])
+
+
+def _encrypted(pem: str) -> str:
+    """The certificate with its key behind a password."""
+    key = load_pem_private_key(pem.encode(), None)
+    locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(PASSWORD.encode()))
+    return locked.decode() + pem[pem.index("-----BEGIN CERTIFICATE") :]
+
+
+def _lines(*pems: str) -> set[str]:
+    lines = (line for pem in pems for line in pem.splitlines())
+    return {line for line in lines if len(line) > LINE and not line.startswith("-----")}
+
+
+def _proofs(tokens: Iterable[str]) -> list[str]:
+    """Header and signature of JSON Web Tokens; times in between stand in messages, too."""
+    return [part for token in tokens for part in token.split(".")[::2]]
+
+
+# --- the story ---
+
+
+def _play_what_goes_right(ear: Ear) -> tuple[str, str]:
+    """Every function does its work; a known user, and one whom nothing was ever done for."""
+    story = ear.story
+    user, removed, missed = story.arrive_synced(), story.arrive_synced(), story.arrive()
+    story.people.remove_photo(removed)
+    story.send_check(removed)
+    story.until(lambda: story.ledger(removed)["missing_since"], removed)
+    assert ear.ask("POST", "subscription").json()["did"] == "created"
+    story.people.set_photo(user, _photo(), notify="on")
     story.until(lambda: story.settled(user), user)
-    for fault in (
-        {"path": "MThumb", "status": 403},
-        {"path": "MThumb", "status": 400},
-        {"path": "SThumb", "drop": True, "next": 1},
-        {"path": "batch", "status": 429, "retry_after": 60},
-        {"path": "batch", "truncate": True, "next": 1},
-    ):
-        story.people.arm(fault)
-        said += [story.stage.sync(unlucky, force="true").text, story.stage.log]
-        story.open_gates(**CHECKING)
+    (subscription,) = story.people.subscriptions()
+    story.people.reauthorize(subscription["id"])
+    story.until(lambda: "'Functions.tend_subscription' (Succeeded" in story.log, what="the lifecycle event")
+    running = ear.ask("GET", "status").json()["sweep"]["id"]  # the subscription's own
+    noted = story.ledger(removed)["missing_since"]
+    story.until(lambda: time.time() - noted > 1, what="the time for which a photo may be missing")
+    story.hurry(running)
+    assert story.ended(running)["state"] == "finished"
+    story.until(lambda: story.ledger(removed)["outcome"] == "cleared", removed)
+    assert story.settled(missed)
+    assert ear.sync(user, force="true").json()["outcome"] == "synced"
+    assert ear.sync(user, dry_run="true").json()["outcome"] == "unchanged"
+    assert ear.ask("POST", "sweeps").status_code == 202
+    assert ear.ask("POST", "sweeps").status_code == 409
+    return user, story.arrive()
+
+
+def _play_what_is_refused(ear: Ear, user: str) -> None:
+    """Strangers, nonsense, and what becomes poison."""
+    story = ear.story
+    (subscription,) = story.people.subscriptions()
+    state = subscription["clientState"]
+    for face in ("notifications", "lifecycle"):
+        for item in (story.stage.tenant.graph.notification(subscription["id"], user), {"clientState": state}):
+            forged = {**item, "clientState": f"{state[:-1]}x"}
+            ear.ask("POST", face, key="", json={"value": [item, forged, 7]})
+        ear.ask("POST", face, key="", data=f'{{"clientState": "{state}"')
+    assert ear.ask("GET", "status", key="wrong").status_code == 401
+    assert ear.sync(str(uuid4())).status_code == 404
+    assert ear.sync(user, force="perhaps").status_code == 400
+    story.people.set_photo(user, jpeg("navy")[:500], raw=True)
+    story.send_sync(user, tries=2)
+    story.until(lambda: story.ledger(user)["outcome"] == "failed", user)
+    story.people.draw_photo(user)
     story.people.arm({"path": "LThumb", "status": 400})
-    story.send_sync(unlucky, force=True)
-    story.until(lambda: story.ledger(unlucky).get("outcome") == "failed", unlucky)
+    story.send_sync(user)
+    story.until(lambda: "poison.recorded" in story.log, user)
+    assert ear.sync(user).status_code == 502
     story.people.disarm()
-    story.send("photo-syncs", '{"v":1,"job":"nothing"}')
-    story.until(lambda: "poison.kept" in story.log, what="poison is kept")
-    story.people.set_photo(user, jpeg("navy")[:500], raw=True, notify="on")
-    story.until(lambda: story.ledger(user).get("outcome") == "failed", user)
+    for queue in ("photo-checks", "photo-sweeps", "photo-subscription"):
+        story.send(queue, '{"v":1,"job":"nothing"}')
+    story.until(lambda: len(ear.ask("GET", "status").json()["poison"]) == 3, what="poison is kept")
+
+
+def _play_what_fails(ear: Ear, known: str, stranger: str) -> None:
+    """Every service throttles, fails and denies, as does whoever gives tokens for it."""
+    story = ear.story
+    entra, files, profiles = (
+        {"host": ENTRA},
+        {"service": "sharepoint-files"},
+        {"service": "sharepoint-profiles"},
+    )
+    graph = {"service": "graph", "path": "subscriptions"}
+    for faults in (
+        ({**files, "status": 401}, {**graph, "status": 403}),
+        ({**files, "status": 429, "retry_after": 60}, {**graph, "status": 401}),
+        ({**files, "status": 500}, {**graph, "status": 429}),
+        ({**profiles, "status": 403}, {**graph, "status": 500}),
+        ({**profiles, "status": 429}, {**graph, "truncate": True}),
+        ({**entra, "skip": 1, "next": 1, "status": 401}, {**entra, "status": 500}),
+        ({**entra, "path": "token", "status": 429}, {**graph, "drop": True}),
+    ):
+        ear.begin_anew()
+        story.people.arm(*faults)
+        ear.ask("POST", "subscription")
+        ear.sync(known, force="true")
+        ear.sync(stranger, force="true")
+        ear.ask("GET", "status")
+        assert sum(fault["fired"] for fault in story.people.faults()["faults"]) >= 1
+    story.people.disarm()
+
+
+def _play_what_is_set_wrongly(ear: Ear, user: str, signature: str) -> None:
+    """A wrong password, a secret that nobody may read, and storage that goes away under a signature."""
+    story = ear.story
+    locked = _encrypted(story.stage.tenant.settings["CLIENT_CERTIFICATE"])
+    ear.begin_anew(CLIENT_CERTIFICATE=locked, CLIENT_CERTIFICATE_PASSWORD=WRONG)
+    assert ear.sync(user).status_code == 500
+    story.send_sync(user)
+    story.until(lambda: "photo.deferred" in story.log, user)
+    ear.begin_anew(CLIENT_STATE_SECRET="@Microsoft.KeyVault(SecretUri=https://vault/secrets/state)")
+    assert ear.sync(user).status_code == 500
+    assert ear.ask("POST", "notifications", key="", json={"value": []}).status_code == 503
+    story.stage.fire("renew_subscription")
+    story.until(lambda: "'Functions.renew_subscription' (Failed" in story.log, what="the timer fails")
+    ear.begin_anew(AzureWebJobsStorage=_connection(story, signature))
+    other = story.arrive()  # a host that was killed may have left its claim on the one before
+    assert ear.sync(other).json()["outcome"] == "synced"
+    story.stage.storage.stop()
+    assert ear.ask("GET", "status").status_code == 503
+    ear.sync(user, force="true")
     (subscription,) = story.people.subscriptions()
-    items = [{"clientState": subscription["clientState"], "resource": "Users/nobody"}]
-    said.append(story.stage.call("POST", "notifications", key="", json={"value": items}).text)
-    said.append(story.stage.subscribe().text)
-    return [*said, *story.messages(), story.stage.log]
+    item = story.stage.tenant.graph.notification(subscription["id"], user)
+    assert ear.ask("POST", "notifications", key="", json={"value": [item]}).status_code >= 500
+    story.stage.fire("start_sweep")
+    story.until(lambda: "'Functions.start_sweep' (Failed" in story.log, what="the timer fails")
+    story.stage.storage.start()
 
 
-def test_no_secret_is_ever_said(story: Story) -> None:
-    settings, stage = story.stage.tenant.settings, story.stage
-    said = _things_go_right_and_wrong(story)
-    said += [str(row) for table in ("photoledger", "photostate") for row in story.rows(table)]
-    assert stage.host
-    (subscription,) = story.people.subscriptions()
-    secrets = {
-        settings["CLIENT_STATE_SECRET"],
-        STORAGE_KEY,
-        *subscription["clientState"].split("."),
-        *stage.host.keys.values(),
-        *(line for line in settings["CLIENT_CERTIFICATE"].splitlines() if len(line) > SHORTEST),
-    }
+def _secrets(ear: Ear, signature: str, *photos: bytes) -> Secrets:
+    """Everything that must not be told, as it really was."""
+    tenant = ear.story.stage.tenant
+    settings = tenant.settings
+    pem = settings["CLIENT_CERTIFICATE"]
+    (subscription,) = ear.story.people.subscriptions()
+    return Secrets(
+        token=_proofs(tenant.tokens.issued),
+        assertion=_proofs(tenant.entra.assertions),
+        certificate=_lines(pem, _encrypted(pem)),
+        password=(PASSWORD, WRONG),
+        client_state=(subscription["clientState"],),
+        client_state_secret=(settings["CLIENT_STATE_SECRET"],),
+        function_key=ear.keys,
+        storage_key=(KEY,),
+        signature=parse_qs(signature)["sig"],
+        photo=[photo[:PHOTO_HEAD] for photo in photos],
+    )
 
-    text = "\n".join(said)
 
-    assert all(word in text for word in ("photo.synced", "settled_etag", "photo.failed", "seen", "did"))
-    assert TOKEN.search(stage.tenant.tokens.issue("https://graph.microsoft.com", ()))
-    assert len(secrets) > 20
-    assert [secret for secret in secrets if secret in text] == []
-    assert TOKEN.findall(text) == []
+def test_no_secret_is_ever_logged_answered_or_stored(story: Story, location: Path) -> None:
+    ear, signature = Ear(story), _signature()
+    known, stranger = _play_what_goes_right(ear)
+    _play_what_is_refused(ear, known)
+    _play_what_fails(ear, known, stranger)
+    _play_what_is_set_wrongly(ear, known, signature)
+    secrets = _secrets(ear, signature, _photo(), story.people.photo(known), story.people.shown(known))
+
+    heard = ear.end(location)
+
+    words = (
+        "photo.synced",
+        "settled_etag",
+        "photo.failed",
+        "gate.closed",
+        "settings.wrong",
+        "DEBUG    the app",
+    )
+    assert [word for word in words if word not in heard["said"] + heard["stored"]] == []
+    assert {channel: secrets.found_in(text) for channel, text in heard.items()} == {"said": {}, "stored": {}}
+
+
+def test_a_secret_would_be_found_wherever_it_is_said_or_kept(story: Story, location: Path) -> None:
+    ear, tokens = Ear(story), story.stage.tenant.tokens
+    answered, stored, logged = (tokens.issue(f"https://{host}", ()) for host in ("a", "b", "c"))
+    ear.ask("POST", "notifications", key="", params={"validationToken": answered})
+    story.send("photo-syncs", f'{{"v":1,"job":"{stored}"}}')
+    story.until(lambda: "poison.kept" in story.log, what="the message is kept")
+    story.write_row("photostate", "gate", "graph", closed_until=logged)
+    assert ear.ask("GET", "status").status_code == 500
+
+    heard = ear.end(location)
+
+    own = {"answered": answered, "stored": stored, "logged": logged}  # the rest of a token is all tokens'
+    secrets = Secrets(**{kind: [token.rpartition(".")[2]] for kind, token in own.items()})
+    assert secrets.found_in(heard["said"]).keys() == {"answered", "logged"}
+    assert secrets.found_in(heard["stored"]).keys() == {"stored", "logged"}
+
+
+@pytest.mark.parametrize("around", ["", "x", "xy"])
+def test_ten_characters_of_a_secret_are_found_in_every_form(around: str) -> None:
+    secret = 'Zwölf "Boxkämpfer" jagen & <Viktor> quer/über+den=Sylter Deich'
+    secrets = Secrets(it=[secret])
+
+    for form in forms(f"{around}{secret}"):
+        middle = len(form) // 2
+        assert secrets.found_in(f"DEBUG {form[middle : middle + 2 * PIECE]}!").keys() == {"it"}
+    assert secrets.found_in("Zwölf Boxkämpfer, die niemanden jagen, und quer über den Deich") == {}

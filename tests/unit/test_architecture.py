@@ -40,6 +40,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "clients": frozenset(
         {
             "auth",
+            "failures",
             "gates",
             "graph",
             "graphwire",

@@ -55,6 +55,7 @@ def test_an_app_that_did_nothing_yet_has_nothing_to_tell(world: World) -> None:
         "sweep_wanted": "",
         "subscription": {"state": "none", "id": "", "expires": 0.0, "renewed_at": 0.0},
         "gates": {service: {"closed": False, "for": 0, "why": ""} for service in SERVICES},
+        "failed": {"users": 0, "more": False, "since": None, "newest": []},
         "poison": [],
     }
 
@@ -203,3 +204,11 @@ def test_poison_is_shown_without_what_it_says(world: World) -> None:
     assert (poison["id"], poison["queue"], poison["at"]) == ("m1", "photo-subscription", world.clock.now())
     assert poison["why"]
     assert body not in json.dumps(poison)
+
+
+def test_of_much_poison_the_newest_is_shown(world: World) -> None:
+    for number in range(30):
+        world.app.recorder.record(Tend, f"m{29 - number:02}", b"hello")
+        world.clock.advance(1)
+
+    assert [each["id"] for each in status(world)["poison"]] == [f"m{number:02}" for number in range(20)]

@@ -49,11 +49,22 @@ def test_a_fact_stays_on_its_line(caplog: pytest.LogCaptureFixture, value: objec
     assert caplog.messages == [f"an.event reason={shown}"]
 
 
-def test_the_azure_libraries_do_not_log_their_requests() -> None:
-    azure = logging.getLogger("azure")
-    before = azure.level
+@pytest.mark.parametrize(
+    ("library", "module", "level"),
+    [
+        pytest.param("azure", "azure.core.pipeline.policies", logging.INFO, id="requests"),
+        pytest.param("msal", "msal.oauth2cli.oauth2", logging.ERROR, id="tokens that it cannot read"),
+        pytest.param(
+            "urllib3", "urllib3.connectionpool", logging.WARNING, id="addresses and what is in them"
+        ),
+        pytest.param("PIL", "PIL.TiffImagePlugin", logging.DEBUG, id="what cameras wrote"),
+    ],
+)
+def test_libraries_do_not_log_what_we_never_would(library: str, module: str, level: int) -> None:
+    logger = logging.getLogger(library)
+    before = logger.level
     try:
         logs.quieten_libraries()
-        assert not logging.getLogger("azure.core.pipeline.policies").isEnabledFor(logging.INFO)
+        assert not logging.getLogger(module).isEnabledFor(level)
     finally:
-        azure.setLevel(before)
+        logger.setLevel(before)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from shared.photos import (
     QUEUED_FOR,
     AskAgain,
+    Decision,
     Leave,
     Note,
     Queue,
@@ -141,6 +142,48 @@ def test_a_settled_photo_is_known_although_its_user_is_queued() -> None:
     row = a_row(**SETTLED, queued_at=EARLIER, missing_since=EARLIER)
 
     assert decide(Photo(E), row, force=False, sweep=True, now=NOW) == Note({"missing_since": 0.0})
+
+
+GAVE_UP = {"outcome": "failed", "reason": "gave up after repeated failures"}
+SHOWN = {"outcome": "unchanged", "reason": "SharePoint has this photo"}
+EMPTY = {"outcome": "unchanged", "reason": "no photo in Exchange"}
+GONE = {"outcome": "gone", "reason": "the directory does not know this user"}
+
+
+@pytest.mark.parametrize("sweep", [False, True], ids=["hint", "sweep"])
+@pytest.mark.parametrize(
+    ("source", "columns", "decision"),
+    [
+        pytest.param(Photo(E), {**SETTLED, **GAVE_UP}, Note(SHOWN), id="settled"),
+        pytest.param(Photo(E), {**SETTLED, "outcome": "deferred"}, Note(SHOWN), id="given up after a day"),
+        pytest.param(
+            Photo(E),
+            {**SETTLED, **GAVE_UP, "missing_since": EARLIER},
+            Note({"missing_since": 0.0, **SHOWN}),
+            id="settled, and missing once",
+        ),
+        pytest.param(Photo(E), {**SETTLED, **GAVE_UP, "dirty": True}, Queue(), id="dirty"),
+        pytest.param(Photo(E), {**SETTLED, **GAVE_UP, "settled_etag": OTHER}, Queue(), id="another"),
+        pytest.param(Photo(E), GAVE_UP, Queue(), id="never settled"),
+        pytest.param(Photo(E), {**SETTLED, **REFUSED}, Leave(), id="settled once, unreadable now"),
+        pytest.param(NoPhoto(), GAVE_UP, Note(EMPTY), id="no photo, and none shown"),
+        pytest.param(
+            NoPhoto(), {**SETTLED, **GAVE_UP}, Note({"missing_since": NOW, **EMPTY}), id="no photo any more"
+        ),
+        pytest.param(
+            NoPhoto(), {**GAVE_UP, "dirty": True}, Note({"missing_since": NOW}), id="no photo, half written"
+        ),
+        pytest.param(
+            NoPhoto(), {**SETTLED, **GAVE_UP, "missing_since": EARLIER}, Leave(), id="its removal failed"
+        ),
+        pytest.param(UserGone(), GAVE_UP, Note({"gone_since": NOW, **GONE}), id="gone"),
+        pytest.param(UserGone(), {**GAVE_UP, "gone_since": EARLIER}, Note(GONE), id="gone long ago"),
+    ],
+)
+def test_a_failure_is_over_where_nothing_is_left_to_sync(
+    source: Source, columns: dict[str, Any], sweep: bool, decision: Decision
+) -> None:
+    assert decide(source, a_row(**columns), force=False, sweep=sweep, now=NOW) == decision
 
 
 @pytest.mark.parametrize("columns", [SETTLED, REFUSED, SKIPPED], ids=["settled", "refused", "skipped"])

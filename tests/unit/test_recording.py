@@ -6,7 +6,7 @@ import pytest
 
 from local.tenant.tenant import Tenant
 from shared.errors import TryLater
-from shared.jobs import Check, Sync, Tend, write
+from shared.jobs import Backfill, Check, Job, SweepPage, SweptCheck, Sync, Tend, write
 from tests.world.steps import cut_off
 from tests.world.world import World
 
@@ -105,3 +105,47 @@ def test_in_a_dry_run_the_ledger_is_left_alone_and_the_message_is_kept(tenant: T
     record(world, Sync, body.encode())
     assert world.ledger.rows == {}
     assert kept(world)["body"] == body
+
+
+@pytest.mark.parametrize("kind", [Sync, Backfill, Check, SweptCheck], ids=lambda kind: kind.queue)
+def test_who_is_named_by_a_message_of_another_release_is_looked_at_again(
+    world: World, kind: type[Job]
+) -> None:
+    world.note(ONE, queued_at=world.clock.now(), settled_etag='"A"')
+    body = json.dumps({"v": 2, "job": {"users": [ONE.upper(), ONE, TWO]}}).encode()
+    record(world, kind, body)
+    row = world.row(ONE)
+    assert (row.outcome, row.queued_at, row.settled_etag) == ("failed", 0.0, '"A"')
+    assert row.reason.startswith("a message that names this user is not to be read: ")
+    assert kept(world)["body"] == body.decode()
+    assert world.row(TWO).version == ""  # nothing was ever known of him
+
+
+@pytest.mark.parametrize("kind", [Tend, SweepPage], ids=lambda kind: kind.queue)
+def test_what_names_no_users_fails_none(world: World, kind: type[Job]) -> None:
+    world.note(ONE, settled_etag='"A"')
+    record(world, kind, json.dumps({"v": 2, "job": {"subscription": ONE}}).encode())
+    assert world.row(ONE).outcome == ""
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        pytest.param({"outcome": "synced", "reason": "identity unconfirmed"}, "", id="it was well before"),
+        pytest.param({"outcome": "failed", "reason": "graph: 400"}, ": graph: 400", id="it said why"),
+        pytest.param(
+            {"outcome": "failed", "reason": "gave up after repeated failures: graph: 400"},
+            ": graph: 400",
+            id="it gave up before",
+        ),
+        pytest.param(
+            {"outcome": "failed", "reason": "gave up after repeated failures"}, "", id="and said nothing"
+        ),
+    ],
+)
+def test_a_poisoned_sync_says_what_its_last_attempt_noted(
+    world: World, columns: dict[str, str], reason: str
+) -> None:
+    world.note(ONE, **columns)
+    record(world, Sync, write(Sync(ONE, "swept", 1.0, 1.0)).encode())
+    assert noted(world, ONE) == ("failed", f"gave up after repeated failures{reason}", 0.0)

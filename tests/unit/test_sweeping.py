@@ -6,13 +6,14 @@ from typing import NoReturn
 import pytest
 
 from shared.errors import Denied, Stale
-from shared.jobs import Backfill, SweepPage, SweptCheck, write
+from shared.jobs import Backfill, SweepPage, SweptCheck, Tend, write
 from tests.unit.sweeps_seen import ended, record
 from tests.world import crowd
 from tests.world.steps import cut_off, kill, meet_oneself
 from tests.world.world import World
 
 HOUR = 3600.0
+DAY = 24 * HOUR
 STEPS = ["read", "write", "scan"]
 
 
@@ -283,6 +284,20 @@ def test_a_poisoned_check_is_answered_as_failed_and_the_sweep_ends(world: World)
     (figures,) = ended(world)
     assert (figures["id"], figures["state"], figures["failed"], figures["shown"]) == (sweep, "finished", 2, 1)
     assert {world.row(user).outcome for user in (shown, stranger)} == {"failed"}
+
+
+@pytest.mark.parametrize("dry_run", ["false", "true"])
+def test_poison_is_forgotten_after_thirty_days(new_world: Callable[..., World], dry_run: str) -> None:
+    world = new_world(DRY_RUN=dry_run)
+    world.app.recorder.record(Tend, "old", b"hello")
+    world.clock.advance(HOUR)
+    world.app.recorder.record(Tend, "newer", b"hello")
+    world.clock.advance(30 * DAY - HOUR / 2)
+    assert [each["id"] for each in world.app.health.status()["poison"]] == ["newer", "old"]
+
+    world.sweep()
+
+    assert [each["id"] for each in world.app.health.status()["poison"]] == ["newer"]
 
 
 def test_a_dry_sweep_writes_no_ledger_and_removes_nothing(new_world: Callable[..., World]) -> None:

@@ -224,7 +224,9 @@ def test_a_folder_that_is_not_there_after_looking_is_a_refusal(world: World) -> 
     sync(world, user)
     world.change_photo(user)
     world.fault(Fault(path="SThumb", status=404))
-    assert sync(world, user) == ("failed", "gave up after repeated failures")
+    outcome, reason = sync(world, user)
+    assert outcome == "failed"
+    assert reason.startswith("gave up after repeated failures: sharepoint-files: 404")
     assert world.row(user).dirty
 
 

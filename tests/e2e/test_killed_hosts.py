@@ -1,0 +1,131 @@
+"""The host dies at any moment, again and again, and people change their photos all the same: nothing is lost.
+
+A claim is valid for six seconds here instead of 7 minutes, and a message comes back after 2 instead of 600.
+It is poison only after a hundred deliveries: each kill counts as a failure of all that was being worked on.
+"""
+
+import hashlib
+import random
+import re
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+
+from local.azurite import Azurite
+from tests.e2e.apps import brisk_app
+from tests.e2e.pictures import jpeg
+from tests.e2e.story import Json, Story, playing, quiet_stage
+
+CLAIM, LEASE = 6, 2  # seconds
+USERS, KILLS, CHANGING = 100, 20, 3
+LONGEST_WORK = 25  # requests that a host may live for
+REST = 90.0  # seconds; from the last kill on, claims expire and what they left unsure is written once more
+PICTURE = re.compile(r"([0-9a-f-]{36})_[SML]Thumb")
+
+pytestmark = pytest.mark.timeout(300)  # a busy machine is no counterexample
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    app = brisk_app(tmp_path_factory.mktemp("app"), retry_after=0, deliveries=100)
+    settings = {"CLAIM_FOR": f"PT{CLAIM}S"}
+    with (
+        Azurite(location=tmp_path_factory.mktemp("storage")) as storage,
+        playing(
+            quiet_stage(storage=storage, settings=settings, message_lease=LEASE, app=app, forked=True)
+        ) as story,
+    ):
+        story.subscribed()
+        yield story
+
+
+@pytest.fixture
+def story(house: Story) -> Story:
+    """The house without those who were in it before; Graph comes back soon with what nobody took."""
+    house.send_home().afresh().people.turn(delivery_retry_base=0.1)
+    return house
+
+
+def _change(story: Story, users: list[str], chance: random.Random) -> None:
+    """Give these people photos of a random colour, and let Graph notify of it."""
+    for user in users:
+        red, green, blue = (chance.randrange(256) for _ in range(3))
+        story.people.set_photo(user, jpeg(f"rgb({red},{green},{blue})", (64, 64)), notify="on")
+
+
+def _work(story: Story, requests: int) -> None:
+    """Wait until the host has sent so many more requests."""
+    history = story.stage.tenant.history
+    enough = history.last + requests
+    story.until(lambda: history.last >= enough, what=f"the work of {requests} requests")
+
+
+def _at_rest(story: Story, users: list[str]) -> bool:
+    """Whether nothing is left to be notified of or to be synced, and no attempt left anything unsure."""
+    deliveries = story.stage.tenant.graph.deliveries()
+    if story.waiting("photo-syncs") or any(each.outcome != "delivered" for each in deliveries):
+        return False
+    rows = {row["RowKey"]: row for row in story.rows("photoledger")}
+    return all(_is_settled(story, user, rows.get(user, {})) for user in users)
+
+
+def _is_settled(story: Story, user: str, row: Json) -> bool:
+    """Whether a row says that SharePoint shows the newest photo, down to its bytes, and nothing besides."""
+    photo = story.stage.tenant.world.people[user].photo
+    assert photo
+    newest = (photo.etag, hashlib.sha256(photo.data).hexdigest())
+    settled = (row.get("settled_etag"), row.get("settled_sha256")) == newest
+    return settled and not row["dirty"] and not row["claim_until"] and not row.get("unsure_until")
+
+
+def _nothing_is_lost_or_left_over(story: Story, users: list[str], seed: int) -> None:
+    story.until(lambda: _at_rest(story, users), seconds=REST, every=0.3, what=f"rest (seed {seed})")
+    assert [user for user in users if not story.shows_its_source(user)] == []
+    rows = {row["RowKey"]: row for row in story.rows("photoledger")}
+    assert {rows[user]["outcome"] for user in users} <= {"synced", "unchanged"}
+    assert story.poisoned() == 0
+    assert story.status()["failed"]["users"] == 0
+    uploaded = _last_uploads(story)
+    assert uploaded.keys() == set(users)
+    late = [user for user in users if uploaded[user] > rows[user]["settled_at"]]
+    assert late == []  # nobody wrote a picture after it was settled for the last time
+
+
+def _last_uploads(story: Story) -> dict[str, float]:
+    """When the last upload of each user's picture arrived, Unix seconds."""
+    uploads = ((PICTURE.search(each["path"]), each["at"]) for each in story.writes())
+    return {name[1]: datetime.fromisoformat(at).timestamp() for name, at in uploads if name}
+
+
+@pytest.mark.parametrize("seed", [20270115])
+def test_a_host_killed_twenty_times_loses_no_photo_and_leaves_nothing_behind(story: Story, seed: int) -> None:
+    chance = random.Random(seed)
+    users = story.people.add(count=USERS)
+    _change(story, users, chance)
+
+    for _ in range(KILLS):
+        _work(story, chance.randint(1, LONGEST_WORK))
+        _change(story, chance.sample(users, CHANGING), chance)
+        assert story.stage.host
+        story.stage.host.kill()
+        story.stage.start_host()
+
+    _nothing_is_lost_or_left_over(story, users, seed)
+
+
+@pytest.mark.parametrize("seed", [20270116])
+def test_connections_to_sharepoint_that_die_before_or_after_their_effect_lose_no_photo(
+    story: Story, seed: int
+) -> None:
+    chance = random.Random(seed)
+    users = story.people.add(count=15)
+    lost = {"service": "sharepoint", "drop": True, "rate": 0.1}
+    story.people.arm({**lost, "next": 6}, {**lost, "when": "after", "next": 6}, seed=seed)
+    _change(story, users, chance)
+
+    _work(story, LONGEST_WORK)
+    _change(story, chance.sample(users, CHANGING), chance)
+
+    _nothing_is_lost_or_left_over(story, users, seed)
+    assert all(fault["fired"] for fault in story.people.faults()["faults"])
