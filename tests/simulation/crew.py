@@ -2,13 +2,13 @@
 
 The app's code is ordinary blocking code. Each delivery of a message runs in a greenlet; where it takes a step
 (see `tests.world.steps`) or makes an HTTP call it hands over to the scheduler, which decides what becomes of
-that step. Only one greenlet runs at a time and nothing depends on a machine's threads, so a run is repeatable.
+that step. Only one greenlet runs at a time and nothing depends on a machine's threads: a run is repeatable.
 """
 
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -16,7 +16,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from shared.errors import Stale, TryLater
 
 type StepFate = Literal["", "never", "lost", "itself", "dies"]
-"""What becomes of a step in storage: nothing special; it never arrives; it takes effect and its answer is lost;
+"""What becomes of a step in storage: nothing special; it never arrives; its effect comes, its answer does not;
 the client library repeats it and meets its own write; the worker dies once it took effect."""
 
 
@@ -69,7 +69,7 @@ class Worker:
     done: bool = False
     dead: bool = False
     error: BaseException | None = None
-    on_end: Callable[["Worker"], object] = field(default=lambda worker: None)
+    on_end: Callable[["Worker"], object] | None = None
 
     @property
     def at_it(self) -> bool:

@@ -1,5 +1,6 @@
-"""What happens in a run besides the app: people, photos, hints, sweeps, outages; and how it must end."""
+"""What happens in a run besides the app: people, photos, hints, sweeps, outages."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -7,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 from shared.manual import Asked as Wish
 from tests.simulation.instance import TENANT, Instance
 from tests.simulation.judge import Violation
-from tests.simulation.microsoft import MY_HOSTS, UNREADABLE, Person, Photo, data_of
+from tests.simulation.microsoft import MY_HOSTS, Person, Photo
+from tests.simulation.pictures import UNREADABLE, data_of
 
 if TYPE_CHECKING:
     from tests.simulation.run import Run
-
-import hashlib
 
 HOUR = 3600.0
 SHORTEST_LAG = HOUR  # seconds from a name's change in the directory to SharePoint's knowing it, at least
@@ -292,34 +292,3 @@ EVENTS: tuple[tuple[Callable[["Run"], None], float], ...] = (
     (_outage, 0.8),
     (_crash, 0.8),
 )
-
-# --- the end ---
-
-
-def judge_end(run: "Run") -> None:
-    """Hold everybody's target and row, and the last sweep's figures, to the promise."""
-    run.ms.settle_arrivals()
-    wrong = {person.id[:8]: run.judge.judge_end(person) for person in run.ms.people.values()}
-    wrong = {user: what for user, what in wrong.items() if what}
-    if figures := _wrong_figures(run):
-        wrong["the last sweep"] = figures
-    if wrong:
-        raise Violation("; ".join(f"{user}: {what}" for user, what in wrong.items()))
-
-
-def _wrong_figures(run: "Run") -> str:
-    """Return what is wrong with the figures of the last sweep, "" if nothing is."""
-    found = run.instances[0].app.health.status()["sweeps"][0]
-    listed = [p for p in run.ms.people.values() if p.enabled and not p.gone and not p.guest]
-    with_photo = [p for p in listed if p.mailbox and p.photo.now]
-    expected = {
-        "seen": len(listed),
-        "unanswered": 0,
-        "failed": 0,
-        "gone": 0,
-        "skipped": sum(not p.mailbox for p in listed),
-    }
-    wrong = {name: (found[name], count) for name, count in expected.items() if found[name] != count}
-    if found["unchanged"] + found["changed"] != len(with_photo):
-        wrong["photos"] = (found["unchanged"] + found["changed"], len(with_photo))
-    return f"{wrong} in {found}" if wrong else ""

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
-from tests.simulation.microsoft import LIBRARY, MY_HOSTS, Microsoft, Person, Photo, data_of
+from tests.simulation.microsoft import LIBRARY, MY_HOSTS, Microsoft, Person, Photo
+from tests.simulation.pictures import data_of
 
 GRAPH = "graph.microsoft.com"
 ADMIN_HOSTS = {host.replace("-my.", "-admin."): host for host in MY_HOSTS}
@@ -87,7 +88,12 @@ class Mood:
     age: Callable[[], float] = lambda: 0.0
     part: Callable[[], Given | None] = lambda: None
     properties: int | None = None
-    told: Callable[[str, str, Any], object] = lambda kind, whom, value: None
+    told: Callable[[str, str, Any], object] | None = None
+
+    def tell(self, kind: str, whom: str, value: Any) -> None:
+        """Tell whoever wants to know."""
+        if self.told:
+            self.told(kind, whom, value)
 
 
 class Faces:
@@ -210,9 +216,9 @@ class Faces:
             self._ms.files[key] = asked.body
             if profile := self._ms.profile_of(name[:36]):
                 profile.pulled.discard(name[37:38])
-            mood.told("upload", name, asked.body)
+            mood.tell("upload", name, asked.body)
             return Given(200, {"Name": name})
-        mood.told("delete", name, None)
+        mood.tell("delete", name, None)
         return Given(200 if self._ms.files.pop(key, None) else 404)
 
     def _profiles(self, asked: Asked, mood: Mood) -> Given:
@@ -221,7 +227,7 @@ class Faces:
             return Given(200, self._profile(account))
         calls = [
             [parameter.text or "" for parameter in method.iter(f"{NAMESPACE}Parameter")]
-            for method in ElementTree.fromstring(asked.body).iter(f"{NAMESPACE}Method")
+            for method in ET.fromstring(asked.body).iter(f"{NAMESPACE}Method")
         ]
         for number, (claim, name, value) in enumerate(calls):
             if mood.properties is not None and number >= mood.properties:
@@ -234,7 +240,7 @@ class Faces:
                 )
             profile.properties[name] = value
             profile.pulled.discard("")
-            mood.told("property", profile.owner, (name, value))
+            mood.tell("property", profile.owner, (name, value))
         return Given(200, [{"SchemaVersion": "15.0.0.0", "ErrorInfo": None}])
 
     def _profile(self, account: str) -> dict[str, Any]:

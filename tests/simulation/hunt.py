@@ -7,8 +7,8 @@ from tests.simulation.choices import Choices, Chooser, cut_down
 from tests.simulation.judge import Violation
 from tests.simulation.run import Run
 
-EVENTS = 10  # things that happen in a run, some hours of it
-LONG = 600  # and in a virtual month
+EVENTS = 10  # things that happen in a run, within hours or a day
+LONG = 4000  # and in a virtual month
 RUNS_TO_CUT_DOWN = 400
 
 

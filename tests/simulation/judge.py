@@ -5,12 +5,14 @@ rests on what the app says of itself.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.simulation.crew import Worker
-from tests.simulation.microsoft import UNREADABLE, Microsoft, Person
+from tests.simulation.microsoft import Microsoft, Person
+from tests.simulation.pictures import UNREADABLE
 
 SKEW = 30.0  # seconds by which an instance's clock may be wrong, either way
 LEAST_MISSING = 3600.0  # seconds; `REMOVE_AFTER`
@@ -42,6 +44,8 @@ class Judge:
         keep: pictures of removed photos stay.
         bystanders: people whose photo never changes, and whom nobody asks to be written again.
         found: what was broken so far.
+        mishaps: how often something went wrong that leaves a message too many: one delivered again, one whose
+            sender did not hear that it was taken, a write that must be made once more.
     """
 
     ms: Microsoft
@@ -55,15 +59,21 @@ class Judge:
     settled: dict[str, Settled] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
     looks: int = 0
-    writes: int = 0
+    mishaps: int = 0
+    doubts: Counter[str] = field(default_factory=Counter)
+    mishaps_of: Counter[str] = field(default_factory=Counter)
 
     # --- at every step ---
+
+    def mishap(self, worker: Worker, *, leaves_a_message: bool = True, leaves_a_doubt: bool = True) -> None:
+        """Something went wrong for this worker."""
+        self.mishaps += leaves_a_message
+        self.mishaps_of[worker.user] += leaves_a_doubt
 
     def touched(self, worker: Worker | None, kind: str, whom: str, value: Any) -> None:
         """SharePoint took a file (`whom` its name) or a property (`whom` the profile's owner)."""
         if worker is None:
             return
-        self.writes += 1
         user = whom[:36]
         if user != worker.user:
             self._blame(f"{worker.name} wrote to the profile of {user}, its job is {worker.user}")
@@ -130,15 +140,23 @@ class Judge:
                 f"{worker.name} settles {picture or 'nothing'}, and SharePoint shows {shown or 'nothing'}"
             )
 
-    def sent(self, worker: Worker | None, queue: str, body: str) -> None:
+    def sent(self, worker: Worker | None, body: str) -> None:
         """A message went into a queue."""
         job = json.loads(body)["job"]
         self.looks += len(job.get("users", ()))
         if worker and job.get("why") == "removed" and hasattr(worker.job, "sweep"):
             self._removes(worker, worker.job.sweep)
-        most = 20 + 8 * len(self.ms.people) + 2 * self.looks
-        if len(self.outbox.messages) > most:
-            self._blame(f"{len(self.outbox.messages)} messages at once, after {self.looks} looks")
+        if worker and job.get("doubt") and job["doubt"] != getattr(worker.job, "doubt", 0.0):
+            self._doubts(job["user"])
+        if len(self.outbox.messages) > 20 + 4 * len(self.ms.people) + self.looks + self.mishaps:
+            count = len(self.outbox.messages)
+            self._blame(f"{count} messages at once, after {self.looks} looks and {self.mishaps} mishaps")
+
+    def _doubts(self, user: str) -> None:
+        """A doubt has a cause, and no doubt causes another."""
+        self.doubts[user] += 1
+        if self.doubts[user] > 1 + self.mishaps_of[user]:
+            self._blame(f"{self.doubts[user]} doubts about {user} after {self.mishaps_of[user]} mishaps")
 
     def _removes(self, worker: Worker, sweep: str) -> None:
         kept = self.tables["photostate"].rows.get(("sweeps", sweep), ({}, ""))[0]

@@ -6,19 +6,13 @@ learns of a new name hours after the directory.
 """
 
 import hashlib
-import io
-from collections.abc import Callable, Iterable
-from dataclasses import astuple, dataclass, field
-from functools import cache
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-from PIL import Image
-
-from shared import pictures
+from tests.simulation.pictures import SIZES, UNREADABLE, picture_of, thumbnail
 
 MY_HOSTS = ("contoso-my.sharepoint.com", "contosoeur-my.sharepoint.com")
 LIBRARY = "/User Photos"
-SIZES = ("S", "M", "L")
-UNREADABLE = "unreadable"
 TORN = "torn"
 
 
@@ -258,35 +252,3 @@ class Microsoft:
 
     def _url(self, host: str, user: str) -> str:
         return f"https://{host}:443{self.folders[host].replace(' ', '%20')}/{user}_MThumb.jpg"
-
-
-# --- pictures ---
-
-
-@cache
-def data_of(picture: str) -> bytes:
-    """Return a picture's bytes: a few pixels of a colour that only this picture has."""
-    if picture == UNREADABLE:
-        return b"\xff\xd8 this was a picture once"
-    digest = hashlib.sha256(picture.encode()).digest()
-    with Image.new("RGB", (4, 4), tuple(digest[:3])) as image, io.BytesIO() as file:
-        image.save(file, "PNG")
-        return file.getvalue()
-
-
-@cache
-def _thumbnails(picture: str) -> tuple[bytes, ...]:
-    return astuple(pictures.render(data_of(picture)))
-
-
-def thumbnail(picture: str, size: str) -> bytes:
-    """Return a thumbnail of a picture."""
-    return _thumbnails(picture)[SIZES.index(size)]
-
-
-def picture_of(content: bytes, among: Iterable[str]) -> str:
-    """Return which of these pictures a thumbnail shows; "?" for bytes that show none."""
-    for picture in among:
-        if picture != UNREADABLE and content in _thumbnails(picture):
-            return picture
-    return "?"

@@ -4,12 +4,12 @@ Each is a change of a few words in the app's own code. Where those words are not
 refused: then whoever changed the code says anew how it could be wrong.
 """
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+SEEDS = 500  # within which each of them must be found
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,10 @@ class Edit:
 
 @dataclass(frozen=True)
 class Planted:
-    """One fault."""
+    """One fault; `seed` is the first that found it when somebody looked last."""
 
     name: str
+    seed: int
     edits: tuple[Edit, ...]
 
 
@@ -37,7 +38,7 @@ def plant(fault: Planted, where: Path) -> None:
     """
     shutil.copytree(ROOT / "shared", where / "shared", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("tests", "local"):
-        os.symlink(ROOT / name, where / name)
+        (where / name).symlink_to(ROOT / name)
     for edit in fault.edits:
         path = where / "shared" / f"{edit.module}.py"
         text = path.read_text()
@@ -49,6 +50,7 @@ def plant(fault: Planted, where: Path) -> None:
 FAULTS = (
     Planted(
         "a torn gather is settled",
+        13,
         (
             Edit("plans", "if announced != gathered.content_etag and tries < TRIES_TORN:", "if False:"),
             Edit(
@@ -60,6 +62,7 @@ FAULTS = (
     ),
     Planted(
         "a settle has no condition",
+        387,
         (
             Edit(
                 "ledger",
@@ -71,6 +74,7 @@ FAULTS = (
     ),
     Planted(
         "nothing follows a lost claim",
+        225,
         (
             Edit("claims", "if row.claim_until and row.dirty:", "if False:"),
             Edit(
@@ -82,6 +86,7 @@ FAULTS = (
     ),
     Planted(
         "the same bytes spare a dirty row its upload",
+        208,
         (
             Edit("plans", "if at_rest and row.settled_sha256 == digest:", "if row.settled_sha256 == digest:"),
             Edit("plans", '"refused_etag": ""}', '"refused_etag": "", "dirty": False}'),
@@ -89,6 +94,7 @@ FAULTS = (
     ),
     Planted(
         "a dirty row is taken for unchanged",
+        30,
         (
             Edit(
                 "photos",
@@ -99,6 +105,7 @@ FAULTS = (
     ),
     Planted(
         "a picture is removed at first sighting",
+        0,
         (
             Edit(
                 "sweeps",
@@ -114,6 +121,7 @@ FAULTS = (
     ),
     Planted(
         "missing_since is never emptied",
+        33,
         (
             Edit("plans", '_AT_REST = {"missing_since": 0.0, ', "_AT_REST = {"),
             Edit("photos", 'for name in ("missing_since", "gone_since")', 'for name in ("gone_since",)'),
@@ -121,9 +129,12 @@ FAULTS = (
             Edit("settling", 'del columns["missing_since"]', "pass"),
         ),
     ),
-    Planted("the brake is ignored", (Edit("sweeps", "return totals.removable > 0 and", "return False and"),)),
+    Planted(
+        "the brake is ignored", 0, (Edit("sweeps", "return totals.removable > 0 and", "return False and"),)
+    ),
     Planted(
         "consequences follow the write that answers the message",
+        69,
         (
             Edit("checking", "            self._queue_changed(job, found)\n", ""),
             Edit(
@@ -136,12 +147,21 @@ FAULTS = (
     ),
     Planted(
         "a new name is written without asking whose it is",
+        7,
         (
             Edit(
                 "targets",
                 "if row.folder and row.upn.lower() == user.upn.lower() and (admin",
                 "if row.folder and (admin",
             ),
+        ),
+    ),
+    Planted(
+        "every doubt has a repetition of its own",
+        6,
+        (
+            Edit("settling", "queued = unsure and unsure_until > claim.row.repeat_at", "queued = unsure"),
+            Edit("syncing", "        if job.doubt:\n", "        if False:\n"),
         ),
     ),
 )

@@ -1,0 +1,96 @@
+"""What the Functions host does: it delivers messages, and finishes, repeats or poisons them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from shared import jobs
+from shared.errors import SyncError
+from tests.simulation.crew import Worker
+from tests.simulation.instance import Instance
+from tests.simulation.judge import Violation
+from tests.simulation.scene import Scene
+from tests.world.outbox import Message
+
+LEASE = 600.0  # seconds; the host hides what it works on for ten minutes
+RETRY_AFTER = 30.0  # seconds, as host.json says
+MOST_DELIVERIES = 5  # as host.json says
+MOST_WORKERS = 4
+
+
+class Host(Scene):
+    """A scene in which functions are called."""
+
+    def due(self) -> list[Message]:
+        """Return the messages that may be delivered now."""
+        return self.outbox.due() if len(self.workers) < MOST_WORKERS else []
+
+    def deliver(self, due: Sequence[Message]) -> None:
+        """Deliver one of these messages, as the host does: at least once, in no order, poison after five."""
+        message = (
+            due[0] if len(due) == 1 else self.chooser.pick(due, (1.0, *[self.weather.mix] * (len(due) - 1)))
+        )
+        if message.dequeue_count >= MOST_DELIVERIES and not message.queue.endswith("-poison"):
+            self.outbox.poison(message)
+            return
+        self.outbox.dequeue(message, LEASE)
+        queue = message.queue.removesuffix("-poison")
+        kind, instance = jobs.QUEUES[queue], self.chooser.pick(self.instances)
+        job = jobs.read(kind, message.body)
+
+        def work() -> None:
+            if message.queue.endswith("-poison"):
+                instance.doorway.record(kind, message.id, message.body.encode())
+            else:
+                instance.doorway.work(kind, message.body.encode())
+
+        receipt = message.pop_receipt
+        name = f"{message.queue}#{message.id.removeprefix('message-')}.{message.dequeue_count}"
+        self.start(name, instance, job, work, on_end=lambda worker: self._finish(worker, message, receipt))
+
+    def start(
+        self, name: str, instance: Instance, job: Any, work: Callable[[], object], **facts: Any
+    ) -> Worker:
+        """Let a worker begin."""
+        user = facts.pop("user", getattr(job, "user", ""))
+        worker = Worker(name, instance, job, work, self.time.now(), user=user, **facts)
+        self.say(f"{name} begins: {job}")
+        self.workers.insert(0, worker)
+        self.crew.start(worker)
+        self.look_after(worker)
+        return worker
+
+    def call(self, name: str, work: Callable[[Instance], object], **facts: Any) -> None:
+        """Have an administrator or a timer call one of the functions."""
+        instance = self.chooser.pick(self.instances)
+        self.start(name, instance, None, lambda: work(instance), **facts)
+
+    def _finish(self, worker: Worker, message: Message, receipt: str) -> None:
+        if message.pop_receipt != receipt or message not in self.outbox.messages:
+            return  # somebody else has it by now
+        if worker.error is None:
+            if self.chooser.happens(self.weather.undeleted):
+                self.judge.mishap(worker, leaves_a_doubt=False)
+                self.outbox.release(message, self.chooser.amount(1.0, LEASE))
+            else:
+                self.outbox.delete(message)
+        elif message.queue.endswith("-poison"):
+            return  # it waits out its lease, and comes again
+        elif message.dequeue_count >= MOST_DELIVERIES:
+            self.outbox.poison(message)
+        else:
+            self.outbox.release(message, RETRY_AFTER)
+
+    def look_after(self, worker: Worker) -> None:
+        """Do what the host does when a function ends."""
+        if not worker.done:
+            return
+        if worker in self.workers:
+            self.workers.remove(worker)
+        if worker.error is not None and not isinstance(worker.error, SyncError):
+            raise Violation(f"{worker.name} raised {worker.error!r}") from worker.error
+        self.say(
+            f"{worker.name} {'dies' if worker.dead else 'ends'}"
+            + (f": {worker.error}" if worker.error else "")
+        )
+        if worker.on_end and not worker.dead:
+            worker.on_end(worker)
