@@ -16,6 +16,7 @@ from azure.storage.queue import QueueMessage
 
 from local.host.deliveries import Delivery
 from local.host.hostjson import QueueOptions
+from local.host.peeking import Peephole
 from local.host.sending import Bells
 from local.host.storage import brief
 
@@ -69,6 +70,7 @@ class QueueListener:
         self._stopping = threading.Event()
         self._bell = threading.Event()
         self._away = False
+        self._peephole = Peephole(delivery.client)
         name = delivery.source.function.name
         self._pool = ThreadPoolExecutor(self._batch_size + self._threshold, f"{name}-message")
         self._thread = threading.Thread(target=self._poll, name=f"{name}-poll", daemon=True)
@@ -108,6 +110,8 @@ class QueueListener:
         return not self._stopping.is_set()
 
     def _receive(self) -> list[QueueMessage]:
+        if not self._away and self._peephole.shows_nothing():
+            return []
         try:
             found = list(
                 self._delivery.client.receive_messages(

@@ -1,0 +1,57 @@
+"""Looking whether a queue has a message, for a fraction of what it costs the library to fetch none.
+
+A host listens to a dozen queues, most of them empty most of the time.
+"""
+
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+
+import urllib3
+from azure.storage.queue import AccountSasPermissions, QueueClient, ResourceTypes, generate_account_sas
+
+SIGNED_FOR = timedelta(minutes=15)
+SIGN_AGAIN = timedelta(minutes=5)  # before that is over
+SECONDS = 5.0
+
+
+class Peephole:
+    """One queue, looked at from outside.
+
+    Args:
+        client: the queue's client; its key signs.
+    """
+
+    def __init__(self, client: QueueClient) -> None:
+        self._client = client
+        self._key = getattr(client.credential, "account_key", None)
+        self._pool = urllib3.PoolManager(maxsize=1, retries=False, timeout=SECONDS)
+        self._url = ""
+        self._signed_until = datetime.fromtimestamp(0, UTC)
+
+    def shows_nothing(self) -> bool:
+        """Say whether the queue has no message that shows, or is not there; False where nobody can tell."""
+        if self._key is None:
+            return False  # the account is reached with an identity
+        try:
+            answer = self._pool.request(
+                "GET", self._signed(), headers={"x-ms-version": self._client.api_version}
+            )
+        except urllib3.exceptions.HTTPError:
+            return False
+        if answer.status == HTTPStatus.NOT_FOUND:  # whoever sends the first message creates it
+            return True
+        return answer.status == HTTPStatus.OK and b"<QueueMessage>" not in answer.data
+
+    def _signed(self) -> str:
+        now = datetime.now(UTC)
+        if now > self._signed_until - SIGN_AGAIN:
+            self._signed_until = now + SIGNED_FOR
+            signature = generate_account_sas(
+                self._client.account_name or "",
+                self._key or "",
+                ResourceTypes(object=True),
+                AccountSasPermissions(read=True),
+                self._signed_until,
+            )
+            self._url = f"{self._client.url}/messages?peekonly=true&numofmessages=1&{signature}"
+        return self._url
