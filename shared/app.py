@@ -67,6 +67,7 @@ class App:
             otherwise.
         tokens: makes the source of bearer tokens from the settings.
         transport: what carries requests to Microsoft and back; the network unless told otherwise.
+        ring: calls one of this app's own addresses; over the network unless told otherwise.
     """
 
     def __init__(
@@ -77,8 +78,10 @@ class App:
         stores: Stores | None = None,
         tokens: Callable[[Settings], Tokens] = tokens_of,
         transport: Transport | None = None,
+        ring: Callable[[str], None] | None = None,
     ) -> None:
         self._environ = environ
+        self._ring = ring
         self._tokens = tokens
         self._transport = transport
         self._lock = threading.Lock()
@@ -171,7 +174,7 @@ class App:
         )
         renewal = Renewal(
             graph=graph,
-            ring=Bell(settings.user_agent, self._transport).ring,
+            ring=self._ring or Bell(settings.user_agent).ring,
             state=self._state,
             want_sweep=sweeper.want,
             queues=self.queues,

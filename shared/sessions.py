@@ -42,8 +42,8 @@ class Bell:
     (github.com/microsoftgraph/msgraph-sdk-dotnet/issues/531).
     """
 
-    def __init__(self, user_agent: str, transport: Transport | None = None) -> None:
-        self._session = new_session(user_agent, transport)
+    def __init__(self, user_agent: str) -> None:
+        self._session = new_session(user_agent)
 
     def ring(self, url: str) -> None:
         """Send the handshake that Graph will send. An answer is not needed; Graph's own verdict counts."""

@@ -7,13 +7,18 @@ from local.stage import ROOT
 
 
 def brisk_app(
-    directory: Path, *, retry_after: int = 30, deliveries: int = 5, level: str = "Information"
+    directory: Path,
+    *,
+    retry_after: int = 30,
+    deliveries: int = 5,
+    level: str = "Information",
+    at_once: int = 8,
 ) -> Path:
     """A copy of the app for impatient tests.
 
-    Idle queues are looked at five times a second instead of every two seconds, and messages that failed come back after
-    `retry_after` seconds, at most `deliveries` times. The host logs from `level` on. The rest of host.json,
-    and the app itself, are as they are.
+    Idle queues are looked at five times a second instead of every two seconds, and messages that failed come
+    back after `retry_after` seconds, at most `deliveries` times. The host logs from `level` on, and fetches
+    `at_once` messages of a queue. The rest of host.json, and the app itself, are as they are.
     """
     for name in ("function_app.py", "shared"):
         (directory / name).symlink_to(ROOT / name)
@@ -21,6 +26,8 @@ def brisk_app(
     host["logging"]["logLevel"] = {"default": level}
     host["extensions"]["queues"] |= {
         "maxPollingInterval": "00:00:00.2",
+        "batchSize": at_once,
+        "newBatchThreshold": at_once // 2,
         "visibilityTimeout": f"00:00:{retry_after:02}",
         "maxDequeueCount": deliveries,
     }

@@ -17,7 +17,8 @@ LANE = "AzureWebJobs.sync_swept.Disabled"
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return brisk_app(tmp_path_factory.mktemp("app"), retry_after=0)
+    # One at a time: two syncs of a user at once would make one of them wait for half a minute.
+    return brisk_app(tmp_path_factory.mktemp("app"), retry_after=0, at_once=1)
 
 
 @pytest.fixture(scope="module")

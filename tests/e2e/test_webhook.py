@@ -187,7 +187,7 @@ def test_an_item_of_graphs_queues_a_check_of_its_user(
     assert (answer.status_code, answer.text) == (202, "")
     (message,) = story.peek("photo-checks")
     assert message["job"].pop("seen") == message["job"].pop("born") == pytest.approx(time.time(), abs=10)
-    job = {"users": [user], "why": "notified", "tries": 0, "force": False, "part": None}
+    job = {"users": [user], "why": "notified", "tries": 0, "force": False, "part": None, "letters": ""}
     assert message == {"v": 1, "job": job}
     assert story.history() == []
 

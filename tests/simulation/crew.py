@@ -16,7 +16,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from shared.errors import Stale, TryLater
 
 type StepFate = Literal["", "never", "lost", "itself", "dies"]
-"""What becomes of a step in storage: nothing special; it never arrives; its effect comes, its answer does not;
+"""What becomes of a step in storage: nothing special; it never arrives; its effect comes and no answer;
 the client library repeats it and meets its own write; the worker dies once it took effect."""
 
 

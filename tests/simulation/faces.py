@@ -110,9 +110,7 @@ class Faces:
             return self._graph(asked, mood)
         if asked.host in MY_HOSTS:
             return self._files(asked, mood)
-        if asked.host in ADMIN_HOSTS:
-            return self._profiles(asked, mood)
-        return Given(200)  # our own webhooks, rung at
+        return self._profiles(asked, mood)
 
     # --- Graph ---
 

@@ -120,6 +120,7 @@ class Instance:
             stores=stores,
             tokens=lambda _: Tokens(),
             transport=Wire(crew, faces),
+            ring=lambda url: crew.halt(Stop("wait", url)),
         )
         self.doorway = Doorway(self.app)
 
