@@ -70,4 +70,6 @@ class Failures:
 
     def _entries(self) -> Iterator[dict[str, Any]]:
         for user, columns, _ in islice(self._table.scan(PARTITION), MOST):
-            yield {"user": user, **{name: columns[name] for name in ("reason", "since", "at")}}
+            # One who was struck out while he failed anew has no `since`.
+            facts = {"since": columns["at"], **columns}
+            yield {"user": user, **{name: facts[name] for name in ("reason", "since", "at")}}

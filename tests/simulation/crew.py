@@ -46,6 +46,7 @@ class Worker:
         claim_until: end of the claim that it wrote last, on its own clock; 0 while it has none.
         claim_ended: its own clock when it ended its claim; 0 while it has not.
         missing_since: what the row said when it claimed it.
+        marked: it has begun to write to SharePoint.
         frozen_until: it does not go on before this time.
         stop: where it stands.
         owed: what it gets when it has waited long enough.
@@ -60,6 +61,7 @@ class Worker:
     dry_run: bool = False
     removes: bool = False
     missing_since: float = 0.0
+    marked: bool = False
     claimed_at: float = 0.0
     claim_until: float = 0.0
     claim_ended: float = 0.0

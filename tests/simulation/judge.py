@@ -125,6 +125,7 @@ class Judge:
         if "claim_token" in columns:
             worker.claimed_at = self.now()
             worker.missing_since = self.row(key).get("missing_since", 0.0)
+        worker.marked |= columns.get("dirty") is True
         if "claim_until" in columns:
             worker.claim_until = columns["claim_until"] or worker.claim_until
             worker.claim_ended = 0.0 if columns["claim_until"] else worker.instance.clock.now()

@@ -1,6 +1,8 @@
 """What becomes of everything that the app does outside its process: it happens, or not, or late, or twice."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import requests
 
@@ -9,6 +11,10 @@ from tests.simulation.crew import Stop, Worker
 from tests.simulation.faces import Asked, Given, Mood
 from tests.simulation.host import Host
 from tests.simulation.judge import SKEW
+from tests.simulation.microsoft import Person
+
+if TYPE_CHECKING:
+    from tests.simulation.run import Run
 
 CLAIM_FOR = 420.0  # seconds
 CALL_TIMEOUT = CLAIM_FOR / 14
@@ -84,12 +90,13 @@ class Network(Host):
             self._resume(worker, owed)
             return
         weather = self.weather
-        if self.chooser.happens(weather.freezes * (2.0 if worker.at_it else 0.2)):
+        if self.chooser.happens(weather.freezes * _weight(worker, stop)):
             self._freeze(worker, stop)
             return
-        if self.chooser.happens(weather.dies / 2):
+        if self.chooser.happens(weather.dies * (1.0 if worker.at_it else 0.5)):
             self.say(f"{worker.name} dies before: {stop.name}")
             self.kill(worker)
+            self._dramatise(worker, events.take_back)
             return
         if stop.kind == "step":
             self._step(worker, stop)
@@ -102,9 +109,14 @@ class Network(Host):
         self.say(f"{worker.name} freezes for {spell:.0f} s before: {stop.name}")
         worker.frozen_until = self.time.now() + spell
         self.judge.mishap(worker)
-        if worker.user and spell > CLAIM_FOR and self.dramas_left and self.chooser.happens(0.6):
+        if spell > CLAIM_FOR:
+            self._dramatise(worker, events.change)
+
+    def _dramatise(self, worker: Worker, drama: Callable[["Run", Person], None]) -> None:
+        """Let the photo change, or go back to what SharePoint showed, while somebody is not done with it."""
+        if worker.user and self.dramas_left and self.chooser.happens(0.6):
             self.dramas_left -= 1
-            events.change(self, self.ms.people[worker.user])
+            drama(self, self.ms.people[worker.user])
 
     def _resume(self, worker: Worker, became: object) -> None:
         self.crew.resume(worker, became)
@@ -117,7 +129,8 @@ class Network(Host):
             self._resume(worker, "never")
             return
         fates = ["", "never", "lost", "dies", "itself"]
-        shares = [weather.storage_never / 4, weather.storage_lost / 4, weather.dies / 2, weather.itself]
+        dies = weather.dies * (2.0 if stop.conditional else 0.5)  # between a write and what follows from it
+        shares = [weather.storage_never / 4, weather.storage_lost / 4, dies, weather.itself]
         if not stop.conditional:
             fates.pop(), shares.pop()
         fate = self.chooser.pick(fates, (1.0, *shares))
@@ -207,6 +220,13 @@ class Network(Host):
         """Return how a service is out at the moment, "" if it is not."""
         until, how = self.outages.get(service, (0.0, ""))
         return how if self.time.now() < until else ""
+
+
+def _weight(worker: Worker, stop: Stop) -> float:
+    """Return how much more often than anywhere a worker freezes here: where it hurts most."""
+    if not worker.at_it:
+        return 0.2
+    return 6.0 if worker.marked and stop.conditional else 1.0
 
 
 def _service(asked: Asked) -> str:

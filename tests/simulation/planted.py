@@ -50,7 +50,7 @@ def plant(fault: Planted, where: Path) -> None:
 FAULTS = (
     Planted(
         "a torn gather is settled",
-        13,
+        85,
         (
             Edit("plans", "if announced != gathered.content_etag and tries < TRIES_TORN:", "if False:"),
             Edit(
@@ -62,7 +62,7 @@ FAULTS = (
     ),
     Planted(
         "a settle has no condition",
-        387,
+        324,
         (
             Edit(
                 "ledger",
@@ -74,7 +74,7 @@ FAULTS = (
     ),
     Planted(
         "nothing follows a lost claim",
-        225,
+        5,
         (
             Edit("claims", "if row.claim_until and row.dirty:", "if False:"),
             Edit(
@@ -86,7 +86,7 @@ FAULTS = (
     ),
     Planted(
         "the same bytes spare a dirty row its upload",
-        208,
+        5,
         (
             Edit("plans", "if at_rest and row.settled_sha256 == digest:", "if row.settled_sha256 == digest:"),
             Edit("plans", '"refused_etag": ""}', '"refused_etag": "", "dirty": False}'),
@@ -94,7 +94,7 @@ FAULTS = (
     ),
     Planted(
         "a dirty row is taken for unchanged",
-        30,
+        8,
         (
             Edit(
                 "photos",
@@ -105,7 +105,7 @@ FAULTS = (
     ),
     Planted(
         "a picture is removed at first sighting",
-        0,
+        5,
         (
             Edit(
                 "sweeps",
@@ -121,7 +121,7 @@ FAULTS = (
     ),
     Planted(
         "missing_since is never emptied",
-        33,
+        64,
         (
             Edit("plans", '_AT_REST = {"missing_since": 0.0, ', "_AT_REST = {"),
             Edit("photos", 'for name in ("missing_since", "gone_since")', 'for name in ("gone_since",)'),
@@ -130,11 +130,11 @@ FAULTS = (
         ),
     ),
     Planted(
-        "the brake is ignored", 0, (Edit("sweeps", "return totals.removable > 0 and", "return False and"),)
+        "the brake is ignored", 57, (Edit("sweeps", "return totals.removable > 0 and", "return False and"),)
     ),
     Planted(
         "consequences follow the write that answers the message",
-        69,
+        57,
         (
             Edit("checking", "            self._queue_changed(job, found)\n", ""),
             Edit(
@@ -147,7 +147,7 @@ FAULTS = (
     ),
     Planted(
         "a new name is written without asking whose it is",
-        7,
+        27,
         (
             Edit(
                 "targets",
@@ -158,7 +158,7 @@ FAULTS = (
     ),
     Planted(
         "every doubt has a repetition of its own",
-        6,
+        23,
         (
             Edit("settling", "queued = unsure and unsure_until > claim.row.repeat_at", "queued = unsure"),
             Edit("syncing", "        if job.doubt:\n", "        if False:\n"),

@@ -30,7 +30,7 @@ class Run(Network):
         super().__init__(chooser, keep_trace=keep_trace)
         self.pending = []
         self.events_left = events_planned
-        self.dramas_left = events_planned // 2
+        self.dramas_left = events_planned
         self.turns = 0
         self._most_turns = MOST_TURNS * events_planned
 

@@ -29,6 +29,7 @@ def test_it_is_kept_for_a_month() -> None:
     hold(0, LONG)
 
 
+@pytest.mark.timeout(600)  # a fault that has to be searched for anew
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_planted_fault_is_found(fault: Planted, tmp_path: Path) -> None:
     plant(fault, tmp_path)

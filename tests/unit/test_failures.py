@@ -113,3 +113,10 @@ def test_a_sync_that_is_refused_says_by_whom_until_it_is_done(world: World) -> N
 
     assert failed(world) == NOBODY
     assert world.row(user).outcome == "synced"
+
+
+def test_who_is_struck_out_while_he_fails_anew_is_listed_all_the_same(world: World) -> None:
+    world.ledger.merge("failed", ONE, {"at": 7.0, "reason": "graph: 400"}, "")  # its beginning was struck out
+    assert (failed(world)["users"], failed(world)["since"]) == (1, 7.0)
+    world.sweep()  # which tidies up
+    assert failed(world) == NOBODY

@@ -70,7 +70,7 @@ def test_a_day_without_photos_clears_nobody_of_fifteen(world: World, knobs: dict
         assert (row.settled_etag, row.missing_since) == (world.source(user), 0)
 
 
-def test_a_day_without_photos_clears_nobody_of_three_thousand(
+def test_a_day_without_photos_clears_nobody_of_fifteen_thousand(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     users = crowd.let_in(world, 3000)  # four pages
@@ -80,7 +80,7 @@ def test_a_day_without_photos_clears_nobody_of_three_thousand(
     assert world.requests("sharepoint") == []
     assert world.outbox.messages == []
     newest = world.app.health.status()["sweeps"][0]
-    assert "3000 of 3000 photos are missing at once" in newest["reason"]
+    assert "15000 of 15000 photos are missing at once" in newest["reason"]
     assert sum("sweep.braked" in record.getMessage() for record in caplog.records) == 4
 
 
