@@ -73,7 +73,7 @@ def test_a_day_without_photos_clears_nobody_of_fifteen(world: World, knobs: dict
 def test_a_day_without_photos_clears_nobody_of_fifteen_thousand(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    users = crowd.let_in(world, 3000)  # four pages
+    users = crowd.let_in(world, 15_000)
     with forgetting(world), caplog.at_level(logging.ERROR):
         ends = live_through_a_day(world, users, few=3, many=100)
     assert ends == ["braked"] * 4
