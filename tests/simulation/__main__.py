@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import sys
 import time
+from functools import partial
 
 from tests.simulation.hunt import EVENTS, LONG, explain, fails
 
@@ -49,7 +50,7 @@ def _first_failing(seeds: range, events: int, jobs: int) -> int | None:
         return next((seed for seed in seeds if fails(seed, events=events)), None)
     began = time.monotonic()
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        found = pool.imap(_Play(events), seeds, chunksize=4)
+        found = pool.imap(partial(fails, events=events), seeds, chunksize=4)
         for done, (seed, what) in enumerate(zip(seeds, found, strict=True), start=1):
             _show(done, len(seeds), time.monotonic() - began)
             if what:
@@ -58,16 +59,6 @@ def _first_failing(seeds: range, events: int, jobs: int) -> int | None:
                 return seed
     print()
     return None
-
-
-class _Play:
-    """Plays a seed, in whichever process."""
-
-    def __init__(self, events: int) -> None:
-        self._events = events
-
-    def __call__(self, seed: int) -> str:
-        return fails(seed, events=self._events)
 
 
 def _show(done: int, of: int, seconds: float) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.hunt import EVENTS, LONG, explain, fails
-from tests.simulation.planted import FAULTS, SEEDS, Planted, plant
+from tests.simulation.planted import FAULTS, ROOT, SEEDS, Planted, plant
 
 BLOCK = 20  # seeds a test
 RUNS_TO_CUT_DOWN = 100  # `make simulate SEED=...` cuts further
@@ -45,3 +45,12 @@ def play(where: Path, first: int, seeds: int) -> subprocess.CompletedProcess[str
     return subprocess.run(
         [sys.executable, "-m", "tests.simulation", *options], cwd=where, capture_output=True, text=True
     )
+
+
+def test_seeds_are_played_on_several_cores_at_once() -> None:
+    options = ["--seeds", "8", "--jobs", "2"]
+    played = subprocess.run(
+        [sys.executable, "-m", "tests.simulation", *options], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (played.returncode, played.stderr) == (0, "")
+    assert played.stdout.endswith("8 seeds, nothing found\n")
