@@ -113,9 +113,11 @@ class Settler:
         """Whoever took the user over cannot know what we wrote meanwhile: have it written once more."""
         now = self._clock.now()
         until = now + self._claim_for
-        self._ledger.overwrite(job.user, {"dirty": True, "unsure_until": until})
+        noted = {"dirty": True, "unsure_until": until}
         if not queued:
             self._queues.send(job.repeated(until), hidden=until - now + 1)
+            noted["repeat_at"] = until  # else the next settle would queue another
+        self._ledger.overwrite(job.user, noted)
         return Result(job.user, "deferred", "another attempt took this user over", etag)
 
     def _unsure_until(self, row: Row, attempt: Attempt, now: float) -> float:
