@@ -4,6 +4,9 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PYTEST_ARGS ?=
 
+# Dozens of processes are started here; what Python compiled for one of them serves the next.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check simulate bench-sweep bench-webhook fuzz-pictures format clean
 

@@ -8,7 +8,7 @@ from tests.e2e.apps import brisk_app
 from tests.e2e.story import Story, playing, quiet_stage
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # it goes when the stories end: even an idle host looks for messages
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     app = brisk_app(tmp_path_factory.mktemp("app"))
     with playing(quiet_stage(app=app)) as story:

@@ -19,7 +19,7 @@ from local.stage import Stage
 from tests.e2e.pictures import THUMBNAILS, alike, size_of
 
 PATIENCE = 15.0  # seconds; nearly everything takes less than one
-POLL = 0.03  # seconds
+POLL = 0.05  # seconds
 ENTRA = "login.microsoftonline.com"
 KINDS = (
     "photo-checks",
@@ -340,8 +340,8 @@ class Story:
 
 
 def quiet_stage(*, settings: Mapping[str, str] | None = None, **how: Any) -> Stage:
-    """A stage on which nothing happens by itself; `settings` on top of that."""
-    return Stage(settings={**QUIET, **(settings or {})}, **how)
+    """A stage on which nothing happens by itself; `settings` on top of that. Its hosts are up at once."""
+    return Stage(settings={**QUIET, **(settings or {})}, forked=True, **how)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     with (
         Azurite(location=tmp_path_factory.mktemp("storage")) as storage,
         playing(
-            quiet_stage(storage=storage, settings=settings, message_lease=LEASE, app=app, forked=True)
+            quiet_stage(storage=storage, settings=settings, message_lease=LEASE, app=app)
         ) as story,
     ):
         story.subscribed()

@@ -49,7 +49,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, location: Path) -> Iterator[
     _say_something(app / "function_app.py")
     with (
         Azurite(location=location) as storage,
-        playing(quiet_stage(storage=storage, app=app, settings=settings, forked=True)) as story,
+        playing(quiet_stage(storage=storage, app=app, settings=settings)) as story,
     ):
         yield story
 

@@ -52,7 +52,16 @@ class Stage:
         sent = {"Authorization": f"Bearer {bearer}", "Accept": accept}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         content = {"json": body} if isinstance(body, dict) else {"data": body or b""}
-        return self._client.open(path, method=method, base_url=f"https://{host}", headers=sent, **content)
+        # With its host in front, for a path that begins with two slashes would be taken for a host and a path.
+        url, as_sent = f"https://{host}{path}", {"REQUEST_URI": path, "RAW_URI": path}
+        return self._client.open(
+            url,
+            method=method,
+            base_url=f"https://{host}",
+            headers=sent,
+            environ_overrides=as_sent,
+            **content,
+        )
 
     def request(self, path: str) -> Request:
         return Request(EnvironBuilder(path, base_url=f"https://{ADMIN}").get_environ())

@@ -1,0 +1,1 @@
+"""Stories: the app in its host, over Azurite and the emulated tenant."""

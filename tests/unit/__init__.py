@@ -1,0 +1,1 @@
+"""The app, module by module."""
