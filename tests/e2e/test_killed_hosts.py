@@ -32,9 +32,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     settings = {"CLAIM_FOR": f"PT{CLAIM}S"}
     with (
         Azurite(location=tmp_path_factory.mktemp("storage")) as storage,
-        playing(
-            quiet_stage(storage=storage, settings=settings, message_lease=LEASE, app=app)
-        ) as story,
+        playing(quiet_stage(storage=storage, settings=settings, message_lease=LEASE, app=app)) as story,
     ):
         story.subscribed()
         yield story

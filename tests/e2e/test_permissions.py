@@ -8,12 +8,13 @@ from uuid import uuid4
 
 import pytest
 
+from local.azurite import Azurite
 from tests.e2e.story import Json, Story, playing, quiet_stage
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[Story]:
-    with playing(quiet_stage()) as story:
+def house(storage: Azurite) -> Iterator[Story]:
+    with playing(quiet_stage(storage=storage)) as story:
         yield story
 
 

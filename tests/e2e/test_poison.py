@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from local.azurite import Azurite
 from tests.e2e.apps import brisk_app
 from tests.e2e.story import KINDS, SWEEPING, Story, playing, quiet_stage
 
@@ -13,9 +14,9 @@ GAVE_UP = "gave up after repeated failures"
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def house(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     app = brisk_app(tmp_path_factory.mktemp("app"), retry_after=0)
-    with playing(quiet_stage(app=app, settings=SWEEPING)) as story:
+    with playing(quiet_stage(storage=storage, app=app, settings=SWEEPING)) as story:
         yield story
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from local.azurite import Azurite
 from tests.e2e.apps import brisk_app
 from tests.e2e.story import SWEEPING, Json, Story, playing, quiet_stage
 
@@ -13,9 +14,9 @@ NO_SWEEP = "20270115T140000-2c3d"
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def house(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     app = brisk_app(tmp_path_factory.mktemp("app"), retry_after=0)
-    with playing(quiet_stage(app=app, settings=SWEEPING)) as story:
+    with playing(quiet_stage(storage=storage, app=app, settings=SWEEPING)) as story:
         yield story
 
 

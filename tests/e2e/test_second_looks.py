@@ -4,14 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from local.azurite import Azurite
 from tests.e2e.apps import brisk_app
 from tests.e2e.story import Story, playing, quiet_stage
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def house(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     app = brisk_app(tmp_path_factory.mktemp("app"))
-    with playing(quiet_stage(app=app, settings={"RECHECK_AFTER": "PT2S"})) as story:
+    with playing(quiet_stage(storage=storage, app=app, settings={"RECHECK_AFTER": "PT2S"})) as story:
         yield story
 
 

@@ -5,14 +5,15 @@ from uuid import uuid4
 
 import pytest
 
+from local.azurite import Azurite
 from tests.e2e.story import SWEEPING, Story, playing, quiet_stage
 
 MISSING = ("CLIENT_ID", "SHAREPOINT_HOST", "CLIENT_STATE_SECRET")
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[Story]:
-    with playing(quiet_stage(settings=dict.fromkeys(MISSING, ""))) as story:
+def house(storage: Azurite) -> Iterator[Story]:
+    with playing(quiet_stage(storage=storage, settings=dict.fromkeys(MISSING, ""))) as story:
         yield story
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pytest
 
+from local.azurite import Azurite
 from tests.e2e.pictures import jpeg
 from tests.e2e.story import Json, Story, playing, quiet_stage
 
@@ -14,8 +15,8 @@ HOUR = 3600.0
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[Story]:
-    with playing(quiet_stage()) as story:
+def house(storage: Azurite) -> Iterator[Story]:
+    with playing(quiet_stage(storage=storage)) as story:
         yield story
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from local.azurite import Azurite
 from local.host.process import HostProcess
 from tests.e2e.apps import brisk_app
 from tests.e2e.story import SWEEPING, Story, playing, quiet_stage
@@ -22,10 +23,10 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def house(app: Path) -> Iterator[Story]:
+def house(storage: Azurite, app: Path) -> Iterator[Story]:
     # What the sweep queues waits until it has ended, so that its figures can be foretold.
     settings = {**SWEEPING, LANE: "true"}
-    with playing(quiet_stage(app=app, settings=settings, message_lease=LEASE)) as story:
+    with playing(quiet_stage(storage=storage, app=app, settings=settings, message_lease=LEASE)) as story:
         yield story
 
 

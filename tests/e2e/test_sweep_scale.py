@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from local.azurite import Azurite
 from tests.e2e.apps import brisk_app
 from tests.e2e.story import SWEEPING, Story, playing, quiet_stage
 
@@ -14,9 +15,9 @@ CHECKS = 50 + 50 + 1  # of at most 20 users of one page each
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def house(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     app = brisk_app(tmp_path_factory.mktemp("app"))
-    with playing(quiet_stage(app=app, settings=SWEEPING)) as story:
+    with playing(quiet_stage(storage=storage, app=app, settings=SWEEPING)) as story:
         yield story
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from local.azurite import Azurite
 from tests.e2e.apps import brisk_app
 from tests.e2e.story import SWEEPING, Json, Story, playing, quiet_stage
 
@@ -15,9 +16,11 @@ REMOVE_AFTER = 1.0  # seconds
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def house(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     app = brisk_app(tmp_path_factory.mktemp("app"))
-    with playing(quiet_stage(app=app, settings={**SWEEPING, "REMOVE_AFTER": f"PT{REMOVE_AFTER}S"})) as story:
+    with playing(
+        quiet_stage(storage=storage, app=app, settings={**SWEEPING, "REMOVE_AFTER": f"PT{REMOVE_AFTER}S"})
+    ) as story:
         yield story
 
 

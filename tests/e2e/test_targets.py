@@ -4,12 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from local.azurite import Azurite
 from tests.e2e.story import Story, playing, quiet_stage
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[Story]:
-    with playing(quiet_stage(settings={"SCOPE": "members+guests", "PHOTO_FOLDER": "Profilbilder"})) as story:
+def house(storage: Azurite) -> Iterator[Story]:
+    with playing(
+        quiet_stage(storage=storage, settings={"SCOPE": "members+guests", "PHOTO_FOLDER": "Profilbilder"})
+    ) as story:
         yield story
 
 

@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from local.azurite import Azurite
 from tests.e2e.apps import brisk_app
 from tests.e2e.pictures import bomb, jpeg
 from tests.e2e.story import Story, playing, quiet_stage
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    app = brisk_app(tmp_path_factory.mktemp("app"))
-    with playing(quiet_stage(app=app, settings={"RECHECK_AFTER": "PT1S"})) as story:
+def house(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    # One at a time: two syncs of a user at once would make one of them wait for half a minute.
+    app = brisk_app(tmp_path_factory.mktemp("app"), at_once=1)
+    with playing(quiet_stage(storage=storage, app=app, settings={"RECHECK_AFTER": "PT1S"})) as story:
         yield story
 
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 import requests
 
+from local.azurite import Azurite
 from tests.e2e.story import Story, playing, quiet_stage
 
 FACES = [pytest.param("notifications", id="notifications"), pytest.param("lifecycle", id="lifecycle")]
@@ -19,9 +20,9 @@ type Spoil = Callable[[Json], object]
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[Story]:
+def house(storage: Azurite) -> Iterator[Story]:
     off = {f"AzureWebJobs.{name}.Disabled": "true" for name in ("check_photos", "tend_subscription")}
-    with playing(quiet_stage(settings=off)) as story:
+    with playing(quiet_stage(storage=storage, settings=off)) as story:
         yield story
 
 

@@ -16,6 +16,7 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from local.azurite import Azurite
 from tests.e2e.story import Story, playing, quiet_stage
 from tests.e2e.wire import Exchange, Telegram, exchange, telegrams
 from tests.nearly import CANARY, FOREIGN, ODD_SIGNS
@@ -85,9 +86,9 @@ class Watch:
 
 
 @pytest.fixture(scope="module")
-def watch() -> Iterator[Watch]:
+def watch(storage: Azurite) -> Iterator[Watch]:
     off = {f"AzureWebJobs.{name}.Disabled": "true" for name in ("check_photos", "tend_subscription")}
-    with playing(quiet_stage(settings=off)) as story:
+    with playing(quiet_stage(storage=storage, settings=off)) as story:
         watch = Watch(story)
         yield watch
         watch.hear_out()
