@@ -36,7 +36,7 @@ def plant(fault: Planted, where: Path) -> None:
     Raises:
         ValueError: the words that are to become others do not stand in the code exactly once.
     """
-    shutil.copytree(ROOT / "shared", where / "shared", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "shared", where / "shared")
     for name in ("tests", "local"):
         (where / name).symlink_to(ROOT / name)
     for edit in fault.edits:
