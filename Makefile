@@ -22,7 +22,7 @@ up: setup ## the same, staying up: the app, the tenant and storage, to play with
 	@$(PY) -m local.up
 
 test: setup ## every test, offline, on loopback
-	@$(PY) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(PY) -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: setup ## index the app as the host does; format, lint, types
 	@$(PY) -m local.host --check --settings local.settings.sample.json

@@ -1,10 +1,26 @@
 """What every kind of test may ask for."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from local.azurite import Azurite
+
+TESTS = Path(__file__).parent
+# Begun first, so that none of them is what everybody waits for at the end.
+LONGEST = ("simulation", "e2e", "world", "unit/test_syncing_mishaps.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first; those of the same kind stay in their order."""
+    items.sort(key=lambda item: _rank(item.path.relative_to(TESTS)))
+
+
+def _rank(path: Path) -> int:
+    """Return a file's place: its own or its directory's in `LONGEST`, or behind them all."""
+    places = (str(path), path.parts[0])
+    return min((LONGEST.index(each) for each in places if each in LONGEST), default=len(LONGEST))
 
 
 @pytest.fixture(scope="session")

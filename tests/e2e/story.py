@@ -19,7 +19,7 @@ from local.stage import Stage
 from tests.e2e.pictures import THUMBNAILS, alike, size_of
 
 PATIENCE = 15.0  # seconds; nearly everything takes less than one
-POLL = 0.05  # seconds
+POLL = 0.1  # seconds
 ENTRA = "login.microsoftonline.com"
 KINDS = (
     "photo-checks",
@@ -301,7 +301,9 @@ class Story:
 
     def ended(self, sweep: str, *, seconds: float = 2 * PATIENCE) -> Json:
         """Wait for the end of a sweep and of what it queued; its figures."""
-        self.until(lambda: not self._runs(sweep), seconds=seconds, what=f"the end of sweep {sweep}")
+        self.until(
+            lambda: not self._runs(sweep), seconds=seconds, every=0.3, what=f"the end of sweep {sweep}"
+        )
         self.until(lambda: not self.waiting("photo-backfill"), what="what the sweep queued")
         (figures,) = [each for each in self.status()["sweeps"] if each["id"] == sweep]
         return dict(figures)
