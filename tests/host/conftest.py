@@ -106,7 +106,7 @@ def shared_notes(tmp_path_factory: pytest.TempPathFactory) -> Notes:
     return Notes(tmp_path_factory.mktemp("notes") / "notes")
 
 
-@pytest.fixture(scope="package")  # it goes with the last test of the host: even an idle one looks for messages
+@pytest.fixture(scope="package")  # not longer: even an idle host looks for messages
 def host(azurite: Azurite, app_dir: Path, shared_notes: Notes) -> Iterator[HostProcess]:
     """One host for every test that neither stops nor disturbs it."""
     env = {

@@ -52,7 +52,7 @@ class Stage:
         sent = {"Authorization": f"Bearer {bearer}", "Accept": accept}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         content = {"json": body} if isinstance(body, dict) else {"data": body or b""}
-        # With its host in front, for a path that begins with two slashes would be taken for a host and a path.
+        # Its host in front: a path that begins with two slashes would be taken for a host and a path.
         url, as_sent = f"https://{host}{path}", {"REQUEST_URI": path, "RAW_URI": path}
         return self._client.open(
             url,
