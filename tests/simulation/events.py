@@ -283,6 +283,8 @@ def _crash(run: "Run") -> None:
 def _wait(run: "Run") -> None:
     spell = run.chooser.pick(SPELLS)
     run.say(f"--- {spell:.0f} s pass")
+    for worker in run.workers:  # whoever waits for an answer or holds a claim may have waited too long
+        run.judge.mishap(worker)
     run.advance(spell)
 
 
