@@ -180,6 +180,9 @@ type Job = Check | Sync | SweepPage | Tend
 QUEUES: Mapping[str, type[Check | Sync | SweepPage | Tend]] = {
     kind.queue: kind for kind in (Check, SweptCheck, Sync, Backfill, SweepPage, Tend)
 }
+_NAMES: Mapping[Any, set[str]] = {
+    kind: {each.name for each in dataclasses.fields(kind)} for kind in QUEUES.values()
+}
 
 
 def write(job: Job) -> str:
@@ -205,7 +208,7 @@ def read[J: Check | Sync | SweepPage | Tend](kind: type[J], body: bytes | str) -
         or not isinstance(message["job"], dict)
     ):
         raise NotOurs(f'the message is not {{"v": {VERSION}, "job": {{...}}}}')
-    unknown = set(message["job"]) - {each.name for each in dataclasses.fields(kind)}
+    unknown = set(message["job"]) - _NAMES[kind]
     if unknown:
         raise NotOurs(f"the job has {len(unknown)} unknown field(s)")
     return cast(J, kind.read(message["job"]))  # the type checker loses the kind on the way

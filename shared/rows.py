@@ -64,8 +64,8 @@ class Row:
     @classmethod
     def from_columns(cls, user: str, columns: Mapping[str, Any], version: str) -> Self:
         """Return the row that a table holds; columns of other versions of this app are left alone."""
-        known = {field.name for field in fields(cls)} - {"user", "version"}
-        return cls(user=user, version=version, **{name: columns[name] for name in known if name in columns})
+        known = {name: columns[name] for name in _COLUMNS if name in columns}
+        return cls(user=user, version=version, **known)
 
     def holds(self, columns: Mapping[str, Any]) -> bool:
         """Return whether every one of `columns` stands in this row."""
@@ -75,3 +75,6 @@ class Row:
     def shows_a_photo(self) -> bool:
         """Whether SharePoint shows, or may show, a picture that we wrote."""
         return bool(self.settled_etag) or self.dirty
+
+
+_COLUMNS = frozenset(field.name for field in fields(Row)) - {"user", "version"}

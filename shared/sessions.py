@@ -14,8 +14,14 @@ Transport = BaseAdapter  # what carries a request to its host and the answer bac
 
 
 def new_session(user_agent: str, transport: Transport | None = None) -> requests.Session:
-    """Return a session that threads may share: it keeps connections, but no cookies, and repeats nothing."""
+    """Return a session that threads may share: it keeps connections, but no cookies, and repeats nothing.
+
+    Args:
+        user_agent: what it calls itself.
+        transport: its way out, instead of the network and the proxy that the environment names.
+    """
     session = requests.Session()
+    session.trust_env = transport is None
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers["User-Agent"] = user_agent
     carrier = transport or HTTPAdapter(pool_connections=8, pool_maxsize=32, max_retries=0)

@@ -27,13 +27,11 @@ pytestmark = pytest.mark.timeout(300)  # a busy machine is no counterexample
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def house(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     app = brisk_app(tmp_path_factory.mktemp("app"), retry_after=0, deliveries=100)
     settings = {"CLAIM_FOR": f"PT{CLAIM}S"}
-    with (
-        Azurite(location=tmp_path_factory.mktemp("storage")) as storage,
-        playing(quiet_stage(storage=storage, settings=settings, message_lease=LEASE, app=app)) as story,
-    ):
+    stage = quiet_stage(storage=storage, settings=settings, message_lease=LEASE, app=app)
+    with playing(stage) as story:
         story.subscribed()
         yield story
 

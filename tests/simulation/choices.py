@@ -6,6 +6,7 @@ failing run is cut down by trying just that.
 """
 
 import random
+from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 
@@ -45,7 +46,7 @@ class Chooser:
             return self._chance.randrange(count)
         sums = list(accumulate(weights))
         mark = self._chance.random() * sums[-1]
-        return next((number for number, below in enumerate(sums) if mark < below), count - 1)
+        return min(bisect(sums, mark), count - 1)
 
 
 def cut_down(choices: Choices, fails: Callable[[Choices], bool], *, runs: int) -> Choices:

@@ -1,6 +1,7 @@
 """A tenant's SharePoint without sockets: people, tokens, and requests straight to `SharePoint.respond`."""
 
 import io
+from urllib.parse import unquote_to_bytes
 from xml.sax.saxutils import escape
 
 from PIL import Image
@@ -52,12 +53,17 @@ class Stage:
         sent = {"Authorization": f"Bearer {bearer}", "Accept": accept}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         content = {"json": body} if isinstance(body, dict) else {"data": body or b""}
-        # Its host in front: a path that begins with two slashes would be taken for a host and a path.
-        url, as_sent = f"https://{host}{path}", {"REQUEST_URI": path, "RAW_URI": path}
+        # Handed over as a server would: werkzeug's client takes a path of two slashes for a host and a path.
+        target, _, query = path.partition("?")
+        as_sent = {
+            "REQUEST_URI": path,
+            "RAW_URI": path,
+            "PATH_INFO": unquote_to_bytes(target).decode("latin-1"),
+        }
         return self._client.open(
-            url,
             method=method,
             base_url=f"https://{host}",
+            query_string=query,
             headers=sent,
             environ_overrides=as_sent,
             **content,
