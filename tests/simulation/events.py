@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from shared.manual import Asked as Wish
+from tests.simulation.crew import Worker
 from tests.simulation.instance import TENANT, Instance
 from tests.simulation.judge import Violation
 from tests.simulation.microsoft import MY_HOSTS, Person, Photo
@@ -247,12 +248,19 @@ def _delete(run: "Run", person: Person) -> None:
 def _move(run: "Run") -> None:
     if run.chooser.happens(0.3):
         host = run.chooser.pick(MY_HOSTS)
+        if any(_writes(worker) for worker in run.workers):
+            return  # not in the seconds of a write: an assumption of docs/guarantees.md
         run.say(f"--- the folder on {host} gets another name")
         run.ms.move_folder(host)
     else:
         person = _somebody(run)
         run.say(f"--- {person.id[:8]} moves to the other geo")
         run.ms.move(person.id)
+
+
+def _writes(worker: Worker) -> bool:
+    """Whether a worker has begun to write and may still settle that."""
+    return worker.marked and worker.at_it and worker.claim_until > worker.instance.clock.now()
 
 
 def _pull(run: "Run") -> None:
