@@ -102,6 +102,7 @@ class Microsoft:
         self.arrivals: list[Arrival] = []
         self.folders: dict[str, str] = dict.fromkeys(MY_HOSTS, f"{LIBRARY}/Profile Pictures")
         self.files: dict[tuple[str, str], bytes] = {}  # host and path, lower case
+        self.moved: dict[str, float] = {}  # when a person moved to another geo for the last time
         self._labels = 0
 
     # --- the directory and Exchange ---
@@ -173,6 +174,7 @@ class Microsoft:
         profile = self.profile_of(user)
         if profile is None:
             return
+        self.moved[user] = self._now()
         old, profile.my_host = profile.my_host, MY_HOSTS[profile.my_host == MY_HOSTS[0]]
         for size in SIZES:
             path = f"{self.folders[old]}/{user}_{size}Thumb.jpg".lower()
