@@ -74,7 +74,7 @@ class Pace:
         self._clock = clock
         self._limit = limit
         self._jitter = jitter
-        self._full_until = 0.0
+        self._full_until: dict[Lane, float] = {"live": 0.0, "backfill": 0.0}
 
     def reserve(self, lane: Lane, units: int) -> Booked | Full:
         """Reserve units in this minute, or in the first of the next hour that has room.
@@ -84,14 +84,13 @@ class Pace:
         """
         now = self._clock.now()
         this = minute_of(now)
-        slot = max(this, self._full_until) if lane == "backfill" else this
+        slot = max(this, self._full_until[lane])
         while slot < this + HORIZON * MINUTE:
             if self._take(slot, lane, units):
                 # Spread over the minute: a service that counts shorter spans sees no burst.
                 return Booked(slot, 0.0 if slot == this else slot - now + self._jitter() * SPREAD)
             slot += MINUTE
-            if lane == "backfill":
-                self._full_until = slot  # a full minute stays full: the next search begins behind it
+            self._full_until[lane] = slot  # a full minute stays full: the next search begins behind it
         return Full(HORIZON * MINUTE * (1 + self._jitter() / 10))
 
     def forget(self) -> None:

@@ -192,15 +192,16 @@ def test_the_hour_moves_on(scene: Scene) -> None:
     assert scene.slots("backfill", 8, 101) == [HORIZON] * 100
 
 
-def test_an_instance_that_knows_of_full_minutes_does_not_read_them_again(scene: Scene) -> None:
-    scene.slots("backfill", 8, 3000)
+@pytest.mark.parametrize("lane", ["live", "backfill"])
+def test_an_instance_that_knows_of_full_minutes_does_not_read_them_again(lane: Lane, scene: Scene) -> None:
+    scene.slots(lane, 8, 30 * (125 if lane == "live" else 100))
     scene.steps.taken.clear()
-    scene.slots("backfill", 8, 1)
+    scene.slots(lane, 8, 1)
     assert scene.steps.taken == ["read photostate"] * 2 + ["write photostate"]
 
     scene.clock.advance(HOUR)
     scene.steps.taken.clear()
-    scene.slots("backfill", 8, 1)
+    scene.slots(lane, 8, 1)
     assert scene.steps.taken == ["read photostate", "write photostate"]
 
 
