@@ -6,9 +6,10 @@ that step. Only one greenlet runs at a time and nothing depends on a machine's t
 """
 
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -46,6 +47,9 @@ class Worker:
         claim_until: end of the claim that it wrote last, on its own clock; 0 while it has none.
         claim_ended: its own clock when it ended its claim; 0 while it has not.
         missing_since: what the row said when it claimed it.
+        mishaps: how often something went wrong for it.
+        unsent: a message that it sent did not arrive, as far as it knows.
+        sent: how many messages it sent, by queue, user and reason.
         marked: it has begun to write to SharePoint.
         frozen_until: it does not go on before this time.
         stop: where it stands.
@@ -61,6 +65,9 @@ class Worker:
     dry_run: bool = False
     removes: bool = False
     missing_since: float = 0.0
+    mishaps: int = 0
+    unsent: bool = False
+    sent: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     marked: bool = False
     claimed_at: float = 0.0
     claim_until: float = 0.0

@@ -210,10 +210,10 @@ class Faces:
         if within.lower() != folder.lower():
             return Given(404, _sharepoint_error("-2147024894, System.IO.FileNotFoundException"))
         key = (host, f"{folder}/{name}".lower())
+        if profile := self._ms.profile_of(name[:36]):
+            profile.pulled.discard(name[37:38])
         if "/Files/Add" in asked.path:
             self._ms.files[key] = asked.body
-            if profile := self._ms.profile_of(name[:36]):
-                profile.pulled.discard(name[37:38])
             mood.tell("upload", name, asked.body)
             return Given(200, {"Name": name})
         mood.tell("delete", name, None)

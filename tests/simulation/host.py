@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from shared import jobs
-from shared.errors import SyncError
+from shared.errors import ConfigError, Denied, SyncError, TryLater
 from tests.simulation.crew import Worker
 from tests.simulation.instance import Instance
 from tests.simulation.judge import Violation
@@ -65,6 +65,8 @@ class Host(Scene):
         self.start(name, instance, None, lambda: work(instance), **facts)
 
     def _finish(self, worker: Worker, message: Message, receipt: str) -> None:
+        if isinstance(worker.error, TryLater | Denied | ConfigError) and not worker.unsent:
+            raise Violation(f"{worker.name}: an outage counts against its message: {worker.error}")
         if message.pop_receipt != receipt or message not in self.outbox.messages:
             return  # somebody else has it by now
         if worker.error is None:

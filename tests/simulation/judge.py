@@ -15,6 +15,7 @@ from tests.simulation.microsoft import Microsoft, Person
 from tests.simulation.pictures import UNREADABLE
 
 SKEW = 30.0  # seconds by which an instance's clock may be wrong, either way
+CLAIM_FOR = 420.0  # seconds
 LEAST_MISSING = 3600.0  # seconds; `REMOVE_AFTER`
 BRAKE = 5  # per cent; `REMOVAL_BRAKE`
 
@@ -43,6 +44,7 @@ class Judge:
         staleness: seconds by which a replica of Graph's may lag.
         keep: pictures of removed photos stay.
         bystanders: people whose photo never changes, and whom nobody asks to be written again.
+        calm_since: since when nothing goes wrong any more, 0 before that.
         found: what was broken so far.
         mishaps: how often something went wrong that leaves a message too many: one delivered again, one whose
             sender did not hear that it was taken, a write that must be made once more.
@@ -55,6 +57,7 @@ class Judge:
     staleness: float = 0.0
     keep: bool = False
     bystanders: set[str] = field(default_factory=set)
+    calm_since: float = 0.0
     found: list[str] = field(default_factory=list)
     settled: dict[str, Settled] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
@@ -67,6 +70,7 @@ class Judge:
 
     def mishap(self, worker: Worker, *, leaves_a_message: bool = True, leaves_a_doubt: bool = True) -> None:
         """Something went wrong for this worker."""
+        worker.mishaps += 1
         self.mishaps += leaves_a_message
         self.mishaps_of[worker.user] += leaves_a_doubt
 
@@ -82,19 +86,28 @@ class Judge:
         if user in self.bystanders:
             self._blame(f"{worker.name} wrote for {user}, whose photo never changed")
         self.written.add(user)
-        if kind == "upload":
-            self._uploaded(worker, user, self.ms.picture_of(user, value))
-        elif kind == "property" and value == ("SPS-PicturePlaceholderState", "1"):
-            self._cleared(worker, user)
+        match kind, value:
+            case "upload", _:
+                picture = self.ms.picture_of(user, value)
+                self._uploaded(worker, user, picture)
+                self._not_late(worker, user, {picture})
+            case "delete", _:
+                self._not_late(worker, user, {""})
+            case "property", ("SPS-PicturePlaceholderState", "1"):
+                self._cleared(worker, user)
+                self._not_late(worker, user, {""})
+            case "property", ("PictureURL", ""):
+                self._not_late(worker, user, {""})
+            case "property", ("SPS-PicturePlaceholderState" | "PictureURL", _):
+                self._not_late(worker, user, set(self._pictures(user, 0.0)) - {""})
 
     def _uploaded(self, worker: Worker, user: str, picture: str) -> None:
-        since = worker.began - self.staleness
+        since = worker.claimed_at - self.staleness
         if picture not in self._pictures(user, since):
-            self._blame(f"{worker.name} wrote {picture}, which was not there since it began")
-        self._not_late(worker, user, picture)
+            self._blame(f"{worker.name} wrote {picture}, which was not there since it claimed")
 
     def _cleared(self, worker: Worker, user: str) -> None:
-        if "" not in self._pictures(user, worker.began - self.staleness):
+        if "" not in self._pictures(user, worker.claimed_at - self.staleness):
             self._blame(f"{worker.name} cleared a photo that was there all the while")
         if not worker.removes:
             missing, now = worker.missing_since, worker.instance.clock.now()
@@ -106,15 +119,19 @@ class Judge:
                 self._blame(f"{worker.name} cleared a photo that was settled since it was noted as missing")
             elif "" not in self._pictures(user, missing - self.staleness - SKEW, missing + SKEW):
                 self._blame(f"{worker.name} cleared a photo that was there since it was noted as missing")
-        self._not_late(worker, user, "")
 
-    def _not_late(self, worker: Worker, user: str, picture: str) -> None:
-        """Nothing that an older attempt sent may arrive after a settle that said that none can."""
+    def _not_late(self, worker: Worker, user: str, pictures: set[str]) -> None:
+        """Nothing that an older attempt sent may arrive after a settle that said that none can.
+
+        Args:
+            worker: who sent it.
+            user: for whom.
+            pictures: what it may belong to ("" no picture): there it does no harm.
+        """
         settled = self.settled.get(user)
-        if settled and worker.claimed_at < settled.time and settled.picture != picture:
-            self._blame(
-                f"{worker.name} wrote {picture or 'nothing'} after {settled.picture or 'nothing'} was settled"
-            )
+        if settled and worker.claimed_at < settled.time and settled.picture not in pictures:
+            late = " or ".join(sorted(pictures)) or "nothing"
+            self._blame(f"{worker.name} wrote {late} after {settled.picture or 'nothing'} was settled")
 
     def noted(self, worker: Worker | None, table: str, key: str, columns: Mapping[str, Any]) -> None:
         """A row took these columns."""
@@ -123,28 +140,33 @@ class Judge:
         if worker.instance.dry_run or worker.dry_run:
             self._blame(f"{worker.name} wrote to the ledger in a dry run: {sorted(columns)}")
         if "claim_token" in columns:
+            if key in self.bystanders:
+                self._blame(f"{worker.name} claims {key}, whose photo never changed")
             worker.claimed_at = self.now()
             worker.missing_since = self.row(key).get("missing_since", 0.0)
         worker.marked |= columns.get("dirty") is True
         if "claim_until" in columns:
             worker.claim_until = columns["claim_until"] or worker.claim_until
             worker.claim_ended = 0.0 if columns["claim_until"] else worker.instance.clock.now()
-        if "settled_etag" in columns and columns.get("dirty") is False and "settled_at" in columns:
+        if "settled_etag" in columns and not (self.row(key) | columns).get("dirty"):
             self._settles(worker, key, self._picture(key, columns["settled_etag"]))
 
     def _settles(self, worker: Worker, user: str, picture: str) -> None:
         """Without a doubt: then SharePoint shows it at this moment."""
+        if self.keep and not picture:  # nobody claims anything of a picture that is kept
+            self.settled.pop(user, None)
+            return
         self.settled[user] = Settled(self.now(), picture)
-        shown = self.ms.shown(user)
-        if shown != picture and not self._pulled(self.ms.people[user]):
-            self._blame(
-                f"{worker.name} settles {picture or 'nothing'}, and SharePoint shows {shown or 'nothing'}"
-            )
+        if not self.ms.agrees(user, picture):
+            shown = self.ms.shown(user) or "nothing"
+            self._blame(f"{worker.name} settles {picture or 'nothing'}, and SharePoint shows {shown}")
 
-    def sent(self, worker: Worker | None, body: str) -> None:
+    def sent(self, worker: Worker | None, queue: str, body: str) -> None:
         """A message went into a queue."""
         job = json.loads(body)["job"]
         self.looks += len(job.get("users", ()))
+        if worker and queue.startswith(("photo-checks", "photo-s", "photo-backfill")):
+            self._follows(worker, queue, job)
         if worker and job.get("why") == "removed" and hasattr(worker.job, "sweep"):
             self._removes(worker, worker.job.sweep)
         if worker and job.get("doubt") and job["doubt"] != getattr(worker.job, "doubt", 0.0):
@@ -152,6 +174,15 @@ class Judge:
         if len(self.outbox.messages) > 20 + 4 * len(self.ms.people) + self.looks + self.mishaps:
             count = len(self.outbox.messages)
             self._blame(f"{count} messages at once, after {self.looks} looks and {self.mishaps} mishaps")
+
+    def _follows(self, worker: Worker, queue: str, job: Mapping[str, Any]) -> None:
+        """No message has two successors: what follows from one, or repeats it, is sent once for each user."""
+        looks = 2 if job.get("why") == "rechecked" and getattr(worker.job, "why", "") == "notified" else 1
+        for user in job.get("users", [job.get("user", "")]):
+            what = queue + ("!" if job.get("letters") else ""), user, job.get("why", "")
+            worker.sent[what] += 1
+            if worker.sent[what] > looks + worker.mishaps:
+                self._blame(f"{worker.name} sends {worker.sent[what]} messages of {what}")
 
     def _doubts(self, user: str) -> None:
         """A doubt has a cause, and no doubt causes another."""
@@ -178,8 +209,8 @@ class Judge:
     def judge_end(self, user: Person) -> str:
         """Return what is wrong with a person's target and row in the end, "" if nothing is."""
         row, shown, photo = self.row(user.id), self.ms.shown(user.id), user.photo.now
-        if row.get("claim_until", 0.0) > self.now() + SKEW:
-            return "somebody still has a claim"
+        if row.get("claim_until", 0.0) > self.calm_since + CLAIM_FOR + 2 * SKEW:
+            return "somebody who claimed it in the calm never ended that"
         if not self.in_scope(user) or self.ms.profile_of(user.id) is None:
             return ""
         if photo is None:
@@ -194,26 +225,21 @@ class Judge:
             return f"settled {row.get('settled_etag')}, the source is {photo}"
         if row.get("dirty"):
             return "the row is dirty"
-        if shown != photo.picture and not self._pulled(user):
+        if not self.ms.agrees(user.id, photo.picture):
             return f"shows {shown or 'nothing'}, the source is {photo}"
         return ""
 
     def _judge_empty(self, user: Person, row: Mapping[str, Any], shown: str) -> str:
         if row.get("dirty"):
             return "the row of somebody without photo is dirty"
-        if self.keep or self._pulled(user):
-            return ""
         if row.get("settled_etag"):
             return "somebody without photo is settled"
-        return f"shows {shown}, and there is no photo" if shown and user.id in self.written else ""
+        wrong = not self.keep and user.id in self.written and not self.ms.agrees(user.id, "")
+        return f"shows {shown}, and there is no photo" if wrong else ""
 
     def in_scope(self, user: Person) -> bool:
         """Whether a person's photo is to be kept in step."""
         return user.enabled and not user.guest and not user.gone and user.mailbox
-
-    def _pulled(self, user: Person) -> bool:
-        profile = self.ms.profile_of(user.id)
-        return bool(profile and profile.pulled)
 
     # --- inside ---
 

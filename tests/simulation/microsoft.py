@@ -70,7 +70,8 @@ class Person:
 class Profile:
     """What SharePoint keeps of a person. `owner` is an object id, `account` a lower-case UPN.
 
-    `pulled`: what SharePoint's own pull wrote last: sizes, and "" for the properties.
+    `pulled`: what SharePoint's own pull wrote last: sizes, and "" for the properties; `pulled_picture`: which
+    picture that was, "" for none.
     """
 
     owner: str
@@ -78,6 +79,7 @@ class Profile:
     my_host: str
     properties: dict[str, str] = field(default_factory=dict)
     pulled: set[str] = field(default_factory=set)
+    pulled_picture: str = ""
 
 
 @dataclass
@@ -216,7 +218,7 @@ class Microsoft:
             "SPS-PicturePlaceholderState": "0",
             "SPS-PictureExchangeSyncState": "1",
         }
-        profile.pulled = {"", *SIZES}
+        profile.pulled, profile.pulled_picture = {"", *SIZES}, photo.picture
 
     def show(self, user: str, photo: Photo) -> None:
         """Let SharePoint show this photo, as if the app had written it."""
@@ -234,20 +236,45 @@ class Microsoft:
         profile = self.profile_of(user)
         if profile is None:
             return ""
-        properties = profile.properties
-        if properties.get("SPS-PicturePlaceholderState") != "0" or not properties.get("PictureURL"):
-            return ""
-        if properties["PictureURL"] != self._url(profile.my_host, user):
-            return TORN
-        paths = [(profile.my_host, self._path(profile.my_host, user, size)) for size in SIZES]
-        found = {self.picture_of(user, self.files.get(path, b"")) for path in paths}
+        if (shows := self._shows(profile)) != "picture":
+            return shows
+        found = {self.picture_of(user, self._file(profile.my_host, user, size)) for size in SIZES}
         return found.pop() if len(found) == 1 else TORN
+
+    def agrees(self, user: str, picture: str) -> bool:
+        """Whether SharePoint shows this picture of a person ("" none), its own pulls aside.
+
+        What a pull wrote last shows what was pulled, whole; everything else must be as the app left it.
+        """
+        profile = self.profile_of(user)
+        if profile is None or not profile.pulled:
+            return self.shown(user) == picture
+        if "" not in profile.pulled and bool(picture) != (self._shows(profile) == "picture"):
+            return False
+        if not picture:
+            return True
+        found = {size: self._file(profile.my_host, user, size) for size in SIZES}
+        return all(
+            self.picture_of(user, content) == (profile.pulled_picture if size in profile.pulled else picture)
+            for size, content in found.items()
+        )
 
     def picture_of(self, user: str, content: bytes) -> str:
         """Return which of the pictures that a person ever had a thumbnail shows; "?" if none."""
         return picture_of(
             content, {photo.picture: None for photo in self.people[user].photo.ever[::-1] if photo}
         )
+
+    def _shows(self, profile: Profile) -> str:
+        """Return what a profile's properties point to: "picture", "" nothing, `TORN` something else."""
+        properties = profile.properties
+        if properties.get("SPS-PicturePlaceholderState") != "0" or not properties.get("PictureURL"):
+            return ""
+        url = self._url(profile.my_host, profile.owner)
+        return "picture" if properties["PictureURL"] == url else TORN
+
+    def _file(self, host: str, user: str, size: str) -> bytes:
+        return self.files.get((host, self._path(host, user, size)), b"")
 
     def _path(self, host: str, user: str, size: str) -> str:
         return f"{self.folders[host]}/{user}_{size}Thumb.jpg".lower()

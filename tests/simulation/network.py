@@ -125,7 +125,9 @@ class Network(Host):
     def _step(self, worker: Worker, stop: Stop) -> None:
         self.advance(0.01)
         weather = self.weather
-        if self._out("storage" if "put" not in stop.name else "queues"):
+        sends = stop.name.startswith("put")
+        if self._out("queues" if sends else "storage"):
+            worker.unsent |= sends
             self._resume(worker, "never")
             return
         fates = ["", "never", "lost", "dies", "itself"]
@@ -136,6 +138,7 @@ class Network(Host):
         fate = self.chooser.pick(fates, (1.0, *shares))
         self.say(f"{worker.name}: {stop.name}" + (f" ({fate})" if fate else ""))
         if fate:
+            worker.unsent |= sends
             self.judge.mishap(worker, leaves_a_message=fate in ("lost", "dies"))
         self._resume(worker, fate)
 

@@ -23,10 +23,18 @@ class Edit:
 
 @dataclass(frozen=True)
 class Planted:
-    """One fault; `seed` is the first that found it when somebody looked last."""
+    """One fault.
+
+    Attributes:
+        name: what is wrong.
+        seed: the first that found it when somebody looked last.
+        found: what is said of it, as a pattern: a copy that merely breaks is not found.
+        edits: what makes it wrong.
+    """
 
     name: str
     seed: int
+    found: str
     edits: tuple[Edit, ...]
 
 
@@ -50,7 +58,8 @@ def plant(fault: Planted, where: Path) -> None:
 FAULTS = (
     Planted(
         "a torn gather is settled",
-        85,
+        16,
+        "settles .* and SharePoint shows",
         (
             Edit("plans", "if announced != gathered.content_etag and tries < TRIES_TORN:", "if False:"),
             Edit(
@@ -63,6 +72,7 @@ FAULTS = (
     Planted(
         "a settle has no condition",
         324,
+        "settles .* and SharePoint shows",
         (
             Edit(
                 "ledger",
@@ -75,6 +85,7 @@ FAULTS = (
     Planted(
         "nothing follows a lost claim",
         5,
+        ".",
         (
             Edit("claims", "if row.claim_until and row.dirty:", "if False:"),
             Edit(
@@ -86,7 +97,8 @@ FAULTS = (
     ),
     Planted(
         "the same bytes spare a dirty row its upload",
-        5,
+        26,
+        "settles .* and SharePoint shows",
         (
             Edit("plans", "if at_rest and row.settled_sha256 == digest:", "if row.settled_sha256 == digest:"),
             Edit("plans", '"refused_etag": ""}', '"refused_etag": "", "dirty": False}'),
@@ -95,6 +107,7 @@ FAULTS = (
     Planted(
         "a dirty row is taken for unchanged",
         8,
+        ".",
         (
             Edit(
                 "photos",
@@ -105,7 +118,8 @@ FAULTS = (
     ),
     Planted(
         "a picture is removed at first sighting",
-        5,
+        2,
+        "cleared a photo that is missing since",
         (
             Edit(
                 "sweeps",
@@ -121,7 +135,8 @@ FAULTS = (
     ),
     Planted(
         "missing_since is never emptied",
-        64,
+        22,
+        "cleared a photo that was settled since",
         (
             Edit("plans", '_AT_REST = {"missing_since": 0.0, ', "_AT_REST = {"),
             Edit("photos", 'for name in ("missing_since", "gone_since")', 'for name in ("gone_since",)'),
@@ -130,11 +145,15 @@ FAULTS = (
         ),
     ),
     Planted(
-        "the brake is ignored", 57, (Edit("sweeps", "return totals.removable > 0 and", "return False and"),)
+        "the brake is ignored",
+        37,
+        "removes although . of . are lost",
+        (Edit("sweeps", "return totals.removable > 0 and", "return False and"),),
     ),
     Planted(
         "consequences follow the write that answers the message",
-        57,
+        8,
+        "settled .* the source is",
         (
             Edit("checking", "            self._queue_changed(job, found)\n", ""),
             Edit(
@@ -147,7 +166,8 @@ FAULTS = (
     ),
     Planted(
         "a new name is written without asking whose it is",
-        27,
+        73,
+        "wrote to the profile of",
         (
             Edit(
                 "targets",
@@ -158,10 +178,30 @@ FAULTS = (
     ),
     Planted(
         "every doubt has a repetition of its own",
-        23,
+        26,
+        "doubts about",
         (
             Edit("settling", "queued = unsure and unsure_until > claim.row.repeat_at", "queued = unsure"),
             Edit("syncing", "        if job.doubt:\n", "        if False:\n"),
+        ),
+    ),
+    Planted(
+        "a claim is never ended",
+        1,
+        "never (ended|done)",
+        (Edit("claims", 'self.write({**columns, "claim_until": 0.0})', "self.write(columns)"),),
+    ),
+    Planted(
+        "a message has two successors",
+        1,
+        "sends 2 messages",
+        (
+            Edit(
+                "queues",
+                "        self._outbox.put(job.queue, jobs.write(job), wait)\n",
+                "        self._outbox.put(job.queue, jobs.write(job), wait)\n"
+                "        self._outbox.put(job.queue, jobs.write(job), wait)\n",
+            ),
         ),
     ),
 )

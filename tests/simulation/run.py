@@ -14,6 +14,7 @@ from tests.simulation.judge import Violation
 from tests.simulation.network import Network
 
 MOST_TURNS = 6_000  # for each event that is planned
+SPELL = 100  # events after which the weather changes
 HOUR = 3600.0
 
 
@@ -65,6 +66,7 @@ class Run(Network):
         self.say("=== calm ===")
         self.weather.clear_up()
         self.outages.clear()
+        self.judge.calm_since = self.time.now()
         self.judge.staleness += 1.0  # what was read before the calm may still be written
         for number, instance in enumerate(self.instances):
             if instance.dry_run:
@@ -75,6 +77,7 @@ class Run(Network):
             self._pass(6 * HOUR)
             self.call("start_sweep", lambda instance: instance.services.sweeper.open("the timer"))
             self._drain()
+            verdict.judge_photos(self)
             self._release()
         self._pass(HOUR)
         self._drain()
@@ -125,7 +128,7 @@ class Run(Network):
         if self.events_left:
             idle = not ready and not due
             if idle and not self._busy():
-                turns, weights = [self._end_chaos], [0.0002]
+                turns, weights = [self._end_chaos], [1e-9]  # only a run that is cut down ends early
             turns.append(self._befall)
             weights.append(0.35 if idle else hurry)
         self.chooser.pick(turns, weights)()
@@ -152,4 +155,6 @@ class Run(Network):
 
     def _befall(self) -> None:
         self.events_left -= 1
+        if self.events_left and self.events_left % SPELL == 0:
+            self.change_weather()
         events.befall(self)

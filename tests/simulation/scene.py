@@ -34,7 +34,7 @@ class Scene:
         self.time = Time(BEGIN)
         self.crew = Crew()
         self.weather = Weather.choose(chooser)
-        self.staleness = chooser.pick((20.0, 90.0)) if self.weather.stale else 0.0
+        self.staleness = self._choose_staleness()
         self.ms = Microsoft(self.time.now)
         self.faces = Faces(self.ms, self.time.now)
         steps = Steps(self.crew)
@@ -42,7 +42,7 @@ class Scene:
             name: Table(name, steps, self._watch(name))
             for name in ("photoledger", "photostate", "photoparts")
         }
-        self.outbox = Outbox(self.time, steps, lambda body: self.judge.sent(self.crew.current, body))
+        self.outbox = Outbox(self.time, steps, self._watch_messages)
         self.settings = {
             "ON_PHOTO_REMOVED": chooser.pick(("clear", "keep"), (0.85, 0.15)),
             "SHAREPOINT_UNITS_PER_MINUTE": chooser.pick(("1000", "100"), (0.8, 0.2)),
@@ -58,6 +58,15 @@ class Scene:
         self.workers: list[Worker] = []
         self.outages: dict[str, tuple[float, str]] = {}
         self.instances = [self.new_instance() for _ in range(2)]
+
+    def change_weather(self) -> None:
+        """Let other things go wrong from now on."""
+        self.weather = Weather.choose(self.chooser)
+        self.staleness = self._choose_staleness()
+        self.judge.staleness = max(self.judge.staleness, self.staleness)
+
+    def _choose_staleness(self) -> float:
+        return self.chooser.pick((20.0, 90.0)) if self.weather.stale else 0.0
 
     def new_instance(self, **settings: str) -> Instance:
         """Return a new instance, its clock as wrong as may be."""
@@ -85,6 +94,9 @@ class Scene:
         """Write a line into the trace."""
         if self._keep_trace:
             self.trace.append(f"{self.time.now() - BEGIN:10.2f}  {what}")
+
+    def _watch_messages(self, queue: str, body: str) -> None:
+        self.judge.sent(self.crew.current, queue, body)
 
     def _watch(self, table: str) -> Callable[[str, str, Any], None]:
         def watch(partition: str, key: str, columns: Mapping[str, Any]) -> None:

@@ -1,15 +1,20 @@
 """Five hundred runs in bad weather, a virtual month, and the proof that a fault would be found."""
 
+import random
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.simulation.hunt import EVENTS, LONG, explain, fails
+from tests.simulation.choices import Chooser
+from tests.simulation.hunt import EVENTS, LONG, explain, fails, play
 from tests.simulation.planted import FAULTS, ROOT, SEEDS, Planted, plant
+from tests.simulation.scene import BEGIN
 
 BLOCK = 20  # seeds a test
+MONTH = 0  # the seed of a long one
 RUNS_TO_CUT_DOWN = 100  # `make simulate SEED=...` cuts further
 
 
@@ -25,21 +30,26 @@ def test_whatever_goes_wrong_the_promise_is_kept(first: int) -> None:
         hold(seed, EVENTS)
 
 
-def test_it_is_kept_for_a_month() -> None:
-    hold(0, LONG)
+def test_it_is_kept_for_a_month_of_changing_weather() -> None:
+    run, what = play(Chooser(chance=random.Random(MONTH)), events=LONG)
+
+    if what:
+        hold(MONTH, LONG)
+    assert run.time.now() - BEGIN > 28 * 24 * 3600
 
 
 @pytest.mark.timeout(600)  # a fault that has to be searched for anew
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_planted_fault_is_found(fault: Planted, tmp_path: Path) -> None:
     plant(fault, tmp_path)
-    found = play(tmp_path, fault.seed, 1)
+    found = play_copy(tmp_path, fault.seed, 1)
     if found.returncode == 0:  # the code moved on, and other seeds find it now
-        found = play(tmp_path, 0, SEEDS)
+        found = play_copy(tmp_path, 0, SEEDS)
     assert (found.returncode, found.stderr) == (1, ""), found.stdout
+    assert re.search(fault.found, found.stdout), found.stdout
 
 
-def play(where: Path, first: int, seeds: int) -> subprocess.CompletedProcess[str]:
+def play_copy(where: Path, first: int, seeds: int) -> subprocess.CompletedProcess[str]:
     """Play seeds with the copy of the app that lies in `where`."""
     options = ["--jobs", "1", "--brief", "--first", str(first), "--seeds", str(seeds)]
     return subprocess.run(

@@ -1,22 +1,34 @@
 """How every run must end, once the weather was calm for long enough."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tests.simulation.judge import Violation
+from tests.simulation.microsoft import Person
 
 if TYPE_CHECKING:
     from tests.simulation.run import Run
 
 
+def judge_photos(run: "Run") -> None:
+    """Hold the targets of everybody who has a photo to the promise, after one sweep."""
+    _judge({person.id[:8]: run.judge.judge_end(person) for person in _people(run) if person.photo.now})
+
+
 def judge_end(run: "Run") -> None:
-    """Hold everybody's target and row, and the last sweep's figures, to the promise."""
+    """Hold everybody's target and row, and the last sweep's figures, to the promise, after two sweeps."""
+    wrong = {person.id[:8]: run.judge.judge_end(person) for person in _people(run)}
+    _judge(wrong | {"the last sweep": _wrong_figures(run)})
+
+
+def _people(run: "Run") -> list[Person]:
     run.ms.settle_arrivals()
-    wrong = {person.id[:8]: run.judge.judge_end(person) for person in run.ms.people.values()}
-    wrong = {user: what for user, what in wrong.items() if what}
-    if figures := _wrong_figures(run):
-        wrong["the last sweep"] = figures
-    if wrong:
-        raise Violation("; ".join(f"{user}: {what}" for user, what in wrong.items()))
+    return list(run.ms.people.values())
+
+
+def _judge(wrong: Mapping[str, str]) -> None:
+    if any(wrong.values()):
+        raise Violation("; ".join(f"{whose}: {what}" for whose, what in wrong.items() if what))
 
 
 def _wrong_figures(run: "Run") -> str:

@@ -36,11 +36,11 @@ class Message:
 class Outbox:
     """`shared.queues.Outbox`, and what a host does with the messages in it.
 
-    `poisoned` keeps every message that ever went to a poison queue. `watch` is told the body of each message
-    as it is sent.
+    `poisoned` keeps every message that ever went to a poison queue. `watch` is told the queue and the body of
+    each message as it is sent.
     """
 
-    def __init__(self, clock: Now, steps: Steps, watch: Callable[[str], object] | None = None) -> None:
+    def __init__(self, clock: Now, steps: Steps, watch: Callable[[str, str], object] | None = None) -> None:
         self._clock = clock
         self._watch = watch
         self._steps = steps
@@ -60,7 +60,7 @@ class Outbox:
             message = Message(self._new(), queue, body, self._clock.now() + hidden, self._new())
             self.messages.append(message)
             if self._watch:
-                self._watch(body)
+                self._watch(queue, body)
         return Receipt(queue, message.id, message.pop_receipt)
 
     def take_back(self, receipt: Receipt) -> None:

@@ -1,0 +1,65 @@
+"""What Graph has to say: users who may have changed, and news of the subscription, over the webhooks."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from shared.doorway import Doorway
+from shared.jobs import Check, Tend
+from tests.simulation.instance import TENANT, Instance
+from tests.simulation.judge import Violation
+
+if TYPE_CHECKING:
+    from tests.simulation.run import Run
+
+
+def notify(run: "Run", users: list[str]) -> None:
+    """Graph tells of these users: once, twice, late, or not at all without a subscription."""
+    facts = {"changeType": "updated"}
+    items = [{**facts, "resource": f"Users/{user}", "resourceData": {"id": user}} for user in users]
+    for _ in range(run.chooser.pick((1, 2), (0.9, 0.1))):
+        _post(run, "notifications", items)
+
+
+def announce(run: "Run") -> None:
+    """Graph announces something about the subscription."""
+    event = run.chooser.pick(("missed", "reauthorizationRequired", "subscriptionRemoved"))
+    _post(run, "lifecycle", [{"lifecycleEvent": event, "resource": "Users"}])
+    if event == "subscriptionRemoved":
+        run.faces.subscriptions.clear()
+
+
+WEBHOOKS = {
+    "notifications": (Doorway.take_changes, Check.queue),
+    "lifecycle": (Doorway.take_lifecycle, Tend.queue),
+}
+
+
+def _post(run: "Run", webhook: str, items: Sequence[Mapping[str, Any]]) -> None:
+    """Deliver what Graph has to say to one of the webhooks, signed with the subscription, if there is one."""
+    for subscription in list(run.faces.subscriptions.values())[:1]:
+        signed = {
+            "subscriptionId": subscription["id"],
+            "clientState": subscription["clientState"],
+            "tenantId": TENANT,
+        }
+        body = json.dumps({"value": [{**signed, **item} for item in items]}).encode()
+        _deliver(run, webhook, body, run.chooser.pick(run.instances), tries=3)
+
+
+def _deliver(run: "Run", webhook: str, body: bytes, instance: Instance, tries: int) -> None:
+    """Do as the host does: the function, then its output, message by message."""
+    take, queue = WEBHOOKS[webhook]
+
+    def work() -> None:
+        taken = take(instance.doorway, body)
+        if taken.status != 202:
+            raise Violation(f"Graph's own notification is answered {taken.status} {taken.text}")
+        for message in taken.messages:
+            run.outbox.put(queue, message, 0)
+
+    def again(worker: Any) -> None:
+        if worker.error is not None and tries:  # the host answers 500, and Graph comes again
+            _deliver(run, webhook, body, instance, tries - 1)
+
+    run.start(webhook, instance, None, work, on_end=again)
