@@ -165,7 +165,7 @@ class Judge:
         """A message went into a queue."""
         job = json.loads(body)["job"]
         self.looks += len(job.get("users", ()))
-        if worker and queue.startswith(("photo-checks", "photo-s", "photo-backfill")):
+        if worker and ("users" in job or "user" in job):
             self._follows(worker, queue, job)
         if worker and job.get("why") == "removed" and hasattr(worker.job, "sweep"):
             self._removes(worker, worker.job.sweep)
@@ -178,7 +178,7 @@ class Judge:
     def _follows(self, worker: Worker, queue: str, job: Mapping[str, Any]) -> None:
         """No message has two successors: what follows from one, or repeats it, is sent once for each user."""
         looks = 2 if job.get("why") == "rechecked" and getattr(worker.job, "why", "") == "notified" else 1
-        for user in job.get("users", [job.get("user", "")]):
+        for user in job.get("users") or [job["user"]]:
             what = queue + ("!" if job.get("letters") else ""), user, job.get("why", "")
             worker.sent[what] += 1
             if worker.sent[what] > looks + worker.mishaps:
