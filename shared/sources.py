@@ -1,7 +1,7 @@
 """What a user's photo in Exchange Online can be, and which of these an answer of Graph's means. Pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +97,11 @@ def classify(part: Part) -> Source:
     if part.status == 404 and (code in _NO_PHOTO or part.body is None):
         return NoPhoto()
     return Failed(part.status, code)
+
+
+def tells(answers: Iterable[Source]) -> bool:
+    """Return whether the photo service is there: of one user at least it tells whether he has a photo."""
+    return any(isinstance(answer, Photo | NoPhoto) for answer in answers)
 
 
 def error_code(body: Any) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
+from itertools import chain, islice
 from typing import Any
 
 from shared.errors import Stale, TryLater
@@ -121,6 +122,12 @@ class Parts:
     def all(self, sweep: str) -> Iterator[Part]:
         """Yield every part of a sweep."""
         return (_part(columns, version) for _, columns, version in self._table.scan(sweep))
+
+    def known(self, sweep: str, key: str, most: int) -> tuple[str, ...]:
+        """Return a few users whose photos Graph could tell a sweep: of part `key`, else of any other."""
+        own = self._read(sweep, key)
+        parts = chain([own] if own else [], self.all(sweep))
+        return tuple(dict.fromkeys(islice((user for part in parts for user in part.known), most)))
 
     def letters(self, sweep: str) -> Iterator[str]:
         """Yield the letters of every part of a sweep, which is all that its sums need."""
