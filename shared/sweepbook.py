@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from itertools import chain, islice
 from typing import Any
 
+from shared import sweeps
 from shared.errors import Stale, TryLater
 from shared.ledger import ANY, Table
 from shared.sweeps import KEPT, UNANSWERED, Part, Record, State, Totals
@@ -132,6 +133,10 @@ class Parts:
     def letters(self, sweep: str) -> Iterator[str]:
         """Yield the letters of every part of a sweep, which is all that its sums need."""
         return (str(columns["letters"]) for _, columns, _ in self._table.scan(sweep, only=["letters"]))
+
+    def total(self, sweep: str) -> Totals:
+        """Return the sums over every part of a sweep."""
+        return sweeps.total(self.letters(sweep))
 
     def forget(self, sweep: str) -> None:
         """Delete every part of a sweep."""
