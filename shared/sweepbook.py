@@ -124,6 +124,11 @@ class Parts:
         """Yield every part of a sweep."""
         return (_part(columns, version) for _, columns, version in self._table.scan(sweep))
 
+    def removable(self, sweep: str, after: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the key of every part of a sweep after the one `after`, and whose pictures may be removed."""
+        for key, columns, version in self._table.scan(sweep, after=after):
+            yield key, _part(columns, version).removable
+
     def known(self, sweep: str, key: str, most: int) -> tuple[str, ...]:
         """Return a few users whose photos Graph could tell a sweep: of part `key`, else of any other."""
         own = self._read(sweep, key)

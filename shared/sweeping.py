@@ -151,6 +151,9 @@ class Sweeper:
     # --- the end ---
 
     def _await(self, record: Record, job: SweepPage) -> None:
+        if record.removed_to:  # the verdict was given
+            self._remove(record, job)
+            return
         totals = self._parts.total(record.id)
         now = self._clock.now()
         if not totals.unanswered:
@@ -174,8 +177,20 @@ class Sweeper:
             reason = f"{totals.lost} of {totals.shown} photos are missing at once: look, then release_brake"
             self._close(record, job, "braked", reason)
             return
-        self._remover.remove(record.id)
-        self._close(record, job, "finished", "")
+        self._remove(record, job)
+
+    def _remove(self, record: Record, job: SweepPage) -> None:
+        """Queue some removals, and come back for more; the sweep is finished when all of them are queued."""
+        reached = self._remover.remove(record.id, record.removed_to)
+        if not reached:
+            self._close(record, job, "finished", "")
+            return
+        lease = self._clock.now() + sweeps.LEASE
+        place = {"removed_to": reached, "lease_until": lease}
+        if self._book.advance(record, job.sweep, job.page, place):
+            self._send_step(record.id, job.page)
+        else:
+            self._look_again(job)
 
     def _keep(self, record: Record, state: sweeps.State, reason: str) -> None:
         self._book.keep(record, state, reason, self._parts.total(record.id), self._clock.now())

@@ -46,6 +46,7 @@ class Record:
         unanswered: how many users had no answer then.
         again: another sweep is wanted as soon as this one ended.
         again_why: what for.
+        removed_to: the last of its parts whose removals are queued, "" before the first.
     """
 
     version: str = ""
@@ -61,6 +62,7 @@ class Record:
     unanswered: float = 0.0
     again: bool = False
     again_why: str = ""
+    removed_to: str = ""
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, Any], version: str) -> Self:
