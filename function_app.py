@@ -19,7 +19,7 @@ from shared.errors import SyncError
 from shared.jobs import Backfill, Check, SweepPage, SweptCheck, Sync, Tend
 from shared.manual import Asked
 from shared.notifications import Handshake, Malformed, read_handshake
-from shared.sweeping import Opened
+from shared.opening import Opened
 
 STORAGE = "AzureWebJobsStorage"
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from shared.backoff import SHORTEST
 from shared.errors import ConfigError, Denied, Gone, NotOurs, ServiceError, SyncError, TryLater
+from shared.opening import Opened
 from shared.renewal import Tended
 from shared.results import Result
-from shared.sweeping import Opened
 
 _BY_HINDRANCE = {
     "": HTTPStatus.ACCEPTED,

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared import jobs, logs, photos, sweeps
+from shared import jobs, logs, photos, sources, sweeps
 from shared.clock import Clock
 from shared.errors import DENIED_AFTER, ConfigError, Denied, ServiceError, Stale, TryLater
 from shared.gates import GRAPH, Gates
 from shared.graph import Graph
 from shared.jobs import Backfill, Check, Sync
 from shared.ledger import Ledger
-from shared.photos import AskAgain, Decision, Leave, Note, Queue, TryAlone
+from shared.photos import AskAgain, Decision, GiveUp, Leave, Note, Queue, TryAlone
 from shared.queues import Queues
 from shared.rest import Attempt
 from shared.rows import Row
@@ -24,7 +24,7 @@ from shared.sources import Source
 from shared.sweepbook import Parts
 from shared.sweeps import UNANSWERED
 
-MOST_TRIES = 5  # of a user whose photo Graph answers oddly, before his outcome is *failed*
+WITNESSES = 3  # one of them may have lost his photo, or more, since he was answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +101,27 @@ class Checker:
         self._gates.pass_through(GRAPH)
         # Rows first: a note is conditional on the row as it was before Graph was asked.
         rows = [self._ledger.read(user) for user in job.users]
-        sources = self._graph.photos(job.users, attempt)
-        return [self._judge(job, row, sources[row.user]) for row in rows]
+        witnesses = self._witnesses(job)
+        answers = self._graph.photos((*job.users, *witnesses), attempt)
+        told = bool(witnesses) and sources.tells(answers.values())
+        singled_out = told and self._gates.closed_until(GRAPH) <= self._clock.now()  # nobody is throttled
+        return [self._judge(job, row, answers[row.user], singled_out=singled_out) for row in rows]
 
-    def _judge(self, job: Check, row: Row, source: Source) -> Found:
+    def _witnesses(self, job: Check) -> tuple[str, ...]:
+        """Return whom to ask beside users for whom a sweep has waited for long: is it Graph, or is it them?
+
+        There are none where Graph could tell of nobody: then there is nobody to be removed either.
+        """
+        if not job.part or self._clock.now() - job.born < sweeps.PATIENCE:
+            return ()
+        known = self._parts.known(*job.part, WITNESSES)
+        return tuple(user for user in known if user not in job.users)[: jobs.USERS_A_CHECK - len(job.users)]
+
+    def _judge(self, job: Check, row: Row, source: Source, *, singled_out: bool) -> Found:
         now = self._clock.now()
         decision = photos.decide(source, row, force=job.force, sweep=job.why == "swept", now=now)
+        decision = photos.lose_patience(decision, tries=job.tries, singled_out=singled_out)
         letter = sweeps.letter(source, decision, row, now=now, remove_after=self._settings.remove_after)
-        if isinstance(decision, TryAlone) and job.tries >= MOST_TRIES:
-            letter = sweeps.failed_letter(row)
         return Found(row, decision, letter)
 
     def _queue_changed(self, job: Check, found: Iterable[Found]) -> None:
@@ -136,7 +148,8 @@ class Checker:
                     self._write(each.row, columns)
                 case Queue() if job.why == "swept":
                     self._write(each.row, {"queued_at": self._clock.now()})
-                case TryAlone(reason) if job.tries >= MOST_TRIES:
+                case GiveUp(reason):
+                    logs.warn("check.gave_up", user=each.row.user, reason=reason)
                     self._write(each.row, {"outcome": "failed", "reason": reason, "queued_at": 0.0})
                 case _:
                     pass
@@ -179,11 +192,9 @@ class Checker:
         Denied users stay together only where nobody was answered. Among others each of them is asked for
         alone: a batch of theirs would look like a missing permission, and close the gate for everybody.
         """
-        odd = [each.row.user for each in found if isinstance(each.decision, TryAlone)]
-        if job.tries < MOST_TRIES:
-            for user in odd:
-                again = replace(job, users=(user,), tries=job.tries + 1)
-                self._defer(again, None, "Graph's answer is odd")
+        odd = [(each.row.user, each.decision) for each in found if isinstance(each.decision, TryAlone)]
+        for user, decision in odd:
+            self._defer(replace(job, users=(user,), tries=job.tries + 1), None, decision.reason)
         later = [(each.row.user, each.decision) for each in found if isinstance(each.decision, AskAgain)]
         busy = [user for user, decision in later if not decision.denied]
         denied = [user for user, decision in later if decision.denied]
@@ -228,12 +239,6 @@ def _report(job: Check, found: Iterable[Found], attempt: Attempt) -> None:
     denied = sum(isinstance(each.decision, AskAgain) and each.decision.denied for each in found)
     if denied:
         logs.cry("check.denied", count=denied, request_id=attempt.request_id)
-    logs.say(
-        "check.done",
-        why=job.why,
-        users=len(job.users),
-        count=changed,
-        reason=f"{changed} changed, {left} unchanged",
-        requests=attempt.requests,
-        request_id=attempt.request_id,
-    )
+    reason = f"{changed} changed, {left} unchanged"
+    sent: dict[str, Any] = {"requests": attempt.requests, "request_id": attempt.request_id}
+    logs.say("check.done", why=job.why, users=len(job.users), count=changed, reason=reason, **sent)

@@ -81,6 +81,8 @@ class Graph:
         """Return whether the bytes are gone, too: asked by itself, before a picture is removed."""
         url = f"{self._base}/users/{user}/photo/$value"
         answer = self._wire.of_one(url, attempt, accept="*/*")
+        if answer.status == HTTPStatus.OK:  # the other way to say it
+            return sources.is_placeholder(answer.body, answer.headers.get("etag", ""))
         if answer.status != HTTPStatus.NOT_FOUND:
             return False
         return isinstance(sources.classify(_part_of(answer)), sources.NoPhoto)

@@ -70,7 +70,7 @@ class Health:
         return {"closed": until > now, "for": round(max(until - now, 0.0)), "why": why}
 
     def _running(self, record: Record, ended: list[tuple[str, dict[str, Any]]], now: float) -> dict[str, Any]:
-        totals = sweeps.total(self._parts.letters(record.id))
+        totals = self._parts.total(record.id)
         expected = _expected(record, totals, ended)
         answered = totals.seen - totals.unanswered
         elapsed = now - record.opened_at

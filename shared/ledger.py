@@ -41,12 +41,15 @@ class Table(Protocol):
             Stale: the condition does not hold.
         """
 
-    def scan(self, partition: str, only: Sequence[str] = ()) -> Iterable[tuple[str, dict[str, Any], str]]:
+    def scan(
+        self, partition: str, only: Sequence[str] = (), *, after: str = ""
+    ) -> Iterable[tuple[str, dict[str, Any], str]]:
         """Yield key, columns and version of every row of a partition, in the order of keys.
 
         Args:
             partition: partition key.
             only: the columns to fetch, all of them where none is named.
+            after: only rows whose key comes after this one.
         """
 
     def older(self, column: str, than: float) -> Iterable[tuple[str, str]]:
@@ -93,10 +96,13 @@ class AzureTable:
             unchanged = MatchConditions.IfNotModified
             return _version(client.update_entity(entity, etag=version, match_condition=unchanged))
 
-    def scan(self, partition: str, only: Sequence[str] = ()) -> Iterable[tuple[str, dict[str, Any], str]]:
+    def scan(
+        self, partition: str, only: Sequence[str] = (), *, after: str = ""
+    ) -> Iterable[tuple[str, dict[str, Any], str]]:
         """See `Table.scan`. Page by page: a sweep has thousands of rows, and memory stays flat."""
         select = ["RowKey", *only] if only else None
-        for entity in self._query("PartitionKey eq @it", {"it": partition}, select):
+        query = "PartitionKey eq @it" + (" and RowKey gt @after" if after else "")
+        for entity in self._query(query, {"it": partition, "after": after}, select):
             yield str(entity["RowKey"]), dict(entity), str(entity.metadata["etag"])
 
     def older(self, column: str, than: float) -> Iterable[tuple[str, str]]:

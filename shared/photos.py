@@ -40,7 +40,16 @@ class TryAlone:
     reason: str
 
 
-type Decision = Leave | Note | Queue | AskAgain | TryAlone
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """It stayed odd: the user fails, and is left to the next notification or sweep."""
+
+    reason: str
+
+
+type Decision = Leave | Note | Queue | AskAgain | TryAlone | GiveUp
+
+MOST_TRIES = 5  # of a user whose photo Graph answers oddly
 
 
 def decide(source: Source, row: Row, *, force: bool, sweep: bool, now: float) -> Decision:
@@ -72,6 +81,25 @@ def decide(source: Source, row: Row, *, force: bool, sweep: bool, now: float) ->
             return AskAgain(None, denied=True)
         case Failed(status, code):
             return TryAlone(f"Graph answered {status} {code}".rstrip())
+
+
+def lose_patience(decision: Decision, *, tries: int, singled_out: bool) -> Decision:
+    """Return the decision, or what becomes of a user who is the only one in trouble.
+
+    Args:
+        decision: what a look at him came to.
+        tries: how many looks before this one found that it is his own trouble.
+        singled_out: his sweep has waited for long, and Graph answered for others in the same breath. Once
+            may be the end of an outage; twice is no outage.
+    """
+    match decision:
+        case AskAgain(denied=denied) if singled_out:
+            reason = f"Graph answers for others, and {'denies' if denied else 'cannot tell'} this photo"
+            return GiveUp(reason) if tries else TryAlone(reason)
+        case TryAlone(reason) if tries >= MOST_TRIES:
+            return GiveUp(reason)
+        case _:
+            return decision
 
 
 QUEUED_FOR = 86_400.0

@@ -1,7 +1,7 @@
 """What a user's photo in Exchange Online can be, and which of these an answer of Graph's means. Pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +97,24 @@ def classify(part: Part) -> Source:
     if part.status == 404 and (code in _NO_PHOTO or part.body is None):
         return NoPhoto()
     return Failed(part.status, code)
+
+
+def tells(answers: Iterable[Source]) -> bool:
+    """Return whether the photo service is there: of one user at least it tells whether he has a photo."""
+    return any(isinstance(answer, Photo | NoPhoto) for answer in answers)
+
+
+# The head of a GIF of one pixel; its size stands in bytes 6 to 9 (w3.org/Graphics/GIF/spec-gif89a.txt).
+_DOTS = (b"GIF87a\x01\x00\x01\x00", b"GIF89a\x01\x00\x01\x00")
+
+
+def is_placeholder(content: bytes, etag: str) -> bool:
+    """Return whether these bytes stand for no photo: a GIF of one pixel without a label.
+
+    That is how learn.microsoft.com/graph/api/profilephoto-get describes it (`image/gif`, 1 x 1, an empty
+    ETag). Whatever has a label, or is another kind of picture, is somebody's photo, be it of one pixel.
+    """
+    return etag in ("", '""') and content.startswith(_DOTS)
 
 
 def error_code(body: Any) -> str:

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
+from itertools import chain, islice
 from typing import Any
 
+from shared import sweeps
 from shared.errors import Stale, TryLater
 from shared.ledger import ANY, Table
 from shared.sweeps import KEPT, UNANSWERED, Part, Record, State, Totals
@@ -122,9 +124,24 @@ class Parts:
         """Yield every part of a sweep."""
         return (_part(columns, version) for _, columns, version in self._table.scan(sweep))
 
+    def removable(self, sweep: str, after: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the key of every part of a sweep after the one `after`, and whose pictures may be removed."""
+        for key, columns, version in self._table.scan(sweep, after=after):
+            yield key, _part(columns, version).removable
+
+    def known(self, sweep: str, key: str, most: int) -> tuple[str, ...]:
+        """Return a few users whose photos Graph could tell a sweep: of part `key`, else of any other."""
+        own = self._read(sweep, key)
+        parts = chain([own] if own else [], self.all(sweep))
+        return tuple(dict.fromkeys(islice((user for part in parts for user in part.known), most)))
+
     def letters(self, sweep: str) -> Iterator[str]:
         """Yield the letters of every part of a sweep, which is all that its sums need."""
         return (str(columns["letters"]) for _, columns, _ in self._table.scan(sweep, only=["letters"]))
+
+    def total(self, sweep: str) -> Totals:
+        """Return the sums over every part of a sweep."""
+        return sweeps.total(self.letters(sweep))
 
     def forget(self, sweep: str) -> None:
         """Delete every part of a sweep."""

@@ -1,20 +1,17 @@
-"""Check every user in scope: open a sweep, read it page by page, and act on what it found.
+"""Check every user in scope: read a sweep page by page, and act on what it found.
 
 Nothing is held in memory: a sweep's record and parts are rows, its steps are messages, so it outlives every
 instance. Each step sends what follows from it before it notes that it was done.
 """
 
-import secrets
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-
 from shared import backoff, logs, sweeps
 from shared.clock import Clock
-from shared.errors import DENIED_AFTER, ConfigError, Denied, Expired, ServiceError, Stale, TryLater
+from shared.errors import DENIED_AFTER, ConfigError, Denied, Expired, ServiceError, TryLater
 from shared.failures import Failures
 from shared.graph import Graph
 from shared.jobs import SweepPage
 from shared.ledger import Ledger, State
+from shared.opening import Opened, Opener
 from shared.pace import Pace
 from shared.pages import Pages
 from shared.queues import Queues
@@ -25,14 +22,6 @@ from shared.sweeps import Await, Drop, ReadPage, Record, Resend, Totals
 from shared.tidying import Tidier
 
 EXPIRED = "Graph forgot where its list of users was"
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A sweep's id; `new` if it was opened just now, else it runs already."""
-
-    id: str
-    new: bool
 
 
 class Sweeper:
@@ -58,6 +47,7 @@ class Sweeper:
         self._queues = queues
         self._clock = clock
         self._pages = Pages(settings=settings, parts=parts, queues=queues, graph=graph, clock=clock)
+        self._opener = Opener(book=book, parts=parts, queues=queues, clock=clock)
         self._remover = Remover(book=book, parts=parts, queues=queues, clock=clock)
         self._tidier = Tidier(
             settings=settings,
@@ -70,47 +60,13 @@ class Sweeper:
             clock=clock,
         )
 
-    # --- opening ---
-
     def open(self, why: str, *, force: bool = False) -> Opened:
-        """Open a sweep unless one is running; one whose lease ended is dead and gives way.
-
-        Args:
-            why: what for, in words.
-            force: write every photo again.
-
-        Raises:
-            TryLater: storage is out of reach.
-        """
-        record, now = self._book.record(), self._clock.now()
-        if record.running(now):
-            return Opened(record.id, new=False)
-        if record.state == "running":
-            self._keep(record, "incomplete", "nothing moved for an hour")
-        sweep = f"{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
-        # The message first: without a record it is dropped, but a record without it would stand for an hour.
-        self._queues.send(SweepPage(sweep, 0, born=now), hidden=sweeps.OPENING)
-        lease = now + sweeps.LEASE
-        fresh = Record(
-            id=sweep, state="running", force=force, why=why, lease_until=lease, opened_at=now, progress_at=now
-        )
-        try:
-            self._book.write(record, {k: v for k, v in asdict(fresh).items() if k != "version"})
-        except Stale:
-            stands = self._book.record()  # another was faster, or our own write was repeated and met itself
-            if stands.id != sweep:
-                return Opened(stands.id, new=False)
-        logs.say("sweep.opened", sweep=sweep, why=why)
-        return Opened(sweep, new=True)
+        """Open a sweep unless one is running: see `Opener.open`."""
+        return self._opener.open(why, force=force)
 
     def want(self, why: str) -> None:
-        """Open a sweep, or have one opened as soon as the running one ends: changes may have been missed."""
-        opened = self.open(why)
-        if opened.new:
-            return
-        self._book.want_again(why)
-        if not self._book.record().running(self._clock.now()):
-            self.open(why)  # it ended in between, and did not see the wish
+        """Open a sweep, or have one opened as soon as the running one ends: see `Opener.want`."""
+        self._opener.want(why)
 
     def release(self, sweep: str) -> None:
         """Let a braked sweep remove what it found, because a person looked at it.
@@ -163,7 +119,7 @@ class Sweeper:
                 self._await(record, job)
             case Drop():
                 self._remover.remove_released(job.sweep)
-                self._open_wanted()
+                self._opener.open_wanted()
 
     def _send_step(self, sweep: str, page: int, *, hidden: float = 0.0) -> None:
         self._queues.send(SweepPage(sweep, page, born=self._clock.now()), hidden=hidden)
@@ -195,7 +151,10 @@ class Sweeper:
     # --- the end ---
 
     def _await(self, record: Record, job: SweepPage) -> None:
-        totals = self._total(record.id)
+        if record.removed_to:  # the verdict was given
+            self._remove(record, job)
+            return
+        totals = self._parts.total(record.id)
         now = self._clock.now()
         if not totals.unanswered:
             self._judge(record, job, totals)
@@ -212,20 +171,29 @@ class Sweeper:
         else:
             self._look_again(job)
 
-    def _total(self, sweep: str) -> Totals:
-        return sweeps.total(self._parts.letters(sweep))
-
     def _judge(self, record: Record, job: SweepPage, totals: Totals) -> None:
         if sweeps.brakes(totals, self._settings.removal_brake):
             logs.cry("sweep.braked", sweep=record.id, count=totals.lost, users=totals.shown)
             reason = f"{totals.lost} of {totals.shown} photos are missing at once: look, then release_brake"
             self._close(record, job, "braked", reason)
             return
-        self._remover.remove(record.id)
-        self._close(record, job, "finished", "")
+        self._remove(record, job)
+
+    def _remove(self, record: Record, job: SweepPage) -> None:
+        """Queue some removals, and come back for more; the sweep is finished when all of them are queued."""
+        reached = self._remover.remove(record.id, record.removed_to)
+        if not reached:
+            self._close(record, job, "finished", "")
+            return
+        lease = self._clock.now() + sweeps.LEASE
+        place = {"removed_to": reached, "lease_until": lease}
+        if self._book.advance(record, job.sweep, job.page, place):
+            self._send_step(record.id, job.page)
+        else:
+            self._look_again(job)
 
     def _keep(self, record: Record, state: sweeps.State, reason: str) -> None:
-        self._book.keep(record, state, reason, self._total(record.id), self._clock.now())
+        self._book.keep(record, state, reason, self._parts.total(record.id), self._clock.now())
 
     def _close(self, record: Record, job: SweepPage, state: sweeps.State, reason: str) -> None:
         """Keep a sweep's figures, and end it as they say."""
@@ -241,15 +209,9 @@ class Sweeper:
         if self._book.advance(record, job.sweep, job.page, {"state": state, "lease_until": 0.0, **wish}):
             logs.say("sweep.ended", sweep=record.id, outcome=state, reason=reason)
             self._tidier.tidy()
-            self._open_wanted()
+            self._opener.open_wanted()
         else:
             self._look_again(job)
-
-    def _open_wanted(self) -> None:
-        """Open the sweep that somebody wanted while the last one ran; only opening one forgets the wish."""
-        record = self._book.record()
-        if record.again and record.state != "running":
-            self.open(record.again_why)
 
     def fail(self, sweep: str) -> None:
         """End a sweep whose page could not be handled: *failed*, and the lease is free for the next."""
@@ -257,4 +219,4 @@ class Sweeper:
         if record.id == sweep and record.state == "running":
             job = SweepPage(sweep, int(record.page), born=0.0)
             self._close(record, job, "failed", "a page failed for good")
-        self._open_wanted()  # also where the one who ended it did not come so far
+        self._opener.open_wanted()  # also where the one who ended it did not come so far

@@ -19,6 +19,7 @@ State = Literal["", "running", "finished", "braked", "released", "incomplete", "
 END = "end"  # in the place of a next page: every page was read
 LEASE = 3600.0  # seconds; a sweep that did nothing for so long is dead
 OPENING = 10.0  # seconds a sweep's first page is hidden: until then its record stands
+PATIENCE = 3600.0  # seconds for which a sweep waits for a user for whom alone Graph has no answer
 STUCK_AFTER = 2 * 3600.0  # seconds without an answer, after which a sweep is *incomplete*
 KEPT = 10  # ended sweeps whose parts and figures are kept
 FORGET_POISON_AFTER = 30 * 86400.0  # seconds a message that nobody could handle is kept to be looked at
@@ -45,6 +46,7 @@ class Record:
         unanswered: how many users had no answer then.
         again: another sweep is wanted as soon as this one ended.
         again_why: what for.
+        removed_to: the last of its parts whose removals are queued, "" before the first.
     """
 
     version: str = ""
@@ -60,6 +62,7 @@ class Record:
     unanswered: float = 0.0
     again: bool = False
     again_why: str = ""
+    removed_to: str = ""
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, Any], version: str) -> Self:
@@ -123,6 +126,8 @@ def wait(record: Record, now: float) -> float:
 
 def letter(source: Source, decision: Decision, row: Row, *, now: float, remove_after: float) -> str:
     """Return what a check answers about one user, `UNANSWERED` where Graph could not say."""
+    if isinstance(decision, photos.GiveUp):
+        return failed_letter(row)
     match source:
         case sources.Photo():
             found = "c" if isinstance(decision, photos.Queue) or photos.recently_queued(row, now) else "u"
@@ -164,6 +169,11 @@ class Part:
             answers.get(user, UNANSWERED) if found == UNANSWERED else found
             for user, found in zip(self.users, self.letters, strict=True)
         )
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The users of whom the photo service could tell whether they have a photo."""
+        return tuple(u for u, found in zip(self.users, self.letters, strict=True) if found in "ucnmrUCNMR")
 
     @property
     def removable(self) -> tuple[str, ...]:

@@ -62,6 +62,7 @@ LAYERS: dict[str, frozenset[str]] = {
             "health",
             "leases",
             "manual",
+            "opening",
             "pages",
             "recording",
             "removing",
@@ -111,7 +112,7 @@ PACKAGES: dict[str, frozenset[str]] = {
 EFFECTS: dict[str, frozenset[str]] = {
     "asyncio": frozenset(),
     # Both write times that they are given, as Graph's and as part of a sweep's name; neither asks for one.
-    "datetime": frozenset({"graph", "sweeping"}),
+    "datetime": frozenset({"graph", "opening"}),
     "http.client": frozenset(),
     "http.cookiejar": frozenset({"sessions"}),
     "http.server": frozenset(),
@@ -120,7 +121,7 @@ EFFECTS: dict[str, frozenset[str]] = {
     "os": frozenset({"function_app"}),
     "pathlib": frozenset({"environ"}),  # a certificate may stand in a file
     "random": frozenset({"pace", "queues", "rest"}),  # jitter, unless another is handed in
-    "secrets": frozenset({"claims", "notifications", "leases", "sweeping"}),  # tokens, nonces and names
+    "secrets": frozenset({"claims", "notifications", "leases", "opening"}),  # tokens, nonces and names
     "shutil": frozenset(),
     "socket": frozenset(),
     "ssl": frozenset(),

@@ -332,3 +332,123 @@ def test_poisoned_answers_are_told_and_fail_nobody(world: World, shown: str) -> 
     world.app.recorder.record(SweptCheck, "m1", write(job).encode())
     assert letters(world) == "U"
     assert world.row(shown).outcome == "synced"
+
+
+# --- users for whom alone Graph has no answer ---
+
+LATE = 3600.0
+BROKEN = [
+    pytest.param({"status": 500}, "cannot tell", id="unavailable"),
+    pytest.param({"status": 503, "retry_after": 20}, "cannot tell", id="busy, it says"),
+    pytest.param({"status": 403, "code": "ErrorAccessDenied"}, "denies", id="denied"),
+]
+
+
+@pytest.fixture
+def answered(world: World) -> list[str]:
+    """Users of the sweep's part whom Graph has told already."""
+    users = [world.add(photo=False) for _ in range(4)]
+    Parts(world.parts).add(*PART, tuple(users))
+    Parts(world.parts).answer(*PART, dict.fromkeys(users, "n"))
+    return users
+
+
+def late_check(world: World, *users: str) -> None:
+    """Let a sweep have waited for long for these users, who stand in a part of their own."""
+    part = (PART[0], "00000-001")
+    Parts(world.parts).add(*part, users)
+    now = world.clock.now()
+    world.app.queues.send(SweptCheck(users, "swept", seen=now, born=now - LATE, part=part))
+
+
+def late_letters(world: World) -> str:
+    *_, part = Parts(world.parts).all(PART[0])
+    return part.letters
+
+
+@pytest.mark.usefixtures("answered")
+@pytest.mark.parametrize(("fault", "why"), BROKEN)
+def test_a_sweep_gives_up_on_users_whom_alone_graph_does_not_answer(
+    world: World, shown: str, fault: dict[str, object], why: str
+) -> None:
+    stranger, fine = world.add(), world.add(photo=False)
+    world.fault(part(f"{shown}|{stranger}", **fault))
+    late_check(world, shown, stranger, fine)
+    world.drain()
+    assert late_letters(world) == "Ffn"
+    assert f"{why} this photo" in world.row(shown).reason
+    failed = world.app.health.status()["failed"]
+    assert {each["user"] for each in failed["newest"]} == {shown, stranger}
+    world.fault()
+    world.hint(shown, stranger)
+    world.drain()
+    assert world.app.health.status()["failed"]["users"] == 0
+    for user in (shown, stranger):
+        world.settled(user)
+
+
+@pytest.mark.usefixtures("answered")
+@pytest.mark.parametrize(("fault", "why"), BROKEN)
+def test_a_sweep_does_not_give_up_on_anybody_while_graph_answers_nobody(
+    world: World, shown: str, fault: dict[str, object], why: str
+) -> None:
+    del why
+    world.fault(part("photo", **fault))
+    late_check(world, shown)
+    world.run(6 * 3600)
+    assert late_letters(world) == "?"
+    assert world.row(shown).outcome == "synced"
+    world.fault()
+    world.drain()
+    assert late_letters(world) == "U"
+
+
+@pytest.mark.usefixtures("answered")
+def test_one_failure_at_the_end_of_an_outage_is_forgiven(world: World, shown: str) -> None:
+    world.fault(part(shown, status=503, next=1))
+    late_check(world, shown)
+    world.drain()
+    assert late_letters(world) == "U"
+    assert world.row(shown).outcome == "synced"
+
+
+@pytest.mark.usefixtures("answered")
+def test_a_user_for_whom_graph_is_busy_is_not_given_up(world: World, shown: str) -> None:
+    world.fault(part(shown, status=429))
+    late_check(world, shown)
+    world.run(6 * 3600)
+    assert late_letters(world) == "?"
+
+
+def test_where_graph_could_tell_of_nobody_nobody_is_given_up(world: World, shown: str) -> None:
+    world.fault(part(shown, status=500))
+    late_check(world, shown)
+    world.run(6 * 3600)
+    assert late_letters(world) == "?"
+
+
+def test_a_witness_who_lost_his_photo_service_is_one_of_several(
+    world: World, shown: str, answered: list[str]
+) -> None:
+    world.fault(part(f"{shown}|{answered[0]}", status=500))
+    late_check(world, shown)
+    world.drain()
+    assert late_letters(world) == "F"
+
+
+def test_nobody_is_asked_beside_a_user_before_a_sweep_has_waited_for_long(world: World) -> None:
+    sweep_check(world, world.add())
+    world.host.deliver_due()
+    assert "scan photoparts" not in world.steps.taken
+
+
+def test_a_dry_run_gives_up_and_notes_nothing(new_world) -> None:
+    world = new_world(DRY_RUN="true")
+    known, broken = world.add(photo=False), world.add()
+    Parts(world.parts).add(*PART, (known,))
+    Parts(world.parts).answer(*PART, {known: "n"})
+    world.fault(part(broken, status=500))
+    late_check(world, broken)
+    world.drain()
+    assert late_letters(world) == "f"
+    assert world.ledger.rows == {}

@@ -1,10 +1,12 @@
 """What Microsoft Graph says, however oddly it says it."""
 
 import base64
+import io
 import json
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from local.tenant.faults import Fault
 from shared.errors import Denied, Gone, Refused, ServiceError, TryLater
@@ -118,6 +120,23 @@ def test_a_batch_without_responses_is_asked_again_later(world: World, graph: Gra
     answers(world, body)
     with pytest.raises(TryLater):
         graph.photos(["a"], Attempt())
+
+
+# --- whether there is one ---
+
+
+@pytest.mark.parametrize("answer", ["404", "1x1"])
+def test_both_ways_to_say_that_there_is_no_photo_are_understood(
+    world: World, graph: Graph, answer: str
+) -> None:
+    world.tenant.world.knobs.no_photo = answer
+    without, with_photo, dot = world.add(photo=False), world.add(), world.add(photo=False)
+    with Image.new("RGB", (1, 1)) as image, io.BytesIO() as file:
+        image.save(file, "JPEG")
+        world.change_photo(dot, file.getvalue())
+    assert graph.has_no_photo(without, Attempt())
+    assert not graph.has_no_photo(with_photo, Attempt())
+    assert not graph.has_no_photo(dot, Attempt())
 
 
 # --- one, with his bytes ---

@@ -73,6 +73,20 @@ def test_a_version_of_a_row_that_is_not_there_does_not_hold(table: Table) -> Non
         table.merge("0f", "key", {"outcome": "gone"}, "W/\"datetime'2020-01-01T00%3A00%3A00.0000000Z'\"")
 
 
+def test_a_partition_is_read_from_any_key_on(table: Table) -> None:
+    for key in ("00002-000", "00000-001", "00010-000", "00000-000"):
+        table.merge("sweep", key, {"letters": "R"}, "")
+    table.merge("another", "00005-000", {"letters": "R"}, "")
+
+    def keys(after: str) -> list[str]:
+        return [key for key, _, _ in table.scan("sweep", ["letters"], after=after)]
+
+    assert keys("") == ["00000-000", "00000-001", "00002-000", "00010-000"]
+    assert keys("00000-001") == ["00002-000", "00010-000"]
+    assert keys("00001-999") == ["00002-000", "00010-000"]
+    assert keys("00010-000") == []
+
+
 def test_none_is_left_out_of_a_merge(table: Table) -> None:
     version = table.merge("0f", "key", {"outcome": "synced"}, "")
     table.merge("0f", "key", {"outcome": None, "reason": "x"}, version)

@@ -8,14 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.photos import (
+    MOST_TRIES,
     QUEUED_FOR,
     AskAgain,
     Decision,
+    GiveUp,
     Leave,
     Note,
     Queue,
     TryAlone,
     decide,
+    lose_patience,
     recently_queued,
 )
 from shared.rows import Row
@@ -280,6 +283,29 @@ def test_who_could_not_be_answered_is_asked_for_again(
     source: Source, decision: AskAgain | TryAlone, columns: dict[str, Any]
 ) -> None:
     assert decide(source, a_row(**columns), force=False, sweep=False, now=NOW) == decision
+
+
+@pytest.mark.parametrize("decision", [Leave(), Note({"a": 1}), Queue()])
+@pytest.mark.parametrize("tries", [0, 1, MOST_TRIES])
+def test_who_was_answered_needs_no_patience(decision: Decision, tries: int) -> None:
+    assert lose_patience(decision, tries=tries, singled_out=True) == decision
+
+
+@pytest.mark.parametrize("decision", [AskAgain(7.0), AskAgain(None, denied=True)])
+def test_who_is_singled_out_is_looked_at_once_more_alone_and_then_given_up(decision: AskAgain) -> None:
+    first, second = (lose_patience(decision, tries=tries, singled_out=True) for tries in (0, 1))
+
+    assert isinstance(first, TryAlone)
+    assert second == GiveUp(first.reason)
+    assert lose_patience(decision, tries=1, singled_out=False) == decision
+
+
+def test_an_odd_answer_is_tried_five_times_whoever_else_is_answered() -> None:
+    odd = TryAlone("Graph answered 410 Odd")
+
+    for singled_out in (False, True):
+        assert lose_patience(odd, tries=MOST_TRIES - 1, singled_out=singled_out) == odd
+        assert lose_patience(odd, tries=MOST_TRIES, singled_out=singled_out) == GiveUp(odd.reason)
 
 
 # --- the laws ---

@@ -1,11 +1,14 @@
 """What an answer of Graph's about a photo means: by its status, then by its code."""
 
+import base64
+import io
 import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from shared.sources import (
     Denied,
@@ -19,6 +22,8 @@ from shared.sources import (
     UserGone,
     classify,
     error_code,
+    is_placeholder,
+    tells,
 )
 from tests.unit.rows_imagined import LAW, E
 
@@ -169,3 +174,51 @@ def test_every_answer_has_a_meaning_and_only_a_labelled_one_is_a_photo(status: i
 
     assert not isinstance(source, Photo) or (source.etag and source.etag == body["@odata.mediaEtag"])
     assert isinstance(source, Unavailable) == (status in (408, 429) or status >= 500)
+
+
+# --- the placeholder's bytes ---
+
+DOT = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+
+
+def pixel(kind: str, side: int = 1) -> bytes:
+    with Image.new("RGB", (side, side)) as image, io.BytesIO() as file:
+        image.save(file, kind)
+        return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content", [DOT, pixel("GIF"), DOT.replace(b"89a", b"87a")], ids=["the smallest", "Pillow's", "of 1987"]
+)
+@pytest.mark.parametrize("etag", ["", '""'])
+def test_a_gif_of_one_pixel_without_a_label_is_no_photo(content: bytes, etag: str) -> None:
+    assert is_placeholder(content, etag)
+
+
+@pytest.mark.parametrize(
+    ("content", "etag"),
+    [
+        pytest.param(DOT, E, id="the placeholder with a label"),
+        pytest.param(pixel("JPEG"), E, id="a JPEG of one pixel"),
+        pytest.param(pixel("JPEG"), "", id="a JPEG of one pixel without a label"),
+        pytest.param(pixel("PNG"), "", id="a PNG of one pixel without a label"),
+        pytest.param(pixel("GIF", 2), "", id="a larger GIF without a label"),
+        pytest.param(pixel("GIF", 257), "", id="a GIF whose width begins like 1"),
+        pytest.param(b"", "", id="nothing"),
+        pytest.param(DOT[:9], "", id="half a head"),
+    ],
+)
+def test_a_real_photo_is_never_taken_for_none(content: bytes, etag: str) -> None:
+    assert not is_placeholder(content, etag)
+
+
+# --- whether the photo service is there ---
+
+
+@pytest.mark.parametrize("answer", [Photo(E), NoPhoto()])
+def test_the_photo_service_is_there_if_it_tells_of_one(answer: Source) -> None:
+    assert tells([Unavailable(), answer])
+
+
+def test_the_directory_and_a_missing_mailbox_say_nothing_of_the_photo_service() -> None:
+    assert not tells([Unavailable(), Denied(), UserGone(), NoMailbox("no mailbox"), Failed(410)])

@@ -158,6 +158,18 @@ def test_a_part_that_stands_keeps_its_users_and_its_answers(parts: Parts) -> Non
     assert letters(parts) == ["?C?"]
 
 
+def test_those_whom_graph_knew_are_found_in_their_part_first(parts: Parts) -> None:
+    for number in range(3):
+        parts.add(SWEEP, f"00000-00{number}", PEOPLE[4 * number : 4 * number + 4])
+        some = PEOPLE[4 * number : 4 * number + number]
+        parts.answer(SWEEP, f"00000-00{number}", dict.fromkeys(some, "u"))
+
+    assert parts.known(SWEEP, "00000-002", 1) == (PEOPLE[8],)
+    assert parts.known(SWEEP, "00000-000", 2) == (PEOPLE[4], PEOPLE[8])
+    assert parts.known(SWEEP, "00000-002", 3) == (PEOPLE[8], PEOPLE[9], PEOPLE[4])
+    assert parts.known(OTHER, "00000-000", 3) == ()
+
+
 def test_a_part_whose_write_meets_itself_is_written(steps: Steps, parts: Parts) -> None:
     steps.on("write photoparts", meet_oneself, after=True)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.photos import decide
+from shared.photos import GiveUp, decide
 from shared.rows import Row
 from shared.sources import Denied, Failed, NoMailbox, NoPhoto, Photo, Source, Unavailable, UserGone
 from shared.sweeps import (
@@ -223,6 +223,12 @@ def test_a_photo_is_removable_as_soon_as_the_settings_say() -> None:
     assert found(NoPhoto(), row, remove_after=60.1) == "M"
 
 
+def test_who_is_given_up_has_failed() -> None:
+    row = a_row(**SETTLED)
+
+    assert letter(Unavailable(), GiveUp("odd"), row, now=NOW, remove_after=HOUR) == "F"
+
+
 def test_who_was_never_answered_sensibly_has_failed() -> None:
     assert failed_letter(a_row()) == "f"
     assert failed_letter(a_row(**SETTLED)) == "F"
@@ -275,6 +281,7 @@ def test_a_part_knows_who_was_not_answered_and_whose_picture_may_be_removed() ->
 
     assert part.unanswered == (PEOPLE[2], PEOPLE[6])
     assert part.removable == (PEOPLE[1], PEOPLE[5])  # and not 4, who shows nothing of ours
+    assert a_part("?UsnGf").known == (PEOPLE[1], PEOPLE[3])
 
 
 def test_an_answer_fills_its_gap_and_no_other() -> None:

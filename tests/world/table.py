@@ -48,9 +48,12 @@ class Table:
             self.rows[partition, key] = ({**stands, **written}, f'W/"{self._writes}"')
             return self.rows[partition, key][1]
 
-    def scan(self, partition: str, only: Sequence[str] = ()) -> list[tuple[str, dict[str, Any], str]]:
+    def scan(
+        self, partition: str, only: Sequence[str] = (), *, after: str = ""
+    ) -> list[tuple[str, dict[str, Any], str]]:
         with self._steps.take(f"scan {self._name}"), self._lock:
-            found = sorted((key, row) for (where, key), row in self.rows.items() if where == partition)
+            here = ((key, row) for (where, key), row in self.rows.items() if where == partition)
+            found = sorted((key, row) for key, row in here if key > after)
             return [
                 (key, {name: columns[name] for name in only or columns if name in columns}, version)
                 for key, (columns, version) in found

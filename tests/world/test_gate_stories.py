@@ -132,6 +132,8 @@ def test_one_user_with_odd_answers_closes_no_gate(
     new_world: Callable[..., World], odd: dict[str, object]
 ) -> None:
     world = new_world()
+    (removed,) = crowd.let_in(world, 1, photo=False)
+    world.note(removed, missing_since=world.clock.now() - 2 * HOUR)
     users = everything_at_once(world)
     world.fault(Fault(service="graph", part=True, path=users[6], **odd))
     closed: list[str] = []
@@ -140,6 +142,9 @@ def test_one_user_with_odd_answers_closes_no_gate(
     assert closed == []
     for user in users[:6] + users[7:]:
         assert world.row(user).settled_etag == world.source(user)
+    (sweep,) = world.app.health.status()["sweeps"]  # which waited for him, and not for ever
+    assert (sweep["state"], sweep["failed"], sweep["seen"]) == ("finished", 1, 31)
+    assert (world.row(removed).outcome, world.row(users[6]).outcome) == ("cleared", "failed")
     world.fault()
     world.drain(deliveries=5000)
     world.sweep()

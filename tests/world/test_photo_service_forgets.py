@@ -154,7 +154,9 @@ def test_keep_leaves_the_picture_and_counts_it_no_more(new_world: Callable[..., 
     assert world.queued(Backfill) == []
 
 
-def test_an_administrator_removes_one_picture_at_once(world: World) -> None:
+@pytest.mark.parametrize("answer", ["404", "1x1"])
+def test_an_administrator_removes_one_picture_at_once(world: World, answer: str) -> None:
+    world.tenant.world.knobs.no_photo = answer
     users = [world.add() for _ in range(2)]
     world.sweep()
     world.remove_photo(users[0])

@@ -26,7 +26,9 @@ def test_every_change_is_shown_after_one_sweep(world: World) -> None:
     assert (figures["state"], figures["changed"], figures["unchanged"]) == ("finished", 2, 2)
 
 
-def test_every_removal_is_shown_after_two_sweeps(world: World) -> None:
+@pytest.mark.parametrize("answer", ["404", "1x1"])
+def test_every_removal_is_shown_after_two_sweeps(world: World, answer: str) -> None:
+    world.tenant.world.knobs.no_photo = answer  # how Graph says that there is none
     users = [world.add() for _ in range(4)]
     world.sweep()
     world.remove_photo(users[0])

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from local.tenant.faults import Fault
+from shared.errors import TryLater
 from shared.jobs import SweepPage, SweptCheck
 from tests.world import crowd
 from tests.world.schedules import Schedule, Turn, explore, play
-from tests.world.steps import kill
+from tests.world.steps import cut_off, kill
 from tests.world.world import World
 
 HOUR = 3600.0
@@ -169,6 +170,31 @@ def test_a_sweep_whose_record_comes_seconds_after_its_first_page_is_not_lost(wor
     users = crowd.let_in(world, 3)
     world.steps.on("write photostate", lambda: world.run(9))
     assert world.sweep()["seen"] == len(users)
+
+
+@pytest.mark.parametrize("write", ["in the end", "without an answer"])
+def test_a_sweep_whose_record_comes_after_its_first_page_was_dropped_gets_another(
+    world: World, write: str
+) -> None:
+    users = crowd.let_in(world, 3)
+    world.steps.on("write photostate", lambda: world.run(25))
+    if write == "without an answer":
+        world.steps.on("write photostate", cut_off, after=True)
+        with pytest.raises(TryLater):
+            world.open_sweep()
+    sweep = world.open_sweep()
+    world.run(5 * 60)
+    figures = world.figures(sweep)
+    assert (figures["state"], figures["seen"]) == ("finished", len(users))
+    assert world.outbox.messages == []
+
+
+def test_a_sweep_whose_opening_was_slow_and_whose_first_page_was_not_is_read_once(world: World) -> None:
+    users = crowd.let_in(world, 3)
+    world.steps.on("write photostate", lambda: world.clock.advance(25))  # no host looks meanwhile
+    figures = world.sweep()
+    assert (figures["state"], figures["seen"]) == ("finished", len(users))
+    assert world.outbox.messages == []
 
 
 # --- sweeps that do not end as they should ---
