@@ -169,19 +169,17 @@ def _sync_user(run: "Run") -> None:
 def _rename(run: "Run") -> None:
     """Somebody gets another name, two change places, or one takes the name of somebody who left."""
     person, lag = _somebody(run), run.chooser.pick((SHORTEST_LAG, 4 * HOUR))
-    if person.gone:
+    if person.gone or run.ms.confuses(person):
         return
-    others = (
-        []
-        if run.ms.waits_for(person.upn.now)
-        else [
-            other
-            for other in run.ms.people.values()
-            if other is not person
-            and other.id not in run.judge.bystanders
-            and not run.ms.waits_for(other.upn.now)
-        ]
-    )
+    others = [
+        other
+        for other in run.ms.people.values()
+        if other is not person
+        and other.id not in run.judge.bystanders
+        and not run.ms.waits_for(person)
+        and not run.ms.waits_for(other)
+        and not run.ms.confuses(other)
+    ]
     other = run.chooser.pick([None, *others])
     old = person.upn.now
     new = other.upn.now if other else f"{person.id[:4]}{len(person.upn.ever)}@contoso.com"

@@ -137,10 +137,14 @@ class Microsoft:
         self.arrivals = [each for each in self.arrivals if each.person != person.id]
         self.arrivals.append(Arrival(person.id, self._now() + lag))
 
-    def waits_for(self, upn: str) -> bool:
-        """Whether SharePoint has not learnt yet whose this name is now, or was."""
-        names = {name for each in self.arrivals for name in self.people[each.person].upn.ever}
-        return upn in names
+    def waits_for(self, person: Person) -> bool:
+        """Whether SharePoint has not learnt yet what this person is called now."""
+        return any(each.person == person.id for each in self.arrivals)
+
+    def confuses(self, person: Person) -> bool:
+        """Whether SharePoint has yet to learn of somebody else who has, or had, one of this person's names."""
+        others = [each.person for each in self.arrivals if each.person != person.id]
+        return any(name in self.people[other].upn.ever for other in others for name in person.upn.ever)
 
     # --- SharePoint ---
 
