@@ -142,7 +142,7 @@ class Microsoft:
         return any(each.person == person.id for each in self.arrivals)
 
     def confuses(self, person: Person) -> bool:
-        """Whether SharePoint has yet to learn of somebody else who has, or had, one of this person's names."""
+        """Whether SharePoint has yet to learn that somebody else has, or had, one of this person's names."""
         others = [each.person for each in self.arrivals if each.person != person.id]
         return any(name in self.people[other].upn.ever for other in others for name in person.upn.ever)
 
