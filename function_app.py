@@ -213,7 +213,10 @@ def sweep_now(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="status", methods=["GET"])
 def status(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger brings it
-    """How it goes: the running sweep and the last ten, the subscription, gates, kept poison."""
+    """How it goes: the running sweep and the last ten, the subscription, gates, who fails, kept poison.
+
+    Always 200: what is wrong with settings, certificate or storage stands under `problems`.
+    """
     return _answer(lambda: answers.of_status(sync_app.health.status()))
 
 

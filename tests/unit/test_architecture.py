@@ -47,6 +47,7 @@ LAYERS: dict[str, frozenset[str]] = {
             "ledger",
             "pace",
             "queues",
+            "refusals",
             "rest",
             "sessions",
             "sharepoint",
@@ -127,7 +128,9 @@ EFFECTS: dict[str, frozenset[str]] = {
     "subprocess": frozenset(),
     "sys": frozenset(),
     "tempfile": frozenset(),
-    "threading": frozenset({"app", "auth", "gates", "storage"}),  # clients are built once, looks shared
+    "threading": frozenset(
+        {"app", "auth", "gates", "refusals", "storage"}
+    ),  # clients are built once, looks shared
     "time": frozenset({"clock", "rest"}),
     "urllib.request": frozenset(),
     "uuid": frozenset(),
