@@ -70,3 +70,7 @@ class WatchedTokens:
         except ConfigError as error:
             self._refusals.note(str(error))
             raise
+
+    def forget(self, host: str) -> None:
+        """See `Tokens.forget`."""
+        self._tokens.forget(host)

@@ -8,16 +8,18 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import HTTPError, NewConnectionError, ProxyError
+from urllib3.exceptions import HTTPError
 
 from shared import backoff, logs, statuses
 from shared.clock import Clock
 from shared.errors import DENIED_AFTER, Denied, ServiceError, TryLater
-from shared.sessions import Bearer, Transport, new_session
+from shared.gates import Gates
+from shared.sessions import Bearer, Transport, never_sent, new_session
 
 CONNECT_TIMEOUT = 5.0  # seconds
 LARGEST_ANSWER = 16 * 1024 * 1024  # bytes; a $batch with a 4 MB photo in base64 is 5.4 MB
@@ -30,15 +32,8 @@ class Tokens(Protocol):
     def token(self, host: str) -> str:
         """Return a token whose audience is `https://{host}`."""
 
-
-class Gatekeeper(Protocol):
-    """Who knows which service must not be called before when: see `gates`."""
-
-    def pass_through(self, *services: str) -> None:
-        """Raise `GateClosed` if one of these services must not be called now."""
-
-    def close(self, service: str, after: float | None, why: str) -> float:
-        """Close a service's gate, and return for how many seconds it is closed."""
+    def forget(self, host: str) -> None:
+        """Let the next token for `https://{host}` be a new one: the last was rejected or permits too little."""
 
 
 @dataclass
@@ -121,7 +116,7 @@ class Rest:
         user_agent: str,
         clock: Clock,
         *,
-        gates: Gatekeeper | None = None,
+        gates: Gates | None = None,
         policy: backoff.Policy = _POLICY,
         jitter: Callable[[], float] = random.random,
         transport: Transport | None = None,
@@ -136,7 +131,8 @@ class Rest:
     def send(self, call: Call, attempt: Attempt) -> Answer:
         """Return the answer to `call`, repeating it within the policy where that is safe and may help.
 
-        A service that wants a longer wait, or that denies the application, has its gate closed.
+        A service that wants a longer wait, or that denies the application, has its gate closed. A token that
+        it rejects (401) may only be out of date: once a call a new one is tried first.
 
         Raises:
             TryLater: no answer, or one that says "not now", and waiting here is over; or a closed gate.
@@ -145,7 +141,7 @@ class Rest:
             Refused: any other status that is neither 2xx nor in `call.accept`.
             ConfigError: no token can be had until an operator acts.
         """
-        spent, tried = 0.0, 0
+        spent, tried, renewed = 0.0, 0, False
         while True:
             if self._gates:  # before a repetition, too: another call may have been told to stay away
                 self._gates.pass_through(call.service)
@@ -155,6 +151,12 @@ class Rest:
             try:
                 return self._once(call, attempt)
             except Denied as error:
+                # What an application may do stands in its token, as of when it was given:
+                # learn.microsoft.com/entra/identity-platform/access-token-claims-reference, "roles"
+                self._tokens.forget(_host(call.url))
+                if error.status == HTTPStatus.UNAUTHORIZED and call.repeatable and not renewed:
+                    renewed = True
+                    continue
                 if not call.denied_alone:
                     self.stay_away(call.service, DENIED_AFTER, str(error))
                 raise
@@ -180,6 +182,11 @@ class Rest:
             return None
         return self.stay_away(service, error.after, str(error))
 
+    def stay_out(self, service: str, url: str, why: str) -> None:
+        """Close the gate of a service that denies this application, and forget the token that it denied."""
+        self._tokens.forget(_host(url))
+        self.stay_away(service, DENIED_AFTER, why)
+
     def stay_away(self, service: str, after: float | None, why: str) -> float | None:
         """Close a service's gate and return for how many seconds; what it asked for where that cannot be."""
         if self._gates is None:
@@ -195,12 +202,12 @@ class Rest:
         return self._clock.monotonic() + wait + 2 * attempt.timeout <= attempt.ends
 
     def _once(self, call: Call, attempt: Attempt) -> Answer:
-        auth = Bearer(self._tokens.token(str(urlsplit(call.url).hostname)))
+        auth = Bearer(self._tokens.token(_host(call.url)))
         attempt.requests += 1
         try:
             response, body = self._exchange(call, auth, attempt.timeout)
         except (requests.RequestException, HTTPError) as error:  # HTTPError: while the body is read
-            attempt.unanswered |= call.writes and not _never_sent(error)
+            attempt.unanswered |= call.writes and not never_sent(error)
             raise TryLater(call.service, f"no answer ({type(error).__name__})") from error
         status = response.status_code
         headers = {name.lower(): value for name, value in response.headers.items()}
@@ -239,12 +246,5 @@ class Rest:
         return b"".join(chunks)
 
 
-def _never_sent(error: Exception) -> bool:
-    """Return whether the request cannot have reached anybody: no connection came about."""
-    if isinstance(error, requests.ConnectTimeout):
-        return True
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    if isinstance(reason, ProxyError):
-        # The library blames the proxy for a connection cut later, too: urllib3/connectionpool.py, urlopen.
-        reason = reason.original_error
-    return isinstance(reason, NewConnectionError) or str(reason).startswith("Tunnel connection failed")
+def _host(url: str) -> str:
+    return str(urlsplit(url).hostname)

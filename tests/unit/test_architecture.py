@@ -104,7 +104,7 @@ PACKAGES: dict[str, frozenset[str]] = {
     "pictures": frozenset({"PIL"}),
     "queues": frozenset({"azure"}),
     "rest": frozenset({"requests", "urllib3"}),
-    "sessions": frozenset({"requests"}),
+    "sessions": frozenset({"requests", "urllib3"}),
     "storage": frozenset({"azure"}),
 }
 """Which installed packages a module may import; one that is not named here may import none."""
