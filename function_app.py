@@ -111,37 +111,37 @@ def tend_subscription(msg: func.QueueMessage) -> None:
 @app.queue_trigger(arg_name="msg", queue_name=f"{Check.queue}-poison", connection=STORAGE)
 def record_poisoned_checks(msg: func.QueueMessage) -> None:
     """Write down a check that failed for good."""
-    doorway.record(Check, str(msg.id), msg.get_body())
+    doorway.record(Check, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{Sync.queue}-poison", connection=STORAGE)
 def record_poisoned_syncs(msg: func.QueueMessage) -> None:
     """Write down a sync that failed for good."""
-    doorway.record(Sync, str(msg.id), msg.get_body())
+    doorway.record(Sync, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{SweptCheck.queue}-poison", connection=STORAGE)
 def record_poisoned_swept_checks(msg: func.QueueMessage) -> None:
     """Write down a sweep's check that failed for good."""
-    doorway.record(SweptCheck, str(msg.id), msg.get_body())
+    doorway.record(SweptCheck, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{Backfill.queue}-poison", connection=STORAGE)
 def record_poisoned_backfill(msg: func.QueueMessage) -> None:
     """Write down a sweep's sync that failed for good."""
-    doorway.record(Backfill, str(msg.id), msg.get_body())
+    doorway.record(Backfill, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{SweepPage.queue}-poison", connection=STORAGE)
 def record_poisoned_sweeps(msg: func.QueueMessage) -> None:
     """Write down a sweep's step that failed for good, and end the sweep."""
-    doorway.record(SweepPage, str(msg.id), msg.get_body())
+    doorway.record(SweepPage, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{Tend.queue}-poison", connection=STORAGE)
 def record_poisoned_subscription(msg: func.QueueMessage) -> None:
     """Write down a lifecycle event that failed for good."""
-    doorway.record(Tend, str(msg.id), msg.get_body())
+    doorway.record(Tend, msg.get_body())
 
 
 # --- timer ---

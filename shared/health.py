@@ -91,8 +91,8 @@ class Health:
 
     def _poison(self) -> list[dict[str, Any]]:
         kept = [
-            {"id": message, **{name: columns[name] for name in ("queue", "why", "at")}}
-            for message, columns in self._state.poison(LOOKED_AT)
+            {"id": key, **{name: columns[name] for name in ("queue", "why", "at")}}
+            for key, columns in self._state.poison(LOOKED_AT)
         ]
         return sorted(kept, key=lambda each: -each["at"])[:SHOWN]
 

@@ -33,7 +33,7 @@ class Tokens(Protocol):
         """Return a token whose audience is `https://{host}`."""
 
     def forget(self, host: str) -> None:
-        """Let the next token for `https://{host}` be a new one: the last was rejected or permits too little."""
+        """Let the next token for `https://{host}` be a new one: the last was of no use."""
 
 
 @dataclass

@@ -29,7 +29,9 @@ class Host(Scene):
         message = (
             due[0] if len(due) == 1 else self.chooser.pick(due, (1.0, *[self.weather.mix] * (len(due) - 1)))
         )
-        if message.dequeue_count >= MOST_DELIVERIES and not message.queue.endswith("-poison"):
+        if message.dequeue_count >= MOST_DELIVERIES:
+            if message.queue.endswith("-poison"):
+                raise Violation(f"{message.id} is lost: {message.queue} runs nothing a sixth time")
             self.outbox.poison(message)
             return
         self.outbox.dequeue(message, LEASE)
@@ -39,7 +41,7 @@ class Host(Scene):
 
         def work() -> None:
             if message.queue.endswith("-poison"):
-                instance.doorway.record(kind, message.id, message.body.encode())
+                instance.doorway.record(kind, message.body.encode())
             else:
                 instance.doorway.work(kind, message.body.encode())
 

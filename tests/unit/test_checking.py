@@ -329,6 +329,6 @@ def test_answers_wait_for_their_part_no_longer_than_a_day(world: World) -> None:
 def test_poisoned_answers_are_told_and_fail_nobody(world: World, shown: str) -> None:
     Parts(world.parts).add(*PART, (shown,))
     job = SweptCheck((shown,), "swept", seen=1.0, born=1.0, part=PART, letters="U")
-    world.app.recorder.record(SweptCheck, "m1", write(job).encode())
+    world.app.recorder.record(SweptCheck, write(job).encode())
     assert letters(world) == "U"
     assert world.row(shown).outcome == "synced"

@@ -235,7 +235,7 @@ class World:
             return lambda message: Doorway(self.app).work(kind, message.body.encode())
 
         def record(kind: type[Job]) -> Callable[[Message], None]:
-            return lambda message: Doorway(self.app).record(kind, message.id, message.body.encode())
+            return lambda message: Doorway(self.app).record(kind, message.body.encode())
 
         poison = {f"{queue}-poison": record(kind) for queue, kind in jobs.QUEUES.items()}
         return {**{queue: work(kind) for queue, kind in jobs.QUEUES.items()}, **poison}
