@@ -1,7 +1,6 @@
 """One way to call a remote service: bearer token, bounded answer, short retries, errors by consequence.
 
-Knows nothing of photos. `graph` and `sharepoint` say what to ask, `statuses` what an answer means; this
-module decides whether a call may be repeated here. Longer waits are the queue's business.
+`graph` and `sharepoint` say what to ask, `statuses` what an answer means; longer waits are the queue's.
 """
 
 import json
@@ -23,6 +22,7 @@ from shared.sessions import Bearer, Transport, never_sent, new_session
 
 CONNECT_TIMEOUT = 5.0  # seconds
 LARGEST_ANSWER = 16 * 1024 * 1024  # bytes; a $batch with a 4 MB photo in base64 is 5.4 MB
+NO_TIME = "this attempt has no time left"
 _POLICY = backoff.Policy()
 
 
@@ -42,7 +42,7 @@ class Attempt:
 
     Attributes:
         timeout: seconds one call may take.
-        ends: when the attempt must be over, on the monotonic clock.
+        ends: when the attempt must be over, on the monotonic clock; whoever makes one says so.
         requests: HTTP requests sent, tokens aside.
         request_id: the last service request id that was answered.
         unanswered: a write was sent that got no answer: it may still take effect.
@@ -53,6 +53,10 @@ class Attempt:
     requests: int = 0
     request_id: str = ""
     unanswered: bool = False
+
+    def has_time(self, clock: Clock, wait: float = 0.0) -> bool:
+        """Return whether a call may begin: twice its time is left, for itself and what has to follow it."""
+        return clock.monotonic() + wait + 2 * self.timeout <= self.ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +149,8 @@ class Rest:
         while True:
             if self._gates:  # before a repetition, too: another call may have been told to stay away
                 self._gates.pass_through(call.service)
-            if not self._time_for(attempt):
-                raise TryLater(call.service, "this attempt has no time left")
+            if not attempt.has_time(self._clock):
+                raise TryLater(call.service, NO_TIME)
             tried += 1
             try:
                 return self._once(call, attempt)
@@ -164,7 +168,7 @@ class Rest:
                 wait = backoff.wait_here(
                     self._policy, attempt=tried, spent=spent, retry_after=error.after, jitter=self._jitter()
                 )
-                if wait is None or not call.repeatable or not self._time_for(attempt, wait):
+                if wait is None or not call.repeatable or not attempt.has_time(self._clock, wait):
                     if error.service == call.service:  # and not the source of tokens, which has no gate
                         error.after = self._step_back(call.service, error)
                     raise
@@ -196,10 +200,6 @@ class Rest:
         except ServiceError as error:  # of storage: the message will be put off without a gate
             logs.warn("gate.unreachable", service=service, error=str(error))
             return after
-
-    def _time_for(self, attempt: Attempt, wait: float = 0.0) -> bool:
-        """Twice a call's time must be left before it: once for itself, once for what has to follow it."""
-        return self._clock.monotonic() + wait + 2 * attempt.timeout <= attempt.ends
 
     def _once(self, call: Call, attempt: Attempt) -> Answer:
         auth = Bearer(self._tokens.token(_host(call.url)))

@@ -36,6 +36,19 @@ def shown(world: World) -> str:
     return user
 
 
+# --- how long it may take ---
+
+
+def test_a_check_that_has_no_time_left_for_graph_asks_later(world: World, shown: str) -> None:
+    world.change_photo(shown)
+    world.steps.on("read photoledger", lambda: world.clock.advance(250), after=True)
+    check(world, shown)
+    assert (world.requests(), syncs(world)) == ([], [])
+    assert [job.users for job in world.queued(Check)] == [(shown,)]
+    world.drain()
+    world.settled(shown)
+
+
 # --- the comparison ---
 
 

@@ -246,6 +246,15 @@ def test_a_call_is_not_begun_without_twice_its_time(rest: Rest, serve, clock: Cl
     assert len(wire.asked) == 1
 
 
+def test_an_attempt_says_whether_a_call_may_begin(clock: Clock) -> None:
+    attempt = Attempt(timeout=30, ends=clock.monotonic() + 100)
+    assert attempt.has_time(clock)
+    assert attempt.has_time(clock, 40)
+    assert not attempt.has_time(clock, 40.5)
+    clock.advance(40.5)
+    assert not attempt.has_time(clock)
+
+
 def test_a_call_is_not_repeated_when_the_attempt_would_be_over(rest: Rest, serve, clock: Clock) -> None:
     wire = serve(reply(503, Retry_After="1"))
     with pytest.raises(TryLater):
