@@ -169,8 +169,8 @@ def sync_user(req: func.HttpRequest) -> func.HttpResponse:
     `?force=true` whatever the ledger says, `?dry_run=true` without writing anything, `?remove=true` removes
     the picture of a user who has no photo.
 
-    200 with the outcome; 400 no user's name; 404 unknown user; 409 another attempt is at it; 502 refused or
-    denied; 503 throttled.
+    200 with the outcome; 202 the job comes back by itself; 400 no user's name; 404 unknown user; 409 another
+    attempt is at it; 500 not configured; 502 refused or denied; 503 throttled, or no time left to answer.
     """
 
     def ask() -> Answer:
