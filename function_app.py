@@ -111,37 +111,37 @@ def tend_subscription(msg: func.QueueMessage) -> None:
 @app.queue_trigger(arg_name="msg", queue_name=f"{Check.queue}-poison", connection=STORAGE)
 def record_poisoned_checks(msg: func.QueueMessage) -> None:
     """Write down a check that failed for good."""
-    doorway.record(Check, str(msg.id), msg.get_body())
+    doorway.record(Check, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{Sync.queue}-poison", connection=STORAGE)
 def record_poisoned_syncs(msg: func.QueueMessage) -> None:
     """Write down a sync that failed for good."""
-    doorway.record(Sync, str(msg.id), msg.get_body())
+    doorway.record(Sync, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{SweptCheck.queue}-poison", connection=STORAGE)
 def record_poisoned_swept_checks(msg: func.QueueMessage) -> None:
     """Write down a sweep's check that failed for good."""
-    doorway.record(SweptCheck, str(msg.id), msg.get_body())
+    doorway.record(SweptCheck, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{Backfill.queue}-poison", connection=STORAGE)
 def record_poisoned_backfill(msg: func.QueueMessage) -> None:
     """Write down a sweep's sync that failed for good."""
-    doorway.record(Backfill, str(msg.id), msg.get_body())
+    doorway.record(Backfill, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{SweepPage.queue}-poison", connection=STORAGE)
 def record_poisoned_sweeps(msg: func.QueueMessage) -> None:
     """Write down a sweep's step that failed for good, and end the sweep."""
-    doorway.record(SweepPage, str(msg.id), msg.get_body())
+    doorway.record(SweepPage, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{Tend.queue}-poison", connection=STORAGE)
 def record_poisoned_subscription(msg: func.QueueMessage) -> None:
     """Write down a lifecycle event that failed for good."""
-    doorway.record(Tend, str(msg.id), msg.get_body())
+    doorway.record(Tend, msg.get_body())
 
 
 # --- timer ---
@@ -169,8 +169,8 @@ def sync_user(req: func.HttpRequest) -> func.HttpResponse:
     `?force=true` whatever the ledger says, `?dry_run=true` without writing anything, `?remove=true` removes
     the picture of a user who has no photo.
 
-    200 with the outcome; 400 no user's name; 404 unknown user; 409 another attempt is at it; 502 refused or
-    denied; 503 throttled.
+    200 with the outcome; 202 the job comes back by itself; 400 no user's name; 404 unknown user; 409 another
+    attempt is at it; 500 not configured; 502 refused or denied; 503 throttled, or no time left to answer.
     """
 
     def ask() -> Answer:
@@ -213,7 +213,10 @@ def sweep_now(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="status", methods=["GET"])
 def status(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger brings it
-    """How it goes: the running sweep and the last ten, the subscription, gates, kept poison."""
+    """How it goes: the running sweep and the last ten, the subscription, gates, who fails, kept poison.
+
+    Always 200: what is wrong with settings, certificate or storage stands under `problems`.
+    """
     return _answer(lambda: answers.of_status(sync_app.health.status()))
 
 

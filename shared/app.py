@@ -23,6 +23,7 @@ from shared.notifications import ClientState
 from shared.pace import Pace
 from shared.queues import AzureOutbox, Outbox, Queues
 from shared.recording import Recorder
+from shared.refusals import Refusals, WatchedTokens
 from shared.renewal import Renewal
 from shared.rest import Rest, Tokens
 from shared.sessions import Bell, Transport
@@ -97,6 +98,7 @@ class App:
         self._parts = Parts(stores.parts)
         self._book = SweepBook(stores.state)
         self._gates = Gates(stores.state, self.clock)
+        self._refusals = Refusals(stores.state, self.clock)
         self.recorder = Recorder(
             ledger=self._ledger,
             parts=self._parts,
@@ -111,6 +113,8 @@ class App:
             state=self._state,
             failures=self._failures,
             gates=self._gates,
+            refusals=self._refusals,
+            wrong_settings=self._wrong_settings,
             clock=self.clock,
         )
 
@@ -141,7 +145,7 @@ class App:
 
     def _build(self, settings: Settings) -> Services:
         rest = Rest(
-            self._tokens(settings),
+            WatchedTokens(self._tokens(settings), self._refusals),
             settings.user_agent,
             self.clock,
             gates=self._gates,
@@ -196,6 +200,14 @@ class App:
             pace=pace,
             clock=self.clock,
         )
+
+    def _wrong_settings(self) -> tuple[str, ...]:
+        """What is wrong with the settings, as far as that can be seen without asking anybody."""
+        try:
+            _ = self.services
+        except ConfigError as error:
+            return error.problems
+        return ()
 
     def _dry_run(self) -> bool:
         """Whether nothing may be written into the ledger; where the settings are wrong nobody said so."""

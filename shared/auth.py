@@ -1,7 +1,8 @@
 """Bearer tokens: MSAL with a certificate (PS256), or azure-identity with a managed identity.
 
-One long-lived client each, with its own cache; no second cache on top. Both libraries are imported on first
-use, because a cold start does not need them before the first outgoing call.
+One long-lived client each, with its own cache; no second cache on top. A token is forgotten with its client:
+MSAL's `remove_tokens_for_client` may ask Entra first, and azure-identity has no such verb. Both libraries are
+imported on first use, because a cold start does not need them before the first outgoing call.
 """
 
 import base64
@@ -72,6 +73,12 @@ class CertificateTokens:
             raise TryLater("entra", "no token for now")
         raise ConfigError([_refusal(answer, host)])
 
+    def forget(self, host: str) -> None:
+        """Ask Entra anew for every token, that for `https://{host}` among them."""
+        del host
+        with self._lock:
+            self._client = None
+
     def _built(self) -> "msal.ConfidentialClientApplication":
         import msal
 
@@ -116,6 +123,16 @@ class IdentityTokens:
             raise ConfigError(
                 [f"the managed identity {self._client_id} gives no token for {host}: assign it to this app"]
             ) from error
+
+    def forget(self, host: str) -> None:
+        """Ask anew for every token, that for `https://{host}` among them.
+
+        The platform behind it goes on giving the one that it has, for about a day:
+        learn.microsoft.com/azure/app-service/overview-managed-identity
+        """
+        del host
+        with self._lock:
+            self._credential = None
 
     def _built(self) -> Any:
         from azure.identity import ManagedIdentityCredential

@@ -19,7 +19,7 @@ from shared.photos import AskAgain, Decision, GiveUp, Leave, Note, Queue, TryAlo
 from shared.queues import Queues
 from shared.rest import Attempt
 from shared.rows import Row
-from shared.settings import Settings
+from shared.settings import LONGEST_ATTEMPT, Settings
 from shared.sources import Source
 from shared.sweepbook import Parts
 from shared.sweeps import UNANSWERED
@@ -77,7 +77,7 @@ class Checker:
         if job.part and job.letters:
             self._hand_in(job, job.part)
             return
-        attempt = Attempt()
+        attempt = Attempt(ends=self._clock.monotonic() + LONGEST_ATTEMPT)
         try:
             found = self._look(job, attempt)
             self._queue_changed(job, found)

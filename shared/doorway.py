@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from shared import jobs, logs
 from shared.app import App, Services
-from shared.errors import ConfigError
+from shared.errors import ConfigError, ServiceError
 from shared.jobs import Check, Job, SweepPage, Sync, Tend
 from shared.notifications import Malformed, read_changes, read_lifecycle
 
+UNRECORDED_AFTER = 300  # seconds until poison that could not be written down is tried again
 MISCONFIGURED_AFTER = 900  # seconds a message waits while the settings are wrong
 
 
@@ -79,9 +80,22 @@ class Doorway:
         else:
             _do(services, job)
 
-    def record(self, kind: type[Job], message: str, body: bytes) -> None:
-        """Write down a message of the queue of `kind` that failed for good; `message` is its id."""
-        self._app.recorder.record(kind, message, body)
+    def record(self, kind: type[Job], body: bytes) -> None:
+        """Write down a message of the queue of `kind` that failed for good.
+
+        Where that cannot be done now it is queued anew, as the last act: the host stops running a message
+        that was delivered five times, from a poison queue too, behind which there is no other; and the
+        message that the host put there expires after a week.
+        github.com/Azure/azure-sdk-for-net, QueueProcessor.cs of Microsoft.Azure.WebJobs.Extensions.Storage
+
+        Raises:
+            TryLater: the queue is out of reach, too, so that only a redelivery is left.
+        """
+        try:
+            self._app.recorder.record(kind, body)
+        except ServiceError as error:
+            logs.warn("poison.not_recorded", queue=kind.queue, after=UNRECORDED_AFTER, error=str(error))
+            self._app.queues.defer_raw(f"{kind.queue}-poison", body.decode(), UNRECORDED_AFTER)
 
     def _services(self) -> Services | None:
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from shared import batches, sources
 from shared.batches import SERVICE
-from shared.errors import DENIED_AFTER, Refused, TryLater
+from shared.errors import Refused, TryLater
 from shared.rest import Answer, Attempt, Call, Rest
 from shared.sources import Part
 
@@ -97,4 +97,4 @@ class GraphWire:
         if len(parts) >= FEWEST_FAILING and kinds == {sources.Unavailable}:
             self._rest.stay_away(SERVICE, None, "every part of a batch failed")
         elif len(parts) > 1 and kinds == {sources.Denied}:
-            self._rest.stay_away(SERVICE, DENIED_AFTER, "every part of a batch is denied")
+            self._rest.stay_out(SERVICE, self._base, "every part of a batch is denied")

@@ -1,14 +1,16 @@
 """How it goes: what an administrator wants to see first. Only reads."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from shared import sweeps
 from shared.clock import Clock
+from shared.errors import ConfigError, ServiceError
 from shared.failures import Failures
 from shared.gates import SERVICES, Gates
 from shared.ledger import State
+from shared.refusals import Refusals
 from shared.sweepbook import Parts, SweepBook
 from shared.sweeps import Record, Totals
 
@@ -17,32 +19,62 @@ SHOWN = 20
 
 
 class Health:
-    """Reports. One object, long-lived, shared by all threads."""
+    """Reports. One object, long-lived, shared by all threads.
+
+    Args:
+        book: the running sweep and the last ten.
+        parts: who was answered.
+        state: the subscription, and the messages that were kept.
+        failures: who fails.
+        gates: which service must not be called.
+        refusals: which token was refused us.
+        wrong_settings: names what is wrong with the settings, each with its remedy, none with a secret.
+        clock: what time it is.
+    """
 
     def __init__(
-        self, *, book: SweepBook, parts: Parts, state: State, failures: Failures, gates: Gates, clock: Clock
+        self,
+        *,
+        book: SweepBook,
+        parts: Parts,
+        state: State,
+        failures: Failures,
+        gates: Gates,
+        refusals: Refusals,
+        wrong_settings: Callable[[], tuple[str, ...]],
+        clock: Clock,
     ) -> None:
         self._book = book
         self._parts = parts
         self._state = state
         self._failures = failures
         self._gates = gates
+        self._refusals = refusals
+        self._wrong_settings = wrong_settings
         self._clock = clock
 
     def status(self) -> dict[str, Any]:
         """Return the running sweep, the last ten, the subscription, gates, and what failed, as JSON.
 
-        `failed` are users, `poison` messages that were kept because they name nobody; the newest come first.
-        Times are Unix seconds.
-
-        Raises:
-            TryLater: storage is out of reach.
+        `problems` is what an operator must act on first: wrong settings, a token that was refused within the
+        last hour, and storage out of reach, in which case there is nothing else. `failed` are users, `poison`
+        messages that were kept because they name nobody; the newest come first. Times are Unix seconds.
         """
-        now = self._clock.now()
+        now, problems = self._clock.now(), [*self._wrong_settings()]
+        facts: dict[str, Any] = {}
+        try:
+            problems += self._refusals.recent()
+            facts = self._facts(now)
+        except ServiceError as error:
+            problems.append(f"{error}: nothing else can be told")
+        except ConfigError as error:  # of the storage account: it may stand among the settings' already
+            problems += error.problems
+        return {"now": now, "problems": list(dict.fromkeys(problems)), **facts}
+
+    def _facts(self, now: float) -> dict[str, Any]:
         record, ended = self._book.record(), self._book.kept()
         subscription = self._state.subscription()
         return {
-            "now": now,
             "sweep": self._running(record, ended, now) if record.running(now) else None,
             "sweeps": [{"id": sweep, **_figures(columns)} for sweep, columns in ended[: sweeps.KEPT]],
             "sweep_wanted": record.again_why if record.again else "",
@@ -59,8 +91,8 @@ class Health:
 
     def _poison(self) -> list[dict[str, Any]]:
         kept = [
-            {"id": message, **{name: columns[name] for name in ("queue", "why", "at")}}
-            for message, columns in self._state.poison(LOOKED_AT)
+            {"id": key, **{name: columns[name] for name in ("queue", "why", "at")}}
+            for key, columns in self._state.poison(LOOKED_AT)
         ]
         return sorted(kept, key=lambda each: -each["at"])[:SHOWN]
 

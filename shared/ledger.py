@@ -222,28 +222,28 @@ class State:
         version = self._table.merge("subscription", "users", columns, record.version)
         return replace(record, version=version, **columns)
 
-    def note_poison(self, message: str, queue: str, body: str, why: str, now: float) -> None:
+    def note_poison(self, key: str, queue: str, body: str, why: str, now: float) -> None:
         """Keep a message that nobody could handle and that names no user.
 
         Args:
-            message: the queue message's id.
+            key: names the message; one that is kept already is kept once.
             queue: the queue in which it failed.
             body: what it said, cut where a table column ends.
             why: why it was not handled.
             now: Unix seconds.
         """
         columns = {"queue": queue, "body": body[:LONGEST_TEXT], "why": why, "at": now}
-        self._table.merge("poison", message, columns, ANY)
+        self._table.merge("poison", key, columns, ANY)
 
     def poison(self, most: int | None = None) -> list[tuple[str, dict[str, Any]]]:
-        """Return id and facts of the messages that were kept: all, or no more than `most` of them."""
-        return [(message, columns) for message, columns, _ in islice(self._table.scan("poison"), most)]
+        """Return key and facts of the messages that were kept: all, or no more than `most` of them."""
+        return [(key, columns) for key, columns, _ in islice(self._table.scan("poison"), most)]
 
     def forget_poison(self, before: float) -> None:
         """Forget the messages that were kept before a time, Unix seconds."""
-        for message, columns in self.poison():
+        for key, columns in self.poison():
             if columns["at"] < before:
-                self._table.delete("poison", message)
+                self._table.delete("poison", key)
 
 
 LONGEST_TEXT = 16_000  # characters of up to four bytes; a table column holds 64 KiB of UTF-16

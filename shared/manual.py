@@ -15,6 +15,7 @@ from shared.jobs import Sync, object_id
 from shared.queues import Queues, Receipt
 from shared.rest import Attempt
 from shared.results import Result
+from shared.settings import LONGEST_REQUEST
 from shared.syncing import Syncer
 
 HIDDEN = 360.0  # seconds; a minute longer than functionTimeout
@@ -51,20 +52,20 @@ class Desk:
         """
         if not _names_a_user(asked.user):
             raise NotOurs("the user is neither an object id nor a user principal name")
-        attempt = Attempt()
+        attempt = Attempt(ends=self._clock.monotonic() + LONGEST_REQUEST)
         user = self._graph.find_user(asked.user, attempt)
         now = self._clock.now()
         job = Sync(user.id, "asked", seen=now, born=now, force=asked.force)
         if asked.dry_run or asked.remove:
             # Not queued: a removal is asked for by a person who looked, and only for now.
-            result = self._syncer.attempt(job, dry_run=asked.dry_run, remove=asked.remove)
+            result = self._syncer.attempt(job, dry_run=asked.dry_run, remove=asked.remove, ends=attempt.ends)
         else:
-            result = self._safely(job)
+            result = self._safely(job, attempt.ends)
         return replace(result, requests=result.requests + attempt.requests)
 
-    def _safely(self, job: Sync) -> Result:
+    def _safely(self, job: Sync, ends: float) -> Result:
         receipt = self._queues.send(job, hidden=HIDDEN)
-        result = self._syncer.attempt(job)
+        result = self._syncer.attempt(job, ends=ends)
         if result.again is None:
             self._take_back(receipt, job)
         return result

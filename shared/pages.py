@@ -12,7 +12,7 @@ from shared.graph import Graph
 from shared.jobs import SweptCheck
 from shared.queues import Queues
 from shared.rest import Attempt
-from shared.settings import Settings
+from shared.settings import LONGEST_ATTEMPT, Settings
 from shared.sweepbook import Parts
 from shared.sweeps import Record
 
@@ -46,7 +46,7 @@ class Pages:
             Refused: Graph will not list the users.
             TryLater, Denied, ConfigError: not now.
         """
-        attempt = Attempt()
+        attempt = Attempt(ends=self._clock.monotonic() + LONGEST_ATTEMPT)
         listed = self._graph.list_users(self._settings.scope, address, attempt)
         excluded = self._left_out(record.id, attempt)
         self._ask_all(record, [user for user in listed.users if user not in excluded])

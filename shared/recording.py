@@ -1,8 +1,9 @@
 """Write down what nobody could handle: the end of the road for a poison message, and never a dead end.
 
-Never raises on content. Storage out of reach does raise: then the message stays where it is, for later.
+Never raises on content. Storage out of reach does raise: then the message is to come again.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 
 from shared import jobs, logs, sweeps
@@ -46,58 +47,60 @@ class Recorder:
         self._dry_run = dry_run
         self._clock = clock
 
-    def record(self, kind: type[Job], message: str, body: bytes) -> None:
+    def record(self, kind: type[Job], body: bytes) -> None:
         """Write a poisoned message into its users' rows, end its sweep, or keep it whole.
 
         Args:
             kind: what its queue carries.
-            message: the queue message's id.
             body: what it says.
         """
         try:
             job = jobs.read(kind, body)
         except NotOurs as error:
-            self._keep(kind, message, body, str(error))
-            self._fail_known(kind, message, body, f"{UNREADABLE}: {error}")
+            self._keep(kind, body, str(error))
+            self._fail_known(kind, body, f"{UNREADABLE}: {error}")
             return
         match job:
             case Check(users=users, letters=""):
-                self._fail_users(kind, message, body, dict.fromkeys(users, REASON))
+                self._fail_users(kind, body, dict.fromkeys(users, REASON))
                 if job.part:
                     self._parts.answer(*job.part, {user: self._letter(user) for user in users})
             case Check(users=users, letters=letters):  # its users are well: only their sweep was not told
-                self._keep(kind, message, body, REASON)
+                self._keep(kind, body, REASON)
                 if job.part:
                     self._parts.answer(*job.part, dict(zip(users, letters, strict=True)))
             case Sync(user=user):
-                self._fail_users(kind, message, body, {user: _reason(self._ledger.read(user))})
+                self._fail_users(kind, body, {user: _reason(self._ledger.read(user))})
             case SweepPage(sweep=sweep):
-                self._keep(kind, message, body, REASON)
+                self._keep(kind, body, REASON)
                 self._end_sweep(sweep)
             case Tend():
-                self._keep(kind, message, body, REASON)
+                self._keep(kind, body, REASON)
 
     def _letter(self, user: str) -> str:
         return sweeps.failed_letter(self._ledger.read(user))
 
-    def _fail_known(self, kind: type[Job], message: str, body: bytes, reason: str) -> None:
+    def _fail_known(self, kind: type[Job], body: bytes, reason: str) -> None:
         """Have those looked at again whom a message names that another release of this app may have sent."""
         if issubclass(kind, Check | Sync):
             known = [user for user in jobs.named(body) if self._ledger.read(user).version]
-            self._fail_users(kind, message, body, dict.fromkeys(known, reason))
+            self._fail_users(kind, body, dict.fromkeys(known, reason))
 
-    def _fail_users(self, kind: type[Job], message: str, body: bytes, reasons: Mapping[str, str]) -> None:
+    def _fail_users(self, kind: type[Job], body: bytes, reasons: Mapping[str, str]) -> None:
         if reasons and self._dry_run():  # the ledger is left as it is
-            self._keep(kind, message, body, REASON)
+            self._keep(kind, body, REASON)
             return
         for user, reason in reasons.items():
             # No condition: whoever works on the user meanwhile writes his own outcome after this one.
             self._ledger.overwrite(user, {"outcome": "failed", "reason": reason, "queued_at": 0.0})
             logs.cry("poison.recorded", queue=kind.queue, user=user, reason=reason)
 
-    def _keep(self, kind: type[Job], message: str, body: bytes, why: str) -> None:
+    def _keep(self, kind: type[Job], body: bytes, why: str) -> None:
         text = body.decode("utf-8", "backslashreplace")
-        self._state.note_poison(message, kind.queue, text, why, self._clock.now())
+        # Its own name, so that another delivery finds the same row. (The message's id is no such name: in
+        # Azure's worker a property `id` of the body takes its place, whatever it says. See `jobs`.)
+        key = f"{kind.queue}-{hashlib.sha256(body).hexdigest()}"
+        self._state.note_poison(key, kind.queue, text, why, self._clock.now())
         logs.cry("poison.kept", queue=kind.queue, reason=why)
 
 

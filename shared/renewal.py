@@ -21,6 +21,7 @@ from shared.ledger import State
 from shared.notifications import ClientState
 from shared.queues import Queues
 from shared.rest import Attempt
+from shared.settings import LONGEST_REQUEST
 from shared.subscriptions import Adopt, Blocked, Create, Keep, Plan, Renew, Subscription, Wanted
 
 VALIDATIONS = 3  # attempts to pass Graph's validation of our own URLs, in case this app was asleep
@@ -115,7 +116,7 @@ class Renewal:
         with self._leased() as lease:
             if asked and lease.record.state == "ended":
                 lease.write({"state": ""})
-            attempt = Attempt()
+            attempt = Attempt(ends=self._clock.monotonic() + LONGEST_REQUEST)
             plan = subscriptions.plan(
                 self._graph.subscriptions(attempt),
                 lease.record,
@@ -135,7 +136,7 @@ class Renewal:
             TryLater, Denied, Refused, ConfigError: as in `tend`.
         """
         with self._leased() as lease:
-            attempt = Attempt()
+            attempt = Attempt(ends=self._clock.monotonic() + LONGEST_REQUEST)
             for subscription in self._graph.subscriptions(attempt):
                 ours = subscription.notification_url == self._wanted.notification_url
                 if ours or subscription.id == lease.record.id:

@@ -1,26 +1,28 @@
 """One way to call a remote service: bearer token, bounded answer, short retries, errors by consequence.
 
-Knows nothing of photos. `graph` and `sharepoint` say what to ask, `statuses` what an answer means; this
-module decides whether a call may be repeated here. Longer waits are the queue's business.
+`graph` and `sharepoint` say what to ask, `statuses` what an answer means; longer waits are the queue's.
 """
 
 import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import HTTPError, NewConnectionError, ProxyError
+from urllib3.exceptions import HTTPError
 
 from shared import backoff, logs, statuses
 from shared.clock import Clock
 from shared.errors import DENIED_AFTER, Denied, ServiceError, TryLater
-from shared.sessions import Bearer, Transport, new_session
+from shared.gates import Gates
+from shared.sessions import Bearer, Transport, never_sent, new_session
 
 CONNECT_TIMEOUT = 5.0  # seconds
 LARGEST_ANSWER = 16 * 1024 * 1024  # bytes; a $batch with a 4 MB photo in base64 is 5.4 MB
+NO_TIME = "this attempt has no time left"
 _POLICY = backoff.Policy()
 
 
@@ -30,15 +32,8 @@ class Tokens(Protocol):
     def token(self, host: str) -> str:
         """Return a token whose audience is `https://{host}`."""
 
-
-class Gatekeeper(Protocol):
-    """Who knows which service must not be called before when: see `gates`."""
-
-    def pass_through(self, *services: str) -> None:
-        """Raise `GateClosed` if one of these services must not be called now."""
-
-    def close(self, service: str, after: float | None, why: str) -> float:
-        """Close a service's gate, and return for how many seconds it is closed."""
+    def forget(self, host: str) -> None:
+        """Let the next token for `https://{host}` be a new one: the last was of no use."""
 
 
 @dataclass
@@ -47,7 +42,7 @@ class Attempt:
 
     Attributes:
         timeout: seconds one call may take.
-        ends: when the attempt must be over, on the monotonic clock.
+        ends: when the attempt must be over, on the monotonic clock; whoever makes one says so.
         requests: HTTP requests sent, tokens aside.
         request_id: the last service request id that was answered.
         unanswered: a write was sent that got no answer: it may still take effect.
@@ -58,6 +53,10 @@ class Attempt:
     requests: int = 0
     request_id: str = ""
     unanswered: bool = False
+
+    def has_time(self, clock: Clock, wait: float = 0.0) -> bool:
+        """Return whether a call may begin: twice its time is left, for itself and what has to follow it."""
+        return clock.monotonic() + wait + 2 * self.timeout <= self.ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ class Rest:
         user_agent: str,
         clock: Clock,
         *,
-        gates: Gatekeeper | None = None,
+        gates: Gates | None = None,
         policy: backoff.Policy = _POLICY,
         jitter: Callable[[], float] = random.random,
         transport: Transport | None = None,
@@ -136,7 +135,8 @@ class Rest:
     def send(self, call: Call, attempt: Attempt) -> Answer:
         """Return the answer to `call`, repeating it within the policy where that is safe and may help.
 
-        A service that wants a longer wait, or that denies the application, has its gate closed.
+        A service that wants a longer wait, or that denies the application, has its gate closed. A token that
+        it rejects (401) may only be out of date: once a call a new one is tried first.
 
         Raises:
             TryLater: no answer, or one that says "not now", and waiting here is over; or a closed gate.
@@ -145,16 +145,22 @@ class Rest:
             Refused: any other status that is neither 2xx nor in `call.accept`.
             ConfigError: no token can be had until an operator acts.
         """
-        spent, tried = 0.0, 0
+        spent, tried, renewed = 0.0, 0, False
         while True:
             if self._gates:  # before a repetition, too: another call may have been told to stay away
                 self._gates.pass_through(call.service)
-            if not self._time_for(attempt):
-                raise TryLater(call.service, "this attempt has no time left")
+            if not attempt.has_time(self._clock):
+                raise TryLater(call.service, NO_TIME)
             tried += 1
             try:
                 return self._once(call, attempt)
             except Denied as error:
+                # What an application may do stands in its token, as of when it was given:
+                # learn.microsoft.com/entra/identity-platform/access-token-claims-reference, "roles"
+                self._tokens.forget(_host(call.url))
+                if error.status == HTTPStatus.UNAUTHORIZED and call.repeatable and not renewed:
+                    renewed = True
+                    continue
                 if not call.denied_alone:
                     self.stay_away(call.service, DENIED_AFTER, str(error))
                 raise
@@ -162,7 +168,7 @@ class Rest:
                 wait = backoff.wait_here(
                     self._policy, attempt=tried, spent=spent, retry_after=error.after, jitter=self._jitter()
                 )
-                if wait is None or not call.repeatable or not self._time_for(attempt, wait):
+                if wait is None or not call.repeatable or not attempt.has_time(self._clock, wait):
                     if error.service == call.service:  # and not the source of tokens, which has no gate
                         error.after = self._step_back(call.service, error)
                     raise
@@ -180,6 +186,11 @@ class Rest:
             return None
         return self.stay_away(service, error.after, str(error))
 
+    def stay_out(self, service: str, url: str, why: str) -> None:
+        """Close the gate of a service that denies this application, and forget the token that it denied."""
+        self._tokens.forget(_host(url))
+        self.stay_away(service, DENIED_AFTER, why)
+
     def stay_away(self, service: str, after: float | None, why: str) -> float | None:
         """Close a service's gate and return for how many seconds; what it asked for where that cannot be."""
         if self._gates is None:
@@ -190,17 +201,13 @@ class Rest:
             logs.warn("gate.unreachable", service=service, error=str(error))
             return after
 
-    def _time_for(self, attempt: Attempt, wait: float = 0.0) -> bool:
-        """Twice a call's time must be left before it: once for itself, once for what has to follow it."""
-        return self._clock.monotonic() + wait + 2 * attempt.timeout <= attempt.ends
-
     def _once(self, call: Call, attempt: Attempt) -> Answer:
-        auth = Bearer(self._tokens.token(str(urlsplit(call.url).hostname)))
+        auth = Bearer(self._tokens.token(_host(call.url)))
         attempt.requests += 1
         try:
             response, body = self._exchange(call, auth, attempt.timeout)
         except (requests.RequestException, HTTPError) as error:  # HTTPError: while the body is read
-            attempt.unanswered |= call.writes and not _never_sent(error)
+            attempt.unanswered |= call.writes and not never_sent(error)
             raise TryLater(call.service, f"no answer ({type(error).__name__})") from error
         status = response.status_code
         headers = {name.lower(): value for name, value in response.headers.items()}
@@ -239,12 +246,5 @@ class Rest:
         return b"".join(chunks)
 
 
-def _never_sent(error: Exception) -> bool:
-    """Return whether the request cannot have reached anybody: no connection came about."""
-    if isinstance(error, requests.ConnectTimeout):
-        return True
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    if isinstance(reason, ProxyError):
-        # The library blames the proxy for a connection cut later, too: urllib3/connectionpool.py, urlopen.
-        reason = reason.original_error
-    return isinstance(reason, NewConnectionError) or str(reason).startswith("Tunnel connection failed")
+def _host(url: str) -> str:
+    return str(urlsplit(url).hostname)

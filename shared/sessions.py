@@ -6,6 +6,7 @@ from http.cookiejar import DefaultCookiePolicy
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import AuthBase
+from urllib3.exceptions import NewConnectionError, ProxyError
 
 from shared import logs
 
@@ -62,3 +63,14 @@ class Bell:
             status = None
         if status != HTTPStatus.OK:
             logs.warn("bell.unanswered", status=status)
+
+
+def never_sent(error: Exception) -> bool:
+    """Return whether the request cannot have reached anybody: no connection came about."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    if isinstance(reason, ProxyError):
+        # The library blames the proxy for a connection cut later, too: urllib3/connectionpool.py, urlopen.
+        reason = reason.original_error
+    return isinstance(reason, NewConnectionError) or str(reason).startswith("Tunnel connection failed")

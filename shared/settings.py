@@ -15,6 +15,10 @@ from shared.plans import Scope
 
 VERSION = "0.1.0"
 FUNCTION_TIMEOUT = 300.0  # seconds; host.json says the same, and a test holds them together
+# Whoever exceeds it is ended together with all that his process works on. What is left is for ending well.
+LONGEST_ATTEMPT = FUNCTION_TIMEOUT - 30.0
+# Nobody hears an answer after 230 seconds: learn.microsoft.com/azure/azure-functions/functions-scale#timeout
+LONGEST_REQUEST = 230.0 - 30.0
 
 ExchangeSyncState = Literal["0", "1", "keep"]
 OnPhotoRemoved = Literal["clear", "keep"]

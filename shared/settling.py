@@ -12,11 +12,12 @@ from shared import logs, plans, results
 from shared.changes import Change
 from shared.claims import Claim, ClaimLost
 from shared.clock import Clock
-from shared.errors import Gone, Refused, ServiceError
+from shared.errors import Gone, Refused, ServiceError, TryLater
+from shared.gates import FILES
 from shared.jobs import Sync
 from shared.ledger import Ledger
 from shared.queues import Queues
-from shared.rest import Attempt
+from shared.rest import NO_TIME, Attempt
 from shared.results import Result
 from shared.rows import Row
 from shared.targets import NotYet, Target, Targets
@@ -66,10 +67,15 @@ class Settler:
         return self._settle(job, claim, change, found, attempt)
 
     def _mark(self, claim: Claim, stamp: int, attempt: Attempt) -> None:
-        """From here on SharePoint may show something else than the ledger says."""
-        now, monotonic = self._clock.now(), self._clock.monotonic()
-        claim.write({"dirty": True, "claim_until": now + self._claim_for, "stamp": float(stamp)})
-        attempt.ends = monotonic + self._claim_for
+        """From here on SharePoint may show something else than the ledger says.
+
+        The attempt ends when it would have ended. One that stood still until then marks nothing: whose
+        profile it is to write was asked too long ago.
+        """
+        if not attempt.has_time(self._clock):
+            raise TryLater(FILES, NO_TIME)
+        until = self._clock.now() + self._claim_for
+        claim.write({"dirty": True, "claim_until": until, "stamp": float(stamp)})
 
     def _apply(self, change: Change, target: Target, stamp: int, attempt: Attempt) -> Target | NotYet:
         """Write to SharePoint, and return where; a target from the ledger that fails is looked for once."""

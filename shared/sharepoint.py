@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from shared.errors import DENIED_AFTER, Denied, Gone, Refused, TryLater
+from shared.errors import Denied, Gone, Refused, TryLater
 from shared.rest import Attempt, Call, Rest
 
 FILES = "sharepoint-files"
@@ -117,7 +117,7 @@ class SharePoint:
         try:
             _check_query(self._rest.send(call, attempt).json())
         except Denied as error:  # behind a status of 200, so nobody has noticed yet
-            self._rest.stay_away(PROFILES, DENIED_AFTER, str(error))
+            self._rest.stay_out(PROFILES, url, str(error))
             raise
 
 

@@ -6,6 +6,7 @@ remembers which photo SharePoint shows. Safe at any point of a crash: until a ph
 """
 
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING
 
 from shared import jobs, logs, pace, plans, results, settling
@@ -23,7 +24,7 @@ from shared.queues import Queues
 from shared.rest import Attempt
 from shared.results import Result
 from shared.rows import Outcome, Row
-from shared.settings import Settings
+from shared.settings import LONGEST_ATTEMPT, Settings
 from shared.settling import Settler
 from shared.sharepoint import SharePoint
 from shared.targets import NotYet, Target, Targets
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from shared.pictures import Thumbnails
 
 BUSY_AFTER = 30.0  # seconds; another attempt rarely takes longer
-CALLS_A_CLAIM = 14  # one call may take this fraction of a claim: time for every call and its repetition
+CALLS_A_CLAIM = 14  # one call may take this fraction of a claim,
+LONGEST_CALL = 30.0  # and no more seconds: a first contact needs seven calls, an attempt has time for eight
 
 
 class Syncer:
@@ -96,18 +98,19 @@ class Syncer:
             return False
         return True
 
-    def attempt(self, job: Sync, *, dry_run: bool = False, remove: bool = False) -> Result:
+    def attempt(self, job: Sync, *, dry_run: bool = False, remove: bool = False, ends: float = inf) -> Result:
         """Do a job once and say how it ended; whoever asked decides about `Result.again`.
 
         Args:
             job: whom to sync.
             dry_run: decide and report, write nothing, not even in the ledger.
             remove: an administrator wants the picture of a user without photo removed now.
+            ends: when it must be over, on the monotonic clock, if somebody waits for it.
 
         Raises:
             Refused: Graph or SharePoint refuses this user's data for good.
         """
-        attempt = self._new_attempt()
+        attempt = self._new_attempt(ends)
         try:
             if dry_run or self._settings.dry_run:
                 result = self._rehearse(job, remove, attempt)
@@ -127,9 +130,12 @@ class Syncer:
         results.report(job, result)
         return result
 
-    def _new_attempt(self) -> Attempt:
+    def _new_attempt(self, ends: float) -> Attempt:
+        """Return an attempt that is over before its claim, before Azure would end it, and by `ends`."""
         claim_for = self._settings.claim_for
-        return Attempt(timeout=claim_for / CALLS_A_CLAIM, ends=self._clock.monotonic() + claim_for)
+        longest = min(claim_for, LONGEST_ATTEMPT)
+        timeout = min(claim_for / CALLS_A_CLAIM, LONGEST_CALL)
+        return Attempt(timeout, ends=min(ends, self._clock.monotonic() + longest))
 
     # --- the protocol ---
 

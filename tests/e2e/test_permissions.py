@@ -89,6 +89,7 @@ def test_an_application_that_entra_does_not_know_waits_for_its_administrator(sto
     answer = story.stage.sync(user)
     assert answer.status_code == 500
     assert "AADSTS700016" in answer.json()["problems"][0]
+    assert "AADSTS700016" in story.status()["problems"][0]
     assert "CLIENT_ID" in answer.json()["problems"][0]
 
 

@@ -41,8 +41,13 @@ def test_functions_are_there_and_still_want_their_key(story: Story) -> None:
     assert story.stage.call("POST", f"users/{uuid4()}/sync", key="").status_code == 401
 
 
-def test_the_status_is_there_all_the_same(story: Story) -> None:
-    assert story.status()["sweep"] is None
+def test_the_status_is_there_all_the_same_and_names_every_problem(story: Story) -> None:
+    status = story.status()
+
+    assert status["sweep"] is None
+    assert status["failed"]["users"] == 0
+    assert len(status["problems"]) == len(MISSING)
+    assert all(any(name in each for each in status["problems"]) for name in MISSING)
 
 
 @pytest.mark.parametrize("face", ["notifications", "lifecycle"])

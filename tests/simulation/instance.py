@@ -64,6 +64,9 @@ class Tokens:
     def token(self, host: str) -> str:
         return f"token for {host}"
 
+    def forget(self, host: str) -> None:
+        """Nothing is kept."""
+
 
 class Wire(BaseAdapter):
     """Hands each request to the scheduler, which says what becomes of it."""

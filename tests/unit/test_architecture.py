@@ -47,6 +47,7 @@ LAYERS: dict[str, frozenset[str]] = {
             "ledger",
             "pace",
             "queues",
+            "refusals",
             "rest",
             "sessions",
             "sharepoint",
@@ -104,7 +105,7 @@ PACKAGES: dict[str, frozenset[str]] = {
     "pictures": frozenset({"PIL"}),
     "queues": frozenset({"azure"}),
     "rest": frozenset({"requests", "urllib3"}),
-    "sessions": frozenset({"requests"}),
+    "sessions": frozenset({"requests", "urllib3"}),
     "storage": frozenset({"azure"}),
 }
 """Which installed packages a module may import; one that is not named here may import none."""
@@ -128,7 +129,9 @@ EFFECTS: dict[str, frozenset[str]] = {
     "subprocess": frozenset(),
     "sys": frozenset(),
     "tempfile": frozenset(),
-    "threading": frozenset({"app", "auth", "gates", "storage"}),  # clients are built once, looks shared
+    "threading": frozenset(
+        {"app", "auth", "gates", "refusals", "storage"}
+    ),  # clients are built once, looks shared
     "time": frozenset({"clock", "rest"}),
     "urllib.request": frozenset(),
     "uuid": frozenset(),

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +264,34 @@ def test_after_an_outage_tokens_come_again(make, tenant: Tenant) -> None:
     assert claims(tokens.token(GRAPH))["aud"] == f"https://{GRAPH}"
 
 
+def roles(token: str) -> list[str]:
+    return claims(token).get("roles", [])
+
+
+def test_a_token_keeps_the_permissions_it_was_given_with_until_it_is_forgotten(make, tenant: Tenant) -> None:
+    tenant.permissions.consent("graph", [])
+    tokens = make()
+    before = tokens.token(GRAPH)
+    tenant.permissions.consent("graph", ["User.Read.All"])
+    assert roles(tokens.token(GRAPH)) == roles(before) == []
+
+    tokens.forget(GRAPH)
+
+    assert roles(tokens.token(GRAPH)) == ["User.Read.All"]
+
+
+def test_many_may_forget_at_once(make) -> None:
+    tokens = make()
+
+    def forget_and_ask() -> str:
+        tokens.forget(GRAPH)
+        return tokens.token(GRAPH)
+
+    with ThreadPoolExecutor(8) as threads:
+        got = [each.result() for each in [threads.submit(forget_and_ask) for _ in range(16)]]
+    assert {claims(token)["aud"] for token in got} == {f"https://{GRAPH}"}
+
+
 # --- a managed identity's ---
 
 
@@ -280,6 +309,15 @@ def test_without_a_certificate_the_managed_identity_is_asked(make, tenant: Tenan
     got = [tokens.token(host) for host in (GRAPH, MY, GRAPH)]
     assert [claims(token)["aud"] for token in got[:2]] == [f"https://{GRAPH}", f"https://{MY}"]
     assert got[0] == got[2]
+    assert len(tenant.history.entries(service="identity")) == 2
+
+
+@pytest.mark.usefixtures("platform")
+def test_a_forgotten_token_of_the_managed_identity_is_asked_for_again(make, tenant: Tenant) -> None:
+    tokens = make(CLIENT_CERTIFICATE=None)
+    tokens.token(GRAPH)
+    tokens.forget(GRAPH)
+    tokens.token(GRAPH)
     assert len(tenant.history.entries(service="identity")) == 2
 
 

@@ -36,6 +36,19 @@ def shown(world: World) -> str:
     return user
 
 
+# --- how long it may take ---
+
+
+def test_a_check_that_has_no_time_left_for_graph_asks_later(world: World, shown: str) -> None:
+    world.change_photo(shown)
+    world.steps.on("read photoledger", lambda: world.clock.advance(250), after=True)
+    check(world, shown)
+    assert (world.requests(), syncs(world)) == ([], [])
+    assert [job.users for job in world.queued(Check)] == [(shown,)]
+    world.drain()
+    world.settled(shown)
+
+
 # --- the comparison ---
 
 
@@ -329,7 +342,7 @@ def test_answers_wait_for_their_part_no_longer_than_a_day(world: World) -> None:
 def test_poisoned_answers_are_told_and_fail_nobody(world: World, shown: str) -> None:
     Parts(world.parts).add(*PART, (shown,))
     job = SweptCheck((shown,), "swept", seen=1.0, born=1.0, part=PART, letters="U")
-    world.app.recorder.record(SweptCheck, "m1", write(job).encode())
+    world.app.recorder.record(SweptCheck, write(job).encode())
     assert letters(world) == "U"
     assert world.row(shown).outcome == "synced"
 

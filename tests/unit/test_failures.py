@@ -18,7 +18,7 @@ NOBODY = {"users": 0, "more": False, "since": None, "newest": []}
 
 def poison(world: World, user: str) -> None:
     """Let a sync of this user become poison."""
-    world.app.recorder.record(Sync, "m1", write(Sync(user, "swept", 1.0, 1.0)).encode())
+    world.app.recorder.record(Sync, write(Sync(user, "swept", 1.0, 1.0)).encode())
 
 
 def failed(world: World) -> dict:

@@ -301,6 +301,9 @@ class Tokens:
         del host
         return "a-token"
 
+    def forget(self, host: str) -> None:
+        """Nothing is kept."""
+
 
 @pytest.fixture
 def rest(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Rest:
@@ -398,6 +401,12 @@ def test_a_denial_closes_the_gate_for_a_quarter_of_an_hour_unless_it_speaks_of_o
         fail(rest, asked(wire, denied_alone=alone), Denied)
     until = scene.gates.closed_until(GRAPH)
     assert until == (pytest.approx(scene.clock.now() + closed) if closed else 0.0)
+
+
+def test_one_rejected_token_closes_no_gate(scene: Scene, rest: Rest) -> None:
+    with Wire(reply(401), reply(200)) as wire:
+        assert rest.send(asked(wire), Attempt()).status == 200
+    assert scene.gates.closed_until(GRAPH) == 0.0
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 410, 412, 424])

@@ -4,10 +4,12 @@ import json
 
 import pytest
 
+from shared.app import App
 from shared.gates import GRAPH, SERVICES, Gates
 from shared.jobs import Tend, write
 from shared.sweepbook import Parts, SweepBook
 from shared.sweeps import END, LEASE, Record, Totals
+from tests.world.steps import cut_off
 from tests.world.world import World
 
 HOUR = 3600.0
@@ -50,6 +52,7 @@ def ended(world: World, sweep: str = LAST, state: str = "finished", **figures: i
 def test_an_app_that_did_nothing_yet_has_nothing_to_tell(world: World) -> None:
     assert status(world) == {
         "now": world.clock.now(),
+        "problems": [],
         "sweep": None,
         "sweeps": [],
         "sweep_wanted": "",
@@ -66,6 +69,34 @@ def test_a_question_changes_nothing(world: World) -> None:
     status(world)
     assert {step.partition(" ")[0] for step in world.steps.taken} <= {"read", "scan"}
     assert world.outbox.messages == []
+
+
+# --- what an operator must act on ---
+
+
+def test_every_wrong_setting_is_named_beside_what_is_known_all_the_same(world: World) -> None:
+    ended(world, seen=7)
+    world.restart(CLIENT_ID="", SCOPE="everybody")
+    shown = status(world)
+
+    assert [problem.partition(" ")[0] for problem in shown["problems"]] == ["CLIENT_ID", "SCOPE"]
+    assert shown["sweeps"][0]["seen"] == 7
+
+
+def test_storage_out_of_reach_is_a_problem_and_no_failure(world: World) -> None:
+    world.restart(CLIENT_ID="")
+    world.steps.on("read photostate", cut_off, times=None)
+    shown = status(world)
+
+    assert shown.keys() == {"now", "problems"}
+    assert [problem.partition(" ")[0] for problem in shown["problems"]] == ["CLIENT_ID", "storage:"]
+
+
+def test_an_account_that_is_not_set_is_named_once() -> None:
+    shown = App({}).health.status()["problems"]
+
+    assert len(shown) == len(set(shown))
+    assert sum("AzureWebJobsStorage is missing" in problem for problem in shown) == 1
 
 
 # --- the running sweep ---
@@ -198,17 +229,19 @@ def test_the_subscription_is_shown_without_its_key(world: World) -> None:
 
 def test_poison_is_shown_without_what_it_says(world: World) -> None:
     body = write(Tend("missed", PEOPLE[0], 1.0))
-    world.app.recorder.record(Tend, "m1", body.encode())
+    world.app.recorder.record(Tend, body.encode())
     (poison,) = status(world)["poison"]
 
-    assert (poison["id"], poison["queue"], poison["at"]) == ("m1", "photo-subscription", world.clock.now())
+    assert (poison["queue"], poison["at"]) == ("photo-subscription", world.clock.now())
+    assert poison["id"]
     assert poison["why"]
     assert body not in json.dumps(poison)
 
 
 def test_of_much_poison_the_newest_is_shown(world: World) -> None:
     for number in range(30):
-        world.app.recorder.record(Tend, f"m{29 - number:02}", b"hello")
+        world.app.recorder.record(Tend, f"hello {number}".encode())
         world.clock.advance(1)
 
-    assert [each["id"] for each in status(world)["poison"]] == [f"m{number:02}" for number in range(20)]
+    now = world.clock.now()
+    assert [now - each["at"] for each in status(world)["poison"]] == [1.0 + number for number in range(20)]

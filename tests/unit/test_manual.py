@@ -7,6 +7,7 @@ from shared.errors import Denied, Gone, NotOurs, Refused, TryLater
 from shared.jobs import Sync
 from shared.manual import HIDDEN, LONGEST_UPN, Asked
 from shared.results import Result
+from shared.settings import LONGEST_REQUEST
 from tests.world.steps import cut_off, kill
 from tests.world.world import World
 
@@ -73,6 +74,22 @@ def test_a_user_whom_nobody_knows_is_gone(world: World, name: str) -> None:
     with pytest.raises(Gone):
         ask(world, name)
     assert world.outbox.messages == []
+
+
+@pytest.mark.parametrize("how", [{}, {"dry_run": True}])
+def test_who_asks_is_answered_before_azure_hangs_up_and_a_message_carries_on(
+    world: World, how: dict[str, bool]
+) -> None:
+    user = world.add()
+    slow = world.steps.on("call .*", lambda: world.clock.advance(50), times=None)
+    began = world.clock.now()
+    result = ask(world, user, **how)
+    assert world.clock.now() - began <= LONGEST_REQUEST < 230
+    assert (result.outcome, result.hindrance) == ("deferred", "throttled")
+    if not how:
+        world.steps.forget(slow)
+        world.drain()
+        world.settled(user)
 
 
 def test_force_is_for_this_user_now(world: World) -> None:

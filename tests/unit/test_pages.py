@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from local.tenant.faults import Fault
 from local.tenant.groups import Group
 from shared.jobs import SweepPage
 from tests.unit.sweeps_seen import ended, parts
@@ -57,6 +58,21 @@ def test_a_part_that_was_answered_is_not_asked_again(world: World) -> None:
     world.drain()
     checks = sum(step == "put photo-sweep-checks" for step in world.steps.taken)
     assert checks == 2
+    assert [each["seen"] for each in ended(world)] == [30]
+
+
+def test_a_page_for_which_no_time_is_left_is_read_later(world: World) -> None:
+    crowd.let_in(world, 30)
+    sweep = world.open_sweep()
+    slow = world.steps.on("call graph.microsoft.com", lambda: world.clock.advance(250), after=True)
+    world.fault(Fault(service="graph", path="/users", status=503, next=1))
+    read(world, sweep, 0)
+    assert [job.page for job in world.queued(SweepPage)] == [0, 0]  # the sweep's own, and this one again
+    assert parts(world, sweep) == []
+
+    world.steps.forget(slow)
+    world.drain(deliveries=2000)
+
     assert [each["seen"] for each in ended(world)] == [30]
 
 

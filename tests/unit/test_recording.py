@@ -14,8 +14,8 @@ ONE, TWO = "0f000000-0000-4000-8000-000000000001", "a0000000-0000-4000-8000-0000
 POISONED = ("failed", "gave up after repeated failures", 0.0)
 
 
-def record(world: World, kind: type, body: bytes, message: str = "m1") -> None:
-    world.app.recorder.record(kind, message, body)
+def record(world: World, kind: type, body: bytes) -> None:
+    world.app.recorder.record(kind, body)
 
 
 def noted(world: World, user: str) -> tuple[str, str, float]:
@@ -23,8 +23,9 @@ def noted(world: World, user: str) -> tuple[str, str, float]:
     return row.outcome, row.reason, row.queued_at
 
 
-def kept(world: World, message: str = "m1") -> dict[str, object]:
-    return world.state.rows["poison", message][0]
+def kept(world: World) -> dict[str, object]:
+    (row,) = [row for (partition, _), (row, _) in world.state.rows.items() if partition == "poison"]
+    return row
 
 
 def test_a_poisoned_sync_is_its_users_failure(world: World) -> None:
@@ -74,19 +75,72 @@ def test_what_is_kept_is_not_logged(world: World, caplog: pytest.LogCaptureFixtu
 
 
 @pytest.mark.parametrize("body", [write(Sync(ONE, "swept", 1.0, 1.0)).encode(), b"hello"])
-def test_a_store_out_of_reach_leaves_the_message_where_it_is(world: World, body: bytes) -> None:
+def test_a_store_out_of_reach_is_for_the_caller_to_wait_out(world: World, body: bytes) -> None:
     world.steps.on("write .*", cut_off)
     with pytest.raises(TryLater):
         record(world, Sync, body)
 
 
-def test_poison_waits_out_an_outage_and_is_recorded_then(world: World) -> None:
-    world.app.queues.defer_raw(Sync.queue, "hello", 0)
-    world.steps.on("write photostate", cut_off, times=8)
+def test_poison_is_kept_once_however_often_it_is_delivered(world: World) -> None:
+    record(world, Sync, b"hello")
+    world.clock.advance(10)
+    record(world, Sync, b"hello")
+    assert kept(world)["at"] == world.clock.now()
+
+
+def test_the_same_words_in_two_queues_are_two_messages(world: World) -> None:
+    record(world, Sync, b"hello")
+    record(world, Check, b"hello")
+    assert len([key for key in world.state.rows if key[0] == "poison"]) == 2
+
+
+@pytest.mark.parametrize("name", ["a/b", "\t", "x" * 2000])
+def test_a_body_that_calls_itself_something_is_kept_all_the_same(world: World, name: str) -> None:
+    body = json.dumps({"id": name})  # in Azure's worker that is what the message's id reads as
+    world.app.queues.defer_raw(Sync.queue, body, 0)
     world.drain()
-    assert [
-        row["body"] for (partition, _), (row, _) in world.state.rows.items() if partition == "poison"
-    ] == ["hello"]
+    assert kept(world)["body"] == body
+
+
+# --- while it cannot be written down ---
+
+
+DAYS = 24 * 3600.0
+
+
+@pytest.mark.parametrize("body", ["hello", write(Sync(ONE, "swept", 1.0, 1.0))], ids=["kept", "a user's"])
+def test_poison_waits_out_an_outage_of_days_and_is_recorded_then(world: World, body: str) -> None:
+    world.app.queues.defer_raw(f"{Sync.queue}-poison", body, 0)
+    outage = world.steps.on("write .*", cut_off, times=None)
+    world.run(8 * DAYS)
+    assert [message.body for message in world.outbox.messages] == [body]
+
+    world.steps.forget(outage)
+    world.drain()
+
+    assert len(world.app.health.status()["poison"]) + world.app.health.status()["failed"]["users"] == 1
+
+
+def test_poison_that_cannot_be_recorded_is_a_new_message_of_its_queue_hidden_for_five_minutes(
+    world: World,
+) -> None:
+    world.app.queues.defer_raw("photo-syncs-poison", "hello", 0)
+    (old,) = world.outbox.messages
+    world.steps.on("write photostate", cut_off)
+    world.host.deliver_due()
+    (new,) = world.outbox.messages
+    assert (new.queue, new.body, new.dequeue_count) == ("photo-syncs-poison", "hello", 0)
+    assert new.id != old.id
+    assert new.visible_at - world.clock.now() == 300
+
+
+def test_where_the_queue_is_away_too_the_message_stays_where_it_is(world: World) -> None:
+    world.app.queues.defer_raw("photo-syncs-poison", "hello", 0)
+    world.steps.on("write photostate", cut_off, times=4)
+    world.steps.on("put photo-syncs-poison", cut_off, times=4)
+    world.drain()
+    assert [type(error) for error in world.host.failures] == [TryLater] * 4
+    assert kept(world)["body"] == "hello"
 
 
 def test_whoever_works_on_the_user_meanwhile_has_the_last_word(world: World) -> None:

@@ -184,6 +184,16 @@ def test_a_repeated_write_that_meets_itself_is_a_success(world: World, step: int
     at_rest(world)
 
 
+def test_whoever_asks_is_not_kept_waiting_longer_than_azure_waits(world: World) -> None:
+    slow = world.steps.on("call graph.microsoft.com", lambda: world.clock.advance(150), after=True)
+    with pytest.raises(TryLater, match="no time left"):
+        tend(world, asked=True)
+    assert listed(world) == []
+    world.steps.forget(slow)
+    assert tend(world, asked=True) == "created"
+    at_rest(world)
+
+
 # --- living on ---
 
 

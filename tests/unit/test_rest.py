@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import time
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from local.tenant.faults import Fault
 from local.tenant.tenant import Tenant
 from local.tenant.world import Clock as TenantClock
 from shared.clock import SystemClock
-from shared.errors import Refused, ServiceError, TryLater
+from shared.errors import Denied, Refused, ServiceError, TryLater
 from shared.rest import LARGEST_ANSWER, Attempt, Call, Rest
 from tests.world.clock import Clock
 from tests.world.wire import Reply, Wire, reply
@@ -23,10 +24,14 @@ AGENT = "NONISV|contoso|PhotoSync/1"
 class Tokens:
     def __init__(self) -> None:
         self.hosts: list[str] = []
+        self.forgotten: list[str] = []
 
     def token(self, host: str) -> str:
         self.hosts.append(host)
-        return "a-token"
+        return f"token-{len(self.forgotten)}"
+
+    def forget(self, host: str) -> None:
+        self.forgotten.append(host)
 
 
 @pytest.fixture
@@ -35,9 +40,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def rest(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Rest:
+def tokens() -> Tokens:
+    return Tokens()
+
+
+@pytest.fixture
+def rest(tokens: Tokens, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Rest:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    return Rest(Tokens(), AGENT, clock, jitter=lambda: 0.5)
+    return Rest(tokens, AGENT, clock, jitter=lambda: 0.5)
 
 
 def get(wire: Wire, **facts: object) -> Call:
@@ -59,7 +69,7 @@ def test_every_request_carries_the_bearer_and_the_decorated_user_agent(rest: Res
     wire = serve()
     rest.send(get(wire, headers={"Accept": "text/x"}), Attempt())
     (asked,) = wire.asked
-    assert asked.headers["authorization"] == "Bearer a-token"
+    assert asked.headers["authorization"] == "Bearer token-0"
     assert asked.headers["user-agent"] == AGENT
     assert asked.headers["accept"] == "text/x"
 
@@ -70,7 +80,7 @@ def test_a_netrc_never_takes_the_place_of_the_bearer(rest: Rest, serve, tmp_path
     monkeypatch.setenv("NETRC", str(netrc))
     wire = serve()
     rest.send(get(wire), Attempt())
-    assert wire.asked[0].headers["authorization"] == "Bearer a-token"
+    assert wire.asked[0].headers["authorization"] == "Bearer token-0"
 
 
 def test_cookies_are_neither_kept_nor_sent(rest: Rest, serve) -> None:
@@ -164,11 +174,64 @@ def test_a_call_that_must_not_be_sent_twice_is_not(rest: Rest, serve, answer: Re
     assert len(wire.asked) == 1
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409])
+@pytest.mark.parametrize("status", [400, 403, 404, 409])
 def test_a_refusal_is_not_repeated(rest: Rest, serve, status: int) -> None:
     wire = serve(reply(status))
     with pytest.raises(ServiceError):
         rest.send(get(wire), Attempt())
+    assert len(wire.asked) == 1
+
+
+# --- a token that is rejected, or permits too little ---
+
+
+def bearers(wire: Wire) -> list[str]:
+    return [asked.headers["authorization"] for asked in wire.asked]
+
+
+def test_a_rejected_token_is_forgotten_and_the_call_repeated_at_once_with_another(
+    rest: Rest, serve, clock: Clock
+) -> None:
+    wire, attempt = serve(reply(401), reply(200, b"[1]")), Attempt()
+    assert rest.send(get(wire), attempt).json() == [1]
+    assert bearers(wire) == ["Bearer token-0", "Bearer token-1"]
+    assert (attempt.requests, clock.monotonic()) == (2, 0.0)
+
+
+def test_whose_new_token_is_rejected_too_is_denied(rest: Rest, tokens: Tokens, serve) -> None:
+    wire = serve(reply(401))
+    with pytest.raises(Denied):
+        rest.send(get(wire), Attempt())
+    assert len(wire.asked) == len(tokens.forgotten) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "facts"),
+    [
+        pytest.param(401, {"repeatable": False, "writes": True}, id="rejected, and not to be sent twice"),
+        pytest.param(403, {}, id="without the permission"),
+        pytest.param(403, {"denied_alone": True}, id="without the permission, or beyond a quota"),
+    ],
+)
+def test_a_denied_token_is_not_used_again(
+    rest: Rest, tokens: Tokens, serve, status: int, facts: dict[str, bool]
+) -> None:
+    wire = serve(reply(status))
+    for _ in range(2):
+        with pytest.raises(Denied):
+            rest.send(get(wire, **facts), Attempt())
+    assert bearers(wire) == ["Bearer token-0", "Bearer token-1"]
+    assert tokens.forgotten == ["127.0.0.1"] * 2
+
+
+def test_no_time_for_a_new_token_means_later(rest: Rest, serve, clock: Clock) -> None:
+    def dawdle(connection: Any) -> None:
+        clock.advance(1)
+        connection.sendall(reply(401))
+
+    wire = serve(dawdle)
+    with pytest.raises(TryLater):
+        rest.send(get(wire), Attempt(timeout=30, ends=clock.monotonic() + 60))
     assert len(wire.asked) == 1
 
 
@@ -181,6 +244,15 @@ def test_a_call_is_not_begun_without_twice_its_time(rest: Rest, serve, clock: Cl
         rest.send(get(wire), Attempt(timeout=30, ends=clock.monotonic() + 59))
     rest.send(get(wire), Attempt(timeout=30, ends=clock.monotonic() + 60))
     assert len(wire.asked) == 1
+
+
+def test_an_attempt_says_whether_a_call_may_begin(clock: Clock) -> None:
+    attempt = Attempt(timeout=30, ends=clock.monotonic() + 100)
+    assert attempt.has_time(clock)
+    assert attempt.has_time(clock, 40)
+    assert not attempt.has_time(clock, 40.5)
+    clock.advance(40.5)
+    assert not attempt.has_time(clock)
 
 
 def test_a_call_is_not_repeated_when_the_attempt_would_be_over(rest: Rest, serve, clock: Clock) -> None:

@@ -5,6 +5,7 @@ import pytest
 from local.tenant.faults import Fault
 from shared import jobs
 from shared.jobs import Backfill
+from shared.settings import LONGEST_ATTEMPT
 from tests.world import crowd
 from tests.world.steps import kill
 from tests.world.world import World
@@ -14,6 +15,31 @@ CLAIM_FOR = 420.0
 
 def sharepoint_writes(world: World) -> list[str]:
     return [request for request in world.requests("sharepoint") if request.startswith("POST")]
+
+
+def test_an_attempt_that_stood_still_before_its_mark_marks_and_writes_nothing(world: World) -> None:
+    user = world.add()
+    # After the last answer about whose profile it is; another may have got the name by now.
+    world.steps.on("call contoso-my.sharepoint.com", lambda: world.clock.advance(240), after=True)
+    result = world.services.syncer.sync(world.ask(user))
+    row = world.row(user)
+    assert (result.outcome, result.reason.partition(": ")[2]) == ("deferred", "this attempt has no time left")
+    assert (row.dirty, row.claim_until, row.unsure_until) == (False, 0.0, 0.0)
+    assert sharepoint_writes(world) == []
+    world.drain()
+    world.settled(user)
+
+
+def test_a_mark_gives_an_attempt_no_more_time(world: World, known: str) -> None:
+    began = world.clock.now()
+    world.steps.on("call graph.microsoft.com", lambda: world.clock.advance(150), after=True)
+    world.steps.on("call contoso-.*", lambda: world.clock.advance(28), times=None)
+    result = world.services.syncer.sync(world.ask(known))
+    assert (result.outcome, world.row(known).dirty) == ("deferred", True)
+    assert world.clock.now() - began < LONGEST_ATTEMPT
+    world.steps.clear()
+    world.drain()
+    world.settled(known)
 
 
 def test_a_dead_instances_claim_is_waited_for_and_its_writes_are_doubted(world: World, known: str) -> None:

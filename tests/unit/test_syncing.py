@@ -8,6 +8,7 @@ from local.tenant.faults import Fault
 from shared import jobs
 from shared.errors import Refused
 from shared.pace import UNITS_KNOWN, minute_of
+from shared.settings import FUNCTION_TIMEOUT, LONGEST_ATTEMPT
 from tests.world.steps import cut_off
 from tests.world.world import World
 
@@ -323,6 +324,11 @@ def pause(world: World, step: str) -> None:
     world.steps.on(step, lambda: world.clock.advance(CLAIM_FOR - 50))
 
 
+def slow(world: World, seconds: float) -> None:
+    """Let every call take this long."""
+    world.steps.on("call .*", lambda: world.clock.advance(seconds), times=None)
+
+
 def test_a_first_contact_whose_claim_runs_out_asks_nobody_else(world: World) -> None:
     user = world.add()
     world.ask(user)
@@ -333,12 +339,6 @@ def test_a_first_contact_whose_claim_runs_out_asks_nobody_else(world: World) -> 
     world.settled(user)
 
 
-def test_the_mark_gives_an_attempt_its_time_again(world: World, known: str) -> None:
-    job = world.ask(known)
-    pause(world, "call graph.microsoft.com")
-    assert world.services.syncer.attempt(job).outcome == "synced"
-
-
 def test_an_attempt_whose_claim_runs_out_writes_nothing_more(world: World, known: str) -> None:
     world.ask(known)
     pause(world, "call contoso-my.sharepoint.com")
@@ -347,3 +347,45 @@ def test_an_attempt_whose_claim_runs_out_writes_nothing_more(world: World, known
     assert (world.row(known).dirty, world.row(known).claim_until) == (True, 0.0)
     world.drain()
     world.settled(known)
+
+
+@pytest.mark.parametrize("seconds", [40.0, 59.0])
+@pytest.mark.parametrize("claim_for", ["PT7M", "PT1H"])
+def test_an_attempt_in_a_brown_out_is_over_before_azure_would_end_its_process(
+    new_world: Callable[..., World], seconds: float, claim_for: str
+) -> None:
+    world = new_world(CLAIM_FOR=claim_for)
+    user = world.add()
+    slow(world, seconds)
+    began = world.clock.now()
+    result = world.services.syncer.sync(world.ask(user))
+    assert world.clock.now() - began <= LONGEST_ATTEMPT < FUNCTION_TIMEOUT
+    assert (result.outcome, result.reason.partition(": ")[2]) == ("deferred", "this attempt has no time left")
+    assert world.row(user).claim_until == 0.0
+
+    world.steps.clear()
+    world.drain()
+    world.settled(user)
+
+
+def test_a_first_contact_with_slow_services_is_not_put_off_for_ever(world: World) -> None:
+    user = world.add()
+    slow(world, 29.0)
+    assert world.services.syncer.attempt(world.ask(user)).outcome == "synced"
+
+
+@pytest.mark.parametrize("claim_for", ["PT1M", "PT1H"])
+def test_an_attempt_has_time_for_every_call_whatever_its_claim(
+    new_world: Callable[..., World], claim_for: str
+) -> None:
+    world = new_world(CLAIM_FOR=claim_for)
+    user = world.add()
+    assert world.services.syncer.attempt(world.ask(user)).outcome == "synced"
+
+
+def test_whoever_waits_for_an_attempt_says_when_it_must_be_over(world: World, known: str) -> None:
+    slow(world, 35.0)
+    began = world.clock.now()
+    result = world.services.syncer.attempt(world.ask(known), ends=world.clock.monotonic() + 100)
+    assert world.clock.now() - began <= 100
+    assert result.hindrance == "throttled"

@@ -32,6 +32,10 @@ class Mood:
         self.chance = random.Random(self.seed)
 
 
+class Lost(Exception):
+    """A poison message was delivered too often: the host runs it no more, and there is no further queue."""
+
+
 class Host:
     """Delivers messages to the functions of their queues.
 
@@ -50,8 +54,15 @@ class Host:
         self.most_messages = 0
 
     def deliver(self, message: Message) -> None:
-        """Deliver one message, whether it is due or not, and do what the host does afterwards."""
+        """Deliver one message, whether it is due or not, and do what the host does afterwards.
+
+        Raises:
+            Lost: it is poison that was delivered five times already.
+        """
         self.most_messages = max(self.most_messages, len(self._outbox.messages))
+        if message.queue.endswith("-poison") and message.dequeue_count >= MAX_DEQUEUE_COUNT:
+            self._outbox.delete(message)
+            raise Lost(f"{message.queue}: {message.body[:200]}")
         self._outbox.dequeue(message, LEASE)
         self.delivered += 1
         # An instance that dies leaves the message to its lease.
@@ -114,7 +125,7 @@ class Host:
 
     def _retry(self, message: Message) -> None:
         if message.queue.endswith("-poison"):
-            return  # no further queue: it waits out its lease, and comes again
+            return  # it waits out its lease, and comes again
         if message.dequeue_count >= MAX_DEQUEUE_COUNT:
             self._outbox.poison(message)
         else:

@@ -6,7 +6,7 @@ from shared.errors import Stale, TryLater
 from shared.jobs import Check, Sync
 from shared.ledger import ANY
 from shared.queues import Receipt
-from tests.world.host import LEASE, Mood
+from tests.world.host import LEASE, Lost, Mood
 from tests.world.schedules import Schedule, Turn, explore, play
 from tests.world.steps import Killed, Steps, cut_off, kill, meet_oneself
 from tests.world.table import Table
@@ -164,6 +164,15 @@ def test_a_message_that_fails_comes_back_after_half_a_minute_and_five_times_is_p
     assert [message.queue for message in world.outbox.messages] == ["photo-syncs-poison"]
     world.drain()
     assert len(world.state.rows) == 1
+
+
+def test_poison_that_fails_five_times_is_lost_and_the_world_says_so(world: World) -> None:
+    world.outbox.put("photo-syncs-poison", "not ours", 0)
+    world.steps.on("(write photostate|put photo-syncs-poison)", cut_off, times=None)
+    with pytest.raises(Lost):
+        world.drain()
+    assert len(world.host.failures) == 5
+    assert world.outbox.messages == []
 
 
 def test_a_message_whose_instance_died_waits_out_its_lease(world: World) -> None:

@@ -34,20 +34,26 @@ HERE = "https://photos.contoso.com"
 
 
 class Tokens:
-    """Bearer tokens straight from the tenant's signer. Asking for one is the step before an HTTP call."""
+    """Bearer tokens straight from the tenant's signer, kept with the permissions in them until forgotten.
+
+    Asking for one is the step before an HTTP call.
+    """
 
     def __init__(self, tenant: Tenant, steps: Steps) -> None:
         self._tenant = tenant
         self._steps = steps
-        self._kept: dict[tuple[str, frozenset[str]], str] = {}
+        self._kept: dict[str, str] = {}
 
     def token(self, host: str) -> str:
         resource = "graph" if host == "graph.microsoft.com" else "sharepoint"
-        roles = self._tenant.permissions.roles(resource)
         with self._steps.take(f"call {host}"):
-            if (host, roles) not in self._kept:
-                self._kept[host, roles] = self._tenant.tokens.issue(f"https://{host}", roles)
-        return self._kept[host, roles]
+            if host not in self._kept:
+                roles = self._tenant.permissions.roles(resource)
+                self._kept[host] = self._tenant.tokens.issue(f"https://{host}", roles)
+        return self._kept[host]
+
+    def forget(self, host: str) -> None:
+        self._kept.pop(host, None)
 
 
 class World:
@@ -229,7 +235,7 @@ class World:
             return lambda message: Doorway(self.app).work(kind, message.body.encode())
 
         def record(kind: type[Job]) -> Callable[[Message], None]:
-            return lambda message: Doorway(self.app).record(kind, message.id, message.body.encode())
+            return lambda message: Doorway(self.app).record(kind, message.body.encode())
 
         poison = {f"{queue}-poison": record(kind) for queue, kind in jobs.QUEUES.items()}
         return {**{queue: work(kind) for queue, kind in jobs.QUEUES.items()}, **poison}
