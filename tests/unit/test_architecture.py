@@ -127,7 +127,8 @@ EFFECTS: dict[str, frozenset[str]] = {
     "subprocess": frozenset(),
     "sys": frozenset(),
     "tempfile": frozenset(),
-    "threading": frozenset({"app", "auth", "gates", "storage"}),  # clients are built once, looks shared
+    # Clients are built once, looks shared, and one is the first to send.
+    "threading": frozenset({"app", "auth", "gates", "queues", "storage"}),
     "time": frozenset({"clock", "rest"}),
     "urllib.request": frozenset(),
     "uuid": frozenset(),
