@@ -8,6 +8,7 @@ imported on first use, because a cold start does not need them before the first 
 import base64
 import binascii
 import functools
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 TIMEOUT = 10.0  # seconds
 RETRIES = 2  # of azure-identity, which would wait a minute with its own five
 _BUSY = "temporarily_unavailable"  # learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
+_ERROR = re.compile(r"[a-z_]{1,64}")  # such as `invalid_client`: RFC 6749 §5.2
+_TRACE = re.compile(r"[0-9a-fA-F-]{36}")
 _NO_DIRECTORY = "Entra knows no directory of this id: check TENANT_ID and CLOUD"
 
 
@@ -158,13 +161,23 @@ def tokens_of(settings: Settings) -> CertificateTokens | IdentityTokens:
 
 
 def _refusal(answer: dict[str, Any], host: str) -> str:
-    """Return what Entra said, as a problem: its codes are public, its description may name much more."""
-    codes = ", ".join(f"AADSTS{code}" for code in answer.get("error_codes", ()))
-    codes = codes or answer.get("error", "no reason given")
+    """Return what Entra said, as a problem: its codes are public, its description may name much more.
+
+    What stands in the place of a code and is none is left out: it may repeat what was sent.
+    """
+    listed = answer.get("error_codes")
+    numbers = [code for code in listed if isinstance(code, int)] if isinstance(listed, list) else []
+    codes = ", ".join(f"AADSTS{number}" for number in numbers)
+    codes = codes or _only(_ERROR, answer.get("error")) or "no reason given"
+    trace = _only(_TRACE, answer.get("trace_id")) or "unknown"
     return (
         f"Entra gives no token for {host} ({codes}): check TENANT_ID, CLIENT_ID and CLIENT_CERTIFICATE, "
-        f"and that the certificate is registered and not expired (trace {answer.get('trace_id', 'unknown')})"
+        f"and that the certificate is registered and not expired (trace {trace})"
     )
+
+
+def _only(form: re.Pattern[str], value: object) -> str:
+    return value if isinstance(value, str) and form.fullmatch(value) else ""
 
 
 def _new_session(user_agent: str, heard: _Heard) -> "requests.Session":

@@ -6,6 +6,7 @@ a message sends its consequences first.
 
 import math
 import random
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -42,6 +43,8 @@ class AzureOutbox:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+        self._first = threading.Lock()
+        self._used = False
 
     def put(self, queue: str, body: str, hidden: int) -> Receipt:
         """See `Outbox.put`."""
@@ -54,11 +57,25 @@ class AzureOutbox:
 
         with told_apart():
             try:
-                sent = send()
+                sent = self._alone_at_first(send)
             except ResourceNotFoundError:
                 self._create(client)
                 sent = send()
         return Receipt(queue, str(sent.id), str(sent.pop_receipt))
+
+    def _alone_at_first(self, send: Callable[[], Any]) -> Any:
+        """Send, and let nobody else send before the first message of all was.
+
+        Azure's models prepare themselves on first use, and of two threads at once one fails, with "dictionary
+        changed size during iteration": azure-storage-queue 12.18, _generated/_utils/model_base.py, `Model`.
+        """
+        with self._first:
+            if not self._used:
+                try:
+                    return send()
+                finally:
+                    self._used = True
+        return send()
 
     def take_back(self, receipt: Receipt) -> None:
         """See `Outbox.take_back`."""

@@ -1,15 +1,21 @@
 """Who came back before the `Retry-After` it was told: what turns a throttled client into a blocked one.
 
-Each service keeps the latest moment until which a 429 asked everybody to wait. A request that begins within
-two seconds of that 429 was perhaps already on its way; one that begins later, yet before that moment, is
-recorded.
+Each service keeps the latest moment until which a 429 or a 503 asked everybody to wait. A request that begins
+within two seconds of that answer was perhaps already on its way; one that begins later, yet before that
+moment, is recorded.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
 
+from werkzeug.datastructures import Headers
+
 ON_ITS_WAY = 2.0  # seconds
+# Both carry `Retry-After`, and mean the same: learn.microsoft.com/sharepoint/dev/general-development/
+# how-to-avoid-getting-throttled-or-blocked-in-sharepoint-online
+ASKING = (429, 503)
 
 
 class Patience:
@@ -30,12 +36,18 @@ class Patience:
                 early = {"service": service, "method": method, "path": path}
                 self._early.append(early | {"seconds_too_early": round(until - now, 3)})
 
+    def hear(self, service: str, status: int, headers: Headers) -> None:
+        """Note the service's answer, or a part's of a `$batch`, if it asks to wait."""
+        if status in ASKING and (asked := headers.get("Retry-After")):
+            with contextlib.suppress(ValueError):  # a fault may ask for any header, a senseless one too
+                self.throttle(service, float(asked))
+
     def throttle(self, service: str, retry_after: float) -> None:
-        """Note that the service has just answered 429 and asked for `retry_after` seconds."""
+        """Note that the service has just asked everybody to wait for `retry_after` seconds."""
         now = self._now()
         with self._lock:
             told, until = self._waits.get(service, (now, now))
-            # The grace runs from the first 429: knocking each second must not renew it for ever.
+            # The grace runs from the first time: knocking each second must not renew it for ever.
             self._waits[service] = (told if now < until else now, max(until, now + retry_after))
 
     def early(self) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ history → patience → throttle → faults → face → history. A face that f
 caller gets a 500 that says so, and the traceback goes to the log.
 """
 
-import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -88,14 +87,9 @@ class Switchboard:
         except Hangup as hangup:
             entry.fault = "truncate" if hangup.response else "drop"
             raise
-        self._note_throttling(service, response)
+        self._patience.hear(service, response.status_code, response.headers)
         response.headers.update(toll.headers)
         return response
-
-    def _note_throttling(self, service: str, response: Response) -> None:
-        if response.status_code == 429 and (asked := response.headers.get("Retry-After")):
-            with contextlib.suppress(ValueError):  # a fault may ask for any header, a senseless one too
-                self._patience.throttle(service, float(asked))
 
 
 def _ask(face: Face, request: Request) -> Response:

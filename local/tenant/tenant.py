@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Request, Response
 
 from local.tenant import entra, identity, people
@@ -27,7 +28,7 @@ from local.tenant.reader import Reader
 from local.tenant.reception import Reception
 from local.tenant.sharepoint import SharePoint
 from local.tenant.switchboard import Face, Switchboard
-from local.tenant.throttle import Throttle
+from local.tenant.throttle import Throttle, name_part
 from local.tenant.tokens import Tokens
 from local.tenant.world import World
 
@@ -230,7 +231,12 @@ class Tenant:
             people.welcome(self.world, self.exchange, people.Arrivals(count=self._people, photo=True))
 
     def _meet_part(self, method: str, url: str) -> tuple[int, dict[str, str], Any] | None:
-        return self._throttle.admit_part(method, url) or self.faults.meet_part(method, url)
+        refused = self._throttle.admit_part(method, url)
+        met = refused or self.faults.meet_part(method, url)
+        if met and not refused:
+            status, headers, _ = met
+            self.patience.hear(name_part(url), status, Headers(headers))
+        return met
 
     def _route(self, request: Request) -> tuple[str, Face] | None:
         host = request.host.partition(":")[0].lower()

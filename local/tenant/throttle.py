@@ -32,6 +32,11 @@ TELLING_SHARE = 0.8  # of the limit; from there on SharePoint says how much is l
 _PHOTO = re.compile(r"(/v1\.0)?/users/[^/?]+/photos?(/|\?|$)", re.IGNORECASE)
 
 
+def name_part(url: str) -> str:
+    """Return who is to be left alone when this part of a `$batch` is told to wait."""
+    return PHOTO_SERVICE if _PHOTO.match(url) else "graph"
+
+
 @dataclass(frozen=True, slots=True)
 class Toll:
     """What becomes of a request: refused, or let through to an answer that gets these headers."""

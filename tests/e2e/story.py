@@ -66,7 +66,7 @@ class Story:
         )
         self.stage.tenant.graph.between_parts = None
         for queue in list(self._queues.list_queues()):
-            self._queue(queue.name).clear_messages()
+            self.empty(queue.name)
         self.open_gates()
         for partition in ("sweep", "sweeps"):
             self._forget("photostate", partition)
@@ -207,6 +207,10 @@ class Story:
         for each in taken:
             client.delete_message(each)
         return [json.loads(each.content) for each in taken]
+
+    def empty(self, queue: str) -> None:
+        """Delete every message of a queue, hidden ones too."""
+        self._queue(queue).clear_messages()
 
     def messages(self) -> list[str]:
         """Every visible message of every queue."""

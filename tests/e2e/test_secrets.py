@@ -4,6 +4,7 @@ The host and every library log all they have to say here. What was ever stored i
 files, which keep messages that were deleted long ago.
 """
 
+import json
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -197,9 +198,32 @@ def _play_what_is_refused(ear: Ear, user: str) -> None:
     story.until(lambda: len(ear.ask("GET", "status").json()["poison"]) == 3, what="poison is kept")
 
 
+def _echo(story: Story) -> str:
+    """An error whose text repeats the `Authorization` header, as a proxy or a debug page would."""
+    heard = f"Authorization: Bearer {story.stage.tenant.tokens.issue('https://graph.microsoft.com', ())}"
+    return json.dumps({"error": {"code": "Odd", "message": heard}, "error_description": heard})
+
+
+def _play_what_is_echoed(ear: Ear) -> None:
+    """Every service refuses a user, and fails, in words that repeat what it was sent."""
+    story, body = ear.story, _echo(ear.story)
+    user = story.arrive_synced()  # whom nobody else is at work for
+    for fault in (
+        {"service": "graph", "path": "batch", "status": 400},
+        {"service": "graph", "part": True, "status": 400},
+        {"service": "sharepoint-files", "status": 400},
+        {"service": "sharepoint-profiles", "status": 400},
+        {"service": "graph", "part": True, "status": 500},
+        {"service": "graph", "path": "batch", "status": 500},
+    ):
+        story.people.arm({**fault, "body": body})
+        assert ear.sync(user, force="true").status_code >= 500
+    ear.begin_anew()
+
+
 def _play_what_fails(ear: Ear, known: str, stranger: str) -> None:
     """Every service throttles, fails and denies, as does whoever gives tokens for it."""
-    story = ear.story
+    story, echo = ear.story, {"body": _echo(ear.story)}
     entra, files, profiles = (
         {"host": ENTRA},
         {"service": "sharepoint-files"},
@@ -211,12 +235,13 @@ def _play_what_fails(ear: Ear, known: str, stranger: str) -> None:
         ({**files, "status": 429, "retry_after": 60}, {**graph, "status": 401}),
         ({**files, "status": 500}, {**graph, "status": 429}),
         ({**profiles, "status": 403}, {**graph, "status": 500}),
+        ({**profiles, "status": 500}, {**graph, "status": 400}),
         ({**profiles, "status": 429}, {**graph, "truncate": True}),
         ({**entra, "skip": 1, "next": 1, "status": 401}, {**entra, "status": 500}),
         ({**entra, "path": "token", "status": 429}, {**graph, "drop": True}),
     ):
         ear.begin_anew()
-        story.people.arm(*faults)
+        story.people.arm(*(fault | echo if "status" in fault else fault for fault in faults))
         ear.ask("POST", "subscription")
         ear.sync(known, force="true")
         ear.sync(stranger, force="true")
@@ -276,6 +301,7 @@ def test_no_secret_is_ever_logged_answered_or_stored(story: Story, location: Pat
     ear, signature = Ear(story), _signature()
     known, stranger = _play_what_goes_right(ear)
     _play_what_is_refused(ear, known)
+    _play_what_is_echoed(ear)
     _play_what_fails(ear, known, stranger)
     _play_what_is_set_wrongly(ear, known, signature)
     secrets = _secrets(ear, signature, _photo(), story.people.photo(known), story.people.shown(known))

@@ -353,10 +353,12 @@ class TestPatience:
             pytest.param(Response("", 429, {"Retry-After": "30.5"}), 1, id="429 with decimals"),
             pytest.param(Response("", 429), 0, id="429 without a time"),
             pytest.param(Response("", 429, {"Retry-After": "soon"}), 0, id="429 with nonsense"),
+            pytest.param(Response("", 503, {"Retry-After": "30"}), 1, id="503"),
+            pytest.param(Response("", 503), 0, id="503 without a time"),
             pytest.param(Response("", 200, {"Retry-After": "30"}), 0, id="200"),
         ],
     )
-    def test_every_429_that_a_service_answers_counts(self, answer: Response, early: int) -> None:
+    def test_every_answer_that_asks_to_wait_counts(self, answer: Response, early: int) -> None:
         class Face:
             def respond(self, _: Request) -> Response:
                 return answer

@@ -343,6 +343,35 @@ class TestPatience:
         call("GET", f"{GRAPH}/users?$top=2")
         assert [each["path"] for each in admin.faults()["early_return"]] == ["/v1.0/users?$top=1"]
 
+    @pytest.mark.parametrize("status", [429, 503])
+    @pytest.mark.parametrize(
+        "asks",
+        [
+            pytest.param({"retry_after": 600}, id="seconds"),
+            pytest.param({"headers": {"retry-AFTER": "600"}}, id="a header"),
+        ],
+    )
+    def test_a_part_that_a_fault_tells_to_wait_makes_photos_wait(
+        self, call: Call, admin: TenantClient, people: list[str], status: int, asks: dict[str, object]
+    ) -> None:
+        admin.arm({"part": True, "path": "photo", "status": status, "next": 1, **asks})
+        assert statuses(ask_photos(call, people[0])) == [status]
+        admin.advance(300)
+        call("GET", f"{GRAPH}/users")
+        ask_photos(call, people[1])
+        (early,) = admin.faults()["early_return"]
+        assert (early["service"], early["path"]) == ("graph-photos", f"/users/{people[1]}/photo")
+
+    def test_another_part_that_a_fault_tells_to_wait_makes_all_of_graph_wait(
+        self, call: Call, admin: TenantClient, people: list[str]
+    ) -> None:
+        admin.arm({"part": True, "status": 429, "retry_after": 600, "next": 1})
+        batch = {"requests": [{"id": "1", "method": "GET", "url": f"/users/{people[0]}"}]}
+        call("POST", f"{GRAPH}/$batch", json=batch)
+        admin.advance(300)
+        call("GET", f"{GRAPH}/users")
+        assert [each["service"] for each in admin.faults()["early_return"]] == ["graph"]
+
     def test_a_part_told_to_wait_makes_photos_wait_and_nothing_else(
         self, call: Call, admin: TenantClient, people: list[str]
     ) -> None:

@@ -129,9 +129,8 @@ EFFECTS: dict[str, frozenset[str]] = {
     "subprocess": frozenset(),
     "sys": frozenset(),
     "tempfile": frozenset(),
-    "threading": frozenset(
-        {"app", "auth", "gates", "refusals", "storage"}
-    ),  # clients are built once, looks shared
+    # Clients are built once, looks shared, and one is the first to send.
+    "threading": frozenset({"app", "auth", "gates", "queues", "refusals", "storage"}),
     "time": frozenset({"clock", "rest"}),
     "urllib.request": frozenset(),
     "uuid": frozenset(),

@@ -1,6 +1,7 @@
 """Bearer tokens: every form of a certificate, whose problem a refusal is, and what is asked how often."""
 
 import base64
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -225,6 +226,33 @@ def test_entras_refusal_is_the_operators_problem_and_told_by_its_code(
     assert code in problem
     for description in ("not found", "Timestamp", "Correlation", "directory."):
         assert description not in problem
+
+
+SENT = "Bearer eyJhbGciOi"
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        pytest.param({"error": "invalid_client"}, "(invalid_client)", id="a code by its name"),
+        pytest.param({"error": SENT}, "(no reason given)", id="no name"),
+        pytest.param({"error": {"message": SENT}}, "(no reason given)", id="no text"),
+        pytest.param({"error": "odd", "error_codes": [SENT, 7]}, "(AADSTS7)", id="no number"),
+        pytest.param({"error": "odd", "error_codes": SENT}, "(odd)", id="no list"),
+        pytest.param({"error": "odd", "trace_id": SENT}, "(trace unknown)", id="no trace"),
+        pytest.param({"error": "odd", "error_description": SENT}, "(odd)", id="a description"),
+    ],
+)
+def test_of_entras_refusal_only_what_has_the_form_of_a_code_is_told(
+    make, tenant: Tenant, answer: dict[str, object], told: str
+) -> None:
+    tenant.faults.arm([Fault(service="entra", method="POST", status=401, body=json.dumps(answer))])
+    with pytest.raises(ConfigError) as caught:
+        make().token(GRAPH)
+    (problem,) = caught.value.problems
+    assert told in problem
+    assert SENT not in problem
+    tenant.faults.arm([])
 
 
 def test_a_host_that_entra_does_not_know_is_the_operators_problem(make) -> None:

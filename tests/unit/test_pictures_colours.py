@@ -99,6 +99,20 @@ def test_cmyk_as_adobe_inverts_it_is_read_the_right_way_round() -> None:
     assert alike(centre(saved(CYAN, "JPEG")), (0, 255, 255))
 
 
+def without_adobe_marker(jpeg: bytes) -> bytes:
+    """Cut the segment out that says how Adobe coded the inks."""
+    at = jpeg.index(b"\xff\xee\x00\x0eAdobe")
+    return jpeg[:at] + jpeg[at + 16 :]
+
+
+def test_cmyk_that_does_not_say_who_wrote_it_is_read_as_adobes_as_browsers_do() -> None:
+    # Chrome (SkJpegCodec, kInvertedCMYK_Color), Firefox (nsJPEGDecoder) and Safari take all inks as inverted.
+    unmarked = without_adobe_marker(saved(CYAN, "JPEG"))
+
+    assert b"Adobe" not in unmarked
+    assert alike(centre(unmarked), (0, 255, 255))
+
+
 def test_the_adobe_marker_that_says_ycck_is_heeded() -> None:
     cyan = Image.new("CMYK", (64, 64), (255 - 76, 255 - 85, 255 - 255, 0))  # Y, Cb, Cr of 255 cyan; no black
     plain = saved(cyan, "JPEG", quality=100)

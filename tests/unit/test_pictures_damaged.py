@@ -18,10 +18,8 @@ def test_pictures_damaged_at_random_neither_crash_nor_exceed_their_bounds() -> N
 
 
 @pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in RICH.items()])
-def test_a_picture_cut_at_any_tenth_of_its_bytes_gives_thumbnails_or_is_unreadable(data: bytes) -> None:
-    ends = range(0, len(data), max(10, len(data) // 60 // 10 * 10))
-
-    rendered = [end for end in ends if assert_thumbnails_or_a_refusal(data[:end])]
+def test_a_picture_cut_at_every_tenth_byte_gives_thumbnails_or_is_unreadable(data: bytes) -> None:
+    rendered = [end for end in range(0, len(data), 10) if assert_thumbnails_or_a_refusal(data[:end])]
 
     assert all(end > len(data) / 4 for end in rendered)  # what is rendered has its first frame whole
 

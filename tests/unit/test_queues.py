@@ -3,6 +3,9 @@
 import base64
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from socket import socket
+from threading import Event
 
 import pytest
 from azure.storage.queue import QueueClient
@@ -71,15 +74,49 @@ def test_a_message_that_somebody_has_taken_is_left_to_him(
     queue.delete_message(taken)
 
 
+def outbox_at(url: str) -> AzureOutbox:
+    text = f"AccountName=a;AccountKey=AAAA;QueueEndpoint={url}/a;TableEndpoint={url}/a"
+    return AzureOutbox(Storage({"AzureWebJobsStorage": text}))
+
+
+SENT = b"""<QueueMessagesList><QueueMessage><MessageId>1</MessageId><PopReceipt>r</PopReceipt>
+</QueueMessage></QueueMessagesList>"""
+
+
+def test_nobody_else_sends_until_the_first_message_of_all_was_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Azure's library prepares itself with it, and cannot do so for two threads at once."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    answer = reply(201, SENT, Content_Type="application/xml")
+    first_came, second_came, early = Event(), Event(), []
+
+    def first(connection: socket) -> None:
+        first_came.set()
+        early.append(second_came.wait(0.3))
+        connection.sendall(answer)
+
+    def second(connection: socket) -> None:
+        second_came.set()
+        connection.sendall(answer)
+
+    with Wire(first, second) as wire, ThreadPoolExecutor() as pool:
+        outbox = outbox_at(wire.url)
+        puts = [pool.submit(outbox.put, "jobs", "first", 0)]
+        first_came.wait(10)
+        puts.append(pool.submit(outbox.put, "jobs", "second", 0))
+        assert [put.result().message for put in puts] == ["1", "1"]
+
+    assert early == [False]
+
+
 @pytest.mark.parametrize(("status", "code"), [(404, "MessageNotFound"), (400, "PopReceiptMismatch")])
 def test_both_answers_to_a_receipt_that_is_not_valid_any_more_are_known(
     monkeypatch: pytest.MonkeyPatch, status: int, code: str
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with Wire(reply(status, b"", x_ms_error_code=code)) as wire:
-        text = f"AccountName=a;AccountKey=AAAA;QueueEndpoint={wire.url}/a;TableEndpoint={wire.url}/a"
-        outbox = AzureOutbox(Storage({"AzureWebJobsStorage": text}))
-        outbox.take_back(Receipt("photo-syncs", "message", "receipt"))
+        outbox_at(wire.url).take_back(Receipt("photo-syncs", "message", "receipt"))
         assert wire.asked[0].line.startswith("DELETE ")
 
 

@@ -35,6 +35,7 @@ def calls(world: World, host: str) -> list[float]:
     return times
 
 
+@pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("asked", [pytest.param(7, id="7 s"), pytest.param(120.5, id="120.5 s"), 600])
 @pytest.mark.parametrize(
     ("host", "fault"),
@@ -46,12 +47,12 @@ def calls(world: World, host: str) -> list[float]:
     ],
 )
 def test_not_one_call_before_retry_after_is_over(
-    world: World, host: str, fault: dict[str, object], asked: float
+    world: World, host: str, fault: dict[str, object], asked: float, status: int
 ) -> None:
     world.tenant.world.knobs.retry_after = "decimal"
     users = everything_at_once(world)
     world.run(1)
-    world.fault(Fault(**fault, status=429, retry_after=asked, next=1))
+    world.fault(Fault(**fault, status=status, retry_after=asked, next=1))
     times = calls(world, host)
     world.drain(deliveries=5000)
     before, after = next((a, b) for a, b in pairwise(times) if b > a)

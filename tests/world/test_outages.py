@@ -36,13 +36,19 @@ OUTAGES = [
         of_the_tenant(service="graph", part=True, path="photo", status=429, retry_after=45),
         id="graph throttles parts",
     ),
+    pytest.param(of_the_tenant(service="graph", status=503, retry_after=120), id="graph is busy"),
     pytest.param(
         of_the_tenant(service="graph", part=True, path="photo", status=503), id="the photo service is down"
+    ),
+    pytest.param(
+        of_the_tenant(service="graph", part=True, path="photo", status=503, retry_after=45),
+        id="the photo service is busy",
     ),
     pytest.param(of_the_tenant(service="sharepoint-files", status=503), id="files are down"),
     pytest.param(
         of_the_tenant(service="sharepoint-files", status=429, retry_after=300), id="files are throttled"
     ),
+    pytest.param(of_the_tenant(service="sharepoint-files", status=503, retry_after=300), id="files are busy"),
     pytest.param(
         of_the_tenant(service="sharepoint-files", drop=True, when="after"), id="files take and hang up"
     ),
