@@ -90,7 +90,7 @@ class Network(Host):
             self._resume(worker, owed)
             return
         weather = self.weather
-        if self.chooser.happens(weather.freezes * _weight(worker, stop)):
+        if self.chooser.happens(weather.freezes * self._weight(worker, stop)):
             self._freeze(worker, stop)
             return
         if self.chooser.happens(weather.dies * (1.0 if worker.at_it else 0.5)):
@@ -117,6 +117,14 @@ class Network(Host):
         if worker.user and self.dramas_left and self.chooser.happens(0.6):
             self.dramas_left -= 1
             drama(self, self.ms.people[worker.user])
+
+    def _weight(self, worker: Worker, stop: Stop) -> float:
+        """Return how much more often than anywhere a worker freezes here: where it hurts most."""
+        if not worker.at_it:
+            return 0.2
+        if not worker.marked or stop.kind != self.frost:
+            return 1.0
+        return 3.0 if stop.kind == "call" else 6.0 * stop.conditional
 
     def _resume(self, worker: Worker, became: object) -> None:
         self.crew.resume(worker, became)
@@ -223,13 +231,6 @@ class Network(Host):
         """Return how a service is out at the moment, "" if it is not."""
         until, how = self.outages.get(service, (0.0, ""))
         return how if self.time.now() < until else ""
-
-
-def _weight(worker: Worker, stop: Stop) -> float:
-    """Return how much more often than anywhere a worker freezes here: where it hurts most."""
-    if not worker.at_it:
-        return 0.2
-    return 6.0 if worker.marked and stop.conditional else 1.0
 
 
 def _service(asked: Asked) -> str:

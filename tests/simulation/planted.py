@@ -204,4 +204,16 @@ FAULTS = (
             ),
         ),
     ),
+    Planted(
+        "poison is left to a host that runs it five times",
+        8,
+        "an outage counts against its message",
+        (
+            Edit(
+                "doorway",
+                'self._app.queues.defer_raw(f"{kind.queue}-poison", body.decode(), UNRECORDED_AFTER)',
+                "raise",
+            ),
+        ),
+    ),
 )

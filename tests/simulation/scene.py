@@ -25,6 +25,7 @@ class Scene:
         trace: what happened, a line each, if it is kept.
         workers: who is at work; the one whose turn was last comes first.
         outages: until when a service is out, and how.
+        frost: before what workers freeze most once they have begun to write: their settle, or a call.
     """
 
     def __init__(self, chooser: Chooser, *, keep_trace: bool) -> None:
@@ -35,6 +36,7 @@ class Scene:
         self.crew = Crew()
         self.weather = Weather.choose(chooser)
         self.staleness = self._choose_staleness()
+        self.frost = chooser.pick(("step", "call"))
         self.ms = Microsoft(self.time.now)
         self.faces = Faces(self.ms, self.time.now)
         steps = Steps(self.crew)
@@ -63,6 +65,7 @@ class Scene:
         """Let other things go wrong from now on."""
         self.weather = Weather.choose(self.chooser)
         self.staleness = self._choose_staleness()
+        self.frost = self.chooser.pick(("step", "call"))
         self.judge.staleness = max(self.judge.staleness, self.staleness)
 
     def _choose_staleness(self) -> float:
