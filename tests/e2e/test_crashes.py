@@ -111,6 +111,7 @@ def test_a_host_frozen_in_the_middle_of_a_sync_writes_nothing_when_it_thaws(stor
     _at_work(story, "SThumb")
     assert story.stage.host
     os.kill(story.stage.host.pid, signal.SIGSTOP)
+    story.people.disarm()
     try:
         story.people.set_photo(user, jpeg("darkgreen"))
         tenant, storage = story.stage.tenant, story.stage.storage
