@@ -84,8 +84,13 @@ def _change(run: "Run") -> None:
     change(run, _somebody(run))
 
 
-def change(run: "Run", person: Person) -> None:
-    """Let somebody change, restore or remove his photo; Graph may tell of it."""
+def replace(run: "Run", person: Person) -> None:
+    """Let somebody take another photo, more often than not: it is what an older attempt must not undo."""
+    change(run, person, gone=0.2)
+
+
+def change(run: "Run", person: Person, *, gone: float = 1.0) -> None:
+    """Let somebody change, restore or (as `gone` weighs it) lose his photo; Graph may tell of it."""
     if person.id in run.judge.bystanders:
         return
     earlier = [photo for photo in person.photo.ever if photo]
@@ -96,7 +101,8 @@ def change(run: "Run", person: Person) -> None:
         last = run.chooser.pick(earlier[::-1])
         wanted += [Photo(last.picture, run.ms.label()), last]  # old bytes, under a new label and under theirs
     wanted += [None, Photo(UNREADABLE, run.ms.label())]
-    weights = (4.0, 2.0, 2.0, 3.0, 0.5) if earlier else (4.0, 3.0, 0.5)
+    weights = (4.0, 2.0, 2.0) if earlier else (4.0,)
+    weights += (3.0 * gone, 0.5 * gone)
     photo = run.chooser.pick(wanted, weights)
     person.photo.change(photo, run.time.now())
     run.say(f"--- the photo of {person.id[:8]} is now {photo}")

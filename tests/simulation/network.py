@@ -109,8 +109,8 @@ class Network(Host):
         self.say(f"{worker.name} freezes for {spell:.0f} s before: {stop.name}")
         worker.frozen_until = self.time.now() + spell
         self.judge.mishap(worker)
-        if spell > CLAIM_FOR:
-            self._dramatise(worker, events.change)
+        if spell > CLAIM_FOR and worker.at_it:
+            self._dramatise(worker, events.replace)
 
     def _dramatise(self, worker: Worker, drama: Callable[["Run", Person], None]) -> None:
         """Let the photo change, or go back to what SharePoint showed, while somebody is not done with it."""
@@ -124,7 +124,9 @@ class Network(Host):
             return 0.2
         if not worker.marked or stop.kind != self.frost:
             return 1.0
-        return 3.0 if stop.kind == "call" else 6.0 * stop.conditional
+        if stop.kind == "call":
+            return 4.0
+        return 8.0 if stop.name == "write photoledger" else 1.0
 
     def _resume(self, worker: Worker, became: object) -> None:
         self.crew.resume(worker, became)

@@ -58,7 +58,7 @@ def plant(fault: Planted, where: Path) -> None:
 FAULTS = (
     Planted(
         "a torn gather is settled",
-        16,
+        61,
         "settles .* and SharePoint shows",
         (
             Edit("plans", "if announced != gathered.content_etag and tries < TRIES_TORN:", "if False:"),
@@ -71,8 +71,8 @@ FAULTS = (
     ),
     Planted(
         "a settle has no condition",
-        324,
-        "settles .* and SharePoint shows",
+        24,
+        "settles .* and SharePoint shows|wrote .* after .* was settled",
         (
             Edit(
                 "ledger",
@@ -84,8 +84,8 @@ FAULTS = (
     ),
     Planted(
         "nothing follows a lost claim",
-        5,
-        ".",
+        34,
+        "settles .* and SharePoint shows|wrote .* after .* was settled",
         (
             Edit("claims", "if row.claim_until and row.dirty:", "if False:"),
             Edit(
@@ -97,8 +97,8 @@ FAULTS = (
     ),
     Planted(
         "the same bytes spare a dirty row its upload",
-        26,
-        "settles .* and SharePoint shows",
+        10,
+        "settles .* and SharePoint shows|wrote .* after .* was settled",
         (
             Edit("plans", "if at_rest and row.settled_sha256 == digest:", "if row.settled_sha256 == digest:"),
             Edit("plans", '"refused_etag": ""}', '"refused_etag": "", "dirty": False}'),
@@ -106,8 +106,8 @@ FAULTS = (
     ),
     Planted(
         "a dirty row is taken for unchanged",
-        8,
-        ".",
+        24,
+        "the row is dirty",
         (
             Edit(
                 "photos",
@@ -146,7 +146,7 @@ FAULTS = (
     ),
     Planted(
         "the brake is ignored",
-        37,
+        52,
         "removes although . of . are lost",
         (Edit("sweeps", "return totals.removable > 0 and", "return False and"),),
     ),
@@ -166,7 +166,7 @@ FAULTS = (
     ),
     Planted(
         "a new name is written without asking whose it is",
-        73,
+        7,
         "wrote to the profile of",
         (
             Edit(
@@ -178,7 +178,7 @@ FAULTS = (
     ),
     Planted(
         "every doubt has a repetition of its own",
-        26,
+        12,
         "doubts about",
         (
             Edit("settling", "queued = unsure and unsure_until > claim.row.repeat_at", "queued = unsure"),
@@ -206,7 +206,7 @@ FAULTS = (
     ),
     Planted(
         "poison is left to a host that runs it five times",
-        8,
+        85,
         "an outage counts against its message",
         (
             Edit(
