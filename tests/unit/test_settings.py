@@ -522,9 +522,23 @@ def test_the_sample_names_every_setting_that_is_read_and_what_the_host_reads_its
         Settings.from_environ(environ)
 
     sample = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"]
-    by_the_host = {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage", "RENEWAL_SCHEDULE", "SWEEP_SCHEDULE"}
+    by_the_host = {
+        "AzureWebJobsStorage",
+        "FUNCTIONS_WORKER_RUNTIME",
+        "PYTHON_THREADPOOL_THREAD_COUNT",
+        "RENEWAL_SCHEDULE",
+        "SWEEP_SCHEDULE",
+    }
     set_by_azure = {"WEBSITE_HOSTNAME"}
     assert environ.names - set_by_azure == sample.keys() - by_the_host
+
+
+def test_the_sample_has_a_thread_for_every_message_of_a_queue_that_the_host_delivers_at_once() -> None:
+    sample = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"]
+    queues = json.loads((ROOT / "host.json").read_text())["extensions"]["queues"]
+
+    at_once = queues["batchSize"] + queues["newBatchThreshold"]
+    assert int(sample["PYTHON_THREADPOOL_THREAD_COUNT"]) > at_once
 
 
 def test_the_sample_runs_only_once_it_was_filled_in() -> None:
