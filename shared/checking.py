@@ -129,7 +129,8 @@ class Checker:
         lane = Backfill if job.why == "swept" else Sync
         for each in found:
             if isinstance(each.decision, Queue):
-                self._queues.send(lane(each.row.user, job.why, seen=job.seen, born=now, force=job.force))
+                sync = lane(each.row.user, job.why, seen=job.seen, born=now, force=job.force)
+                self._queues.send(replace(sync, dry=self._settings.dry_run))
 
     def _look_again_later(self, job: Check, found: Iterable[Found]) -> None:
         """Have whom a hint named looked at again: Graph may notify before its store has the photo."""

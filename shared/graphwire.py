@@ -83,27 +83,20 @@ class GraphWire:
         self._rest.send(Call(SERVICE, "DELETE", url, writes=True, accept=(404,)), attempt)
 
     def _mind(self, parts: Sequence[Part]) -> None:
-        """Close Graph's gate where its parts say so: one that asks to wait, or all of them in one voice.
+        """Close Graph's gate where its parts say so: one that is throttled, or all of them in one voice.
 
+        Parts are throttled one by one, in their own headers (learn.microsoft.com/graph/throttling). One that
+        is only busy, for however long it says, may be the server of one mailbox: its own user waits for it.
         A few that all fail may be the same broken profiles again and again, which must not stop everybody; an
         outage is noticed by the next full batch. One that denies them all is a missing permission.
         """
-        asking = [part for part in parts if _asks_to_wait(part)]
-        if asking:
-            longest = max((part.retry_after for part in asking if part.retry_after is not None), default=None)
-            self._rest.stay_away(SERVICE, longest, f"parts of a batch answer {asking[0].status}")
+        throttled = [part.retry_after for part in parts if part.status == HTTPStatus.TOO_MANY_REQUESTS]
+        if throttled:
+            longest = max((after for after in throttled if after is not None), default=None)
+            self._rest.stay_away(SERVICE, longest, "parts of a batch are throttled")
             return
         kinds = {type(sources.classify(part)) for part in parts}
         if len(parts) >= FEWEST_FAILING and kinds == {sources.Unavailable}:
             self._rest.stay_away(SERVICE, None, "every part of a batch failed")
         elif len(parts) > 1 and kinds == {sources.Denied}:
             self._rest.stay_out(SERVICE, self._base, "every part of a batch is denied")
-
-
-def _asks_to_wait(part: Part) -> bool:
-    """Return whether a part wants Graph left alone: throttled in any case, busy if it says for how long.
-
-    Parts are throttled one by one, in their own headers: learn.microsoft.com/graph/throttling
-    """
-    busy = part.status == HTTPStatus.SERVICE_UNAVAILABLE and part.retry_after is not None
-    return busy or part.status == HTTPStatus.TOO_MANY_REQUESTS

@@ -87,6 +87,7 @@ class Sync:
 
     `slot`: the beginning of the minute in which its SharePoint calls are reserved, 0 while none is. `doubt`:
     it only writes once more what an earlier write, which might arrive until then, could have overtaken.
+    `dry`: it was queued in a dry run, so nobody relies on it.
     """
 
     queue: ClassVar[str] = "photo-syncs"
@@ -99,6 +100,7 @@ class Sync:
     force: bool = False
     slot: float = 0.0
     doubt: float = 0.0
+    dry: bool = False
 
     @classmethod
     def read(cls, job: Mapping[str, Any]) -> Self:
@@ -107,7 +109,8 @@ class Sync:
         if user is None:
             raise NotOurs("a sync names one object id")
         slot, doubt = _later_number(job, "slot"), _later_number(job, "doubt")
-        return cls(user, _why(job), **_common(job), slot=slot, doubt=doubt)
+        dry = fields.field(job, "dry", bool) if "dry" in job else False
+        return cls(user, _why(job), **_common(job), slot=slot, doubt=doubt, dry=dry)
 
     def repeated(self, doubt: float) -> Self:
         """Return the job that writes the same user once more when no earlier write can still arrive.

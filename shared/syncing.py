@@ -114,8 +114,8 @@ class Syncer:
         try:
             if dry_run or self._settings.dry_run:
                 result = self._rehearse(job, remove, attempt)
-                if self._settings.dry_run and job.why == "swept":
-                    result = self._unless_in_earnest(job, result)
+                if self._settings.dry_run:
+                    result = _unless_in_earnest(job, result)
             else:
                 result = self._paced(job, remove, attempt)
         except Busy as busy:
@@ -232,11 +232,12 @@ class Syncer:
         outcome: Outcome = "synced" if isinstance(step, Upload) else "cleared"
         return Result(job.user, outcome, f"dry run: would write to {found.my_host}{found.folder}", etag)
 
-    def _unless_in_earnest(self, job: Sync, result: Result) -> Result:
-        """Keep a job that a sweep queued before this dry run and noted: the next sweeps will not queue it."""
-        if result.again or not self._ledger.read(job.user).queued_at:
-            return result
-        return results.later(job, f"{result.reason}; queued in earnest", DENIED_AFTER, "busy")
+
+def _unless_in_earnest(job: Sync, result: Result) -> Result:
+    """Keep a job that a sweep queued before this dry run: the next sweeps rely on it, and queue no other."""
+    if result.again or job.dry or job.why != "swept":
+        return result
+    return results.later(job, f"{result.reason}; queued in earnest", DENIED_AFTER, "busy")
 
 
 def _render(content: bytes) -> "Thumbnails | None":

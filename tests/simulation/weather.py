@@ -57,9 +57,10 @@ class Weather:
             case "mixed":
                 for each in fields(cls):
                     setattr(weather, each.name, chooser.pick(SHARES, (0.6, 0.15, 0.15, 0.1)))
+                weather.freezes /= 4  # where everybody stands still nothing is ever done
                 weather.stale = chooser.pick((0.0, 0.1, 0.4), (0.5, 0.25, 0.25))
             case "frozen":
-                weather.freezes = chooser.pick((0.01, 0.04, 0.12))
+                weather.freezes = chooser.pick((0.01, 0.04))
             case _:
                 weather.dies = chooser.pick((0.04, 0.12))
         weather.mix = chooser.pick((0.0, 0.1, 0.4), (0.2, 0.4, 0.4))
