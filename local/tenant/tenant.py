@@ -3,6 +3,7 @@
 import secrets
 import socket
 import threading
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -235,7 +236,8 @@ class Tenant:
         met = refused or self.faults.meet_part(method, url)
         if met and not refused:
             status, headers, _ = met
-            self.patience.hear(name_part(url), status, Headers(headers))
+            if status == HTTPStatus.TOO_MANY_REQUESTS:  # a part that is busy speaks of one user's mailbox
+                self.patience.hear(name_part(url), status, Headers(headers))
         return met
 
     def _route(self, request: Request) -> tuple[str, Face] | None:

@@ -494,31 +494,25 @@ def test_a_few_broken_profiles_asked_for_together_close_no_gate(world: World) ->
     world.settled(fine)
 
 
-@pytest.mark.parametrize(
-    ("status", "asked", "closed"),
-    [
-        pytest.param(429, 45, 45.0, id="throttled"),
-        pytest.param(429, None, 30.0, id="throttled, and no word"),
-        pytest.param(503, 45, 45.0, id="busy"),
-    ],
-)
-def test_one_part_that_asks_to_wait_closes_the_gate_for_everybody(
-    world: World, status: int, asked: float | None, closed: float
+@pytest.mark.parametrize(("asked", "closed"), [(45, 45.0), pytest.param(None, 30.0, id="and no word")])
+def test_one_throttled_part_closes_the_gate_for_everybody(
+    world: World, asked: float | None, closed: float
 ) -> None:
     busy, fine = world.add(), world.add()
-    world.fault(Fault(service="graph", part=True, path=busy, status=status, retry_after=asked))
+    world.fault(Fault(service="graph", part=True, path=busy, status=429, retry_after=asked))
     world.hint(busy, fine)
     world.host.deliver_due()
     assert closed_gates(world) == {GRAPH: world.clock.now() + closed}
 
 
-def test_a_part_that_asks_to_wait_for_ever_delays_the_others_and_stops_nobody(world: World) -> None:
-    busy, users = world.add(), [world.add() for _ in range(12)]
-    world.fault(Fault(service="graph", part=True, path=busy, status=503, retry_after=300))
-    world.hint(busy, *users)
-    world.run(3600)
-    for user in users:
-        world.settled(user)
+def test_one_busy_part_keeps_nobody_but_its_own_user_waiting(world: World) -> None:
+    busy, fine = world.add(), world.add()
+    world.fault(Fault(service="graph", part=True, path=busy, status=503, retry_after=45))
+    world.hint(busy, fine)
+    world.host.deliver_due()
+    assert closed_gates(world) == {}
+    (again,) = [m for m in world.outbox.messages if busy in m.body and '"notified"' in m.body]
+    assert again.visible_at - world.clock.now() >= 45
 
 
 @pytest.mark.parametrize(
