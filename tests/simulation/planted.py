@@ -71,7 +71,7 @@ FAULTS = (
     ),
     Planted(
         "a settle has no condition",
-        24,
+        27,
         "settles .* and SharePoint shows|wrote .* after .* was settled",
         (
             Edit(
@@ -84,7 +84,7 @@ FAULTS = (
     ),
     Planted(
         "nothing follows a lost claim",
-        34,
+        212,
         "settles .* and SharePoint shows|wrote .* after .* was settled",
         (
             Edit("claims", "if row.claim_until and row.dirty:", "if False:"),
@@ -106,7 +106,7 @@ FAULTS = (
     ),
     Planted(
         "a dirty row is taken for unchanged",
-        24,
+        202,
         "the row is dirty",
         (
             Edit(
@@ -178,7 +178,7 @@ FAULTS = (
     ),
     Planted(
         "every doubt has a repetition of its own",
-        12,
+        31,
         "doubts about",
         (
             Edit("settling", "queued = unsure and unsure_until > claim.row.repeat_at", "queued = unsure"),
@@ -206,7 +206,7 @@ FAULTS = (
     ),
     Planted(
         "poison is left to a host that runs it five times",
-        85,
+        234,
         "an outage counts against its message",
         (
             Edit(

@@ -286,6 +286,7 @@ def test_a_dry_run_decides_and_notes_nothing(new_world) -> None:
     check(world, changed, born=world.clock.now() - DAY - 1)
     assert world.ledger.rows == {}
     assert syncs(world) == [changed]
+    assert [job.dry for job in world.queued(Sync)] == [True]
 
 
 # --- asked by a sweep ---

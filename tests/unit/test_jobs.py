@@ -57,7 +57,7 @@ def checks(kind: type[Check]) -> st.SearchStrategy[Check]:
 
 CHECKS = checks(Check) | checks(SweptCheck)
 SYNCS = st.sampled_from([Sync, Backfill]).flatmap(
-    lambda kind: st.builds(kind, user=IDS, slot=TIMES, **COMMON)
+    lambda kind: st.builds(kind, user=IDS, slot=TIMES, dry=st.booleans(), **COMMON)
 )
 PAGES = st.builds(SweepPage, sweep=SWEEPS, page=st.integers(0, 99_999), born=TIMES)
 TENDS = st.builds(
@@ -220,6 +220,12 @@ def test_a_time_is_a_number_of_seconds(field: str, time: object) -> None:
     for kind, job in ((Check, a_check(**{field: time})), (Sync, a_sync(**{field: time}))):
         with pytest.raises(NotOurs):
             read(kind, body(job))
+
+
+@pytest.mark.parametrize("value", [None, 0, 1, "true", []])
+def test_a_job_was_queued_in_a_dry_run_or_not(value: object) -> None:
+    with pytest.raises(NotOurs):
+        read(Sync, body(a_sync(dry=value)))
 
 
 @pytest.mark.parametrize("time", BAD_TIMES)
@@ -534,5 +540,5 @@ def test_a_repeated_sync_is_the_same_hint_in_a_new_and_unforced_job_of_its_lane(
 ) -> None:
     why = "removed" if job.why == "removed" else "repeated"  # only a removal may remove
     assert job.repeated(now) == type(job)(
-        job.user, why, seen=job.seen, born=now, tries=0, force=False, slot=0.0, doubt=now
+        job.user, why, seen=job.seen, born=now, tries=0, force=False, slot=0.0, doubt=now, dry=job.dry
     )
