@@ -11,7 +11,7 @@ from shared.errors import ConfigError, ServiceError
 from shared.jobs import Check, Job, SweepPage, Sync, Tend
 from shared.notifications import Malformed, read_changes, read_lifecycle
 
-UNRECORDED_AFTER = 300  # seconds until poison that could not be written down is tried again
+UNRECORDED_AFTER = 30  # seconds until poison that could not be written down is tried again
 MISCONFIGURED_AFTER = 900  # seconds a message waits while the settings are wrong
 
 
