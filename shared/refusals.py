@@ -33,7 +33,7 @@ class Refusals:
     def note(self, problem: str) -> None:
         """Note a refusal, unless this instance noted one within the last minute.
 
-        Where that fails the next one is noted: whoever met it says so himself, too.
+        Where that fails one of the next minute's is noted: a refusal that lasts is met again.
         """
         with self._lock:
             monotonic = self._clock.monotonic()
