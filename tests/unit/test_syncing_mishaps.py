@@ -46,7 +46,7 @@ def deliver_one(world: World, user: str) -> None:
 def end(world: World, user: str) -> None:
     world.drain()
     world.settled(user)
-    assert not [name for name in world.steps.taken if name.endswith("-poison")]
+    assert world.outbox.poisoned == []
     assert world.row(user).claim_until == 0.0
 
 

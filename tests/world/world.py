@@ -8,6 +8,7 @@ import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import astuple
+from functools import cache
 from typing import Any
 
 from PIL import Image
@@ -219,12 +220,8 @@ class World:
     # --- inside ---
 
     def _remember(self, photo: Photo) -> None:
-        try:
-            thumbnails = pictures.render(photo.data)
-        except pictures.UnreadableImage:
-            return
-        for content in astuple(thumbnails):
-            self._thumbnails[hashlib.sha256(content).hexdigest()] = photo.etag
+        for digest in _thumbnails_of(photo.data):
+            self._thumbnails[digest] = photo.etag
 
     def _tokens(self, settings: Settings) -> Tokens:
         del settings
@@ -241,6 +238,17 @@ class World:
         return {**{queue: work(kind) for queue, kind in jobs.QUEUES.items()}, **poison}
 
 
+@cache  # worlds draw the same few pictures
+def _thumbnails_of(data: bytes) -> tuple[str, ...]:
+    """Return the SHA-256 of each thumbnail of a picture; none of what is no picture."""
+    try:
+        thumbnails = pictures.render(data)
+    except pictures.UnreadableImage:
+        return ()
+    return tuple(hashlib.sha256(content).hexdigest() for content in astuple(thumbnails))
+
+
+@cache
 def draw(number: int) -> bytes:
     """Return a small JPEG, a different one for each number."""
     colour = (40 + 53 * number % 200, 40 + 97 * number % 200, 40 + 151 * number % 200)
