@@ -89,11 +89,11 @@ def environment(azurite: Azurite, notes: Notes, request: pytest.FixtureRequest) 
 
 @pytest.fixture
 def start(app_dir: Path, environment: dict[str, str]) -> Iterator[Callable[..., HostProcess]]:
-    """Start hosts of this test's own; all are stopped at its end."""
+    """Start hosts of this test's own, up soon for they are forked; all are stopped at its end."""
     started: list[HostProcess] = []
 
     def start(directory: Path = app_dir, env: dict[str, str] | None = None, **options: Any) -> HostProcess:
-        started.append(HostProcess.start(directory, {**environment, **(env or {})}, **options))
+        started.append(HostProcess.start(directory, {**environment, **(env or {})}, forked=True, **options))
         return started[-1]
 
     yield start
@@ -117,7 +117,7 @@ def host(azurite: Azurite, app_dir: Path, shared_notes: Notes) -> Iterator[HostP
         "AzureWebJobs.silent.Disabled": "1",
         "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "100000",
     }
-    with HostProcess.start(app_dir, env) as running:
+    with HostProcess.start(app_dir, env, forked=True) as running:
         yield running
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from shared.manual import Asked as Wish
 from tests.simulation import posts
 from tests.simulation.crew import Worker
+from tests.simulation.host import MOST_DELIVERIES
 from tests.simulation.microsoft import MY_HOSTS, Person, Photo
 from tests.simulation.pictures import UNREADABLE, data_of
 
@@ -262,6 +263,15 @@ def _crash(run: "Run") -> None:
     run.lose_instance(number, **dry)
 
 
+def _give_up(run: "Run") -> None:
+    """One host after the other died with a message in hand: it is delivered to its function no more."""
+    waiting = [message for message in run.outbox.messages if not message.queue.endswith("-poison")]
+    if waiting:
+        message = run.chooser.pick(waiting)
+        run.say(f"--- {message.queue}#{message.id.removeprefix('message-')} was delivered too often")
+        message.dequeue_count = MOST_DELIVERIES
+
+
 def _wait(run: "Run") -> None:
     spell = run.chooser.pick(SPELLS)
     run.say(f"--- {spell:.0f} s pass")
@@ -286,4 +296,5 @@ EVENTS: tuple[tuple[Callable[["Run"], None], float], ...] = (
     (_pull, 0.6),
     (_outage, 0.8),
     (_crash, 0.8),
+    (_give_up, 0.5),
 )
