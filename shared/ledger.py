@@ -7,6 +7,7 @@ Every write merges only the columns it names and states its condition. Tables ar
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import islice
 from typing import Any, Protocol
 
@@ -77,7 +78,7 @@ class AzureTable:
 
         with told_apart():
             try:
-                entity = self._client().get_entity(partition, key)
+                entity = self._client.get_entity(partition, key)
             except ResourceNotFoundError:  # of the row, or of the table, which the first write makes
                 return None
         return dict(entity), str(entity.metadata["etag"])
@@ -87,7 +88,7 @@ class AzureTable:
         from azure.core import MatchConditions
 
         entity = {"PartitionKey": partition, "RowKey": key, **columns}
-        client = self._client()
+        client = self._client
         with told_apart(conditional=version is not ANY):
             if version is ANY:
                 return self._made(lambda: client.upsert_entity(entity))
@@ -114,14 +115,14 @@ class AzureTable:
     def delete(self, partition: str, key: str) -> None:
         """See `Table.delete`."""
         with told_apart():
-            self._client().delete_entity(partition, key)  # which says nothing of a row that is not there
+            self._client.delete_entity(partition, key)  # which says nothing of a row that is not there
 
     def _query(self, query: str, parameters: dict[str, Any], select: list[str] | None) -> Iterator[Any]:
         from azure.core.exceptions import ResourceNotFoundError
 
         with told_apart():
             try:
-                yield from self._client().query_entities(query, parameters=parameters, select=select)
+                yield from self._client.query_entities(query, parameters=parameters, select=select)
             except ResourceNotFoundError:  # of the table, which the first write makes
                 return
 
@@ -135,6 +136,7 @@ class AzureTable:
             self._storage.tables().create_table_if_not_exists(self._name)
             return _version(write())
 
+    @cached_property  # a tenth of the price of a read
     def _client(self) -> Any:
         return self._storage.tables().get_table_client(self._name)
 

@@ -5,6 +5,7 @@ which counts in tests that start dozens. It shares nothing else with its parent,
 process.
 """
 
+import gc
 import multiprocessing
 import os
 import subprocess
@@ -78,6 +79,7 @@ def _text(pipe: Connection) -> IO[str]:
 
 def _become(arguments: list[str], cwd: str, env: dict[str, str], out: Connection, err: Connection) -> None:
     """Be `python -m local.host`."""
+    gc.freeze()  # there is no garbage among the libraries
     os.dup2(out.fileno(), 1)
     os.dup2(err.fileno(), 2)
     out.close()

@@ -58,7 +58,7 @@ def plant(fault: Planted, where: Path) -> None:
 FAULTS = (
     Planted(
         "a torn gather is settled",
-        61,
+        47,
         "settles .* and SharePoint shows",
         (
             Edit("plans", "if announced != gathered.content_etag and tries < TRIES_TORN:", "if False:"),
@@ -71,7 +71,7 @@ FAULTS = (
     ),
     Planted(
         "a settle has no condition",
-        27,
+        172,
         "settles .* and SharePoint shows|wrote .* after .* was settled",
         (
             Edit(
@@ -84,7 +84,7 @@ FAULTS = (
     ),
     Planted(
         "nothing follows a lost claim",
-        212,
+        163,
         "settles .* and SharePoint shows|wrote .* after .* was settled",
         (
             Edit("claims", "if row.claim_until and row.dirty:", "if False:"),
@@ -97,7 +97,7 @@ FAULTS = (
     ),
     Planted(
         "the same bytes spare a dirty row its upload",
-        10,
+        8,
         "settles .* and SharePoint shows|wrote .* after .* was settled",
         (
             Edit("plans", "if at_rest and row.settled_sha256 == digest:", "if row.settled_sha256 == digest:"),
@@ -106,7 +106,7 @@ FAULTS = (
     ),
     Planted(
         "a dirty row is taken for unchanged",
-        202,
+        201,
         "the row is dirty",
         (
             Edit(
@@ -152,7 +152,7 @@ FAULTS = (
     ),
     Planted(
         "consequences follow the write that answers the message",
-        8,
+        170,
         "settled .* the source is",
         (
             Edit("checking", "            self._queue_changed(job, found)\n", ""),
@@ -166,7 +166,7 @@ FAULTS = (
     ),
     Planted(
         "a new name is written without asking whose it is",
-        7,
+        10,
         "wrote to the profile of",
         (
             Edit(
@@ -178,7 +178,7 @@ FAULTS = (
     ),
     Planted(
         "every doubt has a repetition of its own",
-        31,
+        39,
         "doubts about",
         (
             Edit("settling", "queued = unsure and unsure_until > claim.row.repeat_at", "queued = unsure"),
@@ -187,13 +187,13 @@ FAULTS = (
     ),
     Planted(
         "a claim is never ended",
-        1,
+        0,
         "never (ended|done)",
         (Edit("claims", 'self.write({**columns, "claim_until": 0.0})', "self.write(columns)"),),
     ),
     Planted(
         "a message has two successors",
-        1,
+        0,
         "sends 2 messages",
         (
             Edit(
@@ -206,7 +206,7 @@ FAULTS = (
     ),
     Planted(
         "poison is left to a host that runs it five times",
-        234,
+        110,
         "an outage counts against its message",
         (
             Edit(
