@@ -36,6 +36,7 @@ PASSWORD, WRONG = "Sesam-oeffne-dich-4711", "Hokus-Pokus-fidibus-0815"
 ARTIST, EXIF_ARTIST = "Annegret van der Zwaluw", 315  # learn.microsoft.com/windows/win32/wic/-wic-native
 PHOTO_HEAD = 600  # bytes: the headers, with what the camera wrote into them
 LINE = 20  # characters of a longer line of a certificate or key
+IN_TURN = 60.0  # seconds; a sync that meets another one of its user comes back after half a minute
 
 
 @pytest.fixture(scope="module")
@@ -186,12 +187,12 @@ def _play_what_is_refused(ear: Ear, user: str) -> None:
     assert ear.sync(user, force="perhaps").status_code == 400
     story.people.set_photo(user, jpeg("navy")[:500], raw=True)
     story.send_sync(user, tries=2)
-    story.until(lambda: story.ledger(user)["outcome"] == "failed", user)
+    story.until(lambda: story.ledger(user)["outcome"] == "failed", user, seconds=IN_TURN)
     story.people.draw_photo(user)
     story.people.arm({"path": "LThumb", "status": 400})
     story.send_sync(user)
-    story.until(lambda: "poison.recorded" in story.log, user)
-    assert ear.sync(user).status_code == 502
+    story.until(lambda: "poison.recorded" in story.log, user, seconds=IN_TURN)
+    story.until(lambda: ear.sync(user).status_code == 502, user)
     story.people.disarm()
     for queue in ("photo-checks", "photo-sweeps", "photo-subscription"):
         story.send(queue, '{"v":1,"job":"nothing"}')
@@ -297,6 +298,7 @@ def _secrets(ear: Ear, signature: str, *photos: bytes) -> Secrets:
     )
 
 
+@pytest.mark.timeout(300)  # a dozen hosts, and syncs that may wait for their turn
 def test_no_secret_is_ever_logged_answered_or_stored(story: Story, location: Path) -> None:
     ear, signature = Ear(story), _signature()
     known, stranger = _play_what_goes_right(ear)
