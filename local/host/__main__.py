@@ -8,8 +8,9 @@ import signal
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Literal, TextIO
 
@@ -28,6 +29,7 @@ DRAIN_SECONDS = 30
 # After a timeout: enough for the call's 500 to reach its caller, or its message to go back to the queue.
 LAST_WORDS_SECONDS = 1
 EXIT_TIMEOUT = 3
+LONGEST_WAIT_SECONDS = 1.0
 
 type Reason = Literal["signal", "timeout"]
 
@@ -155,7 +157,7 @@ def _run(app: App, server: Server, options: argparse.Namespace, out: TextIO) -> 
     host.start()
     with out:
         out.write(_ready_line(server, keys))
-    if reasons.get() == "timeout":
+    if _first(reasons) == "timeout":
         logger.critical(
             "A function outlasted functionTimeout. Azure restarts the worker then; this host ends."
         )
@@ -167,6 +169,17 @@ def _run(app: App, server: Server, options: argparse.Namespace, out: TextIO) -> 
         os._exit(1)
     logger.info("Drained")
     return 0
+
+
+def _first(reasons: "SimpleQueue[Reason]") -> Reason:
+    """Wait for a reason to end.
+
+    A signal that arrives just before a wait begins, or in another thread, does not interrupt it, and Python
+    runs its handler only when the main thread goes on: so no wait is long.
+    """
+    while True:
+        with suppress(Empty):
+            return reasons.get(timeout=LONGEST_WAIT_SECONDS)
 
 
 def _ready_line(server: Server, keys: Keys) -> str:
