@@ -25,7 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
     with tenant:
         sys.stdout.write(json.dumps({"ready": True, **tenant.describe()}) + "\n")
         sys.stdout.flush()
-        ended.wait()
+        while not ended.wait(1.0):
+            pass  # a signal that arrives just before a wait begins does not interrupt it
     return 0
 
 
