@@ -33,7 +33,9 @@ class Router:
     """All operations of the emulated Graph."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
-        self._routes = [(_compile(route.path), route) for route in routes]
+        self._routes: dict[int, list[tuple[re.Pattern[str], Route]]] = {}  # by how many slashes there are
+        for route in routes:
+            self._routes.setdefault(route.path.count("/"), []).append((_compile(route.path), route))
 
     def answer(self, call: Call) -> Answer:
         """Return what the operation says.
@@ -41,7 +43,8 @@ class Router:
         Raises:
             Refusal: there is no such operation, it may not be called, or it refuses.
         """
-        matches = [(route, found) for path, route in self._routes if (found := path.fullmatch(call.path))]
+        routes = self._routes.get(call.path.count("/"), [])
+        matches = [(route, found) for path, route in routes if (found := path.fullmatch(call.path))]
         if not matches:
             segment = call.path.strip("/").rpartition("/")[2]
             raise Refusal(400, "BadRequest", f"Resource not found for the segment '{segment}'.")
