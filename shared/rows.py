@@ -19,7 +19,7 @@ class Row:
         version: the row's own ETag as read, "" while the user has no row.
         settled_etag: ETag of the photo that SharePoint shows, with its quotation marks.
         settled_sha256: hash of that photo's bytes, as they came from Exchange.
-        upn: the user principal name under which SharePoint knew the user.
+        upn: the user principal name under which SharePoint knew the user; "" where it must be asked again.
         geo: host of the user's My Site, `contoso-my.sharepoint.com`.
         folder: server-relative path of the folder that holds the thumbnails.
         claim_token: whoever works on the user, or did last.

@@ -22,6 +22,9 @@ from shared.results import Result
 from shared.rows import Row
 from shared.targets import NotYet, Target, Targets
 
+# What is noted of a user who has no target for now: the next sweep queues him, and SharePoint is asked anew.
+NOWHERE: Mapping[str, Any] = {"queued_at": 0.0, "upn": ""}
+
 
 class Settler:
     """Carries changes out. One object, long-lived, shared by all threads.
@@ -59,23 +62,27 @@ class Settler:
             TryLater, Denied, ConfigError: not now; the claim is still ours, and the row dirty.
         """
         stamp = plans.picture_timestamp(self._clock.now(), claim.row.stamp)
-        self._mark(claim, stamp, attempt)
+        self._mark(claim, stamp, target, attempt)
         found = self._apply(change, target, stamp, attempt)
         if isinstance(found, NotYet):
-            self.let_go(claim, attempt, {"outcome": "deferred", "reason": found.reason, "queued_at": 0.0})
+            self.let_go(claim, attempt, {"outcome": "deferred", "reason": found.reason, **NOWHERE})
             return Result(job.user, "deferred", found.reason, change.etag)
         return self._settle(job, claim, change, found, attempt)
 
-    def _mark(self, claim: Claim, stamp: int, attempt: Attempt) -> None:
+    def _mark(self, claim: Claim, stamp: int, target: Target, attempt: Attempt) -> None:
         """From here on SharePoint may show something else than the ledger says.
 
         The attempt ends when it would have ended. One that stood still until then marks nothing: whose
         profile it is to write was asked too long ago.
+
+        Where SharePoint was asked because the user has another name than the ledger's, that one may be
+        somebody else's by now. Should it come back to him before this is settled, it is no known name.
         """
         if not attempt.has_time(self._clock):
             raise TryLater(FILES, NO_TIME)
         until = self._clock.now() + self._claim_for
-        claim.write({"dirty": True, "claim_until": until, "stamp": float(stamp)})
+        forgotten = {"upn": ""} if target.fresh else {}
+        claim.write({"dirty": True, "claim_until": until, "stamp": float(stamp), **forgotten})
 
     def _apply(self, change: Change, target: Target, stamp: int, attempt: Attempt) -> Target | NotYet:
         """Write to SharePoint, and return where; a target from the ledger that fails is looked for once."""

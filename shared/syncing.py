@@ -25,7 +25,7 @@ from shared.rest import Attempt
 from shared.results import Result
 from shared.rows import Outcome, Row
 from shared.settings import LONGEST_ATTEMPT, Settings
-from shared.settling import Settler
+from shared.settling import NOWHERE, Settler
 from shared.sharepoint import SharePoint
 from shared.targets import NotYet, Target, Targets
 
@@ -173,7 +173,7 @@ class Syncer:
         found = self._targets.find(step.user, claim.row, attempt)
         if isinstance(found, NotYet):
             etag = step.etag if isinstance(step, Upload) else ""
-            return self._close(job, claim, Finish("deferred", found.reason, {"queued_at": 0.0}, etag))
+            return self._close(job, claim, Finish("deferred", found.reason, NOWHERE, etag))
         if isinstance(step, Clear):
             return self._settler.carry_out(job, claim, Erasure(self._sharepoint, step.user), found, attempt)
         return self._upload(job, claim, step, found, attempt)

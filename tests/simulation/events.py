@@ -190,6 +190,8 @@ def _rename(run: "Run") -> None:
     other = run.chooser.pick([None, *others])
     old = person.upn.now
     new = other.upn.now if other else f"{person.id[:4]}{len(person.upn.ever)}@contoso.com"
+    if _is_known_as(run, person, new) or (other and _is_known_as(run, other, old)):
+        return  # nobody gets his name back before we saw him under another: an assumption
     run.say(f"--- {person.id[:8]} is renamed from {old} to {new}")
     if other and not other.gone:
         if run.chooser.happens(0.5):
@@ -197,6 +199,11 @@ def _rename(run: "Run") -> None:
         else:
             run.ms.rename(other, old, lag)
     run.ms.rename(person, new, lag)
+
+
+def _is_known_as(run: "Run", person: Person, name: str) -> bool:
+    columns, _ = run.tables["photoledger"].rows.get((person.id[:2], person.id), ({}, ""))
+    return bool(columns.get("upn") == name)
 
 
 def _leave(run: "Run") -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from local.tenant.faults import Fault
 from shared.rows import Outcome
+from tests.world.steps import kill
 from tests.world.world import World
 
 MY = "contoso-my.sharepoint.com"
@@ -70,6 +71,43 @@ def test_a_renamed_users_new_name_is_looked_at_before_anything_is_written(world:
     world.tenant.history.clear()
     assert sync(world, user) == ("deferred", "the profile under this UPN is another person's")
     assert writes(world) == []
+
+
+def swap_names(world: World, one: str, other: str) -> None:
+    """Let two people change names in the directory; SharePoint does not know it yet."""
+    first, second = world.person(one), world.person(other)
+    names = second.upn, first.upn
+    world.tenant.world.rename(second, "on.the.way@contoso.com")
+    for person, name in zip((first, second), names, strict=True):
+        world.tenant.world.rename(person, name)
+
+
+@pytest.mark.parametrize("seen", ["too early", "by an attempt that died"])
+def test_a_name_that_was_somebody_elses_meanwhile_is_known_no_more(world: World, seen: str) -> None:
+    user, other = world.add(upn="anna@contoso.com"), world.add(upn="anna.berg@contoso.com")
+    for each in (user, other):
+        sync(world, each)
+    swap_names(world, user, other)
+    world.change_photo(user)
+    if seen == "too early":
+        assert sync(world, user) == ("deferred", "the profile under this UPN is another person's")
+        world.tenant.sharepoint.settle_renames()
+    else:
+        world.tenant.sharepoint.settle_renames()
+        world.steps.on(f"call {MY}", kill, nth=2)  # when it has found the folder, and marked the row
+        world.ask(user)
+        world.host.deliver_due()
+        assert world.row(user).dirty
+
+    swap_names(world, user, other)
+    world.change_photo(user)
+    world.tenant.history.clear()
+    assert sync(world, user) == ("deferred", "the profile under this UPN is another person's")
+    assert writes(world) == []
+    world.tenant.sharepoint.settle_renames()
+    sync(world, user)
+    for each in (user, other):
+        world.settled(each)
 
 
 def test_a_name_in_other_letters_is_the_same_name(world: World) -> None:
