@@ -70,7 +70,7 @@ MAGIC = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.builds(bytes.__add__, st.sampled_from(MAGIC), st.binary(max_size=300)))
 def test_arbitrary_bytes_give_thumbnails_or_are_unreadable_and_nothing_else(data: bytes) -> None:
     assert_thumbnails_or_a_refusal(data)

@@ -1,6 +1,7 @@
 """A sweep outlives whatever happens to the instances that run it, and counts nobody twice."""
 
 import random
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -69,14 +70,18 @@ def test_an_undisturbed_sweep_tells_six_kinds_of_users_apart(new_world: Callable
     ended_well(world, users)
 
 
+# A sweep's own steps; what an instance may do in the midst of a sync is another test's.
+OWN = r"(write|scan) photo(state|parts)|read photoparts|put photo-(sweep|back).*|call graph\..*"
+
+
 def count_steps(new_world: Callable[..., World]) -> int:
     world, _ = small_world(new_world)
     world.sweep()
-    return len(world.steps.taken)
+    return sum(re.fullmatch(OWN, step) is not None for step in world.steps.taken)
 
 
 @pytest.mark.parametrize("after", [pytest.param(False, id="before"), pytest.param(True, id="after")])
-def test_a_sweep_whose_instance_dies_at_any_step_ends_with_right_figures(
+def test_a_sweep_whose_instance_dies_at_any_of_its_steps_ends_with_right_figures(
     new_world: Callable[..., World], after: bool
 ) -> None:
     for step in range(1, count_steps(new_world) + 1):
@@ -86,7 +91,7 @@ def test_a_sweep_whose_instance_dies_at_any_step_ends_with_right_figures(
             world.restart()
             kill()
 
-        world.steps.on(".*", die, nth=step, after=after)
+        world.steps.on(OWN, die, nth=step, after=after)
         world.steps.survive(world.open_sweep)
         world.drain(deliveries=5000)
         world.steps.clear()
@@ -157,13 +162,14 @@ def test_two_instances_with_the_same_message_in_hand_count_everybody_once(
             },
             {},
             schedule,
+            OWN,  # between two reads it makes no difference whose turn it is
         )
         world.drain(deliveries=5000)
         assert found(world.figures(sweep))
         ended_well(world, users)
         return turns
 
-    assert explore(run, changes=2) > 40
+    assert explore(run, changes=2) > 20
 
 
 def test_a_sweep_whose_record_comes_seconds_after_its_first_page_is_not_lost(world: World) -> None:
