@@ -191,7 +191,7 @@ def _rename(run: "Run") -> None:
     old = person.upn.now
     new = other.upn.now if other else f"{person.id[:4]}{len(person.upn.ever)}@contoso.com"
     if _is_known_as(run, person, new) or (other and _is_known_as(run, other, old)):
-        return  # nobody gets his name back before we saw him under another: an assumption
+        return  # nobody gets back a name that we still have for him: an assumption of docs/guarantees.md
     run.say(f"--- {person.id[:8]} is renamed from {old} to {new}")
     if other and not other.gone:
         if run.chooser.happens(0.5):

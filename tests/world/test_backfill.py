@@ -1,4 +1,4 @@
-"""A backfill of a thousand users within SharePoint's quota, and a live change in the middle of it."""
+"""A backfill of two thousand users within SharePoint's quota, and a live change in the middle of it."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from shared.pace import MINUTE, UNITS_FIRST, UNITS_KNOWN, minute_of
 from tests.world import crowd
 from tests.world.world import World
 
-USERS = 1000
+USERS = 2000
 QUOTA = 1250  # units a minute; the smallest tenant's
 PACE = 1000  # SHAREPOINT_UNITS_PER_MINUTE
 BACKFILL_SHARE = 0.8  # of the pace; the rest is kept for live changes
@@ -45,7 +45,7 @@ def minutes_taken(world: World) -> float:
     return (max(slots) + MINUTE - minute_of(world.clock.began)) / MINUTE
 
 
-@pytest.mark.timeout(300)  # five thousand requests and three thousand pictures
+@pytest.mark.timeout(300)  # ten thousand requests and six thousand pictures
 def test_a_backfill_uses_its_share_and_no_more_and_a_live_change_overtakes_it(busy: World) -> None:
     world = busy
     world.run(5 * 60)

@@ -125,9 +125,8 @@ def test_a_permission_withdrawn_for_six_hours_is_loud_and_loses_nothing(
     assert any("denied" in each.getMessage() or "403" in each.getMessage() for each in loud(caplog))
     world.run(6 * HOUR - 5 * 60)
     refused = [line for line in world.requests(resource) if "→ 40" in line]
-    assert len(refused) < 6 * 4 + 2 * len(
-        users
-    )  # one knock a quarter of an hour, and whatever was on its way
+    knocks = 6 * 4  # one a quarter of an hour, and whatever was on its way
+    assert len(refused) < knocks + 2 * len(users)
 
     world.tenant.permissions.consent(resource, granted)
     recover(world)
