@@ -9,6 +9,7 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from shared import backoff, jobs
@@ -48,19 +49,9 @@ class AzureOutbox:
 
     def put(self, queue: str, body: str, hidden: int) -> Receipt:
         """See `Outbox.put`."""
-        from azure.core.exceptions import ResourceNotFoundError
-
         client = self._client(queue)
-
-        def send() -> Any:
-            return client.send_message(body, visibility_timeout=hidden, time_to_live=-1)
-
         with told_apart():
-            try:
-                sent = self._alone_at_first(send)
-            except ResourceNotFoundError:
-                self._create(client)
-                sent = send()
+            sent = self._alone_at_first(lambda: self._send(client, body, hidden))
         return Receipt(queue, str(sent.id), str(sent.pop_receipt))
 
     def _alone_at_first(self, send: Callable[[], Any]) -> Any:
@@ -76,6 +67,16 @@ class AzureOutbox:
                 finally:
                     self._used = True
         return send()
+
+    def _send(self, client: Any, body: str, hidden: int) -> Any:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        send = partial(client.send_message, body, visibility_timeout=hidden, time_to_live=-1)
+        try:
+            return send()
+        except ResourceNotFoundError:
+            self._create(client)
+            return send()
 
     def take_back(self, receipt: Receipt) -> None:
         """See `Outbox.take_back`."""

@@ -12,7 +12,7 @@ from local.host.keys import Keys
 from local.host.leases import Renewer
 from local.host.loading import App
 from local.host.outputs import Outputs
-from local.host.queues import QueueListener
+from local.host.queues import QueueListener, Receiver
 from local.host.records import TableRecords
 from local.host.schedules import parse
 from local.host.sending import Bells, Sender
@@ -40,6 +40,7 @@ class Host:
         self._app = app
         self._server = server
         self._bells = Bells()
+        self._receiver = Receiver()
         self._sender = Sender(app.accounts, self._bells)
         self._renewer = Renewer(lease_seconds)
         outputs = Outputs(app.settings, self._sender, app.options.queues.message_encoding)
@@ -96,7 +97,7 @@ class Host:
         client = self._app.accounts.queues(connection).get_queue_client(source.queue)
         options = self._app.options.queues
         delivery = Delivery(source, client, options, self._invoker, self._sender, self._renewer)
-        return QueueListener(delivery, options, self._bells)
+        return QueueListener(delivery, options, self._receiver, self._bells)
 
     def _time(self, function: Function) -> Timer:
         trigger = function.trigger

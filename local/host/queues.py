@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
-from azure.storage.queue import QueueMessage
+from azure.storage.queue import QueueClient, QueueMessage
 
 from local.host.deliveries import Delivery
 from local.host.hostjson import QueueOptions
@@ -56,11 +56,46 @@ class Backoff:
         return wait
 
 
+class Receiver:
+    """Fetches messages for all listeners, the first of them for one listener alone.
+
+    Azure's models prepare themselves on first use, and of two threads at once one fails, with "dictionary
+    changed size during iteration" (azure-storage-queue 12.18, _generated/_utils/model_base.py, `Model`), when
+    the messages that it fetched are hidden already.
+    """
+
+    def __init__(self) -> None:
+        self._first = threading.Lock()
+        self._prepared = False
+
+    def fetch(self, client: QueueClient, count: int, lease_seconds: int) -> list[QueueMessage]:
+        """Give up to *count* messages, hidden for a lease.
+
+        Raises:
+            AzureError: there is no such queue, or the storage account refused or could not be reached.
+        """
+        if self._prepared:
+            return _fetch(client, count, lease_seconds)
+        with self._first:
+            found = _fetch(client, count, lease_seconds)
+            self._prepared = self._prepared or bool(found)
+        return found
+
+
+def _fetch(client: QueueClient, count: int, lease_seconds: int) -> list[QueueMessage]:
+    # One page: for those of a first one nobody would answer if a second failed.
+    pages = client.receive_messages(
+        messages_per_page=count, visibility_timeout=lease_seconds, retry_total=0
+    ).by_page()
+    return list(next(pages, []))
+
+
 class QueueListener:
     """Polls one queue in a thread, from `start` to `stop`, and works on its messages in others."""
 
-    def __init__(self, delivery: Delivery, options: QueueOptions, bells: Bells) -> None:
+    def __init__(self, delivery: Delivery, options: QueueOptions, receiver: Receiver, bells: Bells) -> None:
         self._delivery = delivery
+        self._receiver = receiver
         self._queue = delivery.source.queue
         self._batch_size = options.batch_size
         self._threshold = _threshold(options)
@@ -113,13 +148,8 @@ class QueueListener:
         if not self._away and self._peephole.shows_nothing():
             return []
         try:
-            found = list(
-                self._delivery.client.receive_messages(
-                    messages_per_page=self._batch_size,
-                    max_messages=self._batch_size,
-                    visibility_timeout=self._delivery.lease_seconds,
-                    retry_total=0,
-                )
+            found = self._receiver.fetch(
+                self._delivery.client, self._batch_size, self._delivery.lease_seconds
             )
         except ResourceNotFoundError:
             found = []  # no such queue yet; whoever sends the first message creates it
@@ -127,6 +157,9 @@ class QueueListener:
             if not self._away:
                 logger.error("The queue %s cannot be read, trying again: %s", self._queue, brief(error))  # noqa: TRY400
             self._away = True
+            return []
+        except Exception:  # nobody would notice a queue that is never read again
+            logger.exception("The queue %s was not read, trying again", self._queue)
             return []
         if self._away:
             logger.info("The queue %s can be read again", self._queue)

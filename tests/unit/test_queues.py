@@ -83,8 +83,13 @@ SENT = b"""<QueueMessagesList><QueueMessage><MessageId>1</MessageId><PopReceipt>
 </QueueMessage></QueueMessagesList>"""
 
 
+NO_QUEUE = reply(404, b"", x_ms_error_code="QueueNotFound")
+QUEUE_MADE = reply(201, b"")
+
+
+@pytest.mark.parametrize("before", [[], [NO_QUEUE, QUEUE_MADE]], ids=["at once", "after its queue was made"])
 def test_nobody_else_sends_until_the_first_message_of_all_was_sent(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, before: list[bytes]
 ) -> None:
     """Azure's library prepares itself with it, and cannot do so for two threads at once."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -100,7 +105,7 @@ def test_nobody_else_sends_until_the_first_message_of_all_was_sent(
         second_came.set()
         connection.sendall(answer)
 
-    with Wire(first, second) as wire, ThreadPoolExecutor() as pool:
+    with Wire(*before, first, second) as wire, ThreadPoolExecutor() as pool:
         outbox = outbox_at(wire.url)
         puts = [pool.submit(outbox.put, "jobs", "first", 0)]
         first_came.wait(10)

@@ -1,0 +1,115 @@
+"""How messages get out of queues: one listener at first, no page too many, and on after any failure."""
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from socket import socket
+from threading import Barrier, Event
+from types import SimpleNamespace
+
+import pytest
+from azure.core.exceptions import HttpResponseError
+from azure.storage.queue import QueueClient
+
+from local.host.hostjson import QueueOptions
+from local.host.queues import QueueListener, Receiver
+from local.host.sending import Bells
+from tests.world.wire import Wire, reply
+
+MESSAGE = b"<QueueMessage><MessageId>1</MessageId><PopReceipt>r</PopReceipt></QueueMessage>"
+FOUND = reply(200, b"<QueueMessagesList>" + MESSAGE + b"</QueueMessagesList>", Content_Type="application/xml")
+NOTHING = reply(200, b"<QueueMessagesList />", Content_Type="application/xml")
+
+
+@pytest.fixture(autouse=True)
+def _directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def client_of(url: str) -> QueueClient:
+    return QueueClient(f"{url}/account?sig=made-up", "jobs")
+
+
+def fetch(receiver: Receiver, url: str) -> list[str]:
+    with client_of(url) as client:
+        return [each.id for each in receiver.fetch(client, 16, 600)]
+
+
+def test_nobody_else_fetches_until_the_first_message_of_all_was_read() -> None:
+    """Azure's library prepares itself with it, and cannot do so for two threads at once."""
+    first_came, second_came, early = Event(), Event(), []
+
+    def first(connection: socket) -> None:
+        first_came.set()
+        early.append(second_came.wait(0.3))
+        connection.sendall(FOUND)
+
+    def second(connection: socket) -> None:
+        second_came.set()
+        connection.sendall(FOUND)
+
+    receiver = Receiver()
+    with Wire(first, second) as wire, ThreadPoolExecutor() as pool:
+        fetches = [pool.submit(fetch, receiver, wire.url)]
+        first_came.wait(10)
+        fetches.append(pool.submit(fetch, receiver, wire.url))
+        assert [each.result() for each in fetches] == [["1"], ["1"]]
+
+    assert early == [False]
+
+
+@pytest.mark.parametrize("before", [NOTHING, reply(500, b"")], ids=["nothing", "an error"])
+def test_listeners_fetch_side_by_side_only_after_a_message(before: bytes) -> None:
+    met = Barrier(2)
+
+    def together(connection: socket) -> None:
+        met.wait(10)
+        connection.sendall(FOUND)
+
+    receiver = Receiver()
+    with Wire(before, FOUND, together) as wire, ThreadPoolExecutor() as pool:
+        with contextlib.suppress(HttpResponseError):
+            assert fetch(receiver, wire.url) == []
+        assert fetch(receiver, wire.url) == ["1"]
+        fetches = [pool.submit(fetch, receiver, wire.url) for _ in range(2)]
+        assert [each.result() for each in fetches] == [["1"], ["1"]]
+
+
+def test_a_batch_is_one_request() -> None:
+    """A second one might fail, and what the first fetched stay hidden."""
+    with Wire(FOUND) as wire:
+        assert fetch(Receiver(), wire.url) == ["1"]
+        assert len(wire.asked) == 1
+
+
+class Broken:
+    """Fails a few times as nobody foresaw, then finds a message, then nothing."""
+
+    def __init__(self) -> None:
+        self.failures = 3
+        self.found = [SimpleNamespace(id="1")]
+
+    def fetch(self, *_: object) -> list[SimpleNamespace]:
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("dictionary changed size during iteration")
+        found, self.found = self.found, []
+        return found
+
+
+def test_a_listener_goes_on_after_an_error_that_nobody_foresaw(caplog: pytest.LogCaptureFixture) -> None:
+    processed = Event()
+    with client_of("http://127.0.0.1:9") as client:
+        delivery = SimpleNamespace(
+            client=client,
+            source=SimpleNamespace(queue="jobs", function=SimpleNamespace(name="work")),
+            lease_seconds=600,
+            process=lambda _: processed.set(),
+        )
+        listener = QueueListener(delivery, QueueOptions(), Broken(), Bells())
+        listener.start()
+        came = processed.wait(10)
+        listener.stop()
+        assert listener.join(10)
+
+    assert came
+    assert "The queue jobs was not read, trying again" in caplog.text
