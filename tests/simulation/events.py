@@ -31,7 +31,10 @@ def populate(run: "Run") -> None:
         person = run.ms.add(f"user{number}@contoso.com", photo)
         if photo and not run.chooser.happens(0.25):
             _know(run, person, photo)
+        person.grouped = run.judge.scope.grouped != run.chooser.happens(0.2)
+        run.judge.look_at(person)
     bystander = run.ms.add("bystander@contoso.com", Photo("bystander", run.ms.label()))
+    bystander.grouped = run.judge.scope.grouped
     assert bystander.photo.now is not None
     _know(run, bystander, bystander.photo.now)
     run.judge.bystanders.add(bystander.id)
@@ -207,21 +210,45 @@ def _is_known_as(run: "Run", person: Person, name: str) -> bool:
 
 
 def _leave(run: "Run") -> None:
+    """Somebody leaves, for a while or for good, or comes back."""
+    away = [person for person in _everybody(run) if not person.gone and not run.judge.in_scope(person)]
+    if away and run.chooser.happens(0.5):
+        come_back(run, run.chooser.pick(away))
+        return
     person = _somebody(run)
-    match run.chooser.pick(("disabled", "guest", "mailbox", "gone"), (0.4, 0.2, 0.2, 0.2)):
+    weights = (2, 1, 2 if run.judge.scope.minds_the_group else 0, 1, 1)
+    match run.chooser.pick(("disabled", "guest", "group", "mailbox", "gone"), weights):
         case "disabled":
             person.enabled = not person.enabled
         case "guest":
             person.guest = not person.guest
+        case "group":
+            person.grouped = not person.grouped
         case "mailbox":
             person.mailbox = not person.mailbox
         case _:
             _delete(run, person)
-    run.say(f"--- {person.id[:8]} is now {person.enabled=} {person.guest=} {person.mailbox=} {person.gone=}")
+    _say_whereabouts(run, person)
+
+
+def come_back(run: "Run", person: Person) -> None:
+    """Let somebody be one of those whose photos are kept in step."""
+    person.enabled, person.guest, person.mailbox = True, False, True
+    person.grouped = run.judge.scope.grouped
+    _say_whereabouts(run, person)
+
+
+def _say_whereabouts(run: "Run", person: Person) -> None:
+    run.judge.look_at(person)
+    run.say(
+        f"--- {person.id[:8]} is now {person.enabled=} {person.guest=} {person.grouped=} {person.mailbox=} "
+        f"{person.gone=}"
+    )
 
 
 def _delete(run: "Run", person: Person) -> None:
     person.gone = True
+    run.judge.look_at(person)
     run.ms.arrivals = [each for each in run.ms.arrivals if each.person != person.id]
 
 

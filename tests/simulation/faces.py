@@ -14,9 +14,11 @@ from xml.etree import ElementTree as ET
 
 from tests.simulation.microsoft import LIBRARY, MY_HOSTS, Microsoft, Person, Photo
 from tests.simulation.pictures import data_of
+from tests.simulation.scopes import GROUP
 
 GRAPH = "graph.microsoft.com"
 ADMIN_HOSTS = {host.replace("-my.", "-admin."): host for host in MY_HOSTS}
+MEMBERS = f"/groups/{GROUP}/transitiveMembers/microsoft.graph.user"
 PAGE = 3  # users on a page of a list, so that a handful of people makes several
 NAMESPACE = "{http://schemas.microsoft.com/sharepoint/clientquery/2009}"
 _NO_PHOTO = {"error": {"code": "ImageNotFound", "message": "no photo"}}
@@ -119,8 +121,8 @@ class Faces:
         if path == "/$batch":
             parts = json.loads(asked.body)["requests"]
             return Given(200, {"responses": self._batch(parts, mood)})
-        if path == "/users":
-            return self._list(asked)
+        if path in ("/users", MEMBERS):
+            return self._list(asked, path)
         if path.startswith("/subscriptions"):
             return self._subscriptions(asked, path)
         found = re.fullmatch(r"/users/([^/]+)((?:/photo(?:/\$value)?)?)", path)
@@ -150,6 +152,8 @@ class Faces:
         seen = self._now() - mood.age()
         if not what:
             return Given(200, self._describe(person, seen))
+        if what == "/checkMemberGroups":
+            return Given(200, {"value": [GROUP] if person.grouped else []})
         if not person.mailbox:
             return Given(404, _NO_MAILBOX)
         photo = person.photo.at(seen)
@@ -171,13 +175,14 @@ class Faces:
     def _bytes(self, photo: Photo) -> Given:
         return Given(200, data_of(photo.picture), {"ETag": photo.etag, "Content-Type": "image/jpeg"})
 
-    def _list(self, asked: Asked) -> Given:
+    def _list(self, asked: Asked, path: str) -> Given:
         token = parse_qs(urlsplit(asked.url).query).get("$skiptoken", ["0"])[0]
-        living = [person for person in self._ms.people.values() if person.enabled and not person.gone]
+        people = [person for person in self._ms.people.values() if not person.gone]
+        listed = [person for person in people if (person.grouped if path == MEMBERS else person.enabled)]
         first = int(token)
-        page = {"value": [self._describe(person, self._now()) for person in living[first : first + PAGE]]}
-        if first + PAGE < len(living):
-            page["@odata.nextLink"] = f"https://{GRAPH}/v1.0/users?$skiptoken={first + PAGE}"
+        page = {"value": [self._describe(person, self._now()) for person in listed[first : first + PAGE]]}
+        if first + PAGE < len(listed):
+            page["@odata.nextLink"] = f"https://{GRAPH}/v1.0{path}?$skiptoken={first + PAGE}"
         return Given(200, page)
 
     def _subscriptions(self, asked: Asked, path: str) -> Given:

@@ -8,7 +8,7 @@ from tests.simulation.judge import Violation
 from tests.simulation.run import Run
 
 EVENTS = 10  # things that happen in a run, within hours or a day
-LONG = 5000  # and in a virtual month
+LONG = 4500  # and in a virtual month
 RUNS_TO_CUT_DOWN = 400
 
 

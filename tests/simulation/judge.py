@@ -13,6 +13,7 @@ from typing import Any
 from tests.simulation.crew import Worker
 from tests.simulation.microsoft import Microsoft, Person
 from tests.simulation.pictures import UNREADABLE
+from tests.simulation.scopes import MEMBERS, Scope
 
 SKEW = 30.0  # seconds by which an instance's clock may be wrong, either way
 CLAIM_FOR = 420.0  # seconds
@@ -43,8 +44,10 @@ class Judge:
         ms: the tenant.
         staleness: seconds by which a replica of Graph's may lag.
         keep: pictures of removed photos stay.
+        scope: whose photos are kept in step.
         bystanders: people whose photo never changes, and whom nobody asks to be written again.
         calm_since: since when nothing goes wrong any more, 0 before that.
+        outside: since when people are out of scope.
         found: what was broken so far.
         mishaps: how often something went wrong that leaves a message too many: one delivered again, one whose
             sender did not hear that it was taken, a write that must be made once more.
@@ -56,8 +59,10 @@ class Judge:
     outbox: Any
     staleness: float = 0.0
     keep: bool = False
+    scope: Scope = MEMBERS
     bystanders: set[str] = field(default_factory=set)
     calm_since: float = 0.0
+    outside: dict[str, float] = field(default_factory=dict)
     found: list[str] = field(default_factory=list)
     settled: dict[str, Settled] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
@@ -74,17 +79,19 @@ class Judge:
         self.mishaps += leaves_a_message
         self.mishaps_of[worker.user] += leaves_a_doubt
 
+    def look_at(self, person: Person) -> None:
+        """Something about somebody changed that may take him into the scope or out of it."""
+        if self.scope.lists(person):
+            self.outside.pop(person.id, None)
+        else:
+            self.outside.setdefault(person.id, self.now())
+
     def touched(self, worker: Worker | None, kind: str, whom: str, value: Any) -> None:
         """SharePoint took a file (`whom` its name) or a property (`whom` the profile's owner)."""
         if worker is None:
             return
         user = whom[:36]
-        if user != worker.user:
-            self._blame(f"{worker.name} wrote to the profile of {user}, its job is {worker.user}")
-        if worker.instance.dry_run or worker.dry_run:
-            self._blame(f"{worker.name} wrote in a dry run")
-        if user in self.bystanders:
-            self._blame(f"{worker.name} wrote for {user}, whose photo never changed")
+        self._may_write(worker, user)
         self.written.add(user)
         match kind, value:
             case "upload", _:
@@ -100,6 +107,16 @@ class Judge:
                 self._not_late(worker, user, {""})
             case "property", ("SPS-PicturePlaceholderState" | "PictureURL", _):
                 self._not_late(worker, user, set(self._pictures(user, 0.0)) - {""})
+
+    def _may_write(self, worker: Worker, user: str) -> None:
+        if user != worker.user:
+            self._blame(f"{worker.name} wrote to the profile of {user}, its job is {worker.user}")
+        if worker.instance.dry_run or worker.dry_run:
+            self._blame(f"{worker.name} wrote in a dry run")
+        if user in self.bystanders:
+            self._blame(f"{worker.name} wrote for {user}, whose photo never changed")
+        if self.outside.get(user, worker.claimed_at) < worker.claimed_at:
+            self._blame(f"{worker.name} wrote for {user}, who is out of scope since before it claimed")
 
     def _uploaded(self, worker: Worker, user: str, picture: str) -> None:
         since = worker.claimed_at - self.staleness
@@ -239,7 +256,7 @@ class Judge:
 
     def in_scope(self, user: Person) -> bool:
         """Whether a person's photo is to be kept in step."""
-        return user.enabled and not user.guest and not user.gone and user.mailbox
+        return self.scope.lists(user) and user.mailbox
 
     # --- inside ---
 

@@ -55,7 +55,7 @@ class History[T]:
 
 @dataclass
 class Person:
-    """A user of the directory."""
+    """A user of the directory; `grouped`: a member of the one group there is."""
 
     id: str
     upn: History[str]
@@ -64,6 +64,7 @@ class Person:
     guest: bool = False
     mailbox: bool = True
     gone: bool = False
+    grouped: bool = False
 
 
 @dataclass

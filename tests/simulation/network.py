@@ -125,7 +125,7 @@ class Network(Host):
         if not worker.marked or stop.kind != self.frost:
             return 1.0
         if stop.kind == "call":
-            return 4.0
+            return 8.0
         return 8.0 if stop.name == "write photoledger" else 1.0
 
     def _resume(self, worker: Worker, became: object) -> None:

@@ -58,7 +58,7 @@ def plant(fault: Planted, where: Path) -> None:
 FAULTS = (
     Planted(
         "a torn gather is settled",
-        47,
+        25,
         "settles .* and SharePoint shows",
         (
             Edit("plans", "if announced != gathered.content_etag and tries < TRIES_TORN:", "if False:"),
@@ -71,7 +71,7 @@ FAULTS = (
     ),
     Planted(
         "a settle has no condition",
-        172,
+        29,
         "settles .* and SharePoint shows|wrote .* after .* was settled",
         (
             Edit(
@@ -84,8 +84,8 @@ FAULTS = (
     ),
     Planted(
         "nothing follows a lost claim",
-        163,
-        "settles .* and SharePoint shows|wrote .* after .* was settled",
+        142,
+        "settles .* and SharePoint shows|wrote .* after .* was settled|cleared a photo that was settled",
         (
             Edit("claims", "if row.claim_until and row.dirty:", "if False:"),
             Edit(
@@ -97,7 +97,7 @@ FAULTS = (
     ),
     Planted(
         "the same bytes spare a dirty row its upload",
-        8,
+        5,
         "settles .* and SharePoint shows|wrote .* after .* was settled",
         (
             Edit("plans", "if at_rest and row.settled_sha256 == digest:", "if row.settled_sha256 == digest:"),
@@ -106,7 +106,7 @@ FAULTS = (
     ),
     Planted(
         "a dirty row is taken for unchanged",
-        201,
+        135,
         "the row is dirty",
         (
             Edit(
@@ -118,7 +118,7 @@ FAULTS = (
     ),
     Planted(
         "a picture is removed at first sighting",
-        2,
+        7,
         "cleared a photo that is missing since",
         (
             Edit(
@@ -135,7 +135,7 @@ FAULTS = (
     ),
     Planted(
         "missing_since is never emptied",
-        22,
+        197,
         "cleared a photo that was settled since",
         (
             Edit("plans", '_AT_REST = {"missing_since": 0.0, ', "_AT_REST = {"),
@@ -146,13 +146,13 @@ FAULTS = (
     ),
     Planted(
         "the brake is ignored",
-        52,
+        7,
         "removes although . of . are lost",
         (Edit("sweeps", "return totals.removable > 0 and", "return False and"),),
     ),
     Planted(
         "consequences follow the write that answers the message",
-        170,
+        57,
         "settled .* the source is",
         (
             Edit("checking", "            self._queue_changed(job, found)\n", ""),
@@ -166,7 +166,7 @@ FAULTS = (
     ),
     Planted(
         "a new name is written without asking whose it is",
-        10,
+        8,
         "wrote to the profile of",
         (
             Edit(
@@ -178,7 +178,7 @@ FAULTS = (
     ),
     Planted(
         "every doubt has a repetition of its own",
-        39,
+        18,
         "doubts about",
         (
             Edit("settling", "queued = unsure and unsure_until > claim.row.repeat_at", "queued = unsure"),
@@ -213,6 +213,24 @@ FAULTS = (
                 "doorway",
                 'self._app.queues.defer_raw(f"{kind.queue}-poison", body.decode(), UNRECORDED_AFTER)',
                 "raise",
+            ),
+        ),
+    ),
+    Planted(
+        "nobody is left out by his group",
+        133,
+        "out of scope since before it claimed",
+        (Edit("plans", "if scope.excluded and scope.excluded in user.groups:", "if False:"),),
+    ),
+    Planted(
+        "whoever comes back into scope stays left out",
+        30,
+        "settled .* the source is",
+        (
+            Edit(
+                "photos",
+                'if refused(etag, row) and not (sweep and row.outcome == "skipped"):',
+                "if refused(etag, row):",
             ),
         ),
     ),

@@ -65,14 +65,7 @@ class Run(Network):
         return bool(self.workers) or any(message.visible_at <= soon for message in self.outbox.messages)
 
     def _calm(self) -> None:
-        self.say("=== calm ===")
-        self.weather.clear_up()
-        self.outages.clear()
-        self.judge.calm_since = self.time.now()
-        self.judge.staleness += 1.0  # what was read before the calm may still be written
-        for number, instance in enumerate(self.instances):
-            if instance.dry_run:
-                self.lose_instance(number)
+        self._clear_up()
         self._drain()
         self._release()
         for _ in range(2):
@@ -84,6 +77,20 @@ class Run(Network):
         self._pass(HOUR)
         self._drain()
         verdict.judge_end(self)
+
+    def _clear_up(self) -> None:
+        """Let nothing go wrong any more, and most of those who are out of scope come back into it."""
+        self.say("=== calm ===")
+        self.weather.clear_up()
+        self.outages.clear()
+        self.judge.calm_since = self.time.now()
+        self.judge.staleness += 1.0  # what was read before the calm may still be written
+        for number, instance in enumerate(self.instances):
+            if instance.dry_run:
+                self.lose_instance(number)
+        for person in self.ms.people.values():
+            if not person.gone and not self.judge.in_scope(person) and self.chooser.happens(0.7):
+                events.come_back(self, person)
 
     def _release(self) -> None:
         """Let the braked sweeps of the last days go on: a person looked."""

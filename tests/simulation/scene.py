@@ -10,6 +10,7 @@ from tests.simulation.faces import Faces
 from tests.simulation.instance import Instance, Time
 from tests.simulation.judge import SKEW, Judge
 from tests.simulation.microsoft import Microsoft
+from tests.simulation.scopes import SCOPES
 from tests.simulation.weather import Weather
 from tests.world.outbox import Outbox
 from tests.world.table import Table
@@ -45,7 +46,9 @@ class Scene:
             for name in ("photoledger", "photostate", "photoparts")
         }
         self.outbox = Outbox(self.time, steps, self._watch_messages)
+        scope = chooser.pick(SCOPES, (0.7, 0.1, 0.1, 0.1))
         self.settings = {
+            **scope.settings,
             "ON_PHOTO_REMOVED": chooser.pick(("clear", "keep"), (0.85, 0.15)),
             "SHAREPOINT_UNITS_PER_MINUTE": chooser.pick(("1000", "100"), (0.8, 0.2)),
         }
@@ -56,6 +59,7 @@ class Scene:
             self.outbox,
             staleness=self.staleness,
             keep=self.settings["ON_PHOTO_REMOVED"] == "keep",
+            scope=scope,
         )
         self.workers: list[Worker] = []
         self.outages: dict[str, tuple[float, str]] = {}

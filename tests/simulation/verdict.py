@@ -34,7 +34,7 @@ def _judge(wrong: Mapping[str, str]) -> None:
 def _wrong_figures(run: "Run") -> str:
     """Return what is wrong with the figures of the last sweep, "" if nothing is."""
     found = run.instances[0].app.health.status()["sweeps"][0]
-    listed = [p for p in run.ms.people.values() if p.enabled and not p.gone and not p.guest]
+    listed = [person for person in run.ms.people.values() if run.judge.scope.lists(person)]
     with_photo = [p for p in listed if p.mailbox and p.photo.now]
     expected = {
         "seen": len(listed),

@@ -60,7 +60,7 @@ class Weather:
                 weather.freezes /= 4  # where everybody stands still nothing is ever done
                 weather.stale = chooser.pick((0.0, 0.1, 0.4), (0.5, 0.25, 0.25))
             case "frozen":
-                weather.freezes = chooser.pick((0.01, 0.04))
+                weather.freezes = chooser.pick((0.02, 0.06))
             case _:
                 weather.dies = chooser.pick((0.04, 0.12))
         weather.mix = chooser.pick((0.0, 0.1, 0.4), (0.2, 0.4, 0.4))
