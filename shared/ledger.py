@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, Protocol
 
+from shared.errors import Stale, TryLater
 from shared.rows import Row
 from shared.storage import Storage, told_apart
 from shared.subscriptions import Record
@@ -19,6 +20,7 @@ LEDGER = "photoledger"
 STATE = "photostate"
 PARTS = "photoparts"
 FAILED = "failed"  # the outcome
+TRIES = 20  # of a conditional write to a row that others write to at the same time
 ANY = None
 """As a write's version: whatever stands there, or nothing."""
 
@@ -189,6 +191,21 @@ class Ledger:
         self._tell_failure(user, columns)
         self._table.merge(user[:2], user, columns, ANY)
         self._tell_recovery(user, columns)
+
+    def amend(self, user: str, columns_for: Callable[[Row], Mapping[str, Any]]) -> None:
+        """Merge into the user's row what `columns_for` makes of it as it stands, whoever else writes to it.
+
+        Raises:
+            TryLater: the ledger is out of reach, or the row never holds still.
+        """
+        for _ in range(TRIES):
+            row = self.read(user)
+            try:
+                self.write(row, columns_for(row))
+            except Stale:
+                continue
+            return
+        raise TryLater("storage", "the user's row never holds still")
 
     def _tell_failure(self, user: str, columns: Mapping[str, Any]) -> None:
         """Before the row is written: who dies in between leaves one too many listed, never one too few."""

@@ -126,11 +126,9 @@ class Settler:
         """Whoever took the user over cannot know what we wrote meanwhile: have it written once more."""
         now = self._clock.now()
         until = now + self._claim_for
-        noted = {"dirty": True, "unsure_until": until}
         if not queued:
             self._queues.send(job.repeated(until), hidden=until - now + 1)
-            noted["repeat_at"] = until  # else the next settle would queue another
-        self._ledger.overwrite(job.user, noted)
+        self._ledger.amend(job.user, lambda row: _doubted(row, until, repeated=not queued))
         return Result(job.user, "deferred", "another attempt took this user over", etag)
 
     def _unsure_until(self, row: Row, attempt: Attempt, now: float) -> float:
@@ -160,6 +158,17 @@ def in_doubt(job: Sync, row: Row, now: float) -> Result | None:
             return Result(job.user, "deferred", "a later repetition is queued", row.settled_etag)
         return results.later(job, "an earlier write may still arrive", row.unsure_until - now + 1, "busy")
     return None if row.dirty else Result(job.user, "unchanged", "nothing is in doubt", row.settled_etag)
+
+
+def _doubted(row: Row, until: float, *, repeated: bool) -> dict[str, Any]:
+    """Return what says that a write may arrive until then, and whether it is repeated after that.
+
+    Doubt that lasts longer stays, and so does its repetition: whoever notes this may have stood still since
+    he worked it out, and what others left behind meanwhile is theirs.
+    """
+    noted = {"dirty": True, "unsure_until": max(until, row.unsure_until)}
+    # Without it the next settle would queue another.
+    return {**noted, "repeat_at": max(until, row.repeat_at)} if repeated else noted
 
 
 def _settled(job: Sync, change: Change, target: Target, now: float) -> dict[str, Any]:

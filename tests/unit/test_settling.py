@@ -138,6 +138,44 @@ def test_a_claim_lost_at_the_settle_has_everything_written_once_more(
     world.settled(known)
 
 
+def test_a_claim_found_lost_late_cuts_no_doubt_short_that_others_left_meanwhile(
+    world: World, known: str
+) -> None:
+    """Whoever finds it lost stands still once more, when it has queued its repetition, for a long time."""
+
+    def take_over() -> None:
+        world.clock.advance(CLAIM_FOR + 1)
+        world.steps.on("call contoso-my.sharepoint.com", kill)
+        assert not world.steps.survive(lambda: world.services.syncer.sync(job))
+
+    def stand_still() -> None:
+        world.clock.advance(2 * CLAIM_FOR)
+        world.note(known, dirty=True, unsure_until=later, repeat_at=later)
+
+    job = jobs.Sync(known, "notified", world.clock.now(), world.clock.now())
+    later = world.clock.now() + 10 * CLAIM_FOR
+    world.steps.on("write photoledger", take_over, nth=3)
+    world.steps.on("put photo-syncs", stand_still)
+    assert world.services.syncer.sync(job).outcome == "deferred"
+    row = world.row(known)
+    assert (row.dirty, row.unsure_until, row.repeat_at) == (True, later, later)
+
+
+def test_a_lost_claim_is_noted_whoever_writes_to_the_row_meanwhile(world: World, known: str) -> None:
+    def take_over() -> None:
+        world.clock.advance(CLAIM_FOR + 1)
+        world.steps.on("call contoso-my.sharepoint.com", kill)
+        assert not world.steps.survive(lambda: world.services.syncer.sync(job))
+        world.steps.on("write photoledger", lambda: world.note(known, lag_ms=1.0), nth=2, times=3)
+
+    job = jobs.Sync(known, "notified", world.clock.now(), world.clock.now())
+    world.steps.on("write photoledger", take_over, nth=3)
+    world.services.syncer.sync(job)
+    until = world.clock.now() + CLAIM_FOR
+    row = world.row(known)
+    assert (row.dirty, row.unsure_until, row.repeat_at) == (True, until, until)
+
+
 # --- doubt about a removal ---
 
 
