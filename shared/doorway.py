@@ -3,11 +3,12 @@
 Wrong settings are nobody's fault but the operator's: Graph is told to come again, and messages wait.
 """
 
+import math
 from dataclasses import dataclass
 
 from shared import jobs, logs
 from shared.app import App, Services
-from shared.errors import ConfigError, ServiceError
+from shared.errors import ConfigError, ServiceError, TryLater
 from shared.jobs import Check, Job, SweepPage, Sync, Tend
 from shared.notifications import Malformed, read_changes, read_lifecycle
 
@@ -94,8 +95,9 @@ class Doorway:
         try:
             self._app.recorder.record(kind, body)
         except ServiceError as error:
-            logs.warn("poison.not_recorded", queue=kind.queue, after=UNRECORDED_AFTER, error=str(error))
-            self._app.queues.defer_raw(f"{kind.queue}-poison", body.decode(), UNRECORDED_AFTER)
+            after = (error.after if isinstance(error, TryLater) else None) or UNRECORDED_AFTER
+            logs.warn("poison.not_recorded", queue=kind.queue, after=after, error=str(error))
+            self._app.queues.defer_raw(f"{kind.queue}-poison", body.decode(), math.ceil(after))
 
     def _services(self) -> Services | None:
         try:

@@ -112,6 +112,11 @@ class Sync:
         dry = fields.field(job, "dry", bool) if "dry" in job else False
         return cls(user, _why(job), **_common(job), slot=slot, doubt=doubt, dry=dry)
 
+    @property
+    def counted_on(self) -> bool:
+        """Whether sweeps count on it: one queued it in earnest, and for a day the next queue no other."""
+        return self.why == "swept" and not self.dry
+
     def repeated(self, doubt: float) -> Self:
         """Return the job that writes the same user once more when no earlier write can still arrive.
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 
 from shared import jobs, logs, sweeps
 from shared.clock import Clock
-from shared.errors import NotOurs
+from shared.errors import DENIED_AFTER, NotOurs, TryLater
 from shared.jobs import Check, Job, SweepPage, Sync, Tend
 from shared.ledger import Ledger, State
+from shared.photos import QUEUED_FOR
 from shared.rows import Row
 from shared.sweepbook import Parts
 
@@ -53,6 +54,9 @@ class Recorder:
         Args:
             kind: what its queue carries.
             body: what it says.
+
+        Raises:
+            TryLater: it cannot be written down now: the ledger is out of reach, or to be left as it is.
         """
         try:
             job = jobs.read(kind, body)
@@ -69,6 +73,8 @@ class Recorder:
                 self._keep(kind, body, REASON)
                 if job.part:
                     self._parts.answer(*job.part, dict(zip(users, letters, strict=True)))
+            case Sync() if self._dry_run() and self._is_counted_on(job):
+                raise TryLater("storage", "a dry run writes nothing", after=DENIED_AFTER)
             case Sync(user=user):
                 self._fail_users(kind, body, {user: _reason(self._ledger.read(user))})
             case SweepPage(sweep=sweep):
@@ -76,6 +82,10 @@ class Recorder:
                 self._end_sweep(sweep)
             case Tend():
                 self._keep(kind, body, REASON)
+
+    def _is_counted_on(self, job: Sync) -> bool:
+        """Return whether the user's row says that a sweep queued him, until what became of it is recorded."""
+        return job.counted_on and self._clock.now() - job.born < QUEUED_FOR
 
     def _letter(self, user: str) -> str:
         return sweeps.failed_letter(self._ledger.read(user))

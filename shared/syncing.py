@@ -235,7 +235,7 @@ class Syncer:
 
 def _unless_in_earnest(job: Sync, result: Result) -> Result:
     """Keep a job that a sweep queued before this dry run: the next sweeps rely on it, and queue no other."""
-    if result.again or job.dry or job.why != "swept":
+    if result.again or not job.counted_on:
         return result
     return results.later(job, f"{result.reason}; queued in earnest", DENIED_AFTER, "busy")
 

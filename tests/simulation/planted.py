@@ -211,7 +211,7 @@ FAULTS = (
         (
             Edit(
                 "doorway",
-                'self._app.queues.defer_raw(f"{kind.queue}-poison", body.decode(), UNRECORDED_AFTER)',
+                'self._app.queues.defer_raw(f"{kind.queue}-poison", body.decode(), math.ceil(after))',
                 "raise",
             ),
         ),

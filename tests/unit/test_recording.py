@@ -1,12 +1,15 @@
 """Poison: every message that nobody could handle is written down, whatever it says."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from local.tenant.tenant import Tenant
-from shared.errors import TryLater
+from shared.doorway import Doorway
+from shared.errors import DENIED_AFTER, TryLater
 from shared.jobs import Backfill, Check, Job, SweepPage, SweptCheck, Sync, Tend, write
+from shared.photos import QUEUED_FOR
 from tests.world.steps import cut_off
 from tests.world.world import World
 
@@ -155,10 +158,25 @@ def test_whoever_works_on_the_user_meanwhile_has_the_last_word(world: World) -> 
 
 def test_in_a_dry_run_the_ledger_is_left_alone_and_the_message_is_kept(tenant: Tenant) -> None:
     world = World(tenant, direct=True, DRY_RUN="true")
-    body = write(Sync(ONE, "swept", 1.0, 1.0))
+    body = write(Sync(ONE, "notified", 1.0, 1.0))
     record(world, Sync, body.encode())
     assert world.ledger.rows == {}
     assert kept(world)["body"] == body
+
+
+def test_poison_that_sweeps_count_on_waits_for_the_end_of_a_dry_run(tenant: Tenant) -> None:
+    """The row says that he is queued; only what is recorded of it makes the next sweep queue him again."""
+    world = World(tenant, direct=True, DRY_RUN="true")
+    now = world.clock.now()
+    earnest = Backfill(ONE, "swept", seen=now, born=now)
+    doorway = Doorway(world.app)
+    doorway.record(Backfill, write(earnest).encode())
+    assert (world.ledger.rows, world.hidden("photo-backfill-poison")) == ({}, [DENIED_AFTER])
+    doorway.record(Backfill, write(replace(earnest, dry=True)).encode())
+    world.clock.advance(QUEUED_FOR)
+    doorway.record(Backfill, write(earnest).encode())  # nothing says any more that he is queued
+    assert len(world.outbox.messages) == 1
+    assert len([row for partition, row in world.state.rows if partition == "poison"]) == 2
 
 
 @pytest.mark.parametrize("kind", [Sync, Backfill, Check, SweptCheck], ids=lambda kind: kind.queue)
