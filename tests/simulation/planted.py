@@ -106,7 +106,7 @@ FAULTS = (
     ),
     Planted(
         "a dirty row is taken for unchanged",
-        135,
+        312,
         "the row is dirty",
         (
             Edit(
