@@ -32,9 +32,10 @@ def parse_retry_after(text: str | None) -> float | None:
     Graph sends integers, and decimals in older answers. A date is not understood, and nobody sends one.
     A number too large for a float is as absurd as any other.
     """
-    if text is None or not _SECONDS.fullmatch(text.strip()):
+    number = (text or "").strip()  # of more than `float` strips
+    if not _SECONDS.fullmatch(number):
         return None
-    seconds = float(text)
+    seconds = float(number)
     return seconds if math.isfinite(seconds) else ABSURD
 
 

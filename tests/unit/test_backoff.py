@@ -23,6 +23,7 @@ ASKED = st.none() | SECONDS
         pytest.param("0", 0.0, id="at once"),
         pytest.param("  7 ", 7.0, id="blanks around it"),
         pytest.param("007", 7.0, id="leading zeros"),
+        pytest.param("0\x1f", 0.0, id="a separator at the end, which Python's float would not strip"),
         pytest.param("86400", 86400.0, id="a day is read as it stands; whether it is believed comes later"),
     ],
 )
