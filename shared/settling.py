@@ -113,7 +113,7 @@ class Settler:
         try:
             claim.end(columns)
         except ClaimLost:
-            return self._settle_lost(job, change.etag, queued=queued)
+            return self._settle_lost(job, change.etag, repeat_at=unsure_until if queued else 0.0)
         except ServiceError as error:
             if not queued:
                 raise
@@ -122,13 +122,16 @@ class Settler:
             return Result(job.user, "deferred", str(error), change.etag)
         return Result(job.user, change.outcome, target.remark, change.etag)
 
-    def _settle_lost(self, job: Sync, etag: str, *, queued: bool) -> Result:
-        """Whoever took the user over cannot know what we wrote meanwhile: have it written once more."""
+    def _settle_lost(self, job: Sync, etag: str, *, repeat_at: float) -> Result:
+        """Whoever took the user over cannot know what we wrote meanwhile: have it written once more.
+
+        `repeat_at`: when a repetition will do so that is queued already, 0 if none is.
+        """
         now = self._clock.now()
-        until = now + self._claim_for
-        if not queued:
+        until = repeat_at or now + self._claim_for
+        if not repeat_at:
             self._queues.send(job.repeated(until), hidden=until - now + 1)
-        self._ledger.amend(job.user, lambda row: _doubted(row, until, repeated=not queued))
+        self._ledger.amend(job.user, lambda row: _doubted(row, until))
         return Result(job.user, "deferred", "another attempt took this user over", etag)
 
     def _unsure_until(self, row: Row, attempt: Attempt, now: float) -> float:
@@ -160,15 +163,17 @@ def in_doubt(job: Sync, row: Row, now: float) -> Result | None:
     return None if row.dirty else Result(job.user, "unchanged", "nothing is in doubt", row.settled_etag)
 
 
-def _doubted(row: Row, until: float, *, repeated: bool) -> dict[str, Any]:
-    """Return what says that a write may arrive until then, and whether it is repeated after that.
+def _doubted(row: Row, until: float) -> dict[str, Any]:
+    """Return what says that a write may arrive until then, and that a repetition is queued for after that.
 
     Doubt that lasts longer stays, and so does its repetition: whoever notes this may have stood still since
     he worked it out, and what others left behind meanwhile is theirs.
     """
-    noted = {"dirty": True, "unsure_until": max(until, row.unsure_until)}
-    # Without it the next settle would queue another.
-    return {**noted, "repeat_at": max(until, row.repeat_at)} if repeated else noted
+    return {
+        "dirty": True,
+        "unsure_until": max(until, row.unsure_until),
+        "repeat_at": max(until, row.repeat_at),  # else the next settle would queue another
+    }
 
 
 def _settled(job: Sync, change: Change, target: Target, now: float) -> dict[str, Any]:

@@ -90,7 +90,7 @@ FAULTS = (
             Edit("claims", "if row.claim_until and row.dirty:", "if False:"),
             Edit(
                 "settling",
-                "return self._settle_lost(job, change.etag, queued=queued)",
+                "return self._settle_lost(job, change.etag, repeat_at=unsure_until if queued else 0.0)",
                 'return Result(job.user, "deferred", "lost", change.etag)',
             ),
         ),

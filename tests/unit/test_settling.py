@@ -115,9 +115,15 @@ def test_a_claim_lost_before_the_mark_writes_nothing(world: World, known: str, t
     world.settled(known)
 
 
-@pytest.mark.parametrize("doubtful", [False, True])
+@pytest.mark.parametrize(
+    ("doubtful", "since"),
+    [
+        pytest.param(False, 0.0, id="the loss is what is doubted"),
+        pytest.param(True, 50.0, id="a repetition is queued already, and the taker's doubt lasts longer"),
+    ],
+)
 def test_a_claim_lost_at_the_settle_has_everything_written_once_more(
-    world: World, known: str, doubtful: bool
+    world: World, known: str, doubtful: bool, since: float
 ) -> None:
     def take_over() -> None:
         world.clock.advance(CLAIM_FOR + 1)
@@ -132,7 +138,7 @@ def test_a_claim_lost_at_the_settle_has_everything_written_once_more(
     result = world.services.syncer.sync(job)
     row = world.row(known)
     assert (result.outcome, result.again) == ("deferred", None)
-    assert (row.dirty, row.unsure_until) == (True, world.clock.now() + CLAIM_FOR)
+    assert (row.dirty, row.unsure_until) == (True, world.clock.now() - since + CLAIM_FOR)
     assert [job.why for job in world.queued()] == ["repeated"]
     world.drain()
     world.settled(known)
