@@ -228,17 +228,18 @@ def _leave(run: "Run") -> None:
             person.mailbox = not person.mailbox
         case _:
             _delete(run, person)
-    _say_whereabouts(run, person)
+    _settle_down(run, person)
 
 
 def come_back(run: "Run", person: Person) -> None:
     """Let somebody be one of those whose photos are kept in step."""
     person.enabled, person.guest, person.mailbox = True, False, True
     person.grouped = run.judge.scope.grouped
-    _say_whereabouts(run, person)
+    _settle_down(run, person)
 
 
-def _say_whereabouts(run: "Run", person: Person) -> None:
+def _settle_down(run: "Run", person: Person) -> None:
+    """Let the judge and the trace know where somebody stands now."""
     run.judge.look_at(person)
     run.say(
         f"--- {person.id[:8]} is now {person.enabled=} {person.guest=} {person.grouped=} {person.mailbox=} "

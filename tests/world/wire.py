@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -25,6 +26,37 @@ def reply(status: int = 200, body: bytes = b"{}", **headers: str) -> bytes:
     given |= {name.replace("_", "-"): value for name, value in headers.items()}
     head = "".join(f"{name}: {value}\r\n" for name, value in given.items())
     return f"HTTP/1.1 {status} Said\r\n{head}\r\n".encode() + body
+
+
+def overtakes(prepare: Callable[[str], Callable[[], object]], answer: bytes, *before: Reply) -> bool:
+    """Return whether a second call is on the wire before the first one was answered.
+
+    Args:
+        prepare: is told where the wire is, and returns the call.
+        answer: what both calls are answered.
+        before: what is answered before that, to what the first call asks beforehand.
+    """
+    first_came, second_came, early = threading.Event(), threading.Event(), threading.Event()
+
+    def first(connection: socket.socket) -> None:
+        first_came.set()
+        if second_came.wait(0.3):
+            early.set()
+        connection.sendall(answer)
+
+    def second(connection: socket.socket) -> None:
+        second_came.set()
+        connection.sendall(answer)
+
+    with Wire(*before, first, second) as wire, ThreadPoolExecutor() as pool:
+        call = prepare(wire.url)
+        calls = [pool.submit(call)]
+        assert first_came.wait(10)
+        calls.append(pool.submit(call))
+        for each in calls:
+            each.result()
+    assert second_came.is_set()
+    return early.is_set()
 
 
 class Wire:
