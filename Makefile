@@ -31,13 +31,13 @@ check: setup ## index the app as the host does; format, lint, types
 	@$(VENV)/bin/mypy
 
 bench-sweep: setup ## sweep 100 000 unchanged users; a benchmark of several minutes, not a test
-	@$(PY) -m local.bench_sweep $(BENCH_ARGS)
+	@$(PY) -m local.bench.sweep $(BENCH_ARGS)
 
 fuzz-pictures: setup ## render damaged pictures for MINUTES=10 (default), keep in out/ what fails
-	@$(PY) -m tests.unit.pictures_fuzzed $(or $(MINUTES),10)
+	@$(PY) -m tests.unit.pictures.fuzzed $(or $(MINUTES),10)
 
 bench-webhook: setup ## 50 POSTs of 100 notifications a second; a benchmark of a minute or two, not a test
-	@$(PY) -m local.bench_webhook $(BENCH_ARGS)
+	@$(PY) -m local.bench.webhook $(BENCH_ARGS)
 
 simulate: setup ## search for a schedule that breaks the promise: SEEDS=20000, or SEED=176 to explain one
 	@$(PY) -m tests.simulation --seeds $(or $(SEEDS),500) $(if $(SEED),--seed $(SEED)) $(SIMULATE_ARGS)

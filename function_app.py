@@ -11,15 +11,16 @@ from typing import List  # noqa: UP035 - the worker refuses func.Out[list[str]] 
 
 import azure.functions as func
 
-from shared import answers, logs
-from shared.answers import Answer
+from shared import logs
+from shared.admin import responses
+from shared.admin.responses import Answer
+from shared.admin.sync_user import Asked
 from shared.app import App
-from shared.doorway import Doorway, Taken
 from shared.errors import SyncError
 from shared.jobs import Backfill, Check, SweepPage, SweptCheck, Sync, Tend
-from shared.manual import Asked
 from shared.notifications import Handshake, Malformed, read_handshake
-from shared.opening import Opened
+from shared.sweeps.opener import Opened
+from shared.triggers import Doorway, Taken
 
 STORAGE = "AzureWebJobsStorage"
 
@@ -176,7 +177,7 @@ def sync_user(req: func.HttpRequest) -> func.HttpResponse:
     def ask() -> Answer:
         force, dry_run, remove = (_flag(req, name) for name in ("force", "dry_run", "remove"))
         asked = Asked(req.route_params.get("user", ""), force=force, dry_run=dry_run, remove=remove)
-        return answers.of_result(sync_app.services.desk.sync_user(asked))
+        return responses.of_result(sync_app.services.desk.sync_user(asked))
 
     return _answer(ask)
 
@@ -188,8 +189,8 @@ def subscribe(req: func.HttpRequest) -> func.HttpResponse:
     def tend() -> Answer:
         renewal = sync_app.services.renewal
         if req.method == "DELETE":
-            return answers.of_tended(renewal.end())
-        return answers.of_tended(renewal.tend(asked=True, take_over=_flag(req, "take_over")))
+            return responses.of_tended(renewal.end())
+        return responses.of_tended(renewal.tend(asked=True, take_over=_flag(req, "take_over")))
 
     return _answer(tend)
 
@@ -205,8 +206,8 @@ def sweep_now(req: func.HttpRequest) -> func.HttpResponse:
         sweeper = sync_app.services.sweeper
         if released := req.params.get("release_brake"):
             sweeper.release(released)
-            return answers.of_opened(Opened(released, new=True))
-        return answers.of_opened(sweeper.open("an administrator", force=_flag(req, "force")))
+            return responses.of_opened(Opened(released, new=True))
+        return responses.of_opened(sweeper.open("an administrator", force=_flag(req, "force")))
 
     return _answer(sweep)
 
@@ -217,11 +218,11 @@ def status(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the tr
 
     Always 200: what is wrong with settings, certificate or storage stands under `problems`.
     """
-    return _answer(lambda: answers.of_status(sync_app.health.status()))
+    return _answer(lambda: responses.of_status(sync_app.health.status()))
 
 
 def _flag(req: func.HttpRequest, name: str) -> bool:
-    return answers.flag(name, req.params.get(name))
+    return responses.flag(name, req.params.get(name))
 
 
 def _answer(ask: Callable[[], Answer]) -> func.HttpResponse:
@@ -229,10 +230,10 @@ def _answer(ask: Callable[[], Answer]) -> func.HttpResponse:
         answer = ask()
     except SyncError as error:
         logs.warn("request.refused", error=str(error))
-        answer = answers.of_error(error)
+        answer = responses.of_error(error)
     except Exception:  # the doorway: administrators get JSON, the log gets the stack
         logging.getLogger("photosync").exception("request.broken")
-        answer = answers.broken()
+        answer = responses.broken()
     return func.HttpResponse(
         answer.body, status_code=answer.status, headers=answer.headers, mimetype="application/json"
     )

@@ -18,8 +18,8 @@ from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from local.contact_sheet import draw_contact_sheet
 from local.stage import ROOT, Stage
-from local.tenant.client import AdminError
-from local.tenant.entra import HOST as ENTRA
+from local.tenant.admin.client import AdminError
+from local.tenant.entra.face import HOST as ENTRA
 
 PATIENCE = 30.0  # seconds for one photo to arrive; it takes about one
 POLL = 0.05  # seconds

@@ -15,7 +15,7 @@ import requests
 
 from local.azurite import Azurite
 from local.host.process import HostProcess
-from local.tenant.client import TenantClient
+from local.tenant.admin.client import TenantClient
 from local.tenant.tenant import Tenant
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,30 +9,30 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from shared import logs
-from shared.auth import tokens_of
-from shared.checking import Checker
+from shared.admin.status import Health
+from shared.admin.sync_user import Desk
+from shared.checks.checker import Checker
 from shared.clock import Clock, SystemClock
 from shared.errors import ConfigError
-from shared.failures import Failures
-from shared.gates import Gates
-from shared.graph import Graph
-from shared.health import Health
-from shared.ledger import LEDGER, PARTS, STATE, AzureTable, Ledger, State, Table
-from shared.manual import Desk
+from shared.graph.client import Graph
+from shared.ledger.failures import Failures
+from shared.ledger.ledger import LEDGER, PARTS, STATE, AzureTable, Ledger, State, Table
 from shared.notifications import ClientState
-from shared.pace import Pace
-from shared.queues import AzureOutbox, Outbox, Queues
-from shared.recording import Recorder
-from shared.refusals import Refusals, WatchedTokens
-from shared.renewal import Renewal
-from shared.rest import Rest, Tokens
-from shared.sessions import Bell, Transport
+from shared.poison import Recorder
+from shared.rest.client import Rest, Tokens
+from shared.rest.gates import Gates
+from shared.rest.session import Bell, Transport
+from shared.rest.token_problems import Refusals, WatchedTokens
+from shared.rest.tokens import tokens_of
 from shared.settings import Settings
-from shared.sharepoint import SharePoint
-from shared.storage import Storage
-from shared.sweepbook import Parts, SweepBook
-from shared.sweeping import Sweeper
-from shared.syncing import Syncer
+from shared.sharepoint.client import SharePoint
+from shared.sharepoint.pace import Pace
+from shared.storage.account import Storage
+from shared.storage.queues import AzureOutbox, Outbox, Queues
+from shared.subscription.renewal import Renewal
+from shared.sweeps.store import Parts, SweepBook
+from shared.sweeps.sweeper import Sweeper
+from shared.sync.syncer import Syncer
 
 
 @dataclass(frozen=True, slots=True)

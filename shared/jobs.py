@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal, Self, cast, get_args
 
-from shared import fields
+from shared import job_fields
 from shared.errors import NotOurs
 
 VERSION = 1
@@ -63,12 +63,12 @@ class Check:
     @classmethod
     def read(cls, job: Mapping[str, Any]) -> Self:
         """Return the job that a message carries; `NotOurs` where it is not exactly one."""
-        users = fields.field(job, "users", list)
+        users = job_fields.field(job, "users", list)
         ids = [object_id(user) for user in users]
         if not 1 <= len(ids) <= USERS_A_CHECK or None in ids:
             raise NotOurs(f"a check names 1 to {USERS_A_CHECK} object ids")
         unique = tuple(dict.fromkeys(i for i in ids if i))
-        part, letters = fields.part(job), fields.letters(job, len(unique))
+        part, letters = job_fields.part(job), job_fields.letters(job, len(unique))
         if letters and not part:
             raise NotOurs("the job has letters and nobody to tell them")
         return cls(unique, _why(job), **_common(job), part=part, letters=letters)
@@ -105,11 +105,11 @@ class Sync:
     @classmethod
     def read(cls, job: Mapping[str, Any]) -> Self:
         """Return the job that a message carries; `NotOurs` where it is not exactly one."""
-        user = object_id(fields.field(job, "user", str))
+        user = object_id(job_fields.field(job, "user", str))
         if user is None:
             raise NotOurs("a sync names one object id")
         slot, doubt = _later_number(job, "slot"), _later_number(job, "doubt")
-        dry = fields.field(job, "dry", bool) if "dry" in job else False
+        dry = job_fields.field(job, "dry", bool) if "dry" in job else False
         return cls(user, _why(job), **_common(job), slot=slot, doubt=doubt, dry=dry)
 
     @property
@@ -155,7 +155,7 @@ class SweepPage:
         page = job.get("page")
         if isinstance(page, bool) or not isinstance(page, int) or page < 0:
             raise NotOurs("a sweep's page has a number")
-        return cls(fields.sweep_id(job.get("sweep")), page, fields.number(job, "born"))
+        return cls(job_fields.sweep_id(job.get("sweep")), page, job_fields.number(job, "born"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +176,11 @@ class Tend:
     @classmethod
     def read(cls, job: Mapping[str, Any]) -> Self:
         """Return the job that a message carries; `NotOurs` where it is not exactly one."""
-        event = fields.field(job, "event", str)
-        subscription = object_id(fields.field(job, "subscription", str))
+        event = job_fields.field(job, "event", str)
+        subscription = object_id(job_fields.field(job, "subscription", str))
         if event not in get_args(LifecycleEvent) or subscription is None:
             raise NotOurs("a subscription job names a lifecycle event and a subscription id")
-        return cls(event, subscription, fields.number(job, "born"))  # type: ignore[arg-type]  # narrowed by get_args
+        return cls(event, subscription, job_fields.number(job, "born"))  # type: ignore[arg-type]  # narrowed by get_args
 
 
 type Job = Check | Sync | SweepPage | Tend
@@ -239,11 +239,11 @@ def pack(users: Iterable[str], *, why: Why, now: float) -> list[Check]:
 
 def _later_number(job: Mapping[str, Any], name: str) -> float:
     """Return a number that messages of earlier releases lack."""
-    return fields.number(job, name) if name in job else 0.0
+    return job_fields.number(job, name) if name in job else 0.0
 
 
 def _why(job: Mapping[str, Any]) -> Why:
-    why = fields.field(job, "why", str)
+    why = job_fields.field(job, "why", str)
     if why not in get_args(Why):
         raise NotOurs("the job's why is unknown")
     return why  # type: ignore[return-value]  # narrowed by get_args
@@ -254,8 +254,8 @@ def _common(job: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(tries, bool) or not isinstance(tries, int) or not 0 <= tries <= 100:
         raise NotOurs("the job's tries is missing or not a count")
     return {
-        "seen": fields.number(job, "seen"),
-        "born": fields.number(job, "born"),
+        "seen": job_fields.number(job, "seen"),
+        "born": job_fields.number(job, "born"),
         "tries": tries,
-        "force": fields.field(job, "force", bool),
+        "force": job_fields.field(job, "force", bool),
     }

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from shared.environ import Reader, Secret
 from shared.errors import ConfigError
 from shared.jobs import object_id
-from shared.plans import Scope
+from shared.settings_reader import Reader, Secret
+from shared.sync.plan import Scope
 
 VERSION = "0.1.0"
 FUNCTION_TIMEOUT = 300.0  # seconds; host.json says the same, and a test holds them together

@@ -11,7 +11,7 @@ from local.azurite import Azurite
 
 TESTS = Path(__file__).parent
 # Begun first, so that none of them is what everybody waits for at the end.
-LONGEST = ("simulation", "e2e", "world", "unit/test_syncing_mishaps.py")
+LONGEST = ("simulation", "e2e", "stories", "app/test_sync_mishaps.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

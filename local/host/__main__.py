@@ -14,14 +14,14 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Literal, TextIO
 
-from local.host.functions import HttpTrigger, QueueTrigger
+from local.host.app.functions import HttpTrigger, QueueTrigger
+from local.host.app.settings import FILE
 from local.host.host import Host
-from local.host.keys import Keys
-from local.host.leases import LEASE_SECONDS
+from local.host.http.face import list_endpoints
+from local.host.http.keys import Keys
+from local.host.http.server import BODY_LIMIT, Server
 from local.host.loading import App, load
-from local.host.server import BODY_LIMIT, Server
-from local.host.settings import FILE
-from local.host.web import list_endpoints
+from local.host.queues.leases import LEASE_SECONDS
 
 logger = logging.getLogger("Host.General")
 

@@ -10,11 +10,11 @@ from http import HTTPStatus
 
 from azure.storage.queue import QueueMessage
 
-from local.host import protos
-from local.host.functions import Function, HttpTrigger, TimerTrigger
-from local.host.invocations import Invoker
-from local.host.messages import describe
-from local.host.timers import Timer
+from local.host.app.functions import Function, HttpTrigger, TimerTrigger
+from local.host.calls.invocations import Invoker
+from local.host.queues.messages import describe
+from local.host.timers.timers import Timer
+from local.host.worker import protos
 
 
 class ByHand:

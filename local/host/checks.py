@@ -9,11 +9,11 @@ learn.microsoft.com/rest/api/storageservices/naming-queues-and-metadata.
 import re
 from collections.abc import Iterable
 
-from local.host.functions import RETURN, Function, HttpTrigger, QueueOutput, QueueTrigger, TimerTrigger
-from local.host.routes import RouteError, compile_route
-from local.host.schedules import ScheduleError, parse
-from local.host.settings import AppSettings, SettingsError
-from local.host.storage import Accounts, ConnectionMissingError
+from local.host.app.functions import RETURN, Function, HttpTrigger, QueueOutput, QueueTrigger, TimerTrigger
+from local.host.app.settings import AppSettings, SettingsError
+from local.host.app.storage import Accounts, ConnectionMissingError
+from local.host.http.routes import RouteError, compile_route
+from local.host.timers.schedules import ScheduleError, parse
 
 FUNCTION_NAME = re.compile(r"[a-z][a-z0-9_\-]{0,127}", re.IGNORECASE | re.ASCII)
 BINDING_NAME = re.compile(r"(?!.*__)[a-zA-Z_][a-zA-Z0-9_]{0,127}", re.ASCII)

@@ -1,24 +1,37 @@
-"""The host put together: HTTP face, queue listeners and timers around one app."""
+"""The host put together: HTTP face, queue listeners and timers around one app.
+
+It is built on the worker library that Azure itself runs (azure-functions-runtime). The worker indexes the app,
+validates its annotations, decodes the triggers and encodes the answers. What
+bindings, host.json, and the checks that decide whether a function may run at all. Never deployed.
+
+Stricter than Azure: one problem anywhere refuses the whole app, and an unknown key of host.json is a problem.
+
+What it does not play: triggers and bindings other than HTTP, storage queues and timers (refused by name);
+scaling, so every function shares one process and its memory, which in Azure it must not count on; HTTP
+streaming; the 230 seconds of Azure's load balancer; dynamic concurrency; telemetry settings (checked, then
+unused); restarting the worker after a timeout (the host ends instead); what .NET does to dates in output
+strings that look like JSON.
+"""
 
 import logging
 import time
 from collections.abc import Callable
 
+from local.host.app.functions import Function, QueueTrigger, TimerTrigger
 from local.host.byhand import ByHand
-from local.host.deliveries import Delivery, Source
-from local.host.functions import Function, QueueTrigger, TimerTrigger
-from local.host.invocations import Invoker
-from local.host.keys import Keys
-from local.host.leases import Renewer
+from local.host.calls.invocations import Invoker
+from local.host.calls.outputs import Outputs
+from local.host.http.face import Web, list_endpoints
+from local.host.http.keys import Keys
+from local.host.http.server import Server
 from local.host.loading import App
-from local.host.outputs import Outputs
-from local.host.queues import QueueListener, Receiver
-from local.host.records import TableRecords
-from local.host.schedules import parse
-from local.host.sending import Bells, Sender
-from local.host.server import Server
-from local.host.timers import Timer
-from local.host.web import Web, list_endpoints
+from local.host.queues.deliveries import Delivery, Source
+from local.host.queues.leases import Renewer
+from local.host.queues.listeners import QueueListener, Receiver
+from local.host.queues.sending import Bells, Sender
+from local.host.timers.records import TableRecords
+from local.host.timers.schedules import parse
+from local.host.timers.timers import Timer
 
 logger = logging.getLogger("Host.General")
 

@@ -5,13 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.host import checks, hostjson, logs, settings
-from local.host.functions import Function, read_function
-from local.host.hostjson import HostOptions
-from local.host.invocations import Running
-from local.host.settings import AppSettings, SettingsError
-from local.host.storage import Accounts
-from local.host.worker import IndexingError, Worker
+from local.host import checks
+from local.host.app import hostjson, settings
+from local.host.app.functions import Function, read_function
+from local.host.app.hostjson import HostOptions
+from local.host.app.settings import AppSettings, SettingsError
+from local.host.app.storage import Accounts
+from local.host.calls import logs
+from local.host.calls.invocations import Running
+from local.host.worker.worker import IndexingError, Worker
 
 # What Azure Functions Core Tools set where nothing else does.
 TOOLS = {"AZURE_FUNCTIONS_ENVIRONMENT": "Development", "FUNCTIONS_WORKER_RUNTIME": "python"}

@@ -11,30 +11,31 @@ from typing import Any, Self
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Request, Response
 
-from local.tenant import entra, identity, people
-from local.tenant.admin import Admin
-from local.tenant.certificates import Certificates
-from local.tenant.console import Console
-from local.tenant.entra import Entra, Permissions, Resources
-from local.tenant.exchange import Exchange
-from local.tenant.faults import Faults
-from local.tenant.graph import Graph
-from local.tenant.history import History
-from local.tenant.identity import ManagedIdentity
-from local.tenant.listener import Listener, reserve
-from local.tenant.patience import Patience
-from local.tenant.proxy import Proxy
-from local.tenant.quota import Limits, Quota
-from local.tenant.reader import Reader
-from local.tenant.reception import Reception
-from local.tenant.sharepoint import SharePoint
-from local.tenant.switchboard import Face, Switchboard
-from local.tenant.throttle import Throttle, name_part
-from local.tenant.tokens import Tokens
-from local.tenant.world import World
+from local.tenant.admin.face import Admin
+from local.tenant.admin.people import Reception
+from local.tenant.admin.traffic import Console
+from local.tenant.directory import people
+from local.tenant.directory.exchange import Exchange
+from local.tenant.directory.world import World
+from local.tenant.dispatch import Face, Switchboard
+from local.tenant.entra import identity
+from local.tenant.entra.face import HOST, Entra, Permissions, Resources
+from local.tenant.entra.identity import ManagedIdentity
+from local.tenant.entra.tokens import Tokens
+from local.tenant.graph.face import Graph
+from local.tenant.net.certificates import Certificates
+from local.tenant.net.listener import Listener, reserve
+from local.tenant.net.proxy import Proxy
+from local.tenant.sharepoint.reader import Reader
+from local.tenant.sharepoint.service import SharePoint
+from local.tenant.traffic.early_returns import Patience
+from local.tenant.traffic.faults import Faults
+from local.tenant.traffic.history import History
+from local.tenant.traffic.quota import Limits, Quota
+from local.tenant.traffic.throttle import Throttle, name_part
 
 GRAPH = "graph.microsoft.com"
-NAMES = (entra.HOST, GRAPH, "*.sharepoint.com")  # the wildcard: a geo may come while the tenant runs
+NAMES = (HOST, GRAPH, "*.sharepoint.com")  # the wildcard: a geo may come while the tenant runs
 
 
 class Tenant:
@@ -135,7 +136,7 @@ class Tenant:
 
     def plays(self, name: str) -> bool:
         """Whether the tenant answers for a host name (lower-case, no port)."""
-        return name in (entra.HOST, GRAPH) or self.sharepoint.plays(name)
+        return name in (HOST, GRAPH) or self.sharepoint.plays(name)
 
     @property
     def proxy_url(self) -> str:
@@ -244,7 +245,7 @@ class Tenant:
         host = request.host.partition(":")[0].lower()
         if host == GRAPH:
             return "graph", self.graph
-        if host == entra.HOST:
+        if host == HOST:
             return "entra", self.entra
         if self.sharepoint.plays(host):
             return self.sharepoint.service(request), self.sharepoint

@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from local.azurite import Azurite
-from local.bench import cpu_seconds
+from local.bench.machine import cpu_seconds
 from tests.e2e.story import Story, playing, quiet_stage
 from tests.e2e.wire import Exchange, Telegram, exchange, telegrams
-from tests.nearly import CANARY, FOREIGN, ODD_SIGNS
-from tests.posts import OURS, Post, Terms, changes, events, posts
+from tests.fakes.nearly import CANARY, FOREIGN, ODD_SIGNS
+from tests.fakes.posts import OURS, Post, Terms, changes, events, posts
 
 FACES = {"notifications": changes, "lifecycle": events}
 QUEUES = {"notifications": "photo-checks", "lifecycle": "photo-subscription"}

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from tests.nearly import CANARY
+from tests.fakes.nearly import CANARY
 
 TIMEOUT = 20.0  # seconds
 

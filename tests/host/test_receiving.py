@@ -11,10 +11,10 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.storage.queue import QueueClient
 
-from local.host.hostjson import QueueOptions
-from local.host.queues import QueueListener, Receiver
-from local.host.sending import Bells
-from tests.world.wire import Wire, overtakes, reply
+from local.host.app.hostjson import QueueOptions
+from local.host.queues.listeners import QueueListener, Receiver
+from local.host.queues.sending import Bells
+from tests.fakes.wire import Wire, overtakes, reply
 
 MESSAGE = b"<QueueMessage><MessageId>1</MessageId><PopReceipt>r</PopReceipt></QueueMessage>"
 FOUND = reply(200, b"<QueueMessagesList>" + MESSAGE + b"</QueueMessagesList>", Content_Type="application/xml")

@@ -13,19 +13,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.host import checks, hostjson, protos, settings
-from local.host.conversions import decode_path, from_worker, read_query
-from local.host.functions import Function, HttpTrigger, QueueOutput, QueueTrigger
-from local.host.hostjson import HttpOptions
-from local.host.hostshape import find_problems, parse_time_span
-from local.host.keys import Keys
-from local.host.messages import EncodingError, decode, describe, encode
-from local.host.outputs import split
-from local.host.queues import Backoff
-from local.host.routes import RouteError, compile_route
-from local.host.settings import AppSettings, SettingsError
-from local.host.storage import Accounts
-from local.host.web import Throttle
+from local.host import checks
+from local.host.app import hostjson, settings
+from local.host.app.functions import Function, HttpTrigger, QueueOutput, QueueTrigger
+from local.host.app.hostjson import HttpOptions
+from local.host.app.hostshape import find_problems, parse_time_span
+from local.host.app.settings import AppSettings, SettingsError
+from local.host.app.storage import Accounts
+from local.host.calls.outputs import split
+from local.host.http.conversions import decode_path, from_worker, read_query
+from local.host.http.face import Throttle
+from local.host.http.keys import Keys
+from local.host.http.routes import RouteError, compile_route
+from local.host.queues.listeners import Backoff
+from local.host.queues.messages import EncodingError, decode, describe, encode
+from local.host.worker import protos
 
 ROOT = Path(__file__).resolve().parents[2]
 

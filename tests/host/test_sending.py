@@ -8,9 +8,9 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.storage.queue import QueueServiceClient
 
 from local.azurite import KEY, Azurite
-from local.host.sending import Bells, Sender
-from local.host.settings import AppSettings
-from local.host.storage import DEFAULT, Accounts
+from local.host.app.settings import AppSettings
+from local.host.app.storage import DEFAULT, Accounts
+from local.host.queues.sending import Bells, Sender
 
 NEAT = "eyJ2IjoxfQ=="
 ODD = "a<b>&\"' \N{LATIN SMALL LETTER E WITH ACUTE} \N{GRINNING FACE}"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from local.host.server import Request, Response, Server
+from local.host.http.server import Request, Response, Server
 
 
 def echo(request: Request) -> Response:

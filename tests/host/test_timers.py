@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import requests
 
+from local.host.app.settings import AppSettings
+from local.host.app.storage import Accounts
 from local.host.process import HostProcess
-from local.host.records import TableRecords
-from local.host.schedules import ScheduleError, parse
-from local.host.settings import AppSettings
-from local.host.storage import Accounts
-from local.host.timers import NEVER, Status, advance, begin
+from local.host.timers.records import TableRecords
+from local.host.timers.schedules import ScheduleError, parse
+from local.host.timers.timers import NEVER, Status, advance, begin
 
 APP = Path(__file__).parent / "apps" / "timers"
 NOON = datetime(2026, 3, 4, 12, 0, 0, tzinfo=UTC)  # a Wednesday

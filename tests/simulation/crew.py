@@ -1,7 +1,7 @@
 """Workers that stop before everything they do outside their process, and go on when they are told to.
 
 The app's code is ordinary blocking code. Each delivery of a message runs in a greenlet; where it takes a step
-(see `tests.world.steps`) or makes an HTTP call it hands over to the scheduler, which decides what becomes of
+(see `tests.fakes.steps`) or makes an HTTP call it hands over to the scheduler, which decides what becomes of
 that step. Only one greenlet runs at a time and nothing depends on a machine's threads: a run is repeatable.
 """
 
@@ -155,7 +155,7 @@ class Crew:
 
 
 class Steps:
-    """`tests.world.steps.Steps` for a crew: the scheduler says what becomes of each step."""
+    """`tests.fakes.steps.Steps` for a crew: the scheduler says what becomes of each step."""
 
     def __init__(self, crew: Crew) -> None:
         self._crew = crew

@@ -5,11 +5,11 @@ from typing import Any
 
 from shared import jobs
 from shared.errors import ConfigError, Denied, SyncError, TryLater
+from tests.fakes.outbox import Message
 from tests.simulation.crew import Worker
 from tests.simulation.instance import Instance
 from tests.simulation.judge import Violation
 from tests.simulation.scene import Scene
-from tests.world.outbox import Message
 
 LEASE = 600.0  # seconds; the host hides what it works on for ten minutes
 RETRY_AFTER = 30.0  # seconds, as host.json says

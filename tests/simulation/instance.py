@@ -9,7 +9,7 @@ from requests.adapters import BaseAdapter
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from shared.app import App, Services, Stores
-from shared.doorway import Doorway
+from shared.triggers import Doorway
 from tests.simulation.crew import Crew, Stop
 from tests.simulation.faces import Asked, Faces, Given, Mood
 

@@ -8,7 +8,7 @@ from functools import cache
 
 from PIL import Image
 
-from shared import pictures
+from shared.pictures import thumbnails
 
 SIZES = ("S", "M", "L")
 UNREADABLE = "unreadable"
@@ -27,7 +27,7 @@ def data_of(picture: str) -> bytes:
 
 @cache
 def _thumbnails(picture: str) -> tuple[bytes, ...]:
-    return astuple(pictures.render(data_of(picture)))
+    return astuple(thumbnails.render(data_of(picture)))
 
 
 def thumbnail(picture: str, size: str) -> bytes:

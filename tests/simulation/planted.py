@@ -61,9 +61,9 @@ FAULTS = (
         25,
         "settles .* and SharePoint shows",
         (
-            Edit("plans", "if announced != gathered.content_etag and tries < TRIES_TORN:", "if False:"),
+            Edit("sync/plan", "if announced != gathered.content_etag and tries < TRIES_TORN:", "if False:"),
             Edit(
-                "plans",
+                "sync/plan",
                 "etag, digest = gathered.content_etag,",
                 "etag, digest = getattr(gathered.source, 'etag', ''),",
             ),
@@ -75,7 +75,7 @@ FAULTS = (
         "settles .* and SharePoint shows|wrote .* after .* was settled",
         (
             Edit(
-                "ledger",
+                "ledger/ledger",
                 "self._table.merge(row.user[:2], row.user, columns, row.version)",
                 "self._table.merge(row.user[:2], row.user, columns, "
                 'ANY if "settled_at" in columns else row.version)',
@@ -87,9 +87,9 @@ FAULTS = (
         142,
         "settles .* and SharePoint shows|wrote .* after .* was settled|cleared a photo that was settled",
         (
-            Edit("claims", "if row.claim_until and row.dirty:", "if False:"),
+            Edit("sync/claims", "if row.claim_until and row.dirty:", "if False:"),
             Edit(
-                "settling",
+                "sync/settler",
                 "return self._settle_lost(job, change.etag, repeat_at=unsure_until if queued else 0.0)",
                 'return Result(job.user, "deferred", "lost", change.etag)',
             ),
@@ -100,8 +100,12 @@ FAULTS = (
         5,
         "settles .* and SharePoint shows|wrote .* after .* was settled",
         (
-            Edit("plans", "if at_rest and row.settled_sha256 == digest:", "if row.settled_sha256 == digest:"),
-            Edit("plans", '"refused_etag": ""}', '"refused_etag": "", "dirty": False}'),
+            Edit(
+                "sync/plan",
+                "if at_rest and row.settled_sha256 == digest:",
+                "if row.settled_sha256 == digest:",
+            ),
+            Edit("sync/plan", '"refused_etag": ""}', '"refused_etag": "", "dirty": False}'),
         ),
     ),
     Planted(
@@ -110,7 +114,7 @@ FAULTS = (
         "the row is dirty",
         (
             Edit(
-                "photos",
+                "checks/decision",
                 "return row.settled_etag == etag and not row.dirty and row.unsure_until <= now",
                 "return row.settled_etag == etag",
             ),
@@ -122,12 +126,12 @@ FAULTS = (
         "cleared a photo that is missing since",
         (
             Edit(
-                "sweeps",
+                "sweeps/state",
                 "old = bool(row.missing_since) and now - row.missing_since >= remove_after",
                 "old = True",
             ),
             Edit(
-                "plans",
+                "sync/plan",
                 "overdue = bool(row.missing_since) and now - row.missing_since >= removal.after",
                 "overdue = True",
             ),
@@ -138,26 +142,30 @@ FAULTS = (
         197,
         "cleared a photo that was settled since",
         (
-            Edit("plans", '_AT_REST = {"missing_since": 0.0, ', "_AT_REST = {"),
-            Edit("photos", 'for name in ("missing_since", "gone_since")', 'for name in ("gone_since",)'),
-            Edit("settling", '        "missing_since": 0.0,\n', ""),
-            Edit("settling", 'del columns["missing_since"]', "pass"),
+            Edit("sync/plan", '_AT_REST = {"missing_since": 0.0, ', "_AT_REST = {"),
+            Edit(
+                "checks/decision",
+                'for name in ("missing_since", "gone_since")',
+                'for name in ("gone_since",)',
+            ),
+            Edit("sync/settler", '        "missing_since": 0.0,\n', ""),
+            Edit("sync/settler", 'del columns["missing_since"]', "pass"),
         ),
     ),
     Planted(
         "the brake is ignored",
         7,
         "removes although . of . are lost",
-        (Edit("sweeps", "return totals.removable > 0 and", "return False and"),),
+        (Edit("sweeps/state", "return totals.removable > 0 and", "return False and"),),
     ),
     Planted(
         "consequences follow the write that answers the message",
         57,
         "settled .* the source is",
         (
-            Edit("checking", "            self._queue_changed(job, found)\n", ""),
+            Edit("checks/checker", "            self._queue_changed(job, found)\n", ""),
             Edit(
-                "checking",
+                "checks/checker",
                 "            self._answer(job, answers)\n            self._put_off",
                 "            self._answer(job, answers)\n            self._queue_changed(job, found)\n"
                 "            self._put_off",
@@ -170,7 +178,7 @@ FAULTS = (
         "wrote to the profile of",
         (
             Edit(
-                "targets",
+                "sharepoint/targets",
                 "if row.folder and row.upn.lower() == user.upn.lower() and (admin",
                 "if row.folder and (admin",
             ),
@@ -181,15 +189,15 @@ FAULTS = (
         18,
         "doubts about",
         (
-            Edit("settling", "queued = unsure and unsure_until > claim.row.repeat_at", "queued = unsure"),
-            Edit("syncing", "        if job.doubt:\n", "        if False:\n"),
+            Edit("sync/settler", "queued = unsure and unsure_until > claim.row.repeat_at", "queued = unsure"),
+            Edit("sync/syncer", "        if job.doubt:\n", "        if False:\n"),
         ),
     ),
     Planted(
         "a claim is never ended",
         0,
         "never (ended|done)",
-        (Edit("claims", 'self.write({**columns, "claim_until": 0.0})', "self.write(columns)"),),
+        (Edit("sync/claims", 'self.write({**columns, "claim_until": 0.0})', "self.write(columns)"),),
     ),
     Planted(
         "a message has two successors",
@@ -197,7 +205,7 @@ FAULTS = (
         "sends 2 messages",
         (
             Edit(
-                "queues",
+                "storage/queues",
                 "        self._outbox.put(job.queue, jobs.write(job), wait)\n",
                 "        self._outbox.put(job.queue, jobs.write(job), wait)\n"
                 "        self._outbox.put(job.queue, jobs.write(job), wait)\n",
@@ -210,7 +218,7 @@ FAULTS = (
         "an outage counts against its message",
         (
             Edit(
-                "doorway",
+                "triggers",
                 'self._app.queues.defer_raw(f"{kind.queue}-poison", body.decode(), math.ceil(after))',
                 "raise",
             ),
@@ -220,7 +228,7 @@ FAULTS = (
         "nobody is left out by his group",
         133,
         "out of scope since before it claimed",
-        (Edit("plans", "if scope.excluded and scope.excluded in user.groups:", "if False:"),),
+        (Edit("sync/plan", "if scope.excluded and scope.excluded in user.groups:", "if False:"),),
     ),
     Planted(
         "whoever comes back into scope stays left out",
@@ -228,7 +236,7 @@ FAULTS = (
         "settled .* the source is",
         (
             Edit(
-                "photos",
+                "checks/decision",
                 'if refused(etag, row) and not (sweep and row.outcome == "skipped"):',
                 "if refused(etag, row):",
             ),

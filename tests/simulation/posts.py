@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from shared.doorway import Doorway
 from shared.jobs import Check, Tend
+from shared.triggers import Doorway
 from tests.simulation.instance import TENANT, Instance
 from tests.simulation.judge import Violation
 

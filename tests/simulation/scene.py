@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from shared.app import Stores
+from tests.fakes.outbox import Outbox
+from tests.fakes.table import Table
 from tests.simulation.choices import Chooser
 from tests.simulation.crew import Crew, Steps, Worker
 from tests.simulation.faces import Faces
@@ -12,8 +14,6 @@ from tests.simulation.judge import SKEW, Judge
 from tests.simulation.microsoft import Microsoft
 from tests.simulation.scopes import SCOPES
 from tests.simulation.weather import Weather
-from tests.world.outbox import Outbox
-from tests.world.table import Table
 
 BEGIN = 1_790_000_000.0
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from local.tenant.client import TenantClient
+from local.tenant.admin.client import TenantClient
 from local.tenant.tenant import Tenant
 
 Call = Callable[..., requests.Response]

@@ -17,12 +17,12 @@ from PIL import Image
 from werkzeug.test import Client, TestResponse
 from werkzeug.wrappers import Request
 
-from local.tenant.graph import Graph
-from local.tenant.graph.endpoint import Timing
-from local.tenant.graph.parcels import Parcel
+from local.tenant.directory.world import Person, Photo, World
+from local.tenant.entra.tokens import Tokens
+from local.tenant.graph.face import Graph
+from local.tenant.graph.webhooks.endpoint import Timing
+from local.tenant.graph.webhooks.notifications import Parcel
 from local.tenant.graph.wire import write_time
-from local.tenant.tokens import Tokens
-from local.tenant.world import Person, Photo, World
 
 ORIGIN = "https://graph.microsoft.com"
 USER_READ = ("User.Read.All",)

@@ -8,9 +8,9 @@ from PIL import Image
 from werkzeug.test import Client, EnvironBuilder, TestResponse
 from werkzeug.wrappers import Request
 
-from local.tenant.sharepoint import SharePoint
-from local.tenant.tokens import Tokens
-from local.tenant.world import Person, Photo, World
+from local.tenant.directory.world import Person, Photo, World
+from local.tenant.entra.tokens import Tokens
+from local.tenant.sharepoint.service import SharePoint
 
 MY, ADMIN, ROOT = "contoso-my.sharepoint.com", "contoso-admin.sharepoint.com", "contoso.sharepoint.com"
 ROLES = ("User.ReadWrite.All", "Sites.FullControl.All")

@@ -11,9 +11,9 @@ import pytest
 import requests
 from PIL import Image
 
-from local.tenant import portraits
-from local.tenant.client import AdminError, TenantClient
-from local.tenant.exchange import MOST_BYTES
+from local.tenant.admin.client import AdminError, TenantClient
+from local.tenant.directory import portraits
+from local.tenant.directory.exchange import MOST_BYTES
 from local.tenant.tenant import Tenant
 
 GRAPH = "https://graph.microsoft.com/v1.0"

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from local.tenant.client import Notify, TenantClient
-from local.tenant.listener import Connection, Listener
+from local.tenant.admin.client import Notify, TenantClient
+from local.tenant.net.listener import Connection, Listener
 from local.tenant.tenant import Tenant
 
 GRAPH = "https://graph.microsoft.com/v1.0"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from local.tenant.faults import Fault
 from local.tenant.knobs import Knobs
-from local.tenant.quota import Limits
 from local.tenant.tenant import Tenant
+from local.tenant.traffic.faults import Fault
+from local.tenant.traffic.quota import Limits
 
 README = (Path(__file__).parents[2] / "local/tenant/README.md").read_text()
 

@@ -2,11 +2,11 @@
 
 import time
 
-from local.tenant.exchange import Exchange
-from local.tenant.people import Arrivals, welcome
-from local.tenant.sharepoint import SharePoint
-from local.tenant.tokens import Tokens
-from local.tenant.world import World
+from local.tenant.directory.exchange import Exchange
+from local.tenant.directory.people import Arrivals, welcome
+from local.tenant.directory.world import World
+from local.tenant.entra.tokens import Tokens
+from local.tenant.sharepoint.service import SharePoint
 
 
 def test_a_hundred_thousand_people_with_photos_come_in_seconds_and_are_found_at_once() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from local.tenant.certificates import Certificates
+from local.tenant.net.certificates import Certificates
 
 NAMES = ("graph.microsoft.com", "*.sharepoint.com")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from local.tenant.client import TenantClient
+from local.tenant.admin.client import TenantClient
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-W", "error", "-m", "local.tenant"]

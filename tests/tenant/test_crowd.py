@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import requests
 
-from local.tenant import portraits
-from local.tenant.client import AdminError, TenantClient
+from local.tenant.admin.client import AdminError, TenantClient
+from local.tenant.directory import portraits
 
 ROOT = Path(__file__).parents[2]
 GRAPH = "https://graph.microsoft.com/v1.0"
@@ -23,7 +23,7 @@ MEASURE = """
 import json, re, resource, statistics, time
 from pathlib import Path
 import requests
-from local.tenant.client import TenantClient
+from local.tenant.admin.client import TenantClient
 from local.tenant.tenant import Tenant
 
 GRAPH = "https://graph.microsoft.com/v1.0"

@@ -13,8 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from local.tenant.client import TenantClient
-from local.tenant.entra import JWT_BEARER
+from local.tenant.admin.client import TenantClient
+from local.tenant.entra.face import JWT_BEARER
 from local.tenant.tenant import Tenant
 
 HOST = "https://login.microsoftonline.com"

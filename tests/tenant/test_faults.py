@@ -9,15 +9,15 @@ import pytest
 import requests
 from werkzeug.wrappers import Request, Response
 
-from local.tenant import wire
-from local.tenant.client import AdminError, TenantClient
-from local.tenant.faults import Fault, Faults
-from local.tenant.history import History
-from local.tenant.patience import Patience
-from local.tenant.quota import Quota
-from local.tenant.switchboard import Switchboard
-from local.tenant.throttle import Throttle
-from local.tenant.world import World
+from local.tenant.admin.client import AdminError, TenantClient
+from local.tenant.directory.world import World
+from local.tenant.dispatch import Switchboard
+from local.tenant.net import wire
+from local.tenant.traffic.early_returns import Patience
+from local.tenant.traffic.faults import Fault, Faults
+from local.tenant.traffic.history import History
+from local.tenant.traffic.quota import Quota
+from local.tenant.traffic.throttle import Throttle
 
 GRAPH = "https://graph.microsoft.com/v1.0"
 MY = "https://contoso-my.sharepoint.com"

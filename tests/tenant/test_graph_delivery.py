@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import jwt
 import pytest
 
-from local.tenant.graph.endpoint import Endpoint, Timing
+from local.tenant.graph.webhooks.endpoint import Endpoint, Timing
 from local.tenant.graph.wire import read_time
 from tests.tenant.graph_desk import SOON, Desk, Hook, Reply
 

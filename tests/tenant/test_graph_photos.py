@@ -6,7 +6,7 @@ import json
 import pytest
 from PIL import Image
 
-from local.tenant.world import Photo
+from local.tenant.directory.world import Photo
 from tests.tenant.graph_desk import Desk, jpeg
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from local.tenant.client import AdminError, TenantClient
-from local.tenant.groups import Group
+from local.tenant.admin.client import AdminError, TenantClient
+from local.tenant.directory.groups import Group
 from tests.tenant.graph_desk import USER_READ, Desk
 
 MEMBER_READ = ("User.Read.All", "GroupMember.Read.All")

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from local.tenant.client import TenantClient
-from local.tenant.history import History
+from local.tenant.admin.client import TenantClient
+from local.tenant.traffic.history import History
 
 GRAPH = "https://graph.microsoft.com/v1.0"
 MY = "https://contoso-my.sharepoint.com"

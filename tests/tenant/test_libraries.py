@@ -9,7 +9,7 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import CertificateCredential, ManagedIdentityCredential
 
-from local.tenant.client import TenantClient
+from local.tenant.admin.client import TenantClient
 from local.tenant.tenant import Tenant
 
 GRAPH = "https://graph.microsoft.com/.default"

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from local.tenant import portraits
+from local.tenant.directory import portraits
 
 GPS = 0x8825
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import requests
 
-from local.tenant import refusals
-from local.tenant.client import AdminError, TenantClient
+from local.tenant.admin.client import AdminError, TenantClient
 from local.tenant.sharepoint.csom import count_methods
 from local.tenant.tenant import Tenant
+from local.tenant.traffic import refusals
 from tests.tenant.sharepoint_stage import query
 
 GRAPH = "https://graph.microsoft.com/v1.0"

@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from local.tenant.meters import Meter, Reading
-from local.tenant.quota import Limits, Quota
-from local.tenant.world import World
+from local.tenant.directory.world import World
+from local.tenant.traffic.meters import Meter, Reading
+from local.tenant.traffic.quota import Limits, Quota
 
 
 def charge(

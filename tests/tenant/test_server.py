@@ -12,17 +12,17 @@ import pytest
 import requests
 from werkzeug.wrappers import Request, Response
 
-from local.tenant import wire
-from local.tenant.client import TenantClient
-from local.tenant.faults import Faults
-from local.tenant.history import History
-from local.tenant.listener import Connection, Listener
-from local.tenant.patience import Patience
-from local.tenant.quota import Quota
-from local.tenant.switchboard import Switchboard
+from local.tenant.admin.client import TenantClient
+from local.tenant.directory.world import World
+from local.tenant.dispatch import Switchboard
+from local.tenant.net import wire
+from local.tenant.net.listener import Connection, Listener
 from local.tenant.tenant import Tenant
-from local.tenant.throttle import Throttle
-from local.tenant.world import World
+from local.tenant.traffic.early_returns import Patience
+from local.tenant.traffic.faults import Faults
+from local.tenant.traffic.history import History
+from local.tenant.traffic.quota import Quota
+from local.tenant.traffic.throttle import Throttle
 
 GRAPH = "graph.microsoft.com"
 TUNNELLED = b"HTTP/1.1 200 Connection established\r\n\r\n"

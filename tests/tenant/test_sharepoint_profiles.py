@@ -4,7 +4,7 @@ import tracemalloc
 
 import pytest
 
-from local.tenant.world import Person
+from local.tenant.directory.world import Person
 from tests.tenant.sharepoint_stage import ADMIN, MY, PEOPLE, ROOT, Stage, claim
 
 ANNA = "anna@contoso.com"

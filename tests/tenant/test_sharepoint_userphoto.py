@@ -6,7 +6,7 @@ import io
 import pytest
 from PIL import Image
 
-from local.tenant.world import Person, Photo
+from local.tenant.directory.world import Person, Photo
 from tests.tenant.sharepoint_stage import MY, ROOT, Stage, claim, jpeg, photo
 
 ANNA = "anna@contoso.com"

@@ -5,9 +5,9 @@ from urllib.parse import quote
 
 import requests
 
-from local.tenant.client import TenantClient
+from local.tenant.admin.client import TenantClient
+from local.tenant.directory.world import Person
 from local.tenant.tenant import Tenant
-from local.tenant.world import Person
 from tests.tenant.sharepoint_stage import ADMIN, JSON, MY, ROOT, jpeg, query
 
 Call = Callable[..., requests.Response]

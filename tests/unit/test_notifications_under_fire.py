@@ -24,8 +24,8 @@ from shared.notifications import (
     read_changes,
     read_lifecycle,
 )
-from tests.nearly import CANARY, FOREIGN, false_events, false_ids, false_resources, forged_states
-from tests.posts import SUBSCRIPTION, Post, Terms, changes, events, posts
+from tests.fakes.nearly import CANARY, FOREIGN, false_events, false_ids, false_resources, forged_states
+from tests.fakes.posts import SUBSCRIPTION, Post, Terms, changes, events, posts
 
 STATE = ClientState(["n" * 40, "o" * 40])
 TENANT = "aaaaaaaa-0000-0000-0000-000000000001"

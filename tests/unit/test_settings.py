@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from shared.environ import SHORTEST_SECRET, Secret
 from shared.errors import ConfigError
 from shared.notifications import ClientState
-from shared.plans import Scope
 from shared.settings import (
     CLOUDS,
     FUNCTION_TIMEOUT,
     VERSION,
     Settings,
 )
+from shared.settings_reader import SHORTEST_SECRET, Secret
+from shared.sync.plan import Scope
 
 LAW = hypothesis_settings(deadline=None)  # a busy machine is no counterexample
 

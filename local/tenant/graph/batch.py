@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from local.tenant.directory.world import World
 from local.tenant.graph.batch_parts import Part, read_parts
 from local.tenant.graph.router import Router
 from local.tenant.graph.wire import JSON, Answer, Call, Json, NoPhoto, Refusal, envelope, read_query
-from local.tenant.world import World
 
 type PartFault = Callable[[str, str], tuple[int, dict[str, str], Any] | None]
 

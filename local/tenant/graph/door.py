@@ -6,11 +6,11 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
+from local.tenant.directory.world import World
+from local.tenant.entra.tokens import BadToken, Claims, Tokens
 from local.tenant.graph.batch import Batch
 from local.tenant.graph.router import Router
 from local.tenant.graph.wire import JSON, ORIGIN, Answer, Call, Refusal, Trace, envelope, read_query
-from local.tenant.tokens import BadToken, Claims, Tokens
-from local.tenant.world import World
 
 VERSION = "/v1.0"
 

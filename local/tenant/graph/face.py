@@ -1,26 +1,34 @@
-"""The emulated Graph as the rest of the tenant sees it: its parts together, and what may be asked of it."""
+"""The emulated Graph as the rest of the tenant sees it: its parts together, and what may be asked of it.
+
+Stricter than the real one where the documents allow: a query parameter, property or permission that they do
+not name is refused. Where the truth is unknown a knob in `local.tenant.knobs.Knobs` decides.
+
+What it does not play: the beta endpoint, delta queries, groups but for the people in them, writing photos,
+rich notifications, throttling (which the tenant does before Graph hears of a request), the one-hour life of
+the token behind a subscription, and lifecycle events that come by themselves (somebody has to ask for them).
+"""
 
 from collections.abc import Callable
 
 from werkzeug.wrappers import Request, Response
 
+from local.tenant.directory.world import Person, World
+from local.tenant.entra.tokens import Tokens
 from local.tenant.graph.batch import Batch, PartFault
-from local.tenant.graph.changes import Changes
 from local.tenant.graph.door import Door
-from local.tenant.graph.endpoint import Timing
 from local.tenant.graph.groups import Groups
-from local.tenant.graph.notices import change_item
 from local.tenant.graph.operations import route
 from local.tenant.graph.pages import Pages
-from local.tenant.graph.parcels import Parcel
 from local.tenant.graph.photos import Photos
-from local.tenant.graph.post_office import PostOffice
-from local.tenant.graph.register import Register
-from local.tenant.graph.subscriptions import Subscriptions, Webhooks
+from local.tenant.graph.subscriptions.operations import Subscriptions, Webhooks
+from local.tenant.graph.subscriptions.store import Register
 from local.tenant.graph.users import Users
+from local.tenant.graph.webhooks.changes import Changes
+from local.tenant.graph.webhooks.deliveries import PostOffice
+from local.tenant.graph.webhooks.endpoint import Timing
+from local.tenant.graph.webhooks.notices import change_item
+from local.tenant.graph.webhooks.notifications import Parcel
 from local.tenant.graph.wire import Json
-from local.tenant.tokens import Tokens
-from local.tenant.world import Person, World
 
 
 class Graph:

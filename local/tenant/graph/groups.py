@@ -11,6 +11,8 @@ Stricter than the service is said to be: the members of one type are an advanced
 import re
 from itertools import islice
 
+from local.tenant.directory.groups import Group
+from local.tenant.directory.world import World
 from local.tenant.graph.filters import Filter, read_filter
 from local.tenant.graph.pages import TOKEN, Pages
 from local.tenant.graph.users import (
@@ -26,8 +28,6 @@ from local.tenant.graph.users import (
     show,
 )
 from local.tenant.graph.wire import CONTEXT, Answer, Call, Json, Refusal
-from local.tenant.groups import Group
-from local.tenant.world import World
 
 CHECKED_MAX = 20  # learn.microsoft.com/graph/api/directoryobject-checkmembergroups
 CHECK_COST, LIST_COST = 4, 5  # resource units; learn.microsoft.com/graph/throttling-limits

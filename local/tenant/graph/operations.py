@@ -3,7 +3,7 @@
 from local.tenant.graph.groups import Groups
 from local.tenant.graph.photos import Photos
 from local.tenant.graph.router import Route, Router
-from local.tenant.graph.subscriptions import Subscriptions
+from local.tenant.graph.subscriptions.operations import Subscriptions
 from local.tenant.graph.users import Users
 
 # Application permissions, any one of which will do; learn.microsoft.com/graph/permissions-reference

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import quote, urlencode
 
+from local.tenant.directory.world import World
 from local.tenant.graph.wire import ROOT, Refusal
-from local.tenant.world import World
 
 TOKEN = "$skiptoken"  # noqa: S105 - the name of a query parameter
 

@@ -13,10 +13,10 @@ import hashlib
 import json
 from functools import lru_cache
 
+from local.tenant.directory.world import Person, Photo, World
 from local.tenant.graph.renditions import SIZES, draw
 from local.tenant.graph.users import absent
 from local.tenant.graph.wire import CONTEXT, ROOT, Answer, Call, Json, NoPhoto, Refusal
-from local.tenant.world import Person, Photo, World
 
 # The smallest GIF there is: what Graph may answer in place of a photo that does not exist.
 DOT = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")

@@ -4,7 +4,7 @@ import io
 
 from PIL import Image, ImageOps
 
-from local.tenant.world import Photo
+from local.tenant.directory.world import Photo
 
 SIZES = (48, 64, 96, 120, 240, 360, 432, 504, 648)  # pixels; learn.microsoft.com/graph/api/profilephoto-get
 

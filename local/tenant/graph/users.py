@@ -7,10 +7,10 @@ learn.microsoft.com/graph/api/resources/users (which properties come only with `
 from collections.abc import Iterator
 from itertools import islice
 
+from local.tenant.directory.world import Person, World
 from local.tenant.graph.filters import Filter, read_filter
 from local.tenant.graph.pages import TOKEN, Pages
 from local.tenant.graph.wire import CONTEXT, Answer, Call, Json, Refusal
-from local.tenant.world import Person, World
 
 PAGE, PAGE_MAX = 100, 999  # learn.microsoft.com/graph/api/user-list
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-from local.tenant.tokens import Claims
+from local.tenant.entra.tokens import Claims
 
 ORIGIN = "https://graph.microsoft.com"
 ROOT = f"{ORIGIN}/v1.0"

@@ -13,9 +13,9 @@ from typing import Literal
 from werkzeug.http import parse_options_header
 from werkzeug.wrappers import Request, Response
 
+from local.tenant.entra.tokens import Claims
 from local.tenant.sharepoint.errors import Refusal, access_denied
 from local.tenant.sharepoint.hosts import Site
-from local.tenant.tokens import Claims
 
 Form = Literal["nometadata", "minimalmetadata", "verbose"]
 Row = Mapping[str, object]

@@ -3,13 +3,13 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 
+from local.tenant.directory.world import Person, World
 from local.tenant.sharepoint import properties
 from local.tenant.sharepoint.hosts import name_host
 from local.tenant.sharepoint.library import File, Folder, Library
 from local.tenant.sharepoint.pictures import SIZES
 from local.tenant.sharepoint.profiles import Profile, Profiles
 from local.tenant.sharepoint.userphoto import UserPhotos, locate
-from local.tenant.world import Person, World
 
 
 def describe(

@@ -4,6 +4,8 @@ import uuid
 
 from werkzeug.wrappers import Request, Response
 
+from local.tenant.directory.world import World
+from local.tenant.entra.tokens import BadToken, Claims, Tokens
 from local.tenant.sharepoint import csom
 from local.tenant.sharepoint.calls import Call, json_response, refuse
 from local.tenant.sharepoint.errors import Refusal, Unauthorized, no_resource, wrong_method
@@ -14,8 +16,6 @@ from local.tenant.sharepoint.odata import parse_path
 from local.tenant.sharepoint.people import People
 from local.tenant.sharepoint.profiles import Profiles
 from local.tenant.sharepoint.userphoto import PAGE, TIME_LIMITED, UserPhotos
-from local.tenant.tokens import BadToken, Claims, Tokens
-from local.tenant.world import World
 
 PEOPLE_MANAGER = "sp.userprofiles.peoplemanager"
 PROCESS_QUERY = "/_vti_bin/client.svc/processquery"

@@ -11,13 +11,13 @@ import uuid
 
 from werkzeug.wrappers import Response
 
+from local.tenant.directory.world import World
 from local.tenant.sharepoint.calls import Call
 from local.tenant.sharepoint.entries import FileRow, FolderRow, serve, show_file, show_folder
 from local.tenant.sharepoint.errors import Refusal, bad_query, no_file, no_folder, no_resource, wrong_method
 from local.tenant.sharepoint.library import File, Folder, Library
 from local.tenant.sharepoint.odata import Segment, selected
 from local.tenant.sharepoint.uploads import read_name, read_path, read_upload, save
-from local.tenant.world import World
 
 ROLE = "Sites.FullControl.All"
 

@@ -12,13 +12,13 @@ import json
 
 from werkzeug.wrappers import Response
 
+from local.tenant.directory.world import World
 from local.tenant.sharepoint import properties
 from local.tenant.sharepoint.calls import Call
 from local.tenant.sharepoint.errors import access_denied, bad_query, no_resource, user_not_found, wrong_method
 from local.tenant.sharepoint.hosts import name_host
 from local.tenant.sharepoint.odata import Segment, selected
 from local.tenant.sharepoint.profiles import Profile, Profiles
-from local.tenant.world import World
 
 # github.com/pnp/powershell/issues/5084 quotes the sentence.
 _NO_READING = (

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from local.tenant.world import Person, World
+from local.tenant.directory.world import Person, World
 
 CLAIM = "i:0#.f|membership|"  # how SharePoint Online names the account of a directory user
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
+from local.tenant.directory.world import World
 from local.tenant.sharepoint.description import old_stem
 from local.tenant.sharepoint.library import Library
 from local.tenant.sharepoint.pictures import SIZES, Size, draw_old_picture, make_thumbnail
 from local.tenant.sharepoint.profiles import Profile, Profiles
 from local.tenant.sharepoint.properties import EXCHANGE_SYNC, PLACEHOLDER, TIMESTAMP
 from local.tenant.sharepoint.userphoto import UserPhotos
-from local.tenant.world import World
 
 # 2016-08-04: the constant that scripts have copied from each other ever since, instead of the time.
 OLD_STAMP = "63605901091"

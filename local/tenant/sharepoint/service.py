@@ -1,10 +1,17 @@
-"""The emulated SharePoint Online: the one class that the tenant, its admin face and tests speak to."""
+"""The emulated SharePoint Online: the one class that the tenant, its admin face and tests speak to.
+
+`profiles` and `library` hold the state; `properties` and `pictures` are the pure rules about it. Behind
+`door` the handlers `people`, `csom`, `files` and `userphoto` answer, and each says where it is stricter than
+Microsoft and what is inferred. `scenes` sets the stage, `description` shows it; `service` ties all together.
+"""
 
 from collections.abc import Mapping
 from typing import Literal
 
 from werkzeug.wrappers import Request, Response
 
+from local.tenant.directory.world import Person, World
+from local.tenant.entra.tokens import Tokens
 from local.tenant.sharepoint import description
 from local.tenant.sharepoint.door import PEOPLE_MANAGER, PROCESS_QUERY, Door
 from local.tenant.sharepoint.hosts import find_site, list_sites
@@ -12,8 +19,6 @@ from local.tenant.sharepoint.library import Library
 from local.tenant.sharepoint.profiles import Profiles
 from local.tenant.sharepoint.scenes import Scenes
 from local.tenant.sharepoint.userphoto import Pull, UserPhotos
-from local.tenant.tokens import Tokens
-from local.tenant.world import Person, World
 
 Service = Literal["sharepoint-files", "sharepoint-profiles"]
 

@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from werkzeug.wrappers import Request, Response
 
+from local.tenant.directory.world import World
 from local.tenant.sharepoint import properties
 from local.tenant.sharepoint.calls import Call
 from local.tenant.sharepoint.errors import Refusal, wrong_method
@@ -26,7 +27,6 @@ from local.tenant.sharepoint.hosts import find_site, name_host
 from local.tenant.sharepoint.library import File, Library
 from local.tenant.sharepoint.pictures import SIZES, Size, draw_silhouette, inspect_jpeg, make_thumbnail
 from local.tenant.sharepoint.profiles import CLAIM, Profile, Profiles
-from local.tenant.world import World
 
 PAGE = "/_layouts/15/userphoto.aspx"
 TIME_LIMITED = "/_vti_bin/afdcache.ashx/_userprofile/userphoto.jpg"

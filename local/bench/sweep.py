@@ -1,0 +1,153 @@
+"""`make bench-sweep`: a sweep over 100 000 users whose photos did not change, through real host and Azurite.
+
+A benchmark, not a test. It says what a sweep costs Graph, SharePoint and memory, and how long it takes
+with one host process and with two.
+"""
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from local.azurite import Azurite
+from local.bench.machine import cpu_seconds, settle_everybody
+from local.host.process import HostProcess
+from local.stage import ROOT, Stage
+
+PATIENCE = 3600.0  # seconds
+POLL = 5.0  # seconds
+
+
+def main() -> int:
+    """Sweep once with each number of host processes, and print what it took."""
+    parser = argparse.ArgumentParser(prog="make bench-sweep", description=__doc__.partition("\n")[0])
+    parser.add_argument("--users", type=int, default=100_000, help="how many (100000)")
+    parser.add_argument(
+        "--hosts", type=int, nargs="+", default=[1, 2], help="host processes of each run (1 2)"
+    )
+    options = parser.parse_args()
+    rows = LedgerAccess()
+    with Azurite(on_request=rows.note) as storage, Stage(storage=storage) as stage:
+        began = time.monotonic()
+        stage.people.add(count=options.users, photo="shared")
+        print(f"{options.users} users with photos after {time.monotonic() - began:.0f} s", flush=True)
+        began = time.monotonic()
+        settle_everybody(stage)
+        print(f"a ledger that knows them all after {time.monotonic() - began:.0f} s", flush=True)
+        for hosts in options.hosts:
+            _run(stage, hosts, rows)
+    return 0
+
+
+class LedgerAccess:
+    """Counts what is asked of the ledger, from storage's access log."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._reads: Counter[str] = Counter()
+        self._others: Counter[str] = Counter()
+
+    def note(self, method: str, path: str) -> None:
+        """Count one request, if it is about the ledger."""
+        if "/photoledger" not in path:
+            return
+        if method == "GET" and "RowKey=" in path:
+            self._reads[path] += 1
+        else:
+            self._others[method] += 1
+
+    def __str__(self) -> str:
+        """Say how often rows were read and written."""
+        most = max(self._reads.values(), default=0)
+        others = ", ".join(f"{count} {method}" for method, count in self._others.items()) or "none"
+        reads = f"{self._reads.total()} reads of {len(self._reads)} rows, {most} of one at most"
+        return f"{reads}; other requests: {others}"
+
+
+def _run(stage: Stage, hosts: int, rows: LedgerAccess) -> None:
+    """Sweep with so many host processes and print the figures."""
+    with ExitStack() as more:
+        others = [
+            more.enter_context(HostProcess.start(ROOT, stage.environment, tls=stage.tenant.host_certificate))
+            for _ in range(hosts - 1)
+        ]
+        pids = [process.pid for process in (stage.host, *others) if process]
+        last = stage.people.clear_history()
+        rows.clear()
+        worked = _work(stage, pids)
+        began = time.monotonic()
+        sweep = stage.call("POST", "sweeps").json()["sweep"]
+        print(f"\n{hosts} host process(es), sweep {sweep}")
+        figures = _watch(stage, sweep, pids)
+        took = time.monotonic() - began
+        worked = {name: seconds - worked[name] for name, seconds in _work(stage, pids).items()}
+    answers = stage.people.summary(since=last)["answers"]
+    graph = sum(count for method in answers.get("graph", {}).values() for count in method.values())
+    sharepoint = sum(
+        count
+        for service, methods in answers.items()
+        if service.startswith("sharepoint")
+        for method in methods.values()
+        for count in method.values()
+    )
+    print(
+        f"  {figures['seen']} users, {figures['unchanged']} unchanged, state {figures['state']}: {took:.0f} s"
+    )
+    print("  seconds of CPU: " + ", ".join(f"{name} {seconds:.0f}" for name, seconds in worked.items()))
+    print(f"  Graph requests {graph}, SharePoint requests {sharepoint}")
+    print(f"  ledger: {rows}")
+    print(f"  a host's memory grew by {figures['grew']:.0f} MB at most, from the second page on")
+
+
+def _watch(stage: Stage, sweep: str, pids: list[int]) -> dict[str, Any]:
+    """Print how the sweep goes until it ended, and return its figures.
+
+    Memory is measured from the second page on: before it, each host loads the libraries that it needs.
+    """
+    before: list[float] = []
+    most = 0.0
+    for status in _statuses(stage):
+        running = status["sweep"] or {}
+        resident = [_resident(pid) for pid in pids]
+        if not before and running.get("pages", 0) > 1:
+            before = resident
+        most = max([most, *(now - then for now, then in zip(resident, before, strict=False))])
+        for ended in status["sweeps"]:
+            if ended["id"] == sweep:
+                print()
+                return {**ended, "grew": most}
+        answered, seen = running.get("users_answered", 0), running.get("seen", 0)
+        print(f"\r  {answered} of {seen} answered, {running.get('pages', 0)} pages ", end="", flush=True)
+    raise TimeoutError(f"the sweep did not end within {PATIENCE:.0f} s")
+
+
+def _statuses(stage: Stage) -> Iterator[dict[str, Any]]:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        yield stage.call("GET", "status").json()
+        time.sleep(POLL)
+
+
+def _work(stage: Stage, pids: list[int]) -> dict[str, float]:
+    """Return the seconds of CPU that each of the house's processes has used (Linux): who bounds the sweep."""
+    hosts = {f"host {number}": cpu_seconds(pid) for number, pid in enumerate(pids, 1)}
+    return {**hosts, "Azurite": cpu_seconds(stage.storage.pid), "tenant": time.process_time()}
+
+
+def _resident(pid: int) -> float:
+    """Return the megabytes of memory that a process holds (Linux)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

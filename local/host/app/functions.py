@@ -1,0 +1,133 @@
+"""The functions of an app as this host understands them: one trigger each, and queue outputs."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+from local.host.worker.protos import RpcFunctionMetadata, RpcRetryOptions
+
+type AuthLevel = Literal["anonymous", "function", "admin"]
+
+RETURN = "$return"
+
+
+@dataclass(frozen=True)
+class HttpTrigger:
+    """Called by a request. *methods* are upper case; none means every method."""
+
+    binding: str
+    route: str
+    methods: frozenset[str]
+    auth_level: str
+
+
+@dataclass(frozen=True)
+class QueueTrigger:
+    """Called by a message. *queue* and *connection* as the app spells them, `%X%` not yet resolved."""
+
+    binding: str
+    queue: str
+    connection: str
+
+
+@dataclass(frozen=True)
+class TimerTrigger:
+    """Called by the clock. *schedule* as the app spells it."""
+
+    binding: str
+    schedule: str
+    run_on_startup: bool
+    use_monitor: bool
+
+
+type Trigger = HttpTrigger | QueueTrigger | TimerTrigger
+
+
+@dataclass(frozen=True)
+class QueueOutput:
+    """Sends what the function puts into *binding* (or returns, for `$return`)."""
+
+    binding: str
+    queue: str
+    connection: str
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """`@app.retry`; -1 retries is without end. *longest* is `None` for a fixed delay."""
+
+    retries: int
+    delay: timedelta
+    longest: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function. *bindings* are the names of all its bindings, in order."""
+
+    name: str
+    id: str
+    trigger: Trigger
+    outputs: tuple[QueueOutput, ...] = ()
+    bindings: tuple[str, ...] = ()
+    retry: RetryPolicy | None = field(default=None)
+
+
+def read_function(metadata: RpcFunctionMetadata) -> tuple[Function | None, list[str]]:
+    """Turn the worker's description into a function; list every binding that is not simulated here."""
+    bindings: list[dict[str, Any]] = [json.loads(each) for each in metadata.raw_bindings]
+    triggers: list[Trigger] = []
+    outputs: list[QueueOutput] = []
+    problems: list[str] = []
+    for each in bindings:
+        match each["type"].lower():
+            case "httptrigger":
+                triggers.append(_http(each))
+            case "queuetrigger":
+                triggers.append(QueueTrigger(each["name"], each["queueName"], each.get("connection") or ""))
+            case "timertrigger":
+                triggers.append(_timer(each))
+            case "queue":
+                outputs.append(QueueOutput(each["name"], each["queueName"], each.get("connection") or ""))
+            case "http":
+                pass
+            case _:
+                kind = each["type"]
+                problems.append(f"the function {metadata.name}: no {kind} binding is simulated by this host")
+    if len(triggers) != 1:
+        return None, problems or [f"the function {metadata.name} has {len(triggers)} triggers, not one"]
+    names = tuple(each["name"] for each in bindings)
+    function = Function(
+        metadata.name,
+        metadata.function_id,
+        triggers[0],
+        tuple(outputs),
+        names,
+        _retry(metadata.retry_options),
+    )
+    return function, problems
+
+
+def _http(binding: Mapping[str, Any]) -> HttpTrigger:
+    methods = frozenset(str(method).upper() for method in binding.get("methods") or ())
+    level = str(binding.get("authLevel") or "function").lower()
+    return HttpTrigger(binding["name"], binding.get("route") or "", methods, level)
+
+
+def _timer(binding: Mapping[str, Any]) -> TimerTrigger:
+    return TimerTrigger(
+        binding["name"],
+        binding["schedule"],
+        run_on_startup=bool(binding.get("runOnStartup", False)),
+        use_monitor=bool(binding.get("useMonitor", True)),
+    )
+
+
+def _retry(options: RpcRetryOptions) -> RetryPolicy | None:
+    if not options.max_retry_count:
+        return None
+    if "delay_interval" in vars(options):
+        return RetryPolicy(options.max_retry_count, options.delay_interval)
+    return RetryPolicy(options.max_retry_count, options.minimum_interval, options.maximum_interval)

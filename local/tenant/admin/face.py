@@ -1,0 +1,226 @@
+"""The admin face: plain HTTP and JSON on its own port, for demo, tests and people. Nothing of Microsoft's.
+
+Each call is one method; its docstring begins with the route. A refusal says what would have been right.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Request, Response
+
+from local.tenant.admin.bodies import Unacceptable, check, describe, read
+from local.tenant.admin.groups import Membership
+from local.tenant.admin.people import Reception
+from local.tenant.admin.traffic import Console
+from local.tenant.directory.world import World
+from local.tenant.entra.face import Permissions
+from local.tenant.graph.face import Graph
+from local.tenant.knobs import Knobs
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
+class Advance:
+    """The body of `POST /clock`: seconds."""
+
+    advance: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Consent:
+    """The body of `PUT /permissions`: every role granted on a resource; None leaves the resource alone."""
+
+    graph: list[str] | None = None
+    sharepoint: list[str] | None = None
+
+
+class Admin:
+    """Answer the admin face's calls. `settings` makes the body of `GET /settings`, `reset` a fresh tenant."""
+
+    def __init__(
+        self,
+        world: World,
+        reception: Reception,
+        graph: Graph,
+        permissions: Permissions,
+        console: Console,
+        *,
+        settings: Callable[[], Json],
+        reset: Callable[[], None],
+    ) -> None:
+        self._world = world
+        self._graph = graph
+        self._permissions = permissions
+        self._settings = settings
+        self._reset = reset
+        self._routes = Map(
+            [
+                *self._list_own(),
+                *_list_people(reception),
+                *_list_groups(Membership(world)),
+                *_list_traffic(console),
+            ]
+        )
+
+    def respond(self, request: Request) -> Response:
+        """Answer one call."""
+        try:
+            endpoint, values = self._routes.bind_to_environ(request.environ).match()
+            answer = endpoint(request, **values)
+        except Unacceptable as error:
+            return _json({"error": str(error), **error.details}, error.status)
+        except HTTPException as error:
+            return _json({"error": f"{error.name}; GET / lists the calls"}, error.code or 500)
+        return answer if isinstance(answer, Response) else _json(answer)
+
+    def calls(self, request: Request) -> Json:
+        """`GET /`: every call there is."""
+        del request
+        rules = self._routes.iter_rules()
+        return {"calls": [f"{min((rule.methods or set()) - {'HEAD'})} {rule.rule}" for rule in rules]}
+
+    def settings(self, request: Request) -> Json:
+        """`GET /settings`: what an app needs to live in this tenant."""
+        del request
+        return self._settings()
+
+    def knobs(self, request: Request) -> Json:
+        """`GET /knobs`: where each stands, and what it takes."""
+        del request
+        return {"knobs": asdict(self._world.knobs), "known": describe(Knobs)}
+
+    def turn_knobs(self, request: Request) -> Json:
+        """`PUT /knobs`: those given."""
+        wanted = check(Knobs, request.get_json(force=True))
+        with self._world.lock:
+            for name, value in wanted.items():
+                setattr(self._world.knobs, name, value)
+        return self.knobs(request)
+
+    def permissions(self, request: Request) -> Json:
+        """`GET /permissions`: the application permissions that are granted."""
+        del request
+        resources: tuple[Literal["graph", "sharepoint"], ...] = ("graph", "sharepoint")
+        return {resource: sorted(self._permissions.roles(resource)) for resource in resources}
+
+    def consent(self, request: Request) -> Json:
+        """`PUT /permissions`: in the place of those granted before; tokens already out keep theirs."""
+        consent = read(Consent, request.get_json(force=True))
+        if consent.graph is not None:
+            self._permissions.consent("graph", consent.graph)
+        if consent.sharepoint is not None:
+            self._permissions.consent("sharepoint", consent.sharepoint)
+        return self.permissions(request)
+
+    def subscriptions(self, request: Request) -> Json:
+        """`GET /subscriptions`: every subscription, whoever made it."""
+        del request
+        return {"subscriptions": self._graph.subscriptions()}
+
+    def lose(self, request: Request, key: str) -> Json:
+        """`POST /subscriptions/{id}/lose`: it vanishes without a word."""
+        self._require_subscription(key)
+        self._graph.lose(key)
+        return self.subscriptions(request)
+
+    def reauthorize(self, request: Request, key: str) -> Json:
+        """`POST /subscriptions/{id}/reauthorize`: Graph asks for it with a lifecycle notification."""
+        self._require_subscription(key)
+        self._graph.reauthorize(key)
+        return self.subscriptions(request)
+
+    def clock(self, request: Request) -> Json:
+        """`GET /clock`: the tenant's time."""
+        del request
+        return {"now": self._world.clock.now().isoformat()}
+
+    def advance(self, request: Request) -> Json:
+        """`POST /clock`: what expires in the tenant expires sooner. Tokens stay on the machine's time."""
+        try:
+            self._world.clock.advance(read(Advance, request.get_json(force=True)).advance)
+        except (ValueError, OverflowError) as error:
+            raise Unacceptable(str(error)) from error
+        return self.clock(request)
+
+    def start_over(self, request: Request) -> Json:
+        """`POST /reset`: nobody there, no subscription, every knob back; the settings stay true."""
+        del request
+        self._reset()
+        return {}
+
+    def _list_own(self) -> list[Rule]:
+        return [
+            _rule("GET", "/", self.calls),
+            _rule("GET", "/settings", self.settings),
+            _rule("GET", "/knobs", self.knobs),
+            _rule("PUT", "/knobs", self.turn_knobs),
+            _rule("GET", "/permissions", self.permissions),
+            _rule("PUT", "/permissions", self.consent),
+            _rule("GET", "/subscriptions", self.subscriptions),
+            _rule("POST", "/subscriptions/<key>/lose", self.lose),
+            _rule("POST", "/subscriptions/<key>/reauthorize", self.reauthorize),
+            _rule("GET", "/clock", self.clock),
+            _rule("POST", "/clock", self.advance),
+            _rule("POST", "/reset", self.start_over),
+        ]
+
+    def _require_subscription(self, key: str) -> None:
+        known = [each["id"] for each in self._graph.subscriptions()]
+        if key not in known:
+            raise Unacceptable(f"no subscription {key}", 404, known=known)
+
+
+def _list_people(reception: Reception) -> list[Rule]:
+    return [
+        _rule("GET", "/users", reception.index, "limit"),
+        _rule("POST", "/users", reception.welcome),
+        _rule("GET", "/users/<key>", reception.show),
+        _rule("POST", "/users/<key>", reception.change),
+        _rule("PUT", "/users/<key>/profile", reception.configure),
+        _rule("GET", "/users/<key>/shown", reception.shown, "size"),
+        _rule("GET", "/users/<key>/photo", reception.photo),
+        _rule("PUT", "/users/<key>/photo", reception.change_photo, "notify", "raw", "drawn"),
+        _rule("DELETE", "/users/<key>/photo", reception.remove_photo, "notify"),
+    ]
+
+
+def _list_groups(membership: Membership) -> list[Rule]:
+    return [
+        _rule("GET", "/groups", membership.index),
+        _rule("POST", "/groups", membership.found),
+        _rule("PUT", "/groups/<key>/members", membership.enrol),
+    ]
+
+
+def _list_traffic(console: Console) -> list[Rule]:
+    return [
+        _rule("GET", "/history", console.requests, "host", "service", "since"),
+        _rule("GET", "/history/summary", console.summary, "host", "service", "since"),
+        _rule("DELETE", "/history", console.forget_requests),
+        _rule("GET", "/faults", console.faults),
+        _rule("PUT", "/faults", console.arm_faults),
+        _rule("DELETE", "/faults", console.disarm_faults),
+        _rule("GET", "/quota", console.quota),
+        _rule("PUT", "/quota", console.limit),
+    ]
+
+
+def _rule(method: str, path: str, call: Callable[..., Any], *query: str) -> Rule:
+    """Return the rule for a call that takes these query parameters and no others."""
+
+    def endpoint(request: Request, **values: str) -> Json | Response:
+        if unknown := sorted(request.args.keys() - set(query)):
+            raise Unacceptable(f"unknown in the query: {', '.join(unknown)}", known=query)
+        answer: Json | Response = call(request, **values)
+        return answer
+
+    return Rule(path, endpoint=endpoint, methods=[method])
+
+
+def _json(body: Json, status: int = 200) -> Response:
+    return Response(json.dumps(body) + "\n", status, content_type="application/json")

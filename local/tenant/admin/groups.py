@@ -1,0 +1,74 @@
+"""The admin face's calls about groups."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from werkzeug.wrappers import Request
+
+from local.tenant.admin.bodies import Unacceptable, read
+from local.tenant.directory.groups import Group
+from local.tenant.directory.world import World
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
+class Founding:
+    """The body of `POST /groups`: `members` are ids or UPNs of people, or ids of groups."""
+
+    members: list[str] = field(default_factory=list)
+    name: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Roll:
+    """The body of `PUT /groups/{id}/members`: everybody who is a member from now on."""
+
+    members: list[str]
+
+
+class Membership:
+    """Who is in which group, as the administrator decides it. Nobody is told."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def index(self, request: Request) -> Json:
+        """`GET /groups`: every group, and how many living people are in it, nested groups included."""
+        del request
+        with self._world.lock:
+            return {"groups": [self._describe(group) for group in self._world.groups.every()]}
+
+    def found(self, request: Request) -> Json:
+        """`POST /groups`: a new group; its id."""
+        founding = read(Founding, request.get_json(force=True))
+        with self._world.lock:
+            members = self._identify(founding.members)
+            group = Group(self._world.new_id(), founding.name, members)
+            self._world.groups.put(group)
+        return {"id": group.id}
+
+    def enrol(self, request: Request, key: str) -> Json:
+        """`PUT /groups/{id}/members`: in the place of the members before."""
+        roll = read(Roll, request.get_json(force=True))
+        with self._world.lock:
+            group = self._world.groups.find(key)
+            if group is None:
+                raise Unacceptable(f"no group has the id {key}", 404)
+            changed = Group(group.id, group.name, self._identify(roll.members))
+            self._world.groups.put(changed)
+            return self._describe(changed)
+
+    def _identify(self, keys: list[str]) -> tuple[str, ...]:
+        return tuple(self._find_id(key) for key in keys)
+
+    def _find_id(self, key: str) -> str:
+        found = self._world.find(key) or self._world.groups.find(key)
+        if found is None:
+            raise Unacceptable(f"neither somebody living nor a group: {key}", 404)
+        return found.id
+
+    def _describe(self, group: Group) -> Json:
+        people = self._world.groups.people(group)
+        living = sum(not self._world.people[each].gone for each in people)
+        return {"id": group.id, "name": group.name, "members": list(group.members), "people": living}

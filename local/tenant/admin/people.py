@@ -1,0 +1,225 @@
+"""The admin face's calls about people: who is there, what their photo is, what SharePoint shows of them."""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from werkzeug.wrappers import Request, Response
+
+from local.tenant.admin.bodies import Unacceptable, read
+from local.tenant.directory import people
+from local.tenant.directory.exchange import Exchange
+from local.tenant.directory.world import Person, Photo, World
+from local.tenant.graph.face import Graph
+from local.tenant.sharepoint.reader import SIZES, Reader
+from local.tenant.sharepoint.service import SharePoint
+
+LONGEST_DELAY = 3600.0  # seconds
+
+
+@dataclass(slots=True, kw_only=True)
+class Change:
+    """What becomes of a person; None leaves it as it is. `gone` deletes them, and their UPN is free again.
+
+    Whatever changes, Graph tells its subscribers that the user was updated: hints without a new photo.
+    """
+
+    upn: str | None = None
+    name: str | None = None
+    geo: str | None = None
+    enabled: bool | None = None
+    mailbox: bool | None = None
+    gone: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Oddities:
+    """What is odd about a person's profile; see `sharepoint.scenes.Scenes.configure`."""
+
+    profile: bool | None = None
+    object_id: str | None = None
+    folder: str | None = None
+    picture: bool | None = None
+    old_names: bool = False
+    properties: dict[str, str] | None = None
+
+
+class Reception:
+    """People as the administrator sees them."""
+
+    def __init__(
+        self, world: World, exchange: Exchange, graph: Graph, sharepoint: SharePoint, reader: Reader
+    ) -> None:
+        self._reader = reader
+        self._world = world
+        self._exchange = exchange
+        self._graph = graph
+        self._sharepoint = sharepoint
+
+    def index(self, request: Request) -> dict[str, Any]:
+        """`GET /users`: everybody living, at most `?limit=` of them."""
+        limit = request.args.get("limit", 1000, type=int)
+        everybody = list(self._world.living())
+        return {"count": len(everybody), "users": [_facts(person) for person in everybody[:limit]]}
+
+    def welcome(self, request: Request) -> dict[str, Any]:
+        """`POST /users`: new people; their ids."""
+        arrivals = read(people.Arrivals, request.get_json(force=True))
+        try:
+            if arrivals.folder:
+                self._sharepoint.set_folder(arrivals.folder, arrivals.geo)
+            arrived = people.welcome(self._world, self._exchange, arrivals)
+        except ValueError as error:
+            raise Unacceptable(str(error), 409) from error
+        return {"ids": [person.id for person in arrived]}
+
+    def show(self, request: Request, key: str) -> dict[str, Any]:
+        """`GET /users/{id}`: the source and the target, so that a test can compare them."""
+        del request
+        person = self._anybody(key)
+        photo = person.photo
+        return {
+            **_facts(person),
+            "source": _describe(photo) if photo else None,
+            "target": self._sharepoint.describe(person.id),
+        }
+
+    def change(self, request: Request, key: str) -> dict[str, Any]:
+        """`POST /users/{id}`: rename, move, disable, remove a person."""
+        change = read(Change, request.get_json(force=True))
+        with self._world.lock:
+            person = self._living(key)
+            self._rename(person, change.upn)
+            if change.geo is not None:
+                self._world.move(person, change.geo)
+            self._edit(person, change)
+            if change.gone:
+                self._world.remove(person)
+            return _facts(person)
+
+    def configure(self, request: Request, key: str) -> dict[str, Any]:
+        """`PUT /users/{id}/profile`: an odd SharePoint profile, as years of use leave it behind."""
+        oddities = read(Oddities, request.get_json(force=True))
+        person = self._anybody(key)
+        try:
+            self._sharepoint.configure(person.id, **asdict(oddities))
+        except ValueError as error:
+            raise Unacceptable(str(error), 409) from error
+        return self.show(request, person.id)
+
+    def shown(self, request: Request, key: str) -> Response:
+        """`GET /users/{id}/shown`: the picture that SharePoint shows its readers, `?size=S|M|L`."""
+        size = request.args.get("size", "L")
+        if size not in SIZES:
+            raise Unacceptable("size is S, M or L")
+        account = self._sharepoint.describe(self._anybody(key).id)["account"]
+        if account is None:
+            raise Unacceptable("SharePoint has no profile of this person", 404)
+        return self._reader.look(str(account), size)
+
+    def photo(self, request: Request, key: str) -> Response:
+        """`GET /users/{id}/photo`: the source's bytes."""
+        del request
+        photo = self._living(key).photo
+        if photo is None:
+            raise Unacceptable("no photo", 404)
+        return Response(photo.data, content_type=photo.content_type, headers={"ETag": photo.etag})
+
+    def change_photo(self, request: Request, key: str) -> dict[str, Any]:
+        """`PUT /users/{id}/photo`: the image in the body, or with `?drawn=true` a new portrait."""
+        person = self._living(key)
+        photo = self._receive(request, person)
+        self._change(person, photo, request.args.get("notify"))
+        return _describe(photo)
+
+    def remove_photo(self, request: Request, key: str) -> dict[str, Any]:
+        """`DELETE /users/{id}/photo`."""
+        person = self._living(key)
+        if person.photo is None:
+            raise Unacceptable("no photo", 404)
+        self._change(person, None, request.args.get("notify"))
+        return {}
+
+    def _receive(self, request: Request, person: Person) -> Photo:
+        if request.args.get("drawn") == "true":
+            return self._exchange.draw(person)
+        data = request.get_data()
+        if request.args.get("raw") == "true":
+            return self._exchange.accept_raw(data, request.mimetype or "image/jpeg")
+        try:
+            return self._exchange.accept(data)
+        except ValueError as error:
+            raise Unacceptable(str(error)) from error
+
+    def _change(self, person: Person, photo: Photo | None, notify: str | None) -> None:
+        hints, delay = _notifications(notify)
+        self._world.set_photo(person, photo, tell=notify is None)
+        if hints:
+            self._graph.photo_hint(person, times=hints, delay=delay)
+
+    def _edit(self, person: Person, change: Change) -> None:
+        edits = {"display_name": change.name, "enabled": change.enabled, "mailbox": change.mailbox}
+        made = {name: value for name, value in edits.items() if value is not None}
+        for name, value in made.items():
+            setattr(person, name, value)
+        if made:
+            self._graph.photo_hint(person, times=self._world.knobs.edit_notifications)
+
+    def _rename(self, person: Person, upn: str | None) -> None:
+        if upn is None:
+            return
+        try:
+            self._world.rename(person, upn)
+        except ValueError as error:
+            raise Unacceptable(str(error), 409) from error
+
+    def _living(self, key: str) -> Person:
+        person = self._world.find(key)
+        if person is None:
+            raise Unacceptable(f"nobody living has the id or UPN {key}", 404)
+        return person
+
+    def _anybody(self, key: str) -> Person:
+        person = self._world.find(key) or self._world.people.get(key.lower())
+        if person is None:
+            raise Unacceptable(f"nobody has or had the id or UPN {key}", 404)
+        return person
+
+
+def _notifications(notify: str | None) -> tuple[int, float]:
+    """Return how many notifications `?notify=` asks for, and after how many seconds."""
+    fixed = {None: (0, 0.0), "off": (0, 0.0), "on": (1, 0.0), "twice": (2, 0.0)}
+    if notify in fixed:
+        return fixed[notify]
+    try:
+        seconds = float(notify or "")
+    except ValueError:
+        raise Unacceptable("notify is on, off, twice or a number of seconds") from None
+    if not 0 <= seconds <= LONGEST_DELAY:
+        raise Unacceptable(f"notify waits at most {LONGEST_DELAY} seconds")
+    return 1, seconds
+
+
+def _facts(person: Person) -> dict[str, Any]:
+    return {
+        "id": person.id,
+        "upn": person.upn,
+        "name": person.display_name,
+        "guest": person.guest,
+        "enabled": person.enabled,
+        "mailbox": person.mailbox,
+        "geo": person.geo,
+        "gone": person.gone,
+    }
+
+
+def _describe(photo: Photo) -> dict[str, Any]:
+    data = photo.data
+    return {
+        "etag": photo.etag,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "bytes": len(data),
+        "width": photo.width,
+        "height": photo.height,
+        "content_type": photo.content_type,
+    }

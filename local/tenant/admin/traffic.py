@@ -1,0 +1,83 @@
+"""The admin face's calls about traffic: what was received, what goes wrong, how much is allowed."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from werkzeug.wrappers import Request
+
+from local.tenant.admin.bodies import read
+from local.tenant.traffic.early_returns import Patience
+from local.tenant.traffic.faults import Fault, Faults
+from local.tenant.traffic.history import History
+from local.tenant.traffic.quota import Limits, Quota
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
+class Arming:
+    """The body of `PUT /faults`."""
+
+    faults: list[dict[str, object]] = field(default_factory=list)
+    seed: int | None = None
+
+
+class Console:
+    """The traffic between the application and the tenant, as the administrator watches and bends it."""
+
+    def __init__(self, history: History, faults: Faults, patience: Patience, quota: Quota) -> None:
+        self._history = history
+        self._faults = faults
+        self._patience = patience
+        self._quota = quota
+
+    def requests(self, request: Request) -> Json:
+        """`GET /history`: requests received, of `?host=` or `?service=`, numbered above `?since=`."""
+        last = self._history.last
+        return {"last": last, "requests": self._history.entries(**_selection(request))}
+
+    def summary(self, request: Request) -> Json:
+        """`GET /history/summary`: how many of them, by service, method and status."""
+        last = self._history.last
+        return {"last": last, **self._history.summary(**_selection(request))}
+
+    def forget_requests(self, request: Request) -> Json:
+        """`DELETE /history`."""
+        del request
+        return {"last": self._history.clear()}
+
+    def faults(self, request: Request) -> Json:
+        """`GET /faults`: what is armed, how often each fired, and who returned before `Retry-After`."""
+        del request
+        return {"faults": self._faults.report(), "early_return": self._patience.early()}
+
+    def arm_faults(self, request: Request) -> Json:
+        """`PUT /faults`: in the place of those armed before."""
+        arming = read(Arming, request.get_json(force=True))
+        self._faults.arm([read(Fault, fault) for fault in arming.faults], arming.seed)
+        return self.faults(request)
+
+    def disarm_faults(self, request: Request) -> Json:
+        """`DELETE /faults`: none is armed, and no one returned early."""
+        self._faults.arm([])
+        self._patience.clear()
+        return self.faults(request)
+
+    def quota(self, request: Request) -> Json:
+        """`GET /quota`: the limits, and what was used of them."""
+        del request
+        return self._quota.report()
+
+    def limit(self, request: Request) -> Json:
+        """`PUT /quota`: in the place of the limits before; what was used is counted from zero."""
+        self._quota.limit(read(Limits, request.get_json(force=True)))
+        return self.quota(request)
+
+
+def _selection(request: Request) -> dict[str, Any]:
+    args = request.args
+    return {
+        "host": args.get("host", ""),
+        "service": args.get("service", ""),
+        "since": args.get("since", 0, type=int),
+    }

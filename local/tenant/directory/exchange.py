@@ -1,0 +1,72 @@
+"""What Exchange Online does with a photo that it is given: refuse it, or keep it under a new etag.
+
+learn.microsoft.com/graph/api/profilephoto-update: at most 4 MB, `image/jpeg`.
+"""
+
+import functools
+import io
+
+from PIL import Image, UnidentifiedImageError
+
+from local.tenant.directory import portraits
+from local.tenant.directory.world import Person, Photo, World
+
+MOST_BYTES = 4 * 1024 * 1024
+SMALLEST = 48  # pixels; the smallest square that Microsoft 365 gives out
+BROKEN = (UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+
+class Exchange:
+    """The mailbox side of the tenant: photos as their owners upload or remove them."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._versions: dict[str, int] = {}  # object id -> how many portraits were drawn
+
+    def accept(self, data: bytes) -> Photo:
+        """Return `data` as the photo that Exchange would keep.
+
+        Raises:
+            ValueError: Exchange would refuse it; the text says why.
+        """
+        if len(data) > MOST_BYTES:
+            raise ValueError(f"a photo has at most {MOST_BYTES} bytes, this one {len(data)}")
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                kind, (width, height) = image.format, image.size
+                image.load()
+        except (OSError, *BROKEN) as error:
+            raise ValueError(f"not a picture that can be read: {error}") from error
+        if kind != "JPEG":
+            raise ValueError(f"a photo is a JPEG, this is {kind} (?raw=true stores it all the same)")
+        if min(width, height) < SMALLEST:
+            raise ValueError(f"a photo is at least {SMALLEST} pixels each way, this one {width}x{height}")
+        return Photo(data, self._world.new_etag(), width, height)
+
+    def accept_raw(self, data: bytes, content_type: str = "image/jpeg") -> Photo:
+        """Return `data` as a photo whatever it is, claiming to be a large one if its size cannot be read."""
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                width, height = image.size
+        except (OSError, *BROKEN):
+            width = height = portraits.SIZE
+        return Photo(data, self._world.new_etag(), width, height, content_type)
+
+    def draw(self, person: Person) -> Photo:
+        """Return a portrait of `person`, a different one each time, drawn when somebody looks at it."""
+        version = self._versions[person.id] = self._versions.get(person.id, 0) + 1
+        picture = functools.partial(portraits.draw, person.display_name, version)
+        return Photo(picture, self._world.new_etag(), portraits.SIZE, portraits.SIZE)
+
+    def share(self) -> Photo:
+        """Return the one portrait for everybody, under a new etag: a crowd of them costs no drawing."""
+        return Photo(_draw_everybody, self._world.new_etag(), portraits.SIZE, portraits.SIZE)
+
+    def reset(self) -> None:
+        """Forget how many portraits were drawn."""
+        self._versions.clear()
+
+
+@functools.cache
+def _draw_everybody() -> bytes:
+    return portraits.draw("Every Body")

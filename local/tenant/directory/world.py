@@ -1,0 +1,225 @@
+"""What every face of the tenant shares: its people, their photos and groups, its clock, its knobs.
+
+No HTTP here. Entra, Graph, SharePoint and the admin face each read and change this state, always under
+`World.lock`, and hear of each other's changes as an `Observer`. People change only through `World`'s own
+methods, which keep the index of UPNs and tell the observers.
+"""
+
+import random
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from local.tenant.directory.groups import Groups
+from local.tenant.knobs import Knobs
+
+
+class Photo:
+    """A profile photo as Exchange Online keeps it: its bytes and what Graph says of them.
+
+    `data` is the bytes, or a function that draws the same bytes each time it is called: a hundred thousand
+    people have photos without a hundred thousand pictures in memory. `etag` has its quotation marks, as in
+    Graph's `@odata.mediaEtag` and `ETag`: `"BA09D118"`. `width` and `height` are pixels. Never changes.
+    """
+
+    __slots__ = ("_data", "content_type", "etag", "height", "width")
+
+    def __init__(
+        self,
+        data: bytes | Callable[[], bytes],
+        etag: str,
+        width: int,
+        height: int,
+        content_type: str = "image/jpeg",
+    ) -> None:
+        self._data = data
+        self.etag = etag
+        self.width = width
+        self.height = height
+        self.content_type = content_type
+
+    @property
+    def data(self) -> bytes:
+        """The image's bytes."""
+        return self._data if isinstance(self._data, bytes) else self._data()
+
+
+@dataclass(slots=True)
+class Person:
+    """One directory user. `geo` is "" for the tenant's central location, else a code such as `eur`."""
+
+    id: str
+    upn: str
+    display_name: str
+    guest: bool = False
+    enabled: bool = True
+    mailbox: bool = True
+    geo: str = ""
+    photo: Photo | None = None
+    gone: bool = False
+
+
+class Clock:
+    """The tenant's time: the machine's, plus what `advance` added to it."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta()
+
+    def now(self) -> datetime:
+        """Return the tenant's time, aware, in UTC."""
+        return datetime.now(UTC) + self._ahead
+
+    def advance(self, seconds: float) -> None:
+        """Move the tenant's time forward."""
+        if seconds < 0:
+            raise ValueError("the tenant's clock only moves forward")
+        self._ahead += timedelta(seconds=seconds)
+
+    def reset(self) -> None:
+        """Return to the machine's time."""
+        self._ahead = timedelta()
+
+
+class Observer(Protocol):
+    """A face of the tenant that wants to know what happened to a person. Called under `World.lock`."""
+
+    def person_added(self, person: Person) -> None:
+        """A person came into being."""
+
+    def person_renamed(self, person: Person, old_upn: str) -> None:
+        """The person's UPN changed."""
+
+    def person_moved(self, person: Person, old_geo: str) -> None:
+        """The person's preferred data location changed."""
+
+    def person_removed(self, person: Person) -> None:
+        """The person was deleted for good."""
+
+    def photo_changed(self, person: Person) -> None:
+        """The person's photo was changed or removed in Exchange Online."""
+
+
+@dataclass
+class World:
+    """One tenant: who is in it, what time it is there, and how it behaves where nobody knows.
+
+    `organisation` is the first label of its hosts: `contoso` → `contoso.sharepoint.com`.
+
+    Raises:
+        ValueError: `organisation` has anything but lower-case letters and digits.
+    """
+
+    organisation: str = "contoso"
+    seed: int = 0
+    tenant_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    client_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    service_principal_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    clock: Clock = field(default_factory=Clock)
+    knobs: Knobs = field(default_factory=Knobs)
+    people: dict[str, Person] = field(default_factory=dict)
+    groups: Groups = field(default_factory=Groups)
+    observers: list[Observer] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not (self.organisation.isascii() and self.organisation.isalnum() and self.organisation.islower()):
+            raise ValueError("an organisation has lower-case letters and digits only")
+        self.lock = threading.RLock()
+        self.random = random.Random(self.seed)  # noqa: S311 - shuffling, not secrets
+        self._ids: dict[str, str] = {}  # lower-case UPN of everybody living -> object id
+
+    def find(self, key: str) -> Person | None:
+        """Return the living person whose object id or UPN (any case) is `key`."""
+        wanted = key.lower()
+        with self.lock:
+            person = self.people.get(wanted) or self.people.get(self._ids.get(wanted, ""))
+            return person if person and not person.gone else None
+
+    def living(self) -> Iterator[Person]:
+        """Yield everybody who was not deleted, in the order in which they came."""
+        with self.lock:
+            return iter([p for p in self.people.values() if not p.gone])
+
+    def new_id(self) -> str:
+        """Return an object id that the seed decides."""
+        with self.lock:
+            return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
+
+    def new_etag(self) -> str:
+        """Return a photo's etag in the form Exchange Online gives it: eight hex digits, quoted."""
+        with self.lock:
+            return f'"{self.random.getrandbits(32):08X}"'
+
+    def add(self, person: Person) -> Person:
+        """Take `person` into the directory and return them.
+
+        Raises:
+            ValueError: a living person has that UPN, or any person that id (ids are lower-case).
+        """
+        with self.lock:
+            if person.id != person.id.lower() or person.id in self.people:
+                raise ValueError(f"an object id is lower-case and used once: {person.id}")
+            self._take_upn(person.id, person.upn)
+            self.people[person.id] = person
+            for observer in self.observers:
+                observer.person_added(person)
+        return person
+
+    def rename(self, person: Person, upn: str) -> None:
+        """Give `person` another UPN.
+
+        Raises:
+            ValueError: another living person has it.
+        """
+        with self.lock:
+            old = person.upn
+            if upn.lower() != old.lower():
+                self._take_upn(person.id, upn)
+                del self._ids[old.lower()]
+            person.upn = upn
+            for observer in self.observers:
+                observer.person_renamed(person, old)
+
+    def move(self, person: Person, geo: str) -> None:
+        """Change the person's preferred data location."""
+        with self.lock:
+            old, person.geo = person.geo, geo
+            for observer in self.observers:
+                observer.person_moved(person, old)
+
+    def remove(self, person: Person) -> None:
+        """Delete `person` for good: their UPN is free again, their id never is."""
+        with self.lock:
+            if person.gone:
+                return
+            person.gone = True
+            self._ids.pop(person.upn.lower(), None)
+            for observer in self.observers:
+                observer.person_removed(person)
+
+    def set_photo(self, person: Person, photo: Photo | None, *, tell: bool = True) -> None:
+        """Change (or with None remove) a photo as its owner would; observers hear of it if `tell`."""
+        with self.lock:
+            person.photo = photo
+            for observer in self.observers if tell else ():
+                observer.photo_changed(person)
+
+    def reset(self) -> None:
+        """Forget everybody, set the clock and every knob back, and start the random numbers over.
+
+        The tenant's id, its organisation and its application stay: a running app's settings stay true.
+        """
+        with self.lock:
+            self.people.clear()
+            self._ids.clear()
+            self.groups.clear()
+            self.clock.reset()
+            self.random.seed(self.seed)
+            for each in fields(self.knobs):
+                setattr(self.knobs, each.name, each.default)
+
+    def _take_upn(self, person_id: str, upn: str) -> None:
+        if self._ids.setdefault(upn.lower(), person_id) != person_id:
+            raise ValueError(f"another person has the UPN {upn}")

@@ -1,0 +1,102 @@
+"""From a host name to the face that answers for it; what happens around every answer happens here.
+
+history → patience → throttle → faults → face → history. A face that fails is a defect of the tenant: the
+caller gets a 500 that says so, and the traceback goes to the log.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Request, Response
+
+from local.tenant.net.wire import Hangup
+from local.tenant.traffic.early_returns import Patience
+from local.tenant.traffic.faults import Faults
+from local.tenant.traffic.history import Entry, History
+from local.tenant.traffic.throttle import Throttle
+
+logger = logging.getLogger(__name__)
+
+
+class Face(Protocol):
+    """One service of the tenant."""
+
+    def respond(self, request: Request) -> Response:
+        """Answer one request."""
+
+
+Route = Callable[[Request], tuple[str, Face] | None]
+
+
+class Switchboard:
+    """Answer every request that a service of the tenant is sent.
+
+    `route` says which service (as `faults.Fault.service` names it) and face a request is for, None if none.
+    """
+
+    def __init__(
+        self, route: Route, history: History, faults: Faults, patience: Patience, throttle: Throttle
+    ) -> None:
+        self._route = route
+        self._history = history
+        self._faults = faults
+        self._patience = patience
+        self._throttle = throttle
+
+    def respond(self, request: Request) -> Response:
+        """Answer `request` and record it.
+
+        Raises:
+            Hangup: a fault wants the connection cut.
+        """
+        found = self._route(request)
+        if found is None:
+            # RFC 9110 §15.5.20: this connection was opened for another name.
+            return Response("the tenant does not play this host\n", 421, mimetype="text/plain")
+        service, face = found
+        path = request.environ["REQUEST_URI"]
+        entry = self._history.begin(
+            service, request.host, request.method, path, request.headers.get("User-Agent", "")
+        )
+        self._patience.begin(service, request.method, path)
+        began = time.perf_counter()
+        status: int | None = None
+        try:
+            response = self._answer(service, face, request, entry)
+            status = response.status_code
+        finally:
+            parts = request.environ.get("tenant.parts", ())
+            self._history.end(entry, status, time.perf_counter() - began, parts)
+        return response
+
+    def refused(self, target: str) -> None:
+        """Record a `CONNECT` to a host that the tenant does not play."""
+        entry = self._history.begin("", target, "CONNECT", "", "")
+        self._history.end(entry, 502, 0.0)
+
+    def _answer(self, service: str, face: Face, request: Request, entry: Entry) -> Response:
+        toll = self._throttle.admit(service, request)
+        if toll.refusal is not None:
+            entry.fault = "quota"
+            return toll.refusal
+        try:
+            response, entry.fault = self._faults.meet(service, request, lambda: _ask(face, request))
+        except Hangup as hangup:
+            entry.fault = "truncate" if hangup.response else "drop"
+            raise
+        self._patience.hear(service, response.status_code, response.headers)
+        response.headers.update(toll.headers)
+        return response
+
+
+def _ask(face: Face, request: Request) -> Response:
+    try:
+        return face.respond(request)
+    except HTTPException as error:  # werkzeug's own, e.g. for a body that is no form
+        return Response(f"{error.name}\n", error.code, mimetype="text/plain")
+    except Exception:
+        logger.exception("the tenant failed to answer %s %s", request.method, request.path)
+        return Response("a defect of the emulated tenant; see its log\n", 500, mimetype="text/plain")

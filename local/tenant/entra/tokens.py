@@ -1,0 +1,122 @@
+"""Access tokens of the tenant: issued by Entra's face, checked by Graph's and SharePoint's.
+
+A token is a JWT signed with a key that lives as long as the process. The claims are those that decide
+anything: `aud`, `tid`, `appid`, `roles`, `appidacr` ("1" a secret, "2" a certificate or managed identity) and
+`exp`.
+
+Tokens live on the machine's clock, not on the tenant's: the application that caches them has no other, and a
+tenant moved a month ahead would refuse every token and every assertion it is sent.
+"""
+
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from local.tenant.directory.world import World
+
+LIFETIME = 3599  # seconds; Entra's `expires_in` for a client credential
+KEY_ID = "emulated"
+REMEMBERED = 1000  # tokens, issued or found good; a run has a handful
+
+Reason = Literal["missing", "malformed", "signature", "expired", "audience"]
+
+
+class BadToken(Exception):
+    """The Authorization header does not carry a token that this audience accepts."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason: Reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a checked token says. `audience` is a plain origin such as `https://graph.microsoft.com`."""
+
+    audience: str
+    application: str
+    roles: frozenset[str]
+    appidacr: Literal["1", "2"]
+
+
+class Tokens:
+    """The tenant's token signer and verifier. `issued` are the newest tokens, to look where they went."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._verified: dict[str, dict[str, Any]] = {}
+        self.issued: deque[str] = deque(maxlen=REMEMBERED)
+
+    def issue(
+        self,
+        audience: str,
+        roles: Iterable[str],
+        *,
+        appidacr: Literal["1", "2"] = "2",
+        lifetime: int = LIFETIME,
+    ) -> str:
+        """Return a bearer token for `audience`, valid for `lifetime` seconds (negative: already expired)."""
+        now = int(time.time())
+        claims = {
+            "aud": audience,
+            "iss": f"https://sts.windows.net/{self._world.tenant_id}/",
+            "tid": self._world.tenant_id,
+            "appid": self._world.client_id,
+            "oid": self._world.service_principal_id,
+            "appidacr": appidacr,
+            "idtyp": "app",
+            "iat": now,
+            "nbf": now,
+            "exp": now + lifetime,
+            "ver": "1.0",
+        }
+        if wanted := sorted(roles):  # Entra leaves the claim out where no role was consented to
+            claims["roles"] = wanted
+        token = jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": KEY_ID})
+        self.issued.append(token)
+        return token
+
+    def check(self, authorization: str | None, audience: str) -> Claims:
+        """Return the claims of an `Authorization` header.
+
+        Raises:
+            BadToken: with the reason, in the order in which a real service notices.
+        """
+        if not authorization:
+            raise BadToken("missing")
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise BadToken("malformed")
+        claims = self._verified.get(token) or self._verify(token)
+        if claims["exp"] <= time.time():
+            raise BadToken("expired")
+        if claims["aud"].rstrip("/").lower() != audience.rstrip("/").lower():
+            raise BadToken("audience")
+        return Claims(claims["aud"], claims["appid"], frozenset(claims.get("roles", ())), claims["appidacr"])
+
+    def published_keys(self) -> dict[str, Any]:
+        """Return the JSON Web Key Set that verifies the tokens."""
+        key = jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
+        return {"keys": [key | {"kid": KEY_ID, "use": "sig", "alg": "RS256"}]}
+
+    def _verify(self, token: str) -> dict[str, Any]:
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                self._key.public_key(),
+                algorithms=["RS256"],
+                options={"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False},
+            )
+        except jwt.InvalidSignatureError as error:
+            raise BadToken("signature") from error
+        except jwt.InvalidTokenError as error:
+            raise BadToken("malformed") from error
+        if len(self._verified) < REMEMBERED:
+            self._verified[token] = claims
+        return claims

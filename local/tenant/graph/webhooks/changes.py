@@ -1,0 +1,73 @@
+"""What happens to people becomes notifications: who is told what, and how often.
+
+learn.microsoft.com/graph/api/resources/subscription: on users, `updated` also stands for creation and soft
+deletion, `deleted` for permanent deletion. One edit raises several `updated`
+(github.com/microsoftgraph/microsoft-graph-docs-contrib/issues/1098). Nobody documents that a changed photo
+raises any: a knob decides.
+"""
+
+from local.tenant.directory.world import Person, World
+from local.tenant.graph.subscriptions.store import Register
+from local.tenant.graph.webhooks.deliveries import PostOffice
+from local.tenant.graph.webhooks.notices import change_item, lifecycle_item, validation_token
+from local.tenant.graph.webhooks.notifications import Letter
+
+
+class Changes:
+    """The observer that tells subscribers. Its methods are called under the world's lock."""
+
+    def __init__(self, world: World, register: Register, post_office: PostOffice) -> None:
+        self._world = world
+        self._register = register
+        self._post_office = post_office
+
+    def person_added(self, person: Person) -> None:
+        """Tell of a creation."""
+        self._edited(person)
+
+    def person_renamed(self, person: Person, old_upn: str) -> None:  # noqa: ARG002 - an Observer's signature
+        """Tell of another UPN."""
+        self._edited(person)
+
+    def person_moved(self, person: Person, old_geo: str) -> None:  # noqa: ARG002 - an Observer's signature
+        """Tell of another preferred data location."""
+        self._edited(person)
+
+    def person_removed(self, person: Person) -> None:
+        """Tell of both steps on the way out: the soft deletion and the permanent one."""
+        self._edited(person)
+        self.tell(person, "deleted")
+
+    def photo_changed(self, person: Person) -> None:
+        """Tell of a photo only as far as the knob says."""
+        knob = self._world.knobs.photo_change_notifies
+        if knob is True or (knob == "some" and int(person.id[-1], 16) % 2):
+            self.tell(person, "updated")
+
+    def tell(self, person: Person, change: str, delay: float = 0.0) -> None:
+        """Send one notification to every subscription that hears of it, `delay` seconds from now."""
+        now = self._world.clock.now()
+        for subscription in self._register.living():
+            if subscription.hears(change, person.id, now):
+                item = change_item(self._world, subscription, person.id, change)
+                self._post_office.send(Letter(subscription.notification_url, item), delay)
+
+    def require_reauthorization(self, subscription_id: str) -> None:
+        """Ask for reauthorization, if there is a lifecycle URL; without an answer the flow stops by knob.
+
+        Raises:
+            KeyError: there is no such subscription.
+        """
+        subscription = self._register.find(subscription_id)
+        subscription.fall_due(self._world.clock.now(), self._world.knobs.reauthorize_within)
+        if subscription.terms.lifecycle_url:
+            item = lifecycle_item(self._world, subscription, "reauthorizationRequired")
+            observed = self._world.knobs.lifecycle_shape == "observed"
+            tokens = (validation_token(self._world),) if observed else ()
+            self._post_office.send(
+                Letter(subscription.terms.lifecycle_url, item, lifecycle=True, tokens=tokens)
+            )
+
+    def _edited(self, person: Person) -> None:
+        for _ in range(self._world.knobs.edit_notifications):
+            self.tell(person, "updated")

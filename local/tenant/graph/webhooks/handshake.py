@@ -1,0 +1,67 @@
+"""The validation of a webhook: Graph posts a token to the URL and wants it back, decoded, within ten seconds.
+
+learn.microsoft.com/graph/change-notifications-delivery-webhooks; the request is the one captured in
+github.com/microsoftgraph/msgraph-sdk-go/issues/237.
+"""
+
+import http
+import time
+from urllib.parse import quote_plus
+
+from local.tenant.graph.webhooks.webhook import Unreachable, post
+from local.tenant.graph.wire import Refusal
+
+TOKEN = "Validation: Testing client application reachability for subscription Request-Id: {}"  # noqa: S105
+HEADERS = {"Accept": "text/plain", "Content-Type": "text/plain; charset=utf-8"}
+
+
+def shake_hands(url: str, request_id: str, *, patience: float, ca: str | None) -> None:
+    """Validate `url`.
+
+    `patience` is the seconds the whole answer may take; `ca` a file of authorities to trust.
+
+    Raises:
+        Refusal: 400 with the reason, as the creation of a subscription answers it.
+    """
+    token = TOKEN.format(request_id)
+    # As .NET encodes: a space is `+`, a colon the lower-case `%3a`.
+    query = f"validationToken={quote_plus(token).replace('%3A', '%3a')}"
+    started = time.monotonic()
+    try:
+        reply = post(url, HEADERS, query=query, timeout=patience, ca=ca)
+    except TimeoutError as error:
+        raise _timed_out() from error
+    except Unreachable as error:
+        raise _not_ok() from error
+    if time.monotonic() - started > patience:
+        raise _timed_out()
+    if reply.status != http.HTTPStatus.OK:  # 202 is not good enough
+        raise _not_ok()
+    if reply.kind != "text/plain" or reply.body != token.encode():
+        raise _not_exact()
+
+
+def _not_ok() -> Refusal:
+    # github.com/splunk/azure-functions-splunk/issues/26
+    return Refusal(
+        400,
+        "ValidationError",
+        "Subscription validation request failed. "
+        "Notification endpoint must respond with 200 OK to validation request.",
+    )
+
+
+def _not_exact() -> Refusal:
+    # github.com/microsoftgraph/msgraph-sdk-go/issues/237
+    return Refusal(
+        400,
+        "InvalidRequest",
+        "Subscription validation request failed. "
+        "Response must exactly match validationToken query parameter.",
+    )
+
+
+def _timed_out() -> Refusal:
+    # github.com/microsoftgraph/nodejs-webhooks-sample/issues/350; the ten seconds cannot be changed:
+    # github.com/microsoftgraph/microsoft-graph-docs/issues/5554
+    return Refusal(400, "InvalidRequest", "Subscription validation request timed out.")

@@ -1,0 +1,107 @@
+"""The tenant's front door: a CONNECT proxy that is itself the end of every TLS connection.
+
+A client that has `HTTPS_PROXY` set and trusts the tenant's authority reaches `graph.microsoft.com` and its
+neighbours here, under their own names, without one setting of its own changed.
+"""
+
+import logging
+import selectors
+import socket
+import ssl
+from collections.abc import Callable
+
+from local.tenant.net import wire
+from local.tenant.net.listener import Connection, Handler, Listener
+
+CHUNK = 64 * 1024  # bytes
+DIAL = 10.0  # seconds to reach a host that is passed on to
+
+logger = logging.getLogger(__name__)
+
+
+class Proxy:
+    """Answer `CONNECT name:443` with TLS and `handle` where `plays(name)`; refuse or pass on the rest.
+
+    `sock` is where to listen; `refused(name)` is told of each name refused.
+    """
+
+    def __init__(
+        self,
+        handle: Handler,
+        plays: Callable[[str], bool],
+        context: ssl.SSLContext,
+        *,
+        sock: socket.socket,
+        pass_through: bool,
+        refused: Callable[[str], None],
+    ) -> None:
+        self._handle = handle
+        self._plays = plays
+        self._context = context
+        self._pass_through = pass_through
+        self._refused = refused
+        self.listener = Listener(self._serve, sock)
+
+    @property
+    def url(self) -> str:
+        """What `HTTPS_PROXY` should say."""
+        return f"http://127.0.0.1:{self.listener.address[1]}"
+
+    def _serve(self, connection: Connection) -> None:
+        # Unbuffered: the bytes after the head belong to TLS.
+        with connection.sock.makefile("rb", buffering=0) as stream:
+            try:
+                head = wire.read_head(stream)  # type: ignore[arg-type]  # a raw stream reads lines just as well
+            except wire.Malformed as error:
+                connection.refuse(error.status, str(error))
+                return
+        if head is None:
+            return
+        if head.method != "CONNECT":
+            connection.refuse(405, "a CONNECT proxy for https: set it as HTTPS_PROXY, not as HTTP_PROXY")
+            return
+        self._connect(connection, head.target)
+
+    def _connect(self, connection: Connection, target: str) -> None:
+        name, _, port = target.rpartition(":")
+        if port == "443" and self._plays(name.lower()):
+            self._answer_for(connection, name.lower())
+        elif self._pass_through and port.isdecimal():
+            _tunnel(connection, name, int(port))
+        else:
+            self._refused(target)
+            connection.refuse(502, f"the tenant does not play {target}; --pass-through would pass it on")
+
+    def _answer_for(self, connection: Connection, name: str) -> None:
+        connection.sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        try:
+            # The handshake comes after the assignment, so that `stop` can cut a client which never sends one.
+            connection.sock = secure = self._context.wrap_socket(
+                connection.sock, server_side=True, do_handshake_on_connect=False
+            )
+            secure.do_handshake()
+        except ssl.SSLEOFError:
+            return  # it went away, and said nothing of our certificate
+        except ssl.SSLError as error:
+            logger.warning("no TLS as %s; does REQUESTS_CA_BUNDLE name the tenant's CA? %s", name, error)
+            return
+        connection.converse(self._handle, "https", 443)
+
+
+def _tunnel(connection: Connection, host: str, port: int) -> None:
+    try:
+        remote = socket.create_connection((host, port), timeout=DIAL)
+    except OSError as error:
+        connection.refuse(502, f"cannot reach {host}:{port}: {error}")
+        return
+    with remote, selectors.DefaultSelector() as ready:
+        remote.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        ready.register(connection.sock, selectors.EVENT_READ, remote)
+        ready.register(remote, selectors.EVENT_READ, connection.sock)
+        while not connection.closing:
+            for key, _ in ready.select(timeout=1.0):
+                data = key.fileobj.recv(CHUNK)  # type: ignore[union-attr]  # sockets, as registered above
+                if not data:
+                    return
+                key.data.sendall(data)

@@ -1,0 +1,171 @@
+"""Faults that the tenant commits on purpose: refusals, delays, cut connections, before or after the effect.
+
+A fault says which requests it may meet (`service`, `host`, `method`, `path`, `part`), how often (`rate`,
+`next`, `skip`) and what it does to them. The first one that matches and is due is the one that happens.
+"""
+
+import random
+import re
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from werkzeug.wrappers import Request, Response
+
+from local.tenant.directory.world import World
+from local.tenant.net.wire import Hangup
+from local.tenant.traffic import refusals
+
+LONGEST_LATENCY = 300.0  # seconds
+
+
+@dataclass(slots=True, kw_only=True)
+class Fault:
+    """What to do to which requests.
+
+    Which: `service` ("" any; `sharepoint` stands for both of its halves), `host`, `method`, and `path`, a
+    regular expression searched in path and query as they were sent. `part`: single requests inside a Graph
+    `$batch` instead of whole ones (then only `status` works). How often: each with probability `rate`, after
+    letting `skip` of them by, at most `next` times (None: for ever).
+
+    What: wait `latency` seconds, then answer `status` with `code`, `headers` and `body` (left empty: as the
+    service would say it) and `Retry-After: retry_after` seconds; or `drop` the connection; or `truncate` the
+    answer in the middle of its body. `when` "after" lets the call take effect first.
+
+    Raises:
+        ValueError: the fields do not describe a fault.
+    """
+
+    service: str = ""
+    host: str = ""
+    method: str = ""
+    path: str = ""
+    part: bool = False
+    rate: float = 1.0
+    skip: int = 0
+    next: int | None = None
+    latency: float = 0.0
+    status: int | None = None
+    code: str = ""
+    retry_after: float | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str | None = None
+    drop: bool = False
+    truncate: bool = False
+    when: Literal["before", "after"] = "before"
+
+    def __post_init__(self) -> None:
+        if not (self.latency or self.status or self.drop or self.truncate):
+            raise ValueError("say what it does: latency, status, drop or truncate")
+        if bool(self.status) + self.drop + self.truncate > 1:
+            raise ValueError("only one of status, drop and truncate")
+        if self.part and not self.status:
+            raise ValueError("a part of a batch can only be answered with a status")
+        if self.status is not None and not 200 <= self.status <= 599:
+            raise ValueError("status is 200 to 599")
+        if not (0 < self.rate <= 1 and 0 <= self.latency <= LONGEST_LATENCY and self.skip >= 0):
+            raise ValueError(f"rate is above 0 and at most 1, latency 0 to {LONGEST_LATENCY} s, skip from 0")
+        try:
+            re.compile(self.path)
+        except re.error as error:
+            raise ValueError(f"path is no regular expression: {error}") from error
+
+
+@dataclass(slots=True)
+class Armed:
+    """A fault at work: how many requests it matched and how many it met."""
+
+    fault: Fault
+    matched: int = 0
+    fired: int = 0
+
+
+class Faults:
+    """The faults that are armed, and their execution. `pause` waits for a number of seconds."""
+
+    def __init__(self, world: World, pause: Callable[[float], object]) -> None:
+        self._world = world
+        self._pause = pause
+        self._lock = threading.Lock()
+        self._armed: list[Armed] = []
+        self._random = random.Random(world.seed)  # noqa: S311 - chance, not secrets
+
+    def arm(self, faults: Iterable[Fault], seed: int | None = None) -> None:
+        """Put `faults` in the place of those armed before; the same `seed` meets the same requests."""
+        with self._lock:
+            self._armed = [Armed(fault) for fault in faults]
+            self._random.seed(self._world.seed if seed is None else seed)
+
+    def report(self) -> list[dict[str, Any]]:
+        """Return every armed fault with `matched` and `fired`."""
+        with self._lock:
+            return [
+                asdict(each.fault) | {"matched": each.matched, "fired": each.fired} for each in self._armed
+            ]
+
+    def meet(self, service: str, request: Request, answer: Callable[[], Response]) -> tuple[Response, str]:
+        """Return the answer to `request`, by `answer` or by a fault, and the name of that fault.
+
+        Raises:
+            Hangup: the connection is to be cut.
+        """
+        path = request.environ["REQUEST_URI"]
+        fault = self._pick(service, request.host, request.method, path, part=False)
+        if fault is None:
+            return answer(), ""
+        self._pause(fault.latency)
+        truth = answer() if fault.when == "after" or not (fault.status or fault.drop) else None
+        if fault.drop:
+            raise Hangup
+        if fault.truncate:
+            raise Hangup(truth)
+        if fault.status is None and truth is not None:
+            return truth, "latency"
+        return Response(self._body(fault, service), fault.status, self._headers(fault, service)), "status"
+
+    def meet_part(self, method: str, url: str) -> tuple[int, dict[str, str], Any] | None:
+        """Return status, headers and body for one part of a Graph `$batch`; None: no fault meets it."""
+        fault = self._pick("graph", "graph.microsoft.com", method, url, part=True)
+        if fault is None or fault.status is None:
+            return None
+        body = refusals.graph(fault.status, fault.code) if fault.body is None else fault.body
+        return fault.status, self._retry_after(fault) | fault.headers, body
+
+    def _pick(self, service: str, host: str, method: str, path: str, *, part: bool) -> Fault | None:
+        with self._lock:
+            for armed in self._armed:
+                if armed.fault.part == part and _matches(armed.fault, service, host, method, path):
+                    armed.matched += 1
+                    if self._due(armed):
+                        armed.fired += 1
+                        return armed.fault
+        return None
+
+    def _due(self, armed: Armed) -> bool:
+        fault = armed.fault
+        if armed.matched <= fault.skip or (fault.next is not None and armed.fired >= fault.next):
+            return False
+        return fault.rate >= 1 or self._random.random() < fault.rate
+
+    def _body(self, fault: Fault, service: str) -> str:
+        if fault.body is not None:
+            return fault.body
+        return refusals.text(service, fault.status or 500, fault.code)
+
+    def _headers(self, fault: Fault, service: str) -> dict[str, str]:
+        return {"Content-Type": refusals.content_type(service)} | self._retry_after(fault) | fault.headers
+
+    def _retry_after(self, fault: Fault) -> dict[str, str]:
+        if fault.retry_after is None:
+            return {}
+        return refusals.retry_after(fault.retry_after, self._world.knobs.retry_after)
+
+
+def _matches(fault: Fault, service: str, host: str, method: str, path: str) -> bool:
+    return (
+        (not fault.service or service == fault.service or service.startswith(f"{fault.service}-"))
+        and (not fault.host or host == fault.host)
+        and (not fault.method or method == fault.method.upper())
+        and re.search(fault.path, path) is not None
+    )

@@ -1,0 +1,104 @@
+"""How much of a quota is used: windows of time, one after the other, and what each owes to the next.
+
+A throttled call counts like any other. What the calls of a window used beyond the limit is owed by the window
+after it, so whoever goes on knocking stays outside; but calls that were perhaps on their way when the first
+was refused are forgiven then. Nothing here knows of HTTP or of a clock.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+from local.tenant.traffic.early_returns import ON_ITS_WAY
+
+REMEMBERED = 10_080  # windows; a week of minutes
+
+
+@dataclass(slots=True)
+class Window:
+    """One stretch of time, from `began` (seconds): `owed` by the one before, `used` by its own calls.
+
+    `told` is when its first call was refused; of what was used, `forgiven` is not owed afterwards.
+    """
+
+    began: float
+    owed: int = 0
+    used: int = 0
+    calls: int = 0
+    throttled: int = 0
+    told: float | None = None
+    forgiven: int = 0
+
+    @property
+    def total(self) -> int:
+        """What stands against the limit."""
+        return self.owed + self.used
+
+    def refuse(self, amount: int, now: float) -> None:
+        """Note that the call of `amount` units that was counted last is refused."""
+        self.throttled += 1
+        self.told = now if self.told is None else self.told
+        if now < self.told + ON_ITS_WAY:
+            self.forgiven += amount
+
+    def debt(self, limit: int, passed: int = 0) -> int:
+        """Return what is owed once `passed` windows, this one first, have paid off a limit's worth each."""
+        return max(0, self.total - self.forgiven - passed * limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a meter shows after a call, `used` of `limit` (None: unlimited), both in units.
+
+    `reset` is seconds until the window ends; `wait` seconds after which the same call would pass, 0.0 if it
+    has passed now.
+    """
+
+    limit: int | None
+    used: int
+    reset: float
+    wait: float
+
+    @property
+    def share(self) -> float:
+        """How much of the limit is used, 1.0 being all of it."""
+        return self.used / self.limit if self.limit else 0.0
+
+
+class Meter:
+    """Counts calls in windows of `period` seconds. `peak` is the most that the calls of one window used."""
+
+    def __init__(self, period: float) -> None:
+        self._period = period
+        self.windows: deque[Window] = deque(maxlen=REMEMBERED)
+        self.peak = 0
+
+    def charge(self, amount: int, limit: int | None, now: float, *, aligned: bool) -> Reading:
+        """Count a call of `amount` units at `now` (seconds) and return what the meter shows then.
+
+        A window begins with the first call after the last one ended, or, `aligned`, at a multiple of the
+        period.
+        """
+        if not self.windows or now >= self.windows[-1].began + self._period:
+            self._turn(limit, now, aligned=aligned)
+        window = self.windows[-1]
+        window.used += amount
+        window.calls += 1
+        self.peak = max(self.peak, window.used)
+        reset = window.began + self._period - now
+        if limit is None or window.total <= limit:
+            return Reading(limit, window.total, reset, 0.0)
+        window.refuse(amount, now)
+        windows = max(1, math.ceil((window.debt(limit) + amount - limit) / limit))
+        return Reading(limit, window.total, reset, reset + (windows - 1) * self._period)
+
+    def _turn(self, limit: int | None, now: float, *, aligned: bool) -> None:
+        """Begin the window in which `now` lies."""
+        began, owed = now - now % self._period if aligned else now, 0
+        if self.windows:
+            last = self.windows[-1]
+            passed = max(1, int((now - last.began) // self._period))
+            owed = 0 if limit is None else last.debt(limit, passed)
+            if owed and not aligned:
+                began = last.began + passed * self._period
+        self.windows.append(Window(began, owed))

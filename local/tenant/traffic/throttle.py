@@ -1,0 +1,120 @@
+"""The turnstile before every service: what a request costs, and what it is told when that is too much.
+
+SharePoint: each request costs units, those to PeopleManager a call each besides
+(learn.microsoft.com/sharepoint/dev/general-development/how-to-avoid-getting-throttled-or-blocked-in-sharepoint-online).
+Graph: photo requests, single or as parts of a `$batch`, where each part is throttled by itself
+(learn.microsoft.com/graph/throttling). What is refused here never reaches the service.
+"""
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from werkzeug.wrappers import Request, Response
+
+from local.tenant.directory.world import World
+from local.tenant.sharepoint.csom import count_methods
+from local.tenant.sharepoint.door import PROCESS_QUERY
+from local.tenant.sharepoint.hosts import name_geo
+from local.tenant.traffic import refusals
+from local.tenant.traffic.early_returns import Patience
+from local.tenant.traffic.meters import Reading
+from local.tenant.traffic.quota import Limit, Quota
+
+UNITS: Limit = "sharepoint_units_per_minute"
+PEOPLE_MANAGER: Limit = "people_manager_calls_per_5_minutes"
+PHOTOS: Limit = "graph_photos_per_10_seconds"
+PHOTO_SERVICE = "graph-photos"  # who waits for photos need not wait for the rest of Graph
+TELLING_SHARE = 0.8  # of the limit; from there on SharePoint says how much is left
+
+_PHOTO = re.compile(r"(/v1\.0)?/users/[^/?]+/photos?(/|\?|$)", re.IGNORECASE)
+
+
+def name_part(url: str) -> str:
+    """Return who is to be left alone when this part of a `$batch` is told to wait."""
+    return PHOTO_SERVICE if _PHOTO.match(url) else "graph"
+
+
+@dataclass(frozen=True, slots=True)
+class Toll:
+    """What becomes of a request: refused, or let through to an answer that gets these headers."""
+
+    headers: dict[str, str] = field(default_factory=dict)
+    refusal: Response | None = None
+
+
+class Throttle:
+    """Charges the quota for requests and refuses what is over it; tells `patience` who was to wait."""
+
+    def __init__(self, world: World, quota: Quota, patience: Patience) -> None:
+        self._world = world
+        self._quota = quota
+        self._patience = patience
+
+    def admit(self, service: str, request: Request) -> Toll:
+        """Charge a whole request."""
+        if service.startswith("sharepoint-"):
+            return self._admit_sharepoint(service, request)
+        if service == "graph" and _PHOTO.match(request.path):
+            refused = self.admit_part(request.method, request.environ["REQUEST_URI"])
+            if refused is not None:
+                status, headers, body = refused
+                return Toll(
+                    refusal=Response(json.dumps(body), status, headers, content_type="application/json")
+                )
+        return Toll()
+
+    def admit_part(self, method: str, url: str) -> tuple[int, dict[str, str], Any] | None:
+        """Charge one part of a Graph `$batch`; return the status, headers and body of its refusal, if any."""
+        if not _PHOTO.match(url):
+            return None
+        self._patience.begin(PHOTO_SERVICE, method, url)
+        wait = self._quota.charge(PHOTO_SERVICE, {PHOTOS: 1})[PHOTOS].wait
+        if not wait:
+            return None
+        # learn.microsoft.com/graph/throttling-limits has these for the directory's own limits.
+        headers = {
+            "x-ms-throttle-scope": (
+                f"Tenant_Application/ReadWrite/{self._world.client_id}/{self._world.tenant_id}"
+            ),
+            "x-ms-throttle-information": "ResourceUnitLimitExceeded",
+        }
+        return 429, self._ask_to_wait(PHOTO_SERVICE, wait) | headers, refusals.graph_throttled()
+
+    def _admit_sharepoint(self, service: str, request: Request) -> Toll:
+        amounts: dict[Limit, int] = {UNITS: self._world.knobs.sharepoint_units_per_call}
+        if service == "sharepoint-profiles":
+            amounts[PEOPLE_MANAGER] = self._count_calls(request)
+        readings = self._quota.charge(service, amounts, name_geo(request.host, self._world.organisation))
+        wait = max(reading.wait for reading in readings.values())
+        # Documented to be left out where another limit is hit than the one that they describe.
+        headers = {} if wait and not readings[UNITS].wait else self._tell(readings[UNITS])
+        if not wait:
+            return Toll(headers)
+        headers |= self._ask_to_wait(service, wait)
+        body, kind = refusals.text(service, 429), refusals.content_type(service)
+        return Toll(refusal=Response(body, 429, headers, content_type=kind))
+
+    def _count_calls(self, request: Request) -> int:
+        """Return how many calls to PeopleManager a request is; a query of several methods, by knob."""
+        if self._world.knobs.process_query_counts == "one" or request.path.lower() != PROCESS_QUERY:
+            return 1
+        return max(1, count_methods(request.get_data()))
+
+    def _tell(self, reading: Reading) -> dict[str, str]:
+        if self._world.knobs.rate_limit_headers == "never" or reading.share < TELLING_SHARE:
+            return {}
+        limit = reading.limit or 0
+        return {
+            "RateLimit-Limit": str(limit),
+            "RateLimit-Remaining": str(max(0, limit - reading.used)),
+            "RateLimit-Reset": str(math.ceil(reading.reset)),
+        }
+
+    def _ask_to_wait(self, service: str, seconds: float) -> dict[str, str]:
+        headers = refusals.retry_after(seconds, self._world.knobs.retry_after)
+        if headers:
+            self._patience.throttle(service, float(headers["Retry-After"]))
+        return headers

@@ -1,0 +1,127 @@
+"""What administrators are answered: always JSON, never a stack trace. Pure.
+
+A status says who must act: 4xx the caller; 409 and 503 nobody, ask again later; 502 whoever permits.
+"""
+
+import json
+import math
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from shared.backoff import SHORTEST
+from shared.errors import ConfigError, Denied, Gone, NotOurs, ServiceError, SyncError, TryLater
+from shared.subscription.renewal import Tended
+from shared.sweeps.opener import Opened
+from shared.sync.result import Result
+
+_BY_HINDRANCE = {
+    "": HTTPStatus.ACCEPTED,
+    "busy": HTTPStatus.CONFLICT,
+    "throttled": HTTPStatus.SERVICE_UNAVAILABLE,
+    "paced": HTTPStatus.SERVICE_UNAVAILABLE,
+    "denied": HTTPStatus.BAD_GATEWAY,
+    "configuration": HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    body: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def of_result(result: Result) -> Answer:
+    """Return the answer to a finished or put-off sync."""
+    status: int = HTTPStatus.OK
+    headers = {}
+    if result.outcome == "gone":
+        status = HTTPStatus.NOT_FOUND
+    if result.again:
+        status = _BY_HINDRANCE[result.hindrance]
+        headers = _retry_after(result.after)
+    shown = {
+        "user": result.user,
+        "outcome": result.outcome,
+        "reason": result.reason,
+        "etag": result.etag,
+        "requests": result.requests,
+        "request_id": result.request_id,
+    }
+    return _json(status, shown, headers)
+
+
+def of_tended(tended: Tended) -> Answer:
+    """Return the answer to a renewal."""
+    status = HTTPStatus.CONFLICT if tended.did == "blocked" else HTTPStatus.OK
+    shown = {
+        "did": tended.did,
+        "reason": tended.reason,
+        "subscription": tended.subscription,
+        "expires": tended.expires,
+    }
+    return _json(status, shown)
+
+
+def of_opened(opened: Opened) -> Answer:
+    """Return the answer to the wish for a sweep: 202 with its id, 409 with the running one's."""
+    status = HTTPStatus.ACCEPTED if opened.new else HTTPStatus.CONFLICT
+    return _json(status, {"sweep": opened.id, "running": not opened.new})
+
+
+def of_status(status: dict[str, Any]) -> Answer:
+    """Return the answer to a question of how it goes."""
+    return _json(HTTPStatus.OK, status)
+
+
+def of_error(error: SyncError) -> Answer:
+    """Return the answer to a request that ended in an error of ours."""
+    shown: dict[str, Any] = {"error": str(error)}
+    if isinstance(error, ServiceError):
+        shown["request_id"] = error.request_id
+    match error:
+        case ConfigError(problems=problems):
+            return _json(
+                HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "the app is not configured", "problems": problems}
+            )
+        case NotOurs():
+            return _json(HTTPStatus.BAD_REQUEST, shown)
+        case TryLater(after=after):
+            return _json(HTTPStatus.SERVICE_UNAVAILABLE, shown, _retry_after(after))
+        case Denied():
+            return _json(HTTPStatus.BAD_GATEWAY, shown)
+        case Gone():
+            return _json(HTTPStatus.NOT_FOUND, shown)
+        case ServiceError():
+            return _json(HTTPStatus.BAD_GATEWAY, shown)
+        case _:
+            return broken()
+
+
+def broken() -> Answer:
+    """Return the answer to a request that ended in an error nobody foresaw; the log has it."""
+    return _json(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "an unexpected error; see the function's log"})
+
+
+def flag(name: str, value: str | None) -> bool:
+    """Return a query parameter that says yes or no.
+
+    Raises:
+        NotOurs: it says something else.
+    """
+    if value is None or value.lower() == "false":
+        return False
+    if value.lower() == "true":
+        return True
+    raise NotOurs(f"{name} is either true or false")
+
+
+def _retry_after(seconds: float | None) -> dict[str, str]:
+    return {"Retry-After": str(math.ceil(SHORTEST if seconds is None else max(seconds, 1.0)))}
+
+
+def _json(status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> Answer:
+    return Answer(status, json.dumps(body), headers or {})

@@ -1,0 +1,134 @@
+"""How it goes: what an administrator wants to see first. Only reads."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from shared.clock import Clock
+from shared.errors import ConfigError, ServiceError
+from shared.ledger.failures import Failures
+from shared.ledger.ledger import State
+from shared.rest.gates import SERVICES, Gates
+from shared.rest.token_problems import Refusals
+from shared.sweeps.state import END, KEPT, Record, Totals
+from shared.sweeps.store import Parts, SweepBook
+
+LOOKED_AT = 1000  # kept messages: as many as the table service gives at once
+SHOWN = 20
+
+
+class Health:
+    """Reports. One object, long-lived, shared by all threads.
+
+    Args:
+        book: the running sweep and the last ten.
+        parts: who was answered.
+        state: the subscription, and the messages that were kept.
+        failures: who fails.
+        gates: which service must not be called.
+        refusals: which token was refused us.
+        wrong_settings: names what is wrong with the settings, each with its remedy, none with a secret.
+        clock: what time it is.
+    """
+
+    def __init__(
+        self,
+        *,
+        book: SweepBook,
+        parts: Parts,
+        state: State,
+        failures: Failures,
+        gates: Gates,
+        refusals: Refusals,
+        wrong_settings: Callable[[], tuple[str, ...]],
+        clock: Clock,
+    ) -> None:
+        self._book = book
+        self._parts = parts
+        self._state = state
+        self._failures = failures
+        self._gates = gates
+        self._refusals = refusals
+        self._wrong_settings = wrong_settings
+        self._clock = clock
+
+    def status(self) -> dict[str, Any]:
+        """Return the running sweep, the last ten, the subscription, gates, and what failed, as JSON.
+
+        `problems` is what an operator must act on first: wrong settings, a token that was refused within the
+        last hour, and storage out of reach, in which case there is nothing else. `failed` are users, `poison`
+        messages that were kept because they name nobody; the newest come first. Times are Unix seconds.
+        """
+        now, problems = self._clock.now(), [*self._wrong_settings()]
+        facts: dict[str, Any] = {}
+        try:
+            problems += self._refusals.recent()
+            facts = self._facts(now)
+        except ServiceError as error:
+            problems.append(f"{error}: nothing else can be told")
+        except ConfigError as error:  # of the storage account: it may stand among the settings' already
+            problems += error.problems
+        return {"now": now, "problems": list(dict.fromkeys(problems)), **facts}
+
+    def _facts(self, now: float) -> dict[str, Any]:
+        record, ended = self._book.record(), self._book.kept()
+        subscription = self._state.subscription()
+        return {
+            "sweep": self._running(record, ended, now) if record.running(now) else None,
+            "sweeps": [{"id": sweep, **_figures(columns)} for sweep, columns in ended[:KEPT]],
+            "sweep_wanted": record.again_why if record.again else "",
+            "subscription": {
+                "state": subscription.state or "none",
+                "id": subscription.id,
+                "expires": subscription.expires,
+                "renewed_at": subscription.renewed_at,
+            },
+            "gates": {service: self._gate(service, now) for service in SERVICES},
+            "failed": self._failures.report(),
+            "poison": self._poison(),
+        }
+
+    def _poison(self) -> list[dict[str, Any]]:
+        kept = [
+            {"id": key, **{name: columns[name] for name in ("queue", "why", "at")}}
+            for key, columns in self._state.poison(LOOKED_AT)
+        ]
+        return sorted(kept, key=lambda each: -each["at"])[:SHOWN]
+
+    def _gate(self, service: str, now: float) -> dict[str, Any]:
+        until = self._gates.closed_until(service)
+        why = self._gates.why_closed(service) if until > now else ""
+        return {"closed": until > now, "for": round(max(until - now, 0.0)), "why": why}
+
+    def _running(self, record: Record, ended: list[tuple[str, dict[str, Any]]], now: float) -> dict[str, Any]:
+        totals = self._parts.total(record.id)
+        expected = _expected(record, totals, ended)
+        answered = totals.seen - totals.unanswered
+        elapsed = now - record.opened_at
+        return {
+            "id": record.id,
+            "why": record.why,
+            "force": record.force,
+            "opened_at": record.opened_at,
+            "pages": int(record.page),
+            "every_page_read": record.next == END,
+            "users_expected": expected,
+            "users_answered": answered,
+            "seconds_left": round(elapsed * (expected - answered) / answered) if answered else None,
+            **asdict(totals),
+        }
+
+
+def _expected(record: Record, totals: Totals, ended: list[tuple[str, dict[str, Any]]]) -> int:
+    """Return how many users the sweep will look at: until every page is read, as many as the last one."""
+    if record.next == END:
+        return totals.seen
+    whole = [columns["seen"] for _, columns in ended if columns["state"] in ("finished", "braked")]
+    return max(totals.seen, int(whole[0]) if whole else 0)
+
+
+def _figures(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a row says, without what the table adds, and counts as whole numbers."""
+    counts = {name: int(columns[name]) for name in asdict(Totals()) if name in columns}
+    names = ("state", "reason", "why", "force", "opened_at", "ended_at")
+    return {**{name: columns[name] for name in names if name in columns}, **counts}

@@ -1,0 +1,83 @@
+"""One user now, because an administrator asks.
+
+The job is queued first, hidden for longer than a function may run, and taken back when the outcome is final:
+if this instance dies in the middle the work is still done.
+"""
+
+import re
+from dataclasses import dataclass, replace
+
+from shared import logs
+from shared.clock import Clock
+from shared.errors import NotOurs, ServiceError
+from shared.graph.client import Graph
+from shared.jobs import Sync, object_id
+from shared.rest.client import Attempt
+from shared.settings import LONGEST_REQUEST
+from shared.storage.queues import Queues, Receipt
+from shared.sync.result import Result
+from shared.sync.syncer import Syncer
+
+HIDDEN = 360.0  # seconds; a minute longer than functionTimeout
+LONGEST_UPN = 1024  # characters; Entra takes 113, guests' are longer
+_UPN = re.compile(r"[^\s@/\\?%<>\"]+@[^\s@/\\?%<>\"]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an administrator asks: the user's object id or UPN, and how."""
+
+    user: str
+    force: bool = False
+    dry_run: bool = False
+    remove: bool = False
+
+
+class Desk:
+    """Answers administrators. One object, long-lived, shared by all threads."""
+
+    def __init__(self, *, graph: Graph, queues: Queues, syncer: Syncer, clock: Clock) -> None:
+        self._graph = graph
+        self._queues = queues
+        self._syncer = syncer
+        self._clock = clock
+
+    def sync_user(self, asked: Asked) -> Result:
+        """Sync one user at once; where that must wait, a queued job carries on.
+
+        Raises:
+            NotOurs: what was asked for is neither an object id nor a UPN.
+            Gone: the directory does not know the user.
+            TryLater, Denied, Refused, ConfigError: Graph or storage cannot, or will not.
+        """
+        if not _names_a_user(asked.user):
+            raise NotOurs("the user is neither an object id nor a user principal name")
+        attempt = Attempt(ends=self._clock.monotonic() + LONGEST_REQUEST)
+        user = self._graph.find_user(asked.user, attempt)
+        now = self._clock.now()
+        job = Sync(user.id, "asked", seen=now, born=now, force=asked.force)
+        if asked.dry_run or asked.remove:
+            # Not queued: a removal is asked for by a person who looked, and only for now.
+            result = self._syncer.attempt(job, dry_run=asked.dry_run, remove=asked.remove, ends=attempt.ends)
+        else:
+            result = self._safely(job, attempt.ends)
+        return replace(result, requests=result.requests + attempt.requests)
+
+    def _safely(self, job: Sync, ends: float) -> Result:
+        receipt = self._queues.send(job, hidden=HIDDEN)
+        result = self._syncer.attempt(job, ends=ends)
+        if result.again is None:
+            self._take_back(receipt, job)
+        return result
+
+    def _take_back(self, receipt: Receipt, job: Sync) -> None:
+        try:
+            self._queues.take_back(receipt)
+        except ServiceError as error:  # then the job is done twice, which is once too often and no harm
+            logs.warn("job.not_taken_back", user=job.user, error=str(error))
+
+
+def _names_a_user(text: str) -> bool:
+    if object_id(text):
+        return True
+    return len(text) <= LONGEST_UPN and text.isprintable() and _UPN.fullmatch(text) is not None

@@ -1,0 +1,257 @@
+"""Compare the photo ETags of up to 20 users with the ledger and queue a sync for each that changed.
+
+One Graph request, one table read a user, no write for an unchanged one. A check never fails because of one
+user. Order: what follows is sent first, then notes and answers are written, and a deferral is the last act.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from shared import jobs, logs
+from shared.checks.decision import (
+    AskAgain,
+    Decision,
+    GiveUp,
+    Leave,
+    Note,
+    Queue,
+    TryAlone,
+    decide,
+    lose_patience,
+)
+from shared.clock import Clock
+from shared.errors import DENIED_AFTER, ConfigError, Denied, ServiceError, Stale, TryLater
+from shared.graph import photo
+from shared.graph.client import Graph
+from shared.graph.photo import Source
+from shared.jobs import Backfill, Check, Sync
+from shared.ledger.ledger import Ledger
+from shared.ledger.row import Row
+from shared.rest.client import Attempt
+from shared.rest.gates import GRAPH, Gates
+from shared.settings import LONGEST_ATTEMPT, Settings
+from shared.storage.queues import Queues
+from shared.sweeps import state
+from shared.sweeps.state import UNANSWERED
+from shared.sweeps.store import Parts
+
+WITNESSES = 3  # one of them may have lost his photo, or more, since he was answered
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a check found about one user; `letter` is what it answers a sweep."""
+
+    row: Row
+    decision: Decision
+    letter: str
+
+
+class Checker:
+    """Checks users. One object, long-lived, shared by all threads.
+
+    Args:
+        settings: when to look again, and when a missing photo counts as removed.
+        ledger: what SharePoint shows.
+        parts: where sweeps wait for answers.
+        queues: where syncs go.
+        graph: what Exchange has.
+        gates: whether Graph may be asked.
+        clock: what time it is.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        ledger: Ledger,
+        parts: Parts,
+        queues: Queues,
+        graph: Graph,
+        gates: Gates,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._parts = parts
+        self._queues = queues
+        self._graph = graph
+        self._gates = gates
+        self._clock = clock
+
+    def check(self, job: Check) -> None:
+        """Do a job from a queue, so that each of its users is answered, queued, or asked for later.
+
+        Raises:
+            TryLater: the queue is out of reach, so that only a redelivery is left.
+        """
+        if job.part and job.letters:
+            self._hand_in(job, job.part)
+            return
+        attempt = Attempt(ends=self._clock.monotonic() + LONGEST_ATTEMPT)
+        try:
+            found = self._look(job, attempt)
+            self._queue_changed(job, found)
+            self._look_again_later(job, found)
+            self._note(job, found)
+        except TryLater as error:
+            self._defer(job, error.after, str(error))
+        except Denied as error:
+            logs.cry("check.denied", count=len(job.users), error=str(error), request_id=error.request_id)
+            self._defer(job, DENIED_AFTER, str(error))
+        except ConfigError as error:
+            logs.cry("check.denied", count=len(job.users), error=str(error))
+            self._defer(job, DENIED_AFTER, str(error))
+        else:
+            answers = {each.row.user: each.letter for each in found if each.letter != UNANSWERED}
+            self._answer(job, answers)
+            self._put_off(job, found)
+            _report(job, found, attempt)
+
+    def _look(self, job: Check, attempt: Attempt) -> list[Found]:
+        self._gates.pass_through(GRAPH)
+        # Rows first: a note is conditional on the row as it was before Graph was asked.
+        rows = [self._ledger.read(user) for user in job.users]
+        witnesses = self._witnesses(job)
+        answers = self._graph.photos((*job.users, *witnesses), attempt)
+        told = bool(witnesses) and photo.tells(answers.values())
+        singled_out = told and self._gates.closed_until(GRAPH) <= self._clock.now()  # nobody is throttled
+        return [self._judge(job, row, answers[row.user], singled_out=singled_out) for row in rows]
+
+    def _witnesses(self, job: Check) -> tuple[str, ...]:
+        """Return whom to ask beside users for whom a sweep has waited for long: is it Graph, or is it them?
+
+        There are none where Graph could tell of nobody: then there is nobody to be removed either.
+        """
+        if not job.part or self._clock.now() - job.born < state.PATIENCE:
+            return ()
+        known = self._parts.known(*job.part, WITNESSES)
+        return tuple(user for user in known if user not in job.users)[: jobs.USERS_A_CHECK - len(job.users)]
+
+    def _judge(self, job: Check, row: Row, source: Source, *, singled_out: bool) -> Found:
+        now = self._clock.now()
+        decision = decide(source, row, force=job.force, sweep=job.why == "swept", now=now)
+        decision = lose_patience(decision, tries=job.tries, singled_out=singled_out)
+        letter = state.letter(source, decision, row, now=now, remove_after=self._settings.remove_after)
+        return Found(row, decision, letter)
+
+    def _queue_changed(self, job: Check, found: Iterable[Found]) -> None:
+        now = self._clock.now()
+        lane = Backfill if job.why == "swept" else Sync
+        for each in found:
+            if isinstance(each.decision, Queue):
+                sync = lane(each.row.user, job.why, seen=job.seen, born=now, force=job.force)
+                self._queues.send(replace(sync, dry=self._settings.dry_run))
+
+    def _look_again_later(self, job: Check, found: Iterable[Found]) -> None:
+        """Have whom a hint named looked at again: Graph may notify before its store has the photo."""
+        answered = tuple(each.row.user for each in found if each.letter != UNANSWERED)
+        if job.why != "notified" or not answered:
+            return
+        now = self._clock.now()
+        for after in self._settings.recheck_after:
+            again = Check(answered, "rechecked", seen=job.seen, born=now)
+            self._queues.send(again, hidden=after)
+
+    def _note(self, job: Check, found: Iterable[Found]) -> None:
+        for each in found:
+            match each.decision:
+                case Note(columns):
+                    self._write(each.row, columns)
+                case Queue() if job.why == "swept":
+                    self._write(each.row, {"queued_at": self._clock.now()})
+                case GiveUp(reason):
+                    logs.warn("check.gave_up", user=each.row.user, reason=reason)
+                    self._write(each.row, {"outcome": "failed", "reason": reason, "queued_at": 0.0})
+                case _:
+                    pass
+
+    def _answer(self, job: Check, answers: Mapping[str, str]) -> None:
+        """Tell the sweep that asked, if one did, which letter each user got."""
+        if job.part and answers:
+            users, letters = tuple(answers), "".join(answers.values())
+            self._hand_in(replace(job, users=users, letters=letters, born=self._clock.now()), job.part)
+
+    def _hand_in(self, job: Check, part: tuple[str, str]) -> None:
+        """Put answers into their part; where it is out of reach they come again, alone.
+
+        The syncs are queued: looking at the users again would queue them again, each time.
+        """
+        try:
+            self._parts.answer(*part, dict(zip(job.users, job.letters, strict=True)))
+        except ServiceError as error:
+            now = self._clock.now()
+            if now - job.born > jobs.LONGEST_LIFE:
+                logs.warn("answer.dropped", sweep=part[0], error=str(error))
+                return
+            wait = self._queues.defer(
+                job, error.after if isinstance(error, TryLater) else DENIED_AFTER, now=now
+            )
+            logs.warn("answer.deferred", sweep=part[0], after=wait, error=str(error))
+
+    def _write(self, row: Row, columns: Mapping[str, Any]) -> None:
+        if self._settings.dry_run:
+            return
+        try:
+            self._ledger.write(row, columns)
+        except (Stale, ServiceError) as error:
+            # A sync is at work, and knows better; or the ledger is out of reach, and the next check notes it.
+            logs.say("note.left", user=row.user, error=str(error))
+
+    def _put_off(self, job: Check, found: Iterable[Found]) -> None:
+        """Queue again whom Graph could not answer: together if it was busy, alone if he is odd.
+
+        Denied users stay together only where nobody was answered. Among others each of them is asked for
+        alone: a batch of theirs would look like a missing permission, and close the gate for everybody.
+        """
+        odd = [(each.row.user, each.decision) for each in found if isinstance(each.decision, TryAlone)]
+        for user, decision in odd:
+            self._defer(replace(job, users=(user,), tries=job.tries + 1), None, decision.reason)
+        later = [(each.row.user, each.decision) for each in found if isinstance(each.decision, AskAgain)]
+        busy = [user for user, decision in later if not decision.denied]
+        denied = [user for user, decision in later if decision.denied]
+        together = len(denied) == len(job.users)
+        for users in [tuple(denied)] if together else [(user,) for user in denied]:
+            self._defer(replace(job, users=users), DENIED_AFTER, "Graph denies it")
+        if busy:
+            longest = _longest(decision for _, decision in later)
+            self._defer(replace(job, users=tuple(busy)), longest, "Graph could not say")
+
+    def _defer(self, job: Check, after: float | None, reason: str) -> None:
+        now = self._clock.now()
+        if now - job.born > jobs.LONGEST_LIFE:
+            self._answer(job, {user: self._give_up(user, reason) for user in job.users})
+            return
+        wait = self._queues.defer(job, after, now=now)
+        logs.warn("check.deferred", count=len(job.users), after=wait, reason=reason, tries=job.tries)
+
+    def _give_up(self, user: str, reason: str) -> str:
+        """Note that a user is left to the next sweep, and return the letter that this one gets.
+
+        One who cannot be noted is left to it all the same.
+        """
+        logs.warn("check.gave_up", user=user, reason=reason)
+        noted = {"outcome": "deferred", "reason": f"gave up after a day: {reason}"}
+        try:
+            if not self._settings.dry_run:
+                self._ledger.overwrite(user, noted)
+            return state.failed_letter(self._ledger.read(user))
+        except ServiceError as error:
+            logs.warn("ledger.unreachable", user=user, error=str(error))
+            return state.failed_letter(Row(user))
+
+
+def _longest(decisions: Iterable[AskAgain]) -> float | None:
+    return max((each.after for each in decisions if each.after is not None), default=None)
+
+
+def _report(job: Check, found: Iterable[Found], attempt: Attempt) -> None:
+    changed = sum(isinstance(each.decision, Queue) for each in found)
+    left = sum(isinstance(each.decision, Leave) for each in found)
+    denied = sum(isinstance(each.decision, AskAgain) and each.decision.denied for each in found)
+    if denied:
+        logs.cry("check.denied", count=denied, request_id=attempt.request_id)
+    reason = f"{changed} changed, {left} unchanged"
+    sent: dict[str, Any] = {"requests": attempt.requests, "request_id": attempt.request_id}
+    logs.say("check.done", why=job.why, users=len(job.users), count=changed, reason=reason, **sent)

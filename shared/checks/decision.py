@@ -1,0 +1,164 @@
+"""Whether a user's photo must be synced, given what Graph says of it and what the ledger remembers. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shared.graph.photo import Denied, Failed, NoMailbox, NoPhoto, Photo, Source, Unavailable, UserGone
+from shared.ledger.row import Outcome, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Write `columns` into the row, if it still is as it was read."""
+
+    columns: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The photo is another than SharePoint shows: queue a sync."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """The photo service could not say: ask for this user later. `after` in seconds, None if unknown."""
+
+    after: float | None
+    denied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TryAlone:
+    """Something odd about this one user: ask for him alone, and give up after a few tries."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """It stayed odd: the user fails, and is left to the next notification or sweep."""
+
+    reason: str
+
+
+type Decision = Leave | Note | Queue | AskAgain | TryAlone | GiveUp
+
+MOST_TRIES = 5  # of a user whose photo Graph answers oddly
+
+
+def decide(source: Source, row: Row, *, force: bool, sweep: bool, now: float) -> Decision:
+    """Return what a check does about one user.
+
+    Args:
+        source: what Graph says of the photo.
+        row: what the ledger remembers; an empty row for a user it does not know.
+        force: skip the comparison of ETags.
+        sweep: a sweep asks; it looks again at users that were skipped (scope and licences change).
+        now: Unix seconds.
+    """
+    match source:
+        case Photo(etag):
+            if _known(etag, row, force=force, sweep=sweep, now=now):
+                return _found_again(etag, row)
+            return Leave() if sweep and not force and recently_queued(row, now) else Queue()
+        case NoPhoto():
+            return _found_none(row, now)
+        case UserGone():
+            noted = {} if row.gone_since else {"gone_since": now}
+            return _note({**noted, **_overtaken(row, "gone", GONE)} if row.version else {})
+        case NoMailbox(reason):
+            columns = {"outcome": "skipped", "reason": reason}
+            return Leave() if row.holds(columns) else Note(columns)
+        case Unavailable(after):
+            return AskAgain(after)
+        case Denied():
+            return AskAgain(None, denied=True)
+        case Failed(status, code):
+            return TryAlone(f"Graph answered {status} {code}".rstrip())
+
+
+def lose_patience(decision: Decision, *, tries: int, singled_out: bool) -> Decision:
+    """Return the decision, or what becomes of a user who is the only one in trouble.
+
+    Args:
+        decision: what a look at him came to.
+        tries: how many looks before this one found that it is his own trouble.
+        singled_out: his sweep has waited for long, and Graph answered for others in the same breath. Once
+            may be the end of an outage; twice is no outage.
+    """
+    match decision:
+        case AskAgain(denied=denied) if singled_out:
+            reason = f"Graph answers for others, and {'denies' if denied else 'cannot tell'} this photo"
+            return GiveUp(reason) if tries else TryAlone(reason)
+        case TryAlone(reason) if tries >= MOST_TRIES:
+            return GiveUp(reason)
+        case _:
+            return decision
+
+
+QUEUED_FOR = 86_400.0
+"""Seconds within which a user whom a sweep queued is not queued by the next, unless his sync ended since."""
+
+UNREADABLE = "unreadable image"
+"""Why a photo is refused whose bytes are no picture."""
+
+SHOWN = "SharePoint has this photo"
+NONE = "no photo in Exchange"
+GONE = "the directory does not know this user"
+"""Why there is nothing to sync."""
+
+
+def recently_queued(row: Row, now: float) -> bool:
+    """Return whether a sweep queued this user not long ago and his sync did not end since."""
+    return bool(row.queued_at) and now - row.queued_at < QUEUED_FOR
+
+
+def _known(etag: str, row: Row, *, force: bool, sweep: bool, now: float) -> bool:
+    if force:
+        return False
+    if refused(etag, row) and not (sweep and row.outcome == "skipped"):
+        return True
+    return row.settled_etag == etag and not row.dirty and row.unsure_until <= now
+
+
+def refused(etag: str, row: Row) -> bool:
+    """Return whether a photo is not to be tried again.
+
+    That holds while the outcome stands that refused it. A later one (deferred, gone, failed for another
+    reason) says that something else was in the way, and must not leave the photo behind for good.
+    """
+    standing = row.outcome == "skipped" or (row.outcome, row.reason) == ("failed", UNREADABLE)
+    return row.refused_etag == etag and standing
+
+
+def _found_again(etag: str, row: Row) -> Leave | Note:
+    stale = {name: 0.0 for name in ("missing_since", "gone_since") if getattr(row, name)}
+    settled = {} if refused(etag, row) else _overtaken(row, "unchanged", SHOWN)
+    return _note({**stale, **settled})
+
+
+def _found_none(row: Row, now: float) -> Leave | Note:
+    """Only a sweep removes a picture; a check notes that it is missing."""
+    if row.shows_a_photo and row.missing_since:
+        return Leave()  # its removal, or the photo's return, is the outcome that comes next
+    missing = {"missing_since": now} if row.shows_a_photo else {}
+    return _note({**missing, **({} if row.dirty else _overtaken(row, "unchanged", NONE))})
+
+
+def _overtaken(row: Row, outcome: Outcome, reason: str) -> dict[str, Any]:
+    """Return the outcome that takes a failure's place where nothing is left to sync.
+
+    What failed may have been a check (Graph was odd, a message was poison) of a user who is as he should be;
+    no sync would ever come to say so.
+    """
+    return {"outcome": outcome, "reason": reason} if row.outcome in ("failed", "deferred") else {}
+
+
+def _note(columns: Mapping[str, Any]) -> Leave | Note:
+    return Note(columns) if columns else Leave()

@@ -1,0 +1,52 @@
+"""Forget what nobody will ask for any more: at the end of every sweep, a little each time."""
+
+from shared.clock import Clock
+from shared.ledger.failures import Failures
+from shared.ledger.ledger import Ledger, State
+from shared.settings import Settings
+from shared.sharepoint.pace import Pace
+from shared.sweeps.state import FORGET_GONE_AFTER, FORGET_POISON_AFTER
+from shared.sweeps.store import Parts, SweepBook
+
+
+class Tidier:
+    """Forgets old rows. One object, long-lived, shared by all threads."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        book: SweepBook,
+        parts: Parts,
+        state: State,
+        ledger: Ledger,
+        failures: Failures,
+        pace: Pace,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._book = book
+        self._parts = parts
+        self._state = state
+        self._ledger = ledger
+        self._failures = failures
+        self._pace = pace
+        self._clock = clock
+
+    def tidy(self) -> None:
+        """Forget sweeps before the last ten, minutes that are over, and poison and users gone of long ago.
+
+        Raises:
+            TryLater: storage is out of reach; what is left is forgotten the next time.
+        """
+        for sweep in self._book.old():
+            self._parts.forget(sweep)  # first: without its figures nobody would look for them again
+            self._book.forget(sweep)
+        self._pace.forget()
+        now = self._clock.now()
+        self._state.forget_poison(now - FORGET_POISON_AFTER)
+        if self._settings.dry_run:
+            return
+        for user in self._ledger.gone_before(now - FORGET_GONE_AFTER):
+            self._ledger.forget(user)
+        self._failures.tidy()

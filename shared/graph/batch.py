@@ -1,0 +1,116 @@
+"""What goes into a Graph `$batch` for one user, and what its parts say. Pure.
+
+learn.microsoft.com/graph/json-batching: parts come back in any order and are told apart by id; one whose
+dependency failed is answered 424.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shared import backoff
+from shared.errors import Denied, Refused, TryLater
+from shared.graph import photo
+from shared.graph.photo import Part, Photo, Source, User
+
+SERVICE = "graph"
+USER_FIELDS = "id,userPrincipalName,accountEnabled,userType"
+
+
+def gathering(user: str, groups: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the requests that gather one user, each after the one before it."""
+    requests: list[dict[str, Any]] = [
+        {"id": "user", "method": "GET", "url": f"/users/{user}?$select={USER_FIELDS}"},
+        {"id": "photo", "method": "GET", "url": f"/users/{user}/photo", "dependsOn": ["user"]},
+        {"id": "bytes", "method": "GET", "url": f"/users/{user}/photo/$value", "dependsOn": ["photo"]},
+    ]
+    if groups:
+        asking = {
+            "id": "groups",
+            "method": "POST",
+            "url": f"/users/{user}/checkMemberGroups",
+            "headers": {"Content-Type": "application/json"},
+            "body": {"groupIds": list(groups)},
+            "dependsOn": ["user"],
+        }
+        requests[1]["dependsOn"] = ["groups"]
+        requests.insert(1, asking)
+    return requests
+
+
+def person(part: Part | None) -> User | None:
+    """Return the user whom a part names, None where the directory does not know him."""
+    if part is None:
+        raise TryLater(SERVICE, "no answer about the user")
+    require_answer(part)
+    if part.status == 404:
+        return None
+    if part.status >= 300:
+        raise Refused(SERVICE, f"{part.status} {photo.error_code(part.body)}".rstrip(), status=part.status)
+    return user_of(part.body)
+
+
+def user_of(body: Any) -> User:
+    """Return the user whom a body describes."""
+    if not isinstance(body, dict) or not body.get("id") or not body.get("userPrincipalName"):
+        raise TryLater(SERVICE, "a user without id or UPN")
+    return User(
+        id=str(body["id"]).lower(),
+        upn=str(body["userPrincipalName"]),
+        enabled=body.get("accountEnabled") is not False,
+        guest=str(body.get("userType")).lower() == "guest",
+    )
+
+
+def memberships(part: Part | None) -> frozenset[str]:
+    """Return the groups that a user belongs to, of those that were asked for."""
+    require_answer(part)
+    value = part.body.get("value") if part and isinstance(part.body, dict) else None
+    if not isinstance(value, list):
+        raise TryLater(SERVICE, "the memberships have no list called value")
+    return frozenset(str(group).lower() for group in value)
+
+
+def is_part(part: object) -> bool:
+    """Return whether this is a part that can be told apart and judged."""
+    return isinstance(part, dict) and isinstance(part.get("id"), str) and isinstance(part.get("status"), int)
+
+
+def read_part(part: Mapping[str, Any]) -> Part:
+    """Return a part, its header names in lower case."""
+    given = part.get("headers")
+    headers = {str(k).lower(): str(v) for k, v in given.items()} if isinstance(given, dict) else {}
+    after = backoff.parse_retry_after(headers.get("retry-after"))
+    return Part(part["status"], headers, part.get("body"), after)
+
+
+def decoded(part: Part | None) -> bytes | None:
+    """Return the bytes of a `$batch` part, None where it has none: they come as base64 text."""
+    if part is None or part.status != 200 or not isinstance(part.body, str):
+        return None
+    try:
+        return base64.b64decode(part.body, validate=True) or None
+    except (binascii.Error, ValueError):
+        return None
+
+
+def certain(source: Source) -> Photo | photo.NoPhoto | photo.NoMailbox | photo.UserGone:
+    """Return the source if Graph could say what it is, else raise what the caller does next."""
+    match source:
+        case photo.Unavailable(after):
+            raise TryLater(SERVICE, "Graph cannot now", after=after)
+        case photo.Denied(code):
+            raise Denied(SERVICE, f"may not read users or photos {code}".rstrip(), status=403, code=code)
+        case photo.Failed(status, code):
+            raise Refused(SERVICE, f"{status} {code}".rstrip(), status=status, code=code)
+        case _:
+            return source
+
+
+def require_answer(part: Part | None) -> None:
+    """Raise what the caller does next where a part says "not now" or "not you"; all else is an answer."""
+    if part and part.status >= 400:
+        source = photo.classify(part)
+        if isinstance(source, photo.Unavailable | photo.Denied):
+            certain(source)

@@ -1,0 +1,232 @@
+"""What we ask of Microsoft Graph, and nothing else: verbs. What an answer means is decided in `sources`.
+
+Facts: learn.microsoft.com/graph/json-batching, .../graph/api/profilephoto-get and
+.../graph/api/resources/subscription.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from shared.errors import Expired, Refused, TryLater
+from shared.graph import batch, photo
+from shared.graph.batch import SERVICE, USER_FIELDS
+from shared.graph.photo import Gathered, Part, Photo, Source, User
+from shared.graph.wire import NONE, GraphWire
+from shared.jobs import object_id
+from shared.rest.client import Answer, Attempt, Rest
+from shared.subscription.plan import CHANGE_TYPE, RESOURCE, Subscription
+from shared.sync.plan import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of users in scope, by object id, and the next page's address, "" after the last."""
+
+    users: tuple[str, ...]
+    next: str
+
+
+class Graph:
+    """Microsoft Graph v1.0 at one cloud's host."""
+
+    def __init__(self, rest: Rest, host: str) -> None:
+        self._base = f"https://{host}/v1.0"
+        self._wire = GraphWire(rest, self._base)
+
+    # --- photos and users ---
+
+    def photos(self, users: Sequence[str], attempt: Attempt) -> dict[str, Source]:
+        """Return what Graph says of each user's photo, in one `$batch`.
+
+        Args:
+            users: object ids, at most 20.
+            attempt: the attempt that asks.
+        """
+        requests = [{"id": user, "method": "GET", "url": f"/users/{user}/photo"} for user in users]
+        parts = self._wire.batch(requests, attempt)
+        return {user: photo.classify(parts[user]) if user in parts else photo.Unavailable() for user in users}
+
+    def gather(self, user: str, attempt: Attempt, *, groups: Sequence[str] = ()) -> Gathered:
+        """Return the user, his photo's metadata and its bytes, in one `$batch` that runs in this order.
+
+        The photo may still change between the parts; `Gathered.content_etag` is the bytes' own.
+
+        Args:
+            user: object id.
+            attempt: the attempt that asks.
+            groups: object ids of groups of which the user's membership matters, at most 20.
+
+        Raises:
+            TryLater, Denied, Refused: Graph could not say what this user's photo is.
+        """
+        parts = self._wire.batch(batch.gathering(user, groups), attempt)
+        person = batch.person(parts.get("user"))
+        if person is None:
+            return Gathered(None, photo.UserGone())
+        if groups:
+            person = replace(person, groups=batch.memberships(parts.get("groups")))
+        answer = parts.get("photo")
+        source = batch.certain(photo.classify(answer) if answer else photo.Unavailable())
+        if not isinstance(source, Photo):
+            return Gathered(person, source)
+        return self._with_content(person, source, parts.get("bytes"), attempt)
+
+    def has_no_photo(self, user: str, attempt: Attempt) -> bool:
+        """Return whether the bytes are gone, too: asked by itself, before a picture is removed."""
+        url = f"{self._base}/users/{user}/photo/$value"
+        answer = self._wire.of_one(url, attempt, accept="*/*")
+        if answer.status == HTTPStatus.OK:  # the other way to say it
+            return photo.is_placeholder(answer.body, answer.headers.get("etag", ""))
+        if answer.status != HTTPStatus.NOT_FOUND:
+            return False
+        return isinstance(photo.classify(_part_of(answer)), photo.NoPhoto)
+
+    def list_users(self, scope: Scope, address: str, attempt: Attempt) -> Listed:
+        """Return one page of the users in scope, without those of the excluded group.
+
+        Args:
+            scope: whose photos we keep in step.
+            address: the page's address as Graph gave it, "" for the first.
+            attempt: the attempt that asks.
+
+        Raises:
+            Expired: Graph does not know the address any more.
+        """
+        try:
+            page, following = self._wire.page(address or self._first_page(scope), attempt)
+        except Refused as error:
+            if address and error.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.GONE):
+                raise Expired(SERVICE, "the page is forgotten", request_id=error.request_id) from error
+            raise
+        users = (_listed(item, any_type=scope.guests or bool(scope.group)) for item in page)
+        return Listed(tuple(user for user in users if user), following)
+
+    def members_of(self, group: str, attempt: Attempt) -> frozenset[str]:
+        """Return the object ids of a group's users, through nested groups too."""
+        pages = self._wire.pages(self._members(group, "id"), attempt)
+        return frozenset(str(item.get("id")).lower() for page in pages for item in page)
+
+    def _first_page(self, scope: Scope) -> str:
+        if scope.group:
+            return self._members(scope.group, "id,accountEnabled,userType")
+        # userType is not filtered by Graph: old accounts have none.
+        return (
+            f"{self._base}/users?$select=id,accountEnabled,userType"
+            "&$filter=accountEnabled%20eq%20true&$top=999"
+        )
+
+    def _members(self, group: str, fields: str) -> str:
+        # A cast to users is an "advanced query": learn.microsoft.com/graph/aad-advanced-queries
+        cast = f"groups/{group}/transitiveMembers/microsoft.graph.user"
+        return f"{self._base}/{cast}?$select={fields}&$count=true&$top=999"
+
+    def find_user(self, key: str, attempt: Attempt) -> User:
+        """Return the user whose object id or UPN is `key`.
+
+        Raises:
+            Gone: the directory does not know him.
+        """
+        url = f"{self._base}/users/{quote(key, safe='')}?$select={USER_FIELDS}"
+        return batch.user_of(self._wire.get(url, attempt).json())
+
+    def _with_content(self, user: User, source: Photo, part: Part | None, attempt: Attempt) -> Gathered:
+        batch.require_answer(part)
+        content = batch.decoded(part)
+        etag = part.headers.get("etag", "") if part and content is not None else ""
+        if content is None:
+            # A part that is missing or not base64: the bytes alone, raw.
+            answer = self._wire.of_one(f"{self._base}/users/{user.id}/photo/$value", attempt, accept="*/*")
+            if answer.status in NONE:  # removed since its metadata was read
+                return Gathered(user, source)
+            content, etag = answer.body, answer.headers.get("etag", "")
+        if not etag:
+            # Bytes without a label take the metadata's, if it is the same after them as before.
+            after = batch.certain(photo.classify(_part_of(self._get_photo(user.id, attempt))))
+            etag = source.etag if after == source else ""
+        return Gathered(user, source, content, etag)
+
+    def _get_photo(self, user: str, attempt: Attempt) -> Answer:
+        return self._wire.of_one(f"{self._base}/users/{user}/photo", attempt)
+
+    # --- subscriptions ---
+
+    def subscriptions(self, attempt: Attempt) -> list[Subscription]:
+        """Return every subscription that this application created, `clientState` aside, which Graph keeps."""
+        pages = self._wire.pages(f"{self._base}/subscriptions", attempt)
+        return [_subscription(item) for page in pages for item in page]
+
+    def create_subscription(
+        self, notification_url: str, lifecycle_url: str, client_state: str, expires: float, attempt: Attempt
+    ) -> Subscription:
+        """Create our subscription and return it with the expiry that Graph chose.
+
+        Raises:
+            Refused: 400 where a URL did not pass its validation, 403 beyond a quota, 409 where one exists.
+        """
+        body = {
+            "changeType": CHANGE_TYPE,
+            "resource": RESOURCE,
+            "notificationUrl": notification_url,
+            "lifecycleNotificationUrl": lifecycle_url,
+            "clientState": client_state,
+            "expirationDateTime": _iso(expires),
+            "latestSupportedTlsVersion": "v1_2",
+        }
+        url = f"{self._base}/subscriptions"
+        return _subscription(self._wire.write("POST", url, body, attempt, repeatable=False).json())
+
+    def renew_subscription(self, subscription: str, expires: float, attempt: Attempt) -> Subscription:
+        """Move the expiry, which also reauthorises, and return the subscription with the expiry Graph chose.
+
+        Raises:
+            Gone: the subscription is lost; create another.
+        """
+        url = f"{self._base}/subscriptions/{quote(subscription, safe='')}"
+        return _subscription(
+            self._wire.write("PATCH", url, {"expirationDateTime": _iso(expires)}, attempt).json()
+        )
+
+    def delete_subscription(self, subscription: str, attempt: Attempt) -> None:
+        """Delete a subscription; one that is gone already is as good as deleted."""
+        url = f"{self._base}/subscriptions/{quote(subscription, safe='')}"
+        self._wire.delete(url, attempt)
+
+
+def _listed(item: Any, *, any_type: bool) -> str | None:
+    """Return the object id of a listed user, None for one out of scope."""
+    if not isinstance(item, dict) or item.get("accountEnabled") is False:
+        return None
+    guest = str(item.get("userType")).lower() == "guest"
+    return object_id(item.get("id")) if any_type or not guest else None
+
+
+def _part_of(answer: Answer) -> Part:
+    return Part(answer.status, answer.headers, answer.json() if answer.body else None)
+
+
+def _subscription(body: Any) -> Subscription:
+    if not isinstance(body, dict) or not body.get("id"):
+        raise TryLater(SERVICE, "a subscription without id")
+    return Subscription(
+        id=str(body["id"]),
+        resource=str(body.get("resource") or ""),
+        notification_url=str(body.get("notificationUrl") or ""),
+        lifecycle_url=str(body.get("lifecycleNotificationUrl") or ""),
+        expires=_unix(str(body.get("expirationDateTime") or "")),
+    )
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _unix(text: str) -> float:
+    """Return the Unix seconds of an RFC 3339 time with any offset; Graph writes seven fractional digits."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return 0.0

@@ -1,0 +1,75 @@
+"""Who fails: a row a user in a partition of the ledger's table, so that nobody must look at everybody's.
+
+It follows the outcomes that the ledger writes. Whoever dies in between leaves an entry too many, never one
+too few; the end of the next sweep strikes it out.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from shared import logs
+from shared.clock import Clock
+from shared.errors import ServiceError, Stale
+from shared.ledger.ledger import ANY, Table
+
+PARTITION = "failed"  # users' own partitions have two letters
+MOST = 1000  # entries a look at them counts: as many as the table service gives at once
+SHOWN = 10
+
+
+class Failures:
+    """The users whose outcome is *failed*. One object, long-lived, shared by all threads.
+
+    Args:
+        table: the ledger's.
+        clock: what time it is.
+    """
+
+    def __init__(self, table: Table, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+
+    def note(self, user: str, reason: str) -> None:
+        """Note that a user failed; one who had failed before keeps the time since when."""
+        now = self._clock.now()
+        latest = {"at": now, "reason": reason}
+        try:
+            self._table.merge(PARTITION, user, {"since": now, **latest}, "")
+        except Stale:
+            self._table.merge(PARTITION, user, latest, ANY)
+
+    def strike(self, user: str) -> None:
+        """Strike out a user who does not fail any more; where that fails, the next sweep does it."""
+        try:
+            self._table.delete(PARTITION, user)
+        except ServiceError as error:
+            logs.warn("failure.not_struck", user=user, error=str(error))
+
+    def report(self) -> dict[str, Any]:
+        """Return how many users fail, since when (Unix seconds, None if nobody), and the newest, as JSON.
+
+        `more`: there are others than those that were counted.
+        """
+        entries = list(self._entries())
+        newest = sorted(entries, key=lambda entry: -entry["at"])[:SHOWN]
+        return {
+            "users": len(entries),
+            "more": len(entries) == MOST,
+            "since": min((entry["since"] for entry in entries), default=None),
+            "newest": newest,
+        }
+
+    def tidy(self) -> None:
+        """Strike out who is listed although he does not fail, as many as one look finds."""
+        for entry in self._entries():
+            user = entry["user"]
+            row = self._table.read(user[:2], user)
+            if row is None or row[0].get("outcome") != "failed":
+                self.strike(user)
+
+    def _entries(self) -> Iterator[dict[str, Any]]:
+        for user, columns, _ in islice(self._table.scan(PARTITION), MOST):
+            # One who was struck out while he failed anew has no `since`.
+            facts = {"since": columns["at"], **columns}
+            yield {"user": user, **{name: facts[name] for name in ("reason", "since", "at")}}

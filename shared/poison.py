@@ -1,0 +1,121 @@
+"""Write down what nobody could handle: the end of the road for a poison message, and never a dead end.
+
+Never raises on content. Storage out of reach does raise: then the message is to come again.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+
+from shared import jobs, logs
+from shared.checks.decision import QUEUED_FOR
+from shared.clock import Clock
+from shared.errors import DENIED_AFTER, NotOurs, TryLater
+from shared.jobs import Check, Job, SweepPage, Sync, Tend
+from shared.ledger.ledger import Ledger, State
+from shared.ledger.row import Row
+from shared.sweeps.state import failed_letter
+from shared.sweeps.store import Parts
+
+REASON = "gave up after repeated failures"
+UNREADABLE = "a message that names this user is not to be read"
+
+
+class Recorder:
+    """Records poison. One object, long-lived, shared by all threads.
+
+    Args:
+        ledger: where a user's failure is written.
+        parts: where a sweep waits for an answer.
+        state: where messages are kept that name nobody.
+        end_sweep: ends a sweep that cannot go on.
+        dry_run: whether nothing may be written into the ledger.
+        clock: what time it is.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        parts: Parts,
+        state: State,
+        end_sweep: Callable[[str], None],
+        dry_run: Callable[[], bool],
+        clock: Clock,
+    ) -> None:
+        self._ledger = ledger
+        self._parts = parts
+        self._state = state
+        self._end_sweep = end_sweep
+        self._dry_run = dry_run
+        self._clock = clock
+
+    def record(self, kind: type[Job], body: bytes) -> None:
+        """Write a poisoned message into its users' rows, end its sweep, or keep it whole.
+
+        Args:
+            kind: what its queue carries.
+            body: what it says.
+
+        Raises:
+            TryLater: it cannot be written down now: the ledger is out of reach, or to be left as it is.
+        """
+        try:
+            job = jobs.read(kind, body)
+        except NotOurs as error:
+            self._keep(kind, body, str(error))
+            self._fail_known(kind, body, f"{UNREADABLE}: {error}")
+            return
+        match job:
+            case Check(users=users, letters=""):
+                self._fail_users(kind, body, dict.fromkeys(users, REASON))
+                if job.part:
+                    self._parts.answer(*job.part, {user: self._letter(user) for user in users})
+            case Check(users=users, letters=letters):  # its users are well: only their sweep was not told
+                self._keep(kind, body, REASON)
+                if job.part:
+                    self._parts.answer(*job.part, dict(zip(users, letters, strict=True)))
+            case Sync() if self._dry_run() and self._is_counted_on(job):
+                raise TryLater("storage", "a dry run writes nothing", after=DENIED_AFTER)
+            case Sync(user=user):
+                self._fail_users(kind, body, {user: _reason(self._ledger.read(user))})
+            case SweepPage(sweep=sweep):
+                self._keep(kind, body, REASON)
+                self._end_sweep(sweep)
+            case Tend():
+                self._keep(kind, body, REASON)
+
+    def _is_counted_on(self, job: Sync) -> bool:
+        """Return whether the user's row says that a sweep queued him, until what became of it is recorded."""
+        return job.counted_on and self._clock.now() - job.born < QUEUED_FOR
+
+    def _letter(self, user: str) -> str:
+        return failed_letter(self._ledger.read(user))
+
+    def _fail_known(self, kind: type[Job], body: bytes, reason: str) -> None:
+        """Have those looked at again whom a message names that another release of this app may have sent."""
+        if issubclass(kind, Check | Sync):
+            known = [user for user in jobs.named(body) if self._ledger.read(user).version]
+            self._fail_users(kind, body, dict.fromkeys(known, reason))
+
+    def _fail_users(self, kind: type[Job], body: bytes, reasons: Mapping[str, str]) -> None:
+        if reasons and self._dry_run():  # the ledger is left as it is
+            self._keep(kind, body, REASON)
+            return
+        for user, reason in reasons.items():
+            # No condition: whoever works on the user meanwhile writes his own outcome after this one.
+            self._ledger.overwrite(user, {"outcome": "failed", "reason": reason, "queued_at": 0.0})
+            logs.cry("poison.recorded", queue=kind.queue, user=user, reason=reason)
+
+    def _keep(self, kind: type[Job], body: bytes, why: str) -> None:
+        text = body.decode("utf-8", "backslashreplace")
+        # Its own name, so that another delivery finds the same row. (The message's id is no such name: in
+        # Azure's worker a property `id` of the body takes its place, whatever it says. See `jobs`.)
+        key = f"{kind.queue}-{hashlib.sha256(body).hexdigest()}"
+        self._state.note_poison(key, kind.queue, text, why, self._clock.now())
+        logs.cry("poison.kept", queue=kind.queue, reason=why)
+
+
+def _reason(row: Row) -> str:
+    """Return why a sync gave up, with what its last attempt noted of it."""
+    noted = row.reason.removeprefix(REASON).removeprefix(": ") if row.outcome == "failed" else ""
+    return f"{REASON}: {noted}" if noted else REASON

@@ -1,0 +1,251 @@
+"""One way to call a remote service: bearer token, bounded answer, short retries, errors by consequence.
+
+`graph` and `sharepoint` say what to ask, `statuses` what an answer means; longer waits are the queue's.
+"""
+
+import json
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from shared import backoff, logs
+from shared.clock import Clock
+from shared.errors import DENIED_AFTER, Denied, ServiceError, TryLater
+from shared.rest import status as statuses
+from shared.rest.gates import Gates
+from shared.rest.session import Bearer, Transport, never_sent, new_session
+
+CONNECT_TIMEOUT = 5.0  # seconds
+LARGEST_ANSWER = 16 * 1024 * 1024  # bytes; a $batch with a 4 MB photo in base64 is 5.4 MB
+NO_TIME = "this attempt has no time left"
+_POLICY = backoff.Policy()
+
+
+class Tokens(Protocol):
+    """Where bearer tokens come from: see `auth`."""
+
+    def token(self, host: str) -> str:
+        """Return a token whose audience is `https://{host}`."""
+
+    def forget(self, host: str) -> None:
+        """Let the next token for `https://{host}` be a new one: the last was of no use."""
+
+
+@dataclass
+class Attempt:
+    """One attempt at one job: what time it has, and what it did so far.
+
+    Attributes:
+        timeout: seconds one call may take.
+        ends: when the attempt must be over, on the monotonic clock; whoever makes one says so.
+        requests: HTTP requests sent, tokens aside.
+        request_id: the last service request id that was answered.
+        unanswered: a write was sent that got no answer: it may still take effect.
+    """
+
+    timeout: float = 30.0
+    ends: float = float("inf")
+    requests: int = 0
+    request_id: str = ""
+    unanswered: bool = False
+
+    def has_time(self, clock: Clock, wait: float = 0.0) -> bool:
+        """Return whether a call may begin: twice its time is left, for itself and what has to follow it."""
+        return clock.monotonic() + wait + 2 * self.timeout <= self.ends
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful answer. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    service: str
+
+    def json(self) -> Any:
+        """Return the decoded body; `TryLater` where a service that speaks JSON did not."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise TryLater(self.service, "the answer is not JSON", status=self.status) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What to send.
+
+    Attributes:
+        service: whose answer it is, for errors.
+        method: HTTP method.
+        url: absolute, https; the token is asked for its host.
+        writes: it changes something there, so a missing answer leaves us unsure.
+        repeatable: sending it twice is the same as sending it once.
+        accept: statuses besides 2xx that are answers and not errors.
+        denied_alone: a 403 speaks of this call only (a quota), not of the application's permissions.
+    """
+
+    service: str
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    writes: bool = False
+    repeatable: bool = True
+    accept: tuple[int, ...] = ()
+    denied_alone: bool = False
+
+
+class Rest:
+    """Sends calls. One object, long-lived, shared by all threads.
+
+    Args:
+        tokens: where bearer tokens come from.
+        user_agent: sent with every request.
+        clock: what time passes, and how to wait.
+        gates: told when a service wants to be left alone, and asked before it is called.
+        policy: how much repetition one call may spend here.
+        jitter: a random number of [0, 1).
+        transport: what carries requests and answers; TLS over TCP unless told otherwise.
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        user_agent: str,
+        clock: Clock,
+        *,
+        gates: Gates | None = None,
+        policy: backoff.Policy = _POLICY,
+        jitter: Callable[[], float] = random.random,
+        transport: Transport | None = None,
+    ) -> None:
+        self._tokens = tokens
+        self._clock = clock
+        self._gates = gates
+        self._policy = policy
+        self._jitter = jitter
+        self._session = new_session(user_agent, transport)
+
+    def send(self, call: Call, attempt: Attempt) -> Answer:
+        """Return the answer to `call`, repeating it within the policy where that is safe and may help.
+
+        A service that wants a longer wait, or that denies the application, has its gate closed. A token that
+        it rejects (401) may only be out of date: once a call a new one is tried first.
+
+        Raises:
+            TryLater: no answer, or one that says "not now", and waiting here is over; or a closed gate.
+            Denied: 401 or 403.
+            Gone: 404 or 410.
+            Refused: any other status that is neither 2xx nor in `call.accept`.
+            ConfigError: no token can be had until an operator acts.
+        """
+        spent, tried, renewed = 0.0, 0, False
+        while True:
+            if self._gates:  # before a repetition, too: another call may have been told to stay away
+                self._gates.pass_through(call.service)
+            if not attempt.has_time(self._clock):
+                raise TryLater(call.service, NO_TIME)
+            tried += 1
+            try:
+                return self._once(call, attempt)
+            except Denied as error:
+                # What an application may do stands in its token, as of when it was given:
+                # learn.microsoft.com/entra/identity-platform/access-token-claims-reference, "roles"
+                self._tokens.forget(_host(call.url))
+                if error.status == HTTPStatus.UNAUTHORIZED and call.repeatable and not renewed:
+                    renewed = True
+                    continue
+                if not call.denied_alone:
+                    self.stay_away(call.service, DENIED_AFTER, str(error))
+                raise
+            except TryLater as error:
+                wait = backoff.wait_here(
+                    self._policy, attempt=tried, spent=spent, retry_after=error.after, jitter=self._jitter()
+                )
+                if wait is None or not call.repeatable or not attempt.has_time(self._clock, wait):
+                    if error.service == call.service:  # and not the source of tokens, which has no gate
+                        error.after = self._step_back(call.service, error)
+                    raise
+            self._clock.sleep(wait)
+            spent += wait
+
+    def _step_back(self, service: str, error: TryLater) -> float | None:
+        """Close a service's gate because of this error, and return for how long its job is to wait.
+
+        What fails without a word may be one user's fault, and would come back whenever the gate opens: it
+        closes it for half a minute each time and not for ever longer, and its job waits by its own age.
+        """
+        if error.after is None and error.status not in statuses.BUSY:
+            self.stay_away(service, backoff.SHORTEST, str(error))
+            return None
+        return self.stay_away(service, error.after, str(error))
+
+    def stay_out(self, service: str, url: str, why: str) -> None:
+        """Close the gate of a service that denies this application, and forget the token that it denied."""
+        self._tokens.forget(_host(url))
+        self.stay_away(service, DENIED_AFTER, why)
+
+    def stay_away(self, service: str, after: float | None, why: str) -> float | None:
+        """Close a service's gate and return for how many seconds; what it asked for where that cannot be."""
+        if self._gates is None:
+            return after
+        try:
+            return self._gates.close(service, after, why)
+        except ServiceError as error:  # of storage: the message will be put off without a gate
+            logs.warn("gate.unreachable", service=service, error=str(error))
+            return after
+
+    def _once(self, call: Call, attempt: Attempt) -> Answer:
+        auth = Bearer(self._tokens.token(_host(call.url)))
+        attempt.requests += 1
+        try:
+            response, body = self._exchange(call, auth, attempt.timeout)
+        except (requests.RequestException, HTTPError) as error:  # HTTPError: while the body is read
+            attempt.unanswered |= call.writes and not never_sent(error)
+            raise TryLater(call.service, f"no answer ({type(error).__name__})") from error
+        status = response.status_code
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        attempt.request_id = statuses.request_id(headers) or attempt.request_id
+        if 200 <= status < 300 or status in call.accept:
+            if (reset := statuses.nearly_spent(headers)) is not None:
+                self.stay_away(call.service, reset, "its quota is nearly spent")
+            return Answer(status, headers, body, call.service)
+        attempt.unanswered |= call.writes and status in statuses.GATEWAY_LOST_IT
+        raise statuses.error_of(call.service, status, headers, body)
+
+    def _exchange(self, call: Call, auth: Bearer, timeout: float) -> tuple[requests.Response, bytes]:
+        until = self._clock.monotonic() + timeout
+        with self._session.request(
+            call.method,
+            call.url,
+            data=call.body,
+            headers=dict(call.headers),
+            auth=auth,
+            timeout=(CONNECT_TIMEOUT, timeout),
+            allow_redirects=False,  # a token never follows a redirect
+            stream=True,
+        ) as response:
+            return response, self._read(response, until)
+
+    def _read(self, response: requests.Response, until: float) -> bytes:
+        chunks, size = [], 0
+        # `iter_content` would wait for each chunk to be full, however slowly its bytes come.
+        while chunk := response.raw.read1(65_536, decode_content=True):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > LARGEST_ANSWER:
+                raise requests.exceptions.ContentDecodingError("the answer is larger than anybody's photo")
+            if self._clock.monotonic() > until:
+                raise requests.ReadTimeout("the answer did not end in time")
+        return b"".join(chunks)
+
+
+def _host(url: str) -> str:
+    return str(urlsplit(url).hostname)

@@ -1,0 +1,107 @@
+"""Which service must not be called before when: one row a service, shared by all instances.
+
+A gate only ever moves forward. Whoever is told to stay away closes it; whoever is about to call looks at it
+first, and puts its message off instead of asking in vain.
+"""
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from shared import backoff, logs
+from shared.clock import Clock
+from shared.errors import GateClosed, Stale
+from shared.ledger.ledger import Table
+
+GRAPH, FILES, PROFILES = "graph", "sharepoint-files", "sharepoint-profiles"
+SERVICES = (GRAPH, FILES, PROFILES)
+FRESH = 1.0  # seconds for which a gate that was looked at is believed
+TRIES = 5  # of a conditional write; whoever was faster closed it, too
+
+
+class Gates:
+    """The gates of all services. One object, long-lived, shared by all threads."""
+
+    def __init__(self, table: Table, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._seen: dict[str, tuple[float, float]] = {}
+
+    def pass_through(self, *services: str) -> None:
+        """Return if every one of these services may be called.
+
+        Raises:
+            GateClosed: with the seconds until all of them may.
+            TryLater: the table is out of reach.
+        """
+        until = {service: self.closed_until(service) for service in services}
+        last = max(until, key=lambda service: until[service])
+        wait = until[last] - self._clock.now()
+        if wait > 0:
+            raise GateClosed(last, "its gate is closed", after=wait)
+
+    def closed_until(self, service: str) -> float:
+        """Return until when a service must not be called, in Unix seconds; 0 if it never was closed."""
+        with self._lock:
+            seen, until = self._seen.get(service, (float("-inf"), 0.0))
+        if self._clock.monotonic() - seen < FRESH:
+            return until
+        found = self._table.read("gate", service)
+        return self._remember(service, float(found[0].get("closed_until", 0.0)) if found else 0.0)
+
+    def close(self, service: str, after: float | None, why: str) -> float:
+        """Close a service's gate and return for how many seconds it is closed.
+
+        Args:
+            service: whose gate.
+            after: what the service asked for, in seconds; None where it did not say. Then a gate that closes
+                again soon after it opened stays closed twice as long, from 30 seconds up to 15 minutes.
+            why: for the log, and for whoever looks.
+
+        Raises:
+            TryLater: the table is out of reach.
+        """
+        until = 0.0
+        for _ in range(TRIES):
+            columns, version = self._table.read("gate", service) or ({}, "")
+            now = self._clock.now()
+            closing = next_closing(columns, after, now)
+            standing, until = float(columns.get("closed_until", 0.0)), closing["closed_until"]
+            if until <= standing:
+                until = standing
+                break
+            try:
+                self._table.merge("gate", service, {**closing, "why": why}, version)
+            except Stale:
+                continue
+            logs.warn("gate.closed", service=service, after=round(until - now), reason=why)
+            break
+        return self._remember(service, until) - self._clock.now()
+
+    def why_closed(self, service: str) -> str:
+        """Return why a service's gate was closed the last time, "" if it never was."""
+        found = self._table.read("gate", service)
+        return str(found[0].get("why", "")) if found else ""
+
+    def _remember(self, service: str, until: float) -> float:
+        with self._lock:
+            _, known = self._seen.get(service, (0.0, 0.0))
+            until = max(until, known)  # a slow look must not undo what was learnt meanwhile
+            self._seen[service] = (self._clock.monotonic(), until)
+        return until
+
+
+def next_closing(columns: Mapping[str, Any], after: float | None, now: float) -> dict[str, float]:
+    """Return what a gate's row should say after being told to stay away at `now`; pure.
+
+    `closed_for` remembers the last wait that we chose ourselves, 0 where the service chose it.
+    """
+    if after is not None:
+        return {"closed_until": now + min(after, backoff.ABSURD), "closed_for": 0.0}
+    until, last = float(columns.get("closed_until", 0.0)), float(columns.get("closed_for", 0.0))
+    if until > now:
+        return {"closed_until": until, "closed_for": last}
+    again = last > 0 and now - until < 2 * last
+    wait = min(2 * last, backoff.ABSURD) if again else backoff.SHORTEST
+    return {"closed_until": now + wait, "closed_for": wait}

@@ -1,0 +1,76 @@
+"""The last token that was refused us, in one row: so that `status` shows what any instance met.
+
+An expired certificate is an operator's business as a wrong setting is, but shows only where work is done.
+"""
+
+import threading
+
+from shared import logs
+from shared.clock import Clock
+from shared.errors import ConfigError, ServiceError
+from shared.ledger.ledger import ANY, Table
+from shared.rest.client import Tokens
+
+PARTITION, KEY = "problem", "entra"
+SHOWN_FOR = 3600.0  # seconds; a refusal that lasts is met again within a quarter of an hour
+QUIET_FOR = 60.0  # seconds after a refusal was noted in which an instance notes no other
+
+
+class Refusals:
+    """Who refused us a token, and when. One object, long-lived, shared by all threads.
+
+    Args:
+        table: where the row is.
+        clock: what time it is.
+    """
+
+    def __init__(self, table: Table, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._noted = float("-inf")
+
+    def note(self, problem: str) -> None:
+        """Note a refusal, unless this instance noted one within the last minute.
+
+        Where that fails one of the next minute's is noted: a refusal that lasts is met again.
+        """
+        with self._lock:
+            monotonic = self._clock.monotonic()
+            if monotonic - self._noted < QUIET_FOR:
+                return
+            self._noted = monotonic
+        try:
+            self._table.merge(PARTITION, KEY, {"problem": problem, "at": self._clock.now()}, ANY)
+        except (ServiceError, ConfigError) as error:
+            logs.warn("refusal.not_noted", error=str(error))
+
+    def recent(self) -> list[str]:
+        """Return the last refusal and how long ago it was, nothing if that is more than an hour.
+
+        Raises:
+            TryLater: the table is out of reach.
+        """
+        columns, _ = self._table.read(PARTITION, KEY) or ({"at": float("-inf")}, "")
+        ago = self._clock.now() - columns["at"]
+        return [f"{columns['problem']} (met {max(ago, 0.0):.0f} s ago)"] if ago < SHOWN_FOR else []
+
+
+class WatchedTokens:
+    """`rest.Tokens` whose refusals are noted."""
+
+    def __init__(self, tokens: Tokens, refusals: Refusals) -> None:
+        self._tokens = tokens
+        self._refusals = refusals
+
+    def token(self, host: str) -> str:
+        """See `Tokens.token`."""
+        try:
+            return self._tokens.token(host)
+        except ConfigError as error:
+            self._refusals.note(str(error))
+            raise
+
+    def forget(self, host: str) -> None:
+        """See `Tokens.forget`."""
+        self._tokens.forget(host)

@@ -1,0 +1,228 @@
+"""Bearer tokens: MSAL with a certificate (PS256), or azure-identity with a managed identity.
+
+One long-lived client each, with its own cache; no second cache on top. A token is forgotten with its client:
+MSAL's `remove_tokens_for_client` may ask Entra first, and azure-identity has no such verb. Both libraries are
+imported on first use, because a cold start does not need them before the first outgoing call.
+"""
+
+import base64
+import binascii
+import functools
+import re
+import threading
+from typing import TYPE_CHECKING, Any
+
+from shared.errors import ConfigError, TryLater
+from shared.rest.session import new_session
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    import msal
+    import requests
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+TIMEOUT = 10.0  # seconds
+RETRIES = 2  # of azure-identity, which would wait a minute with its own five
+_BUSY = "temporarily_unavailable"  # learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
+_ERROR = re.compile(r"[a-z_]{1,64}")  # such as `invalid_client`: RFC 6749 §5.2
+_TRACE = re.compile(r"[0-9a-fA-F-]{36}")
+_NO_DIRECTORY = "Entra knows no directory of this id: check TENANT_ID and CLOUD"
+
+
+class _Heard(threading.local):
+    """The status of the last answer that this thread got, which neither library passes on."""
+
+    status = 0
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the service cannot now, whatever its library makes of it."""
+        return self.status == 429 or self.status >= 500
+
+
+class CertificateTokens:
+    """Tokens of an application with a certificate. SharePoint takes no client secret.
+
+    MSAL remembers a refusal for a minute and repeats it without asking again.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._heard = _Heard()
+        self._client: msal.ConfidentialClientApplication | None = None
+
+    def token(self, host: str) -> str:
+        """Return a token for `https://{host}`, from MSAL's cache where it has one.
+
+        Raises:
+            ConfigError: Entra refuses the application or its certificate.
+            TryLater: Entra cannot be reached or cannot now.
+        """
+        import requests
+        from msal.exceptions import MsalServiceError
+
+        self._heard.status = 0
+        try:
+            answer = self._built().acquire_token_for_client([f"https://{host}/.default"]) or {}
+        except (requests.RequestException, MsalServiceError) as error:
+            raise TryLater("entra", f"no token ({type(error).__name__})") from error
+        except ValueError as error:  # no endpoints for this directory, or no JSON
+            if 400 <= self._heard.status < 500 and not self._heard.temporary:
+                raise ConfigError([_NO_DIRECTORY]) from error
+            raise TryLater("entra", "no answer that MSAL understands") from error
+        if "access_token" in answer:
+            return str(answer["access_token"])
+        if answer.get("error") == _BUSY or self._heard.temporary:
+            raise TryLater("entra", "no token for now")
+        raise ConfigError([_refusal(answer, host)])
+
+    def forget(self, host: str) -> None:
+        """Ask Entra anew for every token, that for `https://{host}` among them."""
+        del host
+        with self._lock:
+            self._client = None
+
+    def _built(self) -> "msal.ConfidentialClientApplication":
+        import msal
+
+        with self._lock:  # building it asks Entra for its endpoints
+            if self._client is None:
+                settings = self._settings
+                key, certificate = _read_certificate(settings)
+                self._client = msal.ConfidentialClientApplication(
+                    settings.client_id,
+                    authority=f"https://{settings.cloud.login}/{settings.tenant_id}",
+                    # Without a thumbprint MSAL signs with PS256 and x5t#S256 instead of SHA-1. It hands the
+                    # key on as it is; a PEM would be read and checked for each signature, 60 ms long.
+                    client_credential={"private_key": key, "public_certificate": certificate},
+                    http_client=_new_session(settings.user_agent, self._heard),
+                )
+            return self._client
+
+
+class IdentityTokens:
+    """Tokens of the managed identity that the app runs as."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._client_id = settings.client_id
+        self._lock = threading.Lock()
+        self._heard = _Heard()
+        self._credential: Any = None
+
+    def token(self, host: str) -> str:
+        """Return a token for `https://{host}`, from azure-identity's cache where it has one.
+
+        Raises:
+            ConfigError: there is no such identity here.
+            TryLater: the identity endpoint cannot now.
+        """
+        from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
+
+        self._heard.status = 0
+        try:
+            return str(self._built().get_token(f"https://{host}/.default").token)
+        except AzureError as error:
+            if self._heard.temporary or isinstance(error, ServiceRequestError | ServiceResponseError):
+                raise TryLater("entra", "the managed identity endpoint cannot now") from error
+            raise ConfigError(
+                [f"the managed identity {self._client_id} gives no token for {host}: assign it to this app"]
+            ) from error
+
+    def forget(self, host: str) -> None:
+        """Ask anew for every token, that for `https://{host}` among them.
+
+        The platform behind it goes on giving the one that it has, for about a day:
+        learn.microsoft.com/azure/app-service/overview-managed-identity
+        """
+        del host
+        with self._lock:
+            self._credential = None
+
+    def _built(self) -> Any:
+        from azure.identity import ManagedIdentityCredential
+
+        with self._lock:
+            if self._credential is None:
+                self._credential = ManagedIdentityCredential(
+                    client_id=self._client_id,
+                    retry_total=RETRIES,
+                    connection_timeout=TIMEOUT,
+                    read_timeout=TIMEOUT,
+                    raw_response_hook=self._hear,
+                )
+            return self._credential
+
+    def _hear(self, response: Any) -> None:
+        self._heard.status = response.http_response.status_code
+
+
+def tokens_of(settings: Settings) -> CertificateTokens | IdentityTokens:
+    """Return the token source that the settings ask for."""
+    return CertificateTokens(settings) if settings.certificate else IdentityTokens(settings)
+
+
+def _refusal(answer: dict[str, Any], host: str) -> str:
+    """Return what Entra said, as a problem: its codes are public, its description may name much more.
+
+    What stands in the place of a code and is none is left out: it may repeat what was sent.
+    """
+    listed = answer.get("error_codes")
+    numbers = [code for code in listed if isinstance(code, int)] if isinstance(listed, list) else []
+    codes = ", ".join(f"AADSTS{number}" for number in numbers)
+    codes = codes or _only(_ERROR, answer.get("error")) or "no reason given"
+    trace = _only(_TRACE, answer.get("trace_id")) or "unknown"
+    return (
+        f"Entra gives no token for {host} ({codes}): check TENANT_ID, CLIENT_ID and CLIENT_CERTIFICATE, "
+        f"and that the certificate is registered and not expired (trace {trace})"
+    )
+
+
+def _only(form: re.Pattern[str], value: object) -> str:
+    return value if isinstance(value, str) and form.fullmatch(value) else ""
+
+
+def _new_session(user_agent: str, heard: _Heard) -> "requests.Session":
+    """Return a session for MSAL. Its own would wait for as long as a `Retry-After` says."""
+
+    def hear(response: "requests.Response", **_: Any) -> None:
+        heard.status = response.status_code
+
+    session = new_session(user_agent)
+    session.hooks["response"].append(hear)
+    session.request = functools.partial(session.request, timeout=TIMEOUT)  # type: ignore[method-assign]
+    return session
+
+
+def _read_certificate(settings: Settings) -> tuple["RSAPrivateKey", str]:
+    """Return the private key, and the certificate as a PEM text.
+
+    Raises:
+        ConfigError: `CLIENT_CERTIFICATE` cannot be read as either form, or its password is wrong.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import pkcs12
+    from cryptography.x509 import load_pem_x509_certificate
+
+    given = settings.certificate.reveal() if settings.certificate else ""
+    password = settings.certificate_password.reveal().encode() if settings.certificate_password else None
+    try:
+        if "-----BEGIN" in given:
+            pem = given.replace("\\n", "\n").encode()
+            key: Any = serialization.load_pem_private_key(pem, password)
+            certificate: Any = load_pem_x509_certificate(pem[pem.index(b"-----BEGIN CERTIFICATE") :])
+        else:
+            key, certificate, _ = pkcs12.load_key_and_certificates(base64.b64decode(given), password)
+    except (ValueError, TypeError, binascii.Error, UnsupportedAlgorithm) as error:
+        raise ConfigError([_CERTIFICATE_PROBLEM]) from error
+    if not isinstance(key, RSAPrivateKey) or certificate is None:  # PS256 is RSA's
+        raise ConfigError([_CERTIFICATE_PROBLEM])
+    return key, certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+_CERTIFICATE_PROBLEM = (
+    "CLIENT_CERTIFICATE holds no RSA key with its certificate, or CLIENT_CERTIFICATE_PASSWORD is wrong: "
+    "give both in one PEM, or a PFX in base64"
+)

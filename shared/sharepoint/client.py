@@ -1,0 +1,193 @@
+"""What we ask of SharePoint Online, and nothing else: verbs. Which user and folder is decided elsewhere.
+
+Thumbnails live in the My Site host's library `User Photos`; the profile properties that point at them are
+written through the admin host. Bearer tokens only: with them SharePoint wants no form digest.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+from shared.errors import Denied, Gone, Refused, TryLater
+from shared.rest.client import Attempt, Call, Rest
+
+FILES = "sharepoint-files"
+PROFILES = "sharepoint-profiles"
+LIBRARY = "/User Photos"
+_JSON = {"Accept": "application/json;odata=nometadata"}
+_PEOPLE_MANAGER = "{cf560d69-0fdb-4489-a216-b6b47adf8ef8}"  # SP.UserProfiles.PeopleManager
+_NO_SUCH_PROFILE = "User Profile Error 1000"
+_NOT_PERMITTED = "managing your own data"  # github.com/pnp/powershell/issues/1396
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One user's profile, as far as we need it; "" where SharePoint gives no value.
+
+    Attributes:
+        account: the claim, `i:0#.f|membership|upn`.
+        object_id: the Entra object id that SharePoint believes this account to be, lower case.
+        my_host: host of the user's My Site, which tells his geo.
+        picture_path: server-relative path of the picture that `PictureURL` names.
+    """
+
+    account: str
+    object_id: str
+    my_host: str
+    picture_path: str
+
+
+class SharePoint:
+    """SharePoint Online's REST and CSOM faces; every verb is told the host."""
+
+    def __init__(self, rest: Rest) -> None:
+        self._rest = rest
+
+    def profile(self, admin_host: str, upn: str, attempt: Attempt) -> Profile | None:
+        """Return the profile of a user, None where SharePoint has none (it answers 200 then, too)."""
+        account = quote(account_of(upn).replace("'", "''"), safe="")
+        url = (
+            f"https://{admin_host}/_api/SP.UserProfiles.PeopleManager"
+            f"/GetPropertiesFor(accountName=@v)?@v='{account}'"
+        )
+        answer = self._rest.send(Call(PROFILES, "GET", url, headers=_JSON, accept=(404,)), attempt)
+        body = None if answer.status == HTTPStatus.NOT_FOUND else answer.json()
+        if not isinstance(body, dict) or not body.get("AccountName"):
+            return None
+        listed = _items(PROFILES, body, "UserProfileProperties")
+        properties = {str(each.get("Key")): str(each.get("Value") or "") for each in listed}
+        return Profile(
+            account=str(body["AccountName"]),
+            object_id=properties.get("msOnline-ObjectId", "").lower(),
+            my_host=_split(str(body.get("PersonalSiteHostUrl") or ""))[0],
+            picture_path=_split(properties.get("PictureURL", ""))[1],
+        )
+
+    def folders(self, my_host: str, attempt: Attempt) -> list[str]:
+        """Return the server-relative paths of the folders that may hold thumbnails (`Forms` is none).
+
+        A tenant in which nobody ever had a photo may lack the library altogether: then there are none.
+        """
+        url = f"https://{my_host}{_folder(LIBRARY)}/Folders?$select=Name,ServerRelativeUrl"
+        answer = self._rest.send(Call(FILES, "GET", url, headers=_JSON, accept=(404,)), attempt)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return []
+        folders = [f for f in _items(FILES, answer.json(), "value") if f.get("Name") != "Forms"]
+        return [str(f["ServerRelativeUrl"]) for f in folders if f.get("ServerRelativeUrl")]
+
+    def upload(self, my_host: str, folder: str, name: str, content: bytes, attempt: Attempt) -> None:
+        """Put a file into a folder, over one of the same name.
+
+        Raises:
+            Gone: the folder does not exist. Refused: 409, in some tenants, for the same reason.
+        """
+        url = f"https://{my_host}{_folder(folder)}/Files/AddUsingPath(decodedUrl='{_path(name)}',overwrite=true)"
+        headers = {**_JSON, "Content-Type": "application/octet-stream"}
+        self._rest.send(Call(FILES, "POST", url, headers=headers, body=content, writes=True), attempt)
+
+    def delete(self, my_host: str, folder: str, name: str, attempt: Attempt) -> None:
+        """Delete a file; one that is gone already is as good as deleted."""
+        path = _path(f"{folder}/{name}")
+        url = f"https://{my_host}/_api/web/GetFileByServerRelativePath(decodedUrl='{path}')"
+        headers = {**_JSON, "X-HTTP-Method": "DELETE", "If-Match": "*"}
+        call = Call(FILES, "POST", url, headers=headers, writes=True, accept=(HTTPStatus.NOT_FOUND,))
+        self._rest.send(call, attempt)
+
+    def set_properties(
+        self, admin_host: str, upn: str, properties: Sequence[tuple[str, str]], attempt: Attempt
+    ) -> None:
+        """Set profile properties in this order, in one request; those before a failing one stay set.
+
+        Raises:
+            Gone: this host knows no profile of that user.
+        """
+        url = f"https://{admin_host}/_vti_bin/client.svc/ProcessQuery"
+        call = Call(
+            PROFILES,
+            "POST",
+            url,
+            headers={"Content-Type": "text/xml"},
+            body=_query(account_of(upn), properties).encode(),
+            writes=True,
+        )
+        try:
+            _check_query(self._rest.send(call, attempt).json())
+        except Denied as error:  # behind a status of 200, so nobody has noticed yet
+            self._rest.stay_out(PROFILES, url, str(error))
+            raise
+
+
+def account_of(upn: str) -> str:
+    """Return the claim under which SharePoint knows a user principal name."""
+    return f"i:0#.f|membership|{upn.lower()}"
+
+
+def picture_url(my_host: str, folder: str, name: str) -> str:
+    """Return the address of a thumbnail in the form in which SharePoint itself stores it, port and all."""
+    return f"https://{my_host}:443{quote(f'{folder}/{name}')}"
+
+
+def _path(path: str) -> str:
+    """Return a path as it stands in an OData string literal of a URL."""
+    return quote(path.replace("'", "''"), safe="/")
+
+
+def _folder(path: str) -> str:
+    return f"/_api/web/GetFolderByServerRelativePath(decodedUrl='{_path(path)}')"
+
+
+def _query(account: str, properties: Sequence[tuple[str, str]]) -> str:
+    methods = "".join(
+        f'<Method Name="SetSingleValueProfileProperty" Id="{number}" ObjectPathId="1"><Parameters>'
+        + "".join(f'<Parameter Type="String">{escape(text)}</Parameter>' for text in (account, name, value))
+        + "</Parameters></Method>"
+        for number, (name, value) in enumerate(properties, start=3)
+    )
+    return (
+        '<Request xmlns="http://schemas.microsoft.com/sharepoint/clientquery/2009"'
+        ' AddExpandoFieldTypeSuffix="true" SchemaVersion="15.0.0.0" LibraryVersion="16.0.0.0"'
+        ' ApplicationName="PhotoSync">'
+        f'<Actions><ObjectPath Id="2" ObjectPathId="1"/>{methods}</Actions>'
+        f'<ObjectPaths><Constructor Id="1" TypeId="{_PEOPLE_MANAGER}"/></ObjectPaths></Request>'
+    )
+
+
+def _check_query(answer: Any) -> None:
+    """Raise what a CSOM answer says: its HTTP status is 200 even when it failed."""
+    head = answer[0] if isinstance(answer, list) and answer else None
+    if not isinstance(head, dict) or "ErrorInfo" not in head:
+        raise TryLater(PROFILES, "the query's answer has no ErrorInfo")
+    error = head["ErrorInfo"]
+    if error is None:
+        return
+    if not isinstance(error, dict):
+        raise TryLater(PROFILES, "the query's ErrorInfo is none")
+    kind, text = str(error.get("ErrorTypeName")), str(error.get("ErrorMessage"))
+    facts: dict[str, Any] = {"code": kind[:200], "request_id": str(error.get("TraceCorrelationId") or "")}
+    # Where the type is a plain ServerException only the text tells.
+    if _NO_SUCH_PROFILE in text or kind.endswith(".UserNotFoundException"):
+        raise Gone(PROFILES, "no such profile", **facts)
+    if kind == "System.UnauthorizedAccessException" or _NOT_PERMITTED in text:
+        raise Denied(PROFILES, "may not write profiles", status=200, **facts)
+    raise Refused(PROFILES, f"the query failed: {json.dumps(kind[:200])}", status=200, **facts)
+
+
+def _items(service: str, body: Any, name: str) -> list[dict[str, Any]]:
+    """Return the objects of the list called `name`; `TryLater` where the answer has none."""
+    found = body.get(name) if isinstance(body, dict) else None
+    if not isinstance(found, list):
+        raise TryLater(service, f"the answer has no list called {name}")
+    return [item for item in found if isinstance(item, dict)]
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Return host and decoded path of a URL that SharePoint keeps; "" for what it has not."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # administrators may have stored anything
+        return "", ""
+    return parts.hostname or "", unquote(parts.path)

@@ -1,0 +1,93 @@
+"""Where one user's thumbnails and profile live in SharePoint: from the ledger, or found by asking.
+
+The folder's name is localised, several may coexist, and a tenant may have several geos, each with its own
+hosts. A profile is only ever written after SharePoint said that it is this very person's.
+"""
+
+import re
+from dataclasses import dataclass
+
+from shared.graph.photo import User
+from shared.ledger.row import Row
+from shared.rest.client import Attempt
+from shared.settings import Settings
+from shared.sharepoint.client import LIBRARY, Profile, SharePoint, account_of
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to write. `fresh`: SharePoint was asked just now; `remark`: what the outcome should mention."""
+
+    my_host: str
+    admin_host: str
+    folder: str
+    fresh: bool = False
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """Nothing may be written for this user now; the next sweep, or the next change, tries again."""
+
+    reason: str
+
+
+class Targets:
+    """Finds targets.
+
+    Args:
+        sharepoint: whom to ask.
+        settings: the tenant's hosts and the folder to take where nothing else decides.
+    """
+
+    def __init__(self, sharepoint: SharePoint, settings: Settings) -> None:
+        self._sharepoint = sharepoint
+        self._settings = settings
+        suffix = re.escape(settings.cloud.sharepoint_suffix)
+        self._my_host = re.compile(rf"([a-z0-9][a-z0-9-]*)-my{suffix}")
+
+    def find(self, user: User, row: Row, attempt: Attempt) -> Target | NotYet:
+        """Return a known user's target from his row; a new or renamed user is looked for."""
+        if row.folder and row.upn.lower() == user.upn.lower() and (admin := self._admin_of(row.geo)):
+            return Target(row.geo, admin, row.folder)
+        return self.discover(user, attempt)
+
+    def discover(self, user: User, attempt: Attempt) -> Target | NotYet:
+        """Ask SharePoint for the user's profile and folders: two requests."""
+        profile = self._sharepoint.profile(self._settings.admin_host, user.upn, attempt)
+        if profile is None:
+            return NotYet("SharePoint has no profile of this user yet")
+        if profile.object_id and profile.object_id != user.id:
+            # A recycled or exchanged UPN: this profile is somebody else's until SharePoint has caught up.
+            return NotYet("the profile under this UPN is another person's")
+        if not profile.object_id and profile.account.lower() != account_of(user.upn):
+            return NotYet("the profile's account is another")
+        admin_host = self._admin_of(profile.my_host)
+        if admin_host is None:
+            return NotYet("the profile's My Site host is not of this tenant's cloud")
+        folder = self._choose(self._sharepoint.folders(profile.my_host, attempt), profile)
+        if isinstance(folder, NotYet):
+            return folder
+        remark = "" if profile.object_id else "identity unconfirmed"
+        return Target(profile.my_host, admin_host, folder, fresh=True, remark=remark)
+
+    def _choose(self, folders: list[str], profile: Profile) -> str | NotYet:
+        """Return the folder that holds the current picture, else the only one, else the configured one."""
+        current = profile.picture_path.rpartition("/")[0].lower()
+        for folder in folders:
+            if folder.lower() == current:
+                return folder
+        if len(folders) == 1:
+            return folders[0]
+        configured = f"{LIBRARY}/{self._settings.photo_folder}".lower()
+        for folder in folders:
+            if folder.lower() == configured:
+                return folder
+        if not folders:
+            return NotYet(f"there is no folder in {LIBRARY} yet")
+        return NotYet(f"{len(folders)} folders in {LIBRARY}: name the right one in PHOTO_FOLDER")
+
+    def _admin_of(self, my_host: str) -> str | None:
+        """Return a geo's admin host, None where the host is none of a My Site: tokens go nowhere else."""
+        match = self._my_host.fullmatch(my_host)
+        return f"{match[1]}-admin{self._settings.cloud.sharepoint_suffix}" if match else None

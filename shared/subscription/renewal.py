@@ -1,0 +1,248 @@
+"""Keep exactly one Graph subscription of ours alive: list, plan, apply, under a lease on our record.
+
+Asked by the timer, by a lifecycle event, or by an administrator; the use case is the same. Graph announces no
+loss of a `users` subscription, so the list is the only truth, and every creation means that changes may have
+been missed.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Literal
+
+from shared import jobs, logs
+from shared.clock import Clock
+from shared.errors import DENIED_AFTER, ConfigError, Denied, Gone, Refused, TryLater
+from shared.graph.client import Graph
+from shared.jobs import LifecycleEvent, Tend
+from shared.ledger.ledger import State
+from shared.notifications import ClientState
+from shared.rest.client import Attempt
+from shared.settings import LONGEST_REQUEST
+from shared.storage.queues import Queues
+from shared.subscription import plan as subscriptions
+from shared.subscription.plan import Adopt, Blocked, Create, Keep, Plan, Renew, Subscription, Wanted
+from shared.subscription.record import Lease
+
+VALIDATIONS = 3  # attempts to pass Graph's validation of our own URLs, in case this app was asleep
+
+Did = Literal["created", "adopted", "renewed", "kept", "ended", "blocked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tended:
+    """What became of the subscription.
+
+    Attributes:
+        did: what was done.
+        reason: why, in words.
+        subscription: its id, "" where there is none.
+        expires: its end in Unix seconds, 0 where there is none.
+    """
+
+    did: Did
+    reason: str = ""
+    subscription: str = ""
+    expires: float = 0.0
+
+
+class Renewal:
+    """Tends the subscription. One object, long-lived, shared by all threads.
+
+    Args:
+        graph: where subscriptions live.
+        ring: calls one of our own URLs, so that this app is awake when Graph does.
+        state: where our record is.
+        want_sweep: has every user looked at, because changes may have been missed; told why.
+        queues: where a deferred event goes.
+        client_state: signs what proves a notification ours.
+        notification_url: this app's public base address.
+        clock: what time it is.
+    """
+
+    def __init__(
+        self,
+        *,
+        graph: Graph,
+        ring: Callable[[str], None],
+        state: State,
+        want_sweep: Callable[[str], None],
+        queues: Queues,
+        client_state: ClientState,
+        notification_url: str,
+        clock: Clock,
+    ) -> None:
+        self._graph = graph
+        self._ring = ring
+        self._state = state
+        self._want_sweep = want_sweep
+        self._queues = queues
+        self._client_state = client_state
+        self._wanted = Wanted(
+            notification_url=f"{notification_url}/api/notifications",
+            lifecycle_url=f"{notification_url}/api/lifecycle",
+            key=client_state.key_id,
+        )
+        self._clock = clock
+
+    def tend_for(self, job: Tend) -> None:
+        """Do a job from the queue; where it must be done again, queue it again as the last act.
+
+        Raises:
+            Refused: Graph will not have our subscription as it is.
+        """
+        try:
+            self.tend(event=job.event)
+        except TryLater as error:
+            self._defer(job, error.after, str(error))
+        except (Denied, ConfigError) as error:
+            logs.cry("subscription.denied", error=str(error))
+            self._defer(job, DENIED_AFTER, str(error))
+
+    def tend(
+        self, *, event: LifecycleEvent | None = None, asked: bool = False, take_over: bool = False
+    ) -> Tended:
+        """See to it that one subscription of ours exists and lives on.
+
+        Args:
+            event: the lifecycle event that asks, if one does.
+            asked: an administrator asks; he may begin anew what he ended.
+            take_over: replace another deployment's subscription of this application.
+
+        Raises:
+            TryLater: Graph or storage cannot now, or another instance is at it.
+            Denied, Refused, ConfigError: Graph will not, until somebody acts.
+        """
+        with self._leased() as lease:
+            if asked and lease.record.state == "ended":
+                lease.write({"state": ""})
+            attempt = Attempt(ends=self._clock.monotonic() + LONGEST_REQUEST)
+            plan = subscriptions.plan(
+                self._graph.subscriptions(attempt),
+                lease.record,
+                self._wanted,
+                now=self._clock.now(),
+                event=event,
+                take_over=take_over,
+            )
+            if plan.sweep:
+                self._want_sweep(f"Graph announced {event}")
+            return _reported(self._apply(plan, lease, attempt), event)
+
+    def end(self) -> Tended:
+        """Delete our subscription and remember that an administrator wanted it so.
+
+        Raises:
+            TryLater, Denied, Refused, ConfigError: as in `tend`.
+        """
+        with self._leased() as lease:
+            attempt = Attempt(ends=self._clock.monotonic() + LONGEST_REQUEST)
+            for subscription in self._graph.subscriptions(attempt):
+                ours = subscription.notification_url == self._wanted.notification_url
+                if ours or subscription.id == lease.record.id:
+                    self._graph.delete_subscription(subscription.id, attempt)
+            lease.write({"state": "ended", "id": "", "key": "", "expires": 0.0})
+            return _reported(Tended("ended", "an administrator ended it"), None)
+
+    @contextmanager
+    def _leased(self) -> Iterator[Lease]:
+        """Hold the lease on our record; however the work ends, the lease ends with it."""
+        lease = Lease(self._state, self._clock)
+        try:
+            yield lease
+        finally:
+            lease.end()
+
+    # --- the steps ---
+
+    def _apply(self, plan: Plan, lease: Lease, attempt: Attempt) -> Tended:
+        for unwanted in plan.delete:
+            self._graph.delete_subscription(unwanted, attempt)
+        match plan.step:
+            case Keep(kept):
+                return _tended("kept", "", kept)
+            case Adopt(found):
+                return self._adopt(found, lease, "adopted", "its creation was never noted")
+            case Renew(due):
+                return self._renew(due, lease, attempt)
+            case Create(why):
+                return self._create(why, lease, attempt)
+            case Blocked(hosts):
+                return Tended("blocked", f"another deployment holds it: {', '.join(hosts)}")
+            case subscriptions.Rest():
+                return Tended("ended", "an administrator ended it")
+
+    def _renew(self, subscription: Subscription, lease: Lease, attempt: Attempt) -> Tended:
+        now = self._clock.now()
+        try:
+            renewed = self._graph.renew_subscription(subscription.id, now + subscriptions.LIFE, attempt)
+        except Gone:
+            return self._create("Graph lost it", lease, attempt)
+        except Refused as error:
+            if error.status != HTTPStatus.BAD_REQUEST:
+                raise
+            # Graph has been seen to validate our URL on a renewal, and to time out.
+            raise TryLater("graph", "the renewal was not validated", request_id=error.request_id) from error
+        lease.write({"renewed_at": now, "expires": renewed.expires})
+        return _tended("renewed", "", renewed)
+
+    def _create(self, why: str, lease: Lease, attempt: Attempt) -> Tended:
+        for url in (self._wanted.notification_url, self._wanted.lifecycle_url):
+            self._ring(url)
+        # Written before the POST, so that a creation whose answer is lost can be adopted.
+        lease.write({"state": "creating", "id": "", "key": self._wanted.key, "expires": 0.0})
+        return self._adopt(self._post(attempt), lease, "created", why)
+
+    def _post(self, attempt: Attempt) -> Subscription:
+        for _ in range(VALIDATIONS - 1):
+            try:
+                return self._post_once(attempt)
+            except Refused as error:
+                if error.status != HTTPStatus.BAD_REQUEST:
+                    raise
+                logs.warn("subscription.not_validated", code=error.code, request_id=error.request_id)
+        return self._post_once(attempt)
+
+    def _post_once(self, attempt: Attempt) -> Subscription:
+        return self._graph.create_subscription(
+            self._wanted.notification_url,
+            self._wanted.lifecycle_url,
+            self._client_state.make(),
+            self._clock.now() + subscriptions.LIFE,
+            attempt,
+        )
+
+    def _adopt(
+        self, subscription: Subscription, lease: Lease, did: Literal["created", "adopted"], why: str
+    ) -> Tended:
+        """Remember a new subscription, and that changes before it were not announced to us."""
+        now = self._clock.now()
+        self._want_sweep(f"the subscription was {did}: {why}")
+        lease.write(
+            {"state": "active", "id": subscription.id, "renewed_at": now, "expires": subscription.expires}
+        )
+        return _tended(did, why, subscription)
+
+    def _defer(self, job: Tend, after: float | None, reason: str) -> None:
+        now = self._clock.now()
+        if now - job.born > jobs.LONGEST_LIFE:  # the timer looks after it every hour anyway
+            logs.warn("subscription.event_dropped", event=job.event, reason=reason)
+            return
+        wait = self._queues.defer(job, after, now=now)
+        logs.warn("subscription.deferred", event=job.event, after=wait, reason=reason)
+
+
+def _tended(did: Did, reason: str, subscription: Subscription) -> Tended:
+    return Tended(did, reason, subscription.id, subscription.expires)
+
+
+def _reported(tended: Tended, event: LifecycleEvent | None) -> Tended:
+    write = logs.cry if tended.did == "blocked" else logs.say
+    write(
+        f"subscription.{tended.did}",
+        event=event,
+        reason=tended.reason,
+        subscription=tended.subscription,
+    )
+    return tended

@@ -1,0 +1,88 @@
+"""Read one page of the users in scope, and have each of them checked.
+
+Users stand in parts, 20 to each, which are written before their checks are sent.
+"""
+
+from collections.abc import Iterable
+from itertools import count, islice
+
+from shared import jobs
+from shared.clock import Clock
+from shared.graph.client import Graph
+from shared.jobs import SweptCheck
+from shared.rest.client import Attempt
+from shared.settings import LONGEST_ATTEMPT, Settings
+from shared.storage.queues import Queues
+from shared.sweeps import state
+from shared.sweeps.state import Record
+from shared.sweeps.store import Parts
+
+
+class Pages:
+    """Reads pages. One object, long-lived, shared by all threads.
+
+    Who is in the excluded group is read once a sweep and kept until its last page: a shortcut and no truth.
+    Another instance reads it for itself, and whoever joins or leaves meanwhile is judged anew by his sync.
+    """
+
+    def __init__(
+        self, *, settings: Settings, parts: Parts, queues: Queues, graph: Graph, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._queues = queues
+        self._graph = graph
+        self._clock = clock
+        self._excluded: tuple[str, frozenset[str]] = ("", frozenset())
+
+    def read(self, record: Record, address: str) -> str:
+        """Have everybody on the sweep's page checked, and return the next page's address, "" after the last.
+
+        Args:
+            record: the sweep; it says which page that is.
+            address: the page's address as Graph gave it, "" for the first.
+
+        Raises:
+            Expired: Graph does not know the address any more.
+            Refused: Graph will not list the users.
+            TryLater, Denied, ConfigError: not now.
+        """
+        attempt = Attempt(ends=self._clock.monotonic() + LONGEST_ATTEMPT)
+        listed = self._graph.list_users(self._settings.scope, address, attempt)
+        excluded = self._left_out(record.id, attempt)
+        self._ask_all(record, [user for user in listed.users if user not in excluded])
+        if not listed.next:
+            self._excluded = ("", frozenset())
+        return listed.next
+
+    def _left_out(self, sweep: str, attempt: Attempt) -> frozenset[str]:
+        group = self._settings.scope.excluded
+        if not group:
+            return frozenset()
+        kept, excluded = self._excluded
+        if kept != sweep:
+            excluded = self._graph.members_of(group, attempt)
+            self._excluded = (sweep, excluded)
+        return excluded
+
+    def _ask_all(self, record: Record, users: Iterable[str]) -> None:
+        """Put everybody into a part, 20 to each; a part that stands already keeps its users.
+
+        A page that is read once more may list others, in another order: nobody is left out or asked twice.
+        """
+        left = dict.fromkeys(users)
+        for number in count():
+            if not left:
+                return
+            some = tuple(islice(left, jobs.USERS_A_CHECK))
+            for user in self._ask(record, state.part_key(int(record.page), number), some):
+                left.pop(user, None)
+
+    def _ask(self, record: Record, key: str, users: tuple[str, ...]) -> tuple[str, ...]:
+        """Write a part, send its check, and return its users; whoever was answered already is not asked."""
+        part = self._parts.add(record.id, key, users)
+        now = self._clock.now()
+        if asked := part.unanswered:
+            check = SweptCheck(asked, "swept", seen=now, born=now, force=record.force, part=(record.id, key))
+            self._queues.send(check)
+        return part.users

@@ -1,0 +1,68 @@
+"""Remove the pictures whose photos a sweep found missing; after a brake, only when a person says so."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared import logs
+from shared.clock import Clock
+from shared.errors import NotOurs, TryLater
+from shared.jobs import Backfill, SweepPage
+from shared.storage.queues import Queues
+from shared.sweeps.store import Parts, SweepBook
+
+MOST = 500  # removals that one message queues: seconds of its five minutes, even where the queue is slow
+
+
+class Remover:
+    """Queues removals, a bounded number at once. One object, long-lived, shared by all threads."""
+
+    def __init__(self, *, book: SweepBook, parts: Parts, queues: Queues, clock: Clock) -> None:
+        self._book = book
+        self._parts = parts
+        self._queues = queues
+        self._clock = clock
+
+    def remove(self, sweep: str, after: str) -> str:
+        """Queue a removal for those whose photo a sweep has missed for long enough: `MOST` or few more.
+
+        Args:
+            sweep: its id.
+            after: the part of the sweep after which to go on, "" to begin.
+
+        Returns:
+            The part after which to go on, "" if nobody is left.
+        """
+        now, sent = self._clock.now(), 0
+        for key, users in self._parts.removable(sweep, after):
+            for user in users:
+                self._queues.send(Backfill(user, "removed", seen=now, born=now))
+            sent += len(users)
+            if sent >= MOST:
+                return key
+        return ""
+
+    def release(self, sweep: str) -> None:
+        """Have a braked sweep's removals queued; `Sweeper.release` says what it raises."""
+        kept = dict(self._book.kept()).get(sweep)
+        if kept is None or kept["state"] not in ("braked", "released"):
+            raise NotOurs("there is no such braked sweep among the last ten")
+        record = self._book.record()
+        if record.id == sweep and record.state == "running":  # it would brake again, and forget the release
+            raise TryLater("storage", "the sweep is just ending")
+        self._book.mark(sweep, {"state": "released"})
+        self._go_on(sweep, kept)
+        logs.warn("sweep.released", sweep=sweep)
+
+    def remove_released(self, sweep: str) -> None:
+        """Remove what a braked sweep found, if it was released; other ended sweeps remove nothing more."""
+        kept = dict(self._book.kept()).get(sweep)
+        if kept is None or kept["state"] != "released":
+            return
+        if reached := self.remove(sweep, kept.get("removed_to", "")):
+            self._book.mark(sweep, {"removed_to": reached})
+            self._go_on(sweep, kept)
+        else:
+            self._book.mark(sweep, {"state": "finished", "reason": "released by a person"})
+
+    def _go_on(self, sweep: str, kept: Mapping[str, Any]) -> None:
+        self._queues.send(SweepPage(sweep, int(kept["page"]), born=self._clock.now()))

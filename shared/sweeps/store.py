@@ -1,0 +1,157 @@
+"""What is remembered of sweeps: the record of the one that runs, its parts, and the last ten's figures."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, replace
+from itertools import chain, islice
+from typing import Any
+
+from shared.errors import Stale, TryLater
+from shared.ledger.ledger import ANY, Table
+from shared.sweeps import state as sweeps
+from shared.sweeps.state import KEPT, UNANSWERED, Part, Record, State, Totals
+
+TRIES = 20  # of a conditional write to what several write to at once
+
+
+class SweepBook:
+    """The record, and the ended sweeps."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def record(self) -> Record:
+        """Return the record of the sweep that runs or ran last, an empty one (version "") at first."""
+        found = self._table.read("sweep", "record")
+        return Record.from_columns(*found) if found else Record()
+
+    def write(self, record: Record, columns: Mapping[str, Any]) -> Record:
+        """Merge `columns` into the record if it still is as it was read; `Stale` if it is not."""
+        version = self._table.merge("sweep", "record", columns, record.version)
+        return replace(record, version=version, **columns)
+
+    def advance(self, record: Record, sweep: str, page: int, columns: Mapping[str, Any]) -> bool:
+        """Write to the record as long as this sweep runs and stands at this page; return whether it did.
+
+        Raises:
+            TryLater: the table is out of reach, or too many write to the record at once.
+        """
+        for _ in range(TRIES):
+            if record.id != sweep or record.state != "running" or record.page != page:
+                return False
+            try:
+                self.write(record, columns)
+            except Stale:
+                record = self.record()  # somebody wants another sweep, or a duplicate was faster
+                continue
+            return True
+        raise TryLater("storage", "the sweep's record never holds still")
+
+    def want_again(self, why: str) -> None:
+        """Note that another sweep is wanted when this one ends."""
+        self._table.merge("sweep", "record", {"again": True, "again_why": why}, ANY)
+
+    def keep(self, record: Record, state: State, reason: str, totals: Totals, now: float) -> None:
+        """Keep the figures of a sweep that ended, unless some are kept: the first verdict stands."""
+        columns = {
+            **{name: float(count) for name, count in asdict(totals).items()},
+            "state": state,
+            "reason": reason,
+            "why": record.why,
+            "force": record.force,
+            "page": record.page,
+            "opened_at": record.opened_at,
+            "ended_at": now,
+        }
+        with suppress(Stale):
+            self._table.merge("sweeps", record.id, columns, "")
+
+    def figures(self, sweep: str) -> dict[str, Any] | None:
+        """Return the figures of a sweep, None as long as it has no verdict."""
+        found = self._table.read("sweeps", sweep)
+        return found[0] if found else None
+
+    def kept(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return ids and figures of the ended sweeps, the latest first."""
+        return [(sweep, columns) for sweep, columns, _ in self._table.scan("sweeps")][::-1]
+
+    def mark(self, sweep: str, columns: Mapping[str, Any]) -> None:
+        """Note something of an ended sweep."""
+        self._table.merge("sweeps", sweep, columns, ANY)
+
+    def old(self) -> list[str]:
+        """Return the ids of all ended sweeps but the last ten."""
+        return [sweep for sweep, _ in self.kept()[KEPT:]]
+
+    def forget(self, sweep: str) -> None:
+        """Forget the figures of an ended sweep."""
+        self._table.delete("sweeps", sweep)
+
+
+class Parts:
+    """The parts of sweeps: who was asked for, and what was answered."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def add(self, sweep: str, key: str, users: tuple[str, ...]) -> Part:
+        """Write a part without answers; one that stands already is returned as it is."""
+        part = Part("", users, UNANSWERED * len(users))
+        try:
+            self._table.merge(sweep, key, {"users": ",".join(users), "letters": part.letters}, "")
+        except Stale:
+            return self._read(sweep, key) or part
+        return part
+
+    def answer(self, sweep: str, key: str, answers: Mapping[str, str]) -> None:
+        """Put answers into a part; of one that was deleted nothing is remembered.
+
+        Raises:
+            TryLater: the table is out of reach, or too many write to this part at once.
+        """
+        for _ in range(TRIES):
+            part = self._read(sweep, key)
+            if part is None or part.answered(answers) == part.letters:
+                return
+            try:
+                self._table.merge(sweep, key, {"letters": part.answered(answers)}, part.version)
+            except Stale:
+                continue
+            return
+        raise TryLater("storage", "a part never holds still")
+
+    def all(self, sweep: str) -> Iterator[Part]:
+        """Yield every part of a sweep."""
+        return (_part(columns, version) for _, columns, version in self._table.scan(sweep))
+
+    def removable(self, sweep: str, after: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the key of every part of a sweep after the one `after`, and whose pictures may be removed."""
+        for key, columns, version in self._table.scan(sweep, after=after):
+            yield key, _part(columns, version).removable
+
+    def known(self, sweep: str, key: str, most: int) -> tuple[str, ...]:
+        """Return a few users whose photos Graph could tell a sweep: of part `key`, else of any other."""
+        own = self._read(sweep, key)
+        parts = chain([own] if own else [], self.all(sweep))
+        return tuple(dict.fromkeys(islice((user for part in parts for user in part.known), most)))
+
+    def letters(self, sweep: str) -> Iterator[str]:
+        """Yield the letters of every part of a sweep, which is all that its sums need."""
+        return (str(columns["letters"]) for _, columns, _ in self._table.scan(sweep, only=["letters"]))
+
+    def total(self, sweep: str) -> Totals:
+        """Return the sums over every part of a sweep."""
+        return sweeps.total(self.letters(sweep))
+
+    def forget(self, sweep: str) -> None:
+        """Delete every part of a sweep."""
+        for key, _, _ in list(self._table.scan(sweep, only=["RowKey"])):
+            self._table.delete(sweep, key)
+
+    def _read(self, sweep: str, key: str) -> Part | None:
+        found = self._table.read(sweep, key)
+        return _part(*found) if found else None
+
+
+def _part(columns: Mapping[str, Any], version: str) -> Part:
+    return Part(version, tuple(str(columns["users"]).split(",")), str(columns["letters"]))

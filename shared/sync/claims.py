@@ -1,0 +1,120 @@
+"""Who may work on a user: a claim in the user's ledger row, valid for a while, renewed by a mark, then ended.
+
+Delivery is at least once, in no order, and instances die: two of them may hold the same job. The claim makes
+one of them wait. All writes are conditional; one that is answered "somebody else wrote" is read again,
+because a retried write of our own looks just like another's.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from shared.clock import Clock
+from shared.errors import Stale, SyncError, TryLater
+from shared.ledger.ledger import Ledger
+from shared.ledger.row import Row
+
+READS = 5  # of a row that changes under our hands, before we come back later
+
+
+class Busy(SyncError):
+    """Another attempt holds the user for `after` more seconds at most."""
+
+    def __init__(self, after: float) -> None:
+        super().__init__("another attempt works on this user")
+        self.after = after
+
+
+class ClaimLost(SyncError):
+    """Our claim expired and another attempt took the user over."""
+
+
+class Claim:
+    """One attempt's right to work on one user. `row` is the ledger's row as it stood after our last write."""
+
+    def __init__(self, ledger: Ledger, row: Row) -> None:
+        self._ledger = ledger
+        self.row = row
+
+    def write(self, columns: Mapping[str, Any]) -> None:
+        """Merge `columns` into the row, as long as the claim is ours.
+
+        Raises:
+            ClaimLost: another attempt took the user over.
+            TryLater: the ledger is out of reach, or the row never holds still.
+        """
+        for _ in range(READS):
+            try:
+                self.row = self._ledger.write(self.row, columns)
+            except Stale:
+                self.row = self._read_again()
+            if self.row.holds(columns):  # or our own write stood there, and only its answer was lost
+                return
+        raise _restless()
+
+    def end(self, columns: Mapping[str, Any]) -> None:
+        """Write `columns` and end the claim. The token stays: it tells whose write a retried one meets."""
+        self.write({**columns, "claim_until": 0.0})
+
+    def _read_again(self) -> Row:
+        """Return the row as it stands, with what a check noted in between."""
+        row = self._ledger.read(self.row.user)
+        if row.claim_token != self.row.claim_token:
+            raise ClaimLost("another attempt took this user over")
+        return row
+
+
+class Claims:
+    """Takes claims.
+
+    Args:
+        ledger: where the rows are.
+        clock: what time it is.
+        claim_for: seconds a claim is valid; longer than a function may run.
+        new_token: returns a token that nobody else has.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        claim_for: float,
+        *,
+        new_token: Callable[[], str] = lambda: secrets.token_hex(8),
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._claim_for = claim_for
+        self._new_token = new_token
+
+    def take(self, user: str) -> Claim:
+        """Return a claim on `user`.
+
+        Raises:
+            Busy: another attempt has one that is valid.
+            TryLater: the ledger is out of reach, or the row never holds still.
+        """
+        token = self._new_token()
+        for _ in range(READS):
+            row = self._ledger.read(user)
+            if row.claim_token == token and row.claim_until:
+                return Claim(self._ledger, row)  # our own write, whose answer was lost
+            now = self._clock.now()
+            if row.claim_until > now:
+                raise Busy(row.claim_until - now)
+            try:
+                return Claim(self._ledger, self._ledger.write(row, self._columns(row, token, now)))
+            except Stale:
+                continue
+        raise _restless()
+
+    def _columns(self, row: Row, token: str, now: float) -> dict[str, Any]:
+        columns: dict[str, Any] = {"claim_token": token, "claim_until": now + self._claim_for}
+        if row.claim_until and row.dirty:
+            # It expired, so its owner never ended it: what he sent to SharePoint may still arrive.
+            columns["unsure_until"] = now + self._claim_for
+        return columns
+
+
+def _restless() -> TryLater:
+    return TryLater("storage", "the user's row never holds still")

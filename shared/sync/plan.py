@@ -1,0 +1,189 @@
+"""What a sync does about one user, once he, his photo's metadata and its bytes were gathered. Pure."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shared.checks.decision import GONE, NONE, SHOWN, UNREADABLE, refused
+from shared.graph.photo import Gathered, NoMailbox, NoPhoto, Photo, User, UserGone
+from shared.ledger.row import Outcome, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Nothing is to be written to SharePoint: note `columns`, and this is the outcome."""
+
+    outcome: Outcome
+    reason: str
+    columns: Mapping[str, Any]
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ComeBack:
+    """Too early: the same job again, `after` seconds later, with this many `tries` behind it."""
+
+    after: float
+    reason: str
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Make SharePoint show these bytes, and settle `etag` and `sha256`."""
+
+    user: User
+    etag: str
+    sha256: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Make SharePoint show no picture of this user, once Graph confirmed that there is no photo."""
+
+    user: User
+
+
+type Plan = Finish | ComeBack | Upload | Clear
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose photos we keep in step: members, guests too, or a group's users; never those of `excluded`.
+
+    Groups are object ids, "" for none.
+    """
+
+    guests: bool = False
+    group: str = ""
+    excluded: str = ""
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups that a user's membership must be asked of."""
+        return tuple(group for group in (self.group, self.excluded) if group)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What is to happen to the picture of a user who has no photo.
+
+    Attributes:
+        asked: an administrator wants it removed now.
+        swept: a sweep found it missing.
+        after: seconds a photo must have been missing before a sweep removes its picture.
+        keep: a sweep removes nothing; the picture stays and counts as nobody's.
+    """
+
+    asked: bool = False
+    swept: bool = False
+    after: float = 3600.0
+    keep: bool = False
+
+
+TORN_AFTER = 30.0  # seconds; Graph's photo store needs a moment to agree with itself
+TRIES_TORN = 1
+TRIES_UNREADABLE = 2
+
+_NO_REMOVAL = Removal()
+_AT_REST = {"missing_since": 0.0, "gone_since": 0.0, "queued_at": 0.0}
+
+
+def outside(user: User, scope: Scope) -> str:
+    """Return why a user is none of ours, "" if he is."""
+    if not user.enabled:
+        return "account is disabled"
+    if scope.excluded and scope.excluded in user.groups:
+        return "is in the excluded group"
+    if scope.group:
+        return "" if scope.group in user.groups else "is not in the group"
+    return "guest is out of scope" if user.guest and not scope.guests else ""
+
+
+def plan(
+    gathered: Gathered,
+    row: Row,
+    *,
+    scope: Scope,
+    force: bool,
+    tries: int,
+    now: float,
+    removal: Removal = _NO_REMOVAL,
+) -> Plan:
+    """Return what a sync does about one user.
+
+    Args:
+        gathered: what Graph says.
+        row: the ledger's row, as claimed.
+        scope: whose photos we keep in step.
+        force: skip the comparisons with ETag, hash and refused ETag.
+        tries: how often this job came back before for a reason of its own.
+        now: Unix seconds.
+        removal: what becomes of a picture whose photo is gone.
+    """
+    if gathered.user is None or isinstance(gathered.source, UserGone):
+        noted = {"gone_since": row.gone_since or now, "queued_at": 0.0}
+        return Finish("gone", GONE, noted)
+    etag = gathered.content_etag or (gathered.source.etag if isinstance(gathered.source, Photo) else "")
+    if reason := outside(gathered.user, scope):
+        return Finish("skipped", reason, {"refused_etag": etag, "gone_since": 0.0, "queued_at": 0.0}, etag)
+    match gathered.source:
+        case NoMailbox(reason):
+            return Finish("skipped", reason, {"gone_since": 0.0, "queued_at": 0.0})
+        case NoPhoto():
+            return _plan_removal(gathered.user, row, removal, now)
+        case Photo(etag=announced):
+            if announced != gathered.content_etag and tries < TRIES_TORN:
+                return ComeBack(TORN_AFTER, "the photo changed while it was read", TRIES_TORN)
+            if not gathered.content_etag:  # bytes without any label must never be settled
+                return Finish("deferred", "the photo keeps changing while it is read", {"queued_at": 0.0})
+            return _plan_upload(gathered.user, gathered, row, force=force, now=now)
+
+
+def _plan_upload(user: User, gathered: Gathered, row: Row, *, force: bool, now: float) -> Finish | Upload:
+    etag, digest = gathered.content_etag, hashlib.sha256(gathered.content).hexdigest()
+    at_rest = not force and not row.dirty and row.unsure_until <= now
+    if not force and row.outcome == "failed" and refused(etag, row):
+        return Finish("failed", row.reason, _AT_REST, etag)
+    if at_rest and row.settled_etag == etag:
+        return Finish("unchanged", SHOWN, _AT_REST, etag)
+    if at_rest and row.settled_sha256 == digest:
+        settled = {**_AT_REST, "settled_etag": etag, "refused_etag": ""}
+        return Finish("unchanged", "the same picture under a new ETag", settled, etag)
+    return Upload(user, etag, digest, gathered.content)
+
+
+def _plan_removal(user: User, row: Row, removal: Removal, now: float) -> Finish | Clear:
+    overdue = bool(row.missing_since) and now - row.missing_since >= removal.after
+    if removal.swept and overdue and removal.keep and not removal.asked:
+        # What a half-written picture shows is unknown, so its hash must not spare a later photo its upload.
+        digest = "" if row.dirty else row.settled_sha256
+        kept = {**_AT_REST, "settled_etag": "", "settled_sha256": digest, "dirty": False, "unsure_until": 0.0}
+        return Finish("kept", "no photo in Exchange; the picture stays", kept)
+    if removal.asked or (removal.swept and overdue):
+        return Clear(user)
+    missing = row.missing_since or (now if row.shows_a_photo else 0.0)
+    return Finish("unchanged", NONE, {**_AT_REST, "missing_since": missing})
+
+
+def unreadable(upload: Upload, *, tries: int, first_look: float) -> Finish | ComeBack:
+    """Return what becomes of bytes that are no picture: one more look after `first_look` s, then refused."""
+    if tries < TRIES_UNREADABLE:
+        return ComeBack(first_look, UNREADABLE, TRIES_UNREADABLE)
+    refused = {**_AT_REST, "refused_etag": upload.etag}
+    return Finish("failed", UNREADABLE, refused, upload.etag)
+
+
+def thumbnail_name(user: str, size: str) -> str:
+    """Return the name under which SharePoint itself keeps a thumbnail today: it survives a change of UPN."""
+    return f"{user}_{size}Thumb.jpg"
+
+
+_DOTNET_EPOCH = 62_135_596_800  # seconds from 0001-01-01 to 1970-01-01, both UTC
+
+
+def picture_timestamp(now: float, newest: float) -> int:
+    """Return `SPS-PictureTimestamp`: whole seconds since 0001-01-01 UTC, never before the newest written."""
+    return max(int(now) + _DOTNET_EPOCH, int(newest))

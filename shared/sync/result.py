@@ -1,0 +1,72 @@
+"""How one attempt at one user ended, and whether it is to be made again."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from shared import logs
+from shared.errors import Refused, SyncError
+from shared.jobs import Sync
+from shared.ledger.row import Outcome
+from shared.sync.plan import ComeBack
+
+Hindrance = Literal["", "busy", "throttled", "paced", "denied", "configuration"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one attempt at one user ended.
+
+    Attributes:
+        user: object id.
+        outcome: as in the ledger.
+        reason: why, in words.
+        etag: the photo's ETag, "" where none was found.
+        requests: HTTP requests it took, tokens aside.
+        request_id: the last service request id.
+        again: the job to do later, None where this is final.
+        after: in how many seconds, None where nobody said.
+        hindrance: what was in the way of a job that is to be done again.
+    """
+
+    user: str
+    outcome: Outcome
+    reason: str
+    etag: str = ""
+    requests: int = 0
+    request_id: str = ""
+    again: Sync | None = None
+    after: float | None = None
+    hindrance: Hindrance = ""
+
+
+def later(job: Sync, reason: str, after: float | None, hindrance: Hindrance) -> Result:
+    """Return the result of a job that is to be done as it is, `after` seconds later."""
+    return Result(job.user, "deferred", reason, again=job, after=after, hindrance=hindrance)
+
+
+def come_back(job: Sync, step: ComeBack) -> Result:
+    """Return the result of a job that came too early."""
+    return Result(job.user, "deferred", step.reason, again=replace(job, tries=step.tries), after=step.after)
+
+
+def failure(error: Exception) -> dict[str, Any]:
+    """Return what to note of an error that waiting does not mend, until a redelivery does better."""
+    if isinstance(error, SyncError) and not isinstance(error, Refused):
+        return {}
+    reason = str(error) if isinstance(error, Refused) else f"unexpected {type(error).__name__}"
+    return {"outcome": "failed", "reason": reason}
+
+
+def report(job: Sync, result: Result) -> None:
+    """Log how an attempt ended; loudly where only a person can help."""
+    needs_somebody = result.hindrance in ("denied", "configuration")
+    write = logs.cry if needs_somebody else logs.warn if result.outcome == "failed" else logs.say
+    write(
+        f"photo.{result.outcome}",
+        user=job.user,
+        why=job.why,
+        reason=result.reason,
+        etag=result.etag,
+        requests=result.requests,
+        request_id=result.request_id,
+    )

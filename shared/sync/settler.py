@@ -1,0 +1,196 @@
+"""Write a change to SharePoint under a claim: mark → apply → settle.
+
+Safe at any point of a crash: from the mark on the row is `dirty` until the change is settled, and what may
+still arrive after that is doubted for as long as it may.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from shared import logs
+from shared.clock import Clock
+from shared.errors import Gone, Refused, ServiceError, TryLater
+from shared.jobs import Sync
+from shared.ledger.ledger import Ledger
+from shared.ledger.row import Row
+from shared.rest.client import NO_TIME, Attempt
+from shared.rest.gates import FILES
+from shared.sharepoint.targets import NotYet, Target, Targets
+from shared.storage.queues import Queues
+from shared.sync import plan, result
+from shared.sync.changes import Change
+from shared.sync.claims import Claim, ClaimLost
+from shared.sync.result import Result
+
+# What is noted of a user who has no target for now: the next sweep queues him, and SharePoint is asked anew.
+NOWHERE: Mapping[str, Any] = {"queued_at": 0.0, "upn": ""}
+
+
+class Settler:
+    """Carries changes out. One object, long-lived, shared by all threads.
+
+    Args:
+        ledger: where the rows are.
+        queues: where a change goes that must be written once more.
+        targets: looks for a target that moved.
+        clock: what time it is.
+        claim_for: seconds a claim is valid.
+    """
+
+    def __init__(
+        self, *, ledger: Ledger, queues: Queues, targets: Targets, clock: Clock, claim_for: float
+    ) -> None:
+        self._ledger = ledger
+        self._queues = queues
+        self._targets = targets
+        self._clock = clock
+        self._claim_for = claim_for
+
+    def carry_out(self, job: Sync, claim: Claim, change: Change, target: Target, attempt: Attempt) -> Result:
+        """Write a change and settle it, or say why that is for later.
+
+        Args:
+            job: who asked for it.
+            claim: on the user; it is ended.
+            change: what to write.
+            target: where to write it.
+            attempt: the attempt that writes.
+
+        Raises:
+            ClaimLost: another attempt took the user over before the mark.
+            Refused: SharePoint refuses it for good.
+            TryLater, Denied, ConfigError: not now; the claim is still ours, and the row dirty.
+        """
+        stamp = plan.picture_timestamp(self._clock.now(), claim.row.stamp)
+        self._mark(claim, stamp, target, attempt)
+        found = self._apply(change, target, stamp, attempt)
+        if isinstance(found, NotYet):
+            self.let_go(claim, attempt, {"outcome": "deferred", "reason": found.reason, **NOWHERE})
+            return Result(job.user, "deferred", found.reason, change.etag)
+        return self._settle(job, claim, change, found, attempt)
+
+    def _mark(self, claim: Claim, stamp: int, target: Target, attempt: Attempt) -> None:
+        """From here on SharePoint may show something else than the ledger says.
+
+        The attempt ends when it would have ended. One that stood still until then marks nothing: whose
+        profile it is to write was asked too long ago.
+
+        Where SharePoint was asked because the user has another name than the ledger's, that one may be
+        somebody else's by now. Should it come back to him before this is settled, it is no known name.
+        """
+        if not attempt.has_time(self._clock):
+            raise TryLater(FILES, NO_TIME)
+        until = self._clock.now() + self._claim_for
+        forgotten = {"upn": ""} if target.fresh else {}
+        claim.write({"dirty": True, "claim_until": until, "stamp": float(stamp), **forgotten})
+
+    def _apply(self, change: Change, target: Target, stamp: int, attempt: Attempt) -> Target | NotYet:
+        """Write to SharePoint, and return where; a target from the ledger that fails is looked for once."""
+        try:
+            change.write(target, stamp, attempt)
+        except Refused as error:
+            if target.fresh or not (isinstance(error, Gone) or error.status == HTTPStatus.CONFLICT):
+                raise
+            found = self._targets.discover(change.user, attempt)
+            if isinstance(found, Target):
+                change.write(found, stamp, attempt)
+            return found
+        return target
+
+    def _settle(self, job: Sync, claim: Claim, change: Change, target: Target, attempt: Attempt) -> Result:
+        now = self._clock.now()
+        unsure_until = self._unsure_until(claim.row, attempt, now)
+        unsure = unsure_until > now
+        queued = unsure and unsure_until > claim.row.repeat_at
+        if queued:
+            # An older write may still overtake this one: write once more when none can arrive any more.
+            self._queues.send(job.repeated(unsure_until), hidden=unsure_until - now + 1)
+        columns = _settled(job, change, target, now)
+        doubt = {"unsure_until": unsure_until, "repeat_at": max(unsure_until, claim.row.repeat_at)}
+        columns |= {"dirty": unsure, **(doubt if unsure else {"unsure_until": 0.0, "repeat_at": 0.0})}
+        if unsure and not change.etag:
+            del columns["missing_since"]  # without which the repeated job might not remove
+        try:
+            claim.end(columns)
+        except ClaimLost:
+            return self._settle_lost(job, change.etag, repeat_at=unsure_until if queued else 0.0)
+        except ServiceError as error:
+            if not queued:
+                raise
+            # The repeated job carries on. Were this one deferred too, each failure would double the jobs.
+            self.let_go(claim, attempt)
+            return Result(job.user, "deferred", str(error), change.etag)
+        return Result(job.user, change.outcome, target.remark, change.etag)
+
+    def _settle_lost(self, job: Sync, etag: str, *, repeat_at: float) -> Result:
+        """Whoever took the user over cannot know what we wrote meanwhile: have it written once more.
+
+        `repeat_at`: when a repetition will do so that is queued already, 0 if none is.
+        """
+        now = self._clock.now()
+        until = repeat_at or now + self._claim_for
+        if not repeat_at:
+            self._queues.send(job.repeated(until), hidden=until - now + 1)
+        self._ledger.amend(job.user, lambda row: _doubted(row, until))
+        return Result(job.user, "deferred", "another attempt took this user over", etag)
+
+    def _unsure_until(self, row: Row, attempt: Attempt, now: float) -> float:
+        return max(row.unsure_until, now + self._claim_for if attempt.unanswered else 0.0)
+
+    def let_go(self, claim: Claim, attempt: Attempt, columns: Mapping[str, Any] | None = None) -> None:
+        """End the claim of an attempt that did not finish; what it marked stays dirty.
+
+        Where even that fails the claim ends by itself, and whoever takes it over knows that it was not ended.
+        """
+        unsure = self._unsure_until(claim.row, attempt, self._clock.now())
+        noted = {"unsure_until": unsure} if unsure != claim.row.unsure_until else {}
+        try:
+            claim.end({**(columns or {}), **noted})
+        except (ClaimLost, ServiceError) as error:
+            logs.warn("claim.not_ended", user=claim.row.user, error=type(error).__name__)
+
+
+def in_doubt(job: Sync, row: Row, now: float) -> Result | None:
+    """Return what becomes of a repetition that is not to write now, None where it is.
+
+    Before its time it would meet, and leave behind, new doubt: each repetition would have another, for as
+    long as answers get lost. So one waits, and makes way for one that was queued for a later time.
+    """
+    if row.unsure_until > now:
+        if row.repeat_at >= row.unsure_until and row.repeat_at > job.doubt:
+            return Result(job.user, "deferred", "a later repetition is queued", row.settled_etag)
+        return result.later(job, "an earlier write may still arrive", row.unsure_until - now + 1, "busy")
+    return None if row.dirty else Result(job.user, "unchanged", "nothing is in doubt", row.settled_etag)
+
+
+def _doubted(row: Row, until: float) -> dict[str, Any]:
+    """Return what says that a write may arrive until then, and that a repetition is queued for after that.
+
+    Doubt that lasts longer stays, and so does its repetition: whoever notes this may have stood still since
+    he worked it out, and what others left behind meanwhile is theirs.
+    """
+    return {
+        "dirty": True,
+        "unsure_until": max(until, row.unsure_until),
+        "repeat_at": max(until, row.repeat_at),  # else the next settle would queue another
+    }
+
+
+def _settled(job: Sync, change: Change, target: Target, now: float) -> dict[str, Any]:
+    lag = {} if job.why == "repeated" else {"lag_ms": float(round((now - job.seen) * 1000))}
+    return {
+        **lag,
+        "settled_etag": change.etag,
+        "settled_sha256": change.sha256,
+        "settled_at": now,
+        "upn": change.user.upn,
+        "geo": target.my_host,
+        "folder": target.folder,
+        "outcome": change.outcome,
+        "reason": target.remark,
+        "missing_since": 0.0,
+        "gone_since": 0.0,
+        "refused_etag": "",
+        "queued_at": 0.0,
+    }

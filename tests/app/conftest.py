@@ -1,0 +1,19 @@
+"""The whole app in memory, in a world without sockets: see `tests.fakes.world`."""
+
+import pytest
+
+from tests.fakes.fixtures import new_world, running_tenant, tenant, world
+from tests.fakes.world import World
+
+__all__ = ["new_world", "running_tenant", "tenant", "world"]
+
+
+@pytest.fixture
+def known(world: World) -> str:
+    """A user whose photo SharePoint shows, who then changed it."""
+    user = world.add()
+    world.ask(user)
+    world.drain()
+    world.change_photo(user)
+    world.tenant.history.clear()
+    return user

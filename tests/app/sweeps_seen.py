@@ -1,0 +1,20 @@
+"""What a test sees of sweeps: the record, the ended ones, and whom their parts name."""
+
+from typing import Any
+
+from shared.sweeps.state import Record
+from shared.sweeps.store import SweepBook
+from tests.fakes.world import World
+
+
+def record(world: World) -> Record:
+    return SweepBook(world.state).record()
+
+
+def ended(world: World) -> list[dict[str, Any]]:
+    return list(world.app.health.status()["sweeps"])
+
+
+def parts(world: World, sweep: str) -> list[tuple[str, ...]]:
+    found = sorted((key, row) for (where, key), (row, _) in world.parts.rows.items() if where == sweep)
+    return [tuple(row["users"].split(",")) for _, row in found]

@@ -1,0 +1,468 @@
+"""A check: whom it queues, what it notes, whom it asks for again."""
+
+import pytest
+
+from local.tenant.traffic.faults import Fault
+from shared.jobs import Check, SweptCheck, Sync, write
+from shared.sweeps.store import Parts
+from tests.fakes.steps import cut_off, kill
+from tests.fakes.world import World
+
+DAY = 24 * 3600.0
+
+
+def check(world: World, *users: str, why: str = "notified", **facts: object) -> None:
+    now = world.clock.now()
+    job = Check(users, why, **{"seen": now, "born": now, **facts})
+    world.services.checker.check(job)
+
+
+def syncs(world: World) -> list[str]:
+    return [job.user for job in world.queued(Sync)]
+
+
+def part(user: str, **fault: object) -> Fault:
+    return Fault(service="graph", part=True, path=user, **fault)
+
+
+@pytest.fixture
+def shown(world: World) -> str:
+    """A user whose photo SharePoint shows."""
+    user = world.add()
+    world.ask(user)
+    world.drain()
+    world.tenant.history.clear()
+    world.steps.taken.clear()
+    return user
+
+
+# --- how long it may take ---
+
+
+def test_a_check_that_has_no_time_left_for_graph_asks_later(world: World, shown: str) -> None:
+    world.change_photo(shown)
+    world.steps.on("read photoledger", lambda: world.clock.advance(250), after=True)
+    check(world, shown)
+    assert (world.requests(), syncs(world)) == ([], [])
+    assert [job.users for job in world.queued(Check)] == [(shown,)]
+    world.drain()
+    world.settled(shown)
+
+
+# --- the comparison ---
+
+
+def test_twenty_unchanged_users_cost_one_request_twenty_reads_and_no_write(world: World) -> None:
+    users = [world.add(photo=False) for _ in range(20)]
+    check(world, *users, why="rechecked")
+    assert len(world.requests()) == 1
+    looks = [
+        "call graph.microsoft.com",
+        *["read photoledger"] * 20,
+        "read photostate",
+    ]  # the last at the gate
+    assert sorted(world.steps.taken) == looks
+
+
+def test_a_changed_photo_is_queued_and_an_unchanged_one_is_not(world: World, shown: str) -> None:
+    check(world, shown)
+    assert syncs(world) == []
+    world.change_photo(shown)
+    check(world, shown, seen=world.clock.now() - 5)
+    (job,) = world.queued(Sync)
+    assert (job.user, job.why, job.seen, job.born) == (
+        shown,
+        "notified",
+        world.clock.now() - 5,
+        world.clock.now(),
+    )
+
+
+def test_force_is_handed_on(world: World, shown: str) -> None:
+    check(world, shown, force=True)
+    assert [job.force for job in world.queued(Sync)] == [True]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        pytest.param({"dirty": True}, id="dirty"),
+        pytest.param({"unsure_until": 4e9}, id="in doubt"),
+        pytest.param({"settled_etag": '"OTHER"'}, id="another photo settled"),
+        pytest.param({"settled_etag": ""}, id="nothing settled"),
+    ],
+)
+def test_a_row_that_is_not_at_rest_is_queued(world: World, shown: str, columns: dict[str, object]) -> None:
+    world.note(shown, **columns)
+    check(world, shown)
+    assert syncs(world) == [shown]
+
+
+def test_a_missing_photo_is_noted_once_and_queues_nothing(world: World, shown: str) -> None:
+    world.remove_photo(shown)
+    check(world, shown)
+    since = world.clock.now()
+    world.clock.advance(100)
+    check(world, shown)
+    assert world.row(shown).missing_since == since
+    assert syncs(world) == []
+
+
+def test_a_photo_that_is_back_is_not_missing_any_more(world: World, shown: str) -> None:
+    world.note(shown, missing_since=5.0, gone_since=6.0)
+    check(world, shown)
+    row = world.row(shown)
+    assert (row.missing_since, row.gone_since) == (0.0, 0.0)
+
+
+def test_a_user_who_is_gone_is_noted_if_he_was_known(world: World, shown: str) -> None:
+    stranger = world.add()
+    for user in (shown, stranger):
+        world.tenant.world.remove(world.person(user))
+    check(world, shown, stranger)
+    assert world.row(shown).gone_since == world.clock.now()
+    assert world.row(stranger).version == ""
+
+
+def test_a_user_without_a_mailbox_is_written_down_once(world: World) -> None:
+    user = world.add(mailbox=False)
+    check(world, user)
+    row = world.row(user)
+    assert (row.outcome, row.reason) == ("skipped", "no mailbox")
+    check(world, user)
+    assert world.row(user) == row
+
+
+# --- somebody else at work ---
+
+
+def test_a_note_is_left_where_a_sync_wrote_meanwhile(world: World, shown: str) -> None:
+    world.remove_photo(shown)
+    world.steps.on("call graph.microsoft.com", lambda: world.note(shown, claim_token="theirs"))
+    check(world, shown)
+    assert (world.row(shown).missing_since, world.row(shown).claim_token) == (0.0, "theirs")
+
+
+def test_a_note_that_cannot_be_written_fails_nobody(world: World, shown: str) -> None:
+    other = world.add()
+    world.remove_photo(shown)
+    world.steps.on("write photoledger", cut_off)
+    check(world, shown, other)
+    assert world.row(shown).missing_since == 0.0
+    assert syncs(world) == [other]
+
+
+# --- who could not be answered ---
+
+
+def test_only_the_users_who_could_not_be_answered_are_asked_for_again(world: World) -> None:
+    answered, busy, late = world.add(), world.add(), world.add()
+    world.fault(part(busy, status=429, retry_after=50), part(late, status=503, retry_after=90))
+    check(world, answered, busy, late, why="rechecked", seen=1.0, born=world.clock.now() - 10)
+    assert syncs(world) == [answered]
+    (again,) = world.queued(Check)
+    assert (set(again.users), again.seen, again.tries) == ({busy, late}, 1.0, 0)
+    assert again.born == world.clock.now() - 10
+    (hidden,) = world.hidden(Check.queue)
+    assert 90 <= hidden <= 100  # the longest that anybody asked for
+    assert world.steps.taken[-2:] == ["put photo-syncs", "put photo-checks"]  # a deferral is the last act
+    world.fault()
+    world.drain()
+    for user in (answered, busy, late):
+        world.settled(user)
+
+
+def test_a_denied_user_waits_for_a_person(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    user = world.add()
+    world.fault(part(user, status=403, code="ErrorAccessDenied"))
+    check(world, user)
+    (hidden,) = world.hidden(Check.queue)
+    assert 900 <= hidden <= 991
+    assert any(record.levelname == "ERROR" for record in caplog.records)
+
+
+def test_an_odd_user_is_asked_for_alone_and_in_the_end_given_up(world: World) -> None:
+    odd, fine = world.add(), world.add()
+    world.fault(part(odd, status=404, code="SomethingNew"))
+    check(world, odd, fine, why="rechecked")
+    (again,) = world.queued(Check)
+    assert (again.users, again.tries) == ((odd,), 1)
+    world.drain()
+    world.settled(fine)
+    row = world.row(odd)
+    assert (row.outcome, row.reason) == ("failed", "Graph answered 404 SomethingNew")
+    assert [name for name in world.steps.taken if name.startswith("put photo-checks")] == [
+        "put photo-checks"
+    ] * 5
+    world.fault()
+    world.hint(odd)
+    world.drain()
+    world.settled(odd)
+
+
+def test_odd_and_busy_users_do_not_wait_for_each_other(world: World) -> None:
+    odd, busy = world.add(), world.add()
+    world.fault(part(odd, status=400), part(busy, status=429, retry_after=300))
+    check(world, odd, busy)
+    assert sorted((job.users, job.tries) for job in world.queued(Check)) == sorted(
+        [((odd,), 1), ((busy,), 0)]
+    )
+
+
+# --- outages ---
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({"status": 503, "retry_after": 70}, id="busy"),
+        pytest.param({"status": 429, "retry_after": 70}, id="throttled"),
+    ],
+)
+def test_a_graph_that_cannot_now_has_the_whole_check_put_off(world: World, fault: dict[str, int]) -> None:
+    users = [world.add(), world.add()]
+    world.fault(Fault(service="graph", **fault))
+    check(world, *users)
+    assert [job.users for job in world.queued(Check)] == [tuple(users)]
+    (hidden,) = world.hidden(Check.queue)
+    assert 70 <= hidden <= 78
+    assert len(world.requests()) == 1
+
+
+def test_a_graph_that_does_not_answer_has_the_whole_check_put_off(world: World) -> None:
+    user = world.add()
+    world.fault(Fault(service="graph", drop=True))
+    check(world, user)
+    assert [job.users for job in world.queued(Check)] == [(user,)]
+
+
+@pytest.mark.parametrize("step", ["read photoledger", "call graph.microsoft.com"])
+def test_a_check_that_dies_is_done_again(world: World, step: str) -> None:
+    user = world.add()
+    world.steps.on(step, kill)
+    world.hint(user)
+    world.drain()
+    world.settled(user)
+
+
+def test_a_ledger_out_of_reach_has_the_whole_check_put_off(world: World) -> None:
+    user = world.add()
+    world.steps.on("read photoledger", cut_off)
+    check(world, user)
+    assert [job.users for job in world.queued(Check)] == [(user,)]
+    world.drain()
+    world.settled(user)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["out of reach", "answer lost"])
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_a_queue_that_fails_anywhere_loses_nobody(world: World, after: bool, nth: int) -> None:
+    users = [world.add() for _ in range(3)]
+    world.fault(part(users[2], status=503, next=1))
+    world.hint(*users)
+    world.steps.on("put .*", cut_off, nth=nth, after=after)
+    world.host.deliver_due()
+    assert world.queued(Check)  # the message itself, or the one that takes its place
+    world.drain()
+    for user in users:
+        world.settled(user)
+
+
+def test_after_a_day_users_are_left_to_the_next_sweep(world: World) -> None:
+    user = world.add()
+    world.fault(Fault(service="graph", status=503))
+    check(world, user, born=world.clock.now() - DAY - 1)
+    assert world.outbox.messages == []
+    row = world.row(user)
+    assert row.outcome == "deferred"
+    assert row.reason.startswith("gave up after a day")
+
+
+def test_a_dry_run_decides_and_notes_nothing(new_world) -> None:
+    world = new_world(DRY_RUN="true")
+    changed, no_mailbox = world.add(), world.add(mailbox=False)
+    check(world, changed, no_mailbox)
+    world.fault(Fault(service="graph", status=503))
+    check(world, changed, born=world.clock.now() - DAY - 1)
+    assert world.ledger.rows == {}
+    assert syncs(world) == [changed]
+    assert [job.dry for job in world.queued(Sync)] == [True]
+
+
+# --- asked by a sweep ---
+
+PART = ("20270115T080000-0a1b", "00000-000")
+
+
+def sweep_check(world: World, *users: str, **facts: object) -> None:
+    """Let a sweep ask for these users, as its only part."""
+    Parts(world.parts).add(*PART, users)
+    now = world.clock.now()
+    world.app.queues.send(SweptCheck(users, "swept", **{"seen": now, "born": now, "part": PART, **facts}))
+
+
+def letters(world: World) -> str:
+    (part,) = Parts(world.parts).all(PART[0])
+    return part.letters
+
+
+def test_after_a_day_a_sweep_is_told_whom_it_is_not_to_wait_for(world: World, shown: str) -> None:
+    stranger = world.add()
+    world.fault(Fault(service="graph", status=503))
+    sweep_check(world, shown, stranger, born=world.clock.now() - DAY - 1)
+    world.host.deliver_due()
+    assert letters(world) == "Ff"
+    assert world.outbox.messages == []
+
+
+@pytest.mark.parametrize("force", [False, True], ids=["", "forced"])
+def test_a_part_out_of_reach_for_hours_queues_nobody_twice_and_is_answered_in_the_end(
+    new_world, force: bool
+) -> None:
+    world = new_world(DRY_RUN="false" if force else "true")  # neither of them leaves a note of whom it queued
+    changed, empty = world.add(), world.add(photo=False)
+    sweep_check(world, changed, empty, force=force)
+    outage = world.steps.on("write photoparts", cut_off, times=None)
+    world.run(3 * 3600)
+    assert world.steps.taken.count("put photo-backfill") == 1
+    assert letters(world) == "??"
+    world.steps.forget(outage)
+    world.run(1800)
+    assert letters(world) == "cn"
+    assert world.queued(SweptCheck) == []
+
+
+def test_answers_wait_for_their_part_no_longer_than_a_day(world: World) -> None:
+    sweep_check(world, world.add(photo=False))
+    world.steps.on("write photoparts", cut_off, times=None)
+    world.run(DAY + 3600)
+    assert world.outbox.messages == []
+    assert letters(world) == "?"
+
+
+def test_poisoned_answers_are_told_and_fail_nobody(world: World, shown: str) -> None:
+    Parts(world.parts).add(*PART, (shown,))
+    job = SweptCheck((shown,), "swept", seen=1.0, born=1.0, part=PART, letters="U")
+    world.app.recorder.record(SweptCheck, write(job).encode())
+    assert letters(world) == "U"
+    assert world.row(shown).outcome == "synced"
+
+
+# --- users for whom alone Graph has no answer ---
+
+LATE = 3600.0
+BROKEN = [
+    pytest.param({"status": 500}, "cannot tell", id="unavailable"),
+    pytest.param({"status": 503, "retry_after": 20}, "cannot tell", id="busy, it says"),
+    pytest.param({"status": 403, "code": "ErrorAccessDenied"}, "denies", id="denied"),
+]
+
+
+@pytest.fixture
+def answered(world: World) -> list[str]:
+    """Users of the sweep's part whom Graph has told already."""
+    users = [world.add(photo=False) for _ in range(4)]
+    Parts(world.parts).add(*PART, tuple(users))
+    Parts(world.parts).answer(*PART, dict.fromkeys(users, "n"))
+    return users
+
+
+def late_check(world: World, *users: str) -> None:
+    """Let a sweep have waited for long for these users, who stand in a part of their own."""
+    part = (PART[0], "00000-001")
+    Parts(world.parts).add(*part, users)
+    now = world.clock.now()
+    world.app.queues.send(SweptCheck(users, "swept", seen=now, born=now - LATE, part=part))
+
+
+def late_letters(world: World) -> str:
+    *_, part = Parts(world.parts).all(PART[0])
+    return part.letters
+
+
+@pytest.mark.usefixtures("answered")
+@pytest.mark.parametrize(("fault", "why"), BROKEN)
+def test_a_sweep_gives_up_on_users_whom_alone_graph_does_not_answer(
+    world: World, shown: str, fault: dict[str, object], why: str
+) -> None:
+    stranger, fine = world.add(), world.add(photo=False)
+    world.fault(part(f"{shown}|{stranger}", **fault))
+    late_check(world, shown, stranger, fine)
+    world.drain()
+    assert late_letters(world) == "Ffn"
+    assert f"{why} this photo" in world.row(shown).reason
+    failed = world.app.health.status()["failed"]
+    assert {each["user"] for each in failed["newest"]} == {shown, stranger}
+    world.fault()
+    world.hint(shown, stranger)
+    world.drain()
+    assert world.app.health.status()["failed"]["users"] == 0
+    for user in (shown, stranger):
+        world.settled(user)
+
+
+@pytest.mark.usefixtures("answered")
+@pytest.mark.parametrize(("fault", "why"), BROKEN)
+def test_a_sweep_does_not_give_up_on_anybody_while_graph_answers_nobody(
+    world: World, shown: str, fault: dict[str, object], why: str
+) -> None:
+    del why
+    world.fault(part("photo", **fault))
+    late_check(world, shown)
+    world.run(6 * 3600)
+    assert late_letters(world) == "?"
+    assert world.row(shown).outcome == "synced"
+    world.fault()
+    world.drain()
+    assert late_letters(world) == "U"
+
+
+@pytest.mark.usefixtures("answered")
+def test_one_failure_at_the_end_of_an_outage_is_forgiven(world: World, shown: str) -> None:
+    world.fault(part(shown, status=503, next=1))
+    late_check(world, shown)
+    world.drain()
+    assert late_letters(world) == "U"
+    assert world.row(shown).outcome == "synced"
+
+
+@pytest.mark.usefixtures("answered")
+def test_a_user_for_whom_graph_is_busy_is_not_given_up(world: World, shown: str) -> None:
+    world.fault(part(shown, status=429))
+    late_check(world, shown)
+    world.run(6 * 3600)
+    assert late_letters(world) == "?"
+
+
+def test_where_graph_could_tell_of_nobody_nobody_is_given_up(world: World, shown: str) -> None:
+    world.fault(part(shown, status=500))
+    late_check(world, shown)
+    world.run(6 * 3600)
+    assert late_letters(world) == "?"
+
+
+def test_a_witness_who_lost_his_photo_service_is_one_of_several(
+    world: World, shown: str, answered: list[str]
+) -> None:
+    world.fault(part(f"{shown}|{answered[0]}", status=500))
+    late_check(world, shown)
+    world.drain()
+    assert late_letters(world) == "F"
+
+
+def test_nobody_is_asked_beside_a_user_before_a_sweep_has_waited_for_long(world: World) -> None:
+    sweep_check(world, world.add())
+    world.host.deliver_due()
+    assert "scan photoparts" not in world.steps.taken
+
+
+def test_a_dry_run_gives_up_and_notes_nothing(new_world) -> None:
+    world = new_world(DRY_RUN="true")
+    known, broken = world.add(photo=False), world.add()
+    Parts(world.parts).add(*PART, (known,))
+    Parts(world.parts).answer(*PART, {known: "n"})
+    world.fault(part(broken, status=500))
+    late_check(world, broken)
+    world.drain()
+    assert late_letters(world) == "f"
+    assert world.ledger.rows == {}

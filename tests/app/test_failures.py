@@ -1,0 +1,122 @@
+"""Who fails is listed while he does, whoever dies on the way."""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from local.tenant.traffic.faults import Fault
+from shared.errors import TryLater
+from shared.jobs import Sync, write
+from tests.fakes.steps import cut_off, kill
+from tests.fakes.world import World
+
+ONE, TWO = "0f000000-0000-4000-8000-000000000001", "a0000000-0000-4000-8000-000000000002"
+GAVE_UP = "gave up after repeated failures"
+NOBODY = {"users": 0, "more": False, "since": None, "newest": []}
+
+
+def poison(world: World, user: str) -> None:
+    """Let a sync of this user become poison."""
+    world.app.recorder.record(Sync, write(Sync(user, "swept", 1.0, 1.0)).encode())
+
+
+def failed(world: World) -> dict:
+    return world.app.health.status()["failed"]
+
+
+def test_who_fails_is_listed_since_when_with_the_newest_reason_first(world: World) -> None:
+    began = world.clock.now()
+    poison(world, ONE)
+    world.clock.advance(60)
+    poison(world, TWO)
+    world.clock.advance(60)
+    poison(world, ONE)
+
+    one = {"user": ONE, "reason": GAVE_UP, "since": began, "at": began + 120}
+    two = {"user": TWO, "reason": GAVE_UP, "since": began + 60, "at": began + 60}
+    assert failed(world) == {"users": 2, "more": False, "since": began, "newest": [one, two]}
+
+
+def test_of_many_the_newest_ten_are_shown_and_no_more_than_a_thousand_are_counted(world: World) -> None:
+    for number in range(1001):
+        user = f"{number:08x}-0000-4000-8000-000000000000"
+        columns = {"since": 7.0, "at": float(number), "reason": GAVE_UP}
+        world.ledger.merge("failed", user, columns, "")
+
+    shown = failed(world)
+
+    assert (shown["users"], shown["more"]) == (1000, True)
+    assert [each["at"] for each in shown["newest"]] == [float(n) for n in range(999, 989, -1)]
+
+
+@pytest.mark.parametrize("photo", [True, False], ids=["a photo", "no photo"])
+def test_a_poisoned_user_whose_photo_is_settled_is_healed_by_the_next_sweep(
+    world: World, photo: bool
+) -> None:
+    user = world.add(photo=photo)
+    world.sweep()
+    poison(world, user)
+    assert failed(world)["users"] == 1
+    world.tenant.history.clear()
+
+    world.sweep()
+
+    assert failed(world) == NOBODY
+    assert world.row(user).outcome == "unchanged"
+    assert world.requests("sharepoint") == []
+
+
+@pytest.mark.parametrize("mishap", [kill, cut_off])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("nth", [1, 2])
+def test_whoever_dies_while_he_writes_a_failure_down_lists_one_too_many_at_most(
+    world: World, mishap: Callable[[], None], after: bool, nth: int
+) -> None:
+    user = world.add()
+    world.steps.on("write photoledger", mishap, nth=nth, after=after)
+    with suppress(TryLater):
+        world.steps.survive(lambda: poison(world, user))
+    world.steps.clear()
+
+    assert (world.row(user).outcome == "failed") <= (failed(world)["users"] == 1)
+    world.sweep()
+    world.sweep()
+    assert failed(world) == NOBODY
+    world.settled(user)
+
+
+def test_a_user_who_could_not_be_struck_out_is_struck_out_by_the_next_sweep(world: World) -> None:
+    user = world.add()
+    poison(world, user)
+    world.steps.on("write photoledger", cut_off, nth=4)  # after the claim, the mark and what is settled
+    world.ask(user)
+    world.drain()
+    assert world.row(user).outcome == "synced"
+    assert failed(world)["users"] == 1
+
+    world.sweep()
+
+    assert failed(world) == NOBODY
+
+
+def test_a_sync_that_is_refused_says_by_whom_until_it_is_done(world: World) -> None:
+    user = world.add()
+    world.fault(Fault(service="sharepoint", path="SThumb", status=400, next=1))
+    world.ask(user)
+    world.host.deliver_due()
+    (shown,) = failed(world)["newest"]
+    assert (shown["user"], shown["reason"]) == (user, world.row(user).reason)
+    assert shown["reason"].startswith("sharepoint-files: 400")
+
+    world.drain()
+
+    assert failed(world) == NOBODY
+    assert world.row(user).outcome == "synced"
+
+
+def test_who_is_struck_out_while_he_fails_anew_is_listed_all_the_same(world: World) -> None:
+    world.ledger.merge("failed", ONE, {"at": 7.0, "reason": "graph: 400"}, "")  # its beginning was struck out
+    assert (failed(world)["users"], failed(world)["since"]) == (1, 7.0)
+    world.sweep()  # which tidies up
+    assert failed(world) == NOBODY

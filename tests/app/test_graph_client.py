@@ -1,0 +1,371 @@
+"""What Microsoft Graph says, however oddly it says it."""
+
+import base64
+import io
+import json
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from local.tenant.traffic.faults import Fault
+from shared.errors import Denied, Gone, Refused, ServiceError, TryLater
+from shared.graph.client import Graph
+from shared.graph.photo import Denied as NotAllowed
+from shared.graph.photo import Failed, Gathered, NoMailbox, NoPhoto, Photo, Unavailable, UserGone
+from shared.rest.client import Attempt, Rest
+from tests.fakes.world import Tokens, World
+
+HOST = "graph.microsoft.com"
+SUBSCRIPTIONS = f"https://{HOST}/v1.0/subscriptions"
+BATCH = r"\$batch"
+BYTES = r"/photo/\$value"
+ETAG = '"BA09D118"'
+
+
+@pytest.fixture
+def graph(world: World) -> Graph:
+    rest = Rest(Tokens(world.tenant, world.steps), "NONISV|contoso|PhotoSync/1", world.clock)
+    return Graph(rest, HOST)
+
+
+def answers(world: World, *bodies: object, path: str = BATCH, status: int = 200) -> None:
+    """Let Graph answer so; the last for ever."""
+    faults = [
+        Fault(path=path, status=status, body=json.dumps(body), next=1, service="graph") for body in bodies
+    ]
+    faults[-1].next = None
+    world.fault(*faults)
+
+
+def part(number: str, status: int = 200, body: object = None, **headers: str) -> dict[str, Any]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return {"id": number, "status": status, "headers": named, "body": body}
+
+
+def person(user: str, **facts: object) -> dict[str, Any]:
+    body = {"id": user, "userPrincipalName": "Anna@contoso.com", "accountEnabled": True, "userType": "Member"}
+    return part("user", 200, {**body, **facts})
+
+
+def metadata(etag: str = ETAG, **facts: object) -> dict[str, Any]:
+    return {"@odata.mediaEtag": etag, "id": "240x240", **facts}
+
+
+def picture(content: bytes = b"JPEG", **headers: str) -> dict[str, Any]:
+    return part("bytes", 200, base64.b64encode(content).decode(), **{"ETag": ETAG, **headers})
+
+
+# --- photos of several ---
+
+
+def test_each_user_of_a_batch_gets_his_own_answer(world: World, graph: Graph) -> None:
+    with_photo, without, no_mailbox, gone = (
+        world.add(),
+        world.add(photo=False),
+        world.add(mailbox=False),
+        world.add(),
+    )
+    world.tenant.world.remove(world.person(gone))
+    found = graph.photos([with_photo, without, no_mailbox, gone], Attempt())
+    assert found == {
+        with_photo: Photo(world.source(with_photo)),
+        without: NoPhoto(),
+        no_mailbox: NoMailbox("no mailbox"),
+        gone: UserGone(),
+    }
+    assert len(world.requests()) == 1
+
+
+def test_twenty_users_are_one_request(world: World, graph: Graph) -> None:
+    users = [world.add(photo=False) for _ in range(20)]
+    assert set(graph.photos(users, Attempt())) == set(users)
+    assert len(world.requests()) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        pytest.param([], Unavailable(), id="nothing about him"),
+        pytest.param([part("a", 200, metadata())], Photo(ETAG), id="a photo"),
+        pytest.param([part("a", 404), part("a", 200, metadata())], Photo(ETAG), id="two answers: the last"),
+        pytest.param([part("b", 200, metadata())], Unavailable(), id="somebody else"),
+        pytest.param([{"id": "a", "status": "200"}], Unavailable(), id="a status that is no number"),
+        pytest.param([{"status": 200}], Unavailable(), id="no id"),
+        pytest.param([None, 7, "a", []], Unavailable(), id="no parts at all"),
+        pytest.param([{"id": "a", "status": 404}], NoPhoto(), id="neither headers nor body"),
+        pytest.param(
+            [{"id": "a", "status": 200, "headers": 7}], Failed(200, "no metadata"), id="odd headers"
+        ),
+        pytest.param([part("a", 200, metadata(""))], NoPhoto(), id="an empty etag"),
+        pytest.param([part("a", 200, metadata(id="1x1"))], NoPhoto(), id="the placeholder"),
+        pytest.param([part("a", 429, None, Retry_After="17")], Unavailable(17.0), id="throttled"),
+        pytest.param([part("a", 429, None, RETRY_AFTER="2.128")], Unavailable(2.128), id="a decimal"),
+        pytest.param([part("a", 503)], Unavailable(), id="busy"),
+        pytest.param([part("a", 424)], Failed(424), id="a dependency that there was not"),
+        pytest.param([part("a", 403, {"error": {"code": "X"}})], NotAllowed("X"), id="denied"),
+        pytest.param([part("a", 404, {"error": {"code": "X"}})], Failed(404, "X"), id="an unknown 404"),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 424], ids=["outer 200", "outer 424"])
+def test_an_odd_part_is_odd_for_one_user_only(
+    world: World, graph: Graph, given: list[object], found: object, status: int
+) -> None:
+    answers(world, {"responses": [*given, part("z", 200, metadata())]}, status=status)
+    assert graph.photos(["a", "z"], Attempt()) == {"a": found, "z": Photo(ETAG)}
+
+
+@pytest.mark.parametrize("body", [{}, {"responses": None}, [], "text", None], ids=str)
+def test_a_batch_without_responses_is_asked_again_later(world: World, graph: Graph, body: object) -> None:
+    answers(world, body)
+    with pytest.raises(TryLater):
+        graph.photos(["a"], Attempt())
+
+
+# --- whether there is one ---
+
+
+@pytest.mark.parametrize("answer", ["404", "1x1"])
+def test_both_ways_to_say_that_there_is_no_photo_are_understood(
+    world: World, graph: Graph, answer: str
+) -> None:
+    world.tenant.world.knobs.no_photo = answer
+    without, with_photo, dot = world.add(photo=False), world.add(), world.add(photo=False)
+    with Image.new("RGB", (1, 1)) as image, io.BytesIO() as file:
+        image.save(file, "JPEG")
+        world.change_photo(dot, file.getvalue())
+    assert graph.has_no_photo(without, Attempt())
+    assert not graph.has_no_photo(with_photo, Attempt())
+    assert not graph.has_no_photo(dot, Attempt())
+
+
+# --- one, with his bytes ---
+
+
+def test_a_user_is_gathered_in_one_request(world: World, graph: Graph) -> None:
+    user = world.add(guest=True)
+    gathered = graph.gather(user, Attempt())
+    assert (gathered.user.id, gathered.user.guest, gathered.user.enabled) == (user, True, True)
+    assert gathered.content == world.person(user).photo.data
+    assert gathered.source == Photo(gathered.content_etag) == Photo(world.source(user))
+    assert len(world.requests()) == 1
+
+
+@pytest.mark.parametrize(
+    ("user", "photo", "found"),
+    [
+        pytest.param(part("user", 404), part("photo", 424), UserGone(), id="gone"),
+        pytest.param(None, part("photo", 404), NoPhoto(), id="no photo"),
+        pytest.param(
+            None,
+            part("photo", 404, {"error": {"code": "ErrorNonExistentMailbox"}}),
+            NoMailbox("no mailbox"),
+            id="no mailbox",
+        ),
+    ],
+)
+def test_without_a_photo_no_bytes_are_asked_for(world: World, graph: Graph, user, photo, found) -> None:
+    answers(world, {"responses": [part("bytes", 424), photo, user or person("a")]})
+    assert graph.gather("a", Attempt()).source == found
+    assert len(world.requests()) == 1
+
+
+@pytest.mark.parametrize(
+    ("parts", "error", "after"),
+    [
+        pytest.param([], TryLater, None, id="nothing"),
+        pytest.param([part("user", 429, None, Retry_After="40")], TryLater, 40.0, id="user throttled"),
+        pytest.param([part("user", 500)], TryLater, None, id="user part broken"),
+        pytest.param([part("user", 403)], Denied, None, id="user denied"),
+        pytest.param([part("user", 400)], Refused, None, id="user refused"),
+        pytest.param([part("user", 200, None)], TryLater, None, id="a user without a body"),
+        pytest.param([person("a", userPrincipalName=None)], TryLater, None, id="a user without a name"),
+        pytest.param([person("a")], TryLater, None, id="nothing about the photo"),
+        pytest.param(
+            [person("a"), part("photo", 429, None, Retry_After="41")], TryLater, 41.0, id="photo throttled"
+        ),
+        pytest.param([person("a"), part("photo", 401)], Denied, None, id="photo denied"),
+        pytest.param([person("a"), part("photo", 404, {"error": {"code": "X"}})], Refused, None, id="odd"),
+        pytest.param(
+            [person("a"), part("photo", 200, metadata()), part("bytes", 429, None, Retry_After="42")],
+            TryLater,
+            42.0,
+            id="bytes throttled",
+        ),
+        pytest.param(
+            [person("a"), part("photo", 200, metadata()), part("bytes", 503)],
+            TryLater,
+            None,
+            id="bytes unavailable",
+        ),
+        pytest.param(
+            [person("a"), part("photo", 200, metadata()), part("bytes", 403)],
+            Denied,
+            None,
+            id="bytes denied",
+        ),
+    ],
+)
+def test_a_gathering_that_cannot_be_whole_says_what_to_do(
+    world: World, graph: Graph, parts: list[object], error: type[ServiceError], after: float | None
+) -> None:
+    answers(world, {"responses": parts})
+    with pytest.raises(ServiceError) as caught:
+        graph.gather("a", Attempt())
+    assert type(caught.value) is error
+    assert getattr(caught.value, "after", None) == after
+    assert len(world.requests()) == 1
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(None, id="missing"),
+        pytest.param(part("bytes", 200, "no base64!", ETag=ETAG), id="not base64"),
+        pytest.param(part("bytes", 200, {"no": "text"}, ETag=ETAG), id="no text"),
+        pytest.param(part("bytes", 200, "", ETag=ETAG), id="empty"),
+        pytest.param(part("bytes", 424, None), id="a dependency that did not fail"),
+    ],
+)
+def test_bytes_that_a_batch_cannot_carry_are_fetched_alone(world: World, graph: Graph, odd) -> None:
+    user = world.add()
+    parts = [person(user), part("photo", 200, metadata(world.source(user))), *([odd] if odd else [])]
+    answers(world, {"responses": parts})
+    gathered = graph.gather(user, Attempt())
+    assert gathered.content == world.person(user).photo.data
+    assert gathered.content_etag == world.source(user)
+    assert len(world.requests()) == 2
+
+
+def test_bytes_fetched_alone_bring_their_own_label(world: World, graph: Graph) -> None:
+    user = world.add()
+    answers(world, {"responses": [person(user), part("photo", 200, metadata('"OLDER"'))]})
+    gathered = graph.gather(user, Attempt())
+    assert (gathered.source, gathered.content_etag) == (Photo('"OLDER"'), world.source(user))
+
+
+def test_bytes_that_went_away_meanwhile_are_none(world: World, graph: Graph) -> None:
+    user = world.add(photo=False)
+    answers(world, {"responses": [person(user), part("photo", 200, metadata())]})
+    gathered = graph.gather(user, Attempt())
+    assert (gathered.content, gathered.content_etag) == (b"", "")
+
+
+@pytest.mark.parametrize(
+    ("after", "label"),
+    [
+        pytest.param(metadata(), ETAG, id="the same after as before: it is the bytes' label, too"),
+        pytest.param(metadata('"NEWER"'), "", id="changed in between: nobody knows whose bytes these are"),
+    ],
+)
+def test_bytes_without_a_label_take_the_metadatas_if_it_stood_still(
+    world: World, graph: Graph, after: object, label: str
+) -> None:
+    batch = {"responses": [person("a"), part("photo", 200, metadata()), picture(ETag="")]}
+    world.fault(
+        Fault(path=BATCH, status=200, body=json.dumps(batch)),
+        Fault(path="/photo$", status=200, body=json.dumps(after)),
+    )
+    gathered = graph.gather("a", Attempt())
+    assert gathered == Gathered(gathered.user, Photo(ETAG), b"JPEG", label)
+    assert len(world.requests()) == 2
+
+
+def test_bytes_without_a_label_whose_photo_is_gone_keep_none(world: World, graph: Graph) -> None:
+    user = world.add(photo=False)
+    batch = {"responses": [person(user), part("photo", 200, metadata()), picture(ETag="")]}
+    answers(world, batch)
+    assert graph.gather(user, Attempt()).content_etag == ""
+
+
+# --- one by name ---
+
+
+@pytest.mark.parametrize(
+    "upn", ["o'hara+x@contoso.com", "ines_fabrikam.com#EXT#@contoso.onmicrosoft.com", "zoë@contoso.com"]
+)
+def test_a_user_is_found_by_any_name_he_may_have(world: World, graph: Graph, upn: str) -> None:
+    user = world.add(upn=upn, guest="#" in upn)
+    found = graph.find_user(upn, Attempt())
+    assert (found.id, found.upn) == (user, upn)
+
+
+def test_a_user_whom_nobody_knows_is_gone(graph: Graph) -> None:
+    with pytest.raises(Gone):
+        graph.find_user("nobody@contoso.com", Attempt())
+
+
+# --- subscriptions ---
+
+
+def listed(*names: str, **more: str) -> dict[str, Any]:
+    items = [
+        {
+            "id": name,
+            "resource": "users",
+            "notificationUrl": "https://a/n",
+            "lifecycleNotificationUrl": None,
+            "expirationDateTime": "2026-11-23T12:00:00.1234567Z",
+        }
+        for name in names
+    ]
+    return {"value": items, **more}
+
+
+def test_every_page_is_read(world: World, graph: Graph) -> None:
+    answers(
+        world,
+        listed("one", **{"@odata.nextLink": f"{SUBSCRIPTIONS}?$skiptoken=2"}),
+        listed("two"),
+        path="/subscriptions",
+    )
+    found = graph.subscriptions(Attempt())
+    assert [each.id for each in found] == ["one", "two"]
+    assert found[0].lifecycle_url == ""
+    assert found[0].expires == pytest.approx(1795435200.123456)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://evil.example/v1.0/subscriptions",
+        "http://graph.microsoft.com/v1.0/subscriptions",
+        "https://graph.microsoft.com.evil.example/v1.0/",
+        "https://graph.microsoft.com@evil.example/v1.0/",
+        "https://graph.microsoft.com:444/v1.0/",
+        "https://[evil",
+        "//evil.example/",
+        "/v1.0/subscriptions",
+        ["https://graph.microsoft.com/v1.0/"],
+        7,
+    ],
+    ids=str,
+)
+def test_a_next_page_elsewhere_is_refused(world: World, graph: Graph, link: object) -> None:
+    answers(world, listed("one", **{"@odata.nextLink": link}), path="/subscriptions")
+    with pytest.raises(Refused):
+        graph.subscriptions(Attempt())
+    assert len(world.requests()) == 1
+
+
+@pytest.mark.parametrize("page", [{}, {"value": 7}, [], {"value": [{"resource": "users"}]}], ids=str)
+def test_a_list_that_is_none_is_asked_for_again_later(world: World, graph: Graph, page: object) -> None:
+    answers(world, page, path="/subscriptions")
+    with pytest.raises(TryLater):
+        graph.subscriptions(Attempt())
+
+
+def test_a_creation_is_sent_once_whatever_comes(world: World, graph: Graph) -> None:
+    world.fault(Fault(service="graph", drop=True))
+    with pytest.raises(TryLater):
+        graph.create_subscription("https://a/n", "https://a/l", "state", world.clock.now() + 60, Attempt())
+    assert len(world.requests()) == 1
+
+
+def test_a_subscription_that_is_gone_is_as_good_as_deleted(graph: Graph) -> None:
+    graph.delete_subscription("11111111-1111-4111-8111-111111111111", Attempt())
+
+
+def test_a_subscription_that_is_gone_cannot_be_renewed(world: World, graph: Graph) -> None:
+    with pytest.raises(Gone):
+        graph.renew_subscription("11111111-1111-4111-8111-111111111111", world.clock.now() + 60, Attempt())

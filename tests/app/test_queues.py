@@ -1,0 +1,79 @@
+"""The queues in the whole app: what is sent, hidden and taken back."""
+
+from collections.abc import Callable
+
+import pytest
+
+from shared import jobs
+from shared.errors import TryLater
+from shared.jobs import Check, Sync
+from shared.storage.queues import LONGEST_HIDING, Queues
+from tests.fakes.steps import cut_off
+from tests.fakes.world import World
+
+USER = "0f000000-0000-4000-8000-000000000001"
+
+
+# --- jobs in it ---
+
+
+@pytest.mark.parametrize(
+    ("hidden", "seconds"),
+    [
+        pytest.param(0.0, 0, id="at once"),
+        pytest.param(-3.0, 0, id="already due"),
+        pytest.param(0.2, 1, id="rounded up"),
+        pytest.param(421.0, 421, id="whole"),
+        pytest.param(1e9, LONGEST_HIDING, id="no longer than the service allows"),
+    ],
+)
+def test_a_job_is_hidden_in_whole_seconds(world: World, hidden: float, seconds: int) -> None:
+    world.app.queues.send(Sync(USER, "notified", 1.0, 1.0), hidden=hidden)
+    assert world.hidden() == [seconds]
+
+
+@pytest.mark.parametrize(
+    ("asked", "age", "jitter", "seconds"),
+    [
+        pytest.param(100.0, 0.0, 0.0, 100, id="as asked"),
+        pytest.param(99.5, 0.0, 0.0, 100, id="rounded up"),
+        pytest.param(100.0, 0.0, 0.99, 110, id="and up to a tenth more"),
+        pytest.param(1e9, 0.0, 0.0, 900, id="absurd"),
+        pytest.param(0.0, 0.0, 0.0, 1, id="at once is a second"),
+        pytest.param(None, 0.0, 0.0, 30, id="nobody said: half a minute"),
+        pytest.param(None, 100.0, 0.0, 100, id="nobody said: as long again"),
+        pytest.param(None, 1e6, 0.0, 900, id="nobody said: fifteen minutes at most"),
+        pytest.param(None, -400.0, 0.0, 30, id="a job that is not born yet"),
+    ],
+)
+def test_a_deferred_job_waits_as_long_as_it_should(
+    world: World, asked: float | None, age: float, jitter: float, seconds: int
+) -> None:
+    now = world.clock.now()
+    job = Sync(USER, "notified", 5.0, now - age, tries=3, force=True)
+    waited = Queues(world.outbox, jitter=lambda: jitter).defer(job, asked, now=now)
+    assert (waited, world.hidden(), world.queued()) == (seconds, [seconds], [job])
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        pytest.param(lambda queues: queues.send(Sync(USER, "notified", 1.0, 1.0)), id="send"),
+        pytest.param(
+            lambda queues: queues.defer(Check((USER,), "notified", 1.0, 1.0), None, now=2.0), id="defer"
+        ),
+        pytest.param(lambda queues: queues.defer_raw("photo-syncs", "{}", 9), id="as it came"),
+    ],
+)
+def test_a_queue_out_of_reach_is_said(world: World, work: Callable[[Queues], object]) -> None:
+    world.steps.on("put .*", cut_off)
+    with pytest.raises(TryLater):
+        work(world.app.queues)
+    assert world.outbox.messages == []
+
+
+def test_a_message_that_waits_for_settings_stays_as_it_came(world: World) -> None:
+    body = jobs.write(Sync(USER, "notified", 1.0, 1.0))
+    world.app.queues.defer_raw(Sync.queue, body, 900)
+    assert [(each.body, each.queue) for each in world.outbox.messages] == [(body, Sync.queue)]
+    assert world.hidden() == [900]

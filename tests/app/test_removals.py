@@ -1,0 +1,220 @@
+"""Releasing the brake of a sweep: what is removed then, and when it cannot be."""
+
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+import pytest
+
+from shared.errors import NotOurs, TryLater
+from shared.jobs import Backfill, SweepPage, read
+from shared.sweeps.removals import MOST
+from shared.sweeps.state import END, part_key
+from shared.sweeps.store import Parts, SweepBook
+from tests.app.sweeps_seen import ended, record
+from tests.fakes import crowd
+from tests.fakes.steps import cut_off, kill
+from tests.fakes.world import World
+
+HOUR = 3600.0
+
+
+def run_braked(world: World) -> tuple[str, list[str]]:
+    """Let a sweep brake over five users whose photos are gone; return it and them."""
+    users = crowd.let_in(world, 5, photo=False)
+    for user in users:
+        world.note(user, missing_since=world.clock.now() - 2 * HOUR)
+    sweep = world.open_sweep()
+    world.drain()
+    assert [each["state"] for each in ended(world)] == ["braked"]
+    return sweep, users
+
+
+def test_a_released_brake_removes_exactly_what_its_sweep_found(world: World) -> None:
+    sweep, users = run_braked(world)
+    later = crowd.let_in(world, 1, photo=False)[0]
+    world.note(later, missing_since=world.clock.now() - 2 * HOUR)
+    back = users.pop()
+    world.change_photo(back)
+    world.services.sweeper.release(sweep)
+    world.drain()
+
+    assert {world.row(user).outcome for user in users} == {"cleared"}
+    assert world.row(later).outcome == "synced"  # as it was noted: another sweep's business
+    world.settled(back)
+    assert [(each["state"], each["reason"]) for each in ended(world)] == [
+        ("finished", "released by a person")
+    ]
+
+
+@pytest.mark.parametrize("mishap", [kill, cut_off], ids=["killed", "cut off"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_released_brake_outlives_every_mishap(
+    world: World, mishap: Callable[[], NoReturn], after: bool
+) -> None:
+    sweep, users = run_braked(world)
+    world.services.sweeper.release(sweep)
+    for nth in (1, 3, 5):
+        world.steps.on("put photo-backfill", mishap, nth=nth, after=after)
+    world.drain()
+    for user in users:
+        world.settled(user)
+        assert world.row(user).settled_etag == ""
+
+
+@pytest.mark.parametrize("sweep", ["20270115T080000-0a1b", "", "x'y/../z"])
+def test_there_is_no_brake_to_release_of_a_sweep_that_nobody_knows(world: World, sweep: str) -> None:
+    run_braked(world)
+    with pytest.raises(NotOurs):
+        world.services.sweeper.release(sweep)
+
+
+def test_there_is_no_brake_to_release_of_a_sweep_that_finished(world: World) -> None:
+    world.add()
+    figures = world.sweep()
+    with pytest.raises(NotOurs):
+        world.services.sweeper.release(figures["id"])
+
+
+def test_a_brake_is_not_released_while_its_sweep_is_still_ending(world: World) -> None:
+    """Its figures stand before its end does; released in between it would brake again."""
+    users = crowd.let_in(world, 5, photo=False)
+    for user in users:
+        world.note(user, missing_since=world.clock.now() - 2 * HOUR)
+    sweep = world.open_sweep()
+    book = SweepBook(world.state)
+
+    def die_after_the_figures() -> None:
+        if book.kept():
+            kill()
+
+    mishap = world.steps.on("write photostate", die_after_the_figures, times=None)
+    while not book.kept():
+        world.run(1)
+    world.steps.forget(mishap)
+    assert (book.kept()[0][1]["state"], record(world).state) == ("braked", "running")
+    with pytest.raises(TryLater):
+        world.services.sweeper.release(sweep)
+
+    world.drain()
+    assert record(world).state == "braked"
+    world.services.sweeper.release(sweep)
+    world.drain()
+    assert {world.row(user).outcome for user in users} == {"cleared"}
+
+
+# --- more removals than one message has time for ---
+
+LOST, FINE = 60, 65  # parts of twenty; three messages' removals
+PEOPLE = [f"{number:08x}-0000-4000-8000-000000000001" for number in range(20 * (LOST + FINE))]
+
+
+def answered_sweep(world: World) -> str:
+    """Let a sweep stand whose every user was answered: the first parts' are to be removed; return its id."""
+    sweep = world.open_sweep()
+    world.outbox.messages.clear()
+    for number in range(LOST + FINE):
+        users = tuple(PEOPLE[20 * number : 20 * number + 20])
+        key = part_key(0, number)
+        Parts(world.parts).add(sweep, key, users)
+        Parts(world.parts).answer(sweep, key, dict.fromkeys(users, "R" if number < LOST else "U"))
+    assert SweepBook(world.state).advance(record(world), sweep, 0, {"page": 1.0, "next": END})
+    world.app.queues.send(SweepPage(sweep, 1, born=world.clock.now()))
+    return sweep
+
+
+def removed(world: World) -> list[str]:
+    return [job.user for job in world.queued(Backfill)]
+
+
+def take_steps(world: World) -> Iterator[None]:
+    """Deliver the sweep's own messages and no others, one after the other."""
+    while waiting := [each for each in world.outbox.messages if each.queue == SweepPage.queue]:
+        first = min(waiting, key=lambda each: each.visible_at)
+        world.clock.advance(max(0.0, first.visible_at - world.clock.now()))
+        world.host.deliver(first)
+        yield
+
+
+def braked_sweep(world: World) -> str:
+    """Let a sweep brake and a person release it; nothing of it is queued yet."""
+    sweep = answered_sweep(world)
+    for _ in take_steps(world):
+        assert removed(world) == []
+    assert [each["state"] for each in ended(world)] == ["braked"]
+    world.services.sweeper.release(sweep)
+    return sweep
+
+
+BOTH = pytest.mark.parametrize(
+    ("begin", "brake", "meanwhile"),
+    [
+        pytest.param(answered_sweep, "60", [], id="by verdict"),
+        pytest.param(braked_sweep, "5", ["released"], id="released"),
+    ],
+)
+type Begin = Callable[[World], str]
+
+
+@BOTH
+def test_each_message_queues_a_bounded_number_of_removals_and_the_last_one_finishes(
+    new_world: Callable[..., World], begin: Begin, brake: str, meanwhile: list[str]
+) -> None:
+    world = new_world(REMOVAL_BRAKE=brake)
+    begin(world)
+    before = 0
+    for _ in take_steps(world):
+        queued = len(removed(world))
+        assert queued - before < MOST + 20
+        states = [each["state"] for each in ended(world)]
+        assert states == (["finished"] if queued == before or queued == 20 * LOST else meanwhile)
+        before = queued
+    assert removed(world) == PEOPLE[: 20 * LOST]
+
+
+@BOTH
+@pytest.mark.parametrize("mishap", [kill, cut_off], ids=["killed", "cut off"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("step", "nth"),
+    [
+        ("put photo-backfill", 1),
+        ("put photo-backfill", 700),
+        ("put photo-backfill", 20 * LOST),
+        *(("write photostate", nth) for nth in (1, 2, 3)),
+        *(("put photo-sweeps", nth) for nth in (1, 2)),
+    ],
+)
+def test_a_mishap_between_two_of_them_loses_nobody(
+    new_world: Callable[..., World],
+    begin: Begin,
+    brake: str,
+    meanwhile: list[str],
+    mishap: Callable[[], NoReturn],
+    after: bool,
+    step: str,
+    nth: int,
+) -> None:
+    del meanwhile
+    world = new_world(REMOVAL_BRAKE=brake)
+    begin(world)
+    world.steps.on(step, mishap, nth=nth, after=after)
+    for _ in take_steps(world):
+        if [each["state"] for each in ended(world)] == ["finished"]:
+            assert set(removed(world)) == set(PEOPLE[: 20 * LOST])
+    assert [each["state"] for each in ended(world)] == ["finished"]
+    assert len(removed(world)) < 20 * LOST + 2 * (MOST + 20)
+
+
+@BOTH
+def test_two_messages_of_the_same_removals_lose_nobody(
+    new_world: Callable[..., World], begin: Begin, brake: str, meanwhile: list[str]
+) -> None:
+    del meanwhile
+    world = new_world(REMOVAL_BRAKE=brake)
+    begin(world)
+    (message,) = [each for each in world.outbox.messages if each.queue == SweepPage.queue]
+    world.app.queues.send(read(SweepPage, message.body))
+    for _ in take_steps(world):
+        pass
+    assert set(removed(world)) == set(PEOPLE[: 20 * LOST])
+    assert [each["state"] for each in ended(world)] == ["finished"]

@@ -1,0 +1,421 @@
+"""One subscription of ours, kept alive through everything that happens to it and to us."""
+
+import json
+import ssl
+from collections.abc import Iterator
+
+import pytest
+
+from local.tenant.tenant import Tenant
+from local.tenant.traffic.faults import Fault
+from shared.errors import Denied, Refused, ServiceError, TryLater
+from shared.jobs import LifecycleEvent, Tend
+from shared.ledger.ledger import State
+from shared.subscription import plan
+from shared.subscription.plan import Record
+from tests.fakes.steps import cut_off, kill, meet_oneself
+from tests.fakes.world import World
+from tests.tenant.graph_desk import Hook, Posted, Reply, echo
+
+DAY, HOUR = 24 * 3600.0, 3600.0
+SECOND_SECRET = "another-secret-of-at-least-32-characters"
+
+
+@pytest.fixture(scope="session")
+def tls(running_tenant: Tenant) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*running_tenant.host_certificate)
+    return context
+
+
+@pytest.fixture
+def hook(tls: ssl.SSLContext) -> Iterator[Hook]:
+    with Hook(tls) as hook:
+        yield hook
+
+
+@pytest.fixture
+def base(hook: Hook) -> str:
+    return hook.url.removesuffix("/api/notifications")
+
+
+@pytest.fixture
+def world(new_world, base: str) -> World:
+    return new_world(NOTIFICATION_URL=base)
+
+
+def tend(world: World, **how: object) -> str:
+    return world.services.renewal.tend(**how).did
+
+
+def listed(world: World) -> list[dict[str, object]]:
+    return world.tenant.graph.subscriptions()
+
+
+def record(world: World) -> Record:
+    return State(world.state).subscription()
+
+
+def sweep_wanted(world: World) -> bool:
+    """Return whether one was opened, or will be when the one that runs ends."""
+    found = world.state.rows.get(("sweep", "record"))
+    return bool(found and (found[0].get("id") or found[0].get("again")))
+
+
+def at_rest(world: World) -> None:
+    """Assert that there is one subscription, ours, and that the record says so."""
+    (only,) = listed(world)
+    now = record(world)
+    assert (now.state, now.id, now.lease_until) == ("active", only["id"], 0.0)
+    assert now.key == world.services.client_state.key_id
+    assert sweep_wanted(world)
+
+
+# --- beginning ---
+
+
+def test_the_first_run_creates_a_subscription_and_wants_a_sweep(world: World, base: str) -> None:
+    assert tend(world) == "created"
+    (subscription,) = listed(world)
+    assert subscription["resource"] == "users"
+    assert subscription["changeType"] == "updated,deleted"
+    assert subscription["notificationUrl"] == f"{base}/api/notifications"
+    assert subscription["lifecycleNotificationUrl"] == f"{base}/api/lifecycle"
+    assert len(str(subscription["clientState"])) <= 128
+    assert world.services.client_state.verifies(str(subscription["clientState"]))
+    assert record(world).expires == pytest.approx(world.clock.now() + plan.LIFE, abs=2)
+    at_rest(world)
+
+
+def test_our_own_urls_are_rung_before_graph_rings_them(world: World, hook: Hook) -> None:
+    tend(world)
+    agents = [posted.headers.get("User-Agent", "") for posted in hook.handshakes]
+    assert len(agents) == 4
+    assert all("PhotoSync" in agent for agent in agents[:2])
+    assert not any("PhotoSync" in agent for agent in agents[2:])
+
+
+def test_a_validation_that_fails_is_tried_three_times(world: World, hook: Hook) -> None:
+    answers = iter([Reply(500)] * 4)  # our own two rings, and Graph's first two tries
+    hook.handshake = lambda posted: next(answers, None) or echo(posted)
+    assert tend(world) == "created"
+    at_rest(world)
+
+
+def test_a_validation_that_keeps_failing_is_a_refusal(world: World, hook: Hook) -> None:
+    hook.handshake = lambda _: Reply(500)
+    with pytest.raises(Refused) as caught:
+        tend(world)
+    assert caught.value.status == 400
+    assert len([r for r in world.requests() if r.startswith("POST /v1.0/subscriptions")]) == 3
+    assert record(world).lease_until == 0.0
+    hook.handshake = echo
+    assert tend(world) == "created"
+    at_rest(world)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(403, Denied), (409, Refused), (429, TryLater), (503, TryLater)]
+)
+def test_a_creation_that_is_refused_otherwise_is_tried_once(
+    world: World, status: int, kind: type[ServiceError]
+) -> None:
+    world.fault(Fault(method="POST", path="/subscriptions", status=status, retry_after=60))
+    with pytest.raises(ServiceError) as caught:
+        tend(world)
+    assert type(caught.value) is kind
+    assert len([r for r in world.requests() if r.startswith("POST")]) == 1
+    world.fault()
+    world.clock.advance(60)  # where Graph asked for it, its gate is closed so long
+    assert tend(world) == "created"
+    at_rest(world)
+
+
+def test_a_creation_whose_answer_was_lost_is_adopted(world: World) -> None:
+    world.fault(Fault(method="POST", path="/subscriptions", drop=True, when="after"))
+    with pytest.raises(TryLater):
+        tend(world)
+    assert not sweep_wanted(world)
+    world.fault()
+    world.clock.advance(30)
+    assert tend(world) == "adopted"
+    at_rest(world)
+
+
+@pytest.mark.parametrize("step", range(1, 8))
+def test_an_instance_may_die_at_any_step(world: World, step: int) -> None:
+    death = world.steps.on("(read|write|call) .*", kill, nth=step)
+    assert not world.steps.survive(lambda: tend(world))
+    assert death.seen == step
+    assert record(world).lease_until > 0 or step <= 2
+    world.clock.advance(301)
+    tend(world)
+    at_rest(world)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["out of reach", "answer lost"])
+@pytest.mark.parametrize("step", range(1, 7))
+def test_the_state_may_fail_at_any_step(world: World, step: int, after: bool) -> None:
+    world.steps.on("(read|write) .*", cut_off, nth=step, after=after)
+    try:
+        tend(world)
+    except TryLater:
+        world.clock.advance(301)
+        tend(world)
+    world.clock.advance(301)
+    tend(world)
+    world.steps.clear()
+    at_rest(world)
+
+
+# The third write is the wish for a sweep, which has no condition that could fail.
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param(1, id="lease"),
+        pytest.param(2, id="creating"),
+        pytest.param(4, id="active"),
+        pytest.param(5, id="end"),
+    ],
+)
+def test_a_repeated_write_that_meets_itself_is_a_success(world: World, step: int) -> None:
+    world.steps.on("write photostate", meet_oneself, after=True, nth=step)
+    assert tend(world) == "created"
+    at_rest(world)
+
+
+def test_whoever_asks_is_not_kept_waiting_longer_than_azure_waits(world: World) -> None:
+    slow = world.steps.on("call graph.microsoft.com", lambda: world.clock.advance(150), after=True)
+    with pytest.raises(TryLater, match="no time left"):
+        tend(world, asked=True)
+    assert listed(world) == []
+    world.steps.forget(slow)
+    assert tend(world, asked=True) == "created"
+    at_rest(world)
+
+
+# --- living on ---
+
+
+def test_a_fresh_subscription_is_left_as_it_is(world: World) -> None:
+    tend(world)
+    world.tenant.history.clear()
+    assert tend(world) == "kept"
+    assert world.requests() == ["GET /v1.0/subscriptions → 200"]
+
+
+def test_a_subscription_is_renewed_every_day(world: World) -> None:
+    tend(world)
+    world.clock.advance(DAY + 60)
+    assert tend(world) == "renewed"
+    assert record(world).expires == pytest.approx(world.clock.now() + plan.LIFE, abs=2)
+    assert record(world).renewed_at == world.clock.now()
+    at_rest(world)
+
+
+def test_the_expiry_that_graph_chose_is_the_one_we_remember(world: World) -> None:
+    chosen = {"id": "11111111-1111-4111-8111-111111111111", "expirationDateTime": "2027-01-01T00:00:00Z"}
+    world.fault(Fault(method="POST", path="/subscriptions", status=201, body=json.dumps(chosen)))
+    assert tend(world) == "created"
+    assert record(world).expires == 1798761600.0
+
+
+@pytest.mark.parametrize(
+    ("minutes", "did"), [(5, "kept"), (11, "renewed")], ids=["too soon after the last", "ten minutes later"]
+)
+def test_a_reauthorization_is_a_renewal_unless_one_just_was(world: World, minutes: int, did: str) -> None:
+    tend(world)
+    world.clock.advance(minutes * 60)
+    assert tend(world, event="reauthorizationRequired") == did
+
+
+def test_a_lost_subscription_is_created_again_when_graph_lets_us(world: World) -> None:
+    tend(world)
+    world.tenant.graph.lose(record(world).id)
+    with pytest.raises((Denied, Refused)):
+        tend(world)
+    world.clock.advance(4 * HOUR)
+    assert tend(world) == "created"
+    at_rest(world)
+
+
+def test_a_subscription_lost_between_list_and_renewal_is_created_again(world: World) -> None:
+    tend(world)
+    world.clock.advance(DAY + 60)
+    world.fault(Fault(method="PATCH", status=404))
+    # Graph still lists it in this story, so creating another is refused; the next run finds out.
+    with pytest.raises((Denied, Refused)):
+        tend(world)
+    world.fault()
+    world.tenant.graph.lose(listed(world)[0]["id"])
+    world.clock.advance(4 * HOUR)
+    tend(world)
+    at_rest(world)
+
+
+def test_a_renewal_that_does_not_pass_validation_is_tried_again_later(world: World) -> None:
+    tend(world)
+    world.clock.advance(DAY + 60)
+    world.fault(Fault(method="PATCH", status=400, next=1))
+    with pytest.raises(TryLater):
+        tend(world)
+    assert tend(world) == "renewed"
+
+
+@pytest.mark.parametrize("event", ["missed", "subscriptionRemoved", "reauthorizationRequired"])
+def test_what_was_missed_is_swept_for(world: World, event: LifecycleEvent) -> None:
+    tend(world)
+    del world.state.rows["sweep", "record"]
+    tend(world, event=event)
+    assert sweep_wanted(world) is (event == "missed")
+
+
+def test_a_rotated_secret_replaces_the_subscription(world: World, base: str) -> None:
+    tend(world)
+    before = listed(world)[0]["id"]
+    old = world.tenant.settings["CLIENT_STATE_SECRET"]
+    world.restart(
+        NOTIFICATION_URL=base,
+        CLIENT_STATE_SECRET=f"{SECOND_SECRET},{old}",
+    )
+    world.clock.advance(60)
+    assert tend(world) == "created"
+    assert listed(world)[0]["id"] != before
+    at_rest(world)
+
+
+# --- ending ---
+
+
+def test_an_ended_subscription_stays_ended_until_an_administrator_asks(world: World) -> None:
+    tend(world)
+    assert world.services.renewal.end().did == "ended"
+    assert listed(world) == []
+    for event in (None, "missed", "subscriptionRemoved"):
+        assert tend(world, event=event) == "ended"
+    assert listed(world) == []
+    assert tend(world, asked=True) == "created"
+    at_rest(world)
+
+
+def test_ending_what_never_began_is_fine(world: World) -> None:
+    assert world.services.renewal.end().did == "ended"
+    assert record(world).state == "ended"
+
+
+# --- another deployment ---
+
+
+@pytest.fixture
+def theirs(world: World, tls: ssl.SSLContext) -> Iterator[str]:
+    """Another deployment of this application, with a subscription of its own."""
+    with Hook(tls) as hook:
+        other = world.start(NOTIFICATION_URL=hook.url.removesuffix("/api/notifications"))
+        other.services.renewal.tend()
+        del world.state.rows["subscription", "users"]
+        yield hook.url
+
+
+def test_another_deployments_subscription_is_left_alone_and_reported(world: World, theirs: str) -> None:
+    tended = world.services.renewal.tend()
+    assert tended.did == "blocked"
+    assert "127.0.0.1" in tended.reason
+    assert "/api" not in tended.reason
+    assert [each["notificationUrl"] for each in listed(world)] == [theirs]
+
+
+@pytest.mark.usefixtures("theirs")
+def test_another_deployments_subscription_is_taken_over_when_asked(world: World) -> None:
+    assert tend(world, asked=True, take_over=True) == "created"
+    at_rest(world)
+
+
+# --- the lease ---
+
+
+def test_only_one_instance_renews_at_a_time(world: World) -> None:
+    refusals: list[TryLater] = []
+
+    def second() -> None:
+        with pytest.raises(TryLater) as caught:
+            tend(world)
+        refusals.append(caught.value)
+
+    world.steps.on("call graph.microsoft.com", second)
+    tend(world)
+    assert refusals[0].after == pytest.approx(300)
+    at_rest(world)
+
+
+def test_of_two_who_read_the_same_record_one_gets_the_lease(world: World) -> None:
+    world.steps.on("write photostate", lambda: tend(world))
+    with pytest.raises(TryLater):
+        tend(world)
+    at_rest(world)
+
+
+def test_a_lease_that_was_lost_stops_the_work(world: World) -> None:
+    def take_over() -> None:
+        world.clock.advance(301)
+        tend(world)
+
+    world.steps.on("write photostate", take_over, nth=2)
+    with pytest.raises(TryLater):
+        tend(world)
+    at_rest(world)
+
+
+def test_a_lease_whose_holder_died_ends_by_itself(world: World) -> None:
+    world.steps.on("call graph.microsoft.com", kill)
+    assert not world.steps.survive(lambda: tend(world))
+    with pytest.raises(TryLater):
+        tend(world)
+    world.clock.advance(300)
+    tend(world)
+    at_rest(world)
+
+
+# --- asked by a message ---
+
+
+def announce(world: World, event: LifecycleEvent = "subscriptionRemoved") -> None:
+    job = Tend(event, "0f000000-0000-4000-8000-000000000001", world.clock.now())
+    world.app.queues.send(job)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault(service="graph", status=503, retry_after=60, next=1), id="busy"),
+        pytest.param(Fault(service="graph", status=403, next=1), id="denied"),
+        pytest.param(Fault(service="graph", drop=True, next=3), id="no answer"),
+    ],
+)
+def test_an_event_waits_for_whatever_is_in_the_way(world: World, fault: Fault) -> None:
+    world.fault(fault)
+    announce(world)
+    world.host.deliver_due()
+    assert len(world.queued(Tend)) == 1
+    assert world.hidden(Tend.queue)[0] >= 30
+    world.drain()
+    assert world.host.failures == []
+    at_rest(world)
+
+
+def test_an_event_that_is_refused_for_good_is_recorded(world: World, hook: Hook) -> None:
+    def refuse(posted: Posted) -> Reply:
+        return Reply(404, posted.body)
+
+    hook.handshake = refuse
+    announce(world)
+    world.drain()
+    assert [key[0] for key in world.state.rows if key[0] == "poison"] == ["poison"]
+
+
+def test_an_event_of_yesterday_is_left_to_the_timer(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.fault(Fault(service="graph", status=503))
+    announce(world)
+    world.drain()
+    assert world.queued(Tend) == []
+    assert "subscription.event_dropped" in caplog.text
+    assert world.host.failures == []

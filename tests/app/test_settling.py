@@ -1,0 +1,241 @@
+"""What an attempt leaves behind that wrote to SharePoint and cannot be sure of it."""
+
+import pytest
+
+from local.tenant.traffic.faults import Fault
+from shared import jobs
+from shared.jobs import Backfill
+from shared.settings import LONGEST_ATTEMPT
+from tests.fakes import crowd
+from tests.fakes.steps import kill
+from tests.fakes.world import World
+
+CLAIM_FOR = 420.0
+
+
+def sharepoint_writes(world: World) -> list[str]:
+    return [request for request in world.requests("sharepoint") if request.startswith("POST")]
+
+
+def test_an_attempt_that_stood_still_before_its_mark_marks_and_writes_nothing(world: World) -> None:
+    user = world.add()
+    # After the last answer about whose profile it is; another may have got the name by now.
+    world.steps.on("call contoso-my.sharepoint.com", lambda: world.clock.advance(240), after=True)
+    result = world.services.syncer.sync(world.ask(user))
+    row = world.row(user)
+    assert (result.outcome, result.reason.partition(": ")[2]) == ("deferred", "this attempt has no time left")
+    assert (row.dirty, row.claim_until, row.unsure_until) == (False, 0.0, 0.0)
+    assert sharepoint_writes(world) == []
+    world.drain()
+    world.settled(user)
+
+
+def test_a_mark_gives_an_attempt_no_more_time(world: World, known: str) -> None:
+    began = world.clock.now()
+    world.steps.on("call graph.microsoft.com", lambda: world.clock.advance(150), after=True)
+    world.steps.on("call contoso-.*", lambda: world.clock.advance(28), times=None)
+    result = world.services.syncer.sync(world.ask(known))
+    assert (result.outcome, world.row(known).dirty) == ("deferred", True)
+    assert world.clock.now() - began < LONGEST_ATTEMPT
+    world.steps.clear()
+    world.drain()
+    world.settled(known)
+
+
+def test_a_dead_instances_claim_is_waited_for_and_its_writes_are_doubted(world: World, known: str) -> None:
+    world.steps.on("call contoso-my.sharepoint.com", kill, nth=3)
+    world.ask(known)
+    assert not world.steps.survive(lambda: world.services.syncer.sync(world.queued()[0]))
+    assert world.shown(known) == "torn"
+    world.host.deliver_due()
+    assert world.hidden() == [pytest.approx(30, abs=4)]
+    world.clock.advance(CLAIM_FOR)
+    world.host.deliver_due()
+    row, (repeated,) = world.row(known), world.queued()
+    assert (row.dirty, row.unsure_until, row.outcome) == (True, world.clock.now() + CLAIM_FOR, "synced")
+    assert (repeated.why, world.hidden()) == ("repeated", [CLAIM_FOR + 1])
+    world.drain()
+    world.settled(known)
+
+
+def test_a_write_without_an_answer_is_written_once_more_when_it_cannot_arrive_any_more(
+    world: World, known: str
+) -> None:
+    world.fault(Fault(service="sharepoint", method="POST", drop=True, when="after", next=1))
+    world.ask(known)
+    world.host.deliver_due()
+    assert (world.row(known).dirty, world.row(known).outcome) == (True, "synced")
+    assert [job.why for job in world.queued()] == ["repeated"]
+    assert world.hidden() == [CLAIM_FOR + 1]
+    world.drain()
+    world.settled(known)
+    assert len(sharepoint_writes(world)) == 5 + 4
+
+
+def test_a_check_in_the_time_of_doubt_finds_the_user_again(world: World, known: str) -> None:
+    world.note(known, settled_etag=world.source(known), unsure_until=world.clock.now() + 100)
+    world.hint(known)
+    world.host.deliver_due()
+    assert [job.user for job in world.queued()] == [known]
+
+
+def test_a_failing_attempt_leaves_its_doubt_behind(world: World, known: str) -> None:
+    world.fault(
+        Fault(service="sharepoint", path="SThumb", drop=True, when="after", next=3),
+        Fault(service="sharepoint", path="SThumb", status=503),
+    )
+    world.ask(known)
+    world.host.deliver_due()
+    row = world.row(known)
+    assert (row.dirty, row.claim_until, row.unsure_until) == (True, 0.0, world.clock.now() + CLAIM_FOR)
+    assert [job.why for job in world.queued()] == ["notified"]
+    world.fault()
+    world.drain()
+    world.settled(known)
+
+
+@pytest.mark.parametrize("then", ["dies", "finishes"])
+def test_a_claim_lost_before_the_mark_writes_nothing(world: World, known: str, then: str) -> None:
+    def take_over() -> None:
+        world.clock.advance(CLAIM_FOR + 1)
+        world.change_photo(known)
+        if then == "dies":
+            world.steps.on("call graph.microsoft.com", kill)
+            assert not world.steps.survive(lambda: world.services.syncer.sync(theirs))
+        else:
+            world.services.syncer.sync(theirs)
+
+    theirs = ours = jobs.Sync(known, "notified", world.clock.now(), world.clock.now())
+    world.steps.on("write photoledger", take_over, nth=2)
+    world.services.syncer.sync(ours)
+    assert len(sharepoint_writes(world)) == (4 if then == "finishes" else 0)
+    assert world.row(known).unsure_until == 0.0
+    assert [job.why for job in world.queued()] == ["notified"]
+    world.drain()
+    world.settled(known)
+
+
+@pytest.mark.parametrize(
+    ("doubtful", "since"),
+    [
+        pytest.param(False, 0.0, id="the loss is what is doubted"),
+        pytest.param(True, 50.0, id="a repetition is queued already, and the taker's doubt lasts longer"),
+    ],
+)
+def test_a_claim_lost_at_the_settle_has_everything_written_once_more(
+    world: World, known: str, doubtful: bool, since: float
+) -> None:
+    def take_over() -> None:
+        world.clock.advance(CLAIM_FOR + 1)
+        world.steps.on("call graph.microsoft.com", kill)
+        assert not world.steps.survive(lambda: world.services.syncer.sync(job))
+        world.clock.advance(50)
+
+    job = jobs.Sync(known, "notified", world.clock.now(), world.clock.now())
+    if doubtful:
+        world.fault(Fault(service="sharepoint", drop=True, when="after", next=1))
+    world.steps.on("write photoledger", take_over, nth=3)
+    result = world.services.syncer.sync(job)
+    row = world.row(known)
+    assert (result.outcome, result.again) == ("deferred", None)
+    assert (row.dirty, row.unsure_until) == (True, world.clock.now() - since + CLAIM_FOR)
+    assert [job.why for job in world.queued()] == ["repeated"]
+    world.drain()
+    world.settled(known)
+
+
+def test_a_claim_found_lost_late_cuts_no_doubt_short_that_others_left_meanwhile(
+    world: World, known: str
+) -> None:
+    """Whoever finds it lost stands still once more, when it has queued its repetition, for a long time."""
+
+    def take_over() -> None:
+        world.clock.advance(CLAIM_FOR + 1)
+        world.steps.on("call contoso-my.sharepoint.com", kill)
+        assert not world.steps.survive(lambda: world.services.syncer.sync(job))
+
+    def stand_still() -> None:
+        world.clock.advance(2 * CLAIM_FOR)
+        world.note(known, dirty=True, unsure_until=later, repeat_at=later)
+
+    job = jobs.Sync(known, "notified", world.clock.now(), world.clock.now())
+    later = world.clock.now() + 10 * CLAIM_FOR
+    world.steps.on("write photoledger", take_over, nth=3)
+    world.steps.on("put photo-syncs", stand_still)
+    assert world.services.syncer.sync(job).outcome == "deferred"
+    row = world.row(known)
+    assert (row.dirty, row.unsure_until, row.repeat_at) == (True, later, later)
+
+
+def test_a_lost_claim_is_noted_whoever_writes_to_the_row_meanwhile(world: World, known: str) -> None:
+    def take_over() -> None:
+        world.clock.advance(CLAIM_FOR + 1)
+        world.steps.on("call contoso-my.sharepoint.com", kill)
+        assert not world.steps.survive(lambda: world.services.syncer.sync(job))
+        world.steps.on("write photoledger", lambda: world.note(known, lag_ms=1.0), nth=2, times=3)
+
+    job = jobs.Sync(known, "notified", world.clock.now(), world.clock.now())
+    world.steps.on("write photoledger", take_over, nth=3)
+    world.services.syncer.sync(job)
+    until = world.clock.now() + CLAIM_FOR
+    row = world.row(known)
+    assert (row.dirty, row.unsure_until, row.repeat_at) == (True, until, until)
+
+
+# --- doubt about a removal ---
+
+
+@pytest.fixture
+def missed(world: World) -> str:
+    """A user whose photo has been missing for long enough, and whose picture a sweep wants removed."""
+    (user,) = crowd.let_in(world, 1, photo=False)
+    world.note(user, missing_since=world.clock.now() - 7200)
+    now = world.clock.now()
+    world.app.queues.send(Backfill(user, "removed", seen=now, born=now))
+    return user
+
+
+@pytest.mark.parametrize("call", [1, 2, 3, 4])
+def test_a_removal_that_dies_after_its_mark_is_finished_by_its_own_message(
+    world: World, missed: str, call: int
+) -> None:
+    world.steps.on(r"call contoso.*", kill, nth=call)
+    world.drain()
+    row = world.row(missed)
+    assert (row.settled_etag, row.dirty, row.missing_since, row.outcome) == ("", False, 0.0, "cleared")
+    assert row.unsure_until <= world.clock.now()
+
+
+def test_a_removal_without_an_answer_is_made_once_more_and_is_done(world: World, missed: str) -> None:
+    world.fault(Fault(service="sharepoint", method="POST", drop=True, when="after", next=1))
+    world.host.deliver_due()
+    assert (world.row(missed).dirty, world.row(missed).outcome) == (True, "cleared")
+    assert [job.why for job in world.queued(Backfill)] == ["removed"]
+    world.drain()
+    row = world.row(missed)
+    assert (row.settled_etag, row.dirty, row.missing_since) == ("", False, 0.0)
+
+
+def test_a_photo_that_is_back_before_a_doubtful_removal_is_made_again_is_shown(
+    world: World, missed: str
+) -> None:
+    world.steps.on(r"call contoso.*", kill, nth=2)
+    world.host.deliver_due()
+    world.change_photo(missed)
+    world.drain()
+    world.settled(missed)
+    assert world.row(missed).missing_since == 0.0
+
+
+def test_a_photo_missed_anew_is_not_removed_by_an_older_removal(world: World, missed: str) -> None:
+    """It came back and went again while the older removal was in doubt: it is missing since just now."""
+    world.fault(Fault(service="sharepoint", method="POST", drop=True, when="after", next=1))
+    world.host.deliver_due()
+    world.fault()
+    source = world.change_photo(missed)
+    world.ask(missed)
+    world.host.deliver_due()
+    assert world.shown(missed) == source
+    world.remove_photo(missed)
+    world.run(30 * 60)
+    assert world.shown(missed) == source

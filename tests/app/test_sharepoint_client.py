@@ -1,0 +1,249 @@
+"""What SharePoint Online says, however oddly it says it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from local.tenant.traffic.faults import Fault
+from shared.errors import Denied, Gone, Refused, ServiceError, TryLater
+from shared.rest.client import Attempt, Rest
+from shared.sharepoint.client import Profile, SharePoint, account_of, picture_url
+from tests.fakes.world import Tokens, World, draw
+
+ADMIN, MY = "contoso-admin.sharepoint.com", "contoso-my.sharepoint.com"
+UPN = "anna@contoso.com"
+
+
+@pytest.fixture
+def sharepoint(world: World) -> SharePoint:
+    return SharePoint(Rest(Tokens(world.tenant, world.steps), "NONISV|contoso|PhotoSync/1", world.clock))
+
+
+def answer(world: World, body: object, status: int = 200) -> None:
+    text = body if isinstance(body, str) else json.dumps(body)
+    world.fault(Fault(service="sharepoint", status=status, body=text))
+
+
+def profile(**facts: object) -> dict[str, Any]:
+    properties = [{"Key": "msOnline-ObjectId", "Value": "ABC"}, {"Key": "PictureURL", "Value": ""}]
+    return {
+        "AccountName": f"i:0#.f|membership|{UPN}",
+        "PersonalSiteHostUrl": f"https://{MY}:443/",
+        "UserProfileProperties": properties,
+        **facts,
+    }
+
+
+# --- profiles ---
+
+
+@pytest.mark.parametrize(
+    "upn",
+    ["o'hara+x@contoso.com", "ines_fabrikam.com#EXT#@contoso.onmicrosoft.com", "a&b|c@contoso.com"],
+)
+def test_a_profile_is_found_whatever_the_name_is_made_of(
+    world: World, sharepoint: SharePoint, upn: str
+) -> None:
+    user = world.add(upn=upn, guest="#" in upn)
+    found = sharepoint.profile(ADMIN, upn, Attempt())
+    assert (found.account, found.object_id, found.my_host) == (account_of(upn), user, MY)
+
+
+def test_a_user_without_a_profile_has_none(sharepoint: SharePoint) -> None:
+    assert sharepoint.profile(ADMIN, "nobody@contoso.com", Attempt()) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        pytest.param({"odata.null": True}, 200, id="null, as SharePoint says it"),
+        pytest.param(None, 200, id="null, as JSON says it"),
+        pytest.param({"AccountName": None}, 200, id="without an account"),
+        pytest.param("<html>", 404, id="not found, in HTML"),
+    ],
+)
+def test_every_way_of_saying_that_there_is_no_profile_is_known(
+    world: World, sharepoint: SharePoint, body: object, status: int
+) -> None:
+    answer(world, body, status)
+    assert sharepoint.profile(ADMIN, UPN, Attempt()) is None
+
+
+@pytest.mark.parametrize("properties", [None, 7, "text", {}], ids=str)
+def test_a_profile_without_properties_is_asked_for_again_later(
+    world: World, sharepoint: SharePoint, properties: object
+) -> None:
+    answer(world, profile(UserProfileProperties=properties))
+    with pytest.raises(TryLater):
+        sharepoint.profile(ADMIN, UPN, Attempt())
+
+
+@pytest.mark.parametrize(
+    ("facts", "found"),
+    [
+        pytest.param({}, ("abc", MY, ""), id="as usual"),
+        pytest.param({"PersonalSiteHostUrl": None}, ("abc", "", ""), id="no my site"),
+        pytest.param({"PersonalSiteHostUrl": "https://[evil"}, ("abc", "", ""), id="no URL"),
+        pytest.param({"PersonalSiteHostUrl": 7}, ("abc", "", ""), id="a number"),
+        pytest.param({"PersonalSiteHostUrl": "https://X-MY.example"}, ("abc", "x-my.example", ""), id="case"),
+        pytest.param({"UserProfileProperties": []}, ("", MY, ""), id="nothing set"),
+        pytest.param({"UserProfileProperties": [7, {}, {"Key": "PictureURL"}]}, ("", MY, ""), id="odd ones"),
+        pytest.param(
+            {"UserProfileProperties": [{"Key": "PictureURL", "Value": "https://[evil"}]},
+            ("", MY, ""),
+            id="a picture at no URL",
+        ),
+        pytest.param(
+            {"UserProfileProperties": [{"Key": "PictureURL", "Value": f"https://{MY}:443/U%20P/f%C3%A9/x.jpg?t=1"}]},
+            ("", MY, "/U P/fé/x.jpg"),
+            id="a picture",
+        ),
+    ],
+)  # fmt: skip
+def test_what_an_odd_profile_still_says_is_read(
+    world: World, sharepoint: SharePoint, facts: dict[str, object], found: tuple[str, ...]
+) -> None:
+    answer(world, profile(**facts))
+    got = sharepoint.profile(ADMIN, UPN, Attempt())
+    assert got == Profile(f"i:0#.f|membership|{UPN}", *found)
+
+
+# --- folders ---
+
+
+def test_the_folders_of_pictures_are_listed_without_the_librarys_own(
+    world: World, sharepoint: SharePoint
+) -> None:
+    world.tenant.sharepoint.add_folder("Profilbilder")
+    found = sharepoint.folders(MY, Attempt())
+    assert sorted(found) == ["/User Photos/Profilbilder", "/User Photos/Profile Pictures"]
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        pytest.param({"value": []}, [], id="none"),
+        pytest.param({"value": [7, {}, {"Name": "x"}, {"Name": "Forms"}]}, [], id="none that has a path"),
+        pytest.param({"value": [{"ServerRelativeUrl": "/a"}]}, ["/a"], id="one without a name"),
+    ],
+)
+def test_odd_folders_are_left_out(world: World, sharepoint: SharePoint, body: object, found: list) -> None:
+    answer(world, body)
+    assert sharepoint.folders(MY, Attempt()) == found
+
+
+def test_a_tenant_without_the_library_has_no_folders(world: World, sharepoint: SharePoint) -> None:
+    answer(world, {"odata.error": {"code": "-2147024894, System.IO.FileNotFoundException"}}, 404)
+    assert sharepoint.folders(MY, Attempt()) == []
+
+
+@pytest.mark.parametrize("body", [{}, [], {"value": None}], ids=str)
+def test_a_folder_list_that_is_none_is_asked_for_again_later(
+    world: World, sharepoint: SharePoint, body: object
+) -> None:
+    answer(world, body)
+    with pytest.raises(TryLater):
+        sharepoint.folders(MY, Attempt())
+
+
+# --- writing ---
+
+
+@pytest.mark.parametrize("folder", ["Profile Pictures", "Images d'été", "Фото", "a#b%c+d&e", "100%25"])
+def test_a_file_lands_in_any_folder(world: World, sharepoint: SharePoint, folder: str) -> None:
+    user = world.add()
+    world.tenant.sharepoint.set_folder(folder)
+    path = next(each for each in sharepoint.folders(MY, Attempt()) if each.endswith(folder))
+    name = f"{user}_MThumb.jpg"
+    sharepoint.upload(MY, path, name, world.person(user).photo.data, Attempt())
+    (file,) = world.tenant.sharepoint.describe(user)["files"]
+    assert (file["folder"], file["name"]) == (folder, name)
+    shown = picture_url(MY, path, name)
+    sharepoint.set_properties(ADMIN, world.person(user).upn, [("PictureURL", shown)], Attempt())
+    world.tenant.sharepoint.configure(user, properties={"SPS-PicturePlaceholderState": "0"})
+    assert world.tenant.sharepoint.describe(user)["userphoto"]["M"] == file["sha256"]
+
+
+def test_a_file_without_its_folder_is_gone(sharepoint: SharePoint) -> None:
+    with pytest.raises(Gone):
+        sharepoint.upload(MY, "/User Photos/Nowhere", "x_MThumb.jpg", draw(1), Attempt())
+
+
+def test_properties_are_set_in_order_and_whatever_they_hold(world: World, sharepoint: SharePoint) -> None:
+    user = world.add(upn="o'hara&x@contoso.com")
+    values = [
+        ("PictureURL", f"https://{MY}:443/User%20Photos/a&b%3C/x_MThumb.jpg"),
+        ("SPS-PictureTimestamp", "63605901091"),
+    ]
+    sharepoint.set_properties(ADMIN, "O'Hara&X@contoso.com", values, Attempt())
+    assert {name: world.properties(user)[name] for name, _ in values} == dict(values)
+
+
+@pytest.mark.parametrize("kind", ["ServerException", "UserNotFoundException"])
+def test_properties_of_a_user_without_a_profile_are_gone(
+    world: World, sharepoint: SharePoint, kind: str
+) -> None:
+    if kind == "UserNotFoundException":
+        world.tenant.world.knobs.user_not_found_type = (
+            "Microsoft.Office.Server.UserProfiles.UserNotFoundException"
+        )
+    with pytest.raises(Gone):
+        sharepoint.set_properties(ADMIN, "nobody@contoso.com", [("PictureURL", "")], Attempt())
+
+
+def failed(kind: object, message: object = "no", **facts: object) -> list[object]:
+    error = {"ErrorTypeName": kind, "ErrorMessage": message, "ErrorCode": -1, "ErrorValue": None, **facts}
+    return [{"SchemaVersion": "15.0.0.0", "ErrorInfo": error, "TraceCorrelationId": "trace"}]
+
+
+SERVER = "Microsoft.SharePoint.Client.ServerException"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        pytest.param(
+            failed(SERVER, "User Profile Error 1000: User Not Found: Could not load profile data."),
+            Gone,
+            id="no such profile, by its text",
+        ),
+        pytest.param(
+            failed("Microsoft.Office.Server.UserProfiles.UserNotFoundException", "Benutzer nicht gefunden"),
+            Gone,
+            id="no such profile, by its type",
+        ),
+        pytest.param(failed("System.UnauthorizedAccessException"), Denied, id="denied, by its type"),
+        pytest.param(
+            failed(
+                SERVER,
+                "This operation requires you to be managing your own data or have administrator privileges.",
+            ),
+            Denied,
+            id="denied, by its text",
+        ),
+        pytest.param(failed(SERVER, "Property Not Editable"), Refused, id="anything else"),
+        pytest.param(failed(None, None), Refused, id="an error without words"),
+        pytest.param([{"ErrorInfo": "broken"}], TryLater, id="an error that is none"),
+        pytest.param([{}], TryLater, id="nothing about errors"),
+        pytest.param([], TryLater, id="an empty list"),
+        pytest.param({"ErrorInfo": None}, TryLater, id="no list"),
+        pytest.param(["ErrorInfo"], TryLater, id="no object"),
+        pytest.param("<html>sign in</html>", TryLater, id="a page"),
+    ],
+)
+def test_a_200_says_in_its_body_whether_it_failed(
+    world: World, sharepoint: SharePoint, body: object, kind: type[ServiceError]
+) -> None:
+    answer(world, body)
+    with pytest.raises(ServiceError) as caught:
+        sharepoint.set_properties(ADMIN, UPN, [("PictureURL", "")], Attempt())
+    assert type(caught.value) is kind
+
+
+def test_a_failure_is_told_by_its_type_and_not_by_its_text(world: World, sharepoint: SharePoint) -> None:
+    answer(world, failed(SERVER, "anna@contoso.com said so\nand more"))
+    with pytest.raises(Refused) as caught:
+        sharepoint.set_properties(ADMIN, UPN, [("PictureURL", "")], Attempt())
+    assert SERVER in str(caught.value)
+    assert "anna" not in str(caught.value)

@@ -1,0 +1,247 @@
+"""The status: what runs, what ran, how long it will take, and what an administrator must look at."""
+
+import json
+
+import pytest
+
+from shared.app import App
+from shared.jobs import Tend, write
+from shared.rest.gates import GRAPH, SERVICES, Gates
+from shared.sweeps.state import END, LEASE, Record, Totals
+from shared.sweeps.store import Parts, SweepBook
+from tests.fakes.steps import cut_off
+from tests.fakes.world import World
+
+HOUR = 3600.0
+THIS, LAST = "20270115T140000-2c3d", "20270115T080000-0a1b"
+PEOPLE = tuple(f"{n:08x}-0000-4000-8000-000000000000" for n in range(20))
+
+
+def status(world: World) -> dict:
+    found = world.app.health.status()
+    assert json.loads(json.dumps(found)) == found  # it is answered as JSON
+    return found
+
+
+def running(world: World, *letters: str, since: float = 100.0, **columns: object) -> None:
+    """Let a sweep run whose parts have these letters."""
+    now = world.clock.now()
+    facts = {
+        "id": THIS,
+        "state": "running",
+        "lease_until": now + LEASE,
+        "opened_at": now - since,
+        "page": 1.0,
+    }
+    book = SweepBook(world.state)
+    book.write(book.record(), {"why": "the timer", **facts, **columns})
+    parts = Parts(world.parts)
+    for number, some in enumerate(letters):
+        key = f"00000-{number:03}"
+        users = PEOPLE[: len(some)]
+        parts.add(THIS, key, users)
+        parts.answer(THIS, key, dict(zip(users, some, strict=True)))
+
+
+def ended(world: World, sweep: str = LAST, state: str = "finished", **figures: int) -> None:
+    now = world.clock.now()
+    record = Record(id=sweep, why="the timer", opened_at=now - 300, page=1.0)
+    SweepBook(world.state).keep(record, state, "", Totals(**figures), now - 200)
+
+
+def test_an_app_that_did_nothing_yet_has_nothing_to_tell(world: World) -> None:
+    assert status(world) == {
+        "now": world.clock.now(),
+        "problems": [],
+        "sweep": None,
+        "sweeps": [],
+        "sweep_wanted": "",
+        "subscription": {"state": "none", "id": "", "expires": 0.0, "renewed_at": 0.0},
+        "gates": {service: {"closed": False, "for": 0, "why": ""} for service in SERVICES},
+        "failed": {"users": 0, "more": False, "since": None, "newest": []},
+        "poison": [],
+    }
+
+
+def test_a_question_changes_nothing(world: World) -> None:
+    running(world, "Uc?")
+    world.steps.taken.clear()
+    status(world)
+    assert {step.partition(" ")[0] for step in world.steps.taken} <= {"read", "scan"}
+    assert world.outbox.messages == []
+
+
+# --- what an operator must act on ---
+
+
+def test_every_wrong_setting_is_named_beside_what_is_known_all_the_same(world: World) -> None:
+    ended(world, seen=7)
+    world.restart(CLIENT_ID="", SCOPE="everybody")
+    shown = status(world)
+
+    assert [problem.partition(" ")[0] for problem in shown["problems"]] == ["CLIENT_ID", "SCOPE"]
+    assert shown["sweeps"][0]["seen"] == 7
+
+
+def test_storage_out_of_reach_is_a_problem_and_no_failure(world: World) -> None:
+    world.restart(CLIENT_ID="")
+    world.steps.on("read photostate", cut_off, times=None)
+    shown = status(world)
+
+    assert shown.keys() == {"now", "problems"}
+    assert [problem.partition(" ")[0] for problem in shown["problems"]] == ["CLIENT_ID", "storage:"]
+
+
+def test_an_account_that_is_not_set_is_named_once() -> None:
+    shown = App({}).health.status()["problems"]
+
+    assert len(shown) == len(set(shown))
+    assert sum("AzureWebJobsStorage is missing" in problem for problem in shown) == 1
+
+
+# --- the running sweep ---
+
+
+def test_a_running_sweep_is_shown_with_its_figures(world: World) -> None:
+    running(world, "UUcn", "MRG?", force=True)
+    sweep = status(world)["sweep"]
+
+    assert (sweep["id"], sweep["why"], sweep["force"], sweep["pages"]) == (THIS, "the timer", True, 1)
+    assert sweep["opened_at"] == world.clock.now() - 100
+    assert (sweep["users_answered"], sweep["unanswered"], sweep["seen"]) == (7, 1, 8)
+    counted = {
+        name: sweep[name] for name in ("unchanged", "changed", "empty", "missing", "removable", "gone")
+    }
+    assert counted == {"unchanged": 2, "changed": 1, "empty": 1, "missing": 1, "removable": 1, "gone": 1}
+
+
+@pytest.mark.parametrize(
+    ("columns", "before", "expected", "left"),
+    [
+        pytest.param({"next": END}, 40, 8, 100, id="every page was read: as many as were asked for"),
+        pytest.param(
+            {"next": "https://..."}, 40, 40, 900, id="pages are left: as many as the last sweep saw"
+        ),
+        pytest.param({"next": "https://..."}, 0, 8, 100, id="pages are left, and nobody knows how many"),
+        pytest.param({"next": "https://..."}, 5, 8, 100, id="more than last time already"),
+    ],
+)
+def test_the_time_that_is_left_is_reckoned_from_what_was_answered(
+    world: World, columns: dict[str, str], before: int, expected: int, left: int
+) -> None:
+    if before:
+        ended(world, seen=before)
+    running(world, "UUUU", "????", **columns)
+    sweep = status(world)["sweep"]
+
+    assert (sweep["users_expected"], sweep["seconds_left"]) == (expected, left)
+    assert sweep["every_page_read"] is (columns["next"] == END)
+
+
+@pytest.mark.parametrize("state", ["failed", "incomplete"])
+def test_a_sweep_that_broke_off_says_nothing_of_how_many_users_there_are(world: World, state: str) -> None:
+    ended(world, "20270114T080000-0a1b", seen=40)
+    ended(world, state=state, seen=3)
+    running(world, "UUUU", next="https://...")
+    assert status(world)["sweep"]["users_expected"] == 40
+
+
+def test_before_the_first_answer_nobody_knows_how_long_it_takes(world: World) -> None:
+    running(world, "????", next=END)
+    assert status(world)["sweep"]["seconds_left"] is None
+
+
+def test_a_sweep_of_nobody_is_no_division_by_zero(world: World) -> None:
+    running(world, next=END)
+    sweep = status(world)["sweep"]
+    assert (sweep["users_expected"], sweep["seconds_left"]) == (0, None)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        pytest.param({"lease_until": 1.0}, id="dead"),
+        pytest.param({"state": "finished"}, id="finished"),
+        pytest.param({"state": "braked"}, id="braked"),
+    ],
+)
+def test_a_sweep_that_does_not_run_is_not_shown_as_running(world: World, columns: dict[str, object]) -> None:
+    running(world, "UU", **columns)
+    assert status(world)["sweep"] is None
+
+
+def test_a_wish_for_another_sweep_says_what_for(world: World) -> None:
+    running(world, "U?")
+    SweepBook(world.state).want_again("Graph announced missed")
+    assert status(world)["sweep_wanted"] == "Graph announced missed"
+
+
+# --- what ran ---
+
+
+def test_the_last_ten_sweeps_are_shown_the_latest_first_in_whole_numbers(world: World) -> None:
+    ids = [f"202701{day:02}T080000-0a1b" for day in range(1, 14)]
+    for number, sweep in enumerate(ids):
+        ended(world, sweep, seen=100 + number, shown=90)
+    shown = status(world)["sweeps"]
+
+    assert [each["id"] for each in shown] == ids[:2:-1]
+    assert shown[0]["seen"] == 112
+    assert type(shown[0]["seen"]) is int
+    assert (shown[0]["state"], shown[0]["why"], shown[0]["shown"]) == ("finished", "the timer", 90)
+    assert not {"PartitionKey", "RowKey", "page"} & shown[0].keys()
+
+
+def test_a_braked_sweep_says_so_and_what_to_do(world: World) -> None:
+    users = [world.add() for _ in range(5)]
+    for user in users:
+        world.ask(user)
+    world.drain()
+    for user in users:
+        world.remove_photo(user)
+        world.note(user, missing_since=world.clock.now() - 2 * HOUR)
+    sweep = world.services.sweeper.open("the timer").id
+    world.drain()
+    (shown,) = status(world)["sweeps"]
+
+    assert (shown["id"], shown["state"], shown["removable"]) == (sweep, "braked", 5)
+    assert shown["reason"] == "5 of 5 photos are missing at once: look, then release_brake"
+    assert [world.shown(user) for user in users] == [world.row(user).settled_etag for user in users]
+
+
+# --- the rest ---
+
+
+def test_a_closed_gate_is_shown_with_the_reason_and_the_seconds_it_stays_closed(world: World) -> None:
+    Gates(world.state, world.clock).close(GRAPH, 119.6, "graph: 429")
+    assert status(world)["gates"][GRAPH] == {"closed": True, "for": 120, "why": "graph: 429"}
+    world.clock.advance(120)
+    assert status(world)["gates"][GRAPH] == {"closed": False, "for": 0, "why": ""}
+
+
+def test_the_subscription_is_shown_without_its_key(world: World) -> None:
+    record = {"state": "active", "id": PEOPLE[0], "key": "horse", "expires": 7.0, "renewed_at": 5.0}
+    world.state.merge("subscription", "users", {**record, "lease_token": "battery"}, None)
+    shown = status(world)["subscription"]
+
+    assert shown == {"state": "active", "id": PEOPLE[0], "expires": 7.0, "renewed_at": 5.0}
+
+
+def test_poison_is_shown_without_what_it_says(world: World) -> None:
+    body = write(Tend("missed", PEOPLE[0], 1.0))
+    world.app.recorder.record(Tend, body.encode())
+    (poison,) = status(world)["poison"]
+
+    assert (poison["queue"], poison["at"]) == ("photo-subscription", world.clock.now())
+    assert poison["id"]
+    assert poison["why"]
+    assert body not in json.dumps(poison)
+
+
+def test_of_much_poison_the_newest_is_shown(world: World) -> None:
+    for number in range(30):
+        world.app.recorder.record(Tend, f"hello {number}".encode())
+        world.clock.advance(1)
+
+    now = world.clock.now()
+    assert [now - each["at"] for each in status(world)["poison"]] == [1.0 + number for number in range(20)]

@@ -1,0 +1,318 @@
+"""Opening, wishing for and ending sweeps, through every mishap at every step."""
+
+from collections.abc import Callable
+from typing import NoReturn
+
+import pytest
+
+from shared.errors import Denied, Stale
+from shared.jobs import Backfill, SweepPage, SweptCheck, Tend, write
+from tests.app.sweeps_seen import ended, record
+from tests.fakes import crowd
+from tests.fakes.steps import cut_off, kill, meet_oneself
+from tests.fakes.world import World
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+STEPS = ["read", "write", "scan"]
+
+
+def refuse_us() -> NoReturn:
+    raise Denied("storage", "403 AuthorizationPermissionMismatch", status=403)
+
+
+# --- opening ---
+
+
+def test_a_sweep_is_opened_unless_one_runs(world: World) -> None:
+    first = world.services.sweeper.open("the timer")
+    second = world.services.sweeper.open("an administrator", force=True)
+
+    assert (first.new, second.new, second.id) == (True, False, first.id)
+    assert (record(world).why, record(world).force) == ("the timer", False)
+    assert world.queued(SweepPage) == [SweepPage(first.id, 0, born=world.clock.now())]
+    assert world.hidden(SweepPage.queue) == [10.0]
+
+
+def test_an_opening_that_meets_itself_is_new(world: World) -> None:
+    world.steps.on("write photostate", meet_oneself, after=True)
+    opened = world.services.sweeper.open("the timer")
+
+    assert opened.new
+    assert record(world).id == opened.id
+
+
+def test_of_two_who_open_at_once_one_does(world: World) -> None:
+    world.add()
+    world.steps.on("write photostate", lambda: world.services.sweeper.open("theirs"))
+    opened = world.services.sweeper.open("ours")
+
+    assert not opened.new
+    assert (record(world).id, record(world).why) == (opened.id, "theirs")
+    world.drain()
+    assert [each["seen"] for each in ended(world)] == [1]
+
+
+# --- wishes ---
+
+
+def test_a_wish_opens_a_sweep_where_none_runs(world: World) -> None:
+    world.services.sweeper.want("changes were missed")
+
+    assert (record(world).state, record(world).why, record(world).again) == (
+        "running",
+        "changes were missed",
+        False,
+    )
+
+
+def test_a_wish_during_the_last_step_of_a_sweep_is_not_lost(world: World) -> None:
+    """At every write of the sweep: before it, and after it took effect."""
+    user = crowd.let_in(world, 1)[0]
+    for nth in range(1, 7):
+        for after in (False, True):
+            fresh(world)
+            crowd.settle(world, user, world.source(user))
+            world.open_sweep()
+            world.steps.on(
+                "write photostate",
+                lambda: world.services.sweeper.want("changes were missed"),
+                nth=nth,
+                after=after,
+            )
+            world.drain()
+            wished = [each["why"] for each in ended(world)]
+            assert wished in (["the timer"], ["changes were missed", "the timer"])
+            assert not record(world).again
+            # Only where the sweep made fewer writes than that was nothing wished.
+            assert len(wished) == 2 or nth > 2
+
+
+def fresh(world: World) -> None:
+    """Forget everything, so that a story can be told again."""
+    world.steps.clear()
+    world.steps.taken.clear()
+    for table in (world.state, world.parts, world.ledger):
+        table.rows.clear()
+    world.outbox.messages.clear()
+
+
+@pytest.mark.parametrize("mishap", [kill, cut_off, meet_oneself], ids=["killed", "cut off", "met itself"])
+def test_a_wish_outlives_every_mishap(world: World, mishap: Callable[[], NoReturn]) -> None:
+    """The sweep that was wanted runs, whatever goes wrong at whichever write of the record."""
+    user = crowd.let_in(world, 1)[0]
+    for nth in range(1, 9):
+        fresh(world)
+        crowd.settle(world, user, world.source(user))
+        world.open_sweep()
+        world.services.sweeper.want("changes were missed")
+        world.steps.on("write photostate", mishap, nth=nth, after=True)
+        world.drain()
+        wished = [each for each in ended(world) if each["why"] == "changes were missed"]
+        assert [each["state"] for each in wished] == ["finished"]
+        assert not record(world).again
+
+
+# --- steps ---
+
+
+@pytest.mark.parametrize(
+    ("kind", "mishap", "after"),
+    [
+        pytest.param("write", meet_oneself, True, id="a write met itself"),
+        pytest.param("write", cut_off, True, id="a write's answer lost"),
+        *(pytest.param(kind, cut_off, False, id=f"a {kind} cut off") for kind in STEPS),
+        *(pytest.param(kind, refuse_us, False, id=f"a {kind} denied") for kind in STEPS),
+    ],
+)
+def test_a_sweep_ends_once_whatever_happens_to_its_tables(
+    world: World, kind: str, mishap: Callable[[], NoReturn], after: bool
+) -> None:
+    users = crowd.let_in(world, 3)
+    for nth in range(1, 12):
+        fresh(world)
+        for user in users:
+            crowd.settle(world, user, world.source(user))
+        opened = world.services.sweeper.open("the timer")
+        world.steps.on(f"{kind} photo(state|parts)", mishap, nth=nth, after=after)
+        world.drain()
+        world.steps.clear()
+        assert [(each["id"], each["state"], each["unchanged"]) for each in ended(world)] == [
+            (opened.id, "finished", 3)
+        ]
+        # An unconditional write never meets itself; where this one did, the message came again.
+        assert all(isinstance(failure, Stale) for failure in world.host.failures)
+
+
+def test_a_sweep_whose_tables_refuse_it_for_hours_waits_in_its_queue(world: World) -> None:
+    crowd.let_in(world, 3)
+    world.open_sweep()
+    world.steps.on("(read|write|scan) photostate", refuse_us, times=None)
+    world.run(6 * HOUR)
+    assert world.host.failures == []
+    assert len(world.queued(SweepPage)) == 1
+    world.steps.clear()
+    world.drain()
+    assert [each["state"] for each in ended(world)] == ["finished"]
+
+
+def test_a_duplicate_that_comes_first_and_dies_leaves_the_sweep_its_message(world: World) -> None:
+    """Both have the same page in hand; the faster advances the record and dies before it sends the next."""
+    crowd.let_in(world, 3)
+    opened = world.services.sweeper.open("the timer")
+    job = SweepPage(opened.id, 0, born=world.clock.now())
+    world.outbox.messages.clear()
+
+    def be_faster() -> None:
+        world.steps.on("put photo-sweeps", kill)
+        world.steps.survive(lambda: world.services.sweeper.step(job))
+
+    world.steps.on("write photostate", be_faster)
+    # The dead one's thread is this one's: it lives again.
+    assert world.steps.survive(lambda: world.services.sweeper.step(job))
+    world.drain()
+    assert [(each["state"], each["seen"]) for each in ended(world)] == [("finished", 3)]
+
+
+def test_a_duplicate_that_ends_the_sweep_first_and_dies_leaves_the_wish_its_message(world: World) -> None:
+    """One still sees a user unanswered; the faster one sees the answer, ends the sweep, and dies of that."""
+    crowd.let_in(world, 1)
+    opened = world.services.sweeper.open("the timer")
+    world.services.sweeper.step(SweepPage(opened.id, 0, born=world.clock.now()))
+    (check,) = world.queued(SweptCheck)
+    waiting = SweepPage(opened.id, 1, born=world.clock.now())
+    world.outbox.messages.clear()  # both are in hand
+    world.services.sweeper.want("changes were missed")
+
+    def be_faster() -> None:
+        world.services.checker.check(check)
+        world.steps.on("scan photoledger", kill)  # the sweep has ended, and tidies up
+        world.steps.survive(lambda: world.services.sweeper.step(waiting))
+
+    world.steps.on("write photostate", be_faster)
+    assert world.steps.survive(lambda: world.services.sweeper.step(waiting))
+    assert (record(world).state, record(world).again) == ("finished", True)
+    world.drain()
+    assert sorted(each["why"] for each in ended(world)) == ["changes were missed", "the timer"]
+
+
+# --- the end ---
+
+
+def to_its_last_step(world: World, sweep: str) -> tuple[SweepPage, list[SweptCheck]]:
+    """Read a sweep's only page, and return the message of its last step and its checks; both are in hand."""
+    world.services.sweeper.step(SweepPage(sweep, 0, born=world.clock.now()))
+    checks = world.queued(SweptCheck)
+    world.outbox.messages.clear()
+    return SweepPage(sweep, 1, born=world.clock.now()), checks
+
+
+def test_a_last_step_that_froze_does_not_undo_what_a_person_released(world: World) -> None:
+    for user in crowd.let_in(world, 5, photo=False):
+        world.note(user, missing_since=world.clock.now() - 2 * HOUR)
+    sweep = world.open_sweep()
+    last, (check,) = to_its_last_step(world, sweep)
+    world.services.checker.check(check)
+
+    def be_faster() -> None:
+        world.services.sweeper.step(last)
+        world.services.sweeper.release(sweep)
+        world.drain()
+
+    world.steps.on("write photostate", be_faster)
+    world.services.sweeper.step(last)
+    world.drain()
+    assert [(each["state"], each["reason"]) for each in ended(world)] == [
+        ("finished", "released by a person")
+    ]
+
+
+def test_a_verdict_stands_although_whoever_gave_it_died_before_the_sweep_had_ended(world: World) -> None:
+    (removed,) = crowd.let_in(world, 1, photo=False)
+    world.note(removed, missing_since=world.clock.now() - 2 * HOUR)
+    last, (check,) = to_its_last_step(world, world.open_sweep())
+    world.services.sweeper.step(last)
+    world.clock.advance(2 * HOUR + 1)  # without an answer
+    world.steps.on("write photostate", kill, after=True)
+    assert not world.steps.survive(lambda: world.services.sweeper.step(last))
+    world.services.checker.check(check)
+    world.drain()
+    assert [each["state"] for each in ended(world)] == ["incomplete"]
+    assert record(world).state == "incomplete"
+    assert world.row(removed).settled_etag == '"OTHER"'
+
+
+def test_a_poisoned_page_opens_the_sweep_that_was_wanted(world: World) -> None:
+    world.add()
+    sweep = world.open_sweep()
+    world.services.sweeper.want("changes were missed")
+    world.clock.advance(1)
+    world.outbox.messages.clear()
+    # The first attempt to write it down ends the sweep and dies.
+    world.steps.on("scan photoledger", kill)
+    poison = write(SweepPage(sweep, 0, born=1.0)).encode()
+    world.steps.survive(lambda: world.app.recorder.record(SweepPage, poison))
+    assert record(world).state == "failed"
+    world.app.recorder.record(SweepPage, poison)
+    world.drain()
+    assert [(each["why"], each["state"]) for each in ended(world)] == [
+        ("changes were missed", "finished"),
+        ("the timer", "failed"),
+    ]
+
+
+def test_a_poisoned_page_of_an_older_sweep_ends_nobody(world: World) -> None:
+    world.add()
+    old = world.sweep()["id"]
+    world.clock.advance(1)
+    running = world.open_sweep()
+    world.services.sweeper.fail(old)
+    assert (record(world).id, record(world).state) == (running, "running")
+
+
+def test_a_poisoned_check_is_answered_as_failed_and_the_sweep_ends(world: World) -> None:
+    shown, stranger = crowd.let_in(world, 1)[0], world.add(photo=False)
+    world.open_sweep()
+    world.run(12)
+    while not world.queued(SweptCheck) and not ended(world):
+        world.run(1)
+    fresh(world)
+    crowd.settle(world, shown, world.source(shown))
+    sweep = world.open_sweep()
+    world.steps.on("read photoledger", lambda: 1 / 0, times=5)  # a bug, for five deliveries
+    world.drain()
+    (figures,) = ended(world)
+    assert (figures["id"], figures["state"], figures["failed"], figures["shown"]) == (sweep, "finished", 2, 1)
+    assert {world.row(user).outcome for user in (shown, stranger)} == {"failed"}
+
+
+def kept(world: World) -> list[str]:
+    """Return what poison said that is kept, the newest first."""
+    rows = [row for (partition, _), (row, _) in world.state.rows.items() if partition == "poison"]
+    return [row["body"] for row in sorted(rows, key=lambda row: -row["at"])]
+
+
+@pytest.mark.parametrize("dry_run", ["false", "true"])
+def test_poison_is_forgotten_after_thirty_days(new_world: Callable[..., World], dry_run: str) -> None:
+    world = new_world(DRY_RUN=dry_run)
+    world.app.recorder.record(Tend, b"old")
+    world.clock.advance(HOUR)
+    world.app.recorder.record(Tend, b"newer")
+    world.clock.advance(30 * DAY - HOUR / 2)
+    assert kept(world) == ["newer", "old"]
+
+    world.sweep()
+
+    assert kept(world) == ["newer"]
+
+
+def test_a_dry_sweep_writes_no_ledger_and_removes_nothing(new_world: Callable[..., World]) -> None:
+    world = new_world(DRY_RUN="true")
+    changed, removed = world.add(), crowd.let_in(world, 1, photo=False)[0]
+    world.note(removed, missing_since=world.clock.now() - 2 * HOUR)
+    before = dict(world.ledger.rows)
+    figures = world.sweep()
+    assert (figures["changed"], figures["removable"]) == (1, 1)
+    assert world.ledger.rows == before
+    assert world.shown(changed) == ""
+    assert world.queued(Backfill) == []

@@ -1,0 +1,414 @@
+"""One user's sync: what it does, what it costs, and what it writes down."""
+
+from collections.abc import Callable
+
+import pytest
+
+from local.tenant.traffic.faults import Fault
+from shared import jobs
+from shared.errors import Refused
+from shared.settings import FUNCTION_TIMEOUT, LONGEST_ATTEMPT
+from shared.sharepoint.pace import UNITS_KNOWN, minute_of
+from tests.fakes.steps import cut_off
+from tests.fakes.world import World
+
+CLAIM_FOR = 420.0
+DAY = 24 * 3600.0
+
+
+def sharepoint_writes(world: World) -> list[str]:
+    return [request for request in world.requests("sharepoint") if request.startswith("POST")]
+
+
+# --- the way it is meant ---
+
+
+def test_a_first_photo_is_shown_and_noted(world: World) -> None:
+    user = world.add()
+    world.ask(user, seen=world.clock.now() - 2.5)
+    world.drain()
+    world.settled(user)
+    row = world.row(user)
+    assert (row.outcome, row.reason, row.claim_until, row.lag_ms) == ("synced", "", 0.0, 2500.0)
+    assert (row.upn, row.geo) == (world.person(user).upn, "contoso-my.sharepoint.com")
+    assert row.folder == "/User Photos/Profile Pictures"
+    assert len(world.requests()) == 7
+
+
+def test_a_known_users_new_photo_costs_five_requests(world: World, known: str) -> None:
+    job = world.ask(known)
+    result = world.services.syncer.attempt(job)
+    world.settled(known)
+    assert (result.outcome, result.requests, len(world.requests())) == ("synced", 5, 5)
+
+
+def test_a_job_sent_again_asks_graph_and_leaves_sharepoint_alone(world: World, known: str) -> None:
+    world.ask(known)
+    world.ask(known)
+    world.drain()
+    world.settled(known)
+    assert world.row(known).outcome == "unchanged"
+    assert len(sharepoint_writes(world)) == 4
+
+
+def test_the_same_picture_under_a_new_etag_is_settled_without_sharepoint(world: World, known: str) -> None:
+    world.ask(known)
+    world.drain()
+    before = len(world.requests("sharepoint"))
+    photo = world.person(known).photo
+    etag = world.change_photo(known, photo.data)
+    world.ask(known)
+    world.drain()
+    assert (world.row(known).settled_etag, world.row(known).reason) == (
+        etag,
+        "the same picture under a new ETag",
+    )
+    assert len(world.requests("sharepoint")) == before
+
+
+def test_force_writes_what_is_there_already(world: World, known: str) -> None:
+    for _ in range(2):
+        world.ask(known, force=True)
+        world.drain()
+    assert len(sharepoint_writes(world)) == 8
+
+
+def test_the_timestamp_of_a_picture_never_goes_back(world: World, known: str) -> None:
+    newest = 90_000_000_000.0
+    world.note(known, stamp=newest)
+    world.ask(known)
+    world.drain()
+    assert world.properties(known)["SPS-PictureTimestamp"] == str(int(newest))
+
+
+@pytest.mark.parametrize(("setting", "written"), [("1", "1"), ("0", "0"), ("keep", "7")])
+def test_the_exchange_sync_state_is_written_unless_it_is_to_be_kept(
+    new_world: Callable[..., World], setting: str, written: str
+) -> None:
+    world = new_world(EXCHANGE_SYNC_STATE=setting)
+    user = world.add()
+    world.tenant.sharepoint.configure(user, properties={"SPS-PictureExchangeSyncState": "7"})
+    world.ask(user)
+    world.drain()
+    assert world.properties(user)["SPS-PictureExchangeSyncState"] == written
+
+
+@pytest.mark.parametrize(
+    ("facts", "outcome", "reason"),
+    [
+        pytest.param({"enabled": False}, "skipped", "account is disabled", id="disabled"),
+        pytest.param({"guest": True}, "skipped", "guest is out of scope", id="guest"),
+        pytest.param({"mailbox": False}, "skipped", "no mailbox", id="no mailbox"),
+        pytest.param({"photo": False}, "unchanged", "no photo in Exchange", id="no photo"),
+    ],
+)
+def test_who_is_none_of_ours_is_noted_and_not_written(
+    world: World, facts: dict[str, bool], outcome: str, reason: str
+) -> None:
+    user = world.add(**facts)
+    world.ask(user)
+    world.drain()
+    row = world.row(user)
+    assert (row.outcome, row.reason, row.claim_until) == (outcome, reason, 0.0)
+    assert world.requests("sharepoint") == []
+
+
+def test_a_user_who_is_gone_is_noted_since_when(world: World, known: str) -> None:
+    world.tenant.world.remove(world.person(known))
+    world.ask(known)
+    world.drain()
+    row = world.row(known)
+    assert (row.outcome, row.gone_since) == ("gone", world.clock.now())
+
+
+def test_a_removed_photo_is_only_noted(world: World, known: str) -> None:
+    world.remove_photo(known)
+    world.ask(known)
+    world.drain()
+    row = world.row(known)
+    assert (row.outcome, row.missing_since) == ("unchanged", world.clock.now())
+    assert world.requests("sharepoint") == []
+
+
+def test_bytes_that_are_no_picture_are_looked_at_twice_and_then_left(world: World, known: str) -> None:
+    world.change_photo(known, b"GIF89a, or so it says")
+    world.ask(known)
+    world.host.deliver_due()
+    assert world.hidden() == [pytest.approx(120, abs=13)]
+    world.drain()
+    row = world.row(known)
+    assert (row.outcome, row.reason, row.refused_etag) == ("failed", "unreadable image", world.source(known))
+    world.hint(known, why="rechecked")
+    world.drain()
+    assert world.host.delivered == 4  # the first photo's sync, two looks, one check and nothing after it
+    world.change_photo(known)
+    world.hint(known)
+    world.drain()
+    world.settled(known)
+    assert world.row(known).refused_etag == ""
+
+
+def test_a_photo_that_changes_while_it_is_read_is_never_settled_under_the_others_etag(
+    world: World, known: str
+) -> None:
+    changes = iter(range(3))
+
+    def change() -> None:
+        if next(changes, None) is not None:
+            world.change_photo(known)
+
+    world.tenant.graph.between_parts = change
+    world.ask(known)
+    world.host.deliver_due()
+    assert world.row(known).dirty is False
+    assert world.hidden() == [pytest.approx(30, abs=4)]
+    world.drain()
+    world.settled(known)
+
+
+# --- dry run ---
+
+
+@pytest.mark.parametrize("known_before", [False, True])
+def test_a_dry_run_writes_nothing_anywhere(world: World, known_before: bool) -> None:
+    user = world.add()
+    if known_before:
+        world.ask(user)
+        world.drain()
+        world.change_photo(user)
+    row, shown = world.row(user), world.shown(user)
+    world.restart(DRY_RUN="true")
+    world.steps.taken.clear()
+    world.ask(user)
+    world.hint(user)
+    world.drain()
+    assert (world.row(user), world.shown(user)) == (row, shown)
+    assert not [step for step in world.steps.taken if step.startswith("write")]
+
+
+@pytest.mark.parametrize("noted", [False, True], ids=["before it was noted", "and noted"])
+def test_what_a_sweep_queued_in_earnest_outlives_a_dry_run(world: World, known: str, noted: bool) -> None:
+    world.note(known, queued_at=world.clock.now() if noted else 0.0)
+    world.change_photo(known)
+    now = world.clock.now()
+    world.app.queues.send(jobs.Backfill(known, "swept", seen=now, born=now))
+    world.restart(DRY_RUN="true")
+    world.run(3 * 3600)
+    assert [job.user for job in world.queued(jobs.Backfill)] == [known]
+    world.restart(DRY_RUN="false")
+    world.run(3600)
+    world.settled(known)
+
+
+def test_what_was_queued_in_a_dry_run_ends_with_it(world: World, known: str) -> None:
+    world.change_photo(known)
+    world.restart(DRY_RUN="true")
+    now = world.clock.now()
+    world.app.queues.send(jobs.Backfill(known, "swept", seen=now, born=now, dry=True))
+    world.run(60)
+    assert world.queued(jobs.Backfill) == []
+
+
+def test_a_rehearsal_says_what_would_happen(world: World, known: str) -> None:
+    job = jobs.Sync(known, "asked", 0.0, 0.0)
+    result = world.services.syncer.attempt(job, dry_run=True)
+    assert (result.outcome, result.etag) == ("synced", world.source(known))
+    assert result.reason == "dry run: would write to contoso-my.sharepoint.com/User Photos/Profile Pictures"
+
+
+# --- what is in the way ---
+
+
+def test_another_ones_claim_puts_a_job_off_for_half_a_minute(world: World, known: str) -> None:
+    world.note(known, claim_token="theirs", claim_until=world.clock.now() + 400)
+    world.ask(known)
+    world.host.deliver_due()
+    assert world.hidden() == [pytest.approx(30, abs=4)]
+    assert world.row(known).claim_token == "theirs"
+    assert world.requests() == []
+    world.drain()
+    world.settled(known)
+
+
+def test_a_claim_that_ends_sooner_puts_a_job_off_until_then(world: World, known: str) -> None:
+    world.note(known, claim_token="theirs", claim_until=world.clock.now() + 9)
+    world.ask(known)
+    world.host.deliver_due()
+    assert world.hidden() == [pytest.approx(9, abs=1.5)]
+
+
+def test_what_a_service_asks_for_is_how_long_a_job_waits(world: World, known: str) -> None:
+    world.fault(Fault(service="sharepoint", status=429, retry_after=200, next=1))
+    world.ask(known)
+    world.host.deliver_due()
+    assert world.hidden() == [pytest.approx(210, abs=11)]
+    assert world.row(known).claim_until == 0.0  # nobody else has to wait for it
+    world.drain()
+    world.settled(known)
+
+
+def reserved(world: World) -> float:
+    """Return the units that live syncs have reserved in all minutes."""
+    return sum(row.get("live", 0.0) for (kind, _), (row, _) in world.state.rows.items() if kind == "pace")
+
+
+def test_a_job_that_called_anybody_reserves_anew_when_it_comes_back(world: World, known: str) -> None:
+    before = reserved(world)
+    world.ask(known, slot=minute_of(world.clock.now()))
+    world.fault(Fault(service="sharepoint", status=503, retry_after=5, next=1))
+    world.host.deliver_due()
+    assert [job.slot for job in world.queued()] == [0.0]
+    assert reserved(world) == before
+    world.drain()
+    world.settled(known)
+    assert reserved(world) == before + UNITS_KNOWN
+
+
+def test_a_job_that_called_nobody_keeps_its_minute(world: World, known: str) -> None:
+    slot = minute_of(world.clock.now())
+    world.ask(known, slot=slot)
+    world.note(known, claim_token="theirs", claim_until=world.clock.now() + 5)
+    world.host.deliver_due()
+    assert [job.slot for job in world.queued()] == [slot]
+
+
+@pytest.mark.parametrize("service", ["graph", "sharepoint"])
+def test_a_missing_permission_waits_for_a_person_and_poisons_nothing(
+    world: World, known: str, service: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.fault(Fault(service=service, status=403, next=12))
+    world.ask(known)
+    for _ in range(12):
+        world.host.deliver_due()
+        (hidden,) = world.hidden()
+        assert 900 <= hidden <= 991
+        world.clock.advance(hidden)
+    world.drain()
+    world.settled(known)
+    assert world.host.failures == []
+    assert any(record.levelname == "ERROR" for record in caplog.records)
+
+
+def test_a_refusal_fails_the_message_and_in_the_end_is_recorded(world: World, known: str) -> None:
+    world.fault(Fault(service="sharepoint", method="POST", status=400))
+    world.ask(known)
+    world.drain()
+    row = world.row(known)
+    assert (row.outcome, row.dirty) == ("failed", True)
+    assert row.reason.startswith("gave up after repeated failures: sharepoint-files: 400")
+    assert [type(each) for each in world.host.failures] == [Refused] * 5
+    world.fault()
+    world.hint(known)
+    world.drain()
+    world.settled(known)
+
+
+def test_after_a_day_a_job_is_left_to_the_next_sweep(world: World, known: str) -> None:
+    world.fault(Fault(service="graph", status=503))
+    world.ask(known)
+    began = world.clock.now()
+    world.drain()
+    row = world.row(known)
+    assert DAY < world.clock.now() - began < DAY + 1000
+    assert row.outcome == "deferred"
+    assert row.reason.startswith("gave up after a day: graph: 503")
+    assert row.claim_until == 0.0
+
+
+def test_after_a_day_a_job_that_cannot_be_noted_is_not_given_up(world: World, known: str) -> None:
+    world.ask(known, born=world.clock.now() - DAY - 1)
+    world.steps.on("(read|write) photoledger", cut_off, times=None)
+    world.host.deliver_due()
+    assert len(world.queued()) == 1
+    world.steps.clear()
+    world.drain()
+    world.settled(known)
+
+
+def test_an_error_nobody_foresaw_ends_the_claim(world: World, known: str) -> None:
+    def stumble() -> None:
+        raise ZeroDivisionError
+
+    world.steps.on("call graph.microsoft.com", stumble)
+    world.ask(known)
+    world.host.deliver_due()
+    assert [type(each) for each in world.host.failures] == [ZeroDivisionError]
+    row = world.row(known)
+    assert (row.claim_until, row.outcome, row.reason) == (0.0, "failed", "unexpected ZeroDivisionError")
+    world.drain()
+    world.settled(known)
+
+
+# --- time ---
+
+
+def pause(world: World, step: str) -> None:
+    """Let an attempt stall at a step until its claim has less time left than two calls may take."""
+    world.steps.on(step, lambda: world.clock.advance(CLAIM_FOR - 50))
+
+
+def slow(world: World, seconds: float) -> None:
+    """Let every call take this long."""
+    world.steps.on("call .*", lambda: world.clock.advance(seconds), times=None)
+
+
+def test_a_first_contact_whose_claim_runs_out_asks_nobody_else(world: World) -> None:
+    user = world.add()
+    world.ask(user)
+    pause(world, "call graph.microsoft.com")
+    world.host.deliver_due()
+    assert world.requests("sharepoint") == []
+    world.drain()
+    world.settled(user)
+
+
+def test_an_attempt_whose_claim_runs_out_writes_nothing_more(world: World, known: str) -> None:
+    world.ask(known)
+    pause(world, "call contoso-my.sharepoint.com")
+    world.host.deliver_due()
+    assert len(sharepoint_writes(world)) == 1
+    assert (world.row(known).dirty, world.row(known).claim_until) == (True, 0.0)
+    world.drain()
+    world.settled(known)
+
+
+@pytest.mark.parametrize("seconds", [40.0, 59.0])
+@pytest.mark.parametrize("claim_for", ["PT7M", "PT1H"])
+def test_an_attempt_in_a_brown_out_is_over_before_azure_would_end_its_process(
+    new_world: Callable[..., World], seconds: float, claim_for: str
+) -> None:
+    world = new_world(CLAIM_FOR=claim_for)
+    user = world.add()
+    slow(world, seconds)
+    began = world.clock.now()
+    result = world.services.syncer.sync(world.ask(user))
+    assert world.clock.now() - began <= LONGEST_ATTEMPT < FUNCTION_TIMEOUT
+    assert (result.outcome, result.reason.partition(": ")[2]) == ("deferred", "this attempt has no time left")
+    assert world.row(user).claim_until == 0.0
+
+    world.steps.clear()
+    world.drain()
+    world.settled(user)
+
+
+def test_a_first_contact_with_slow_services_is_not_put_off_for_ever(world: World) -> None:
+    user = world.add()
+    slow(world, 29.0)
+    assert world.services.syncer.attempt(world.ask(user)).outcome == "synced"
+
+
+@pytest.mark.parametrize("claim_for", ["PT1M", "PT1H"])
+def test_an_attempt_has_time_for_every_call_whatever_its_claim(
+    new_world: Callable[..., World], claim_for: str
+) -> None:
+    world = new_world(CLAIM_FOR=claim_for)
+    user = world.add()
+    assert world.services.syncer.attempt(world.ask(user)).outcome == "synced"
+
+
+def test_whoever_waits_for_an_attempt_says_when_it_must_be_over(world: World, known: str) -> None:
+    slow(world, 35.0)
+    began = world.clock.now()
+    result = world.services.syncer.attempt(world.ask(known), ends=world.clock.monotonic() + 100)
+    assert world.clock.now() - began <= 100
+    assert result.hindrance == "throttled"

@@ -1,0 +1,185 @@
+"""An administrator asks for one user now: what he is told, and what carries on where he cannot wait."""
+
+import pytest
+
+from local.tenant.traffic.faults import Fault
+from shared.admin.sync_user import HIDDEN, LONGEST_UPN, Asked
+from shared.errors import Denied, Gone, NotOurs, Refused, TryLater
+from shared.jobs import Sync
+from shared.settings import LONGEST_REQUEST
+from shared.sync.result import Result
+from tests.fakes.steps import cut_off, kill
+from tests.fakes.world import World
+
+NOBODY = "11111111-1111-4111-8111-111111111111"
+
+
+def ask(world: World, user: str, **how: bool) -> Result:
+    return world.services.desk.sync_user(Asked(user, **how))
+
+
+def test_a_user_is_synced_at_once_and_nothing_is_left_in_the_queue(world: World) -> None:
+    user = world.add()
+    result = ask(world, user)
+    assert (result.outcome, result.user, result.etag) == ("synced", user, world.source(user))
+    assert result.requests == len(world.requests()) == 8
+    assert result.request_id
+    world.settled(user)
+    assert world.outbox.messages == []
+
+
+@pytest.mark.parametrize(
+    "upn",
+    ["anna@contoso.com", "O'Hara+x@contoso.com", "ines_fabrikam.com#EXT#@contoso.onmicrosoft.com"],
+)
+def test_a_user_is_named_by_upn_or_by_id_in_any_case(new_world, upn: str) -> None:
+    world = new_world(SCOPE="members+guests")
+    user = world.add(upn=upn, guest="#" in upn)
+    for name in (upn, upn.upper(), user, user.upper()):
+        assert ask(world, name).user == user
+    world.settled(user)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "anna",
+        "@",
+        "anna@",
+        "@contoso.com",
+        "anna @contoso.com",
+        "anna@contoso.com/photo",
+        "../me@x",
+        "me?x=a@b",
+        "a@b@c",
+        "a%2f@b.c",
+        "a@b\x00",
+        "a\u202e@b.c",
+        f"{'a' * LONGEST_UPN}@b.c",
+        "11111111-1111-4111-8111-11111111111",
+        "<script>@x",
+    ],
+    ids=ascii,
+)
+def test_what_names_nobody_is_refused_before_anybody_is_asked(world: World, name: str) -> None:
+    with pytest.raises(NotOurs) as caught:
+        ask(world, name)
+    assert name == "" or name not in str(caught.value)
+    assert (world.requests(), world.outbox.messages) == ([], [])
+
+
+@pytest.mark.parametrize("name", [NOBODY, "nobody@contoso.com"])
+def test_a_user_whom_nobody_knows_is_gone(world: World, name: str) -> None:
+    with pytest.raises(Gone):
+        ask(world, name)
+    assert world.outbox.messages == []
+
+
+@pytest.mark.parametrize("how", [{}, {"dry_run": True}])
+def test_who_asks_is_answered_before_azure_hangs_up_and_a_message_carries_on(
+    world: World, how: dict[str, bool]
+) -> None:
+    user = world.add()
+    slow = world.steps.on("call .*", lambda: world.clock.advance(50), times=None)
+    began = world.clock.now()
+    result = ask(world, user, **how)
+    assert world.clock.now() - began <= LONGEST_REQUEST < 230
+    assert (result.outcome, result.hindrance) == ("deferred", "throttled")
+    if not how:
+        world.steps.forget(slow)
+        world.drain()
+        world.settled(user)
+
+
+def test_force_is_for_this_user_now(world: World) -> None:
+    user = world.add()
+    ask(world, user)
+    assert ask(world, user).outcome == "unchanged"
+    assert ask(world, user, force=True).outcome == "synced"
+
+
+def test_a_dry_run_says_what_would_be_and_queues_nothing(world: World) -> None:
+    user = world.add()
+    result = ask(world, user, dry_run=True)
+    assert result.outcome == "synced"
+    assert result.reason.startswith("dry run: ")
+    assert (world.shown(user), world.ledger.rows, world.outbox.messages) == ("", {}, [])
+
+
+def test_the_job_is_queued_before_the_work_begins(world: World) -> None:
+    user = world.add()
+    world.steps.on("read photoledger", kill)
+    assert not world.steps.survive(lambda: ask(world, user, force=True))
+    (job,) = world.queued(Sync)
+    assert (job.user, job.why, job.force) == (user, "asked", True)
+    assert world.hidden() == [HIDDEN]
+    world.drain()
+    world.settled(user)
+
+
+@pytest.mark.parametrize(
+    ("fault", "hindrance", "after"),
+    [
+        pytest.param(Fault(path=r"\$batch", status=429, retry_after=200), "throttled", 200.0, id="throttled"),
+        pytest.param(Fault(path=r"\$batch", status=403), "denied", 900.0, id="denied"),
+        pytest.param(Fault(path=r"\$batch", drop=True), "throttled", None, id="no answer"),
+    ],
+)
+def test_where_it_must_wait_the_queued_job_carries_on(
+    world: World, fault: Fault, hindrance: str, after: float | None
+) -> None:
+    user = world.add()
+    world.fault(fault)
+    result = ask(world, user)
+    assert (result.outcome, result.hindrance, result.after) == ("deferred", hindrance, after)
+    assert [job.user for job in world.queued(Sync)] == [user]
+    assert world.hidden() == [pytest.approx(HIDDEN, abs=3)]
+    world.fault()
+    world.drain()
+    world.settled(user)
+
+
+def test_another_ones_claim_is_said_and_the_job_carries_on(world: World) -> None:
+    user = world.add()
+    world.note(user, claim_token="theirs", claim_until=world.clock.now() + 12)
+    result = ask(world, user)
+    assert (result.outcome, result.hindrance, result.after) == ("deferred", "busy", pytest.approx(12))
+    assert len(world.queued(Sync)) == 1
+    world.drain()
+    world.settled(user)
+
+
+def test_a_refusal_is_told_and_the_job_stays(world: World) -> None:
+    user = world.add()
+    world.fault(Fault(path="AddUsingPath", status=400, headers={"SPRequestGuid": "abc"}))
+    with pytest.raises(Refused) as caught:
+        ask(world, user)
+    assert caught.value.request_id == "abc"
+    assert len(world.queued(Sync)) == 1
+    assert world.row(user).claim_until == 0.0
+
+
+def test_a_permission_that_is_missing_for_the_directory_is_told(world: World) -> None:
+    user = world.add()
+    world.fault(Fault(path="/v1.0/users/", status=403))
+    with pytest.raises(Denied):
+        ask(world, user)
+    assert world.outbox.messages == []
+
+
+def test_without_a_queue_nothing_is_begun(world: World) -> None:
+    user = world.add()
+    world.steps.on("put .*", cut_off)
+    with pytest.raises(TryLater):
+        ask(world, user)
+    assert world.shown(user) == ""
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_job_that_cannot_be_taken_back_does_not_change_the_answer(world: World, after: bool) -> None:
+    user = world.add()
+    world.steps.on("take back .*", cut_off, after=after)
+    assert ask(world, user).outcome == "synced"
+    world.drain()
+    world.settled(user)

@@ -1,0 +1,75 @@
+"""A token that is refused is noted where `status` finds it, by whoever met it, and not at every call."""
+
+from typing import NoReturn
+
+import pytest
+
+from shared.errors import ConfigError
+from shared.rest.token_problems import Refusals, WatchedTokens
+from tests.fakes.steps import cut_off
+from tests.fakes.world import World
+
+EXPIRED = "Entra gives no token (AADSTS700027): check CLIENT_CERTIFICATE"
+OTHER = "Entra gives no token (AADSTS700016): check CLIENT_ID"
+
+
+def refuse(problem: str = EXPIRED) -> NoReturn:
+    raise ConfigError([problem])
+
+
+def shown(world: World) -> list[str]:
+    return world.app.health.status()["problems"]
+
+
+def test_what_any_instance_met_at_work_shows_in_every_instances_status(world: World) -> None:
+    user = world.add()
+    world.steps.on("call graph.microsoft.com", refuse)
+    world.hint(user)
+    world.host.deliver_due()
+    world.clock.advance(90)
+
+    assert world.start().health.status()["problems"] == [f"{EXPIRED} (met 90 s ago)"]
+
+
+def test_a_refusal_is_shown_for_an_hour(world: World) -> None:
+    Refusals(world.state, world.clock).note(EXPIRED)
+    world.clock.advance(3599)
+    assert shown(world) == [f"{EXPIRED} (met 3599 s ago)"]
+    world.clock.advance(1)
+    assert shown(world) == []
+
+
+def test_an_instance_notes_one_refusal_a_minute(world: World) -> None:
+    refusals = Refusals(world.state, world.clock)
+    for problem in (EXPIRED, OTHER, OTHER):
+        refusals.note(problem)
+        world.clock.advance(20)
+    assert world.steps.taken.count("write photostate") == 1
+    assert shown(world) == [f"{EXPIRED} (met 60 s ago)"]
+
+    refusals.note(OTHER)
+
+    assert shown(world) == [f"{OTHER} (met 0 s ago)"]
+
+
+def test_where_it_cannot_be_noted_the_refusal_is_raised_all_the_same(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Refused:
+        def token(self, host: str) -> str:
+            raise ConfigError([f"{EXPIRED} for {host}"])
+
+    world.steps.on("write photostate", cut_off)
+    with pytest.raises(ConfigError, match=r"for graph\.microsoft\.com"):
+        WatchedTokens(Refused(), Refusals(world.state, world.clock)).token("graph.microsoft.com")
+    assert "refusal.not_noted" in caplog.text
+
+
+def test_a_token_that_is_given_is_handed_on_and_nothing_is_noted(world: World) -> None:
+    class Given:
+        def token(self, host: str) -> str:
+            return f"token for {host}"
+
+    tokens = WatchedTokens(Given(), Refusals(world.state, world.clock))
+    assert tokens.token("graph.microsoft.com") == "token for graph.microsoft.com"
+    assert world.steps.taken == []

@@ -1,0 +1,49 @@
+"""Many people at once, without many pictures: everybody has the same bytes under an etag of their own."""
+
+import hashlib
+
+from local.tenant.directory import people
+from local.tenant.directory.people import Arrivals
+from local.tenant.directory.world import Photo
+from shared.sharepoint.targets import Target
+from tests.fakes.world import World, draw
+
+TARGET = Target("contoso-my.sharepoint.com", "contoso-admin.sharepoint.com", "/User Photos/Profile Pictures")
+PICTURE = draw(0)
+
+
+def let_in(world: World, count: int, *, photo: bool = True, settled: bool = True) -> list[str]:
+    """Let `count` people in and return their object ids.
+
+    Args:
+        world: where.
+        count: how many.
+        photo: whether they have one.
+        settled: the ledger says that SharePoint shows it; without photo, that it shows another.
+    """
+    arrived = people.welcome(world.tenant.world, world.tenant.exchange, Arrivals(count=count))
+    for person in arrived:
+        if photo:
+            person.photo = new_photo(world)
+        if settled:
+            settle(world, person.id, person.photo.etag if person.photo else '"OTHER"')
+    return [person.id for person in arrived]
+
+
+def new_photo(world: World) -> Photo:
+    """Return a photo with the crowd's picture and an etag that no other has."""
+    return Photo(PICTURE, world.tenant.world.new_etag(), 64, 64)
+
+
+def settle(world: World, user: str, etag: str) -> None:
+    """Let the ledger say that SharePoint shows this photo."""
+    world.note(
+        user,
+        settled_etag=etag,
+        settled_sha256=hashlib.sha256(etag.encode()).hexdigest(),  # nobody's bytes
+        upn=world.person(user).upn,
+        geo=TARGET.my_host,
+        folder=TARGET.folder,
+        outcome="synced",
+        settled_at=world.clock.now(),
+    )

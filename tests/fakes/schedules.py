@@ -1,0 +1,131 @@
+"""Every order in which attempts can be interleaved, as far as a bound on changes of mind reaches.
+
+Attempts run in threads of their own, and only one at a time: each stops before every step it takes outside
+the process until it is its turn. A schedule says whose turn it is each time; events (time passes, the photo
+changes) have turns too. From each schedule that was run, new ones are made that differ in one turn: stateless
+search with a bound on preemptions, after Musuvathi and Qadeer, "Iterative context bounding" (PLDI 2007).
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tests.fakes.steps import Steps
+
+PATIENCE = 30.0  # seconds a turn may take on the machine's clock
+
+type Schedule = tuple[str, ...]
+
+
+@dataclass
+class Actor:
+    """One attempt in its thread."""
+
+    work: Callable[[], object]
+    go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    stopped: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    done: bool = False
+    error: BaseException | None = None
+
+    def run(self) -> None:
+        self.go.acquire()
+        try:
+            self.work()
+        except BaseException as error:  # noqa: BLE001 - told to whoever runs the schedule
+            self.error = error
+        self.done = True
+        self.stopped.release()
+
+    def step(self) -> None:
+        """Let it run until its next step, or its end."""
+        self.go.release()
+        if not self.stopped.acquire(timeout=PATIENCE):
+            raise TimeoutError("an attempt hangs between two steps")
+
+    def park(self) -> None:
+        """Called in its thread: wait for the next turn."""
+        self.stopped.release()
+        self.go.acquire()
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Whose turn it was, and who else could have had it."""
+
+    taken: str
+    others: tuple[str, ...]
+
+
+def play(
+    steps: Steps,
+    attempts: Mapping[str, Callable[[], object]],
+    events: Mapping[str, Callable[[], object]],
+    schedule: Schedule,
+    stops: str = ".*",
+) -> list[Turn]:
+    """Play a schedule to its end and return its turns; after its last turn whoever is at it goes on.
+
+    `stops` names the steps, as an expression, before which an attempt stops. Raises whatever an attempt
+    raised.
+    """
+    actors = {name: Actor(work) for name, work in attempts.items()}
+    threads = {name: threading.Thread(target=actor.run) for name, actor in actors.items()}
+    by_thread: dict[int | None, Actor] = {}
+    for name, thread in threads.items():
+        thread.start()
+        by_thread[thread.ident] = actors[name]
+
+    def park() -> None:
+        if actor := by_thread.get(threading.get_ident()):
+            actor.park()
+
+    mishap = steps.on(stops, park, times=None)
+    try:
+        return list(_turns(actors, dict(events), schedule))
+    finally:
+        steps.forget(mishap)
+        for actor in actors.values():
+            while not actor.done:
+                actor.step()
+        for thread in threads.values():
+            thread.join()
+
+
+def _turns(
+    actors: Mapping[str, Actor], events: dict[str, Callable[[], object]], schedule: Schedule
+) -> Iterator[Turn]:
+    order = list(actors)  # whoever is at it comes first
+    for number in range(1000):
+        order = [name for name in order if not actors[name].done]
+        if not order:
+            break
+        options = [*order, *events]
+        name = schedule[number] if number < len(schedule) else options[0]
+        yield Turn(name, tuple(option for option in options if option != name))
+        if name in events:
+            events.pop(name)()
+            order = [*order[1:], order[0]]
+            continue
+        order = [name, *(other for other in order if other != name)]
+        actors[name].step()
+        if error := actors[name].error:
+            raise error
+
+
+def explore(run: Callable[[Schedule], Sequence[Turn]], changes: int) -> int:
+    """Run every schedule with at most so many changes of mind; return how many there were.
+
+    A change of mind is a turn that goes to somebody although the last one could have gone on, or to an event.
+    """
+    waiting: list[tuple[Schedule, int]] = [((), changes)]
+    count = 0
+    while waiting:
+        schedule, left = waiting.pop()
+        turns = run(schedule)
+        count += 1
+        if not left:
+            continue
+        for number in range(len(schedule), len(turns)):
+            before = tuple(turn.taken for turn in turns[:number])
+            waiting += [((*before, other), left - 1) for other in turns[number].others]
+    return count

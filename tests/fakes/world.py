@@ -1,0 +1,258 @@
+"""A whole world for the app: a running tenant, stores in memory, and one clock for both.
+
+The app in it is the real one, built by `shared.app.App`; it speaks HTTP to the tenant, over real sockets or
+(`direct`) without. Messages go to the bodies of `function_app`'s triggers, without Azure's worker.
+"""
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import astuple
+from functools import cache
+from typing import Any
+
+from PIL import Image
+
+from local.tenant.directory import people
+from local.tenant.directory.people import Arrivals
+from local.tenant.directory.world import Person, Photo
+from local.tenant.tenant import Tenant
+from local.tenant.traffic.faults import Fault
+from shared import jobs
+from shared.app import App, Services, Stores
+from shared.jobs import Job, Sync, Why
+from shared.ledger.row import Row
+from shared.pictures.thumbnails import UnreadableImage, render
+from shared.settings import Settings
+from shared.triggers import Doorway
+from tests.fakes.clock import Clock
+from tests.fakes.direct import Direct
+from tests.fakes.host import Host
+from tests.fakes.outbox import Message, Outbox
+from tests.fakes.steps import Steps
+from tests.fakes.table import Table
+
+HERE = "https://photos.contoso.com"
+
+
+class Tokens:
+    """Bearer tokens straight from the tenant's signer, kept with the permissions in them until forgotten.
+
+    Asking for one is the step before an HTTP call.
+    """
+
+    def __init__(self, tenant: Tenant, steps: Steps) -> None:
+        self._tenant = tenant
+        self._steps = steps
+        self._kept: dict[str, str] = {}
+
+    def token(self, host: str) -> str:
+        resource = "graph" if host == "graph.microsoft.com" else "sharepoint"
+        with self._steps.take(f"call {host}"):
+            if host not in self._kept:
+                roles = self._tenant.permissions.roles(resource)
+                self._kept[host] = self._tenant.tokens.issue(f"https://{host}", roles)
+        return self._kept[host]
+
+    def forget(self, host: str) -> None:
+        self._kept.pop(host, None)
+
+
+class World:
+    """One tenant, one app, one clock.
+
+    Args:
+        tenant: running; its proxy must be this process's `HTTPS_PROXY`.
+        direct: speak to the tenant without sockets, for stories of thousands of requests.
+        settings: the app's settings besides those that the tenant names.
+    """
+
+    def __init__(self, tenant: Tenant, *, direct: bool = False, **settings: str) -> None:
+        self.tenant = tenant
+        self._transport = Direct(tenant) if direct else None
+        self.steps = Steps()
+        self.clock = Clock(tenant.world.clock)
+        self.ledger = Table("photoledger", self.steps)
+        self.state = Table("photostate", self.steps)
+        self.parts = Table("photoparts", self.steps)
+        self.outbox = Outbox(self.clock, self.steps)
+        self.app = self.start(**settings)
+        self.host = Host(self.clock, self.outbox, self.steps, self._handlers())
+        self._thumbnails: dict[str, str] = {}  # a thumbnail's sha-256 -> its source's etag
+
+    def start(self, **settings: str) -> App:
+        """Return another instance of the app, with other settings if they are given."""
+        environ = {
+            **self.tenant.settings,
+            "NOTIFICATION_URL": HERE,
+            "AzureWebJobsStorage": "UseDevelopmentStorage=true",  # never dialled
+            **settings,
+        }
+        stores = Stores(self.ledger, self.state, self.parts, self.outbox)
+        return App(environ, clock=self.clock, stores=stores, tokens=self._tokens, transport=self._transport)
+
+    def restart(self, **settings: str) -> None:
+        """Run the app with these settings from now on."""
+        self.app = self.start(**settings)
+
+    @property
+    def services(self) -> Services:
+        return self.app.services
+
+    # --- people ---
+
+    def add(self, *, photo: bool = True, **facts: Any) -> str:
+        """Let a person in and return the object id."""
+        (person,) = people.welcome(self.tenant.world, self.tenant.exchange, Arrivals(**facts))
+        if photo:
+            self.change_photo(person.id)
+        return person.id
+
+    def change_photo(self, user: str, data: bytes | None = None) -> str:
+        """Change a photo as its owner would, without a word from Graph; return the new etag."""
+        number = len(self._thumbnails)
+        photo = self.tenant.exchange.accept_raw(data or draw(number))
+        self._remember(photo)
+        self.tenant.world.set_photo(self.person(user), photo, tell=False)
+        return photo.etag
+
+    def remove_photo(self, user: str) -> None:
+        self.tenant.world.set_photo(self.person(user), None, tell=False)
+
+    def person(self, user: str) -> Person:
+        return self.tenant.world.people[user]
+
+    def source(self, user: str) -> str:
+        """Return the etag of the photo in Exchange, "" where there is none."""
+        photo = self.person(user).photo
+        return photo.etag if photo else ""
+
+    def shown(self, user: str) -> str:
+        """Return the etag of the photo that SharePoint shows in every size; "" none, "torn" a mixture."""
+        target = self.tenant.sharepoint.describe(user)
+        sizes = target["userphoto"]
+        assert isinstance(sizes, dict)
+        found = {self._thumbnails.get(digest, "") for digest in sizes.values()}
+        return found.pop() if len(found) == 1 else "torn"
+
+    def properties(self, user: str) -> dict[str, str]:
+        """Return the picture's properties in the SharePoint profile."""
+        properties = self.tenant.sharepoint.describe(user)["properties"]
+        assert isinstance(properties, dict)
+        return properties
+
+    # --- what the app does ---
+
+    def row(self, user: str) -> Row:
+        """Return the ledger's row."""
+        found = self.ledger.rows.get((user[:2], user))
+        return Row.from_columns(user, *found) if found else Row(user)
+
+    def note(self, user: str, **columns: Any) -> None:
+        """Write into the ledger's row as nobody in particular."""
+        stands, _ = self.ledger.rows.get((user[:2], user), ({}, ""))
+        self.ledger.rows[user[:2], user] = ({**stands, **columns}, 'W/"note"')
+
+    def ask(self, user: str, why: Why = "notified", **facts: Any) -> Sync:
+        """Queue a sync and return its job."""
+        now = self.clock.now()
+        job = Sync(user, why, **{"seen": now, "born": now, **facts})
+        self.app.queues.send(job)
+        return job
+
+    def hint(self, *users: str, why: Why = "notified") -> None:
+        """Queue checks."""
+        for job in jobs.pack(users, why=why, now=self.clock.now()):
+            self.app.queues.send(job)
+
+    def queued(self, kind: type[Job] = Sync) -> list[Any]:
+        """Return the jobs in a kind's queue, oldest first."""
+        return [jobs.read(kind, each.body) for each in self.outbox.messages if each.queue == kind.queue]
+
+    def hidden(self, queue: str = Sync.queue) -> list[float]:
+        """Return for how many seconds each message of a queue is still hidden."""
+        now = self.clock.now()
+        return [each.visible_at - now for each in self.outbox.messages if each.queue == queue]
+
+    def drain(self, *, deliveries: int = 500) -> None:
+        """Let the app work until nothing is left to do."""
+        self.host.drain(deliveries=deliveries)
+
+    def run(self, seconds: float) -> None:
+        """Let time pass, and the app work meanwhile."""
+        self.host.run(seconds)
+
+    def open_sweep(self, why: str = "the timer", *, force: bool = False) -> str:
+        """Open a sweep, as the timer would, and return its id, or that of the one that runs."""
+        return self.services.sweeper.open(why, force=force).id
+
+    def sweep(self, *, force: bool = False) -> dict[str, Any]:
+        """Run a sweep and all that follows from it; return what `status` says of it."""
+        sweep = self.open_sweep(force=force)
+        self.drain(deliveries=100_000)
+        return self.figures(sweep)
+
+    def figures(self, sweep: str) -> dict[str, Any]:
+        """Return what `status` says of an ended sweep."""
+        (found,) = [each for each in self.app.health.status()["sweeps"] if each["id"] == sweep]
+        return found
+
+    def settled(self, user: str) -> None:
+        """Assert what every run must end in: the newest photo shown, and a row that says so and no more."""
+        row, source = self.row(user), self.source(user)
+        now = self.clock.now()
+        assert self.shown(user) == source
+        assert (row.settled_etag, row.dirty, row.unsure_until > now) == (source, False, False)
+
+    # --- what goes wrong ---
+
+    def fault(self, *faults: Fault) -> None:
+        """Arm these faults in the tenant, in the place of others."""
+        self.tenant.faults.arm(faults)
+
+    def requests(self, service: str = "") -> list[str]:
+        """Return `METHOD path → status` of every request to a service; `sharepoint` is both its halves."""
+        return [
+            f"{each['method']} {each['path']} → {each['status']}"
+            for each in self.tenant.history.entries()
+            if each["service"].startswith(service)
+        ]
+
+    # --- inside ---
+
+    def _remember(self, photo: Photo) -> None:
+        for digest in _thumbnails_of(photo.data):
+            self._thumbnails[digest] = photo.etag
+
+    def _tokens(self, settings: Settings) -> Tokens:
+        del settings
+        return Tokens(self.tenant, self.steps)
+
+    def _handlers(self) -> dict[str, Callable[[Message], object]]:
+        def work(kind: type[Job]) -> Callable[[Message], None]:
+            return lambda message: Doorway(self.app).work(kind, message.body.encode())
+
+        def record(kind: type[Job]) -> Callable[[Message], None]:
+            return lambda message: Doorway(self.app).record(kind, message.body.encode())
+
+        poison = {f"{queue}-poison": record(kind) for queue, kind in jobs.QUEUES.items()}
+        return {**{queue: work(kind) for queue, kind in jobs.QUEUES.items()}, **poison}
+
+
+@cache  # worlds draw the same few pictures
+def _thumbnails_of(data: bytes) -> tuple[str, ...]:
+    """Return the SHA-256 of each thumbnail of a picture; none of what is no picture."""
+    try:
+        thumbnails = render(data)
+    except UnreadableImage:
+        return ()
+    return tuple(hashlib.sha256(content).hexdigest() for content in astuple(thumbnails))
+
+
+@cache
+def draw(number: int) -> bytes:
+    """Return a small JPEG, a different one for each number."""
+    colour = (40 + 53 * number % 200, 40 + 97 * number % 200, 40 + 151 * number % 200)
+    with Image.new("RGB", (64, 64), colour) as image, io.BytesIO() as file:
+        image.save(file, "JPEG", quality=80)
+        return file.getvalue()

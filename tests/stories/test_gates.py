@@ -1,0 +1,171 @@
+"""A service that wants to be left alone is left alone, by every job of every kind."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from local.tenant.traffic.faults import Fault
+from shared.rest.gates import FILES, GRAPH, PROFILES
+from tests.fakes import crowd
+from tests.fakes.world import World
+
+GRAPH_HOST = r"graph\.microsoft\.com"
+FILES_HOST = r"contoso-my\.sharepoint\.com"
+PROFILES_HOST = r"contoso-admin\.sharepoint\.com"
+HOUR = 3600.0
+
+
+def everything_at_once(world: World) -> list[str]:
+    """Let hints, syncs that somebody asked for, and a sweep all be under way; return the users."""
+    users = [world.add() for _ in range(6)] + crowd.let_in(world, 10)
+    for user in users[6:]:
+        crowd.settle(world, user, '"OTHER"')
+    world.hint(*users[3:9])
+    for user in users[:2]:
+        world.ask(user, why="asked")
+    world.open_sweep()
+    return users
+
+
+def calls(world: World, host: str) -> list[float]:
+    """Return a list to which the time of every call to `host` from now on is added."""
+    times: list[float] = []
+    world.steps.on(f"call {host}", lambda: times.append(world.clock.now()), times=None)
+    return times
+
+
+@pytest.mark.parametrize("asked", [pytest.param(7, id="7 s"), pytest.param(120.5, id="120.5 s"), 600])
+@pytest.mark.parametrize(
+    ("host", "fault"),
+    [
+        pytest.param(GRAPH_HOST, {"service": "graph", "status": 429}, id="graph is throttled"),
+        pytest.param(GRAPH_HOST, {"service": "graph", "status": 503}, id="graph is busy"),
+        pytest.param(
+            GRAPH_HOST,
+            {"service": "graph", "part": True, "path": "photo", "status": 429},
+            id="part of a batch",
+        ),
+        pytest.param(FILES_HOST, {"service": "sharepoint-files", "status": 429}, id="files are throttled"),
+        pytest.param(FILES_HOST, {"service": "sharepoint-files", "status": 503}, id="files are busy"),
+        pytest.param(
+            PROFILES_HOST, {"service": "sharepoint-profiles", "status": 429}, id="profiles are throttled"
+        ),
+        pytest.param(
+            PROFILES_HOST, {"service": "sharepoint-profiles", "status": 503}, id="profiles are busy"
+        ),
+    ],
+)
+def test_not_one_call_before_retry_after_is_over(
+    world: World, host: str, fault: dict[str, object], asked: float
+) -> None:
+    world.tenant.world.knobs.retry_after = "decimal"
+    users = everything_at_once(world)
+    world.run(1)
+    world.fault(Fault(**fault, retry_after=asked, next=1))
+    times = calls(world, host)
+    world.drain(deliveries=5000)
+    before, after = next((a, b) for a, b in pairwise(times) if b > a)
+    assert after - before >= asked
+    for user in users:
+        assert world.row(user).settled_etag == world.source(user)
+    assert world.tenant.patience.early() == []
+
+
+def test_a_service_that_does_not_say_how_long_is_asked_ever_more_rarely(world: World) -> None:
+    everything_at_once(world)
+    world.fault(Fault(service="graph", status=429))
+    times = calls(world, GRAPH_HOST)
+    world.run(2 * HOUR)
+    waits = [later - earlier for earlier, later in pairwise(times) if later - earlier > 10]
+    least = [30, 60, 120, 240, 480, *[900] * 7]
+    assert all(wait >= wanted for wait, wanted in zip(waits, least, strict=False)), waits
+    assert 10 <= len(waits) <= len(least)
+    world.fault()
+    world.drain(deliveries=5000)
+
+
+def test_two_instances_share_a_gate_within_a_second(world: World) -> None:
+    user = crowd.let_in(world, 1)[0]
+    other = world.start()
+    world.fault(Fault(service="graph", status=429, retry_after=100, next=1))
+    first = world.services.syncer.attempt(world.ask(user))
+    world.clock.advance(1)
+    times = calls(world, GRAPH_HOST)
+    second = other.services.syncer.attempt(world.ask(user))
+    assert (first.after, second.after) == (pytest.approx(100), pytest.approx(99))
+    assert times == []
+
+
+@pytest.mark.parametrize("service", [FILES, PROFILES])
+def test_a_denied_service_is_left_alone_for_a_quarter_of_an_hour(world: World, service: str) -> None:
+    users = everything_at_once(world)
+    host = FILES_HOST if service == FILES else PROFILES_HOST
+    world.fault(Fault(service=service, status=403, next=1))
+    times = calls(world, host)
+    world.run(60)
+    gate = world.app.health.status()["gates"][service]
+    assert gate["closed"]
+    assert "403" in gate["why"]
+    world.drain(deliveries=5000)
+    assert times[1] - times[0] >= 900
+    assert world.app.health.status()["gates"][service]["why"] == ""
+    for user in users:
+        assert world.row(user).settled_etag == world.source(user)
+
+
+def test_a_denied_graph_is_left_alone_for_a_quarter_of_an_hour(world: World) -> None:
+    everything_at_once(world)
+    world.fault(Fault(service="graph", status=403, code="Authorization_RequestDenied"))
+    times = calls(world, GRAPH_HOST)
+    world.run(5 * 60)
+    gate = world.app.health.status()["gates"][GRAPH]
+    assert gate["closed"]
+    assert "Authorization_RequestDenied" in gate["why"]
+    world.run(HOUR - 5 * 60)
+    assert 4 <= len(times) <= 5
+    assert min(later - earlier for earlier, later in pairwise(times)) >= 900
+    world.fault()
+    world.drain(deliveries=5000)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param({"status": 500}, id="500"),
+        pytest.param({"status": 403, "code": "ErrorAccessDenied"}, id="denied"),
+        pytest.param({"status": 404, "code": "NeverHeardOf"}, id="an unknown 404"),
+        pytest.param({"status": 418}, id="418"),
+        pytest.param({"status": 200, "body": "[]"}, id="no metadata"),
+    ],
+)
+def test_one_user_with_odd_answers_closes_no_gate(
+    new_world: Callable[..., World], odd: dict[str, object]
+) -> None:
+    world = new_world()
+    (removed,) = crowd.let_in(world, 1, photo=False)
+    world.note(removed, missing_since=world.clock.now() - 2 * HOUR)
+    users = everything_at_once(world)
+    world.fault(Fault(service="graph", part=True, path=users[4], **odd))
+    closed: list[str] = []
+    world.steps.on("write photostate", lambda: closed.extend(gates_closed(world)), times=None, after=True)
+    world.run(2 * HOUR)
+    assert closed == []
+    for user in users[:4] + users[5:]:
+        assert world.row(user).settled_etag == world.source(user)
+    (sweep,) = world.app.health.status()["sweeps"]  # which waited for him, and not for ever
+    assert (sweep["state"], sweep["failed"], sweep["seen"]) == ("finished", 1, 1 + len(users))
+    assert (world.row(removed).outcome, world.row(users[4]).outcome) == ("cleared", "failed")
+    world.fault()
+    world.drain(deliveries=5000)
+    world.sweep()
+    assert world.row(users[4]).settled_etag == world.source(users[4])
+
+
+def gates_closed(world: World) -> list[str]:
+    now = world.clock.now()
+    return [
+        key
+        for (kind, key), (columns, _) in world.state.rows.items()
+        if kind == "gate" and columns["closed_until"] > now
+    ]

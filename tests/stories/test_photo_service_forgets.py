@@ -1,0 +1,166 @@
+"""A photo service that says of everybody that there is no photo, and what a person can do about removals."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from local.tenant.directory.world import Photo
+from shared.admin.sync_user import Asked
+from shared.jobs import Backfill
+from tests.fakes import crowd
+from tests.fakes.world import World
+
+HOUR = 3600.0
+
+# Every way in which Graph says that there is no photo.
+ANSWERS = [
+    pytest.param({"no_photo_code": "ImageNotFound", "batch_no_photo": "error"}, id="ImageNotFound"),
+    pytest.param({"no_photo_code": "ErrorItemNotFound", "batch_no_photo": "error"}, id="ErrorItemNotFound"),
+    pytest.param(
+        {"no_photo_code": "ErrorEntityNotFound", "batch_no_photo": "error"}, id="ErrorEntityNotFound"
+    ),
+    pytest.param({"batch_no_photo": "null"}, id="404 without a body"),
+    pytest.param({"no_photo": "1x1"}, id="a placeholder"),
+]
+
+
+@contextmanager
+def forgetting(world: World, **knobs: str) -> Iterator[None]:
+    """Let the photo service know of no photo meanwhile."""
+    for name, value in knobs.items():
+        setattr(world.tenant.world.knobs, name, value)
+    kept: dict[str, Photo | None] = {}
+    for person in world.tenant.world.living():
+        kept[person.id], person.photo = person.photo, None
+    yield
+    for user, photo in kept.items():
+        world.person(user).photo = photo
+
+
+def live_through_a_day(world: World, users: list[str], *, few: int, many: int) -> list[str]:
+    """Sweep every six hours; return how the sweeps ended.
+
+    Each hour hints name other users: `few` before the first sweep, so that it finds them missing for long
+    enough and nobody else, and `many` later.
+    """
+    ends = []
+    for number, hinted in enumerate((few, many, many, many)):
+        for hour in range(6):
+            first = (6 * number + hour) * hinted % len(users)
+            world.hint(*users[first : first + hinted])
+            world.run(HOUR)
+        sweep = world.open_sweep()
+        world.run(HOUR / 2)
+        ends.append(world.figures(sweep)["state"])
+    return ends
+
+
+@pytest.mark.parametrize("knobs", ANSWERS)
+def test_a_day_without_photos_clears_nobody_of_fifteen(world: World, knobs: dict[str, str]) -> None:
+    users = crowd.let_in(world, 15)
+    with forgetting(world, **knobs):
+        assert live_through_a_day(world, users, few=1, many=15) == ["braked"] * 4
+    assert world.requests("sharepoint") == []
+    figures = world.sweep()
+    assert (figures["state"], figures["unchanged"]) == ("finished", 15)
+    for user in users:
+        row = world.row(user)
+        assert (row.settled_etag, row.missing_since) == (world.source(user), 0)
+
+
+def test_a_day_without_photos_clears_nobody_of_fifteen_thousand(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    users = crowd.let_in(world, 15_000)
+    with forgetting(world), caplog.at_level(logging.ERROR):
+        ends = live_through_a_day(world, users, few=3, many=100)
+    assert ends == ["braked"] * 4
+    assert world.requests("sharepoint") == []
+    assert world.outbox.messages == []
+    newest = world.app.health.status()["sweeps"][0]
+    assert "15000 of 15000 photos are missing at once" in newest["reason"]
+    assert sum("sweep.braked" in record.getMessage() for record in caplog.records) == 4
+
+
+# --- what a person does ---
+
+
+@pytest.fixture
+def braked(world: World) -> tuple[str, list[str], list[str]]:
+    """A braked sweep of twelve people, the eight who have no photo any more, and the four who have one."""
+    users = [world.add() for _ in range(12)]
+    world.sweep()
+    for user in users[:8]:
+        world.remove_photo(user)
+    world.sweep()
+    world.run(6 * HOUR)
+    sweep = world.sweep()
+    assert sweep["state"] == "braked"
+    return sweep["id"], users[:8], users[8:]
+
+
+def test_releasing_the_brake_removes_exactly_its_list(
+    world: World, braked: tuple[str, list[str], list[str]]
+) -> None:
+    sweep, removed, others = braked
+    world.change_photo(removed[0])  # is back
+    world.remove_photo(others[0])  # went later
+    world.services.sweeper.release(sweep)
+    world.drain()
+    for user in removed:
+        world.settled(user)
+    assert [world.row(user).outcome for user in removed[1:]] == ["cleared"] * 7
+    assert world.shown(others[0]) != ""
+    assert world.figures(sweep)["state"] == "finished"
+
+
+def test_a_brake_released_twice_removes_once(world: World, braked: tuple[str, list[str], list[str]]) -> None:
+    sweep, removed, _ = braked
+    world.services.sweeper.release(sweep)
+    world.services.sweeper.release(sweep)
+    world.drain()
+    world.tenant.history.clear()
+    world.run(HOUR)
+    assert world.requests("sharepoint") == []
+    assert {world.row(user).outcome for user in removed} == {"cleared"}
+
+
+def test_a_brake_is_released_while_the_next_sweep_runs(
+    world: World, braked: tuple[str, list[str], list[str]]
+) -> None:
+    sweep, removed, _ = braked
+    running = world.open_sweep()
+    world.services.sweeper.release(sweep)
+    world.drain()
+    assert {world.row(user).outcome for user in removed} == {"cleared"}
+    assert world.figures(running)["seen"] == 12
+
+
+def test_keep_leaves_the_picture_and_counts_it_no_more(new_world: Callable[..., World]) -> None:
+    world = new_world(ON_PHOTO_REMOVED="keep")
+    users = [world.add() for _ in range(4)]
+    world.sweep()
+    shown = world.shown(users[0])
+    world.remove_photo(users[0])
+    for _ in range(2):
+        world.sweep()
+        world.run(6 * HOUR)
+    row = world.row(users[0])
+    assert (row.outcome, row.settled_etag, world.shown(users[0])) == ("kept", "", shown)
+    figures = world.sweep()
+    assert (figures["empty"], figures["missing"], figures["shown"]) == (1, 0, 3)
+    assert world.queued(Backfill) == []
+
+
+@pytest.mark.parametrize("answer", ["404", "1x1"])
+def test_an_administrator_removes_one_picture_at_once(world: World, answer: str) -> None:
+    world.tenant.world.knobs.no_photo = answer
+    users = [world.add() for _ in range(2)]
+    world.sweep()
+    world.remove_photo(users[0])
+    kept, removed = (world.services.desk.sync_user(Asked(user, remove=True)) for user in reversed(users))
+    assert (kept.outcome, removed.outcome) == ("unchanged", "cleared")
+    for user in users:
+        world.settled(user)

@@ -1,0 +1,307 @@
+"""The world that other tests stand on is as unkind as Azure, and no kinder than it says."""
+
+import pytest
+
+from shared.errors import Stale, TryLater
+from shared.jobs import Check, Sync
+from shared.ledger.ledger import ANY
+from shared.storage.queues import Receipt
+from tests.fakes.host import LEASE, Lost, Mood
+from tests.fakes.schedules import Schedule, Turn, explore, play
+from tests.fakes.steps import Killed, Steps, cut_off, kill, meet_oneself
+from tests.fakes.table import Table
+from tests.fakes.world import World
+
+USER = "0f000000-0000-4000-8000-000000000001"
+DAY = 24 * 3600.0
+
+
+@pytest.fixture
+def steps() -> Steps:
+    return Steps()
+
+
+# --- time ---
+
+
+def test_days_pass_at_once_for_the_app_and_for_the_tenant(world: World) -> None:
+    app, tenant = world.clock.now(), world.tenant.world.clock.now().timestamp()
+    world.clock.advance(30 * DAY)
+    assert world.clock.now() == app + 30 * DAY
+    assert world.clock.monotonic() == 30 * DAY
+    assert world.tenant.world.clock.now().timestamp() == pytest.approx(tenant + 30 * DAY, abs=5)
+
+
+def test_who_sleeps_lets_time_pass(world: World) -> None:
+    world.clock.sleep(2.5)
+    assert world.clock.monotonic() == 2.5
+
+
+# --- steps ---
+
+
+def test_a_mishap_happens_at_the_step_it_waits_for_and_not_again(steps: Steps) -> None:
+    steps.on("write .*", cut_off, nth=2)
+    done = []
+    for name in ("write a", "read a", "write b", "write c"):
+        try:
+            with steps.take(name):
+                done.append(name)
+        except TryLater:
+            done.append("-")
+    assert done == ["write a", "read a", "-", "write c"]
+
+
+def test_an_answer_is_lost_after_its_step_took_effect(steps: Steps) -> None:
+    table = Table("photoledger", steps)
+    steps.on("write photoledger", cut_off, after=True)
+    with pytest.raises(TryLater):
+        table.merge("0f", "key", {"outcome": "synced"}, "")
+    assert table.rows["0f", "key"][0] == {"outcome": "synced"}
+
+
+def test_a_step_that_is_refused_has_no_answer_to_lose(steps: Steps) -> None:
+    table = Table("photoledger", steps)
+    lost = steps.on("write photoledger", cut_off, after=True)
+    with pytest.raises(Stale):
+        table.merge("0f", "key", {}, 'W/"0"')
+    assert lost.seen == 0
+
+
+def test_the_dead_do_nothing_more_until_the_next_one_lives(steps: Steps) -> None:
+    done: list[str] = []
+
+    def work() -> None:
+        try:
+            with steps.take("write one"):
+                done.append("one")
+        finally:
+            with steps.take("write two"):
+                done.append("two")
+
+    steps.on("write one", kill)
+    assert not steps.survive(work)
+    assert done == []
+    assert steps.survive(work)
+    assert done == ["one", "two"]
+
+
+# --- a table ---
+
+
+def test_versions_change_with_every_write_and_never_come_back(steps: Steps) -> None:
+    table = Table("photoledger", steps)
+    first = table.merge("0f", "a", {"stamp": 1.0}, "")
+    table.delete("0f", "a")
+    second = table.merge("0f", "a", {"stamp": 1.0}, "")
+    assert len({first, second, table.merge("0f", "a", {}, second)}) == 3
+
+
+def test_what_was_read_is_a_copy(steps: Steps) -> None:
+    table = Table("photoledger", steps)
+    table.merge("0f", "a", {"stamp": 1.0}, ANY)
+    table.read("0f", "a")[0]["stamp"] = 2.0
+    assert table.read("0f", "a")[0]["stamp"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        pytest.param({"reason": "x" * 40_000}, id="longer than a column"),
+        pytest.param({"stamp": float("nan")}, id="not a number"),
+        pytest.param({"lag_ms": 2**40}, id="beyond 32 bits"),
+        pytest.param({"users": ["a"]}, id="a list"),
+        pytest.param({"body": b"a" * 10}, id="bytes, which the app never keeps"),
+    ],
+)
+def test_what_no_column_holds_is_a_defect_of_the_app(steps: Steps, columns: dict[str, object]) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        Table("photoledger", steps).merge("0f", "a", columns, ANY)
+
+
+# --- queues and their host ---
+
+
+def put(world: World, hidden: int = 0, user: str = USER) -> Receipt:
+    job = Sync(user, "notified", world.clock.now(), world.clock.now())
+    return world.app.queues.send(job, hidden=hidden)
+
+
+def test_a_message_is_due_when_it_is_not_hidden_any_more(world: World) -> None:
+    put(world, hidden=60)
+    assert world.outbox.due() == []
+    world.clock.advance(60)
+    assert len(world.outbox.due()) == 1
+
+
+def test_a_message_that_was_taken_cannot_be_taken_back(world: World) -> None:
+    receipt = put(world)
+    (message,) = world.outbox.due()
+    world.outbox.dequeue(message, LEASE)
+    world.outbox.take_back(receipt)
+    assert world.outbox.messages == [message]
+    assert world.outbox.due() == []
+
+
+def test_a_message_that_was_not_taken_can_be_taken_back(world: World) -> None:
+    world.outbox.take_back(put(world))
+    assert world.outbox.messages == []
+
+
+@pytest.mark.parametrize(("body", "hidden"), [("x" * 40_000, 0), ("{}", 7 * 86_400), ("{}", -1)])
+def test_what_no_queue_takes_is_a_defect_of_the_app(world: World, body: str, hidden: int) -> None:
+    with pytest.raises(ValueError):
+        world.outbox.put("photo-syncs", body, hidden)
+
+
+def test_a_message_that_fails_comes_back_after_half_a_minute_and_five_times_is_poison(world: World) -> None:
+    world.outbox.put("photo-syncs", "not ours", 0)
+    began = world.clock.now()
+    for _ in range(5):
+        world.clock.advance(max(0.0, world.outbox.messages[0].visible_at - world.clock.now()))
+        world.host.deliver_due()
+    assert world.clock.now() == began + 4 * 30
+    assert [message.queue for message in world.outbox.messages] == ["photo-syncs-poison"]
+    world.drain()
+    assert len(world.state.rows) == 1
+
+
+def test_poison_that_fails_five_times_is_lost_and_the_world_says_so(world: World) -> None:
+    world.outbox.put("photo-syncs-poison", "not ours", 0)
+    world.steps.on("(write photostate|put photo-syncs-poison)", cut_off, times=None)
+    with pytest.raises(Lost):
+        world.drain()
+    assert len(world.host.failures) == 5
+    assert world.outbox.messages == []
+
+
+def test_a_message_whose_instance_died_waits_out_its_lease(world: World) -> None:
+    put(world)
+    world.steps.on(".*", kill)
+    world.host.deliver_due()
+    (message,) = world.outbox.messages
+    assert (message.visible_at, message.dequeue_count) == (world.clock.now() + LEASE, 1)
+
+
+def test_an_unkind_host_delivers_twice_and_out_of_order_and_the_same_with_the_same_seed(
+    world: World,
+) -> None:
+    def play_once() -> list[str]:
+        world.host.mood = Mood(seed=7, shuffled=True, twice=0.5)
+        world.ledger.rows.clear()
+        world.steps.taken.clear()
+        delivered: list[str] = []
+        world.steps.on("read photoledger", lambda: delivered.append("read"), times=None)
+        for user in users:
+            put(world, user=user)
+        world.drain()
+        world.steps.clear()
+        return delivered
+
+    users = [world.add(photo=False) for _ in range(6)]
+    first = play_once()
+    assert len(first) > 6
+    assert play_once() == first
+
+
+def test_a_run_that_never_ends_is_given_up_with_what_is_left(world: World) -> None:
+    put(world, hidden=5 * 86_400)
+    with pytest.raises(TimeoutError, match="photo-syncs"):
+        world.drain()
+
+
+# --- what SharePoint shows ---
+
+
+def test_a_mixture_of_two_photos_is_seen_for_what_it_is(world: World) -> None:
+    user = world.add()
+    world.ask(user)
+    world.drain()
+    assert world.shown(user) == world.source(user)
+    world.change_photo(user)
+    world.steps.on("call contoso-my.*", kill, nth=2)
+    world.ask(user)
+    world.host.deliver_due()
+    assert world.shown(user) == "torn"
+    with pytest.raises(AssertionError):
+        world.settled(user)
+
+
+def test_a_row_that_is_right_about_a_target_that_is_not_is_seen(world: World) -> None:
+    user = world.add()
+    world.note(user, settled_etag=world.source(user))
+    with pytest.raises(AssertionError):
+        world.settled(user)
+
+
+def test_the_app_in_the_world_is_the_whole_app(world: World) -> None:
+    users = [world.add() for _ in range(25)]
+    world.hint(*users)
+    assert [len(job.users) for job in world.queued(Check)] == [20, 5]
+    world.drain()
+    for user in users:
+        world.settled(user)
+
+
+# --- schedules ---
+
+
+def counter(steps: Steps) -> tuple[list[int], dict[str, object]]:
+    """Return a number that two attempts raise by one each, and those attempts: read, then write."""
+    value = [0]
+
+    def add() -> None:
+        with steps.take("read"):
+            seen = value[0]
+        with steps.take("write"):
+            value[0] = seen + 1
+
+    return value, {"one": add, "other": add}
+
+
+def test_without_a_schedule_one_attempt_runs_after_the_other(steps: Steps) -> None:
+    value, attempts = counter(steps)
+    turns = play(steps, attempts, {}, ())
+    assert value == [2]
+    assert [turn.taken for turn in turns] == ["one"] * 3 + ["other"] * 3
+
+
+def test_exploring_finds_the_update_that_is_lost(steps: Steps) -> None:
+    ends: dict[int, Schedule] = {}
+
+    def run(schedule: Schedule) -> list[Turn]:
+        value, attempts = counter(steps)
+        turns = play(steps, attempts, {}, schedule)
+        ends.setdefault(value[0], schedule)
+        return turns
+
+    explore(run, 0)
+    assert set(ends) == {2}
+    explore(run, 1)
+    assert set(ends) == {1, 2}
+
+
+def test_exploring_tries_every_event_at_every_turn(steps: Steps) -> None:
+    seen: set[int] = set()
+
+    def run(schedule: Schedule) -> list[Turn]:
+        value, attempts = counter(steps)
+        return play(steps, attempts, {"event": lambda: seen.add(value[0])}, schedule)
+
+    assert explore(run, 1) > 6
+    assert seen == {0, 1}  # after the last step there is no turn left
+
+
+@pytest.mark.parametrize("error", [ValueError, Killed])
+def test_what_an_attempt_raises_ends_the_schedule_and_every_thread(steps: Steps, error: type) -> None:
+    def fail() -> None:
+        with steps.take("read"):
+            raise error
+
+    value, attempts = counter(steps)
+    with pytest.raises(error):
+        play(steps, {**attempts, "failing": fail}, {}, ("failing", "failing"))
+    assert value == [2]  # the others were let run to their ends
+    steps.on(".*", meet_oneself)
+    with pytest.raises(Stale), steps.take("read"):
+        pass

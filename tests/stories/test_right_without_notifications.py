@@ -1,0 +1,178 @@
+"""Nobody promises that a new photo raises a notification: what sweeps and second looks make up for."""
+
+from collections import Counter
+
+import pytest
+
+from local.tenant.traffic.faults import Fault
+from shared.jobs import Backfill
+from tests.fakes import crowd
+from tests.fakes.world import World
+
+HOUR = 3600.0
+BETWEEN = 6 * HOUR  # seconds from one sweep to the next
+MONTH = 31 * 24 * HOUR
+
+
+def test_every_change_is_shown_after_one_sweep(world: World) -> None:
+    new, changed, same = world.add(), world.add(), world.add()
+    world.sweep()
+    world.change_photo(changed)
+    latecomer = world.add()
+    world.run(BETWEEN)
+    figures = world.sweep()
+    for user in (new, changed, same, latecomer):
+        world.settled(user)
+    assert (figures["state"], figures["changed"], figures["unchanged"]) == ("finished", 2, 2)
+
+
+@pytest.mark.parametrize("answer", ["404", "1x1"])
+def test_every_removal_is_shown_after_two_sweeps(world: World, answer: str) -> None:
+    world.tenant.world.knobs.no_photo = answer  # how Graph says that there is none
+    users = [world.add() for _ in range(4)]
+    world.sweep()
+    world.remove_photo(users[0])
+    world.run(BETWEEN)
+    first = world.sweep()
+    assert world.shown(users[0]) != ""
+    world.run(BETWEEN)
+    second = world.sweep()
+    assert (first["missing"], first["removable"], second["removable"]) == (1, 0, 1)
+    assert world.row(users[0]).outcome == "cleared"
+    for user in users:
+        world.settled(user)
+
+
+def test_two_sweeps_in_a_row_remove_nothing_that_is_not_missing_for_an_hour(world: World) -> None:
+    users = [world.add() for _ in range(4)]
+    world.sweep()
+    world.remove_photo(users[0])
+    for _ in range(3):
+        world.sweep()
+        world.run(10 * 60)
+    assert world.shown(users[0]) != ""
+
+
+def test_a_photo_that_comes_back_between_two_sweeps_is_not_removed(world: World) -> None:
+    users = [world.add() for _ in range(4)]
+    world.sweep()
+    world.remove_photo(users[0])
+    world.run(BETWEEN)
+    world.sweep()
+    world.change_photo(users[0])
+    world.run(BETWEEN)
+    world.sweep()
+    world.settled(users[0])
+
+
+def test_a_lost_notification_is_caught_by_the_sweep(world: World) -> None:
+    told, lost = world.add(), world.add()
+    world.hint(told)
+    world.drain()
+    world.settled(told)
+    assert world.shown(lost) == ""
+    world.sweep()
+    world.settled(lost)
+
+
+@pytest.mark.parametrize(
+    ("late", "caught"),
+    [
+        pytest.param(90, 130, id="by the second look after two minutes"),
+        pytest.param(600, 910, id="by the last look after fifteen"),
+    ],
+)
+def test_a_photo_that_comes_later_than_its_hint_is_caught(world: World, late: float, caught: float) -> None:
+    user = world.add()
+    world.hint(user)
+    world.run(late)
+    world.change_photo(user)
+    world.run(caught - late)
+    world.settled(user)
+
+
+def test_a_photo_that_comes_after_the_last_look_waits_for_the_sweep(world: World) -> None:
+    user = world.add()
+    world.hint(user)
+    world.run(1000)
+    before = world.source(user)
+    world.change_photo(user)
+    world.run(BETWEEN)
+    assert world.shown(user) == before
+    world.sweep()
+    world.settled(user)
+
+
+def test_a_hundred_unchanged_users_cost_five_batches_and_a_read_each_and_no_write(world: World) -> None:
+    users = crowd.let_in(world, 90) + crowd.let_in(world, 10, photo=False, settled=False)
+    figures = world.sweep()
+    graph = Counter(line.partition("?")[0] for line in world.requests("graph"))
+    assert graph == {"GET /v1.0/users": 1, "POST /v1.0/$batch → 200": 5}
+    assert world.requests("sharepoint") == []
+    steps = Counter(world.steps.taken)
+    assert (steps["read photoledger"], steps["write photoledger"]) == (len(users), 0)
+    assert steps["write photoparts"] == 2 * 5
+    assert (figures["unchanged"], figures["empty"], figures["seen"]) == (90, 10, 100)
+
+
+# --- whom a sweep has queued ---
+
+
+def test_a_changed_user_whom_a_sweep_has_queued_is_not_queued_by_the_next(world: World) -> None:
+    users = [world.add() for _ in range(3)]
+    world.fault(Fault(service="sharepoint", status=503, retry_after=600))
+    for _ in range(4):  # at 0, 6, 12 and 18 hours
+        world.open_sweep()
+        world.run(BETWEEN - HOUR)
+        assert sorted(job.user for job in world.queued(Backfill)) == sorted(users)
+        world.run(HOUR)
+    world.fault()
+    world.drain()
+    for user in users:
+        world.settled(user)
+        assert world.row(user).queued_at == 0
+
+
+def test_he_is_queued_again_as_soon_as_his_sync_ended(world: World) -> None:
+    user = world.add()
+    world.sweep()
+    world.change_photo(user)
+    figures = world.sweep()
+    world.settled(user)
+    assert figures["changed"] == 1
+
+
+def test_a_forced_sweep_queues_him_all_the_same(world: World) -> None:
+    user = world.add()
+    world.note(user, queued_at=world.clock.now())
+    world.sweep()
+    assert world.shown(user) == ""
+    world.sweep(force=True)
+    world.settled(user)
+
+
+def test_a_day_later_he_is_queued_again(world: World) -> None:
+    user = world.add()
+    world.note(user, queued_at=world.clock.now())
+    world.run(24 * HOUR - 60)
+    world.sweep()
+    assert world.shown(user) == ""
+    world.run(60)
+    world.sweep()
+    world.settled(user)
+
+
+# --- who is gone ---
+
+
+def test_the_row_of_a_deleted_user_is_forgotten_after_thirty_days(world: World) -> None:
+    gone, stays = world.add(), world.add()
+    world.sweep()
+    world.tenant.world.remove(world.person(gone))
+    world.hint(gone)
+    world.drain()
+    world.sweep()
+    assert world.row(gone).gone_since
+    world.run(MONTH)
+    world.sweep()
+    assert (world.row(gone).version, bool(world.row(stays).version)) == ("", True)

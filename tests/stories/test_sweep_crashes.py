@@ -1,0 +1,300 @@
+"""A sweep outlives whatever happens to the instances that run it, and counts nobody twice."""
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from local.tenant.traffic.faults import Fault
+from shared.errors import TryLater
+from shared.jobs import SweepPage, SweptCheck
+from tests.fakes import crowd
+from tests.fakes.schedules import Schedule, Turn, explore, play
+from tests.fakes.steps import cut_off, kill
+from tests.fakes.world import World
+
+HOUR = 3600.0
+BETWEEN = 6 * HOUR
+TWO_PAGES = 1010  # users; a page has 999
+COUNTED = ("unchanged", "changed", "empty", "missing", "removable", "gone", "skipped", "failed", "unanswered")
+
+
+def small_world(new_world: Callable[..., World]) -> tuple[World, list[str]]:
+    """Return a world of six users, one of each kind that a sweep tells apart."""
+    world = new_world()
+    world.tenant.reset()
+    world = new_world()
+    unchanged, changed, removed, missing = crowd.let_in(world, 4)
+    fresh, empty = world.add(), world.add(photo=False)
+    crowd.settle(world, changed, '"OTHER"')
+    for user in (removed, missing):
+        world.remove_photo(user)
+    world.note(removed, missing_since=world.clock.now() - 2 * HOUR)
+    return world, [unchanged, changed, removed, missing, fresh, empty]
+
+
+FOUND = {"seen": 6, "unchanged": 1, "changed": 2, "removable": 1, "missing": 1, "empty": 1, "unanswered": 0}
+
+
+def found(figures: dict[str, Any], expected: dict[str, int] = FOUND) -> bool:
+    """Whether these are the figures; who was synced before his check was heard is not changed any more."""
+    told = {name: figures[name] for name in expected}
+    synced = expected["changed"] - told["changed"]
+    told |= {"changed": told["changed"] + synced, "unchanged": told["unchanged"] - synced}
+    return synced >= 0 and told == expected
+
+
+def ended_well(world: World, users: list[str]) -> None:
+    """Assert that the last sweep's figures are right and its consequences came about."""
+    ended = world.app.health.status()["sweeps"]
+    assert ended, "no sweep ended"
+    figures = ended[0]
+    assert sum(figures[name] for name in COUNTED) == figures["seen"] == len(users)
+    unchanged, changed, removed, missing, fresh, empty = users
+    for user in (unchanged, changed, fresh):
+        assert world.row(user).settled_etag == world.source(user)
+    assert world.row(removed).settled_etag == ""
+    assert world.row(missing).settled_etag != ""
+    assert world.row(empty).version == ""
+    assert world.outbox.poisoned == []
+    assert world.outbox.messages == []
+
+
+def test_an_undisturbed_sweep_tells_six_kinds_of_users_apart(new_world: Callable[..., World]) -> None:
+    world, users = small_world(new_world)
+    figures = world.sweep()
+    assert {name: figures[name] for name in FOUND} == FOUND
+    ended_well(world, users)
+
+
+# Where it makes a difference to a sweep that an instance dies, or that another one's turn comes.
+OWN = r"write .*|scan photo(state|parts)|read photoparts|put photo-(sweep|back).*|call graph\..*"
+
+
+def count_steps(new_world: Callable[..., World]) -> int:
+    world, _ = small_world(new_world)
+    world.sweep()
+    return sum(re.fullmatch(OWN, step) is not None for step in world.steps.taken)
+
+
+@pytest.mark.parametrize("after", [pytest.param(False, id="before"), pytest.param(True, id="after")])
+def test_a_sweep_whose_instance_dies_at_any_of_its_steps_ends_with_right_figures(
+    new_world: Callable[..., World], after: bool
+) -> None:
+    for step in range(1, count_steps(new_world) + 1):
+        world, users = small_world(new_world)
+
+        def die(world: World = world) -> None:
+            world.restart()
+            kill()
+
+        world.steps.on(OWN, die, nth=step, after=after)
+        world.steps.survive(world.open_sweep)
+        world.drain(deliveries=5000)
+        world.steps.clear()
+        if not world.app.health.status()["sweeps"]:  # it died while it opened: the timer comes again
+            world.run(BETWEEN)
+            world.open_sweep()
+            world.drain(deliveries=5000)
+        ended = world.app.health.status()["sweeps"]
+        assert ended[0]["state"] == "finished", f"killed at step {step}"
+        if len(ended) == 1 and ended[0]["opened_at"] - world.clock.began < HOUR:
+            assert found(ended[0]), f"killed at step {step}: {ended[0]}"
+        ended_well(world, users)
+        comes_to_rest(world, users[2])
+
+
+def comes_to_rest(world: World, removed: str) -> None:
+    """Assert that a removal whose first attempt died is told once more, by two sweeps, to make sure."""
+    for _ in range(2 if world.row(removed).dirty else 0):
+        world.run(BETWEEN)
+        world.sweep()
+    assert not world.row(removed).shows_a_photo
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_sweep_of_two_pages_finishes_although_its_instances_keep_dying(
+    new_world: Callable[..., World], seed: int
+) -> None:
+    world = new_world()
+    users = crowd.let_in(world, TWO_PAGES - 10) + crowd.let_in(world, 10, photo=False, settled=False)
+    chance = random.Random(seed)
+    world.host.mood = replace(world.host.mood, seed=seed, shuffled=True, twice=0.2)
+    sweep = world.open_sweep()
+
+    def perhaps_die() -> None:
+        if chance.random() < 0.02:
+            world.restart()
+            kill()
+
+    world.steps.on(".*", perhaps_die, times=None)
+    world.steps.on(".*", perhaps_die, times=None, after=True)
+    world.run(2 * HOUR)
+    world.steps.clear()
+    world.drain(deliveries=5000)
+    figures = world.figures(sweep)
+    assert (figures["state"], figures["seen"]) == ("finished", len(users))
+    assert (figures["unchanged"], figures["empty"]) == (TWO_PAGES - 10, 10)
+    assert sum(figures[name] for name in COUNTED) == len(users)
+
+
+@pytest.mark.parametrize("one_dies", [False, True])
+def test_two_instances_with_the_same_message_in_hand_count_everybody_once(
+    new_world: Callable[..., World], one_dies: bool
+) -> None:
+    def run(schedule: Schedule) -> list[Turn]:
+        world, users = small_world(new_world)
+        sweep = world.open_sweep()
+        world.clock.advance(10)
+        page = SweepPage(sweep, 0, born=world.clock.now())
+        world.outbox.messages.clear()  # whoever of the two is done deletes it
+        if one_dies:
+            world.steps.on("put photo-sweeps", kill)
+        first, second = world.start().services.sweeper, world.start().services.sweeper
+        turns = play(
+            world.steps,
+            {
+                "one": lambda: world.steps.survive(lambda: first.step(page)),
+                "two": lambda: world.steps.survive(lambda: second.step(page)),
+            },
+            {},
+            schedule,
+            OWN,  # between two reads it makes no difference whose turn it is
+        )
+        world.drain(deliveries=5000)
+        assert found(world.figures(sweep))
+        ended_well(world, users)
+        return turns
+
+    assert explore(run, changes=2) > 20
+
+
+def test_a_sweep_whose_record_comes_seconds_after_its_first_page_is_not_lost(world: World) -> None:
+    users = crowd.let_in(world, 3)
+    world.steps.on("write photostate", lambda: world.run(9))
+    assert world.sweep()["seen"] == len(users)
+
+
+@pytest.mark.parametrize("write", ["in the end", "without an answer"])
+def test_a_sweep_whose_record_comes_after_its_first_page_was_dropped_gets_another(
+    world: World, write: str
+) -> None:
+    users = crowd.let_in(world, 3)
+    world.steps.on("write photostate", lambda: world.run(25))
+    if write == "without an answer":
+        world.steps.on("write photostate", cut_off, after=True)
+        with pytest.raises(TryLater):
+            world.open_sweep()
+    sweep = world.open_sweep()
+    world.run(5 * 60)
+    figures = world.figures(sweep)
+    assert (figures["state"], figures["seen"]) == ("finished", len(users))
+    assert world.outbox.messages == []
+
+
+def test_a_sweep_whose_opening_was_slow_and_whose_first_page_was_not_is_read_once(world: World) -> None:
+    users = crowd.let_in(world, 3)
+    world.steps.on("write photostate", lambda: world.clock.advance(25))  # no host looks meanwhile
+    figures = world.sweep()
+    assert (figures["state"], figures["seen"]) == ("finished", len(users))
+    assert world.outbox.messages == []
+
+
+# --- sweeps that do not end as they should ---
+
+
+def test_a_poisoned_page_ends_its_sweep_as_failed_and_frees_the_lease(world: World) -> None:
+    crowd.let_in(world, 3)
+    world.fault(Fault(service="graph", path=r"/users\?", status=400, code="Request_BadRequest"))
+    failed = world.open_sweep()
+    world.drain()
+    assert world.figures(failed)["state"] == "failed"
+    assert [message.queue for message in world.outbox.poisoned] == ["photo-sweeps"]
+    assert world.app.health.status()["sweep"] is None
+    world.fault()
+    assert world.sweep()["state"] == "finished"
+
+
+def test_a_sweep_that_lost_its_message_is_taken_over_after_its_lease_and_not_before(world: World) -> None:
+    crowd.let_in(world, 3)
+    dead = world.open_sweep()
+    world.outbox.messages.clear()
+    world.run(HOUR - 60)
+    assert world.open_sweep() == dead
+    world.run(61)
+    figures = world.sweep()
+    assert figures["id"] != dead
+    assert (figures["state"], world.figures(dead)["state"]) == ("finished", "incomplete")
+
+
+def test_a_sweep_that_waits_for_graph_for_hours_is_not_dead(world: World) -> None:
+    users = crowd.let_in(world, 3)
+    world.fault(Fault(service="graph", status=503))
+    sweep = world.open_sweep()
+    for _ in range(5):
+        world.run(HOUR)
+        assert world.open_sweep() == sweep
+    world.fault()
+    world.drain()
+    figures = world.figures(sweep)
+    assert (figures["state"], figures["seen"]) == ("finished", len(users))
+
+
+def test_a_sweep_without_answers_for_two_hours_is_incomplete_and_removes_nobody(world: World) -> None:
+    users = crowd.let_in(world, 30)
+    for user in users[:2]:
+        world.remove_photo(user)
+        world.note(user, missing_since=world.clock.now() - 2 * HOUR)
+    sweep = world.open_sweep()
+    world.clock.advance(10)
+    world.host.deliver_due()  # the page
+    (check,) = [each for each in world.outbox.messages if each.queue == SweptCheck.queue][1:]
+    world.outbox.delete(check)
+    world.run(2 * HOUR - 60)
+    running = world.app.health.status()["sweep"]
+    assert (running["id"], running["unanswered"]) == (sweep, 10)
+    world.drain()
+    figures = world.figures(sweep)
+    assert (figures["state"], figures["removable"], figures["unanswered"]) == ("incomplete", 2, 10)
+    assert world.requests("sharepoint") == []
+
+
+@pytest.fixture
+def two_pages(world: World) -> World:
+    crowd.let_in(world, TWO_PAGES)
+    return world
+
+
+def test_a_page_that_graph_forgot_ends_a_sweep_and_begins_another(two_pages: World) -> None:
+    world = two_pages
+    world.fault(Fault(service="graph", path="skiptoken", status=503))
+    first = world.open_sweep()
+    world.run(2 * HOUR)  # longer than a page's address is good for
+    world.fault()
+    world.drain(deliveries=5000)
+    ended = world.app.health.status()["sweeps"]
+    assert [each["state"] for each in ended] == ["finished", "incomplete"]
+    assert (ended[1]["id"], ended[1]["seen"], ended[0]["seen"]) == (first, 999, TWO_PAGES)
+
+
+def test_pages_that_graph_keeps_forgetting_begin_only_one_more(two_pages: World) -> None:
+    world = two_pages
+    world.tenant.world.knobs.page_token_life = 0.0
+    world.open_sweep()
+    world.run(BETWEEN)
+    assert [each["state"] for each in world.app.health.status()["sweeps"]] == ["incomplete"] * 2
+    assert world.outbox.messages == []
+
+
+def test_a_wish_during_a_sweep_opens_the_next_when_it_ends(world: World) -> None:
+    users = crowd.let_in(world, 3)
+    first = world.open_sweep()
+    world.services.sweeper.want("Graph missed something")
+    world.services.sweeper.want("Graph missed something")
+    world.drain()
+    ended = world.app.health.status()["sweeps"]
+    assert [each["why"] for each in ended] == ["Graph missed something", "the timer"]
+    assert (ended[1]["id"], ended[0]["seen"]) == (first, len(users))

@@ -1,0 +1,238 @@
+"""What goes into a Graph batch for one user, and what its parts say, however odd they are."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.errors import Denied, Refused, ServiceError, TryLater
+from shared.graph.batch import certain, decoded, gathering, is_part, memberships, read_part, require_answer
+from shared.graph.photo import Denied as DeniedPhoto
+from shared.graph.photo import Failed, NoMailbox, NoPhoto, Part, Photo, Unavailable, UserGone
+
+LAW = settings(deadline=None)  # a busy machine is no counterexample
+
+ANNA = "01234567-89ab-cdef-0123-456789abcdef"
+TEAM, SHY = "11111111-0000-4000-8000-00000000000a", "22222222-0000-4000-8000-000000000000"
+BYTES = b"\xff\xd8\xff"
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+def part(status: int, body: Any = None, **headers: str) -> Part:
+    return read_part({"id": "x", "status": status, "headers": headers, "body": body})
+
+
+def an_error(code: str) -> dict[str, Any]:
+    return {"error": {"code": code, "message": "..."}}
+
+
+# --- what is asked ---
+
+
+def test_a_user_his_photo_and_its_bytes_are_asked_for_one_after_the_other() -> None:
+    user, photo, content = gathering(ANNA, [])
+
+    assert (user["id"], photo["dependsOn"], content["dependsOn"]) == ("user", ["user"], ["photo"])
+    assert user["url"] == f"/users/{ANNA}?$select=id,userPrincipalName,accountEnabled,userType"
+    assert photo["url"] == f"/users/{ANNA}/photo"
+    assert content["url"] == f"/users/{ANNA}/photo/$value"
+    assert {each["method"] for each in (user, photo, content)} == {"GET"}
+
+
+def test_where_groups_matter_they_are_asked_for_between() -> None:
+    user, groups, photo, content = gathering(ANNA, (TEAM, SHY))
+
+    assert [each["id"] for each in (user, groups, photo, content)] == ["user", "groups", "photo", "bytes"]
+    assert (groups["dependsOn"], photo["dependsOn"], content["dependsOn"]) == (
+        ["user"],
+        ["groups"],
+        ["photo"],
+    )
+    assert (groups["method"], groups["url"]) == ("POST", f"/users/{ANNA}/checkMemberGroups")
+    assert groups["body"] == {"groupIds": [TEAM, SHY]}
+    assert groups["headers"] == {"Content-Type": "application/json"}  # a batch part with a body needs it
+
+
+@pytest.mark.parametrize("groups", [(), (TEAM,), (TEAM, SHY)])
+def test_a_batch_is_json_whose_parts_depend_only_on_those_before_them(groups: tuple[str, ...]) -> None:
+    asked = json.loads(json.dumps(gathering(ANNA, groups)))
+
+    names = [each["id"] for each in asked]
+    assert len(set(names)) == len(names) <= 20
+    assert [each.get("dependsOn", []) for each in asked] == [[], *([name] for name in names[:-1])]
+
+
+# --- parts ---
+
+
+@pytest.mark.parametrize(
+    ("given_part", "good"),
+    [
+        pytest.param({"id": "user", "status": 200}, True, id="the least"),
+        pytest.param({"id": "user", "status": 404, "headers": None, "body": None}, True, id="empty headers"),
+        pytest.param({"id": "user"}, False, id="no status"),
+        pytest.param({"status": 200}, False, id="no id"),
+        pytest.param({"id": 7, "status": 200}, False, id="a number as id"),
+        pytest.param({"id": "user", "status": "200"}, False, id="a text as status"),
+        pytest.param([], False, id="a list"),
+        pytest.param(None, False, id="nothing"),
+    ],
+)
+def test_a_part_is_told_by_its_id_and_judged_by_its_status(given_part: object, good: bool) -> None:
+    assert is_part(given_part) is good
+
+
+@pytest.mark.parametrize(
+    ("headers", "after"),
+    [
+        pytest.param({"Retry-After": "10"}, 10.0, id="whole seconds"),
+        pytest.param({"retry-after": "2.128"}, 2.128, id="decimals, in lower case"),
+        pytest.param({"RETRY-AFTER": 30}, 30.0, id="a number, in capitals"),
+        pytest.param({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, None, id="a date, which nobody sends"),
+        pytest.param({}, None, id="no word"),
+        pytest.param(None, None, id="null for headers"),
+        pytest.param("Retry-After: 10", None, id="a text for headers"),
+    ],
+)
+def test_a_throttled_part_says_in_its_own_headers_how_long(headers: object, after: float | None) -> None:
+    found = read_part({"id": "x", "status": 429, "headers": headers})
+
+    assert (found.status, found.retry_after, found.body) == (429, after, None)
+
+
+def test_header_names_are_in_lower_case() -> None:
+    assert part(200, None, ETag='"E"', CONTENT="x").headers == {"etag": '"E"', "content": "x"}
+
+
+@LAW
+@given(JSON)
+def test_whatever_a_part_is_it_is_read_or_left(found: Any) -> None:
+    if is_part(found):
+        assert read_part(found).status == found["status"]
+
+
+# --- bytes ---
+
+
+@pytest.mark.parametrize(
+    ("answer", "content"),
+    [
+        pytest.param(part(200, base64.b64encode(BYTES).decode()), BYTES, id="base64"),
+        pytest.param(part(200, ""), None, id="an empty text"),
+        pytest.param(part(200, "not base64!"), None, id="a text that is no base64"),
+        pytest.param(part(200, "/9j/\n"), None, id="base64 with a line break"),
+        pytest.param(part(200, "/9j"), None, id="base64 that was cut"),
+        pytest.param(part(200, "\u00ff\u00d8"), None, id="letters beyond ASCII"),
+        pytest.param(part(200, {"error": {}}), None, id="an object"),
+        pytest.param(part(200, None), None, id="nothing"),
+        pytest.param(part(404, base64.b64encode(BYTES).decode()), None, id="bytes under a 404"),
+        pytest.param(part(424, None), None, id="its dependency failed"),
+        pytest.param(None, None, id="no part at all"),
+    ],
+)
+def test_bytes_come_as_base64_text_or_not_at_all(answer: Part | None, content: bytes | None) -> None:
+    assert decoded(answer) == content
+
+
+@LAW
+@given(st.binary(min_size=1))
+def test_bytes_survive_the_batch(content: bytes) -> None:
+    assert decoded(part(200, base64.b64encode(content).decode())) == content
+
+
+# --- memberships ---
+
+
+@pytest.mark.parametrize(
+    ("body", "groups"),
+    [
+        pytest.param({"value": []}, frozenset(), id="none"),
+        pytest.param({"value": [TEAM]}, frozenset({TEAM}), id="one"),
+        pytest.param({"value": [TEAM.upper(), SHY]}, frozenset({TEAM, SHY}), id="in capitals"),
+        pytest.param({"@odata.context": "...", "value": [SHY, SHY]}, frozenset({SHY}), id="the same twice"),
+    ],
+)
+def test_memberships_are_those_of_the_groups_that_were_asked_for(body: Any, groups: frozenset[str]) -> None:
+    assert memberships(part(200, body)) == groups
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        pytest.param(part(403, an_error("Authorization_RequestDenied")), Denied, id="denied"),
+        pytest.param(part(429, None, **{"Retry-After": "7"}), TryLater, id="throttled"),
+        pytest.param(part(503), TryLater, id="busy"),
+        pytest.param(part(424), TryLater, id="its dependency failed: the user's own part says why"),
+        pytest.param(part(404), TryLater, id="not found"),
+        pytest.param(part(200, {"value": None}), TryLater, id="null"),
+        pytest.param(part(200, {"value": {TEAM: 1}}), TryLater, id="an object"),
+        pytest.param(part(200, [TEAM]), TryLater, id="a list without a name"),
+        pytest.param(part(200), TryLater, id="nothing"),
+        pytest.param(None, TryLater, id="no part at all"),
+    ],
+)
+def test_memberships_that_graph_does_not_tell_are_never_taken_for_none(
+    answer: Part | None, kind: type[ServiceError]
+) -> None:
+    with pytest.raises(kind) as caught:
+        memberships(answer)
+    assert not isinstance(caught.value, TryLater) or caught.value.after in (None, 7.0)
+
+
+# --- what is certain ---
+
+
+@pytest.mark.parametrize("source", [Photo('"E"'), NoPhoto(), NoMailbox("no mailbox"), UserGone()], ids=str)
+def test_what_graph_could_say_is_certain(source: Any) -> None:
+    assert certain(source) == source
+
+
+def test_what_graph_could_not_say_is_asked_for_later_by_whoever_can_act() -> None:
+    with pytest.raises(TryLater) as busy:
+        certain(Unavailable(12.5))
+    with pytest.raises(Denied) as denied:
+        certain(DeniedPhoto("ErrorAccessDenied"))
+    with pytest.raises(Refused) as odd:
+        certain(Failed(418, "Teapot"))
+
+    assert busy.value.after == 12.5
+    assert (denied.value.status, denied.value.code) == (403, "ErrorAccessDenied")
+    assert (odd.value.status, odd.value.code) == (418, "Teapot")
+    assert "Teapot" in str(odd.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        pytest.param(None, None, id="no part"),
+        pytest.param(part(200), None, id="an answer"),
+        pytest.param(part(404), None, id="none"),
+        pytest.param(part(400, an_error("BadRequest")), None, id="odd: an answer all the same"),
+        pytest.param(part(424), None, id="its dependency failed"),
+        pytest.param(
+            part(403, an_error("MailboxNotHostedInExchangeOnline")), None, id="403 that is no denial"
+        ),
+        pytest.param(part(401), Denied, id="401"),
+        pytest.param(part(403), Denied, id="403"),
+        pytest.param(part(408), TryLater, id="408"),
+        pytest.param(part(429), TryLater, id="429"),
+        pytest.param(part(500), TryLater, id="500"),
+        pytest.param(part(504), TryLater, id="504"),
+    ],
+)
+def test_only_not_now_and_not_you_are_no_answers(
+    answer: Part | None, kind: type[ServiceError] | None
+) -> None:
+    if kind is None:
+        require_answer(answer)
+        return
+    with pytest.raises(kind):
+        require_answer(answer)

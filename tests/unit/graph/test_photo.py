@@ -1,0 +1,224 @@
+"""What an answer of Graph's about a photo means: by its status, then by its code."""
+
+import base64
+import io
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from shared.graph.photo import (
+    Denied,
+    Failed,
+    NoMailbox,
+    NoPhoto,
+    Part,
+    Photo,
+    Source,
+    Unavailable,
+    UserGone,
+    classify,
+    error_code,
+    is_placeholder,
+    tells,
+)
+from tests.unit.ledger.rows_imagined import LAW, E
+
+
+def wrapped(code: str) -> dict[str, Any]:
+    """Return an error body as the photo service wraps its own into Graph's."""
+    return {"error": {"code": "UnknownError", "message": json.dumps({"errorCode": code, "target": None})}}
+
+
+def an_error(code: str) -> dict[str, Any]:
+    return {"error": {"code": code, "message": "...", "innerError": {"request-id": "..."}}}
+
+
+def metadata(**changed: Any) -> dict[str, Any]:
+    body = {"@odata.mediaContentType": "image/jpeg", "@odata.mediaEtag": E, "id": "240x240", "width": 240}
+    return {**body, **changed}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "source"),
+    [
+        pytest.param(200, metadata(), Photo(E), id="a photo"),
+        pytest.param(200, metadata(id="240X240"), Photo(E), id="a size in capitals"),
+        pytest.param(200, metadata(id="1x1"), NoPhoto(), id="the placeholder, whatever its etag"),
+        pytest.param(200, metadata(id="1X1"), NoPhoto(), id="the placeholder in capitals"),
+        pytest.param(200, metadata(**{"@odata.mediaEtag": ""}), NoPhoto(), id="an empty etag"),
+        pytest.param(200, metadata(id=None), Photo(E), id="no size"),
+        pytest.param(
+            200, metadata(**{"@odata.mediaEtag": None}), Failed(200, "no mediaEtag"), id="null etag"
+        ),
+        pytest.param(200, metadata(**{"@odata.mediaEtag": 7}), Failed(200, "no mediaEtag"), id="a number"),
+        pytest.param(200, {}, Failed(200, "no mediaEtag"), id="an empty object"),
+        pytest.param(200, None, Failed(200, "no metadata"), id="no body"),
+        pytest.param(200, "R0lGODlh", Failed(200, "no metadata"), id="bytes where metadata were asked for"),
+        pytest.param(200, [metadata()], Failed(200, "no metadata"), id="a list"),
+        pytest.param(404, an_error("ImageNotFound"), NoPhoto(), id="ImageNotFound"),
+        pytest.param(404, an_error("ErrorItemNotFound"), NoPhoto(), id="ErrorItemNotFound"),
+        pytest.param(404, an_error("ErrorEntityNotFound"), NoPhoto(), id="ErrorEntityNotFound"),
+        pytest.param(404, None, NoPhoto(), id="a batch part 404 without a body"),
+        pytest.param(404, wrapped("ImageNotFound"), NoPhoto(), id="ImageNotFound, wrapped"),
+        pytest.param(404, an_error("SomethingNew"), Failed(404, "SomethingNew"), id="an unknown 404"),
+        pytest.param(404, {}, Failed(404), id="a 404 that says nothing in a body"),
+        pytest.param(404, "not found", Failed(404), id="a 404 in plain text"),
+        pytest.param(
+            400, an_error("ImageNotFound"), Failed(400, "ImageNotFound"), id="no photo, but not 404"
+        ),
+        pytest.param(404, an_error("Request_ResourceNotFound"), UserGone(), id="no such user"),
+        pytest.param(404, an_error("ResourceNotFound"), UserGone(), id="no such user, the older code"),
+        pytest.param(400, an_error("ResourceNotFound"), Failed(400, "ResourceNotFound"), id="400 is no 404"),
+        pytest.param(404, an_error("ErrorNonExistentMailbox"), NoMailbox("no mailbox"), id="no mailbox"),
+        pytest.param(400, an_error("AuthenticationError"), NoMailbox("no mailbox"), id="no mailbox in 2020"),
+        pytest.param(
+            401, an_error("AuthenticationError"), Denied("AuthenticationError"), id="the same as 401"
+        ),
+        pytest.param(
+            404,
+            an_error("MailboxNotEnabledForRESTAPI"),
+            NoMailbox("no mailbox in Exchange Online"),
+            id="a mailbox that REST does not reach",
+        ),
+        pytest.param(
+            403,
+            an_error("MailboxNotHostedInExchangeOnline"),
+            NoMailbox("mailbox is on premises"),
+            id="on premises, and no missing permission although 403",
+        ),
+        pytest.param(
+            404,
+            wrapped("ErrorUserResolutionFailedUserDoesNotExist"),
+            NoMailbox("the photo service does not know this user"),
+            id="unknown to the photo service: the directory may know him",
+        ),
+        pytest.param(403, an_error("ErrorAccessDenied"), Denied("ErrorAccessDenied"), id="403"),
+        pytest.param(
+            401, an_error("InvalidAuthenticationToken"), Denied("InvalidAuthenticationToken"), id="401"
+        ),
+        pytest.param(403, None, Denied(), id="403 without a body"),
+        pytest.param(408, None, Unavailable(), id="a timeout that Graph noticed"),
+        pytest.param(429, an_error("TooManyRequests"), Unavailable(), id="throttled"),
+        pytest.param(429, wrapped("ImageNotFound"), Unavailable(), id="throttled, whatever the code"),
+        pytest.param(500, an_error("ErrorNonExistentMailbox"), Unavailable(), id="500, whatever the code"),
+        pytest.param(501, None, Unavailable(), id="501"),
+        pytest.param(502, None, Unavailable(), id="502"),
+        pytest.param(503, None, Unavailable(), id="503"),
+        pytest.param(504, None, Unavailable(), id="504"),
+        pytest.param(507, None, Unavailable(), id="507"),
+        pytest.param(509, None, Unavailable(), id="509"),
+        pytest.param(400, an_error("BadRequest"), Failed(400, "BadRequest"), id="400"),
+        pytest.param(300, metadata(), Failed(300), id="300, whatever it says"),
+        pytest.param(304, None, Failed(304), id="304, which nobody asked for"),
+        pytest.param(410, None, Failed(410), id="410"),
+        pytest.param(424, an_error("FailedDependency"), Failed(424, "FailedDependency"), id="424"),
+    ],
+)
+def test_an_answer_is_judged_by_its_status_and_then_by_its_code(
+    status: int, body: Any, source: Source
+) -> None:
+    assert classify(Part(status, {}, body)) == source
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_what_the_service_asked_for_is_passed_on(status: int) -> None:
+    assert classify(Part(status, {}, None, retry_after=12.5)) == Unavailable(12.5)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        pytest.param(an_error("ImageNotFound"), "ImageNotFound", id="plain"),
+        pytest.param(wrapped("ImageNotFound"), "ImageNotFound", id="wrapped"),
+        pytest.param({"error": {"code": "UnknownError", "message": ""}}, "UnknownError", id="no message"),
+        pytest.param({"error": {"code": "UnknownError", "message": None}}, "UnknownError", id="null"),
+        pytest.param({"error": {"code": "UnknownError", "message": "oops"}}, "UnknownError", id="words"),
+        pytest.param({"error": {"code": "UnknownError", "message": "[]"}}, "UnknownError", id="a list"),
+        pytest.param(
+            {"error": {"code": "UnknownError", "message": '{"errorCode": 7}'}}, "UnknownError", id="7"
+        ),
+        pytest.param({"error": {"code": "UnknownError", "message": "[" * 99_999}}, "UnknownError", id="deep"),
+        pytest.param({"error": {"code": "UnknownError", "message": "9" * 5000}}, "UnknownError", id="huge"),
+        pytest.param(
+            {"error": {"code": "ErrorX", "message": '{"errorCode": "ImageNotFound"}'}},
+            "ErrorX",
+            id="a message is unwrapped only where the code says nothing",
+        ),
+        pytest.param({"error": {"code": 404}}, "", id="a number as code"),
+        pytest.param({"error": {"code": ["ImageNotFound"]}}, "", id="a list as code"),
+        pytest.param({"error": "ImageNotFound"}, "", id="a text as error"),
+        pytest.param({}, "", id="no error"),
+        pytest.param(None, "", id="no body"),
+        pytest.param("error", "", id="a text as body"),
+    ],
+)
+def test_an_error_code_is_found_wherever_the_photo_service_puts_it(body: Any, code: str) -> None:
+    assert error_code(body) == code
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["error", "code"]), inner),
+    max_leaves=8,
+)
+
+
+@LAW
+@given(status=st.integers(100, 599), body=JSON)
+def test_every_answer_has_a_meaning_and_only_a_labelled_one_is_a_photo(status: int, body: Any) -> None:
+    source = classify(Part(status, {}, body))
+
+    assert not isinstance(source, Photo) or (source.etag and source.etag == body["@odata.mediaEtag"])
+    assert isinstance(source, Unavailable) == (status in (408, 429) or status >= 500)
+
+
+# --- the placeholder's bytes ---
+
+DOT = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+
+
+def pixel(kind: str, side: int = 1) -> bytes:
+    with Image.new("RGB", (side, side)) as image, io.BytesIO() as file:
+        image.save(file, kind)
+        return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content", [DOT, pixel("GIF"), DOT.replace(b"89a", b"87a")], ids=["the smallest", "Pillow's", "of 1987"]
+)
+@pytest.mark.parametrize("etag", ["", '""'])
+def test_a_gif_of_one_pixel_without_a_label_is_no_photo(content: bytes, etag: str) -> None:
+    assert is_placeholder(content, etag)
+
+
+@pytest.mark.parametrize(
+    ("content", "etag"),
+    [
+        pytest.param(DOT, E, id="the placeholder with a label"),
+        pytest.param(pixel("JPEG"), E, id="a JPEG of one pixel"),
+        pytest.param(pixel("JPEG"), "", id="a JPEG of one pixel without a label"),
+        pytest.param(pixel("PNG"), "", id="a PNG of one pixel without a label"),
+        pytest.param(pixel("GIF", 2), "", id="a larger GIF without a label"),
+        pytest.param(pixel("GIF", 257), "", id="a GIF whose width begins like 1"),
+        pytest.param(b"", "", id="nothing"),
+        pytest.param(DOT[:9], "", id="half a head"),
+    ],
+)
+def test_a_real_photo_is_never_taken_for_none(content: bytes, etag: str) -> None:
+    assert not is_placeholder(content, etag)
+
+
+# --- whether the photo service is there ---
+
+
+@pytest.mark.parametrize("answer", [Photo(E), NoPhoto()])
+def test_the_photo_service_is_there_if_it_tells_of_one(answer: Source) -> None:
+    assert tells([Unavailable(), answer])
+
+
+def test_the_directory_and_a_missing_mailbox_say_nothing_of_the_photo_service() -> None:
+    assert not tells([Unavailable(), Denied(), UserGone(), NoMailbox("no mailbox"), Failed(410)])

@@ -1,0 +1,193 @@
+"""Rows as the storage account keeps them: the real table and the world's answer alike."""
+
+import dataclasses
+import uuid
+
+import pytest
+from azure.data.tables import TableServiceClient
+
+from local.azurite import Azurite
+from shared.errors import Stale
+from shared.ledger.ledger import ANY, LONGEST_TEXT, AzureTable, Ledger, State, Table
+from shared.ledger.row import Row
+from shared.storage.account import Storage
+from shared.subscription.plan import Record
+from shared.sweeps.store import SweepBook
+from tests.fakes.steps import Steps
+from tests.fakes.table import Table as TableInMemory
+
+USER = "0f000000-0000-4000-8000-000000000001"
+
+
+@pytest.fixture(params=["azurite", "in memory"])
+def table(request: pytest.FixtureRequest) -> Table:
+    """Each sentence is held by Azure's table and by the one that other tests use in its place."""
+    if request.param == "in memory":
+        return TableInMemory("photoledger", Steps())
+    storage = Storage({"AzureWebJobsStorage": request.getfixturevalue("azurite").connection_string})
+    return AzureTable(storage, f"t{uuid.uuid4().hex}")
+
+
+@pytest.fixture
+def ledger(table: Table) -> Ledger:
+    return Ledger(table)
+
+
+# --- a table ---
+
+
+def test_a_row_that_nobody_wrote_is_none(table: Table) -> None:
+    assert table.read("0f", "key") is None
+
+
+@pytest.mark.parametrize("version", ["", ANY], ids=["none stands there", "whatever stands there"])
+def test_the_first_write_makes_row_and_table(table: Table, version: str | None) -> None:
+    written = table.merge("0f", "key", {"dirty": True}, version)
+    columns, read = table.read("0f", "key")
+    assert (columns["dirty"], read) == (True, written)
+
+
+@pytest.mark.parametrize("version", ["as read", ANY])
+def test_a_write_leaves_other_columns_alone_and_gives_another_version(table: Table, version) -> None:
+    first = table.merge("0f", "key", {"outcome": "synced", "stamp": 1.5}, "")
+    second = table.merge("0f", "key", {"outcome": "gone"}, first if version == "as read" else ANY)
+    columns, read = table.read("0f", "key")
+    assert (columns["outcome"], columns["stamp"]) == ("gone", 1.5)
+    assert read == second != first
+
+
+@pytest.mark.parametrize(
+    "version", ["", "W/\"datetime'2020-01-01T00%3A00%3A00.0000000Z'\""], ids=["none", "old"]
+)
+def test_a_condition_that_does_not_hold_changes_nothing(table: Table, version: str) -> None:
+    table.merge("0f", "key", {"outcome": "synced"}, "")
+    before = table.read("0f", "key")
+    with pytest.raises(Stale):
+        table.merge("0f", "key", {"outcome": "gone"}, version)
+    assert table.read("0f", "key") == before
+
+
+def test_a_version_of_a_row_that_is_not_there_does_not_hold(table: Table) -> None:
+    table.merge("0f", "another", {"outcome": "synced"}, "")
+    with pytest.raises(Stale):
+        table.merge("0f", "key", {"outcome": "gone"}, "W/\"datetime'2020-01-01T00%3A00%3A00.0000000Z'\"")
+
+
+def test_a_partition_is_read_from_any_key_on(table: Table) -> None:
+    for key in ("00002-000", "00000-001", "00010-000", "00000-000"):
+        table.merge("sweep", key, {"letters": "R"}, "")
+    table.merge("another", "00005-000", {"letters": "R"}, "")
+
+    def keys(after: str) -> list[str]:
+        return [key for key, _, _ in table.scan("sweep", ["letters"], after=after)]
+
+    assert keys("") == ["00000-000", "00000-001", "00002-000", "00010-000"]
+    assert keys("00000-001") == ["00002-000", "00010-000"]
+    assert keys("00001-999") == ["00002-000", "00010-000"]
+    assert keys("00010-000") == []
+
+
+def test_none_is_left_out_of_a_merge(table: Table) -> None:
+    version = table.merge("0f", "key", {"outcome": "synced"}, "")
+    table.merge("0f", "key", {"outcome": None, "reason": "x"}, version)
+    columns, _ = table.read("0f", "key")
+    assert (columns["outcome"], columns["reason"]) == ("synced", "x")
+
+
+# --- the ledger ---
+
+FULL = Row(
+    USER,
+    settled_etag='"BA09D118"',
+    settled_sha256="ab" * 32,
+    upn="o'hara_fabrikam.com#EXT#@contoso.com",
+    geo="contoso-my.sharepoint.com",
+    folder="/User Photos/Profielafbeeldingen é",
+    claim_token="0123456789abcdef",
+    claim_until=1795392000.123456,
+    dirty=True,
+    unsure_until=1795392420.0,
+    stamp=63930988800.0,
+    refused_etag='"1E8FD63F"',
+    missing_since=1795392000.5,
+    gone_since=1795392000.25,
+    queued_at=1.0,
+    outcome="synced",
+    reason="identity unconfirmed",
+    lag_ms=2500.0,
+    settled_at=1795392000.000001,
+)
+
+
+def test_a_user_without_a_row_has_an_empty_one(ledger: Ledger) -> None:
+    assert ledger.read(USER) == Row(USER)
+
+
+def test_a_row_comes_back_to_the_last_digit(ledger: Ledger) -> None:
+    columns = dataclasses.asdict(FULL)
+    del columns["user"], columns["version"]
+    written = ledger.write(ledger.read(USER), columns)
+    assert ledger.read(USER) == written
+    assert dataclasses.replace(written, version="") == FULL
+    emptied = {name: type(value)() for name, value in columns.items()}
+    assert dataclasses.replace(ledger.write(written, emptied), version="") == Row(USER)
+
+
+def test_a_row_is_only_written_as_it_was_read(ledger: Ledger) -> None:
+    row = ledger.read(USER)
+    newest = ledger.write(row, {"outcome": "synced"})
+    with pytest.raises(Stale):
+        ledger.write(row, {"outcome": "gone"})
+    assert ledger.read(USER) == newest
+
+
+def test_an_overwrite_asks_nobody(ledger: Ledger) -> None:
+    ledger.overwrite(USER, {"outcome": "failed"})
+    ledger.overwrite(USER, {"reason": "x"})
+    row = ledger.read(USER)
+    assert (row.outcome, row.reason) == ("failed", "x")
+
+
+def test_columns_of_another_version_of_the_app_are_left_alone(table: Table) -> None:
+    table.merge(USER[:2], USER, {"colour": "blue", "outcome": "synced"}, ANY)
+    ledger = Ledger(table)
+    ledger.write(ledger.read(USER), {"outcome": "gone"})
+    assert table.read(USER[:2], USER)[0]["colour"] == "blue"
+
+
+def test_users_are_spread_over_partitions_by_their_first_two_digits(azurite: Azurite) -> None:
+    name = f"t{uuid.uuid4().hex}"
+    Ledger(AzureTable(Storage({"AzureWebJobsStorage": azurite.connection_string}), name)).overwrite(USER, {})
+    with TableServiceClient.from_connection_string(azurite.connection_string) as service:
+        (entity,) = service.get_table_client(name).list_entities()
+    assert (entity["PartitionKey"], entity["RowKey"]) == ("0f", USER)
+
+
+# --- the rest ---
+
+
+def test_the_subscriptions_record_comes_back(table: Table) -> None:
+    state = State(table)
+    assert state.subscription() == Record()
+    written = state.write_subscription(Record(), {"state": "creating", "key": "k", "lease_until": 5.5})
+    assert state.subscription() == written
+    with pytest.raises(Stale):
+        state.write_subscription(Record(), {"state": "active"})
+
+
+def test_a_wish_for_a_sweep_is_kept_beside_whatever_the_sweep_wrote(table: Table) -> None:
+    table.merge("sweep", "record", {"id": "s1"}, "")
+    SweepBook(table).want_again("Graph announced missed")
+    record = SweepBook(table).record()
+    assert (record.id, record.again, record.again_why) == ("s1", True, "Graph announced missed")
+
+
+@pytest.mark.parametrize(
+    "body", ["x" * 100_000, "\U0001f600" * 40_000, "\x00\x07"], ids=["long", "wide", "odd"]
+)
+def test_poison_is_kept_as_far_as_a_column_reaches(table: Table, body: str) -> None:
+    State(table).note_poison("4c5b0b3e-0000-4000-8000-000000000000", "photo-syncs", body, "why", 7.0)
+    columns, _ = table.read("poison", "4c5b0b3e-0000-4000-8000-000000000000")
+    assert columns["queue"] == "photo-syncs"
+    assert body.startswith(columns["body"])
+    assert len(columns["body"]) == min(len(body), LONGEST_TEXT)

@@ -1,0 +1,207 @@
+"""Greys, inks, transparency and colour profiles come out as the colours that were meant."""
+
+import zlib
+
+import pytest
+from PIL import Image
+
+from shared.pictures.thumbnails import render
+from tests.unit.pictures import profiles as profiles
+from tests.unit.pictures.corpus import FRAMES, GREY_STEPS, ODD_PRESS, PLAIN, SIXTEEN_BITS, SWAPPED
+from tests.unit.pictures.drawn import BLUE, GREEN, RED, WHITE, YELLOW, quarters, saved
+from tests.unit.pictures.files import jpeg_with, png_chunk, png_with
+from tests.unit.pictures.seen import Colour, alike, centre, corners
+
+
+@pytest.mark.parametrize(
+    ("data", "greys"),
+    [
+        pytest.param(saved(GREY_STEPS, "JPEG"), (0, 90, 180, 255), id="grey jpeg"),
+        pytest.param(saved(GREY_STEPS, "PNG"), (0, 90, 180, 255), id="grey png"),
+        pytest.param(saved(GREY_STEPS.convert("LA"), "PNG"), (0, 90, 180, 255), id="grey png with alpha"),
+        pytest.param(saved(SIXTEEN_BITS, "PNG"), (0, 90, 180, 255), id="sixteen bits"),
+        # Its transparent colour has sixteen bits too: 0x005A, which in eight bits would be all of 0x5A..
+        pytest.param(
+            png_with(saved(SIXTEEN_BITS, "PNG"), png_chunk(b"tRNS", b"\x00\x5a")),
+            (0, 90, 180, 255),
+            id="sixteen bits with a transparent colour",
+        ),
+        pytest.param(saved(GREY_STEPS.convert("1", dither=0), "PNG"), (0, 0, 255, 255), id="one bit png"),
+        pytest.param(saved(GREY_STEPS.convert("1", dither=0), "BMP"), (0, 0, 255, 255), id="one bit bmp"),
+        pytest.param(saved(GREY_STEPS, "GIF"), (0, 90, 180, 255), id="grey gif"),
+    ],
+)
+def test_grey_pictures_of_any_depth_keep_their_greys(data: bytes, greys: tuple[int, ...]) -> None:
+    seen = corners(render(data).large)
+
+    assert all(alike(colour, (grey, grey, grey), 2) for colour, grey in zip(seen, greys, strict=True)), seen
+
+
+def see_through(mode: str) -> Image.Image:
+    """Draw the quarters with nothing above left and half of a green above right."""
+    image = quarters().convert("RGBA")
+    image.paste((*RED, 0), (0, 0, 60, 60))
+    image.paste((*GREEN, 128), (60, 0, 120, 60))
+    return image.convert(mode)
+
+
+CLEAR_INDEX = Image.new("P", (120, 120), 1)
+
+
+CLEAR_INDEX.putpalette([*BLUE, *RED, *GREEN])
+CLEAR_INDEX.paste(0, (0, 0, 60, 60))
+CLEAR_RED = saved(quarters(), "PNG", transparency=RED)
+
+
+CLEAR_BLACK = saved(GREY_STEPS, "PNG", transparency=0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(saved(see_through("RGBA"), "PNG"), id="png with alpha"),
+        pytest.param(saved(see_through("LA"), "PNG"), id="grey png with alpha"),
+        pytest.param(saved(see_through("RGBA"), "WEBP", lossless=True, exact=True), id="webp with alpha"),
+        pytest.param(saved(CLEAR_INDEX, "PNG", transparency=0), id="png with a transparent index"),
+        pytest.param(
+            saved(CLEAR_INDEX, "PNG", transparency=b"\x00\xff\x80"), id="png with a half-clear palette"
+        ),
+        pytest.param(saved(CLEAR_INDEX, "GIF", transparency=0), id="gif with a transparent index"),
+        pytest.param(CLEAR_RED, id="png with a transparent colour"),
+        pytest.param(CLEAR_BLACK, id="png with a transparent grey"),
+    ],
+)
+def test_what_is_transparent_becomes_white(data: bytes) -> None:
+    above_left, above_right, *_ = corners(render(data).large)
+
+    assert alike(above_left, WHITE, 3)
+    assert not alike(above_right, WHITE, 30)
+
+
+def test_what_is_half_transparent_is_mixed_with_white() -> None:
+    _, above_right, _, below_right = corners(render(saved(see_through("RGBA"), "PNG")).large)
+
+    assert alike(above_right, tuple((channel + 255) // 2 for channel in GREEN), 6)
+    assert alike(below_right, YELLOW)
+
+
+def test_the_hidden_colour_of_transparent_pixels_does_not_bleed_into_a_reduced_picture() -> None:
+    checks = Image.new("RGBA", (1800, 1800), (255, 0, 0, 0))  # every second pixel: red that nobody shall see
+    checks.paste((0, 0, 255, 255), mask=Image.frombytes("L", (1800, 1800), b"\x00\xff" * 1620000))
+
+    assert alike(centre(saved(checks, "PNG")), (128, 128, 255), 4)
+
+
+CYAN = Image.new("CMYK", (64, 64), (255, 0, 0, 0))
+
+
+def test_cmyk_as_adobe_inverts_it_is_read_the_right_way_round() -> None:
+    assert alike(centre(saved(CYAN, "JPEG")), (0, 255, 255))
+
+
+def without_adobe_marker(jpeg: bytes) -> bytes:
+    """Cut the segment out that says how Adobe coded the inks."""
+    at = jpeg.index(b"\xff\xee\x00\x0eAdobe")
+    return jpeg[:at] + jpeg[at + 16 :]
+
+
+def test_cmyk_that_does_not_say_who_wrote_it_is_read_as_adobes_as_browsers_do() -> None:
+    # Chrome (SkJpegCodec, kInvertedCMYK_Color), Firefox (nsJPEGDecoder) and Safari take all inks as inverted.
+    unmarked = without_adobe_marker(saved(CYAN, "JPEG"))
+
+    assert b"Adobe" not in unmarked
+    assert alike(centre(unmarked), (0, 255, 255))
+
+
+def test_the_adobe_marker_that_says_ycck_is_heeded() -> None:
+    cyan = Image.new("CMYK", (64, 64), (255 - 76, 255 - 85, 255 - 255, 0))  # Y, Cb, Cr of 255 cyan; no black
+    plain = saved(cyan, "JPEG", quality=100)
+    at = plain.index(b"Adobe") + 11
+
+    assert plain[at] == 0
+    assert alike(centre(plain[:at] + b"\x02" + plain[at + 1 :]), (0, 255, 255))
+
+
+LINEAR = profiles.of_linear_grey()
+LINEAR_RGB = profiles.with_red_and_blue_swapped(gamma=1)
+
+
+def in_parts(profile: bytes) -> list[tuple[int, bytes]]:
+    """Cut a profile in three, in the wrong order, as a JPEG may hold it."""
+    third = len(profile) // 3 + 1
+    parts = [profile[start : start + third] for start in range(0, len(profile), third)]
+    bodies = [b"ICC_PROFILE\0" + bytes([number, len(parts)]) + part for number, part in enumerate(parts, 1)]
+    return [(0xE2, body) for body in reversed(bodies)]
+
+
+@pytest.mark.parametrize(
+    ("data", "wanted"),
+    [
+        pytest.param(
+            saved(Image.new("RGB", (9, 9), RED), "JPEG", icc_profile=SWAPPED), (40, 30, 220), id="jpeg"
+        ),
+        pytest.param(jpeg_with(PLAIN["JPEG"], *in_parts(SWAPPED)), (40, 30, 220), id="jpeg, in three parts"),
+        pytest.param(
+            saved(Image.new("RGB", (9, 9), RED), "PNG", icc_profile=SWAPPED), (40, 30, 220), id="png"
+        ),
+        pytest.param(
+            saved(Image.new("RGB", (9, 9), RED), "WEBP", lossless=True, icc_profile=SWAPPED),
+            (40, 30, 220),
+            id="webp",
+        ),
+        pytest.param(
+            saved(Image.new("RGB", (9, 9), RED).quantize(2), "PNG", icc_profile=SWAPPED),
+            (40, 30, 220),
+            id="palette",
+        ),
+        # A linear 55 of 255 is 22 % of white's light; in sRGB that is 128.
+        pytest.param(
+            saved(Image.new("L", (9, 9), 55), "PNG", icc_profile=LINEAR), (128, 128, 128), id="grey"
+        ),
+        pytest.param(
+            saved(Image.new("LA", (9, 9), (55, 255)), "PNG", icc_profile=LINEAR), (128,) * 3, id="grey, alpha"
+        ),
+        pytest.param(
+            saved(Image.new("L", (9, 9), 55), "PNG", icc_profile=LINEAR_RGB),
+            (128,) * 3,
+            id="grey, RGB profile",
+        ),
+        pytest.param(saved(CYAN, "JPEG", icc_profile=ODD_PRESS), (255, 0, 0), id="cmyk"),
+    ],
+)
+def test_colours_are_converted_from_the_profile_to_srgb(data: bytes, wanted: Colour) -> None:
+    seen = centre(data)
+
+    assert alike(seen, wanted), seen
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(
+            saved(Image.new("RGB", (64, 64), RED), "JPEG", icc_profile=b"no profile"), id="nonsense"
+        ),
+        pytest.param(
+            saved(Image.new("RGB", (64, 64), RED), "JPEG", icc_profile=SWAPPED[:200]), id="cut short"
+        ),
+        pytest.param(saved(Image.new("RGB", (64, 64), RED), "JPEG", icc_profile=LINEAR), id="for grey"),
+        pytest.param(saved(Image.new("RGB", (64, 64), RED), "JPEG", icc_profile=ODD_PRESS), id="for CMYK"),
+        pytest.param(jpeg_with(PLAIN["JPEG"], (0xE2, b"ICC_PROFILE\0")), id="an empty part"),
+        pytest.param(jpeg_with(PLAIN["JPEG"], in_parts(SWAPPED)[0]), id="one part of three"),
+        pytest.param(png_with(PLAIN["PNG"], png_chunk(b"iCCP", b"name\0\0no zlib")), id="not compressed"),
+        pytest.param(png_with(PLAIN["PNG"], png_chunk(b"iCCP", b"name")), id="only a name"),
+        # Were it heeded, each colour would go through ten thousand matrices.
+        pytest.param(
+            saved(FRAMES[0], "PNG", icc_profile=profiles.with_a_long_pipeline(10_000)), id="endless pipeline"
+        ),
+        pytest.param(
+            saved(FRAMES[0], "WEBP", lossless=True, icc_profile=SWAPPED.ljust(5_000_000)), id="too long"
+        ),
+        pytest.param(
+            png_with(PLAIN["PNG"], png_chunk(b"iCCP", b"name\0\0" + zlib.compress(bytes(5_000_000)))),
+            id="a bomb",
+        ),
+    ],
+)
+def test_a_broken_or_unfit_profile_is_ignored(data: bytes) -> None:
+    assert alike(centre(data), RED)

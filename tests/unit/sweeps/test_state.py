@@ -1,0 +1,491 @@
+"""A sweep's steps, letters and sums, and when it must stop for a person."""
+
+import random
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.checks.decision import GiveUp, decide
+from shared.graph.photo import Denied, Failed, NoMailbox, NoPhoto, Photo, Source, Unavailable, UserGone
+from shared.ledger.row import Row
+from shared.sweeps.state import (
+    END,
+    UNANSWERED,
+    Await,
+    Drop,
+    Part,
+    ReadPage,
+    Record,
+    Resend,
+    State,
+    Step,
+    Totals,
+    brakes,
+    failed_letter,
+    letter,
+    part_key,
+    step,
+    total,
+    wait,
+)
+
+LAW = settings(deadline=None)  # a busy machine is no counterexample
+
+ANNA = "01234567-89ab-cdef-0123-456789abcdef"
+NOW = 1_800_000_000.0
+HOUR = 3600.0
+EARLIER, LATER = NOW - 60.0, NOW + 60.0
+E, OTHER = '"BA09D118"', '"1E8FD63F"'
+THIS, ANOTHER = "20270115T080000-0a1b", "20270115T140000-2c3d"
+NEXT = "https://graph.microsoft.com/v1.0/users?$skiptoken=x"
+
+
+# --- the record ---
+
+
+@pytest.mark.parametrize(
+    ("record", "running"),
+    [
+        pytest.param(Record(), False, id="there never was one"),
+        pytest.param(Record(id=THIS, state="running", lease_until=LATER), True, id="under way"),
+        pytest.param(Record(id=THIS, state="running", lease_until=NOW), False, id="dead from now on"),
+        pytest.param(Record(id=THIS, state="running", lease_until=EARLIER), False, id="dead"),
+        *(
+            pytest.param(Record(id=THIS, state=state, lease_until=LATER), False, id=state)
+            for state in get_args(State)
+            if state not in ("", "running")
+        ),
+    ],
+)
+def test_a_sweep_runs_until_it_ends_or_its_lease_does(record: Record, running: bool) -> None:
+    assert record.running(NOW) is running
+
+
+def test_a_record_is_read_from_its_columns_and_leaves_others_alone() -> None:
+    columns = {
+        "id": THIS,
+        "state": "running",
+        "page": 3.0,
+        "again": True,
+        "PartitionKey": "sweep",
+        "colour": 7,
+    }
+
+    assert Record.from_columns(columns, "v7") == Record("v7", id=THIS, state="running", page=3.0, again=True)
+
+
+# --- steps ---
+
+
+@pytest.mark.parametrize(
+    ("record", "sweep", "page", "expected"),
+    [
+        pytest.param(Record(id=THIS, state="running"), THIS, 0, ReadPage(""), id="the first page"),
+        pytest.param(
+            Record(id=THIS, state="running", page=3.0, next=NEXT), THIS, 3, ReadPage(NEXT), id="a page"
+        ),
+        pytest.param(
+            Record(id=THIS, state="running", page=3.0, next=NEXT), THIS, 2, Resend(), id="the page before"
+        ),
+        pytest.param(
+            Record(id=THIS, state="running", page=3.0, next=NEXT), THIS, 1, Drop(), id="a page long past"
+        ),
+        pytest.param(
+            Record(id=THIS, state="running", page=3.0, next=NEXT), THIS, 4, Drop(), id="a page to come"
+        ),
+        pytest.param(Record(id=THIS, state="running", page=3.0, next=END), THIS, 3, Await(), id="the end"),
+        pytest.param(
+            Record(id=THIS, state="running", page=3.0, next=END), THIS, 2, Resend(), id="the last page again"
+        ),
+        pytest.param(
+            Record(id=ANOTHER, state="running", page=3.0, next=NEXT), THIS, 3, Drop(), id="another sweep's"
+        ),
+        pytest.param(Record(), THIS, 0, Drop(), id="a message that came before its record"),
+        # A lease is for whoever wants to open another; a late page of a living record is still its own.
+        pytest.param(
+            Record(id=THIS, state="running", page=3.0, next=NEXT, lease_until=EARLIER),
+            THIS,
+            3,
+            ReadPage(NEXT),
+            id="late, but nobody took over",
+        ),
+    ],
+)
+def test_a_page_message_acts_only_where_its_sweep_stands(
+    record: Record, sweep: str, page: int, expected: Step
+) -> None:
+    assert step(record, sweep, page) == expected
+
+
+@LAW
+@given(
+    state=st.sampled_from(get_args(State)),
+    stands=st.integers(0, 110),
+    page=st.integers(0, 110),
+    ours=st.booleans(),
+    following=st.sampled_from(["", NEXT, END]),
+)
+def test_every_page_message_is_read_once_resent_once_or_dropped(
+    state: State, stands: int, page: int, ours: bool, following: str
+) -> None:
+    record = Record(id=THIS if ours else ANOTHER, state=state, page=float(stands), next=following)
+
+    found = step(record, THIS, page)
+    if not ours or state != "running":
+        assert found == Drop()
+    elif page == stands:
+        assert found == (Await() if following == END else ReadPage(following))
+    else:
+        assert found == (Resend() if page == stands - 1 else Drop())
+
+
+@LAW
+@given(since=st.floats(0, 1e6), longer=st.floats(0, 1e6))
+def test_a_sweep_looks_for_its_last_answers_soon_at_first_and_then_each_minute(
+    since: float, longer: float
+) -> None:
+    record = Record(opened_at=NOW)
+
+    assert 2.0 <= wait(record, NOW + since) <= wait(record, NOW + since + longer) <= 60.0
+    assert wait(record, NOW) == 2.0
+    assert wait(record, NOW + 600.0) == 60.0
+
+
+# --- letters ---
+
+
+def a_row(**columns: Any) -> Row:
+    return Row(ANNA, version="v1", **columns)
+
+
+def found(source: Source, row: Row, *, force: bool = False, remove_after: float = HOUR) -> str:
+    decision = decide(source, row, force=force, sweep=True, now=NOW)
+    return letter(source, decision, row, now=NOW, remove_after=remove_after)
+
+
+SETTLED = {"settled_etag": E, "settled_sha256": "ab"}
+REFUSED = {"refused_etag": E, "outcome": "failed", "reason": "unreadable image"}
+
+
+@pytest.mark.parametrize(
+    ("source", "columns", "expected"),
+    [
+        pytest.param(Photo(E), SETTLED, "U", id="unchanged"),
+        pytest.param(Photo(E), {**SETTLED, "missing_since": EARLIER}, "U", id="unchanged, and back"),
+        pytest.param(Photo(E), REFUSED, "u", id="refused: unchanged, and nothing of ours is shown"),
+        pytest.param(Photo(E), {**REFUSED, "settled_etag": OTHER}, "U", id="refused: an older one is shown"),
+        pytest.param(Photo(OTHER), SETTLED, "C", id="changed"),
+        pytest.param(Photo(E), {}, "c", id="new"),
+        pytest.param(Photo(E), {"dirty": True}, "C", id="half written: something of ours may be shown"),
+        pytest.param(Photo(E), {"queued_at": EARLIER}, "c", id="changed, and queued by the sweep before"),
+        pytest.param(
+            Photo(OTHER), {**SETTLED, "queued_at": EARLIER}, "C", id="changed, queued, another shown"
+        ),
+        pytest.param(NoPhoto(), {}, "n", id="no photo, none shown"),
+        pytest.param(NoPhoto(), {"outcome": "kept", "settled_sha256": "ab"}, "n", id="kept: nobody's"),
+        pytest.param(NoPhoto(), {"missing_since": EARLIER - HOUR}, "n", id="cleared since"),
+        pytest.param(NoPhoto(), SETTLED, "M", id="missing from now on"),
+        pytest.param(NoPhoto(), {**SETTLED, "missing_since": EARLIER}, "M", id="missing for a minute"),
+        pytest.param(
+            NoPhoto(), {**SETTLED, "missing_since": NOW - HOUR + 1}, "M", id="missing, a second too soon"
+        ),
+        pytest.param(NoPhoto(), {**SETTLED, "missing_since": NOW - HOUR}, "R", id="missing for an hour"),
+        pytest.param(
+            NoPhoto(), {"dirty": True, "missing_since": NOW - HOUR}, "R", id="half written, missing"
+        ),
+        pytest.param(UserGone(), {}, "g", id="gone"),
+        pytest.param(UserGone(), {**SETTLED, "missing_since": NOW - HOUR}, "G", id="gone, with a picture"),
+        pytest.param(NoMailbox("no mailbox"), {}, "s", id="skipped"),
+        pytest.param(NoMailbox("no mailbox"), SETTLED, "S", id="skipped, with a picture"),
+        pytest.param(Unavailable(), SETTLED, UNANSWERED, id="busy"),
+        pytest.param(Unavailable(30.0), {}, UNANSWERED, id="throttled"),
+        pytest.param(Denied(), SETTLED, UNANSWERED, id="denied"),
+        pytest.param(Failed(410), SETTLED, UNANSWERED, id="odd"),
+    ],
+)
+def test_a_letter_says_what_was_found_and_a_capital_that_a_picture_of_ours_is_shown(
+    source: Source, columns: dict[str, Any], expected: str
+) -> None:
+    assert found(source, a_row(**columns)) == expected
+
+
+def test_a_forced_sweep_finds_everybody_with_a_photo_changed() -> None:
+    assert found(Photo(E), a_row(**SETTLED), force=True) == "C"
+    assert found(Photo(E), a_row(**REFUSED), force=True) == "c"
+
+
+def test_a_photo_is_removable_as_soon_as_the_settings_say() -> None:
+    row = a_row(**SETTLED, missing_since=EARLIER)
+
+    assert found(NoPhoto(), row, remove_after=60.0) == "R"
+    assert found(NoPhoto(), row, remove_after=60.1) == "M"
+
+
+def test_who_is_given_up_has_failed() -> None:
+    row = a_row(**SETTLED)
+
+    assert letter(Unavailable(), GiveUp("odd"), row, now=NOW, remove_after=HOUR) == "F"
+
+
+def test_who_was_never_answered_sensibly_has_failed() -> None:
+    assert failed_letter(a_row()) == "f"
+    assert failed_letter(a_row(**SETTLED)) == "F"
+    assert failed_letter(a_row(dirty=True)) == "F"
+
+
+MOMENTS = st.sampled_from([0.0, NOW - 2 * HOUR, EARLIER, NOW, LATER])
+ROWS = st.builds(
+    Row,
+    user=st.just(ANNA),
+    version=st.sampled_from(["", "v1"]),
+    settled_etag=st.sampled_from(["", E, OTHER]),
+    dirty=st.booleans(),
+    refused_etag=st.sampled_from(["", E]),
+    missing_since=MOMENTS,
+    queued_at=MOMENTS,
+    outcome=st.sampled_from(["", "synced", "skipped", "failed", "kept"]),
+)
+SOURCES = st.sampled_from(
+    [Photo(E), NoPhoto(), UserGone(), NoMailbox("x"), Unavailable(), Denied(), Failed(410)]
+)
+
+
+@LAW
+@given(source=SOURCES, row=ROWS, force=st.booleans())
+def test_a_letter_is_a_capital_exactly_where_a_picture_may_be_shown_and_only_such_a_one_is_removable(
+    source: Source, row: Row, force: bool
+) -> None:
+    answer = found(source, row, force=force)
+
+    assert answer in "UCNMRGSFucnmrgsf?"
+    assert answer == UNANSWERED or answer.isupper() == row.shows_a_photo
+    assert answer.lower() not in "mr" or (answer.isupper() and source == NoPhoto())
+    assert answer != "R" or 0 < row.missing_since <= NOW - HOUR
+
+
+# --- parts ---
+
+PEOPLE = tuple(f"{n:08x}-0000-4000-8000-000000000000" for n in range(20))
+ANSWERS = st.dictionaries(st.sampled_from([*PEOPLE, ANNA]), st.sampled_from("UCMRGSFucngsf"))
+KNOWN = st.sampled_from("UCMRGSFucngsf?")
+
+
+def a_part(letters: str) -> Part:
+    return Part("v1", PEOPLE[: len(letters)], letters)
+
+
+def test_a_part_knows_who_was_not_answered_and_whose_picture_may_be_removed() -> None:
+    part = a_part("uR?MrR?")
+
+    assert part.unanswered == (PEOPLE[2], PEOPLE[6])
+    assert part.removable == (PEOPLE[1], PEOPLE[5])  # and not 4, who shows nothing of ours
+    assert a_part("?UsnGf").known == (PEOPLE[1], PEOPLE[3])
+
+
+def test_an_answer_fills_its_gap_and_no_other() -> None:
+    part = a_part("?u??")
+
+    assert part.answered({PEOPLE[0]: "C", PEOPLE[3]: "n"}) == "Cu?n"
+    assert part.answered({}) == "?u??"
+    assert part.answered({ANNA: "C"}) == "?u??"  # nobody of this part
+
+
+def test_a_later_answer_changes_nothing() -> None:
+    assert a_part("uR").answered({PEOPLE[0]: "C", PEOPLE[1]: "U"}) == "uR"
+
+
+@LAW
+@given(letters=st.text(KNOWN, min_size=1, max_size=20), answers=st.lists(ANSWERS, max_size=8))
+def test_an_answered_letter_never_changes_however_often_and_late_answers_come(
+    letters: str, answers: list[dict[str, str]]
+) -> None:
+    part = a_part(letters)
+    for some in answers:
+        after = part.answered(some)
+        assert len(after) == len(part.letters)
+        assert all(now == before for before, now in zip(part.letters, after, strict=True) if before != "?")
+        part = a_part(after)
+    assert set(part.unanswered) <= set(a_part(letters).unanswered) - {
+        user for some in answers for user in some
+    }
+
+
+@LAW
+@given(
+    letters=st.text(KNOWN, min_size=1, max_size=20),
+    answers=st.lists(ANSWERS, max_size=6),
+    seed=st.integers(0, 99),
+)
+def test_totals_count_a_user_once_however_often_his_check_is_delivered(
+    letters: str, answers: list[dict[str, str]], seed: int
+) -> None:
+    """The same answers, each delivered up to three times and in between the others."""
+    once, again = a_part(letters), a_part(letters)
+    chance = random.Random(seed)
+    delivered: list[dict[str, str]] = []
+    for some in answers:
+        once = a_part(once.answered(some))
+        delivered.append(some)
+        for repeated in [some, *chance.sample(delivered, min(len(delivered), 2))]:
+            again = a_part(again.answered(repeated))
+
+    assert total([again.letters]) == total([once.letters])
+    assert total([once.letters]).seen == len(letters)
+
+
+@pytest.mark.parametrize(
+    ("page", "number", "key"), [(0, 0, "00000-000"), (3, 49, "00003-049"), (100, 7, "00100-007")]
+)
+def test_parts_sort_as_pages_and_parts_do(page: int, number: int, key: str) -> None:
+    assert part_key(page, number) == key
+
+
+@LAW
+@given(st.lists(st.tuples(st.integers(0, 99_999), st.integers(0, 999)), max_size=50))
+def test_keys_are_in_the_order_of_their_numbers(places: list[tuple[int, int]]) -> None:
+    assert sorted(part_key(*place) for place in places) == [part_key(*place) for place in sorted(places)]
+
+
+# --- sums ---
+
+
+def test_sums_are_sums_over_the_letters_of_all_parts() -> None:
+    assert total(["uU?", "CcnMRgGsSfF", ""]) == Totals(
+        seen=14,
+        unanswered=1,
+        unchanged=2,
+        changed=2,
+        empty=1,
+        missing=1,
+        removable=1,
+        gone=2,
+        skipped=2,
+        failed=2,
+        shown=7,
+        gone_shown=1,
+    )
+    assert total([]) == Totals()
+
+
+@LAW
+@given(st.lists(st.text(KNOWN, max_size=20)))
+def test_everybody_is_counted_exactly_once(letters: list[str]) -> None:
+    sums = total(letters)
+
+    each = (
+        sums.unanswered
+        + sums.unchanged
+        + sums.changed
+        + sums.empty
+        + sums.missing
+        + sums.removable
+        + sums.gone
+        + sums.skipped
+        + sums.failed
+    )
+    assert each == sums.seen == sum(map(len, letters))
+    assert sums == total(["".join(letters)])
+    assert sums.shown <= sums.seen
+
+
+# --- the brake ---
+
+
+def a_tenant(shown: int, *, removable: int = 0, missing: int = 0, gone: int = 0) -> Totals:
+    """Totals of a tenant in which SharePoint shows so many pictures of ours, and these have no photo."""
+    there = shown - removable - missing - gone
+    letters = "U" * there + "R" * removable + "M" * missing + "G" * gone
+    return total([letters, "n" * 7, "g" * 30])  # and people without a picture, who count for nothing
+
+
+@pytest.mark.parametrize(
+    ("totals", "braked"),
+    [
+        pytest.param(a_tenant(0), False, id="nobody"),
+        pytest.param(a_tenant(2, removable=1), False, id="2 people: one removed it"),
+        pytest.param(a_tenant(2, removable=2), False, id="2 people: both did"),
+        pytest.param(a_tenant(3, removable=2), False, id="3 people: two did, as two may"),
+        pytest.param(a_tenant(3, removable=3), True, id="3 people: all did"),
+        pytest.param(a_tenant(6, removable=3), False, id="6 people: half"),
+        pytest.param(a_tenant(5, removable=3), True, id="5 people: more than half"),
+        pytest.param(a_tenant(15, removable=1), False, id="15 people: one"),
+        pytest.param(a_tenant(15, removable=7), False, id="15 people: not quite half"),
+        pytest.param(a_tenant(15, removable=8), True, id="15 people: more than half"),
+        pytest.param(a_tenant(15, removable=15), True, id="15 people: everybody"),
+        pytest.param(a_tenant(400, removable=20), False, id="400 people: twenty, exactly 5 %"),
+        pytest.param(a_tenant(399, removable=20), False, id="399 people: twenty, above 5 %, but only twenty"),
+        pytest.param(a_tenant(420, removable=21), False, id="420 people: 21, exactly 5 %"),
+        pytest.param(a_tenant(419, removable=21), True, id="419 people: 21, above 5 %"),
+        pytest.param(a_tenant(15_000, removable=750), False, id="15 000 people: exactly 5 %"),
+        pytest.param(a_tenant(15_000, removable=751), True, id="15 000 people: one more"),
+        pytest.param(a_tenant(15_000, removable=15_000), True, id="15 000 people: everybody"),
+        # Who is missing, but not for long enough, counts: hints notice the first few of everybody.
+        pytest.param(
+            a_tenant(15, removable=2, missing=13), True, id="15 people: everybody, two of them early"
+        ),
+        pytest.param(
+            a_tenant(15_000, removable=20, missing=14_980),
+            True,
+            id="15 000 people: everybody, 20 of them early",
+        ),
+        pytest.param(a_tenant(15_000, removable=20, missing=700), False, id="15 000 people: less than 5 %"),
+        pytest.param(a_tenant(15, removable=1, missing=1), False, id="15 people: one early, one late"),
+        # Where nothing would be removed there is nothing to stop, and nothing to look at.
+        pytest.param(a_tenant(15, missing=15), False, id="15 people: everybody, but none long enough"),
+        pytest.param(a_tenant(15_000, missing=15_000), False, id="15 000 people: likewise"),
+        pytest.param(a_tenant(15, gone=15), False, id="15 people: all gone, whom nobody removes"),
+        # Who is gone with a picture counts as missing.
+        pytest.param(a_tenant(15, removable=1, gone=7), True, id="15 people: one missing, seven gone"),
+        pytest.param(a_tenant(15, removable=1, gone=6), False, id="15 people: one missing, six gone"),
+        pytest.param(a_tenant(15_000, removable=1, gone=750), True, id="15 000 people: 750 gone"),
+    ],
+)
+def test_many_photos_that_go_missing_at_once_stop_a_sweep(totals: Totals, braked: bool) -> None:
+    assert brakes(totals, 5) is braked
+
+
+@pytest.mark.parametrize(
+    ("percent", "removable", "braked"),
+    [
+        pytest.param(0, 20, False, id="0 %: twenty may always go"),
+        pytest.param(0, 21, True, id="0 %: no more than twenty"),
+        pytest.param(50, 500, False, id="50 %"),
+        pytest.param(50, 501, True, id="50 % and one"),
+        pytest.param(100, 500, False, id="100 %: half"),
+        pytest.param(100, 501, True, id="100 %: more than half stops it whatever the setting"),
+    ],
+)
+def test_the_brake_is_set_in_per_cent(percent: int, removable: int, braked: bool) -> None:
+    assert brakes(a_tenant(1000, removable=removable), percent) is braked
+
+
+@LAW
+@given(
+    shown=st.integers(3, 20_000),
+    early=st.floats(0, 1),
+    percent=st.integers(0, 100),
+)
+def test_a_photo_service_that_forgets_everybody_clears_nobody(shown: int, early: float, percent: int) -> None:
+    """In a tenant of any size, however many of its users hints have named before the sweep comes."""
+    removable = round(shown * early)
+    totals = a_tenant(shown, removable=removable, missing=shown - removable)
+
+    assert brakes(totals, percent) or not totals.removable
+
+
+@LAW
+@given(
+    shown=st.integers(0, 2000),
+    removable=st.integers(0, 2000),
+    more=st.integers(0, 50),
+    percent=st.integers(0, 99),
+)
+def test_a_brake_that_holds_is_not_released_by_one_more_missing_photo(
+    shown: int, removable: int, more: int, percent: int
+) -> None:
+    removable = min(shown, removable)
+    fewer, many = a_tenant(shown, removable=removable), a_tenant(shown + more, removable=removable + more)
+
+    assert not brakes(fewer, percent) or brakes(many, percent)
