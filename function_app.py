@@ -18,15 +18,14 @@ from shared.admin.sync_user import Asked
 from shared.app import App
 from shared.errors import SyncError
 from shared.jobs import Backfill, Check, SweepPage, SweptCheck, Sync, Tend
-from shared.notifications import Handshake, Malformed, read_handshake
 from shared.sweeps.opener import Opened
-from shared.triggers import Doorway, Taken
+from shared.triggers import Triggers, WebhookReply
 
 STORAGE = "AzureWebJobsStorage"
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 sync_app = App(os.environ)
-doorway = Doorway(sync_app)
+triggers = Triggers(sync_app)
 logs.quieten_libraries()
 
 
@@ -41,32 +40,23 @@ def notifications(req: func.HttpRequest, checks: func.Out[List[str]]) -> func.Ht
     Items that are not Graph's are counted and dropped; the answer is 202 all the same, so that nobody learns
     which were believed. 503 while the settings are wrong: Graph tries again for four hours.
     """
-    if greeting := read_handshake(req.params.get("validationToken")):
-        return _greet(greeting)
-    return _answer_graph(doorway.take_changes(req.get_body()), checks)
+    reply = triggers.notifications(req.params.get("validationToken"), req.get_body())
+    return _send(reply, checks)
 
 
 @app.route(route="lifecycle", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @app.queue_output(arg_name="events", queue_name=Tend.queue, connection=STORAGE)
 def lifecycle(req: func.HttpRequest, events: func.Out[List[str]]) -> func.HttpResponse:  # noqa: UP006
     """Queue what Graph announces about our subscription. Answers as `notifications` does."""
-    if greeting := read_handshake(req.params.get("validationToken")):
-        return _greet(greeting)
-    return _answer_graph(doorway.take_lifecycle(req.get_body()), events)
+    reply = triggers.lifecycle(req.params.get("validationToken"), req.get_body())
+    return _send(reply, events)
 
 
-def _answer_graph(taken: Taken, messages: func.Out[List[str]]) -> func.HttpResponse:  # noqa: UP006
-    if taken.messages:
-        messages.set(list(taken.messages))
-    return func.HttpResponse(taken.text or None, status_code=taken.status)
-
-
-def _greet(greeting: Handshake | Malformed) -> func.HttpResponse:
-    if isinstance(greeting, Malformed):
-        return func.HttpResponse(greeting.reason, status_code=greeting.status)
-    # The token is a stranger's text: plain, and not to be taken for anything else.
+def _send(reply: WebhookReply, messages: func.Out[List[str]]) -> func.HttpResponse:  # noqa: UP006
+    if reply.messages:
+        messages.set(list(reply.messages))
     return func.HttpResponse(
-        greeting.token, mimetype="text/plain", headers={"X-Content-Type-Options": "nosniff"}
+        reply.text or None, status_code=reply.status, headers=dict(reply.headers), mimetype="text/plain"
     )
 
 
@@ -76,73 +66,73 @@ def _greet(greeting: Handshake | Malformed) -> func.HttpResponse:
 @app.queue_trigger(arg_name="msg", queue_name=Check.queue, connection=STORAGE)
 def check_photos(msg: func.QueueMessage) -> None:
     """Compare the photos of up to 20 users with the ledger."""
-    doorway.work(Check, msg.get_body())
+    triggers.work(Check, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=Sync.queue, connection=STORAGE)
 def sync_photo(msg: func.QueueMessage) -> None:
     """Make SharePoint show one user's photo."""
-    doorway.work(Sync, msg.get_body())
+    triggers.work(Sync, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=SweptCheck.queue, connection=STORAGE)
 def check_swept(msg: func.QueueMessage) -> None:
     """The same for a sweep, which waits for the answers."""
-    doorway.work(SweptCheck, msg.get_body())
+    triggers.work(SweptCheck, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=Backfill.queue, connection=STORAGE)
 def sync_swept(msg: func.QueueMessage) -> None:
     """Make SharePoint show what a sweep found, in a lane of its own."""
-    doorway.work(Backfill, msg.get_body())
+    triggers.work(Backfill, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=SweepPage.queue, connection=STORAGE)
 def sweep_users(msg: func.QueueMessage) -> None:
     """Do the next step of a sweep: a page of users, or the wait for the last answers, or the verdict."""
-    doorway.work(SweepPage, msg.get_body())
+    triggers.work(SweepPage, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=Tend.queue, connection=STORAGE)
 def tend_subscription(msg: func.QueueMessage) -> None:
     """Look after the subscription because Graph announced something about it."""
-    doorway.work(Tend, msg.get_body())
+    triggers.work(Tend, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{Check.queue}-poison", connection=STORAGE)
 def record_poisoned_checks(msg: func.QueueMessage) -> None:
     """Write down a check that failed for good."""
-    doorway.record(Check, msg.get_body())
+    triggers.record(Check, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{Sync.queue}-poison", connection=STORAGE)
 def record_poisoned_syncs(msg: func.QueueMessage) -> None:
     """Write down a sync that failed for good."""
-    doorway.record(Sync, msg.get_body())
+    triggers.record(Sync, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{SweptCheck.queue}-poison", connection=STORAGE)
 def record_poisoned_swept_checks(msg: func.QueueMessage) -> None:
     """Write down a sweep's check that failed for good."""
-    doorway.record(SweptCheck, msg.get_body())
+    triggers.record(SweptCheck, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{Backfill.queue}-poison", connection=STORAGE)
 def record_poisoned_backfill(msg: func.QueueMessage) -> None:
     """Write down a sweep's sync that failed for good."""
-    doorway.record(Backfill, msg.get_body())
+    triggers.record(Backfill, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{SweepPage.queue}-poison", connection=STORAGE)
 def record_poisoned_sweeps(msg: func.QueueMessage) -> None:
     """Write down a sweep's step that failed for good, and end the sweep."""
-    doorway.record(SweepPage, msg.get_body())
+    triggers.record(SweepPage, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{Tend.queue}-poison", connection=STORAGE)
 def record_poisoned_subscription(msg: func.QueueMessage) -> None:
     """Write down a lifecycle event that failed for good."""
-    doorway.record(Tend, msg.get_body())
+    triggers.record(Tend, msg.get_body())
 
 
 # --- timer ---

@@ -12,24 +12,28 @@ from shared import logs
 from shared.admin.status import Health
 from shared.admin.sync_user import Desk
 from shared.checks.checker import Checker
+from shared.cleanup import Tidier
 from shared.clock import Clock, SystemClock
 from shared.errors import ConfigError
 from shared.graph.client import Graph
 from shared.ledger.failures import Failures
-from shared.ledger.ledger import LEDGER, PARTS, STATE, AzureTable, Ledger, State, Table
-from shared.notifications import ClientState
-from shared.poison import Recorder
-from shared.rest.client import Rest, Tokens
+from shared.ledger.ledger import Ledger
+from shared.poison import PoisonStore, Recorder
+from shared.rest.client import Rest
 from shared.rest.gates import Gates
-from shared.rest.session import Bell, Transport
+from shared.rest.session import Transport
 from shared.rest.token_problems import Refusals, WatchedTokens
-from shared.rest.tokens import tokens_of
+from shared.rest.tokens import Tokens, tokens_of
 from shared.settings import Settings
 from shared.sharepoint.client import SharePoint
 from shared.sharepoint.pace import Pace
 from shared.storage.account import Storage
 from shared.storage.queues import AzureOutbox, Outbox, Queues
+from shared.storage.tables import LEDGER, PARTS, STATE, AzureTable, Table
+from shared.subscription.client_state import ClientState
+from shared.subscription.record import SubscriptionStore
 from shared.subscription.renewal import Renewal
+from shared.subscription.wake import Bell
 from shared.sweeps.store import Parts, SweepBook
 from shared.sweeps.sweeper import Sweeper
 from shared.sync.syncer import Syncer
@@ -94,7 +98,8 @@ class App:
         self._stores = stores
         self._failures = Failures(stores.ledger, self.clock)
         self._ledger = Ledger(stores.ledger, self._failures)
-        self._state = State(stores.state)
+        self._poison = PoisonStore(stores.state)
+        self._subscription = SubscriptionStore(stores.state)
         self._parts = Parts(stores.parts)
         self._book = SweepBook(stores.state)
         self._gates = Gates(stores.state, self.clock)
@@ -102,7 +107,7 @@ class App:
         self.recorder = Recorder(
             ledger=self._ledger,
             parts=self._parts,
-            state=self._state,
+            store=self._poison,
             end_sweep=self._end_sweep,
             dry_run=self._dry_run,
             clock=self.clock,
@@ -110,7 +115,8 @@ class App:
         self.health = Health(
             book=self._book,
             parts=self._parts,
-            state=self._state,
+            subscription=self._subscription,
+            poison=self._poison,
             failures=self._failures,
             gates=self._gates,
             refusals=self._refusals,
@@ -164,22 +170,29 @@ class App:
             gates=self._gates,
             clock=self.clock,
         )
+        tidier = Tidier(
+            settings=settings,
+            book=self._book,
+            parts=self._parts,
+            poison=self._poison,
+            ledger=self._ledger,
+            failures=self._failures,
+            pace=pace,
+            clock=self.clock,
+        )
         sweeper = Sweeper(
             settings=settings,
             book=self._book,
             parts=self._parts,
-            state=self._state,
-            ledger=self._ledger,
-            failures=self._failures,
-            pace=pace,
             queues=self.queues,
             graph=graph,
+            tidy=tidier.tidy,
             clock=self.clock,
         )
         renewal = Renewal(
             graph=graph,
             ring=self._ring or Bell(settings.user_agent).ring,
-            state=self._state,
+            store=self._subscription,
             want_sweep=sweeper.want,
             queues=self.queues,
             client_state=client_state,

@@ -2,7 +2,8 @@
 
 from shared.clock import Clock
 from shared.ledger.failures import Failures
-from shared.ledger.ledger import Ledger, State
+from shared.ledger.ledger import Ledger
+from shared.poison import PoisonStore
 from shared.settings import Settings
 from shared.sharepoint.pace import Pace
 from shared.sweeps.state import FORGET_GONE_AFTER, FORGET_POISON_AFTER
@@ -18,7 +19,7 @@ class Tidier:
         settings: Settings,
         book: SweepBook,
         parts: Parts,
-        state: State,
+        poison: PoisonStore,
         ledger: Ledger,
         failures: Failures,
         pace: Pace,
@@ -27,7 +28,7 @@ class Tidier:
         self._settings = settings
         self._book = book
         self._parts = parts
-        self._state = state
+        self._poison = poison
         self._ledger = ledger
         self._failures = failures
         self._pace = pace
@@ -44,7 +45,7 @@ class Tidier:
             self._book.forget(sweep)
         self._pace.forget()
         now = self._clock.now()
-        self._state.forget_poison(now - FORGET_POISON_AFTER)
+        self._poison.forget(now - FORGET_POISON_AFTER)
         if self._settings.dry_run:
             return
         for user in self._ledger.gone_before(now - FORGET_GONE_AFTER):

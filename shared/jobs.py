@@ -8,13 +8,13 @@ Times are Unix seconds.
 
 import dataclasses
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal, Self, cast, get_args
 
 from shared import job_fields
 from shared.errors import NotOurs
+from shared.users import object_id, object_ids_in
 
 VERSION = 1
 USERS_A_CHECK = 20  # the most requests one Graph $batch takes: learn.microsoft.com/graph/json-batching
@@ -23,16 +23,6 @@ LONGEST_LIFE = 24 * 3600.0  # seconds; an older job is not deferred again, the n
 Why = Literal["notified", "rechecked", "swept", "asked", "removed", "repeated"]
 Lane = Literal["live", "backfill"]
 LifecycleEvent = Literal["reauthorizationRequired", "subscriptionRemoved", "missed"]
-
-_GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-
-
-def object_id(value: object) -> str | None:
-    """Return `value` as a lower-case directory object id, None where it is none."""
-    if not isinstance(value, str) or len(value) != 36:
-        return None
-    lower = value.lower()
-    return lower if _GUID.fullmatch(lower) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +214,7 @@ def read[J: Check | Sync | SweepPage | Tend](kind: type[J], body: bytes | str) -
 
 def named(body: bytes) -> tuple[str, ...]:
     """Return the object ids that a message names which nobody can read, as many as a check's at most."""
-    found = _GUID.findall(body.decode("utf-8", "replace").lower())
-    return tuple(dict.fromkeys(found))[:USERS_A_CHECK]
+    return object_ids_in(body.decode("utf-8", "replace"))[:USERS_A_CHECK]
 
 
 def pack(users: Iterable[str], *, why: Why, now: float) -> list[Check]:

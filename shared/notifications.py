@@ -4,26 +4,20 @@ The proof is the `clientState`: we signed it when we created the subscription, s
 look-up within the three seconds that Graph gives us. Everything else in the body is a stranger's word.
 """
 
-import hashlib
-import hmac
 import json
-import re
-import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from itsdangerous import Signer
-
-from shared.jobs import LifecycleEvent, Tend, object_id
+from shared.jobs import LifecycleEvent, Tend
+from shared.subscription.client_state import ClientState
+from shared.users import object_id
 
 LARGEST_BODY = 4 * 1024 * 1024  # bytes
 SHORTEST_ITEM = 200  # bytes; what we look for in an item of Graph's takes more
 MOST_ITEMS = LARGEST_BODY // SHORTEST_ITEM
 LONGEST_TOKEN = 2048  # characters
-# Nonce and SHA-256 in base64: 76 characters, of 128 in learn.microsoft.com/graph/api/resources/subscription
-_CLIENT_STATE = re.compile(r"[0-9a-f]{32}\.[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,40 +50,6 @@ class Lifecycle:
 
     jobs: tuple[Tend, ...]
     refused: Mapping[str, int]
-
-
-class ClientState:
-    """Signs and verifies the `clientState` of our subscriptions.
-
-    Args:
-        keys: the secrets, newest first: the first signs, all verify.
-    """
-
-    def __init__(self, keys: Sequence[str]) -> None:
-        self._signers = [_signer(key) for key in keys]
-        self.key_id = hmac.new(keys[0].encode(), b"photo-sync key id", hashlib.sha256).hexdigest()[:16]
-        """Names the key that signs, and says nothing about it; kept with the subscription."""
-
-    def make(self) -> str:
-        """Return a new client state, `nonce.signature`."""
-        return self._signers[0].sign(secrets.token_hex(16)).decode()
-
-    def verifies(self, value: object) -> bool:
-        """Return whether we made `value`, to the letter and in constant time.
-
-        Signs anew and compares texts, because decoding base64 would let one signature be written in several
-        ways. What does not even look like ours costs no hash: anybody can post four megabytes of it.
-        """
-        if not isinstance(value, str) or not _CLIENT_STATE.fullmatch(value):
-            return False
-        nonce = value.partition(".")[0]
-        return any(hmac.compare_digest(signer.sign(nonce), value.encode()) for signer in self._signers)
-
-
-def _signer(key: str) -> Signer:
-    """Return what signs with a key, derived from the secret once and not for every item of a post."""
-    salted = Signer(key, salt="photo-sync client state", key_derivation="hmac", digest_method=hashlib.sha256)
-    return Signer(salted.derive_key(), key_derivation="none", digest_method=hashlib.sha256)
 
 
 def read_handshake(token: str | None) -> Handshake | Malformed | None:

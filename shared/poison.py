@@ -5,19 +5,52 @@ Never raises on content. Storage out of reach does raise: then the message is to
 
 import hashlib
 from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any
 
 from shared import jobs, logs
-from shared.checks.decision import QUEUED_FOR
 from shared.clock import Clock
 from shared.errors import DENIED_AFTER, NotOurs, TryLater
 from shared.jobs import Check, Job, SweepPage, Sync, Tend
-from shared.ledger.ledger import Ledger, State
-from shared.ledger.row import Row
-from shared.sweeps.state import failed_letter
+from shared.ledger.ledger import Ledger
+from shared.ledger.row import QUEUED_FOR, Row
+from shared.storage.tables import ANY, Table
 from shared.sweeps.store import Parts
+from shared.sweeps.tally import failed_letter
 
 REASON = "gave up after repeated failures"
+LONGEST_TEXT = 16_000  # characters of up to four bytes; a table column holds 64 KiB of UTF-16
 UNREADABLE = "a message that names this user is not to be read"
+
+
+class PoisonStore:
+    """The messages that nobody could handle and that name no user."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def note(self, key: str, queue: str, body: str, why: str, now: float) -> None:
+        """Keep a message that nobody could handle and that names no user.
+
+        Args:
+            key: names the message; one that is kept already is kept once.
+            queue: the queue in which it failed.
+            body: what it said, cut where a table column ends.
+            why: why it was not handled.
+            now: Unix seconds.
+        """
+        columns = {"queue": queue, "body": body[:LONGEST_TEXT], "why": why, "at": now}
+        self._table.merge("poison", key, columns, ANY)
+
+    def kept(self, most: int | None = None) -> list[tuple[str, dict[str, Any]]]:
+        """Return key and facts of the messages that were kept: all, or no more than `most` of them."""
+        return [(key, columns) for key, columns, _ in islice(self._table.scan("poison"), most)]
+
+    def forget(self, before: float) -> None:
+        """Forget the messages that were kept before a time, Unix seconds."""
+        for key, columns in self.kept():
+            if columns["at"] < before:
+                self._table.delete("poison", key)
 
 
 class Recorder:
@@ -26,7 +59,7 @@ class Recorder:
     Args:
         ledger: where a user's failure is written.
         parts: where a sweep waits for an answer.
-        state: where messages are kept that name nobody.
+        store: where messages are kept that name nobody.
         end_sweep: ends a sweep that cannot go on.
         dry_run: whether nothing may be written into the ledger.
         clock: what time it is.
@@ -37,14 +70,14 @@ class Recorder:
         *,
         ledger: Ledger,
         parts: Parts,
-        state: State,
+        store: PoisonStore,
         end_sweep: Callable[[str], None],
         dry_run: Callable[[], bool],
         clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._parts = parts
-        self._state = state
+        self._store = store
         self._end_sweep = end_sweep
         self._dry_run = dry_run
         self._clock = clock
@@ -111,7 +144,7 @@ class Recorder:
         # Its own name, so that another delivery finds the same row. (The message's id is no such name: in
         # Azure's worker a property `id` of the body takes its place, whatever it says. See `jobs`.)
         key = f"{kind.queue}-{hashlib.sha256(body).hexdigest()}"
-        self._state.note_poison(key, kind.queue, text, why, self._clock.now())
+        self._store.note(key, kind.queue, text, why, self._clock.now())
         logs.cry("poison.kept", queue=kind.queue, reason=why)
 
 

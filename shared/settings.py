@@ -8,17 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from shared.attempt import FUNCTION_TIMEOUT
 from shared.errors import ConfigError
-from shared.jobs import object_id
 from shared.settings_reader import Reader, Secret
-from shared.sync.plan import Scope
+from shared.users import Scope, object_id
 
 VERSION = "0.1.0"
-FUNCTION_TIMEOUT = 300.0  # seconds; host.json says the same, and a test holds them together
-# Whoever exceeds it is ended together with all that his process works on. What is left is for ending well.
-LONGEST_ATTEMPT = FUNCTION_TIMEOUT - 30.0
-# Nobody hears an answer after 230 seconds: learn.microsoft.com/azure/azure-functions/functions-scale#timeout
-LONGEST_REQUEST = 230.0 - 30.0
 
 ExchangeSyncState = Literal["0", "1", "keep"]
 OnPhotoRemoved = Literal["clear", "keep"]

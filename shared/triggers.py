@@ -4,48 +4,64 @@ Wrong settings are nobody's fault but the operator's: Graph is told to come agai
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from shared import jobs, logs
 from shared.app import App, Services
 from shared.errors import ConfigError, ServiceError, TryLater
 from shared.jobs import Check, Job, SweepPage, Sync, Tend
-from shared.notifications import Malformed, read_changes, read_lifecycle
+from shared.notifications import Handshake, Malformed, read_changes, read_handshake, read_lifecycle
 
 UNRECORDED_AFTER = 30  # seconds until poison that could not be written down is tried again
 MISCONFIGURED_AFTER = 900  # seconds a message waits while the settings are wrong
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class WebhookReply:
     """What a webhook answers, and the messages that must be in the queue before it does."""
 
     status: int
     text: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
     messages: tuple[str, ...] = ()
 
 
-_NOT_NOW = Taken(503, "not configured")  # Graph tries again for four hours
+# The token is a stranger's text: plain, and not to be taken for anything else.
+_PLAIN: Mapping[str, str] = {"X-Content-Type-Options": "nosniff"}
+_NOT_NOW = WebhookReply(503, "not configured")  # Graph tries again for four hours
 
 
-class Doorway:
+class Triggers:
     """The bodies of the triggers. One object, long-lived, shared by all threads."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
-    def take_changes(self, body: bytes) -> Taken:
+    def notifications(self, token: str | None, body: bytes) -> WebhookReply:
         """Take a notification of changes: 202 with the checks of the users that it names.
 
         Items that are not Graph's are counted and dropped; the answer is 202 all the same, so that nobody
         learns which were believed. 400 or 413 for what is no notification at all.
+
+        Args:
+            token: the query's `validationToken`, as the host decoded it; None where there is none. Graph
+                sends one to ask whether this endpoint is ours, and wants it back.
+            body: the request's body.
         """
+        return _greeting(token) or self._changes(body)
+
+    def lifecycle(self, token: str | None, body: bytes) -> WebhookReply:
+        """Take what Graph announces about our subscription, as `notifications` takes changes."""
+        return _greeting(token) or self._announcements(body)
+
+    def _changes(self, body: bytes) -> WebhookReply:
         services = self._services()
         if services is None:
             return _NOT_NOW
         changes = read_changes(body, state=services.client_state, tenant=services.settings.tenant_id)
         if isinstance(changes, Malformed):
-            return Taken(changes.status, changes.reason)
+            return WebhookReply(changes.status, changes.reason)
         checks = jobs.pack(changes.users, why="notified", now=self._app.clock.now())
         logs.say(
             "notifications.taken",
@@ -53,19 +69,18 @@ class Doorway:
             refused=dict(changes.refused) or None,
             subscriptions=",".join(changes.subscriptions),
         )
-        return Taken(202, messages=tuple(jobs.write(job) for job in checks))
+        return WebhookReply(202, messages=tuple(jobs.write(job) for job in checks))
 
-    def take_lifecycle(self, body: bytes) -> Taken:
-        """Take what Graph announces about our subscription, as `take_changes` takes changes."""
+    def _announcements(self, body: bytes) -> WebhookReply:
         services = self._services()
         if services is None:
             return _NOT_NOW
         state, tenant = services.client_state, services.settings.tenant_id
         announced = read_lifecycle(body, state=state, tenant=tenant, now=self._app.clock.now())
         if isinstance(announced, Malformed):
-            return Taken(announced.status, announced.reason)
+            return WebhookReply(announced.status, announced.reason)
         logs.say("lifecycle.taken", count=len(announced.jobs), refused=dict(announced.refused) or None)
-        return Taken(202, messages=tuple(jobs.write(job) for job in announced.jobs))
+        return WebhookReply(202, messages=tuple(jobs.write(job) for job in announced.jobs))
 
     def work(self, kind: type[Job], body: bytes) -> None:
         """Do the job of a queue's message.
@@ -105,6 +120,17 @@ class Doorway:
         except ConfigError as error:
             logs.cry("settings.wrong", problems=str(error))
             return None
+
+
+def _greeting(token: str | None) -> WebhookReply | None:
+    """Return the answer to a handshake, None where the request is none."""
+    match read_handshake(token):
+        case None:
+            return None
+        case Malformed(status, reason):
+            return WebhookReply(status, reason)
+        case Handshake(given):
+            return WebhookReply(200, given, _PLAIN)
 
 
 def _do(services: Services, job: Job) -> None:

@@ -1,8 +1,9 @@
 """The host put together: HTTP face, queue listeners and timers around one app.
 
-It is built on the worker library that Azure itself runs (azure-functions-runtime). The worker indexes the app,
-validates its annotations, decodes the triggers and encodes the answers. What
-bindings, host.json, and the checks that decide whether a function may run at all. Never deployed.
+It is built on the worker library that Azure itself runs (azure-functions-runtime). That indexes the app,
+validates its annotations, decodes the triggers and encodes the answers. What surrounds it in Azure is written
+in C# and imitated here: routes and keys, queue listeners, timers, output bindings, host.json, and the checks
+that decide whether a function may run at all. Never deployed.
 
 Stricter than Azure: one problem anywhere refuses the whole app, and an unknown key of host.json is a problem.
 

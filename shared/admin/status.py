@@ -7,11 +7,13 @@ from typing import Any
 from shared.clock import Clock
 from shared.errors import ConfigError, ServiceError
 from shared.ledger.failures import Failures
-from shared.ledger.ledger import State
+from shared.poison import PoisonStore
 from shared.rest.gates import SERVICES, Gates
 from shared.rest.token_problems import Refusals
-from shared.sweeps.state import END, KEPT, Record, Totals
+from shared.subscription.record import SubscriptionStore
+from shared.sweeps.state import END, KEPT, Record
 from shared.sweeps.store import Parts, SweepBook
+from shared.sweeps.tally import Totals
 
 LOOKED_AT = 1000  # kept messages: as many as the table service gives at once
 SHOWN = 20
@@ -23,7 +25,8 @@ class Health:
     Args:
         book: the running sweep and the last ten.
         parts: who was answered.
-        state: the subscription, and the messages that were kept.
+        subscription: our record of it.
+        poison: the messages that were kept.
         failures: who fails.
         gates: which service must not be called.
         refusals: which token was refused us.
@@ -36,7 +39,8 @@ class Health:
         *,
         book: SweepBook,
         parts: Parts,
-        state: State,
+        subscription: SubscriptionStore,
+        poison: PoisonStore,
         failures: Failures,
         gates: Gates,
         refusals: Refusals,
@@ -45,7 +49,8 @@ class Health:
     ) -> None:
         self._book = book
         self._parts = parts
-        self._state = state
+        self._subscription = subscription
+        self._poison_store = poison
         self._failures = failures
         self._gates = gates
         self._refusals = refusals
@@ -72,7 +77,7 @@ class Health:
 
     def _facts(self, now: float) -> dict[str, Any]:
         record, ended = self._book.record(), self._book.kept()
-        subscription = self._state.subscription()
+        subscription = self._subscription.read()
         return {
             "sweep": self._running(record, ended, now) if record.running(now) else None,
             "sweeps": [{"id": sweep, **_figures(columns)} for sweep, columns in ended[:KEPT]],
@@ -91,7 +96,7 @@ class Health:
     def _poison(self) -> list[dict[str, Any]]:
         kept = [
             {"id": key, **{name: columns[name] for name in ("queue", "why", "at")}}
-            for key, columns in self._state.poison(LOOKED_AT)
+            for key, columns in self._poison_store.kept(LOOKED_AT)
         ]
         return sorted(kept, key=lambda each: -each["at"])[:SHOWN]
 

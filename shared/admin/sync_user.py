@@ -8,15 +8,15 @@ import re
 from dataclasses import dataclass, replace
 
 from shared import logs
+from shared.attempt import LONGEST_REQUEST, Attempt
 from shared.clock import Clock
 from shared.errors import NotOurs, ServiceError
 from shared.graph.client import Graph
-from shared.jobs import Sync, object_id
-from shared.rest.client import Attempt
-from shared.settings import LONGEST_REQUEST
+from shared.jobs import Sync
 from shared.storage.queues import Queues, Receipt
 from shared.sync.result import Result
 from shared.sync.syncer import Syncer
+from shared.users import object_id
 
 HIDDEN = 360.0  # seconds; a minute longer than functionTimeout
 LONGEST_UPN = 1024  # characters; Entra takes 113, guests' are longer

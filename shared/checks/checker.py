@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared import jobs, logs
+from shared.attempt import LONGEST_ATTEMPT, Attempt
 from shared.checks.decision import (
     AskAgain,
     Decision,
@@ -18,6 +19,7 @@ from shared.checks.decision import (
     Queue,
     TryAlone,
     decide,
+    letter,
     lose_patience,
 )
 from shared.clock import Clock
@@ -28,13 +30,12 @@ from shared.graph.photo import Source
 from shared.jobs import Backfill, Check, Sync
 from shared.ledger.ledger import Ledger
 from shared.ledger.row import Row
-from shared.rest.client import Attempt
 from shared.rest.gates import GRAPH, Gates
-from shared.settings import LONGEST_ATTEMPT, Settings
+from shared.settings import Settings
 from shared.storage.queues import Queues
-from shared.sweeps import state
-from shared.sweeps.state import UNANSWERED
+from shared.sweeps import state, tally
 from shared.sweeps.store import Parts
+from shared.sweeps.tally import UNANSWERED
 
 WITNESSES = 3  # one of them may have lost his photo, or more, since he was answered
 
@@ -133,8 +134,8 @@ class Checker:
         now = self._clock.now()
         decision = decide(source, row, force=job.force, sweep=job.why == "swept", now=now)
         decision = lose_patience(decision, tries=job.tries, singled_out=singled_out)
-        letter = state.letter(source, decision, row, now=now, remove_after=self._settings.remove_after)
-        return Found(row, decision, letter)
+        answer = letter(source, decision, row, now=now, remove_after=self._settings.remove_after)
+        return Found(row, decision, answer)
 
     def _queue_changed(self, job: Check, found: Iterable[Found]) -> None:
         now = self._clock.now()
@@ -236,10 +237,10 @@ class Checker:
         try:
             if not self._settings.dry_run:
                 self._ledger.overwrite(user, noted)
-            return state.failed_letter(self._ledger.read(user))
+            return tally.failed_letter(self._ledger.read(user))
         except ServiceError as error:
             logs.warn("ledger.unreachable", user=user, error=str(error))
-            return state.failed_letter(Row(user))
+            return tally.failed_letter(Row(user))
 
 
 def _longest(decisions: Iterable[AskAgain]) -> float | None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.graph.photo import Denied, Failed, NoMailbox, NoPhoto, Photo, Source, Unavailable, UserGone
-from shared.ledger.row import Outcome, Row
+from shared.ledger.row import GONE, NONE, SHOWN, Outcome, Row, recently_queued, refused
+from shared.sweeps.tally import UNANSWERED, failed_letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,39 +103,12 @@ def lose_patience(decision: Decision, *, tries: int, singled_out: bool) -> Decis
             return decision
 
 
-QUEUED_FOR = 86_400.0
-"""Seconds within which a user whom a sweep queued is not queued by the next, unless his sync ended since."""
-
-UNREADABLE = "unreadable image"
-"""Why a photo is refused whose bytes are no picture."""
-
-SHOWN = "SharePoint has this photo"
-NONE = "no photo in Exchange"
-GONE = "the directory does not know this user"
-"""Why there is nothing to sync."""
-
-
-def recently_queued(row: Row, now: float) -> bool:
-    """Return whether a sweep queued this user not long ago and his sync did not end since."""
-    return bool(row.queued_at) and now - row.queued_at < QUEUED_FOR
-
-
 def _known(etag: str, row: Row, *, force: bool, sweep: bool, now: float) -> bool:
     if force:
         return False
     if refused(etag, row) and not (sweep and row.outcome == "skipped"):
         return True
     return row.settled_etag == etag and not row.dirty and row.unsure_until <= now
-
-
-def refused(etag: str, row: Row) -> bool:
-    """Return whether a photo is not to be tried again.
-
-    That holds while the outcome stands that refused it. A later one (deferred, gone, failed for another
-    reason) says that something else was in the way, and must not leave the photo behind for good.
-    """
-    standing = row.outcome == "skipped" or (row.outcome, row.reason) == ("failed", UNREADABLE)
-    return row.refused_etag == etag and standing
 
 
 def _found_again(etag: str, row: Row) -> Leave | Note:
@@ -162,3 +136,24 @@ def _overtaken(row: Row, outcome: Outcome, reason: str) -> dict[str, Any]:
 
 def _note(columns: Mapping[str, Any]) -> Leave | Note:
     return Note(columns) if columns else Leave()
+
+
+def letter(source: Source, decision: Decision, row: Row, *, now: float, remove_after: float) -> str:
+    """Return what a check answers about one user, `UNANSWERED` where Graph could not say."""
+    if isinstance(decision, GiveUp):
+        return failed_letter(row)
+    match source:
+        case Photo():
+            found = "c" if isinstance(decision, Queue) or recently_queued(row, now) else "u"
+        case NoPhoto() if not row.shows_a_photo:
+            found = "n"
+        case NoPhoto():
+            old = bool(row.missing_since) and now - row.missing_since >= remove_after
+            found = "r" if old else "m"
+        case UserGone():
+            found = "g"
+        case NoMailbox():
+            found = "s"
+        case _:
+            return UNANSWERED
+    return found.upper() if row.shows_a_photo else found

@@ -12,7 +12,8 @@ from typing import Any
 from shared import backoff
 from shared.errors import Denied, Refused, TryLater
 from shared.graph import photo
-from shared.graph.photo import Part, Photo, Source, User
+from shared.graph.photo import Part, Photo, Source
+from shared.users import User
 
 SERVICE = "graph"
 USER_FIELDS = "id,userPrincipalName,accountEnabled,userType"

@@ -11,15 +11,15 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
+from shared.attempt import Attempt
 from shared.errors import Expired, Refused, TryLater
 from shared.graph import batch, photo
 from shared.graph.batch import SERVICE, USER_FIELDS
-from shared.graph.photo import Gathered, Part, Photo, Source, User
+from shared.graph.photo import Gathered, Part, Photo, Source
+from shared.graph.subscription import CHANGE_TYPE, RESOURCE, Subscription
 from shared.graph.wire import NONE, GraphWire
-from shared.jobs import object_id
-from shared.rest.client import Answer, Attempt, Rest
-from shared.subscription.plan import CHANGE_TYPE, RESOURCE, Subscription
-from shared.sync.plan import Scope
+from shared.rest.client import Answer, Rest
+from shared.users import Scope, User, object_id
 
 
 @dataclass(frozen=True, slots=True)

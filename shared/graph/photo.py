@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shared.users import User
+
 
 @dataclass(frozen=True, slots=True)
 class Photo:
@@ -147,20 +149,6 @@ def _metadata(body: Any) -> Source:
 
 
 # --- what a sync gathers ---
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """What a sync needs to know of a directory user.
-
-    `id` is lower case; `groups` are those of the scope's groups that he belongs to, through others too.
-    """
-
-    id: str
-    upn: str
-    enabled: bool
-    guest: bool
-    groups: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+from shared.attempt import Attempt
 from shared.errors import Refused, TryLater
 from shared.graph import photo
 from shared.graph.batch import SERVICE, is_part, read_part
 from shared.graph.photo import Part
-from shared.rest.client import Answer, Attempt, Call, Rest
+from shared.rest.client import Answer, Call, Rest
 
 NONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 FEWEST_FAILING = 5  # parts; as many broken profiles are seldom asked for together

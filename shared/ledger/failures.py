@@ -11,7 +11,7 @@ from typing import Any
 from shared import logs
 from shared.clock import Clock
 from shared.errors import ServiceError, Stale
-from shared.ledger.ledger import ANY, Table
+from shared.storage.tables import ANY, Table
 
 PARTITION = "failed"  # users' own partitions have two letters
 MOST = 1000  # entries a look at them counts: as many as the table service gives at once

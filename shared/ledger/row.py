@@ -78,3 +78,36 @@ class Row:
 
 
 _COLUMNS = frozenset(field.name for field in fields(Row)) - {"user", "version"}
+
+
+QUEUED_FOR = 86_400.0
+"""Seconds within which a user whom a sweep queued is not queued by the next, unless his sync ended since."""
+
+
+UNREADABLE = "unreadable image"
+"""Why a photo is refused whose bytes are no picture."""
+
+
+SHOWN = "SharePoint has this photo"
+
+
+NONE = "no photo in Exchange"
+
+
+GONE = "the directory does not know this user"
+"""Why there is nothing to sync."""
+
+
+def recently_queued(row: Row, now: float) -> bool:
+    """Return whether a sweep queued this user not long ago and his sync did not end since."""
+    return bool(row.queued_at) and now - row.queued_at < QUEUED_FOR
+
+
+def refused(etag: str, row: Row) -> bool:
+    """Return whether a photo is not to be tried again.
+
+    That holds while the outcome stands that refused it. A later one (deferred, gone, failed for another
+    reason) says that something else was in the way, and must not leave the photo behind for good.
+    """
+    standing = row.outcome == "skipped" or (row.outcome, row.reason) == ("failed", UNREADABLE)
+    return row.refused_etag == etag and standing

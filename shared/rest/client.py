@@ -8,56 +8,25 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
 
 from shared import backoff, logs
+from shared.attempt import Attempt
 from shared.clock import Clock
 from shared.errors import DENIED_AFTER, Denied, ServiceError, TryLater
 from shared.rest import status as statuses
 from shared.rest.gates import Gates
 from shared.rest.session import Bearer, Transport, never_sent, new_session
+from shared.rest.tokens import Tokens
 
 CONNECT_TIMEOUT = 5.0  # seconds
 LARGEST_ANSWER = 16 * 1024 * 1024  # bytes; a $batch with a 4 MB photo in base64 is 5.4 MB
 NO_TIME = "this attempt has no time left"
 _POLICY = backoff.Policy()
-
-
-class Tokens(Protocol):
-    """Where bearer tokens come from: see `auth`."""
-
-    def token(self, host: str) -> str:
-        """Return a token whose audience is `https://{host}`."""
-
-    def forget(self, host: str) -> None:
-        """Let the next token for `https://{host}` be a new one: the last was of no use."""
-
-
-@dataclass
-class Attempt:
-    """One attempt at one job: what time it has, and what it did so far.
-
-    Attributes:
-        timeout: seconds one call may take.
-        ends: when the attempt must be over, on the monotonic clock; whoever makes one says so.
-        requests: HTTP requests sent, tokens aside.
-        request_id: the last service request id that was answered.
-        unanswered: a write was sent that got no answer: it may still take effect.
-    """
-
-    timeout: float = 30.0
-    ends: float = float("inf")
-    requests: int = 0
-    request_id: str = ""
-    unanswered: bool = False
-
-    def has_time(self, clock: Clock, wait: float = 0.0) -> bool:
-        """Return whether a call may begin: twice its time is left, for itself and what has to follow it."""
-        return clock.monotonic() + wait + 2 * self.timeout <= self.ends
 
 
 @dataclass(frozen=True, slots=True)

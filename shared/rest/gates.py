@@ -11,7 +11,7 @@ from typing import Any
 from shared import backoff, logs
 from shared.clock import Clock
 from shared.errors import GateClosed, Stale
-from shared.ledger.ledger import Table
+from shared.storage.tables import Table
 
 GRAPH, FILES, PROFILES = "graph", "sharepoint-files", "sharepoint-profiles"
 SERVICES = (GRAPH, FILES, PROFILES)

@@ -1,6 +1,5 @@
 """How HTTP leaves this app: sessions that threads may share, and whose token a request carries."""
 
-from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 
 import requests
@@ -8,9 +7,6 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.exceptions import NewConnectionError, ProxyError
 
-from shared import logs
-
-WAKE_TIMEOUT = 30.0  # seconds
 Transport = BaseAdapter  # what carries a request to its host and the answer back
 
 
@@ -40,29 +36,6 @@ class Bearer(AuthBase):
         """Return the request with the token on it."""
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
-
-
-class Bell:
-    """Calls this app's own webhooks, so that it is awake when Graph validates them.
-
-    A function app that slept needs longer to start than the ten seconds Graph waits
-    (github.com/microsoftgraph/msgraph-sdk-dotnet/issues/531).
-    """
-
-    def __init__(self, user_agent: str) -> None:
-        self._session = new_session(user_agent)
-
-    def ring(self, url: str) -> None:
-        """Send the handshake that Graph will send. An answer is not needed; Graph's own verdict counts."""
-        try:
-            with self._session.post(
-                url, params={"validationToken": "wake up"}, timeout=WAKE_TIMEOUT
-            ) as response:
-                status: int | None = response.status_code
-        except requests.RequestException:
-            status = None
-        if status != HTTPStatus.OK:
-            logs.warn("bell.unanswered", status=status)
 
 
 def never_sent(error: Exception) -> bool:

@@ -8,8 +8,8 @@ import threading
 from shared import logs
 from shared.clock import Clock
 from shared.errors import ConfigError, ServiceError
-from shared.ledger.ledger import ANY, Table
-from shared.rest.client import Tokens
+from shared.rest.tokens import Tokens
+from shared.storage.tables import ANY, Table
 
 PARTITION, KEY = "problem", "entra"
 SHOWN_FOR = 3600.0  # seconds; a refusal that lasts is met again within a quarter of an hour

@@ -10,7 +10,7 @@ import binascii
 import functools
 import re
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.errors import ConfigError, TryLater
 from shared.rest.session import new_session
@@ -27,6 +27,16 @@ _BUSY = "temporarily_unavailable"  # learn.microsoft.com/entra/identity-platform
 _ERROR = re.compile(r"[a-z_]{1,64}")  # such as `invalid_client`: RFC 6749 §5.2
 _TRACE = re.compile(r"[0-9a-fA-F-]{36}")
 _NO_DIRECTORY = "Entra knows no directory of this id: check TENANT_ID and CLOUD"
+
+
+class Tokens(Protocol):
+    """Where bearer tokens come from."""
+
+    def token(self, host: str) -> str:
+        """Return a token whose audience is `https://{host}`."""
+
+    def forget(self, host: str) -> None:
+        """Let the next token for `https://{host}` be a new one: the last was of no use."""
 
 
 class _Heard(threading.local):

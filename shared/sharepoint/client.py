@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+from shared.attempt import Attempt
 from shared.errors import Denied, Gone, Refused, TryLater
-from shared.rest.client import Attempt, Call, Rest
+from shared.rest.client import Call, Rest
 
 FILES = "sharepoint-files"
 PROFILES = "sharepoint-profiles"
@@ -191,3 +192,16 @@ def _split(url: str) -> tuple[str, str]:
     except ValueError:  # administrators may have stored anything
         return "", ""
     return parts.hostname or "", unquote(parts.path)
+
+
+def thumbnail_name(user: str, size: str) -> str:
+    """Return the name under which SharePoint itself keeps a thumbnail today: it survives a change of UPN."""
+    return f"{user}_{size}Thumb.jpg"
+
+
+_DOTNET_EPOCH = 62_135_596_800  # seconds from 0001-01-01 to 1970-01-01, both UTC
+
+
+def picture_timestamp(now: float, newest: float) -> int:
+    """Return `SPS-PictureTimestamp`: whole seconds since 0001-01-01 UTC, never before the newest written."""
+    return max(int(now) + _DOTNET_EPOCH, int(newest))

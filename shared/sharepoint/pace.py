@@ -15,7 +15,7 @@ from typing import Any
 from shared.clock import Clock
 from shared.errors import Stale, TryLater
 from shared.jobs import Lane
-from shared.ledger.ledger import Table
+from shared.storage.tables import Table
 
 MINUTE = 60.0
 SPREAD = 50.0  # seconds of it over which its syncs are spread

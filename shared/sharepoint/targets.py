@@ -7,11 +7,11 @@ hosts. A profile is only ever written after SharePoint said that it is this very
 import re
 from dataclasses import dataclass
 
-from shared.graph.photo import User
+from shared.attempt import Attempt
 from shared.ledger.row import Row
-from shared.rest.client import Attempt
 from shared.settings import Settings
 from shared.sharepoint.client import LIBRARY, Profile, SharePoint, account_of
+from shared.users import User
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,65 +5,17 @@ signed with the newest secret. Rules of learn.microsoft.com/graph/api/resources/
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Literal, Self
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from shared.graph.subscription import RESOURCE, Subscription
 from shared.jobs import LifecycleEvent
+from shared.subscription.record import Record
 
-RESOURCE = "users"
-CHANGE_TYPE = "updated,deleted"  # `updated` also fires on creation and on soft deletion
 LIFE = (41_760 - 60) * 60.0  # seconds; the longest life Graph gives a directory resource, less an hour
 RENEW_AFTER = 24 * 3600.0  # seconds; daily, because Graph ties delivery to a token it does not tell us about
 REAUTHORIZE_AFTER = 600.0  # seconds; two of PATCH and /reauthorize within 10 minutes confuse Graph
 ENDS_SOON = 2 * 3600.0  # seconds; what Graph gives may be less than asked, and the timer comes every hour
-
-State = Literal["", "creating", "active", "ended"]
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """A subscription of this application as Graph lists it (`clientState` is never given back).
-
-    `expires` in Unix seconds.
-    """
-
-    id: str
-    resource: str
-    notification_url: str
-    lifecycle_url: str
-    expires: float
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What we remember of our subscription.
-
-    Attributes:
-        version: the record's own ETag as read, "" while there is none.
-        state: `creating` from before the POST until its answer is noted; `ended` by an administrator.
-        id: the subscription's id, "" while it is being created.
-        key: which secret signed its `clientState`.
-        renewed_at: when it was created or renewed last.
-        expires: what Graph answered then.
-        lease_token: whoever renews, or did last.
-        lease_until: until when nobody else may.
-    """
-
-    version: str = ""
-    state: State = ""
-    id: str = ""
-    key: str = ""
-    renewed_at: float = 0.0
-    expires: float = 0.0
-    lease_token: str = ""
-    lease_until: float = 0.0
-
-    @classmethod
-    def from_columns(cls, columns: Mapping[str, Any], version: str) -> Self:
-        """Return the record that a table holds."""
-        known = {field.name for field in fields(cls)} - {"version"}
-        return cls(version=version, **{name: columns[name] for name in known if name in columns})
 
 
 @dataclass(frozen=True, slots=True)

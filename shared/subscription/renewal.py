@@ -12,18 +12,17 @@ from http import HTTPStatus
 from typing import Literal
 
 from shared import jobs, logs
+from shared.attempt import LONGEST_REQUEST, Attempt
 from shared.clock import Clock
 from shared.errors import DENIED_AFTER, ConfigError, Denied, Gone, Refused, TryLater
 from shared.graph.client import Graph
+from shared.graph.subscription import Subscription
 from shared.jobs import LifecycleEvent, Tend
-from shared.ledger.ledger import State
-from shared.notifications import ClientState
-from shared.rest.client import Attempt
-from shared.settings import LONGEST_REQUEST
 from shared.storage.queues import Queues
 from shared.subscription import plan as subscriptions
-from shared.subscription.plan import Adopt, Blocked, Create, Keep, Plan, Renew, Subscription, Wanted
-from shared.subscription.record import Lease
+from shared.subscription.client_state import ClientState
+from shared.subscription.plan import Adopt, Blocked, Create, Keep, Plan, Renew, Wanted
+from shared.subscription.record import Lease, SubscriptionStore
 
 VALIDATIONS = 3  # attempts to pass Graph's validation of our own URLs, in case this app was asleep
 
@@ -53,7 +52,7 @@ class Renewal:
     Args:
         graph: where subscriptions live.
         ring: calls one of our own URLs, so that this app is awake when Graph does.
-        state: where our record is.
+        store: where our record is.
         want_sweep: has every user looked at, because changes may have been missed; told why.
         queues: where a deferred event goes.
         client_state: signs what proves a notification ours.
@@ -66,7 +65,7 @@ class Renewal:
         *,
         graph: Graph,
         ring: Callable[[str], None],
-        state: State,
+        store: SubscriptionStore,
         want_sweep: Callable[[str], None],
         queues: Queues,
         client_state: ClientState,
@@ -75,7 +74,7 @@ class Renewal:
     ) -> None:
         self._graph = graph
         self._ring = ring
-        self._state = state
+        self._store = store
         self._want_sweep = want_sweep
         self._queues = queues
         self._client_state = client_state
@@ -148,7 +147,7 @@ class Renewal:
     @contextmanager
     def _leased(self) -> Iterator[Lease]:
         """Hold the lease on our record; however the work ends, the lease ends with it."""
-        lease = Lease(self._state, self._clock)
+        lease = Lease(self._store, self._clock)
         try:
             yield lease
         finally:

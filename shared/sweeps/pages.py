@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from itertools import count, islice
 
 from shared import jobs
+from shared.attempt import LONGEST_ATTEMPT, Attempt
 from shared.clock import Clock
 from shared.graph.client import Graph
 from shared.jobs import SweptCheck
-from shared.rest.client import Attempt
-from shared.settings import LONGEST_ATTEMPT, Settings
+from shared.settings import Settings
 from shared.storage.queues import Queues
-from shared.sweeps import state
+from shared.sweeps import tally
 from shared.sweeps.state import Record
 from shared.sweeps.store import Parts
 
@@ -75,7 +75,7 @@ class Pages:
             if not left:
                 return
             some = tuple(islice(left, jobs.USERS_A_CHECK))
-            for user in self._ask(record, state.part_key(int(record.page), number), some):
+            for user in self._ask(record, tally.part_key(int(record.page), number), some):
                 left.pop(user, None)
 
     def _ask(self, record: Record, key: str, users: tuple[str, ...]) -> tuple[str, ...]:

@@ -4,15 +4,9 @@ Its record says how far it came; its parts say, for 20 users each, what their ch
 user. Totals are sums over the parts, so a message that is delivered twice counts once.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
-
-from shared.checks.decision import Decision, GiveUp, Queue, recently_queued
-from shared.graph import photo
-from shared.graph.photo import Source
-from shared.ledger.row import Row
 
 State = Literal["", "running", "finished", "braked", "released", "incomplete", "failed"]
 
@@ -24,8 +18,6 @@ STUCK_AFTER = 2 * 3600.0  # seconds without an answer, after which a sweep is *i
 KEPT = 10  # ended sweeps whose parts and figures are kept
 FORGET_POISON_AFTER = 30 * 86400.0  # seconds a message that nobody could handle is kept to be looked at
 FORGET_GONE_AFTER = 30 * 86400.0  # seconds; as long as a deleted user can be restored
-
-UNANSWERED = "?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,121 +114,3 @@ def wait(record: Record, now: float) -> float:
 # u unchanged · c changed, a sync is queued · n no photo, and none shown · m missing, not for long enough ·
 # r missing long enough to be removed · g gone from the directory · s skipped · f failed
 # An upper-case letter: SharePoint shows, or may show, a picture that we wrote.
-
-
-def letter(source: Source, decision: Decision, row: Row, *, now: float, remove_after: float) -> str:
-    """Return what a check answers about one user, `UNANSWERED` where Graph could not say."""
-    if isinstance(decision, GiveUp):
-        return failed_letter(row)
-    match source:
-        case photo.Photo():
-            found = "c" if isinstance(decision, Queue) or recently_queued(row, now) else "u"
-        case photo.NoPhoto() if not row.shows_a_photo:
-            found = "n"
-        case photo.NoPhoto():
-            old = bool(row.missing_since) and now - row.missing_since >= remove_after
-            found = "r" if old else "m"
-        case photo.UserGone():
-            found = "g"
-        case photo.NoMailbox():
-            found = "s"
-        case _:
-            return UNANSWERED
-    return found.upper() if row.shows_a_photo else found
-
-
-def failed_letter(row: Row) -> str:
-    """Return the letter of a user whom Graph never answered sensibly."""
-    return "F" if row.shows_a_photo else "f"
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Up to 20 users of one page, and a letter for each."""
-
-    version: str
-    users: tuple[str, ...]
-    letters: str
-
-    @property
-    def unanswered(self) -> tuple[str, ...]:
-        """The users without an answer."""
-        return tuple(u for u, found in zip(self.users, self.letters, strict=True) if found == UNANSWERED)
-
-    def answered(self, answers: Mapping[str, str]) -> str:
-        """Return the letters with these answers put in; an answer once given stays."""
-        return "".join(
-            answers.get(user, UNANSWERED) if found == UNANSWERED else found
-            for user, found in zip(self.users, self.letters, strict=True)
-        )
-
-    @property
-    def known(self) -> tuple[str, ...]:
-        """The users of whom the photo service could tell whether they have a photo."""
-        return tuple(u for u, found in zip(self.users, self.letters, strict=True) if found in "ucnmrUCNMR")
-
-    @property
-    def removable(self) -> tuple[str, ...]:
-        """The users whose picture may be removed."""
-        return tuple(u for u, found in zip(self.users, self.letters, strict=True) if found == "R")
-
-
-def part_key(page: int, number: int) -> str:
-    """Return the row key of a part, which sorts as pages and parts do."""
-    return f"{page:05}-{number:03}"
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """What a sweep found, in users."""
-
-    seen: int = 0
-    unanswered: int = 0
-    unchanged: int = 0
-    changed: int = 0
-    empty: int = 0
-    missing: int = 0
-    removable: int = 0
-    gone: int = 0
-    skipped: int = 0
-    failed: int = 0
-    shown: int = 0
-    gone_shown: int = 0
-
-    @property
-    def lost(self) -> int:
-        """How many pictures of ours have no photo behind them any more, however long that has been so."""
-        return self.missing + self.removable + self.gone_shown
-
-
-_NAMES = {
-    "u": "unchanged", "c": "changed", "n": "empty", "m": "missing", "r": "removable", "g": "gone",
-    "s": "skipped", "f": "failed", UNANSWERED: "unanswered",
-}  # fmt: skip
-
-
-def total(letters: Iterable[str]) -> Totals:
-    """Return the sums over the letters of all parts."""
-    counted: Counter[str] = Counter()
-    for some in letters:
-        counted.update(some)
-    sums: Counter[str] = Counter()
-    for found, count in counted.items():
-        sums[_NAMES[found.lower()]] += count
-    shown = sum(count for found, count in counted.items() if found.isupper())
-    return Totals(seen=counted.total(), shown=shown, gone_shown=counted["G"], **sums)
-
-
-BRAKE_FROM = 20  # users; fewer removals are nobody's accident in a large tenant
-BRAKE_HALF_FROM = 2  # users; and so is half of a tiny one
-
-
-def brakes(totals: Totals, percent: float) -> bool:
-    """Return whether so many photos are missing at once that a person must look before any is removed.
-
-    Those count, too, that are not missing for long enough: a photo service that forgets everybody is noticed
-    for the first few, whom hints named, long before it is for all.
-    """
-    share = totals.lost > BRAKE_FROM and totals.lost * 100 > percent * totals.shown
-    half = totals.lost > BRAKE_HALF_FROM and totals.lost * 2 > totals.shown
-    return totals.removable > 0 and (share or half)

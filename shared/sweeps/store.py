@@ -7,9 +7,10 @@ from itertools import chain, islice
 from typing import Any
 
 from shared.errors import Stale, TryLater
-from shared.ledger.ledger import ANY, Table
-from shared.sweeps import state as sweeps
-from shared.sweeps.state import KEPT, UNANSWERED, Part, Record, State, Totals
+from shared.storage.tables import ANY, Table
+from shared.sweeps import tally
+from shared.sweeps.state import KEPT, Record, State
+from shared.sweeps.tally import UNANSWERED, Part, Totals
 
 TRIES = 20  # of a conditional write to what several write to at once
 
@@ -141,7 +142,7 @@ class Parts:
 
     def total(self, sweep: str) -> Totals:
         """Return the sums over every part of a sweep."""
-        return sweeps.total(self.letters(sweep))
+        return tally.total(self.letters(sweep))
 
     def forget(self, sweep: str) -> None:
         """Delete every part of a sweep."""

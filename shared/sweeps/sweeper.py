@@ -4,29 +4,32 @@ Nothing is held in memory: a sweep's record and parts are rows, its steps are me
 instance. Each step sends what follows from it before it notes that it was done.
 """
 
+from collections.abc import Callable
+
 from shared import backoff, logs
-from shared.cleanup import Tidier
 from shared.clock import Clock
 from shared.errors import DENIED_AFTER, ConfigError, Denied, Expired, ServiceError, TryLater
 from shared.graph.client import Graph
 from shared.jobs import SweepPage
-from shared.ledger.failures import Failures
-from shared.ledger.ledger import Ledger, State
 from shared.settings import Settings
-from shared.sharepoint.pace import Pace
 from shared.storage.queues import Queues
 from shared.sweeps import state as sweeps
+from shared.sweeps import tally
 from shared.sweeps.opener import Opened, Opener
 from shared.sweeps.pages import Pages
 from shared.sweeps.removals import Remover
-from shared.sweeps.state import Await, Drop, ReadPage, Record, Resend, Totals
+from shared.sweeps.state import Await, Drop, ReadPage, Record, Resend
 from shared.sweeps.store import Parts, SweepBook
+from shared.sweeps.tally import Totals
 
 EXPIRED = "Graph forgot where its list of users was"
 
 
 class Sweeper:
-    """Runs sweeps. One object, long-lived, shared by all threads."""
+    """Runs sweeps. One object, long-lived, shared by all threads.
+
+    `tidy` is called at the end of each: it forgets what nobody will ask for any more.
+    """
 
     def __init__(
         self,
@@ -34,12 +37,9 @@ class Sweeper:
         settings: Settings,
         book: SweepBook,
         parts: Parts,
-        state: State,
-        ledger: Ledger,
-        failures: Failures,
-        pace: Pace,
         queues: Queues,
         graph: Graph,
+        tidy: Callable[[], None],
         clock: Clock,
     ) -> None:
         self._settings = settings
@@ -50,16 +50,7 @@ class Sweeper:
         self._pages = Pages(settings=settings, parts=parts, queues=queues, graph=graph, clock=clock)
         self._opener = Opener(book=book, parts=parts, queues=queues, clock=clock)
         self._remover = Remover(book=book, parts=parts, queues=queues, clock=clock)
-        self._tidier = Tidier(
-            settings=settings,
-            book=book,
-            parts=parts,
-            state=state,
-            ledger=ledger,
-            failures=failures,
-            pace=pace,
-            clock=clock,
-        )
+        self._tidy = tidy
 
     def open(self, why: str, *, force: bool = False) -> Opened:
         """Open a sweep unless one is running: see `Opener.open`."""
@@ -173,7 +164,7 @@ class Sweeper:
             self._look_again(job)
 
     def _judge(self, record: Record, job: SweepPage, totals: Totals) -> None:
-        if sweeps.brakes(totals, self._settings.removal_brake):
+        if tally.brakes(totals, self._settings.removal_brake):
             logs.cry("sweep.braked", sweep=record.id, count=totals.lost, users=totals.shown)
             reason = f"{totals.lost} of {totals.shown} photos are missing at once: look, then release_brake"
             self._close(record, job, "braked", reason)
@@ -209,7 +200,7 @@ class Sweeper:
         wish = {"again": True, "again_why": EXPIRED} if again else {}
         if self._book.advance(record, job.sweep, job.page, {"state": state, "lease_until": 0.0, **wish}):
             logs.say("sweep.ended", sweep=record.id, outcome=state, reason=reason)
-            self._tidier.tidy()
+            self._tidy()
             self._opener.open_wanted()
         else:
             self._look_again(job)

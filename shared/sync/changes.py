@@ -5,13 +5,13 @@ Each is a handful of calls in an order that never shows a picture that is not th
 
 from typing import TYPE_CHECKING, Protocol
 
-from shared.graph.photo import User
+from shared.attempt import Attempt
 from shared.ledger.row import Outcome
-from shared.rest.client import Attempt
 from shared.settings import ExchangeSyncState
-from shared.sharepoint.client import SharePoint, picture_url
+from shared.sharepoint.client import SharePoint, picture_url, thumbnail_name
 from shared.sharepoint.targets import Target
-from shared.sync.plan import Upload, thumbnail_name
+from shared.sync.plan import Upload
+from shared.users import User
 
 if TYPE_CHECKING:
     from shared.pictures.thumbnails import Thumbnails

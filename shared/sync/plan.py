@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.checks.decision import GONE, NONE, SHOWN, UNREADABLE, refused
-from shared.graph.photo import Gathered, NoMailbox, NoPhoto, Photo, User, UserGone
-from shared.ledger.row import Outcome, Row
+from shared.graph.photo import Gathered, NoMailbox, NoPhoto, Photo, UserGone
+from shared.ledger.row import GONE, NONE, SHOWN, UNREADABLE, Outcome, Row, refused
+from shared.users import Scope, User, outside
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +50,6 @@ type Plan = Finish | ComeBack | Upload | Clear
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """Whose photos we keep in step: members, guests too, or a group's users; never those of `excluded`.
-
-    Groups are object ids, "" for none.
-    """
-
-    guests: bool = False
-    group: str = ""
-    excluded: str = ""
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """The groups that a user's membership must be asked of."""
-        return tuple(group for group in (self.group, self.excluded) if group)
-
-
-@dataclass(frozen=True, slots=True)
 class Removal:
     """What is to happen to the picture of a user who has no photo.
 
@@ -89,17 +72,6 @@ TRIES_UNREADABLE = 2
 
 _NO_REMOVAL = Removal()
 _AT_REST = {"missing_since": 0.0, "gone_since": 0.0, "queued_at": 0.0}
-
-
-def outside(user: User, scope: Scope) -> str:
-    """Return why a user is none of ours, "" if he is."""
-    if not user.enabled:
-        return "account is disabled"
-    if scope.excluded and scope.excluded in user.groups:
-        return "is in the excluded group"
-    if scope.group:
-        return "" if scope.group in user.groups else "is not in the group"
-    return "guest is out of scope" if user.guest and not scope.guests else ""
 
 
 def plan(
@@ -174,16 +146,3 @@ def unreadable(upload: Upload, *, tries: int, first_look: float) -> Finish | Com
         return ComeBack(first_look, UNREADABLE, TRIES_UNREADABLE)
     refused = {**_AT_REST, "refused_etag": upload.etag}
     return Finish("failed", UNREADABLE, refused, upload.etag)
-
-
-def thumbnail_name(user: str, size: str) -> str:
-    """Return the name under which SharePoint itself keeps a thumbnail today: it survives a change of UPN."""
-    return f"{user}_{size}Thumb.jpg"
-
-
-_DOTNET_EPOCH = 62_135_596_800  # seconds from 0001-01-01 to 1970-01-01, both UTC
-
-
-def picture_timestamp(now: float, newest: float) -> int:
-    """Return `SPS-PictureTimestamp`: whole seconds since 0001-01-01 UTC, never before the newest written."""
-    return max(int(now) + _DOTNET_EPOCH, int(newest))

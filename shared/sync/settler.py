@@ -9,16 +9,18 @@ from http import HTTPStatus
 from typing import Any
 
 from shared import logs
+from shared.attempt import Attempt
 from shared.clock import Clock
 from shared.errors import Gone, Refused, ServiceError, TryLater
 from shared.jobs import Sync
 from shared.ledger.ledger import Ledger
 from shared.ledger.row import Row
-from shared.rest.client import NO_TIME, Attempt
+from shared.rest.client import NO_TIME
 from shared.rest.gates import FILES
+from shared.sharepoint import client
 from shared.sharepoint.targets import NotYet, Target, Targets
 from shared.storage.queues import Queues
-from shared.sync import plan, result
+from shared.sync import result
 from shared.sync.changes import Change
 from shared.sync.claims import Claim, ClaimLost
 from shared.sync.result import Result
@@ -62,7 +64,7 @@ class Settler:
             Refused: SharePoint refuses it for good.
             TryLater, Denied, ConfigError: not now; the claim is still ours, and the row dirty.
         """
-        stamp = plan.picture_timestamp(self._clock.now(), claim.row.stamp)
+        stamp = client.picture_timestamp(self._clock.now(), claim.row.stamp)
         self._mark(claim, stamp, target, attempt)
         found = self._apply(change, target, stamp, attempt)
         if isinstance(found, NotYet):

@@ -10,15 +10,15 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from shared import jobs, logs
+from shared.attempt import LONGEST_ATTEMPT, Attempt
 from shared.clock import Clock
 from shared.errors import DENIED_AFTER, ConfigError, Denied, ServiceError, TryLater
 from shared.graph.client import Graph
 from shared.jobs import Sync
 from shared.ledger.ledger import Ledger
 from shared.ledger.row import Outcome, Row
-from shared.rest.client import Attempt
 from shared.rest.gates import FILES, GRAPH, PROFILES, Gates
-from shared.settings import LONGEST_ATTEMPT, Settings
+from shared.settings import Settings
 from shared.sharepoint import pace
 from shared.sharepoint.client import SharePoint
 from shared.sharepoint.pace import Booked, Pace

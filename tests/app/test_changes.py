@@ -5,15 +5,16 @@ import hashlib
 import pytest
 
 from local.tenant.traffic.faults import Fault
+from shared.attempt import Attempt
 from shared.errors import Gone, TryLater
-from shared.graph.photo import User
 from shared.pictures.thumbnails import render
-from shared.rest.client import Attempt, Rest
+from shared.rest.client import Rest
 from shared.settings import ExchangeSyncState
 from shared.sharepoint.client import SharePoint
 from shared.sharepoint.targets import Target
 from shared.sync.changes import Change, Erasure, Picture
 from shared.sync.plan import Upload
+from shared.users import User
 from tests.fakes.world import Tokens, World
 
 MY, ADMIN = "contoso-my.sharepoint.com", "contoso-admin.sharepoint.com"

@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 
 from local.tenant.traffic.faults import Fault
+from shared.attempt import Attempt
 from shared.errors import Denied, Gone, Refused, ServiceError, TryLater
 from shared.graph.client import Graph
 from shared.graph.photo import Denied as NotAllowed
 from shared.graph.photo import Failed, Gathered, NoMailbox, NoPhoto, Photo, Unavailable, UserGone
-from shared.rest.client import Attempt, Rest
+from shared.rest.client import Rest
 from tests.fakes.world import Tokens, World
 
 HOST = "graph.microsoft.com"

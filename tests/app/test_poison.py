@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from local.tenant.tenant import Tenant
-from shared.checks.decision import QUEUED_FOR
 from shared.errors import DENIED_AFTER, TryLater
 from shared.jobs import Backfill, Check, Job, SweepPage, SweptCheck, Sync, Tend, write
-from shared.triggers import Doorway
+from shared.ledger.row import QUEUED_FOR
+from shared.triggers import Triggers
 from tests.fakes.steps import cut_off
 from tests.fakes.world import World
 
@@ -169,12 +169,12 @@ def test_poison_that_sweeps_count_on_waits_for_the_end_of_a_dry_run(tenant: Tena
     world = World(tenant, direct=True, DRY_RUN="true")
     now = world.clock.now()
     earnest = Backfill(ONE, "swept", seen=now, born=now)
-    doorway = Doorway(world.app)
-    doorway.record(Backfill, write(earnest).encode())
+    triggers = Triggers(world.app)
+    triggers.record(Backfill, write(earnest).encode())
     assert (world.ledger.rows, world.hidden("photo-backfill-poison")) == ({}, [DENIED_AFTER])
-    doorway.record(Backfill, write(replace(earnest, dry=True)).encode())
+    triggers.record(Backfill, write(replace(earnest, dry=True)).encode())
     world.clock.advance(QUEUED_FOR)
-    doorway.record(Backfill, write(earnest).encode())  # nothing says any more that he is queued
+    triggers.record(Backfill, write(earnest).encode())  # nothing says any more that he is queued
     assert len(world.outbox.messages) == 1
     assert len([row for partition, row in world.state.rows if partition == "poison"]) == 2
 

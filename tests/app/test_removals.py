@@ -8,8 +8,9 @@ import pytest
 from shared.errors import NotOurs, TryLater
 from shared.jobs import Backfill, SweepPage, read
 from shared.sweeps.removals import MOST
-from shared.sweeps.state import END, part_key
+from shared.sweeps.state import END
 from shared.sweeps.store import Parts, SweepBook
+from shared.sweeps.tally import part_key
 from tests.app.sweeps_seen import ended, record
 from tests.fakes import crowd
 from tests.fakes.steps import cut_off, kill

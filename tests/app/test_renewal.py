@@ -10,9 +10,8 @@ from local.tenant.tenant import Tenant
 from local.tenant.traffic.faults import Fault
 from shared.errors import Denied, Refused, ServiceError, TryLater
 from shared.jobs import LifecycleEvent, Tend
-from shared.ledger.ledger import State
 from shared.subscription import plan
-from shared.subscription.plan import Record
+from shared.subscription.record import Record, SubscriptionStore
 from tests.fakes.steps import cut_off, kill, meet_oneself
 from tests.fakes.world import World
 from tests.tenant.graph_desk import Hook, Posted, Reply, echo
@@ -53,7 +52,7 @@ def listed(world: World) -> list[dict[str, object]]:
 
 
 def record(world: World) -> Record:
-    return State(world.state).subscription()
+    return SubscriptionStore(world.state).read()
 
 
 def sweep_wanted(world: World) -> bool:

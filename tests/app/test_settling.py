@@ -4,8 +4,8 @@ import pytest
 
 from local.tenant.traffic.faults import Fault
 from shared import jobs
+from shared.attempt import LONGEST_ATTEMPT
 from shared.jobs import Backfill
-from shared.settings import LONGEST_ATTEMPT
 from tests.fakes import crowd
 from tests.fakes.steps import kill
 from tests.fakes.world import World

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from local.tenant.traffic.faults import Fault
+from shared.attempt import Attempt
 from shared.errors import Denied, Gone, Refused, ServiceError, TryLater
-from shared.rest.client import Attempt, Rest
+from shared.rest.client import Rest
 from shared.sharepoint.client import Profile, SharePoint, account_of, picture_url
 from tests.fakes.world import Tokens, World, draw
 

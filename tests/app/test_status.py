@@ -7,8 +7,9 @@ import pytest
 from shared.app import App
 from shared.jobs import Tend, write
 from shared.rest.gates import GRAPH, SERVICES, Gates
-from shared.sweeps.state import END, LEASE, Record, Totals
+from shared.sweeps.state import END, LEASE, Record
 from shared.sweeps.store import Parts, SweepBook
+from shared.sweeps.tally import Totals
 from tests.fakes.steps import cut_off
 from tests.fakes.world import World
 

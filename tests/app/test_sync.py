@@ -6,8 +6,8 @@ import pytest
 
 from local.tenant.traffic.faults import Fault
 from shared import jobs
+from shared.attempt import FUNCTION_TIMEOUT, LONGEST_ATTEMPT
 from shared.errors import Refused
-from shared.settings import FUNCTION_TIMEOUT, LONGEST_ATTEMPT
 from shared.sharepoint.pace import UNITS_KNOWN, minute_of
 from tests.fakes.steps import cut_off
 from tests.fakes.world import World

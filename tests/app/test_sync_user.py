@@ -4,9 +4,9 @@ import pytest
 
 from local.tenant.traffic.faults import Fault
 from shared.admin.sync_user import HIDDEN, LONGEST_UPN, Asked
+from shared.attempt import LONGEST_REQUEST
 from shared.errors import Denied, Gone, NotOurs, Refused, TryLater
 from shared.jobs import Sync
-from shared.settings import LONGEST_REQUEST
 from shared.sync.result import Result
 from tests.fakes.steps import cut_off, kill
 from tests.fakes.world import World

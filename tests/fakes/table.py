@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from shared.errors import Stale
-from shared.ledger.ledger import ANY
+from shared.storage.tables import ANY
 from tests.fakes.steps import Steps
 
 LONGEST_TEXT = 32 * 1024  # UTF-16 code units in a column

@@ -24,7 +24,7 @@ from shared.jobs import Job, Sync, Why
 from shared.ledger.row import Row
 from shared.pictures.thumbnails import UnreadableImage, render
 from shared.settings import Settings
-from shared.triggers import Doorway
+from shared.triggers import Triggers
 from tests.fakes.clock import Clock
 from tests.fakes.direct import Direct
 from tests.fakes.host import Host
@@ -230,10 +230,10 @@ class World:
 
     def _handlers(self) -> dict[str, Callable[[Message], object]]:
         def work(kind: type[Job]) -> Callable[[Message], None]:
-            return lambda message: Doorway(self.app).work(kind, message.body.encode())
+            return lambda message: Triggers(self.app).work(kind, message.body.encode())
 
         def record(kind: type[Job]) -> Callable[[Message], None]:
-            return lambda message: Doorway(self.app).record(kind, message.body.encode())
+            return lambda message: Triggers(self.app).record(kind, message.body.encode())
 
         poison = {f"{queue}-poison": record(kind) for queue, kind in jobs.QUEUES.items()}
         return {**{queue: work(kind) for queue, kind in jobs.QUEUES.items()}, **poison}

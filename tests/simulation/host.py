@@ -39,9 +39,9 @@ class Host(Scene):
 
         def work() -> None:
             if message.queue.endswith("-poison"):
-                instance.doorway.record(kind, message.body.encode())
+                instance.triggers.record(kind, message.body.encode())
             else:
-                instance.doorway.work(kind, message.body.encode())
+                instance.triggers.work(kind, message.body.encode())
 
         receipt = message.pop_receipt
         name = f"{message.queue}#{message.id.removeprefix('message-')}.{message.dequeue_count}"

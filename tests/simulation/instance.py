@@ -9,7 +9,7 @@ from requests.adapters import BaseAdapter
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from shared.app import App, Services, Stores
-from shared.triggers import Doorway
+from shared.triggers import Triggers
 from tests.simulation.crew import Crew, Stop
 from tests.simulation.faces import Asked, Faces, Given, Mood
 
@@ -125,7 +125,7 @@ class Instance:
             transport=Wire(crew, faces),
             ring=lambda url: crew.halt(Stop("wait", url)),
         )
-        self.doorway = Doorway(self.app)
+        self.triggers = Triggers(self.app)
 
     @property
     def services(self) -> Services:

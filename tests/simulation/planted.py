@@ -126,7 +126,7 @@ FAULTS = (
         "cleared a photo that is missing since",
         (
             Edit(
-                "sweeps/state",
+                "checks/decision",
                 "old = bool(row.missing_since) and now - row.missing_since >= remove_after",
                 "old = True",
             ),
@@ -156,7 +156,7 @@ FAULTS = (
         "the brake is ignored",
         7,
         "removes although . of . are lost",
-        (Edit("sweeps/state", "return totals.removable > 0 and", "return False and"),),
+        (Edit("sweeps/tally", "return totals.removable > 0 and", "return False and"),),
     ),
     Planted(
         "consequences follow the write that answers the message",
@@ -228,7 +228,7 @@ FAULTS = (
         "nobody is left out by his group",
         133,
         "out of scope since before it claimed",
-        (Edit("sync/plan", "if scope.excluded and scope.excluded in user.groups:", "if False:"),),
+        (Edit("users", "if scope.excluded and scope.excluded in user.groups:", "if False:"),),
     ),
     Planted(
         "whoever comes back into scope stays left out",

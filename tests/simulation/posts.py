@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from shared.jobs import Check, Tend
-from shared.triggers import Doorway
+from shared.triggers import Triggers
 from tests.simulation.instance import TENANT, Instance
 from tests.simulation.judge import Violation
 
@@ -30,8 +30,8 @@ def announce(run: "Run") -> None:
 
 
 WEBHOOKS = {
-    "notifications": (Doorway.take_changes, Check.queue),
-    "lifecycle": (Doorway.take_lifecycle, Tend.queue),
+    "notifications": (Triggers.notifications, Check.queue),
+    "lifecycle": (Triggers.lifecycle, Tend.queue),
 }
 
 
@@ -52,7 +52,7 @@ def _deliver(run: "Run", webhook: str, body: bytes, instance: Instance, tries: i
     take, queue = WEBHOOKS[webhook]
 
     def work() -> None:
-        taken = take(instance.doorway, body)
+        taken = take(instance.triggers, None, body)
         if taken.status != 202:
             raise Violation(f"Graph's own notification is answered {taken.status} {taken.text}")
         for message in taken.messages:

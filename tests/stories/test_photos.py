@@ -4,8 +4,8 @@ import pytest
 
 from shared.errors import Stale, TryLater
 from shared.jobs import Check, Sync
-from shared.ledger.ledger import ANY
 from shared.storage.queues import Receipt
+from shared.storage.tables import ANY
 from tests.fakes.host import LEASE, Lost, Mood
 from tests.fakes.schedules import Schedule, Turn, explore, play
 from tests.fakes.steps import Killed, Steps, cut_off, kill, meet_oneself

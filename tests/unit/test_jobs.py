@@ -20,11 +20,11 @@ from shared.jobs import (
     SweptCheck,
     Sync,
     Tend,
-    object_id,
     pack,
     read,
     write,
 )
+from shared.users import object_id
 
 LAW = settings(deadline=None)  # a busy machine is no counterexample
 

@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.jobs import Tend, object_id
+from shared.jobs import Tend
 from shared.notifications import (
     LARGEST_BODY,
     LONGEST_TOKEN,
     MOST_ITEMS,
     SHORTEST_ITEM,
     Changes,
-    ClientState,
     Handshake,
     Lifecycle,
     Malformed,
@@ -23,6 +22,8 @@ from shared.notifications import (
     read_handshake,
     read_lifecycle,
 )
+from shared.subscription.client_state import ClientState
+from shared.users import object_id
 
 LAW = settings(deadline=None)  # a busy machine is no counterexample
 

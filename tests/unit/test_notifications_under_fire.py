@@ -18,12 +18,12 @@ from shared.notifications import (
     LARGEST_BODY,
     MOST_ITEMS,
     Changes,
-    ClientState,
     Lifecycle,
     Malformed,
     read_changes,
     read_lifecycle,
 )
+from shared.subscription.client_state import ClientState
 from tests.fakes.nearly import CANARY, FOREIGN, false_events, false_ids, false_resources, forged_states
 from tests.fakes.posts import SUBSCRIPTION, Post, Terms, changes, events, posts
 

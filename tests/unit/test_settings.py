@@ -12,16 +12,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from shared.attempt import FUNCTION_TIMEOUT
 from shared.errors import ConfigError
-from shared.notifications import ClientState
-from shared.settings import (
-    CLOUDS,
-    FUNCTION_TIMEOUT,
-    VERSION,
-    Settings,
-)
+from shared.settings import CLOUDS, VERSION, Settings
 from shared.settings_reader import SHORTEST_SECRET, Secret
-from shared.sync.plan import Scope
+from shared.subscription.client_state import ClientState
+from shared.users import Scope
 
 LAW = hypothesis_settings(deadline=None)  # a busy machine is no counterexample
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from shared.checks.decision import (
     MOST_TRIES,
-    QUEUED_FOR,
     AskAgain,
     Decision,
     GiveUp,
@@ -19,10 +18,9 @@ from shared.checks.decision import (
     TryAlone,
     decide,
     lose_patience,
-    recently_queued,
 )
 from shared.graph.photo import Denied, Failed, NoMailbox, NoPhoto, Photo, Source, Unavailable, UserGone
-from shared.ledger.row import Row
+from shared.ledger.row import QUEUED_FOR, Row, recently_queued
 from tests.unit.ledger.rows_imagined import (
     ANNA,
     EARLIER,

@@ -6,8 +6,7 @@ from typing import Any, get_args
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from shared.checks.decision import QUEUED_FOR
-from shared.ledger.row import Outcome, Row
+from shared.ledger.row import QUEUED_FOR, Outcome, Row
 
 LAW = settings(deadline=None)  # a busy machine is no counterexample
 

@@ -8,10 +8,12 @@ from azure.data.tables import TableServiceClient
 
 from local.azurite import Azurite
 from shared.errors import Stale
-from shared.ledger.ledger import ANY, LONGEST_TEXT, AzureTable, Ledger, State, Table
+from shared.ledger.ledger import Ledger
 from shared.ledger.row import Row
+from shared.poison import LONGEST_TEXT, PoisonStore
 from shared.storage.account import Storage
-from shared.subscription.plan import Record
+from shared.storage.tables import ANY, AzureTable, Table
+from shared.subscription.record import Record, SubscriptionStore
 from shared.sweeps.store import SweepBook
 from tests.fakes.steps import Steps
 from tests.fakes.table import Table as TableInMemory
@@ -167,12 +169,12 @@ def test_users_are_spread_over_partitions_by_their_first_two_digits(azurite: Azu
 
 
 def test_the_subscriptions_record_comes_back(table: Table) -> None:
-    state = State(table)
-    assert state.subscription() == Record()
-    written = state.write_subscription(Record(), {"state": "creating", "key": "k", "lease_until": 5.5})
-    assert state.subscription() == written
+    store = SubscriptionStore(table)
+    assert store.read() == Record()
+    written = store.write(Record(), {"state": "creating", "key": "k", "lease_until": 5.5})
+    assert store.read() == written
     with pytest.raises(Stale):
-        state.write_subscription(Record(), {"state": "active"})
+        store.write(Record(), {"state": "active"})
 
 
 def test_a_wish_for_a_sweep_is_kept_beside_whatever_the_sweep_wrote(table: Table) -> None:
@@ -186,7 +188,7 @@ def test_a_wish_for_a_sweep_is_kept_beside_whatever_the_sweep_wrote(table: Table
     "body", ["x" * 100_000, "\U0001f600" * 40_000, "\x00\x07"], ids=["long", "wide", "odd"]
 )
 def test_poison_is_kept_as_far_as_a_column_reaches(table: Table, body: str) -> None:
-    State(table).note_poison("4c5b0b3e-0000-4000-8000-000000000000", "photo-syncs", body, "why", 7.0)
+    PoisonStore(table).note("4c5b0b3e-0000-4000-8000-000000000000", "photo-syncs", body, "why", 7.0)
     columns, _ = table.read("poison", "4c5b0b3e-0000-4000-8000-000000000000")
     assert columns["queue"] == "photo-syncs"
     assert body.startswith(columns["body"])

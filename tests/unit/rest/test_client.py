@@ -10,9 +10,10 @@ import pytest
 from local.tenant.directory.world import Clock as TenantClock
 from local.tenant.tenant import Tenant
 from local.tenant.traffic.faults import Fault
+from shared.attempt import Attempt
 from shared.clock import SystemClock
 from shared.errors import Denied, Refused, ServiceError, TryLater
-from shared.rest.client import LARGEST_ANSWER, Attempt, Call, Rest
+from shared.rest.client import LARGEST_ANSWER, Call, Rest
 from tests.fakes.clock import Clock
 from tests.fakes.wire import Reply, Wire, reply
 

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.tenant.directory.world import Clock as TenantClock
+from shared.attempt import Attempt
 from shared.backoff import ABSURD, SHORTEST
 from shared.errors import Denied, GateClosed, Stale, TryLater
-from shared.rest.client import Attempt, Call, Rest
+from shared.rest.client import Call, Rest
 from shared.rest.gates import FILES, GRAPH, PROFILES, SERVICES, Gates, next_closing
 from tests.fakes.clock import Clock
 from tests.fakes.steps import Steps, cut_off, meet_oneself

@@ -1,6 +1,6 @@
 """The bell that wakes this app."""
 
-from shared.rest.session import Bell
+from shared.subscription.wake import Bell
 from tests.fakes.wire import reply
 
 

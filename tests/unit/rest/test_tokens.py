@@ -19,8 +19,7 @@ from local.tenant.entra.face import Entra
 from local.tenant.tenant import Tenant
 from local.tenant.traffic.faults import Fault
 from shared.errors import ConfigError, SyncError, TryLater
-from shared.rest.client import Tokens
-from shared.rest.tokens import CertificateTokens, IdentityTokens, tokens_of
+from shared.rest.tokens import CertificateTokens, IdentityTokens, Tokens, tokens_of
 from shared.settings import Settings
 from tests.fakes.wire import Wire
 

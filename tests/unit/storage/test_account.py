@@ -8,9 +8,9 @@ import pytest
 
 from local.azurite import ACCOUNT, KEY
 from shared.errors import ConfigError, Denied, ServiceError, Stale, TryLater
-from shared.ledger.ledger import ANY, AzureTable
 from shared.storage.account import Storage
 from shared.storage.queues import AzureOutbox, Receipt
+from shared.storage.tables import ANY, AzureTable
 from tests.fakes.wire import Reply, Wire, reply
 
 CONNECTION = "AzureWebJobsStorage"

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.graph.subscription import Subscription
 from shared.subscription.plan import (
     ENDS_SOON,
     LIFE,
@@ -17,13 +18,12 @@ from shared.subscription.plan import (
     Create,
     Keep,
     Plan,
-    Record,
     Renew,
     Rest,
-    Subscription,
     Wanted,
     plan,
 )
+from shared.subscription.record import Record
 
 LAW = settings(deadline=None)  # a busy machine is no counterexample
 

@@ -7,29 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.checks.decision import GiveUp, decide
+from shared.checks.decision import GiveUp, decide, letter
 from shared.graph.photo import Denied, Failed, NoMailbox, NoPhoto, Photo, Source, Unavailable, UserGone
 from shared.ledger.row import Row
-from shared.sweeps.state import (
-    END,
-    UNANSWERED,
-    Await,
-    Drop,
-    Part,
-    ReadPage,
-    Record,
-    Resend,
-    State,
-    Step,
-    Totals,
-    brakes,
-    failed_letter,
-    letter,
-    part_key,
-    step,
-    total,
-    wait,
-)
+from shared.sweeps.state import END, Await, Drop, ReadPage, Record, Resend, State, Step, step, wait
+from shared.sweeps.tally import UNANSWERED, Part, Totals, brakes, failed_letter, part_key, total
 
 LAW = settings(deadline=None)  # a busy machine is no counterexample
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import Stale, TryLater
-from shared.sweeps.state import KEPT, Record, Totals, total
+from shared.sweeps.state import KEPT, Record
 from shared.sweeps.store import Parts, SweepBook
+from shared.sweeps.tally import Totals, total
 from tests.fakes.schedules import Schedule, Turn, explore, play
 from tests.fakes.steps import Steps, cut_off, meet_oneself
 from tests.fakes.table import Table

@@ -9,23 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.checks.decision import Leave, Queue, decide, recently_queued
-from shared.graph.photo import Gathered, NoMailbox, NoPhoto, Photo, User, UserGone
-from shared.ledger.row import Row
-from shared.sync.plan import (
-    Clear,
-    ComeBack,
-    Finish,
-    Plan,
-    Removal,
-    Scope,
-    Upload,
-    outside,
-    picture_timestamp,
-    plan,
-    thumbnail_name,
-    unreadable,
-)
+from shared.checks.decision import Leave, Queue, decide
+from shared.graph.photo import Gathered, NoMailbox, NoPhoto, Photo, UserGone
+from shared.ledger.row import Row, recently_queued
+from shared.sharepoint.client import picture_timestamp, thumbnail_name
+from shared.sync.plan import Clear, ComeBack, Finish, Plan, Removal, Upload, plan, unreadable
+from shared.users import Scope, User, outside
 from tests.unit.ledger.rows_imagined import (
     ANNA,
     EARLIER,

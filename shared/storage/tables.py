@@ -1,0 +1,144 @@
+"""The app's tables: conditional merges of rows that carry a version.
+
+Every write merges only the columns it names and states its condition. Tables are made on first use.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Protocol
+
+from shared.storage.account import Storage, told_apart
+
+LEDGER = "photoledger"
+
+
+STATE = "photostate"
+
+
+PARTS = "photoparts"
+
+
+ANY = None
+"""As a write's version: whatever stands there, or nothing."""
+
+
+class Table(Protocol):
+    """A table whose rows carry a version (an ETag) that changes with every write."""
+
+    def read(self, partition: str, key: str) -> tuple[dict[str, Any], str] | None:
+        """Return a row's columns and version, None where there is none."""
+
+    def merge(self, partition: str, key: str, columns: Mapping[str, Any], version: str | None) -> str:
+        """Write `columns` into a row, leave its others alone, and return its new version.
+
+        Args:
+            partition: partition key.
+            key: row key.
+            columns: what to write; never None, which a merge leaves out.
+            version: the version as read; "" where there was no row; `ANY` for no condition.
+
+        Raises:
+            Stale: the condition does not hold.
+        """
+
+    def scan(
+        self, partition: str, only: Sequence[str] = (), *, after: str = ""
+    ) -> Iterable[tuple[str, dict[str, Any], str]]:
+        """Yield key, columns and version of every row of a partition, in the order of keys.
+
+        Args:
+            partition: partition key.
+            only: the columns to fetch, all of them where none is named.
+            after: only rows whose key comes after this one.
+        """
+
+    def older(self, column: str, than: float) -> Iterable[tuple[str, str]]:
+        """Return partition and key of every row whose time in `column` is set and lies before `than`."""
+
+    def delete(self, partition: str, key: str) -> None:
+        """Delete a row, whatever its version; one that is gone already is as good as deleted."""
+
+
+class AzureTable:
+    """One table of the storage account.
+
+    Args:
+        storage: the account.
+        name: the table's name.
+    """
+
+    def __init__(self, storage: Storage, name: str) -> None:
+        self._storage = storage
+        self._name = name
+
+    def read(self, partition: str, key: str) -> tuple[dict[str, Any], str] | None:
+        """See `Table.read`."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with told_apart():
+            try:
+                entity = self._client.get_entity(partition, key)
+            except ResourceNotFoundError:  # of the row, or of the table, which the first write makes
+                return None
+        return dict(entity), str(entity.metadata["etag"])
+
+    def merge(self, partition: str, key: str, columns: Mapping[str, Any], version: str | None) -> str:
+        """See `Table.merge`."""
+        from azure.core import MatchConditions
+
+        entity = {"PartitionKey": partition, "RowKey": key, **columns}
+        client = self._client
+        with told_apart(conditional=version is not ANY):
+            if version is ANY:
+                return self._made(lambda: client.upsert_entity(entity))
+            if version == "":
+                return self._made(lambda: client.create_entity(entity))
+            unchanged = MatchConditions.IfNotModified
+            return _version(client.update_entity(entity, etag=version, match_condition=unchanged))
+
+    def scan(
+        self, partition: str, only: Sequence[str] = (), *, after: str = ""
+    ) -> Iterable[tuple[str, dict[str, Any], str]]:
+        """See `Table.scan`. Page by page: a sweep has thousands of rows, and memory stays flat."""
+        select = ["RowKey", *only] if only else None
+        query = "PartitionKey eq @it" + (" and RowKey gt @after" if after else "")
+        for entity in self._query(query, {"it": partition, "after": after}, select):
+            yield str(entity["RowKey"]), dict(entity), str(entity.metadata["etag"])
+
+    def older(self, column: str, than: float) -> Iterable[tuple[str, str]]:
+        """See `Table.older`."""
+        select = ["PartitionKey", "RowKey"]
+        for entity in self._query(f"{column} gt 0.0 and {column} lt @it", {"it": than}, select):
+            yield str(entity["PartitionKey"]), str(entity["RowKey"])
+
+    def delete(self, partition: str, key: str) -> None:
+        """See `Table.delete`."""
+        with told_apart():
+            self._client.delete_entity(partition, key)  # which says nothing of a row that is not there
+
+    def _query(self, query: str, parameters: dict[str, Any], select: list[str] | None) -> Iterator[Any]:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with told_apart():
+            try:
+                yield from self._client.query_entities(query, parameters=parameters, select=select)
+            except ResourceNotFoundError:  # of the table, which the first write makes
+                return
+
+    def _made(self, write: Callable[[], Mapping[str, Any]]) -> str:
+        """Return the version that a first write gives; the first of all makes the table."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            return _version(write())
+        except ResourceNotFoundError:
+            self._storage.tables().create_table_if_not_exists(self._name)
+            return _version(write())
+
+    @cached_property  # a tenth of the price of a read
+    def _client(self) -> Any:
+        return self._storage.tables().get_table_client(self._name)
+
+
+def _version(written: Mapping[str, Any]) -> str:
+    return str(written["etag"])

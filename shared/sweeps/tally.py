@@ -1,0 +1,111 @@
+"""What a sweep found: parts of 20 users, a letter for each, their sums, and the brake. Pure.
+
+Totals are sums over the parts, so a message that is delivered twice counts once.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from shared.ledger.row import Row
+
+UNANSWERED = "?"
+
+
+def failed_letter(row: Row) -> str:
+    """Return the letter of a user whom Graph never answered sensibly."""
+    return "F" if row.shows_a_photo else "f"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Up to 20 users of one page, and a letter for each."""
+
+    version: str
+    users: tuple[str, ...]
+    letters: str
+
+    @property
+    def unanswered(self) -> tuple[str, ...]:
+        """The users without an answer."""
+        return tuple(u for u, found in zip(self.users, self.letters, strict=True) if found == UNANSWERED)
+
+    def answered(self, answers: Mapping[str, str]) -> str:
+        """Return the letters with these answers put in; an answer once given stays."""
+        return "".join(
+            answers.get(user, UNANSWERED) if found == UNANSWERED else found
+            for user, found in zip(self.users, self.letters, strict=True)
+        )
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The users of whom the photo service could tell whether they have a photo."""
+        return tuple(u for u, found in zip(self.users, self.letters, strict=True) if found in "ucnmrUCNMR")
+
+    @property
+    def removable(self) -> tuple[str, ...]:
+        """The users whose picture may be removed."""
+        return tuple(u for u, found in zip(self.users, self.letters, strict=True) if found == "R")
+
+
+def part_key(page: int, number: int) -> str:
+    """Return the row key of a part, which sorts as pages and parts do."""
+    return f"{page:05}-{number:03}"
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a sweep found, in users."""
+
+    seen: int = 0
+    unanswered: int = 0
+    unchanged: int = 0
+    changed: int = 0
+    empty: int = 0
+    missing: int = 0
+    removable: int = 0
+    gone: int = 0
+    skipped: int = 0
+    failed: int = 0
+    shown: int = 0
+    gone_shown: int = 0
+
+    @property
+    def lost(self) -> int:
+        """How many pictures of ours have no photo behind them any more, however long that has been so."""
+        return self.missing + self.removable + self.gone_shown
+
+
+_NAMES = {
+    "u": "unchanged", "c": "changed", "n": "empty", "m": "missing", "r": "removable", "g": "gone",
+    "s": "skipped", "f": "failed", UNANSWERED: "unanswered",
+}  # fmt: skip
+
+
+def total(letters: Iterable[str]) -> Totals:
+    """Return the sums over the letters of all parts."""
+    counted: Counter[str] = Counter()
+    for some in letters:
+        counted.update(some)
+    sums: Counter[str] = Counter()
+    for found, count in counted.items():
+        sums[_NAMES[found.lower()]] += count
+    shown = sum(count for found, count in counted.items() if found.isupper())
+    return Totals(seen=counted.total(), shown=shown, gone_shown=counted["G"], **sums)
+
+
+BRAKE_FROM = 20  # users; fewer removals are nobody's accident in a large tenant
+
+
+BRAKE_HALF_FROM = 2  # users; and so is half of a tiny one
+
+
+def brakes(totals: Totals, percent: float) -> bool:
+    """Return whether so many photos are missing at once that a person must look before any is removed.
+
+    Those count, too, that are not missing for long enough: a photo service that forgets everybody is noticed
+    for the first few, whom hints named, long before it is for all.
+    """
+    share = totals.lost > BRAKE_FROM and totals.lost * 100 > percent * totals.shown
+    half = totals.lost > BRAKE_HALF_FROM and totals.lost * 2 > totals.shown
+    return totals.removable > 0 and (share or half)

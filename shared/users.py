@@ -1,0 +1,61 @@
+"""Users of the directory: their ids, and which of them are in scope. Pure."""
+
+import re
+from dataclasses import dataclass
+
+_GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def object_id(value: object) -> str | None:
+    """Return `value` as a lower-case directory object id, None where it is none."""
+    if not isinstance(value, str) or len(value) != 36:
+        return None
+    lower = value.lower()
+    return lower if _GUID.fullmatch(lower) else None
+
+
+def object_ids_in(text: str) -> tuple[str, ...]:
+    """Return the object ids that stand in a text, lower case, without duplicates, in their order."""
+    return tuple(dict.fromkeys(_GUID.findall(text.lower())))
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """What a sync needs to know of a directory user.
+
+    `id` is lower case; `groups` are those of the scope's groups that he belongs to, through others too.
+    """
+
+    id: str
+    upn: str
+    enabled: bool
+    guest: bool
+    groups: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose photos we keep in step: members, guests too, or a group's users; never those of `excluded`.
+
+    Groups are object ids, "" for none.
+    """
+
+    guests: bool = False
+    group: str = ""
+    excluded: str = ""
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups that a user's membership must be asked of."""
+        return tuple(group for group in (self.group, self.excluded) if group)
+
+
+def outside(user: User, scope: Scope) -> str:
+    """Return why a user is none of ours, "" if he is."""
+    if not user.enabled:
+        return "account is disabled"
+    if scope.excluded and scope.excluded in user.groups:
+        return "is in the excluded group"
+    if scope.group:
+        return "" if scope.group in user.groups else "is not in the group"
+    return "guest is out of scope" if user.guest and not scope.guests else ""
