@@ -13,8 +13,8 @@ import azure.functions as func
 
 from shared import logs
 from shared.admin import responses
-from shared.admin.responses import Answer
-from shared.admin.sync_user import Asked
+from shared.admin.responses import AdminResponse
+from shared.admin.sync_user import UserSyncRequest
 from shared.app import App
 from shared.errors import SyncError
 from shared.jobs import Backfill, Check, SweepPage, SweptCheck, Sync, Tend
@@ -164,9 +164,9 @@ def sync_user(req: func.HttpRequest) -> func.HttpResponse:
     attempt is at it; 500 not configured; 502 refused or denied; 503 throttled, or no time left to answer.
     """
 
-    def ask() -> Answer:
+    def ask() -> AdminResponse:
         force, dry_run, remove = (_flag(req, name) for name in ("force", "dry_run", "remove"))
-        asked = Asked(req.route_params.get("user", ""), force=force, dry_run=dry_run, remove=remove)
+        asked = UserSyncRequest(req.route_params.get("user", ""), force=force, dry_run=dry_run, remove=remove)
         return responses.of_result(sync_app.services.desk.sync_user(asked))
 
     return _answer(ask)
@@ -176,7 +176,7 @@ def sync_user(req: func.HttpRequest) -> func.HttpResponse:
 def subscribe(req: func.HttpRequest) -> func.HttpResponse:
     """POST: renew now, `?take_over=true` over another deployment's. DELETE: end it until the next POST."""
 
-    def tend() -> Answer:
+    def tend() -> AdminResponse:
         renewal = sync_app.services.renewal
         if req.method == "DELETE":
             return responses.of_tended(renewal.end())
@@ -192,7 +192,7 @@ def sweep_now(req: func.HttpRequest) -> func.HttpResponse:
     `?release_brake=<sweep>` lets a braked sweep remove what it found.
     """
 
-    def sweep() -> Answer:
+    def sweep() -> AdminResponse:
         sweeper = sync_app.services.sweeper
         if released := req.params.get("release_brake"):
             sweeper.release(released)
@@ -215,11 +215,11 @@ def _flag(req: func.HttpRequest, name: str) -> bool:
     return responses.flag(name, req.params.get(name))
 
 
-def _answer(ask: Callable[[], Answer]) -> func.HttpResponse:
+def _answer(ask: Callable[[], AdminResponse]) -> func.HttpResponse:
     try:
         answer = ask()
     except SyncError as error:
-        logs.warn("request.refused", error=str(error))
+        logs.warning("request.refused", error=str(error))
         answer = responses.of_error(error)
     except Exception:  # the doorway: administrators get JSON, the log gets the stack
         logging.getLogger("photosync").exception("request.broken")

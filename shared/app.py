@@ -9,20 +9,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from shared import logs
-from shared.admin.status import Health
-from shared.admin.sync_user import Desk
+from shared.admin.status import StatusReport
+from shared.admin.sync_user import UserSync
 from shared.checks.checker import Checker
-from shared.cleanup import Tidier
+from shared.cleanup import Cleanup
 from shared.clock import Clock, SystemClock
 from shared.errors import ConfigError
 from shared.graph.client import Graph
 from shared.ledger.failures import Failures
 from shared.ledger.ledger import Ledger
-from shared.poison import PoisonStore, Recorder
-from shared.rest.client import Rest
+from shared.poison import PoisonRecorder, PoisonStore
+from shared.rest.client import HttpClient
 from shared.rest.gates import Gates
 from shared.rest.session import Transport
-from shared.rest.token_problems import Refusals, WatchedTokens
+from shared.rest.token_problems import TokenProblems, WatchedTokens
 from shared.rest.tokens import Tokens, tokens_of
 from shared.settings import Settings
 from shared.sharepoint.client import SharePoint
@@ -33,8 +33,8 @@ from shared.storage.tables import LEDGER, PARTS, STATE, AzureTable, Table
 from shared.subscription.client_state import ClientState
 from shared.subscription.record import SubscriptionStore
 from shared.subscription.renewal import Renewal
-from shared.subscription.wake import Bell
-from shared.sweeps.store import Parts, SweepBook
+from shared.subscription.wake import WakeUp
+from shared.sweeps.store import PartStore, SweepStore
 from shared.sweeps.sweeper import Sweeper
 from shared.sync.syncer import Syncer
 
@@ -49,7 +49,7 @@ class Services:
     syncer: Syncer
     sweeper: Sweeper
     renewal: Renewal
-    desk: Desk
+    desk: UserSync
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +100,11 @@ class App:
         self._ledger = Ledger(stores.ledger, self._failures)
         self._poison = PoisonStore(stores.state)
         self._subscription = SubscriptionStore(stores.state)
-        self._parts = Parts(stores.parts)
-        self._book = SweepBook(stores.state)
+        self._parts = PartStore(stores.parts)
+        self._book = SweepStore(stores.state)
         self._gates = Gates(stores.state, self.clock)
-        self._refusals = Refusals(stores.state, self.clock)
-        self.recorder = Recorder(
+        self._refusals = TokenProblems(stores.state, self.clock)
+        self.recorder = PoisonRecorder(
             ledger=self._ledger,
             parts=self._parts,
             store=self._poison,
@@ -112,7 +112,7 @@ class App:
             dry_run=self._dry_run,
             clock=self.clock,
         )
-        self.health = Health(
+        self.health = StatusReport(
             book=self._book,
             parts=self._parts,
             subscription=self._subscription,
@@ -146,11 +146,11 @@ class App:
         if problems:
             raise ConfigError(problems)
         for warning in settings.warnings:
-            logs.warn("settings.warning", problems=warning)
+            logs.warning("settings.warning", problems=warning)
         return settings
 
     def _build(self, settings: Settings) -> Services:
-        rest = Rest(
+        rest = HttpClient(
             WatchedTokens(self._tokens(settings), self._refusals),
             settings.user_agent,
             self.clock,
@@ -170,7 +170,7 @@ class App:
             gates=self._gates,
             clock=self.clock,
         )
-        tidier = Tidier(
+        tidier = Cleanup(
             settings=settings,
             book=self._book,
             parts=self._parts,
@@ -191,15 +191,15 @@ class App:
         )
         renewal = Renewal(
             graph=graph,
-            ring=self._ring or Bell(settings.user_agent).ring,
+            ring=self._ring or WakeUp(settings.user_agent).ring,
             store=self._subscription,
-            want_sweep=sweeper.want,
+            request_sweep=sweeper.request,
             queues=self.queues,
             client_state=client_state,
             notification_url=settings.notification_url,
             clock=self.clock,
         )
-        desk = Desk(graph=graph, queues=self.queues, syncer=syncer, clock=self.clock)
+        desk = UserSync(graph=graph, queues=self.queues, syncer=syncer, clock=self.clock)
         return Services(settings, client_state, checker, syncer, sweeper, renewal, desk)
 
     def _build_syncer(self, settings: Settings, graph: Graph, sharepoint: SharePoint, pace: Pace) -> Syncer:
@@ -234,7 +234,7 @@ class App:
         try:
             self.services.sweeper.fail(sweep)
         except ConfigError as error:
-            logs.cry("settings.wrong", problems=str(error))
+            logs.error("settings.wrong", problems=str(error))
 
 
 def _account(storage: Storage) -> Stores:

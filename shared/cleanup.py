@@ -7,18 +7,18 @@ from shared.poison import PoisonStore
 from shared.settings import Settings
 from shared.sharepoint.pace import Pace
 from shared.sweeps.state import FORGET_GONE_AFTER, FORGET_POISON_AFTER
-from shared.sweeps.store import Parts, SweepBook
+from shared.sweeps.store import PartStore, SweepStore
 
 
-class Tidier:
+class Cleanup:
     """Forgets old rows. One object, long-lived, shared by all threads."""
 
     def __init__(
         self,
         *,
         settings: Settings,
-        book: SweepBook,
-        parts: Parts,
+        book: SweepStore,
+        parts: PartStore,
         poison: PoisonStore,
         ledger: Ledger,
         failures: Failures,

@@ -16,7 +16,7 @@ from shared import job_fields
 from shared.errors import NotOurs
 from shared.users import object_id, object_ids_in
 
-VERSION = 1
+MESSAGE_VERSION = 1
 USERS_A_CHECK = 20  # the most requests one Graph $batch takes: learn.microsoft.com/graph/json-batching
 LONGEST_LIFE = 24 * 3600.0  # seconds; an older job is not deferred again, the next sweep finds its user
 
@@ -185,7 +185,7 @@ _NAMES: Mapping[Any, set[str]] = {
 
 def write(job: Job) -> str:
     """Return the message body of a job, before base64."""
-    return json.dumps({"v": VERSION, "job": asdict(job)}, separators=(",", ":"))
+    return json.dumps({"v": MESSAGE_VERSION, "job": asdict(job)}, separators=(",", ":"))
 
 
 def read[J: Check | Sync | SweepPage | Tend](kind: type[J], body: bytes | str) -> J:
@@ -202,17 +202,17 @@ def read[J: Check | Sync | SweepPage | Tend](kind: type[J], body: bytes | str) -
         not isinstance(message, dict)
         or message.keys() != {"v", "job"}
         or type(message["v"]) is not int  # true and 1.0 equal 1
-        or message["v"] != VERSION
+        or message["v"] != MESSAGE_VERSION
         or not isinstance(message["job"], dict)
     ):
-        raise NotOurs(f'the message is not {{"v": {VERSION}, "job": {{...}}}}')
+        raise NotOurs(f'the message is not {{"v": {MESSAGE_VERSION}, "job": {{...}}}}')
     unknown = set(message["job"]) - _NAMES[kind]
     if unknown:
         raise NotOurs(f"the job has {len(unknown)} unknown field(s)")
     return cast(J, kind.read(message["job"]))  # the type checker loses the kind on the way
 
 
-def named(body: bytes) -> tuple[str, ...]:
+def users_named(body: bytes) -> tuple[str, ...]:
     """Return the object ids that a message names which nobody can read, as many as a check's at most."""
     return object_ids_in(body.decode("utf-8", "replace"))[:USERS_A_CHECK]
 

@@ -28,7 +28,7 @@ def quieten_libraries() -> None:
     logging.getLogger("PIL").setLevel(logging.WARNING)
 
 
-def say(name: str, /, *, level: int = logging.INFO, **facts: Any) -> None:
+def info(name: str, /, *, level: int = logging.INFO, **facts: Any) -> None:
     """Log the event `name` with its facts, both readable in the text and as fields for a log store.
 
     Raises:
@@ -47,11 +47,11 @@ def _shown(value: object) -> str:
     return text if text.isprintable() and " " not in text else json.dumps(text)
 
 
-def warn(name: str, /, **facts: Any) -> None:
+def warning(name: str, /, **facts: Any) -> None:
     """Log what an operator should know of."""
-    say(name, level=logging.WARNING, **facts)
+    info(name, level=logging.WARNING, **facts)
 
 
-def cry(name: str, /, **facts: Any) -> None:
+def error(name: str, /, **facts: Any) -> None:
     """Log what an operator must act on."""
-    say(name, level=logging.ERROR, **facts)
+    info(name, level=logging.ERROR, **facts)

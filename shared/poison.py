@@ -15,12 +15,12 @@ from shared.jobs import Check, Job, SweepPage, Sync, Tend
 from shared.ledger.ledger import Ledger
 from shared.ledger.row import QUEUED_FOR, Row
 from shared.storage.tables import ANY, Table
-from shared.sweeps.store import Parts
+from shared.sweeps.store import PartStore
 from shared.sweeps.tally import failed_letter
 
-REASON = "gave up after repeated failures"
+GAVE_UP = "gave up after repeated failures"
 LONGEST_TEXT = 16_000  # characters of up to four bytes; a table column holds 64 KiB of UTF-16
-UNREADABLE = "a message that names this user is not to be read"
+UNREADABLE_MESSAGE = "a message that names this user is not to be read"
 
 
 class PoisonStore:
@@ -53,7 +53,7 @@ class PoisonStore:
                 self._table.delete("poison", key)
 
 
-class Recorder:
+class PoisonRecorder:
     """Records poison. One object, long-lived, shared by all threads.
 
     Args:
@@ -69,7 +69,7 @@ class Recorder:
         self,
         *,
         ledger: Ledger,
-        parts: Parts,
+        parts: PartStore,
         store: PoisonStore,
         end_sweep: Callable[[str], None],
         dry_run: Callable[[], bool],
@@ -96,15 +96,15 @@ class Recorder:
             job = jobs.read(kind, body)
         except NotOurs as error:
             self._keep(kind, body, str(error))
-            self._fail_known(kind, body, f"{UNREADABLE}: {error}")
+            self._fail_known(kind, body, f"{UNREADABLE_MESSAGE}: {error}")
             return
         match job:
             case Check(users=users, letters=""):
-                self._fail_users(kind, body, dict.fromkeys(users, REASON))
+                self._fail_users(kind, body, dict.fromkeys(users, GAVE_UP))
                 if job.part:
                     self._parts.answer(*job.part, {user: self._letter(user) for user in users})
             case Check(users=users, letters=letters):  # its users are well: only their sweep was not told
-                self._keep(kind, body, REASON)
+                self._keep(kind, body, GAVE_UP)
                 if job.part:
                     self._parts.answer(*job.part, dict(zip(users, letters, strict=True)))
             case Sync() if self._dry_run() and self._is_counted_on(job):
@@ -112,10 +112,10 @@ class Recorder:
             case Sync(user=user):
                 self._fail_users(kind, body, {user: _reason(self._ledger.read(user))})
             case SweepPage(sweep=sweep):
-                self._keep(kind, body, REASON)
+                self._keep(kind, body, GAVE_UP)
                 self._end_sweep(sweep)
             case Tend():
-                self._keep(kind, body, REASON)
+                self._keep(kind, body, GAVE_UP)
 
     def _is_counted_on(self, job: Sync) -> bool:
         """Return whether the user's row says that a sweep queued him, until what became of it is recorded."""
@@ -127,17 +127,17 @@ class Recorder:
     def _fail_known(self, kind: type[Job], body: bytes, reason: str) -> None:
         """Have those looked at again whom a message names that another release of this app may have sent."""
         if issubclass(kind, Check | Sync):
-            known = [user for user in jobs.named(body) if self._ledger.read(user).version]
+            known = [user for user in jobs.users_named(body) if self._ledger.read(user).version]
             self._fail_users(kind, body, dict.fromkeys(known, reason))
 
     def _fail_users(self, kind: type[Job], body: bytes, reasons: Mapping[str, str]) -> None:
         if reasons and self._dry_run():  # the ledger is left as it is
-            self._keep(kind, body, REASON)
+            self._keep(kind, body, GAVE_UP)
             return
         for user, reason in reasons.items():
             # No condition: whoever works on the user meanwhile writes his own outcome after this one.
             self._ledger.overwrite(user, {"outcome": "failed", "reason": reason, "queued_at": 0.0})
-            logs.cry("poison.recorded", queue=kind.queue, user=user, reason=reason)
+            logs.error("poison.recorded", queue=kind.queue, user=user, reason=reason)
 
     def _keep(self, kind: type[Job], body: bytes, why: str) -> None:
         text = body.decode("utf-8", "backslashreplace")
@@ -145,10 +145,10 @@ class Recorder:
         # Azure's worker a property `id` of the body takes its place, whatever it says. See `jobs`.)
         key = f"{kind.queue}-{hashlib.sha256(body).hexdigest()}"
         self._store.note(key, kind.queue, text, why, self._clock.now())
-        logs.cry("poison.kept", queue=kind.queue, reason=why)
+        logs.error("poison.kept", queue=kind.queue, reason=why)
 
 
 def _reason(row: Row) -> str:
     """Return why a sync gave up, with what its last attempt noted of it."""
-    noted = row.reason.removeprefix(REASON).removeprefix(": ") if row.outcome == "failed" else ""
-    return f"{REASON}: {noted}" if noted else REASON
+    noted = row.reason.removeprefix(GAVE_UP).removeprefix(": ") if row.outcome == "failed" else ""
+    return f"{GAVE_UP}: {noted}" if noted else GAVE_UP

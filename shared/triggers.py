@@ -63,7 +63,7 @@ class Triggers:
         if isinstance(changes, Malformed):
             return WebhookReply(changes.status, changes.reason)
         checks = jobs.pack(changes.users, why="notified", now=self._app.clock.now())
-        logs.say(
+        logs.info(
             "notifications.taken",
             users=len(changes.users),
             refused=dict(changes.refused) or None,
@@ -79,7 +79,7 @@ class Triggers:
         announced = read_lifecycle(body, state=state, tenant=tenant, now=self._app.clock.now())
         if isinstance(announced, Malformed):
             return WebhookReply(announced.status, announced.reason)
-        logs.say("lifecycle.taken", count=len(announced.jobs), refused=dict(announced.refused) or None)
+        logs.info("lifecycle.taken", count=len(announced.jobs), refused=dict(announced.refused) or None)
         return WebhookReply(202, messages=tuple(jobs.write(job) for job in announced.jobs))
 
     def work(self, kind: type[Job], body: bytes) -> None:
@@ -111,14 +111,14 @@ class Triggers:
             self._app.recorder.record(kind, body)
         except ServiceError as error:
             after = (error.after if isinstance(error, TryLater) else None) or UNRECORDED_AFTER
-            logs.warn("poison.not_recorded", queue=kind.queue, after=after, error=str(error))
+            logs.warning("poison.not_recorded", queue=kind.queue, after=after, error=str(error))
             self._app.queues.defer_raw(f"{kind.queue}-poison", body.decode(), math.ceil(after))
 
     def _services(self) -> Services | None:
         try:
             return self._app.services
         except ConfigError as error:
-            logs.cry("settings.wrong", problems=str(error))
+            logs.error("settings.wrong", problems=str(error))
             return None
 
 

@@ -50,7 +50,7 @@ class Scope:
         return tuple(group for group in (self.group, self.excluded) if group)
 
 
-def outside(user: User, scope: Scope) -> str:
+def out_of_scope(user: User, scope: Scope) -> str:
     """Return why a user is none of ours, "" if he is."""
     if not user.enabled:
         return "account is disabled"

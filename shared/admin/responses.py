@@ -26,7 +26,7 @@ _BY_HINDRANCE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AdminResponse:
     """An HTTP answer."""
 
     status: int
@@ -34,7 +34,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def of_result(result: Result) -> Answer:
+def of_result(result: Result) -> AdminResponse:
     """Return the answer to a finished or put-off sync."""
     status: int = HTTPStatus.OK
     headers = {}
@@ -54,7 +54,7 @@ def of_result(result: Result) -> Answer:
     return _json(status, shown, headers)
 
 
-def of_tended(tended: Tended) -> Answer:
+def of_tended(tended: Tended) -> AdminResponse:
     """Return the answer to a renewal."""
     status = HTTPStatus.CONFLICT if tended.did == "blocked" else HTTPStatus.OK
     shown = {
@@ -66,18 +66,18 @@ def of_tended(tended: Tended) -> Answer:
     return _json(status, shown)
 
 
-def of_opened(opened: Opened) -> Answer:
+def of_opened(opened: Opened) -> AdminResponse:
     """Return the answer to the wish for a sweep: 202 with its id, 409 with the running one's."""
     status = HTTPStatus.ACCEPTED if opened.new else HTTPStatus.CONFLICT
     return _json(status, {"sweep": opened.id, "running": not opened.new})
 
 
-def of_status(status: dict[str, Any]) -> Answer:
+def of_status(status: dict[str, Any]) -> AdminResponse:
     """Return the answer to a question of how it goes."""
     return _json(HTTPStatus.OK, status)
 
 
-def of_error(error: SyncError) -> Answer:
+def of_error(error: SyncError) -> AdminResponse:
     """Return the answer to a request that ended in an error of ours."""
     shown: dict[str, Any] = {"error": str(error)}
     if isinstance(error, ServiceError):
@@ -101,7 +101,7 @@ def of_error(error: SyncError) -> Answer:
             return broken()
 
 
-def broken() -> Answer:
+def broken() -> AdminResponse:
     """Return the answer to a request that ended in an error nobody foresaw; the log has it."""
     return _json(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "an unexpected error; see the function's log"})
 
@@ -123,5 +123,5 @@ def _retry_after(seconds: float | None) -> dict[str, str]:
     return {"Retry-After": str(math.ceil(SHORTEST if seconds is None else max(seconds, 1.0)))}
 
 
-def _json(status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> Answer:
-    return Answer(status, json.dumps(body), headers or {})
+def _json(status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> AdminResponse:
+    return AdminResponse(status, json.dumps(body), headers or {})

@@ -9,17 +9,17 @@ from shared.errors import ConfigError, ServiceError
 from shared.ledger.failures import Failures
 from shared.poison import PoisonStore
 from shared.rest.gates import SERVICES, Gates
-from shared.rest.token_problems import Refusals
+from shared.rest.token_problems import TokenProblems
 from shared.subscription.record import SubscriptionStore
-from shared.sweeps.state import END, KEPT, Record
-from shared.sweeps.store import Parts, SweepBook
+from shared.sweeps.state import LAST_PAGE_READ, SWEEPS_KEPT, SweepRecord
+from shared.sweeps.store import PartStore, SweepStore
 from shared.sweeps.tally import Totals
 
-LOOKED_AT = 1000  # kept messages: as many as the table service gives at once
-SHOWN = 20
+POISON_COUNTED = 1000  # kept messages: as many as the table service gives at once
+POISON_SHOWN = 20
 
 
-class Health:
+class StatusReport:
     """Reports. One object, long-lived, shared by all threads.
 
     Args:
@@ -37,13 +37,13 @@ class Health:
     def __init__(
         self,
         *,
-        book: SweepBook,
-        parts: Parts,
+        book: SweepStore,
+        parts: PartStore,
         subscription: SubscriptionStore,
         poison: PoisonStore,
         failures: Failures,
         gates: Gates,
-        refusals: Refusals,
+        refusals: TokenProblems,
         wrong_settings: Callable[[], tuple[str, ...]],
         clock: Clock,
     ) -> None:
@@ -80,7 +80,7 @@ class Health:
         subscription = self._subscription.read()
         return {
             "sweep": self._running(record, ended, now) if record.running(now) else None,
-            "sweeps": [{"id": sweep, **_figures(columns)} for sweep, columns in ended[:KEPT]],
+            "sweeps": [{"id": sweep, **_figures(columns)} for sweep, columns in ended[:SWEEPS_KEPT]],
             "sweep_wanted": record.again_why if record.again else "",
             "subscription": {
                 "state": subscription.state or "none",
@@ -96,16 +96,18 @@ class Health:
     def _poison(self) -> list[dict[str, Any]]:
         kept = [
             {"id": key, **{name: columns[name] for name in ("queue", "why", "at")}}
-            for key, columns in self._poison_store.kept(LOOKED_AT)
+            for key, columns in self._poison_store.kept(POISON_COUNTED)
         ]
-        return sorted(kept, key=lambda each: -each["at"])[:SHOWN]
+        return sorted(kept, key=lambda each: -each["at"])[:POISON_SHOWN]
 
     def _gate(self, service: str, now: float) -> dict[str, Any]:
         until = self._gates.closed_until(service)
         why = self._gates.why_closed(service) if until > now else ""
         return {"closed": until > now, "for": round(max(until - now, 0.0)), "why": why}
 
-    def _running(self, record: Record, ended: list[tuple[str, dict[str, Any]]], now: float) -> dict[str, Any]:
+    def _running(
+        self, record: SweepRecord, ended: list[tuple[str, dict[str, Any]]], now: float
+    ) -> dict[str, Any]:
         totals = self._parts.total(record.id)
         expected = _expected(record, totals, ended)
         answered = totals.seen - totals.unanswered
@@ -116,7 +118,7 @@ class Health:
             "force": record.force,
             "opened_at": record.opened_at,
             "pages": int(record.page),
-            "every_page_read": record.next == END,
+            "every_page_read": record.next == LAST_PAGE_READ,
             "users_expected": expected,
             "users_answered": answered,
             "seconds_left": round(elapsed * (expected - answered) / answered) if answered else None,
@@ -124,9 +126,9 @@ class Health:
         }
 
 
-def _expected(record: Record, totals: Totals, ended: list[tuple[str, dict[str, Any]]]) -> int:
+def _expected(record: SweepRecord, totals: Totals, ended: list[tuple[str, dict[str, Any]]]) -> int:
     """Return how many users the sweep will look at: until every page is read, as many as the last one."""
-    if record.next == END:
+    if record.next == LAST_PAGE_READ:
         return totals.seen
     whole = [columns["seen"] for _, columns in ended if columns["state"] in ("finished", "braked")]
     return max(totals.seen, int(whole[0]) if whole else 0)

@@ -18,13 +18,13 @@ from shared.sync.result import Result
 from shared.sync.syncer import Syncer
 from shared.users import object_id
 
-HIDDEN = 360.0  # seconds; a minute longer than functionTimeout
+HIDDEN_FOR = 360.0  # seconds; a minute longer than functionTimeout
 LONGEST_UPN = 1024  # characters; Entra takes 113, guests' are longer
 _UPN = re.compile(r"[^\s@/\\?%<>\"]+@[^\s@/\\?%<>\"]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class UserSyncRequest:
     """What an administrator asks: the user's object id or UPN, and how."""
 
     user: str
@@ -33,7 +33,7 @@ class Asked:
     remove: bool = False
 
 
-class Desk:
+class UserSync:
     """Answers administrators. One object, long-lived, shared by all threads."""
 
     def __init__(self, *, graph: Graph, queues: Queues, syncer: Syncer, clock: Clock) -> None:
@@ -42,7 +42,7 @@ class Desk:
         self._syncer = syncer
         self._clock = clock
 
-    def sync_user(self, asked: Asked) -> Result:
+    def sync_user(self, asked: UserSyncRequest) -> Result:
         """Sync one user at once; where that must wait, a queued job carries on.
 
         Raises:
@@ -64,7 +64,7 @@ class Desk:
         return replace(result, requests=result.requests + attempt.requests)
 
     def _safely(self, job: Sync, ends: float) -> Result:
-        receipt = self._queues.send(job, hidden=HIDDEN)
+        receipt = self._queues.send(job, hidden=HIDDEN_FOR)
         result = self._syncer.attempt(job, ends=ends)
         if result.again is None:
             self._take_back(receipt, job)
@@ -74,7 +74,7 @@ class Desk:
         try:
             self._queues.take_back(receipt)
         except ServiceError as error:  # then the job is done twice, which is once too often and no harm
-            logs.warn("job.not_taken_back", user=job.user, error=str(error))
+            logs.warning("job.not_taken_back", user=job.user, error=str(error))
 
 
 def _names_a_user(text: str) -> bool:

@@ -26,7 +26,7 @@ from shared.clock import Clock
 from shared.errors import DENIED_AFTER, ConfigError, Denied, ServiceError, Stale, TryLater
 from shared.graph import photo
 from shared.graph.client import Graph
-from shared.graph.photo import Source
+from shared.graph.photo import PhotoSource
 from shared.jobs import Backfill, Check, Sync
 from shared.ledger.ledger import Ledger
 from shared.ledger.row import Row
@@ -34,7 +34,7 @@ from shared.rest.gates import GRAPH, Gates
 from shared.settings import Settings
 from shared.storage.queues import Queues
 from shared.sweeps import state, tally
-from shared.sweeps.store import Parts
+from shared.sweeps.store import PartStore
 from shared.sweeps.tally import UNANSWERED
 
 WITNESSES = 3  # one of them may have lost his photo, or more, since he was answered
@@ -67,7 +67,7 @@ class Checker:
         *,
         settings: Settings,
         ledger: Ledger,
-        parts: Parts,
+        parts: PartStore,
         queues: Queues,
         graph: Graph,
         gates: Gates,
@@ -88,7 +88,7 @@ class Checker:
             TryLater: the queue is out of reach, so that only a redelivery is left.
         """
         if job.part and job.letters:
-            self._hand_in(job, job.part)
+            self._report_answers(job, job.part)
             return
         attempt = Attempt(ends=self._clock.monotonic() + LONGEST_ATTEMPT)
         try:
@@ -99,19 +99,19 @@ class Checker:
         except TryLater as error:
             self._defer(job, error.after, str(error))
         except Denied as error:
-            logs.cry("check.denied", count=len(job.users), error=str(error), request_id=error.request_id)
+            logs.error("check.denied", count=len(job.users), error=str(error), request_id=error.request_id)
             self._defer(job, DENIED_AFTER, str(error))
         except ConfigError as error:
-            logs.cry("check.denied", count=len(job.users), error=str(error))
+            logs.error("check.denied", count=len(job.users), error=str(error))
             self._defer(job, DENIED_AFTER, str(error))
         else:
             answers = {each.row.user: each.letter for each in found if each.letter != UNANSWERED}
             self._answer(job, answers)
-            self._put_off(job, found)
+            self._defer_unanswered(job, found)
             _report(job, found, attempt)
 
     def _look(self, job: Check, attempt: Attempt) -> list[Found]:
-        self._gates.pass_through(GRAPH)
+        self._gates.require_open(GRAPH)
         # Rows first: a note is conditional on the row as it was before Graph was asked.
         rows = [self._ledger.read(user) for user in job.users]
         witnesses = self._witnesses(job)
@@ -130,7 +130,7 @@ class Checker:
         known = self._parts.known(*job.part, WITNESSES)
         return tuple(user for user in known if user not in job.users)[: jobs.USERS_A_CHECK - len(job.users)]
 
-    def _judge(self, job: Check, row: Row, source: Source, *, singled_out: bool) -> Found:
+    def _judge(self, job: Check, row: Row, source: PhotoSource, *, singled_out: bool) -> Found:
         now = self._clock.now()
         decision = decide(source, row, force=job.force, sweep=job.why == "swept", now=now)
         decision = lose_patience(decision, tries=job.tries, singled_out=singled_out)
@@ -163,7 +163,7 @@ class Checker:
                 case Queue() if job.why == "swept":
                     self._write(each.row, {"queued_at": self._clock.now()})
                 case GiveUp(reason):
-                    logs.warn("check.gave_up", user=each.row.user, reason=reason)
+                    logs.warning("check.gave_up", user=each.row.user, reason=reason)
                     self._write(each.row, {"outcome": "failed", "reason": reason, "queued_at": 0.0})
                 case _:
                     pass
@@ -172,9 +172,9 @@ class Checker:
         """Tell the sweep that asked, if one did, which letter each user got."""
         if job.part and answers:
             users, letters = tuple(answers), "".join(answers.values())
-            self._hand_in(replace(job, users=users, letters=letters, born=self._clock.now()), job.part)
+            self._report_answers(replace(job, users=users, letters=letters, born=self._clock.now()), job.part)
 
-    def _hand_in(self, job: Check, part: tuple[str, str]) -> None:
+    def _report_answers(self, job: Check, part: tuple[str, str]) -> None:
         """Put answers into their part; where it is out of reach they come again, alone.
 
         The syncs are queued: looking at the users again would queue them again, each time.
@@ -184,12 +184,12 @@ class Checker:
         except ServiceError as error:
             now = self._clock.now()
             if now - job.born > jobs.LONGEST_LIFE:
-                logs.warn("answer.dropped", sweep=part[0], error=str(error))
+                logs.warning("answer.dropped", sweep=part[0], error=str(error))
                 return
             wait = self._queues.defer(
                 job, error.after if isinstance(error, TryLater) else DENIED_AFTER, now=now
             )
-            logs.warn("answer.deferred", sweep=part[0], after=wait, error=str(error))
+            logs.warning("answer.deferred", sweep=part[0], after=wait, error=str(error))
 
     def _write(self, row: Row, columns: Mapping[str, Any]) -> None:
         if self._settings.dry_run:
@@ -198,9 +198,9 @@ class Checker:
             self._ledger.write(row, columns)
         except (Stale, ServiceError) as error:
             # A sync is at work, and knows better; or the ledger is out of reach, and the next check notes it.
-            logs.say("note.left", user=row.user, error=str(error))
+            logs.info("note.left", user=row.user, error=str(error))
 
-    def _put_off(self, job: Check, found: Iterable[Found]) -> None:
+    def _defer_unanswered(self, job: Check, found: Iterable[Found]) -> None:
         """Queue again whom Graph could not answer: together if it was busy, alone if he is odd.
 
         Denied users stay together only where nobody was answered. Among others each of them is asked for
@@ -225,21 +225,21 @@ class Checker:
             self._answer(job, {user: self._give_up(user, reason) for user in job.users})
             return
         wait = self._queues.defer(job, after, now=now)
-        logs.warn("check.deferred", count=len(job.users), after=wait, reason=reason, tries=job.tries)
+        logs.warning("check.deferred", count=len(job.users), after=wait, reason=reason, tries=job.tries)
 
     def _give_up(self, user: str, reason: str) -> str:
         """Note that a user is left to the next sweep, and return the letter that this one gets.
 
         One who cannot be noted is left to it all the same.
         """
-        logs.warn("check.gave_up", user=user, reason=reason)
+        logs.warning("check.gave_up", user=user, reason=reason)
         noted = {"outcome": "deferred", "reason": f"gave up after a day: {reason}"}
         try:
             if not self._settings.dry_run:
                 self._ledger.overwrite(user, noted)
             return tally.failed_letter(self._ledger.read(user))
         except ServiceError as error:
-            logs.warn("ledger.unreachable", user=user, error=str(error))
+            logs.warning("ledger.unreachable", user=user, error=str(error))
             return tally.failed_letter(Row(user))
 
 
@@ -252,7 +252,7 @@ def _report(job: Check, found: Iterable[Found], attempt: Attempt) -> None:
     left = sum(isinstance(each.decision, Leave) for each in found)
     denied = sum(isinstance(each.decision, AskAgain) and each.decision.denied for each in found)
     if denied:
-        logs.cry("check.denied", count=denied, request_id=attempt.request_id)
+        logs.error("check.denied", count=denied, request_id=attempt.request_id)
     reason = f"{changed} changed, {left} unchanged"
     sent: dict[str, Any] = {"requests": attempt.requests, "request_id": attempt.request_id}
-    logs.say("check.done", why=job.why, users=len(job.users), count=changed, reason=reason, **sent)
+    logs.info("check.done", why=job.why, users=len(job.users), count=changed, reason=reason, **sent)

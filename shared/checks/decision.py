@@ -4,8 +4,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.graph.photo import Denied, Failed, NoMailbox, NoPhoto, Photo, Source, Unavailable, UserGone
-from shared.ledger.row import GONE, NONE, SHOWN, Outcome, Row, recently_queued, refused
+from shared.graph.photo import (
+    NoMailbox,
+    NoPhoto,
+    Photo,
+    PhotoDenied,
+    PhotoFailed,
+    PhotoSource,
+    Unavailable,
+    UserGone,
+)
+from shared.ledger.row import (
+    NO_PHOTO_THERE,
+    PHOTO_SHOWN,
+    USER_UNKNOWN,
+    Outcome,
+    Row,
+    recently_queued,
+    refused,
+)
 from shared.sweeps.tally import UNANSWERED, failed_letter
 
 
@@ -53,7 +70,7 @@ type Decision = Leave | Note | Queue | AskAgain | TryAlone | GiveUp
 MOST_TRIES = 5  # of a user whose photo Graph answers oddly
 
 
-def decide(source: Source, row: Row, *, force: bool, sweep: bool, now: float) -> Decision:
+def decide(source: PhotoSource, row: Row, *, force: bool, sweep: bool, now: float) -> Decision:
     """Return what a check does about one user.
 
     Args:
@@ -72,15 +89,15 @@ def decide(source: Source, row: Row, *, force: bool, sweep: bool, now: float) ->
             return _found_none(row, now)
         case UserGone():
             noted = {} if row.gone_since else {"gone_since": now}
-            return _note({**noted, **_overtaken(row, "gone", GONE)} if row.version else {})
+            return _note({**noted, **_overtaken(row, "gone", USER_UNKNOWN)} if row.version else {})
         case NoMailbox(reason):
             columns = {"outcome": "skipped", "reason": reason}
             return Leave() if row.holds(columns) else Note(columns)
         case Unavailable(after):
             return AskAgain(after)
-        case Denied():
+        case PhotoDenied():
             return AskAgain(None, denied=True)
-        case Failed(status, code):
+        case PhotoFailed(status, code):
             return TryAlone(f"Graph answered {status} {code}".rstrip())
 
 
@@ -113,7 +130,7 @@ def _known(etag: str, row: Row, *, force: bool, sweep: bool, now: float) -> bool
 
 def _found_again(etag: str, row: Row) -> Leave | Note:
     stale = {name: 0.0 for name in ("missing_since", "gone_since") if getattr(row, name)}
-    settled = {} if refused(etag, row) else _overtaken(row, "unchanged", SHOWN)
+    settled = {} if refused(etag, row) else _overtaken(row, "unchanged", PHOTO_SHOWN)
     return _note({**stale, **settled})
 
 
@@ -122,7 +139,7 @@ def _found_none(row: Row, now: float) -> Leave | Note:
     if row.shows_a_photo and row.missing_since:
         return Leave()  # its removal, or the photo's return, is the outcome that comes next
     missing = {"missing_since": now} if row.shows_a_photo else {}
-    return _note({**missing, **({} if row.dirty else _overtaken(row, "unchanged", NONE))})
+    return _note({**missing, **({} if row.dirty else _overtaken(row, "unchanged", NO_PHOTO_THERE))})
 
 
 def _overtaken(row: Row, outcome: Outcome, reason: str) -> dict[str, Any]:
@@ -138,7 +155,7 @@ def _note(columns: Mapping[str, Any]) -> Leave | Note:
     return Note(columns) if columns else Leave()
 
 
-def letter(source: Source, decision: Decision, row: Row, *, now: float, remove_after: float) -> str:
+def letter(source: PhotoSource, decision: Decision, row: Row, *, now: float, remove_after: float) -> str:
     """Return what a check answers about one user, `UNANSWERED` where Graph could not say."""
     if isinstance(decision, GiveUp):
         return failed_letter(row)

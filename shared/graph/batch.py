@@ -12,14 +12,14 @@ from typing import Any
 from shared import backoff
 from shared.errors import Denied, Refused, TryLater
 from shared.graph import photo
-from shared.graph.photo import Part, Photo, Source
+from shared.graph.photo import BatchPart, Photo, PhotoSource
 from shared.users import User
 
 SERVICE = "graph"
 USER_FIELDS = "id,userPrincipalName,accountEnabled,userType"
 
 
-def gathering(user: str, groups: Sequence[str]) -> list[dict[str, Any]]:
+def gather_requests(user: str, groups: Sequence[str]) -> list[dict[str, Any]]:
     """Return the requests that gather one user, each after the one before it."""
     requests: list[dict[str, Any]] = [
         {"id": "user", "method": "GET", "url": f"/users/{user}?$select={USER_FIELDS}"},
@@ -40,7 +40,7 @@ def gathering(user: str, groups: Sequence[str]) -> list[dict[str, Any]]:
     return requests
 
 
-def person(part: Part | None) -> User | None:
+def read_user(part: BatchPart | None) -> User | None:
     """Return the user whom a part names, None where the directory does not know him."""
     if part is None:
         raise TryLater(SERVICE, "no answer about the user")
@@ -48,11 +48,13 @@ def person(part: Part | None) -> User | None:
     if part.status == 404:
         return None
     if part.status >= 300:
-        raise Refused(SERVICE, f"{part.status} {photo.error_code(part.body)}".rstrip(), status=part.status)
-    return user_of(part.body)
+        raise Refused(
+            SERVICE, f"{part.status} {photo.graph_error_code(part.body)}".rstrip(), status=part.status
+        )
+    return parse_user(part.body)
 
 
-def user_of(body: Any) -> User:
+def parse_user(body: Any) -> User:
     """Return the user whom a body describes."""
     if not isinstance(body, dict) or not body.get("id") or not body.get("userPrincipalName"):
         raise TryLater(SERVICE, "a user without id or UPN")
@@ -64,7 +66,7 @@ def user_of(body: Any) -> User:
     )
 
 
-def memberships(part: Part | None) -> frozenset[str]:
+def read_memberships(part: BatchPart | None) -> frozenset[str]:
     """Return the groups that a user belongs to, of those that were asked for."""
     require_answer(part)
     value = part.body.get("value") if part and isinstance(part.body, dict) else None
@@ -78,15 +80,15 @@ def is_part(part: object) -> bool:
     return isinstance(part, dict) and isinstance(part.get("id"), str) and isinstance(part.get("status"), int)
 
 
-def read_part(part: Mapping[str, Any]) -> Part:
+def read_part(part: Mapping[str, Any]) -> BatchPart:
     """Return a part, its header names in lower case."""
     given = part.get("headers")
     headers = {str(k).lower(): str(v) for k, v in given.items()} if isinstance(given, dict) else {}
     after = backoff.parse_retry_after(headers.get("retry-after"))
-    return Part(part["status"], headers, part.get("body"), after)
+    return BatchPart(part["status"], headers, part.get("body"), after)
 
 
-def decoded(part: Part | None) -> bytes | None:
+def read_bytes(part: BatchPart | None) -> bytes | None:
     """Return the bytes of a `$batch` part, None where it has none: they come as base64 text."""
     if part is None or part.status != 200 or not isinstance(part.body, str):
         return None
@@ -96,22 +98,22 @@ def decoded(part: Part | None) -> bytes | None:
         return None
 
 
-def certain(source: Source) -> Photo | photo.NoPhoto | photo.NoMailbox | photo.UserGone:
+def require_known(source: PhotoSource) -> Photo | photo.NoPhoto | photo.NoMailbox | photo.UserGone:
     """Return the source if Graph could say what it is, else raise what the caller does next."""
     match source:
         case photo.Unavailable(after):
             raise TryLater(SERVICE, "Graph cannot now", after=after)
-        case photo.Denied(code):
+        case photo.PhotoDenied(code):
             raise Denied(SERVICE, f"may not read users or photos {code}".rstrip(), status=403, code=code)
-        case photo.Failed(status, code):
+        case photo.PhotoFailed(status, code):
             raise Refused(SERVICE, f"{status} {code}".rstrip(), status=status, code=code)
         case _:
             return source
 
 
-def require_answer(part: Part | None) -> None:
+def require_answer(part: BatchPart | None) -> None:
     """Raise what the caller does next where a part says "not now" or "not you"; all else is an answer."""
     if part and part.status >= 400:
-        source = photo.classify(part)
-        if isinstance(source, photo.Unavailable | photo.Denied):
-            certain(source)
+        source = photo.classify_photo(part)
+        if isinstance(source, photo.Unavailable | photo.PhotoDenied):
+            require_known(source)

@@ -15,10 +15,10 @@ from shared.attempt import Attempt
 from shared.errors import Expired, Refused, TryLater
 from shared.graph import batch, photo
 from shared.graph.batch import SERVICE, USER_FIELDS
-from shared.graph.photo import Gathered, Part, Photo, Source
+from shared.graph.photo import BatchPart, Gathered, Photo, PhotoSource
 from shared.graph.subscription import CHANGE_TYPE, RESOURCE, Subscription
-from shared.graph.wire import NONE, GraphWire
-from shared.rest.client import Answer, Rest
+from shared.graph.wire import ABSENT, GraphConnection
+from shared.rest.client import HttpClient, Response
 from shared.users import Scope, User, object_id
 
 
@@ -33,13 +33,13 @@ class Listed:
 class Graph:
     """Microsoft Graph v1.0 at one cloud's host."""
 
-    def __init__(self, rest: Rest, host: str) -> None:
+    def __init__(self, rest: HttpClient, host: str) -> None:
         self._base = f"https://{host}/v1.0"
-        self._wire = GraphWire(rest, self._base)
+        self._wire = GraphConnection(rest, self._base)
 
     # --- photos and users ---
 
-    def photos(self, users: Sequence[str], attempt: Attempt) -> dict[str, Source]:
+    def photos(self, users: Sequence[str], attempt: Attempt) -> dict[str, PhotoSource]:
         """Return what Graph says of each user's photo, in one `$batch`.
 
         Args:
@@ -48,7 +48,10 @@ class Graph:
         """
         requests = [{"id": user, "method": "GET", "url": f"/users/{user}/photo"} for user in users]
         parts = self._wire.batch(requests, attempt)
-        return {user: photo.classify(parts[user]) if user in parts else photo.Unavailable() for user in users}
+        return {
+            user: photo.classify_photo(parts[user]) if user in parts else photo.Unavailable()
+            for user in users
+        }
 
     def gather(self, user: str, attempt: Attempt, *, groups: Sequence[str] = ()) -> Gathered:
         """Return the user, his photo's metadata and its bytes, in one `$batch` that runs in this order.
@@ -63,14 +66,14 @@ class Graph:
         Raises:
             TryLater, Denied, Refused: Graph could not say what this user's photo is.
         """
-        parts = self._wire.batch(batch.gathering(user, groups), attempt)
-        person = batch.person(parts.get("user"))
+        parts = self._wire.batch(batch.gather_requests(user, groups), attempt)
+        person = batch.read_user(parts.get("user"))
         if person is None:
             return Gathered(None, photo.UserGone())
         if groups:
-            person = replace(person, groups=batch.memberships(parts.get("groups")))
+            person = replace(person, groups=batch.read_memberships(parts.get("groups")))
         answer = parts.get("photo")
-        source = batch.certain(photo.classify(answer) if answer else photo.Unavailable())
+        source = batch.require_known(photo.classify_photo(answer) if answer else photo.Unavailable())
         if not isinstance(source, Photo):
             return Gathered(person, source)
         return self._with_content(person, source, parts.get("bytes"), attempt)
@@ -83,7 +86,7 @@ class Graph:
             return photo.is_placeholder(answer.body, answer.headers.get("etag", ""))
         if answer.status != HTTPStatus.NOT_FOUND:
             return False
-        return isinstance(photo.classify(_part_of(answer)), photo.NoPhoto)
+        return isinstance(photo.classify_photo(_part_of(answer)), photo.NoPhoto)
 
     def list_users(self, scope: Scope, address: str, attempt: Attempt) -> Listed:
         """Return one page of the users in scope, without those of the excluded group.
@@ -131,25 +134,25 @@ class Graph:
             Gone: the directory does not know him.
         """
         url = f"{self._base}/users/{quote(key, safe='')}?$select={USER_FIELDS}"
-        return batch.user_of(self._wire.get(url, attempt).json())
+        return batch.parse_user(self._wire.get(url, attempt).json())
 
-    def _with_content(self, user: User, source: Photo, part: Part | None, attempt: Attempt) -> Gathered:
+    def _with_content(self, user: User, source: Photo, part: BatchPart | None, attempt: Attempt) -> Gathered:
         batch.require_answer(part)
-        content = batch.decoded(part)
+        content = batch.read_bytes(part)
         etag = part.headers.get("etag", "") if part and content is not None else ""
         if content is None:
             # A part that is missing or not base64: the bytes alone, raw.
             answer = self._wire.of_one(f"{self._base}/users/{user.id}/photo/$value", attempt, accept="*/*")
-            if answer.status in NONE:  # removed since its metadata was read
+            if answer.status in ABSENT:  # removed since its metadata was read
                 return Gathered(user, source)
             content, etag = answer.body, answer.headers.get("etag", "")
         if not etag:
             # Bytes without a label take the metadata's, if it is the same after them as before.
-            after = batch.certain(photo.classify(_part_of(self._get_photo(user.id, attempt))))
+            after = batch.require_known(photo.classify_photo(_part_of(self._get_photo(user.id, attempt))))
             etag = source.etag if after == source else ""
         return Gathered(user, source, content, etag)
 
-    def _get_photo(self, user: str, attempt: Attempt) -> Answer:
+    def _get_photo(self, user: str, attempt: Attempt) -> Response:
         return self._wire.of_one(f"{self._base}/users/{user}/photo", attempt)
 
     # --- subscriptions ---
@@ -204,8 +207,8 @@ def _listed(item: Any, *, any_type: bool) -> str | None:
     return object_id(item.get("id")) if any_type or not guest else None
 
 
-def _part_of(answer: Answer) -> Part:
-    return Part(answer.status, answer.headers, answer.json() if answer.body else None)
+def _part_of(answer: Response) -> BatchPart:
+    return BatchPart(answer.status, answer.headers, answer.json() if answer.body else None)
 
 
 def _subscription(body: Any) -> Subscription:

@@ -40,21 +40,21 @@ class Unavailable:
 
 
 @dataclass(frozen=True, slots=True)
-class Denied:
+class PhotoDenied:
     """The application may not see this photo."""
 
     code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class PhotoFailed:
     """Anything else."""
 
     status: int
     code: str = ""
 
 
-type Source = Photo | NoPhoto | NoMailbox | UserGone | Unavailable | Denied | Failed
+type PhotoSource = Photo | NoPhoto | NoMailbox | UserGone | Unavailable | PhotoDenied | PhotoFailed
 
 # Codes as collected from issues and samples of 2018 to 2025; Microsoft publishes no list.
 _NO_PHOTO = {"ImageNotFound", "ErrorItemNotFound", "ErrorEntityNotFound"}
@@ -72,7 +72,7 @@ _TEMPORARY = {408, 429}  # and every 5xx
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BatchPart:
     """One answer inside a Graph `$batch`. Header names are lower case; `body` is decoded JSON, or None."""
 
     status: int
@@ -81,27 +81,27 @@ class Part:
     retry_after: float | None = None
 
 
-def classify(part: Part) -> Source:
+def classify_photo(part: BatchPart) -> PhotoSource:
     """Return what the answer to `GET /users/{id}/photo` says: by status first, then by code."""
     if part.status in _TEMPORARY or part.status >= 500:
         return Unavailable(part.retry_after)
     if part.status < 300:
         return _metadata(part.body)
-    code = error_code(part.body)
+    code = graph_error_code(part.body)
     if code in _NO_MAILBOX:
         return NoMailbox(_NO_MAILBOX[code])
     if part.status == 400 and code == "AuthenticationError":  # a user without mailbox, seen in 2020
         return NoMailbox("no mailbox")
     if part.status in (401, 403):
-        return Denied(code)
+        return PhotoDenied(code)
     if part.status == 404 and code in _NO_USER:
         return UserGone()
     if part.status == 404 and (code in _NO_PHOTO or part.body is None):
         return NoPhoto()
-    return Failed(part.status, code)
+    return PhotoFailed(part.status, code)
 
 
-def tells(answers: Iterable[Source]) -> bool:
+def tells(answers: Iterable[PhotoSource]) -> bool:
     """Return whether the photo service is there: of one user at least it tells whether he has a photo."""
     return any(isinstance(answer, Photo | NoPhoto) for answer in answers)
 
@@ -119,7 +119,7 @@ def is_placeholder(content: bytes, etag: str) -> bool:
     return etag in ("", '""') and content.startswith(_DOTS)
 
 
-def error_code(body: Any) -> str:
+def graph_error_code(body: Any) -> str:
     """Return the code of a Graph error body, "" where there is none.
 
     The photo service wraps its own error as JSON text inside the message of an `UnknownError`
@@ -139,13 +139,13 @@ def error_code(body: Any) -> str:
     return code if isinstance(code, str) else ""
 
 
-def _metadata(body: Any) -> Source:
+def _metadata(body: Any) -> PhotoSource:
     if not isinstance(body, dict):
-        return Failed(200, "no metadata")
+        return PhotoFailed(200, "no metadata")
     etag = body.get("@odata.mediaEtag")
     if str(body.get("id", "")).lower() == _PLACEHOLDER or etag == "":
         return NoPhoto()
-    return Photo(etag) if isinstance(etag, str) else Failed(200, "no mediaEtag")
+    return Photo(etag) if isinstance(etag, str) else PhotoFailed(200, "no mediaEtag")
 
 
 # --- what a sync gathers ---

@@ -9,32 +9,32 @@ from shared.attempt import Attempt
 from shared.errors import Refused, TryLater
 from shared.graph import photo
 from shared.graph.batch import SERVICE, is_part, read_part
-from shared.graph.photo import Part
-from shared.rest.client import Answer, Call, Rest
+from shared.graph.photo import BatchPart
+from shared.rest.client import HttpClient, Request, Response
 
-NONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
-FEWEST_FAILING = 5  # parts; as many broken profiles are seldom asked for together
+ABSENT = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+FAILING_PARTS = 5  # parts; as many broken profiles are seldom asked for together
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 
 
-class GraphWire:
+class GraphConnection:
     """Sends calls to one cloud's Graph; `base` is where its addresses begin."""
 
-    def __init__(self, rest: Rest, base: str) -> None:
+    def __init__(self, rest: HttpClient, base: str) -> None:
         self._rest = rest
         self._base = base
 
-    def get(self, url: str, attempt: Attempt) -> Answer:
+    def get(self, url: str, attempt: Attempt) -> Response:
         """Return what Graph answers to a GET."""
         # ConsistencyLevel: asked for by advanced queries, on every page; ignored by all others.
         headers = {"Accept": "application/json", "ConsistencyLevel": "eventual"}
-        return self._rest.send(Call(SERVICE, "GET", url, headers=headers), attempt)
+        return self._rest.send(Request(SERVICE, "GET", url, headers=headers), attempt)
 
     def write(
         self, method: str, url: str, body: object, attempt: Attempt, *, repeatable: bool = True
-    ) -> Answer:
+    ) -> Response:
         """Return what Graph answers to a write. `repeatable`: twice is the same as once."""
-        call = Call(
+        call = Request(
             SERVICE,
             method,
             url,
@@ -46,10 +46,10 @@ class GraphWire:
         )
         return self._rest.send(call, attempt)
 
-    def batch(self, requests: Sequence[Mapping[str, Any]], attempt: Attempt) -> dict[str, Part]:
+    def batch(self, requests: Sequence[Mapping[str, Any]], attempt: Attempt) -> dict[str, BatchPart]:
         """Return the parts of a `$batch` by their ids; one that Graph left out is missing."""
         body = json.dumps({"requests": requests}).encode()
-        call = Call(SERVICE, "POST", f"{self._base}/$batch", headers=_JSON, body=body, accept=(424,))
+        call = Request(SERVICE, "POST", f"{self._base}/$batch", headers=_JSON, body=body, accept=(424,))
         # 424 as the whole batch's status has been documented where a part was throttled; its parts count.
         answer = self._rest.send(call, attempt).json()
         parts = answer.get("responses") if isinstance(answer, dict) else None
@@ -74,16 +74,16 @@ class GraphWire:
             raise TryLater(SERVICE, "the page has no list called value")
         return page["value"], str(page.get("@odata.nextLink") or "")
 
-    def of_one(self, url: str, attempt: Attempt, *, accept: str = "application/json") -> Answer:
+    def of_one(self, url: str, attempt: Attempt, *, accept: str = "application/json") -> Response:
         """Ask for one user's photo alone: "none" is an answer, and a denial speaks of no other user."""
-        call = Call(SERVICE, "GET", url, headers={"Accept": accept}, accept=NONE, denied_alone=True)
+        call = Request(SERVICE, "GET", url, headers={"Accept": accept}, accept=ABSENT, denied_alone=True)
         return self._rest.send(call, attempt)
 
     def delete(self, url: str, attempt: Attempt) -> None:
         """Delete what is there; what is gone already is as good as deleted."""
-        self._rest.send(Call(SERVICE, "DELETE", url, writes=True, accept=(404,)), attempt)
+        self._rest.send(Request(SERVICE, "DELETE", url, writes=True, accept=(404,)), attempt)
 
-    def _mind(self, parts: Sequence[Part]) -> None:
+    def _mind(self, parts: Sequence[BatchPart]) -> None:
         """Close Graph's gate where its parts say so: one that is throttled, or all of them in one voice.
 
         Parts are throttled one by one, in their own headers (learn.microsoft.com/graph/throttling). One that
@@ -94,10 +94,10 @@ class GraphWire:
         throttled = [part.retry_after for part in parts if part.status == HTTPStatus.TOO_MANY_REQUESTS]
         if throttled:
             longest = max((after for after in throttled if after is not None), default=None)
-            self._rest.stay_away(SERVICE, longest, "parts of a batch are throttled")
+            self._rest.close_gate(SERVICE, longest, "parts of a batch are throttled")
             return
-        kinds = {type(photo.classify(part)) for part in parts}
-        if len(parts) >= FEWEST_FAILING and kinds == {photo.Unavailable}:
-            self._rest.stay_away(SERVICE, None, "every part of a batch failed")
-        elif len(parts) > 1 and kinds == {photo.Denied}:
-            self._rest.stay_out(SERVICE, self._base, "every part of a batch is denied")
+        kinds = {type(photo.classify_photo(part)) for part in parts}
+        if len(parts) >= FAILING_PARTS and kinds == {photo.Unavailable}:
+            self._rest.close_gate(SERVICE, None, "every part of a batch failed")
+        elif len(parts) > 1 and kinds == {photo.PhotoDenied}:
+            self._rest.close_denied(SERVICE, self._base, "every part of a batch is denied")

@@ -13,9 +13,9 @@ from shared.clock import Clock
 from shared.errors import ServiceError, Stale
 from shared.storage.tables import ANY, Table
 
-PARTITION = "failed"  # users' own partitions have two letters
-MOST = 1000  # entries a look at them counts: as many as the table service gives at once
-SHOWN = 10
+FAILURES_PARTITION = "failed"  # users' own partitions have two letters
+FAILURES_COUNTED = 1000  # entries a look at them counts: as many as the table service gives at once
+FAILURES_SHOWN = 10
 
 
 class Failures:
@@ -35,16 +35,16 @@ class Failures:
         now = self._clock.now()
         latest = {"at": now, "reason": reason}
         try:
-            self._table.merge(PARTITION, user, {"since": now, **latest}, "")
+            self._table.merge(FAILURES_PARTITION, user, {"since": now, **latest}, "")
         except Stale:
-            self._table.merge(PARTITION, user, latest, ANY)
+            self._table.merge(FAILURES_PARTITION, user, latest, ANY)
 
     def strike(self, user: str) -> None:
         """Strike out a user who does not fail any more; where that fails, the next sweep does it."""
         try:
-            self._table.delete(PARTITION, user)
+            self._table.delete(FAILURES_PARTITION, user)
         except ServiceError as error:
-            logs.warn("failure.not_struck", user=user, error=str(error))
+            logs.warning("failure.not_struck", user=user, error=str(error))
 
     def report(self) -> dict[str, Any]:
         """Return how many users fail, since when (Unix seconds, None if nobody), and the newest, as JSON.
@@ -52,10 +52,10 @@ class Failures:
         `more`: there are others than those that were counted.
         """
         entries = list(self._entries())
-        newest = sorted(entries, key=lambda entry: -entry["at"])[:SHOWN]
+        newest = sorted(entries, key=lambda entry: -entry["at"])[:FAILURES_SHOWN]
         return {
             "users": len(entries),
-            "more": len(entries) == MOST,
+            "more": len(entries) == FAILURES_COUNTED,
             "since": min((entry["since"] for entry in entries), default=None),
             "newest": newest,
         }
@@ -69,7 +69,7 @@ class Failures:
                 self.strike(user)
 
     def _entries(self) -> Iterator[dict[str, Any]]:
-        for user, columns, _ in islice(self._table.scan(PARTITION), MOST):
+        for user, columns, _ in islice(self._table.scan(FAILURES_PARTITION), FAILURES_COUNTED):
             # One who was struck out while he failed anew has no `since`.
             facts = {"since": columns["at"], **columns}
             yield {"user": user, **{name: facts[name] for name in ("reason", "since", "at")}}

@@ -13,8 +13,8 @@ from shared.errors import Stale, TryLater
 from shared.ledger.row import Row
 from shared.storage.tables import ANY, Table
 
-FAILED = "failed"  # the outcome
-TRIES = 20  # of a conditional write to a row that others write to at the same time
+FAILED_OUTCOME = "failed"  # the outcome
+ROW_TRIES = 20  # of a conditional write to a row that others write to at the same time
 
 
 class FailureList(Protocol):
@@ -52,7 +52,7 @@ class Ledger:
         """
         self._tell_failure(row.user, columns)
         version = self._table.merge(row.user[:2], row.user, columns, row.version)
-        if row.outcome == FAILED:
+        if row.outcome == FAILED_OUTCOME:
             self._tell_recovery(row.user, columns)
         return replace(row, version=version, **columns)
 
@@ -68,7 +68,7 @@ class Ledger:
         Raises:
             TryLater: the ledger is out of reach, or the row never holds still.
         """
-        for _ in range(TRIES):
+        for _ in range(ROW_TRIES):
             row = self.read(user)
             try:
                 self.write(row, columns_for(row))
@@ -79,11 +79,11 @@ class Ledger:
 
     def _tell_failure(self, user: str, columns: Mapping[str, Any]) -> None:
         """Before the row is written: who dies in between leaves one too many listed, never one too few."""
-        if self._failures and columns.get("outcome") == FAILED:
+        if self._failures and columns.get("outcome") == FAILED_OUTCOME:
             self._failures.note(user, str(columns["reason"]))
 
     def _tell_recovery(self, user: str, columns: Mapping[str, Any]) -> None:
-        if self._failures and columns.get("outcome", FAILED) != FAILED:
+        if self._failures and columns.get("outcome", FAILED_OUTCOME) != FAILED_OUTCOME:
             self._failures.strike(user)
 
     def gone_before(self, time: float) -> list[str]:

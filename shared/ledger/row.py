@@ -84,17 +84,17 @@ QUEUED_FOR = 86_400.0
 """Seconds within which a user whom a sweep queued is not queued by the next, unless his sync ended since."""
 
 
-UNREADABLE = "unreadable image"
+UNREADABLE_IMAGE = "unreadable image"
 """Why a photo is refused whose bytes are no picture."""
 
 
-SHOWN = "SharePoint has this photo"
+PHOTO_SHOWN = "SharePoint has this photo"
 
 
-NONE = "no photo in Exchange"
+NO_PHOTO_THERE = "no photo in Exchange"
 
 
-GONE = "the directory does not know this user"
+USER_UNKNOWN = "the directory does not know this user"
 """Why there is nothing to sync."""
 
 
@@ -109,5 +109,5 @@ def refused(etag: str, row: Row) -> bool:
     That holds while the outcome stands that refused it. A later one (deferred, gone, failed for another
     reason) says that something else was in the way, and must not leave the photo behind for good.
     """
-    standing = row.outcome == "skipped" or (row.outcome, row.reason) == ("failed", UNREADABLE)
+    standing = row.outcome == "skipped" or (row.outcome, row.reason) == ("failed", UNREADABLE_IMAGE)
     return row.refused_etag == etag and standing

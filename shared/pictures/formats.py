@@ -34,7 +34,7 @@ class UnreadableImage(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ImageFile:
     """What a decoder needs of a file, and the two things beside it that change the look.
 
     `overhead` is what the decoder holds besides the picture that it returns, in bytes a pixel of the file.
@@ -47,7 +47,7 @@ class Source:
     overhead: float = 0
 
 
-def unpack(data: bytes) -> Source:
+def unpack(data: bytes) -> ImageFile:
     """Take a file apart by its first bytes.
 
     Graph documents JPEG only, but reports other types for photos that older tools stored. PNG, BMP and GIF
@@ -109,7 +109,7 @@ _FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 _NEEDED = _FRAMES | {0xC4, 0xDB, 0xDD, 0xDA}  # and Huffman codes, quantization, restart interval, scan
 
 
-def _unpack_jpeg(data: bytes) -> Source:
+def _unpack_jpeg(data: bytes) -> ImageFile:
     kept, frame, exif, profile = bytearray(data[:2]), b"", b"", list[bytes]()
     for marker, start, end in _jpeg_segments(data):
         body = b"" if marker == 0xDA else data[start + 4 : end]
@@ -122,7 +122,7 @@ def _unpack_jpeg(data: bytes) -> Source:
         if marker in _FRAMES:
             frame = data[start:end]
     overhead = _jpeg_overhead(frame, scans=data.count(b"\xff\xda", start))
-    return Source("JPEG", bytes(kept), exif, b"".join(part[2:] for part in sorted(profile)), overhead)
+    return ImageFile("JPEG", bytes(kept), exif, b"".join(part[2:] for part in sorted(profile)), overhead)
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
@@ -162,7 +162,7 @@ def _jpeg_overhead(frame: bytes, scans: int) -> float:
     return 2 * sum(across * down for across, down in sampling) / most
 
 
-def _unpack_png(data: bytes) -> Source:
+def _unpack_png(data: bytes) -> ImageFile:
     kept, beside = bytearray(data[:8]), dict[bytes, bytes]()
     # A transparent colour of 16 bits is dropped: Pillow would compare it with samples already cut to 8.
     transparency = b"" if data[24:25] == b"\x10" else b"tRNS"
@@ -172,7 +172,7 @@ def _unpack_png(data: bytes) -> Source:
         elif kind in {b"eXIf", b"iCCP"}:
             beside.setdefault(kind, data[start + 8 : end - 4])
     profile = _inflate(beside.get(b"iCCP", b"").partition(b"\0")[2][1:])
-    return Source("PNG", bytes(kept), beside.get(b"eXIf", b""), profile)
+    return ImageFile("PNG", bytes(kept), beside.get(b"eXIf", b""), profile)
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -194,7 +194,7 @@ def _inflate(zipped: bytes) -> bytes:
         return b""
 
 
-def _unpack_gif(data: bytes) -> Source:
+def _unpack_gif(data: bytes) -> ImageFile:
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     head = at = 13 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
     control = b""
@@ -210,21 +210,21 @@ def _unpack_gif(data: bytes) -> Source:
         raise UnreadableImage("a GIF without a picture")
     screen = max(width, left + across), max(height, top + down)  # Pillow grows it to hold the frame
     bound(screen, screen, 0)
-    return Source("GIF", data[:head] + control + data[at:])
+    return ImageFile("GIF", data[:head] + control + data[at:])
 
 
-def _unpack_bmp(data: bytes) -> Source:
+def _unpack_bmp(data: bytes) -> ImageFile:
     (header,) = struct.unpack_from("<L", data, 14)
     # Only plain pixels: Pillow decodes run lengths in Python, a byte at a time.
     if header > 12 and struct.unpack_from("<L", data, 30)[0] not in {0, 3}:
         raise UnreadableImage("a compressed BMP")
-    return Source("BMP", data)
+    return ImageFile("BMP", data)
 
 
-def _unpack_webp(data: bytes) -> Source:
+def _unpack_webp(data: bytes) -> ImageFile:
     size = _webp_size(data)
     bound(size, size, _WEBP_OVERHEAD)  # now, because Pillow's reader reserves its canvases when it is made
-    return Source("WEBP", data, overhead=_WEBP_OVERHEAD)
+    return ImageFile("WEBP", data, overhead=_WEBP_OVERHEAD)
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
@@ -240,7 +240,7 @@ def _webp_size(data: bytes) -> tuple[int, int]:
     raise UnreadableImage("a RIFF file, but no WebP")
 
 
-_FORMATS: Final[tuple[tuple[bytes, Callable[[bytes], Source]], ...]] = (
+_FORMATS: Final[tuple[tuple[bytes, Callable[[bytes], ImageFile]], ...]] = (
     (b"\xff\xd8\xff", _unpack_jpeg),
     (b"\x89PNG\r\n\x1a\n", _unpack_png),
     (b"GIF8", _unpack_gif),

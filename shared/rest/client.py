@@ -30,7 +30,7 @@ _POLICY = backoff.Policy()
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A successful answer. Header names are lower case."""
 
     status: int
@@ -47,7 +47,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Request:
     """What to send.
 
     Attributes:
@@ -71,7 +71,7 @@ class Call:
     denied_alone: bool = False
 
 
-class Rest:
+class HttpClient:
     """Sends calls. One object, long-lived, shared by all threads.
 
     Args:
@@ -102,7 +102,7 @@ class Rest:
         self._jitter = jitter
         self._session = new_session(user_agent, transport)
 
-    def send(self, call: Call, attempt: Attempt) -> Answer:
+    def send(self, call: Request, attempt: Attempt) -> Response:
         """Return the answer to `call`, repeating it within the policy where that is safe and may help.
 
         A service that wants a longer wait, or that denies the application, has its gate closed. A token that
@@ -118,7 +118,7 @@ class Rest:
         spent, tried, renewed = 0.0, 0, False
         while True:
             if self._gates:  # before a repetition, too: another call may have been told to stay away
-                self._gates.pass_through(call.service)
+                self._gates.require_open(call.service)
             if not attempt.has_time(self._clock):
                 raise TryLater(call.service, NO_TIME)
             tried += 1
@@ -132,7 +132,7 @@ class Rest:
                     renewed = True
                     continue
                 if not call.denied_alone:
-                    self.stay_away(call.service, DENIED_AFTER, str(error))
+                    self.close_gate(call.service, DENIED_AFTER, str(error))
                 raise
             except TryLater as error:
                 wait = backoff.wait_here(
@@ -152,26 +152,26 @@ class Rest:
         closes it for half a minute each time and not for ever longer, and its job waits by its own age.
         """
         if error.after is None and error.status not in statuses.BUSY:
-            self.stay_away(service, backoff.SHORTEST, str(error))
+            self.close_gate(service, backoff.SHORTEST, str(error))
             return None
-        return self.stay_away(service, error.after, str(error))
+        return self.close_gate(service, error.after, str(error))
 
-    def stay_out(self, service: str, url: str, why: str) -> None:
+    def close_denied(self, service: str, url: str, why: str) -> None:
         """Close the gate of a service that denies this application, and forget the token that it denied."""
         self._tokens.forget(_host(url))
-        self.stay_away(service, DENIED_AFTER, why)
+        self.close_gate(service, DENIED_AFTER, why)
 
-    def stay_away(self, service: str, after: float | None, why: str) -> float | None:
+    def close_gate(self, service: str, after: float | None, why: str) -> float | None:
         """Close a service's gate and return for how many seconds; what it asked for where that cannot be."""
         if self._gates is None:
             return after
         try:
             return self._gates.close(service, after, why)
         except ServiceError as error:  # of storage: the message will be put off without a gate
-            logs.warn("gate.unreachable", service=service, error=str(error))
+            logs.warning("gate.unreachable", service=service, error=str(error))
             return after
 
-    def _once(self, call: Call, attempt: Attempt) -> Answer:
+    def _once(self, call: Request, attempt: Attempt) -> Response:
         auth = Bearer(self._tokens.token(_host(call.url)))
         attempt.requests += 1
         try:
@@ -184,12 +184,12 @@ class Rest:
         attempt.request_id = statuses.request_id(headers) or attempt.request_id
         if 200 <= status < 300 or status in call.accept:
             if (reset := statuses.nearly_spent(headers)) is not None:
-                self.stay_away(call.service, reset, "its quota is nearly spent")
-            return Answer(status, headers, body, call.service)
+                self.close_gate(call.service, reset, "its quota is nearly spent")
+            return Response(status, headers, body, call.service)
         attempt.unanswered |= call.writes and status in statuses.GATEWAY_LOST_IT
         raise statuses.error_of(call.service, status, headers, body)
 
-    def _exchange(self, call: Call, auth: Bearer, timeout: float) -> tuple[requests.Response, bytes]:
+    def _exchange(self, call: Request, auth: Bearer, timeout: float) -> tuple[requests.Response, bytes]:
         until = self._clock.monotonic() + timeout
         with self._session.request(
             call.method,

@@ -15,8 +15,8 @@ from shared.storage.tables import Table
 
 GRAPH, FILES, PROFILES = "graph", "sharepoint-files", "sharepoint-profiles"
 SERVICES = (GRAPH, FILES, PROFILES)
-FRESH = 1.0  # seconds for which a gate that was looked at is believed
-TRIES = 5  # of a conditional write; whoever was faster closed it, too
+BELIEVED_FOR = 1.0  # seconds for which a gate that was looked at is believed
+GATE_TRIES = 5  # of a conditional write; whoever was faster closed it, too
 
 
 class Gates:
@@ -28,7 +28,7 @@ class Gates:
         self._lock = threading.Lock()
         self._seen: dict[str, tuple[float, float]] = {}
 
-    def pass_through(self, *services: str) -> None:
+    def require_open(self, *services: str) -> None:
         """Return if every one of these services may be called.
 
         Raises:
@@ -45,7 +45,7 @@ class Gates:
         """Return until when a service must not be called, in Unix seconds; 0 if it never was closed."""
         with self._lock:
             seen, until = self._seen.get(service, (float("-inf"), 0.0))
-        if self._clock.monotonic() - seen < FRESH:
+        if self._clock.monotonic() - seen < BELIEVED_FOR:
             return until
         found = self._table.read("gate", service)
         return self._remember(service, float(found[0].get("closed_until", 0.0)) if found else 0.0)
@@ -63,7 +63,7 @@ class Gates:
             TryLater: the table is out of reach.
         """
         until = 0.0
-        for _ in range(TRIES):
+        for _ in range(GATE_TRIES):
             columns, version = self._table.read("gate", service) or ({}, "")
             now = self._clock.now()
             closing = next_closing(columns, after, now)
@@ -75,7 +75,7 @@ class Gates:
                 self._table.merge("gate", service, {**closing, "why": why}, version)
             except Stale:
                 continue
-            logs.warn("gate.closed", service=service, after=round(until - now), reason=why)
+            logs.warning("gate.closed", service=service, after=round(until - now), reason=why)
             break
         return self._remember(service, until) - self._clock.now()
 

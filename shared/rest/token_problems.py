@@ -16,7 +16,7 @@ SHOWN_FOR = 3600.0  # seconds; a refusal that lasts is met again within a quarte
 QUIET_FOR = 60.0  # seconds after a refusal was noted in which an instance notes no other
 
 
-class Refusals:
+class TokenProblems:
     """Who refused us a token, and when. One object, long-lived, shared by all threads.
 
     Args:
@@ -43,7 +43,7 @@ class Refusals:
         try:
             self._table.merge(PARTITION, KEY, {"problem": problem, "at": self._clock.now()}, ANY)
         except (ServiceError, ConfigError) as error:
-            logs.warn("refusal.not_noted", error=str(error))
+            logs.warning("refusal.not_noted", error=str(error))
 
     def recent(self) -> list[str]:
         """Return the last refusal and how long ago it was, nothing if that is more than an hour.
@@ -59,7 +59,7 @@ class Refusals:
 class WatchedTokens:
     """`rest.Tokens` whose refusals are noted."""
 
-    def __init__(self, tokens: Tokens, refusals: Refusals) -> None:
+    def __init__(self, tokens: Tokens, refusals: TokenProblems) -> None:
         self._tokens = tokens
         self._refusals = refusals
 

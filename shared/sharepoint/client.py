@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 from shared.attempt import Attempt
 from shared.errors import Denied, Gone, Refused, TryLater
-from shared.rest.client import Call, Rest
+from shared.rest.client import HttpClient, Request
 
 FILES = "sharepoint-files"
 PROFILES = "sharepoint-profiles"
@@ -45,7 +45,7 @@ class Profile:
 class SharePoint:
     """SharePoint Online's REST and CSOM faces; every verb is told the host."""
 
-    def __init__(self, rest: Rest) -> None:
+    def __init__(self, rest: HttpClient) -> None:
         self._rest = rest
 
     def profile(self, admin_host: str, upn: str, attempt: Attempt) -> Profile | None:
@@ -55,7 +55,7 @@ class SharePoint:
             f"https://{admin_host}/_api/SP.UserProfiles.PeopleManager"
             f"/GetPropertiesFor(accountName=@v)?@v='{account}'"
         )
-        answer = self._rest.send(Call(PROFILES, "GET", url, headers=_JSON, accept=(404,)), attempt)
+        answer = self._rest.send(Request(PROFILES, "GET", url, headers=_JSON, accept=(404,)), attempt)
         body = None if answer.status == HTTPStatus.NOT_FOUND else answer.json()
         if not isinstance(body, dict) or not body.get("AccountName"):
             return None
@@ -74,7 +74,7 @@ class SharePoint:
         A tenant in which nobody ever had a photo may lack the library altogether: then there are none.
         """
         url = f"https://{my_host}{_folder(LIBRARY)}/Folders?$select=Name,ServerRelativeUrl"
-        answer = self._rest.send(Call(FILES, "GET", url, headers=_JSON, accept=(404,)), attempt)
+        answer = self._rest.send(Request(FILES, "GET", url, headers=_JSON, accept=(404,)), attempt)
         if answer.status == HTTPStatus.NOT_FOUND:
             return []
         folders = [f for f in _items(FILES, answer.json(), "value") if f.get("Name") != "Forms"]
@@ -88,14 +88,14 @@ class SharePoint:
         """
         url = f"https://{my_host}{_folder(folder)}/Files/AddUsingPath(decodedUrl='{_path(name)}',overwrite=true)"
         headers = {**_JSON, "Content-Type": "application/octet-stream"}
-        self._rest.send(Call(FILES, "POST", url, headers=headers, body=content, writes=True), attempt)
+        self._rest.send(Request(FILES, "POST", url, headers=headers, body=content, writes=True), attempt)
 
     def delete(self, my_host: str, folder: str, name: str, attempt: Attempt) -> None:
         """Delete a file; one that is gone already is as good as deleted."""
         path = _path(f"{folder}/{name}")
         url = f"https://{my_host}/_api/web/GetFileByServerRelativePath(decodedUrl='{path}')"
         headers = {**_JSON, "X-HTTP-Method": "DELETE", "If-Match": "*"}
-        call = Call(FILES, "POST", url, headers=headers, writes=True, accept=(HTTPStatus.NOT_FOUND,))
+        call = Request(FILES, "POST", url, headers=headers, writes=True, accept=(HTTPStatus.NOT_FOUND,))
         self._rest.send(call, attempt)
 
     def set_properties(
@@ -107,7 +107,7 @@ class SharePoint:
             Gone: this host knows no profile of that user.
         """
         url = f"https://{admin_host}/_vti_bin/client.svc/ProcessQuery"
-        call = Call(
+        call = Request(
             PROFILES,
             "POST",
             url,
@@ -118,7 +118,7 @@ class SharePoint:
         try:
             _check_query(self._rest.send(call, attempt).json())
         except Denied as error:  # behind a status of 200, so nobody has noticed yet
-            self._rest.stay_out(PROFILES, url, str(error))
+            self._rest.close_denied(PROFILES, url, str(error))
             raise
 
 

@@ -23,8 +23,10 @@ HORIZON = 60  # minutes ahead that can be booked
 UNITS_KNOWN = 8  # three uploads and one query, two units each
 UNITS_FIRST = 14  # and a profile, a folder list, and one of the two looked for again
 LIVE_SHARE = 5  # a fifth
-TRIES = 20  # of a conditional write that many instances want at once
-FORGOTTEN = 2000  # minutes at a time, each a request: a first sweep after months must still end in its five
+MINUTE_TRIES = 20  # of a conditional write that many instances want at once
+MINUTES_FORGOTTEN = (
+    2000  # minutes at a time, each a request: a first sweep after months must still end in its five
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Full:
     after: float
 
 
-def room(columns: Mapping[str, Any], lane: Lane, units: int, limit: int) -> dict[str, float] | None:
+def with_reserved(columns: Mapping[str, Any], lane: Lane, units: int, limit: int) -> dict[str, float] | None:
     """Return the columns of a minute with `units` more reserved, None if it has no room for them.
 
     A backfill never takes more than four fifths, whatever live changes left free.
@@ -102,15 +104,15 @@ class Pace:
         past = self._clock.now() - HORIZON * MINUTE
         minutes = (key for key, _, _ in self._table.scan("pace", only=["RowKey"]))
         # In the order of time: until the year 2286 every key has ten digits.
-        for key in list(islice(takewhile(lambda key: float(key) < past, minutes), FORGOTTEN)):
+        for key in list(islice(takewhile(lambda key: float(key) < past, minutes), MINUTES_FORGOTTEN)):
             self._table.delete("pace", key)
 
     def _take(self, slot: float, lane: Lane, units: int) -> bool:
         key = f"{slot:.0f}"
-        for _ in range(TRIES):
+        for _ in range(MINUTE_TRIES):
             row = self._table.read("pace", key)
             columns, version = row or ({}, "")
-            wanted = room(columns, lane, units, self._limit)
+            wanted = with_reserved(columns, lane, units, self._limit)
             if wanted is None:
                 return False
             try:
@@ -126,6 +128,6 @@ def minute_of(now: float) -> float:
     return math.floor(now / MINUTE) * MINUTE
 
 
-def usable(slot: float, now: float) -> bool:
+def reservation_stands(slot: float, now: float) -> bool:
     """Return whether a reservation still counts: in its minute, and in the next for what was delayed."""
     return slot <= now < slot + 2 * MINUTE

@@ -87,7 +87,7 @@ class Storage:
 
 
 @contextmanager
-def told_apart(*, conditional: bool = False) -> Iterator[None]:
+def storage_errors(*, conditional: bool = False) -> Iterator[None]:
     """Turn what the Azure libraries raise into what the caller does next.
 
     Args:
@@ -103,21 +103,23 @@ def told_apart(*, conditional: bool = False) -> Iterator[None]:
     try:
         yield
     except ClientAuthenticationError as error:  # a malformed key and a missing identity have no status
-        raise Denied(SERVICE, _what(error), status=error.status_code, code=error_code(error)) from error
+        raise Denied(
+            SERVICE, _what(error), status=error.status_code, code=storage_error_code(error)
+        ) from error
     except HttpResponseError as error:
         raise _error_of(error, conditional) from error
     except AzureError as error:
         raise TryLater(SERVICE, f"no answer ({type(error).__name__})") from error
 
 
-def error_code(error: Exception) -> str:
+def storage_error_code(error: Exception) -> str:
     """Return the storage service's own code of an error, such as `TableNotFound`."""
     code = getattr(error, "error_code", None)
     return str(getattr(code, "value", code) or "")
 
 
 def _error_of(error: Any, conditional: bool) -> ServiceError | Stale:
-    status, code = error.status_code, error_code(error)
+    status, code = error.status_code, storage_error_code(error)
     if status in (401, 403):
         return Denied(SERVICE, _what(error), status=status, code=code)
     if conditional and status in (404, 409, 412):
@@ -126,4 +128,4 @@ def _error_of(error: Any, conditional: bool) -> ServiceError | Stale:
 
 
 def _what(error: Any) -> str:
-    return f"{error.status_code or type(error).__name__} {error_code(error)}".rstrip()
+    return f"{error.status_code or type(error).__name__} {storage_error_code(error)}".rstrip()

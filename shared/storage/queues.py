@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from shared import backoff, jobs
 from shared.jobs import Job
-from shared.storage.account import Storage, error_code, told_apart
+from shared.storage.account import Storage, storage_error_code, storage_errors
 
 LONGEST_HIDING = 6 * 24 * 3600  # seconds; the service takes no more than seven days
 _TAKEN = {"PopReceiptMismatch", "MessageNotFound", "QueueNotFound"}  # somebody works on it, or did
@@ -50,7 +50,7 @@ class AzureOutbox:
     def put(self, queue: str, body: str, hidden: int) -> Receipt:
         """See `Outbox.put`."""
         client = self._client(queue)
-        with told_apart():
+        with storage_errors():
             sent = self._alone_at_first(lambda: self._send(client, body, hidden))
         return Receipt(queue, str(sent.id), str(sent.pop_receipt))
 
@@ -82,11 +82,11 @@ class AzureOutbox:
         """See `Outbox.take_back`."""
         from azure.core.exceptions import HttpResponseError
 
-        with told_apart():
+        with storage_errors():
             try:
                 self._client(receipt.queue).delete_message(receipt.message, receipt.pop_receipt)
             except HttpResponseError as error:
-                if error_code(error) not in _TAKEN:
+                if storage_error_code(error) not in _TAKEN:
                     raise
 
     def _create(self, client: Any) -> None:
@@ -95,7 +95,7 @@ class AzureOutbox:
         try:
             client.create_queue()
         except ResourceExistsError as error:
-            if error_code(error) != "QueueAlreadyExists":
+            if storage_error_code(error) != "QueueAlreadyExists":
                 raise
 
     def _client(self, queue: str) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
-from shared.storage.account import Storage, told_apart
+from shared.storage.account import Storage, storage_errors
 
 LEDGER = "photoledger"
 
@@ -75,7 +75,7 @@ class AzureTable:
         """See `Table.read`."""
         from azure.core.exceptions import ResourceNotFoundError
 
-        with told_apart():
+        with storage_errors():
             try:
                 entity = self._client.get_entity(partition, key)
             except ResourceNotFoundError:  # of the row, or of the table, which the first write makes
@@ -88,7 +88,7 @@ class AzureTable:
 
         entity = {"PartitionKey": partition, "RowKey": key, **columns}
         client = self._client
-        with told_apart(conditional=version is not ANY):
+        with storage_errors(conditional=version is not ANY):
             if version is ANY:
                 return self._made(lambda: client.upsert_entity(entity))
             if version == "":
@@ -113,13 +113,13 @@ class AzureTable:
 
     def delete(self, partition: str, key: str) -> None:
         """See `Table.delete`."""
-        with told_apart():
+        with storage_errors():
             self._client.delete_entity(partition, key)  # which says nothing of a row that is not there
 
     def _query(self, query: str, parameters: dict[str, Any], select: list[str] | None) -> Iterator[Any]:
         from azure.core.exceptions import ResourceNotFoundError
 
-        with told_apart():
+        with storage_errors():
             try:
                 yield from self._client.query_entities(query, parameters=parameters, select=select)
             except ResourceNotFoundError:  # of the table, which the first write makes

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from shared.graph.subscription import RESOURCE, Subscription
 from shared.jobs import LifecycleEvent
-from shared.subscription.record import Record
+from shared.subscription.record import SubscriptionRecord
 
 LIFE = (41_760 - 60) * 60.0  # seconds; the longest life Graph gives a directory resource, less an hour
 RENEW_AFTER = 24 * 3600.0  # seconds; daily, because Graph ties delivery to a token it does not tell us about
@@ -56,7 +56,7 @@ class Create:
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class Ended:
     """An administrator ended the subscription; only he begins a new one."""
 
 
@@ -70,27 +70,27 @@ class Blocked:
     hosts: tuple[str, ...]
 
 
-type Step = Keep | Adopt | Renew | Create | Rest | Blocked
+type SubscriptionStep = Keep | Adopt | Renew | Create | Ended | Blocked
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SubscriptionPlan:
     """First delete these ids, then do the step; `sweep`: changes may have been missed, whatever the step."""
 
-    step: Step
+    step: SubscriptionStep
     delete: tuple[str, ...] = ()
     sweep: bool = False
 
 
-def plan(
+def plan_subscription(
     listed: Sequence[Subscription],
-    record: Record,
+    record: SubscriptionRecord,
     wanted: Wanted,
     *,
     now: float,
     event: LifecycleEvent | None = None,
     take_over: bool = False,
-) -> Plan:
+) -> SubscriptionPlan:
     """Return what is to be done.
 
     Args:
@@ -103,23 +103,23 @@ def plan(
     """
     missed = event == "missed"
     if record.state == "ended":
-        return Plan(Rest())
+        return SubscriptionPlan(Ended())
     on_users = [s for s in listed if s.resource.strip("/").lower() == RESOURCE]
     ours = [s for s in on_users if s.id == record.id or s.notification_url == wanted.notification_url]
     foreign = [s for s in on_users if s not in ours]
     if foreign and not take_over and not ours:
-        return Plan(Blocked(tuple(_host(s.notification_url) for s in foreign)), sweep=missed)
+        return SubscriptionPlan(Blocked(tuple(_host(s.notification_url) for s in foreign)), sweep=missed)
     others = tuple(s.id for s in foreign) if take_over else ()
     if not ours:
-        return Plan(Create("none of ours exists"), delete=others)
+        return SubscriptionPlan(Create("none of ours exists"), delete=others)
     youngest = max(ours, key=lambda s: s.expires)
     others += tuple(s.id for s in ours if s is not youngest)
     if reason := _unfit(youngest, record, wanted):
-        return Plan(Create(reason), delete=(*others, youngest.id))
-    return Plan(_tend(youngest, record, now=now, event=event), delete=others, sweep=missed)
+        return SubscriptionPlan(Create(reason), delete=(*others, youngest.id))
+    return SubscriptionPlan(_tend(youngest, record, now=now, event=event), delete=others, sweep=missed)
 
 
-def _unfit(subscription: Subscription, record: Record, wanted: Wanted) -> str:
+def _unfit(subscription: Subscription, record: SubscriptionRecord, wanted: Wanted) -> str:
     """Return why a subscription of ours cannot stay, "" if it can: Graph lets us change none of these."""
     if subscription.notification_url != wanted.notification_url:
         return "its notification URL is not ours any more"
@@ -130,7 +130,7 @@ def _unfit(subscription: Subscription, record: Record, wanted: Wanted) -> str:
 
 
 def _tend(
-    subscription: Subscription, record: Record, *, now: float, event: LifecycleEvent | None
+    subscription: Subscription, record: SubscriptionRecord, *, now: float, event: LifecycleEvent | None
 ) -> Keep | Adopt | Renew:
     if record.state == "creating":
         return Adopt(subscription)

@@ -14,7 +14,7 @@ SubscriptionState = Literal["", "creating", "active", "ended"]
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class SubscriptionRecord:
     """What we remember of our subscription.
 
     Attributes:
@@ -50,21 +50,21 @@ class SubscriptionStore:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def read(self) -> Record:
+    def read(self) -> SubscriptionRecord:
         """Return what we remember of our Graph subscription, an empty record (version "") at first."""
         found = self._table.read("subscription", "users")
-        return Record.from_columns(*found) if found else Record()
+        return SubscriptionRecord.from_columns(*found) if found else SubscriptionRecord()
 
-    def write(self, record: Record, columns: Mapping[str, Any]) -> Record:
+    def write(self, record: SubscriptionRecord, columns: Mapping[str, Any]) -> SubscriptionRecord:
         """Merge `columns` into the record if it still is as it was read; `Stale` if it is not."""
         version = self._table.merge("subscription", "users", columns, record.version)
         return replace(record, version=version, **columns)
 
 
-LEASE = 300.0  # seconds; as long as a function may run
+SUBSCRIPTION_LEASE = 300.0  # seconds; as long as a function may run
 
 
-class Lease:
+class SubscriptionLease:
     """The sole right to renew, for a few minutes. `record` is our record as it stood after the last write.
 
     Raises:
@@ -79,7 +79,9 @@ class Lease:
         self._token = secrets.token_hex(8)
         self.record = record
         try:
-            self.record = store.write(record, {"lease_token": self._token, "lease_until": now + LEASE})
+            self.record = store.write(
+                record, {"lease_token": self._token, "lease_until": now + SUBSCRIPTION_LEASE}
+            )
         except Stale:
             self.record = self._ours_again()
 
@@ -97,9 +99,9 @@ class Lease:
         try:
             self.write({"lease_until": 0.0})
         except ServiceError as error:
-            logs.warn("lease.not_ended", error=str(error))
+            logs.warning("lease.not_ended", error=str(error))
 
-    def _ours_again(self) -> Record:
+    def _ours_again(self) -> SubscriptionRecord:
         """Return the record if our own lease stands there after all: a retried write meets itself."""
         record = self._store.read()
         if record.lease_token != self._token:

@@ -21,8 +21,8 @@ from shared.jobs import LifecycleEvent, Tend
 from shared.storage.queues import Queues
 from shared.subscription import plan as subscriptions
 from shared.subscription.client_state import ClientState
-from shared.subscription.plan import Adopt, Blocked, Create, Keep, Plan, Renew, Wanted
-from shared.subscription.record import Lease, SubscriptionStore
+from shared.subscription.plan import Adopt, Blocked, Create, Keep, Renew, SubscriptionPlan, Wanted
+from shared.subscription.record import SubscriptionLease, SubscriptionStore
 
 VALIDATIONS = 3  # attempts to pass Graph's validation of our own URLs, in case this app was asleep
 
@@ -53,7 +53,7 @@ class Renewal:
         graph: where subscriptions live.
         ring: calls one of our own URLs, so that this app is awake when Graph does.
         store: where our record is.
-        want_sweep: has every user looked at, because changes may have been missed; told why.
+        request_sweep: has every user looked at, because changes may have been missed; told why.
         queues: where a deferred event goes.
         client_state: signs what proves a notification ours.
         notification_url: this app's public base address.
@@ -66,7 +66,7 @@ class Renewal:
         graph: Graph,
         ring: Callable[[str], None],
         store: SubscriptionStore,
-        want_sweep: Callable[[str], None],
+        request_sweep: Callable[[str], None],
         queues: Queues,
         client_state: ClientState,
         notification_url: str,
@@ -75,7 +75,7 @@ class Renewal:
         self._graph = graph
         self._ring = ring
         self._store = store
-        self._want_sweep = want_sweep
+        self._request_sweep = request_sweep
         self._queues = queues
         self._client_state = client_state
         self._wanted = Wanted(
@@ -96,7 +96,7 @@ class Renewal:
         except TryLater as error:
             self._defer(job, error.after, str(error))
         except (Denied, ConfigError) as error:
-            logs.cry("subscription.denied", error=str(error))
+            logs.error("subscription.denied", error=str(error))
             self._defer(job, DENIED_AFTER, str(error))
 
     def tend(
@@ -117,7 +117,7 @@ class Renewal:
             if asked and lease.record.state == "ended":
                 lease.write({"state": ""})
             attempt = Attempt(ends=self._clock.monotonic() + LONGEST_REQUEST)
-            plan = subscriptions.plan(
+            plan = subscriptions.plan_subscription(
                 self._graph.subscriptions(attempt),
                 lease.record,
                 self._wanted,
@@ -126,7 +126,7 @@ class Renewal:
                 take_over=take_over,
             )
             if plan.sweep:
-                self._want_sweep(f"Graph announced {event}")
+                self._request_sweep(f"Graph announced {event}")
             return _reported(self._apply(plan, lease, attempt), event)
 
     def end(self) -> Tended:
@@ -145,9 +145,9 @@ class Renewal:
             return _reported(Tended("ended", "an administrator ended it"), None)
 
     @contextmanager
-    def _leased(self) -> Iterator[Lease]:
+    def _leased(self) -> Iterator[SubscriptionLease]:
         """Hold the lease on our record; however the work ends, the lease ends with it."""
-        lease = Lease(self._store, self._clock)
+        lease = SubscriptionLease(self._store, self._clock)
         try:
             yield lease
         finally:
@@ -155,7 +155,7 @@ class Renewal:
 
     # --- the steps ---
 
-    def _apply(self, plan: Plan, lease: Lease, attempt: Attempt) -> Tended:
+    def _apply(self, plan: SubscriptionPlan, lease: SubscriptionLease, attempt: Attempt) -> Tended:
         for unwanted in plan.delete:
             self._graph.delete_subscription(unwanted, attempt)
         match plan.step:
@@ -169,10 +169,10 @@ class Renewal:
                 return self._create(why, lease, attempt)
             case Blocked(hosts):
                 return Tended("blocked", f"another deployment holds it: {', '.join(hosts)}")
-            case subscriptions.Rest():
+            case subscriptions.Ended():
                 return Tended("ended", "an administrator ended it")
 
-    def _renew(self, subscription: Subscription, lease: Lease, attempt: Attempt) -> Tended:
+    def _renew(self, subscription: Subscription, lease: SubscriptionLease, attempt: Attempt) -> Tended:
         now = self._clock.now()
         try:
             renewed = self._graph.renew_subscription(subscription.id, now + subscriptions.LIFE, attempt)
@@ -186,7 +186,7 @@ class Renewal:
         lease.write({"renewed_at": now, "expires": renewed.expires})
         return _tended("renewed", "", renewed)
 
-    def _create(self, why: str, lease: Lease, attempt: Attempt) -> Tended:
+    def _create(self, why: str, lease: SubscriptionLease, attempt: Attempt) -> Tended:
         for url in (self._wanted.notification_url, self._wanted.lifecycle_url):
             self._ring(url)
         # Written before the POST, so that a creation whose answer is lost can be adopted.
@@ -200,7 +200,7 @@ class Renewal:
             except Refused as error:
                 if error.status != HTTPStatus.BAD_REQUEST:
                     raise
-                logs.warn("subscription.not_validated", code=error.code, request_id=error.request_id)
+                logs.warning("subscription.not_validated", code=error.code, request_id=error.request_id)
         return self._post_once(attempt)
 
     def _post_once(self, attempt: Attempt) -> Subscription:
@@ -213,11 +213,15 @@ class Renewal:
         )
 
     def _adopt(
-        self, subscription: Subscription, lease: Lease, did: Literal["created", "adopted"], why: str
+        self,
+        subscription: Subscription,
+        lease: SubscriptionLease,
+        did: Literal["created", "adopted"],
+        why: str,
     ) -> Tended:
         """Remember a new subscription, and that changes before it were not announced to us."""
         now = self._clock.now()
-        self._want_sweep(f"the subscription was {did}: {why}")
+        self._request_sweep(f"the subscription was {did}: {why}")
         lease.write(
             {"state": "active", "id": subscription.id, "renewed_at": now, "expires": subscription.expires}
         )
@@ -226,10 +230,10 @@ class Renewal:
     def _defer(self, job: Tend, after: float | None, reason: str) -> None:
         now = self._clock.now()
         if now - job.born > jobs.LONGEST_LIFE:  # the timer looks after it every hour anyway
-            logs.warn("subscription.event_dropped", event=job.event, reason=reason)
+            logs.warning("subscription.event_dropped", event=job.event, reason=reason)
             return
         wait = self._queues.defer(job, after, now=now)
-        logs.warn("subscription.deferred", event=job.event, after=wait, reason=reason)
+        logs.warning("subscription.deferred", event=job.event, after=wait, reason=reason)
 
 
 def _tended(did: Did, reason: str, subscription: Subscription) -> Tended:
@@ -237,7 +241,7 @@ def _tended(did: Did, reason: str, subscription: Subscription) -> Tended:
 
 
 def _reported(tended: Tended, event: LifecycleEvent | None) -> Tended:
-    write = logs.cry if tended.did == "blocked" else logs.say
+    write = logs.error if tended.did == "blocked" else logs.info
     write(
         f"subscription.{tended.did}",
         event=event,

@@ -10,7 +10,7 @@ from shared.rest.session import new_session
 WAKE_TIMEOUT = 30.0  # seconds
 
 
-class Bell:
+class WakeUp:
     """Calls this app's own webhooks, so that it is awake when Graph validates them.
 
     A function app that slept needs longer to start than the ten seconds Graph waits
@@ -30,4 +30,4 @@ class Bell:
         except requests.RequestException:
             status = None
         if status != HTTPStatus.OK:
-            logs.warn("bell.unanswered", status=status)
+            logs.warning("bell.unanswered", status=status)

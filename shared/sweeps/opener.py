@@ -10,8 +10,8 @@ from shared.errors import Stale
 from shared.jobs import SweepPage
 from shared.storage.queues import Queues
 from shared.sweeps import state
-from shared.sweeps.state import Record
-from shared.sweeps.store import Parts, SweepBook
+from shared.sweeps.state import SweepRecord
+from shared.sweeps.store import PartStore, SweepStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Opened:
 class Opener:
     """Opens sweeps. One object, long-lived, shared by all threads."""
 
-    def __init__(self, *, book: SweepBook, parts: Parts, queues: Queues, clock: Clock) -> None:
+    def __init__(self, *, book: SweepStore, parts: PartStore, queues: Queues, clock: Clock) -> None:
         self._book = book
         self._parts = parts
         self._queues = queues
@@ -48,44 +48,44 @@ class Opener:
             totals = self._parts.total(record.id)
             self._book.keep(record, "incomplete", "nothing moved for an hour", totals, now)
         sweep = f"{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
-        lease = now + state.LEASE
-        fresh = Record(
+        lease = now + state.SWEEP_LEASE
+        fresh = SweepRecord(
             id=sweep, state="running", force=force, why=why, lease_until=lease, opened_at=now, progress_at=now
         )
         stands = self._begin(record, fresh)
         if stands != sweep:
             return Opened(stands, new=False)
-        logs.say("sweep.opened", sweep=sweep, why=why)
+        logs.info("sweep.opened", sweep=sweep, why=why)
         return Opened(sweep, new=True)
 
-    def want(self, why: str) -> None:
+    def request(self, why: str) -> None:
         """Open a sweep, or have one opened as soon as the running one ends: changes may have been missed."""
         opened = self.open(why)
         if opened.new:
             return
-        self._book.want_again(why)
+        self._book.request_again(why)
         if not self._book.record().running(self._clock.now()):
             self.open(why)  # it ended in between, and did not see the wish
 
-    def open_wanted(self) -> None:
+    def open_requested(self) -> None:
         """Open the sweep that somebody wanted while the last one ran; only opening one forgets the wish."""
         record = self._book.record()
         if record.again and record.state != "running":
             self.open(record.again_why)
 
-    def _begin(self, record: Record, fresh: Record) -> str:
+    def _begin(self, record: SweepRecord, fresh: SweepRecord) -> str:
         """Send a sweep's first page, write its record, and return the id of the sweep that stands then."""
         first = SweepPage(fresh.id, 0, born=fresh.opened_at)
         began = self._clock.monotonic()
         # The message first: without a record it is dropped, but a record without it would stand for an hour.
-        self._queues.send(first, hidden=state.OPENING)
+        self._queues.send(first, hidden=state.FIRST_PAGE_HIDDEN)
         try:
             self._book.write(record, {k: v for k, v in asdict(fresh).items() if k != "version"})
         except Stale:
             # Another was faster, or our own write was repeated and met itself.
             return self._book.record().id
         finally:
-            if self._clock.monotonic() - began >= state.OPENING:
+            if self._clock.monotonic() - began >= state.FIRST_PAGE_HIDDEN:
                 # The first message may have come before the record, and be gone. Two are as good as one.
-                self._queues.send(first, hidden=state.OPENING)
+                self._queues.send(first, hidden=state.FIRST_PAGE_HIDDEN)
         return fresh.id

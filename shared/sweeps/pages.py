@@ -14,11 +14,11 @@ from shared.jobs import SweptCheck
 from shared.settings import Settings
 from shared.storage.queues import Queues
 from shared.sweeps import tally
-from shared.sweeps.state import Record
-from shared.sweeps.store import Parts
+from shared.sweeps.state import SweepRecord
+from shared.sweeps.store import PartStore
 
 
-class Pages:
+class PageReader:
     """Reads pages. One object, long-lived, shared by all threads.
 
     Who is in the excluded group is read once a sweep and kept until its last page: a shortcut and no truth.
@@ -26,7 +26,7 @@ class Pages:
     """
 
     def __init__(
-        self, *, settings: Settings, parts: Parts, queues: Queues, graph: Graph, clock: Clock
+        self, *, settings: Settings, parts: PartStore, queues: Queues, graph: Graph, clock: Clock
     ) -> None:
         self._settings = settings
         self._parts = parts
@@ -35,7 +35,7 @@ class Pages:
         self._clock = clock
         self._excluded: tuple[str, frozenset[str]] = ("", frozenset())
 
-    def read(self, record: Record, address: str) -> str:
+    def read(self, record: SweepRecord, address: str) -> str:
         """Have everybody on the sweep's page checked, and return the next page's address, "" after the last.
 
         Args:
@@ -65,7 +65,7 @@ class Pages:
             self._excluded = (sweep, excluded)
         return excluded
 
-    def _ask_all(self, record: Record, users: Iterable[str]) -> None:
+    def _ask_all(self, record: SweepRecord, users: Iterable[str]) -> None:
         """Put everybody into a part, 20 to each; a part that stands already keeps its users.
 
         A page that is read once more may list others, in another order: nobody is left out or asked twice.
@@ -78,7 +78,7 @@ class Pages:
             for user in self._ask(record, tally.part_key(int(record.page), number), some):
                 left.pop(user, None)
 
-    def _ask(self, record: Record, key: str, users: tuple[str, ...]) -> tuple[str, ...]:
+    def _ask(self, record: SweepRecord, key: str, users: tuple[str, ...]) -> tuple[str, ...]:
         """Write a part, send its check, and return its users; whoever was answered already is not asked."""
         part = self._parts.add(record.id, key, users)
         now = self._clock.now()

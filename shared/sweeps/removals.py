@@ -8,15 +8,17 @@ from shared.clock import Clock
 from shared.errors import NotOurs, TryLater
 from shared.jobs import Backfill, SweepPage
 from shared.storage.queues import Queues
-from shared.sweeps.store import Parts, SweepBook
+from shared.sweeps.store import PartStore, SweepStore
 
-MOST = 500  # removals that one message queues: seconds of its five minutes, even where the queue is slow
+REMOVALS_A_STEP = (
+    500  # removals that one message queues: seconds of its five minutes, even where the queue is slow
+)
 
 
-class Remover:
+class Removals:
     """Queues removals, a bounded number at once. One object, long-lived, shared by all threads."""
 
-    def __init__(self, *, book: SweepBook, parts: Parts, queues: Queues, clock: Clock) -> None:
+    def __init__(self, *, book: SweepStore, parts: PartStore, queues: Queues, clock: Clock) -> None:
         self._book = book
         self._parts = parts
         self._queues = queues
@@ -37,7 +39,7 @@ class Remover:
             for user in users:
                 self._queues.send(Backfill(user, "removed", seen=now, born=now))
             sent += len(users)
-            if sent >= MOST:
+            if sent >= REMOVALS_A_STEP:
                 return key
         return ""
 
@@ -51,7 +53,7 @@ class Remover:
             raise TryLater("storage", "the sweep is just ending")
         self._book.mark(sweep, {"state": "released"})
         self._go_on(sweep, kept)
-        logs.warn("sweep.released", sweep=sweep)
+        logs.warning("sweep.released", sweep=sweep)
 
     def remove_released(self, sweep: str) -> None:
         """Remove what a braked sweep found, if it was released; other ended sweeps remove nothing more."""

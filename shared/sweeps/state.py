@@ -8,20 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
-State = Literal["", "running", "finished", "braked", "released", "incomplete", "failed"]
+SweepState = Literal["", "running", "finished", "braked", "released", "incomplete", "failed"]
 
-END = "end"  # in the place of a next page: every page was read
-LEASE = 3600.0  # seconds; a sweep that did nothing for so long is dead
-OPENING = 10.0  # seconds a sweep's first page is hidden: until then its record stands
+LAST_PAGE_READ = "end"  # in the place of a next page: every page was read
+SWEEP_LEASE = 3600.0  # seconds; a sweep that did nothing for so long is dead
+FIRST_PAGE_HIDDEN = 10.0  # seconds a sweep's first page is hidden: until then its record stands
 PATIENCE = 3600.0  # seconds for which a sweep waits for a user for whom alone Graph has no answer
 STUCK_AFTER = 2 * 3600.0  # seconds without an answer, after which a sweep is *incomplete*
-KEPT = 10  # ended sweeps whose parts and figures are kept
+SWEEPS_KEPT = 10  # ended sweeps whose parts and figures are kept
 FORGET_POISON_AFTER = 30 * 86400.0  # seconds a message that nobody could handle is kept to be looked at
 FORGET_GONE_AFTER = 30 * 86400.0  # seconds; as long as a deleted user can be restored
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class SweepRecord:
     """The sweep that runs, or the last one that did.
 
     Attributes:
@@ -43,7 +43,7 @@ class Record:
 
     version: str = ""
     id: str = ""
-    state: State = ""
+    state: SweepState = ""
     force: bool = False
     why: str = ""
     page: float = 0.0
@@ -92,19 +92,19 @@ class Drop:
     """A message of another sweep, or of a page long past."""
 
 
-type Step = ReadPage | Resend | Await | Drop
+type SweepStep = ReadPage | Resend | Await | Drop
 
 
-def step(record: Record, sweep: str, page: int) -> Step:
+def next_step(record: SweepRecord, sweep: str, page: int) -> SweepStep:
     """Return what a page message has to do, however often and late it is delivered."""
     if record.id != sweep or record.state != "running":
         return Drop()
     if page == record.page:
-        return Await() if record.next == END else ReadPage(record.next)
+        return Await() if record.next == LAST_PAGE_READ else ReadPage(record.next)
     return Resend() if page == record.page - 1 else Drop()
 
 
-def wait(record: Record, now: float) -> float:
+def next_look(record: SweepRecord, now: float) -> float:
     """Return the seconds until a sweep looks again for its last answers; at first soon, then each minute."""
     return min(60.0, max(2.0, (now - record.opened_at) / 10))
 

@@ -9,35 +9,35 @@ from typing import Any
 from shared.errors import Stale, TryLater
 from shared.storage.tables import ANY, Table
 from shared.sweeps import tally
-from shared.sweeps.state import KEPT, Record, State
-from shared.sweeps.tally import UNANSWERED, Part, Totals
+from shared.sweeps.state import SWEEPS_KEPT, SweepRecord, SweepState
+from shared.sweeps.tally import UNANSWERED, SweepPart, Totals
 
-TRIES = 20  # of a conditional write to what several write to at once
+SWEEP_TRIES = 20  # of a conditional write to what several write to at once
 
 
-class SweepBook:
+class SweepStore:
     """The record, and the ended sweeps."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def record(self) -> Record:
+    def record(self) -> SweepRecord:
         """Return the record of the sweep that runs or ran last, an empty one (version "") at first."""
         found = self._table.read("sweep", "record")
-        return Record.from_columns(*found) if found else Record()
+        return SweepRecord.from_columns(*found) if found else SweepRecord()
 
-    def write(self, record: Record, columns: Mapping[str, Any]) -> Record:
+    def write(self, record: SweepRecord, columns: Mapping[str, Any]) -> SweepRecord:
         """Merge `columns` into the record if it still is as it was read; `Stale` if it is not."""
         version = self._table.merge("sweep", "record", columns, record.version)
         return replace(record, version=version, **columns)
 
-    def advance(self, record: Record, sweep: str, page: int, columns: Mapping[str, Any]) -> bool:
+    def advance(self, record: SweepRecord, sweep: str, page: int, columns: Mapping[str, Any]) -> bool:
         """Write to the record as long as this sweep runs and stands at this page; return whether it did.
 
         Raises:
             TryLater: the table is out of reach, or too many write to the record at once.
         """
-        for _ in range(TRIES):
+        for _ in range(SWEEP_TRIES):
             if record.id != sweep or record.state != "running" or record.page != page:
                 return False
             try:
@@ -48,11 +48,11 @@ class SweepBook:
             return True
         raise TryLater("storage", "the sweep's record never holds still")
 
-    def want_again(self, why: str) -> None:
+    def request_again(self, why: str) -> None:
         """Note that another sweep is wanted when this one ends."""
         self._table.merge("sweep", "record", {"again": True, "again_why": why}, ANY)
 
-    def keep(self, record: Record, state: State, reason: str, totals: Totals, now: float) -> None:
+    def keep(self, record: SweepRecord, state: SweepState, reason: str, totals: Totals, now: float) -> None:
         """Keep the figures of a sweep that ended, unless some are kept: the first verdict stands."""
         columns = {
             **{name: float(count) for name, count in asdict(totals).items()},
@@ -82,22 +82,22 @@ class SweepBook:
 
     def old(self) -> list[str]:
         """Return the ids of all ended sweeps but the last ten."""
-        return [sweep for sweep, _ in self.kept()[KEPT:]]
+        return [sweep for sweep, _ in self.kept()[SWEEPS_KEPT:]]
 
     def forget(self, sweep: str) -> None:
         """Forget the figures of an ended sweep."""
         self._table.delete("sweeps", sweep)
 
 
-class Parts:
+class PartStore:
     """The parts of sweeps: who was asked for, and what was answered."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def add(self, sweep: str, key: str, users: tuple[str, ...]) -> Part:
+    def add(self, sweep: str, key: str, users: tuple[str, ...]) -> SweepPart:
         """Write a part without answers; one that stands already is returned as it is."""
-        part = Part("", users, UNANSWERED * len(users))
+        part = SweepPart("", users, UNANSWERED * len(users))
         try:
             self._table.merge(sweep, key, {"users": ",".join(users), "letters": part.letters}, "")
         except Stale:
@@ -110,7 +110,7 @@ class Parts:
         Raises:
             TryLater: the table is out of reach, or too many write to this part at once.
         """
-        for _ in range(TRIES):
+        for _ in range(SWEEP_TRIES):
             part = self._read(sweep, key)
             if part is None or part.answered(answers) == part.letters:
                 return
@@ -121,7 +121,7 @@ class Parts:
             return
         raise TryLater("storage", "a part never holds still")
 
-    def all(self, sweep: str) -> Iterator[Part]:
+    def all(self, sweep: str) -> Iterator[SweepPart]:
         """Yield every part of a sweep."""
         return (_part(columns, version) for _, columns, version in self._table.scan(sweep))
 
@@ -142,17 +142,17 @@ class Parts:
 
     def total(self, sweep: str) -> Totals:
         """Return the sums over every part of a sweep."""
-        return tally.total(self.letters(sweep))
+        return tally.sum_letters(self.letters(sweep))
 
     def forget(self, sweep: str) -> None:
         """Delete every part of a sweep."""
         for key, _, _ in list(self._table.scan(sweep, only=["RowKey"])):
             self._table.delete(sweep, key)
 
-    def _read(self, sweep: str, key: str) -> Part | None:
+    def _read(self, sweep: str, key: str) -> SweepPart | None:
         found = self._table.read(sweep, key)
         return _part(*found) if found else None
 
 
-def _part(columns: Mapping[str, Any], version: str) -> Part:
-    return Part(version, tuple(str(columns["users"]).split(",")), str(columns["letters"]))
+def _part(columns: Mapping[str, Any], version: str) -> SweepPart:
+    return SweepPart(version, tuple(str(columns["users"]).split(",")), str(columns["letters"]))

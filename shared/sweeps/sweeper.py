@@ -16,10 +16,10 @@ from shared.storage.queues import Queues
 from shared.sweeps import state as sweeps
 from shared.sweeps import tally
 from shared.sweeps.opener import Opened, Opener
-from shared.sweeps.pages import Pages
-from shared.sweeps.removals import Remover
-from shared.sweeps.state import Await, Drop, ReadPage, Record, Resend
-from shared.sweeps.store import Parts, SweepBook
+from shared.sweeps.pages import PageReader
+from shared.sweeps.removals import Removals
+from shared.sweeps.state import Await, Drop, ReadPage, Resend, SweepRecord
+from shared.sweeps.store import PartStore, SweepStore
 from shared.sweeps.tally import Totals
 
 EXPIRED = "Graph forgot where its list of users was"
@@ -35,8 +35,8 @@ class Sweeper:
         self,
         *,
         settings: Settings,
-        book: SweepBook,
-        parts: Parts,
+        book: SweepStore,
+        parts: PartStore,
         queues: Queues,
         graph: Graph,
         tidy: Callable[[], None],
@@ -47,18 +47,18 @@ class Sweeper:
         self._parts = parts
         self._queues = queues
         self._clock = clock
-        self._pages = Pages(settings=settings, parts=parts, queues=queues, graph=graph, clock=clock)
+        self._pages = PageReader(settings=settings, parts=parts, queues=queues, graph=graph, clock=clock)
         self._opener = Opener(book=book, parts=parts, queues=queues, clock=clock)
-        self._remover = Remover(book=book, parts=parts, queues=queues, clock=clock)
+        self._remover = Removals(book=book, parts=parts, queues=queues, clock=clock)
         self._tidy = tidy
 
     def open(self, why: str, *, force: bool = False) -> Opened:
         """Open a sweep unless one is running: see `Opener.open`."""
         return self._opener.open(why, force=force)
 
-    def want(self, why: str) -> None:
-        """Open a sweep, or have one opened as soon as the running one ends: see `Opener.want`."""
-        self._opener.want(why)
+    def request(self, why: str) -> None:
+        """Open a sweep, or have one opened as soon as the running one ends: see `Opener.request`."""
+        self._opener.request(why)
 
     def release(self, sweep: str) -> None:
         """Let a braked sweep remove what it found, because a person looked at it.
@@ -81,24 +81,24 @@ class Sweeper:
         try:
             self._step(job)
         except TryLater as error:
-            logs.warn("sweep.deferred", sweep=job.sweep, error=str(error))
+            logs.warning("sweep.deferred", sweep=job.sweep, error=str(error))
             self._wait_for(job, error.after)
         except (Denied, ConfigError) as error:
-            logs.cry("sweep.denied", sweep=job.sweep, error=str(error))
+            logs.error("sweep.denied", sweep=job.sweep, error=str(error))
             self._wait_for(job, DENIED_AFTER)
 
     def _wait_for(self, job: SweepPage, after: float | None) -> None:
         """Put a step off; while it waits its sweep is not dead."""
-        lease = self._clock.now() + backoff.ABSURD + sweeps.LEASE
+        lease = self._clock.now() + backoff.ABSURD + sweeps.SWEEP_LEASE
         try:
             self._book.advance(self._book.record(), job.sweep, job.page, {"lease_until": lease})
         except ServiceError as error:  # of storage: then the queue alone keeps the sweep going
-            logs.warn("sweep.lease_not_extended", sweep=job.sweep, error=str(error))
+            logs.warning("sweep.lease_not_extended", sweep=job.sweep, error=str(error))
         self._queues.defer(job, after, now=self._clock.now())
 
     def _step(self, job: SweepPage) -> None:
         record = self._book.record()
-        step = sweeps.step(record, job.sweep, job.page)
+        step = sweeps.next_step(record, job.sweep, job.page)
         if isinstance(step, ReadPage | Await) and self._book.figures(record.id):
             self._end(record, job)  # whoever gave the verdict died before the record said so
             return
@@ -111,7 +111,7 @@ class Sweeper:
                 self._await(record, job)
             case Drop():
                 self._remover.remove_released(job.sweep)
-                self._opener.open_wanted()
+                self._opener.open_requested()
 
     def _send_step(self, sweep: str, page: int, *, hidden: float = 0.0) -> None:
         self._queues.send(SweepPage(sweep, page, born=self._clock.now()), hidden=hidden)
@@ -125,16 +125,19 @@ class Sweeper:
 
     # --- reading a page ---
 
-    def _read(self, record: Record, job: SweepPage, address: str) -> None:
+    def _read(self, record: SweepRecord, job: SweepPage, address: str) -> None:
         try:
             following = self._pages.read(record, address)
         except Expired:
             self._close(record, job, "incomplete", EXPIRED)
             return
         now = self._clock.now()
-        place = {"page": job.page + 1.0, "next": following or sweeps.END}
+        place = {"page": job.page + 1.0, "next": following or sweeps.LAST_PAGE_READ}
         if self._book.advance(
-            record, job.sweep, job.page, {**place, "lease_until": now + sweeps.LEASE, "progress_at": now}
+            record,
+            job.sweep,
+            job.page,
+            {**place, "lease_until": now + sweeps.SWEEP_LEASE, "progress_at": now},
         ):
             self._send_step(record.id, job.page + 1)
         else:
@@ -142,7 +145,7 @@ class Sweeper:
 
     # --- the end ---
 
-    def _await(self, record: Record, job: SweepPage) -> None:
+    def _await(self, record: SweepRecord, job: SweepPage) -> None:
         if record.removed_to:  # the verdict was given
             self._remove(record, job)
             return
@@ -155,53 +158,53 @@ class Sweeper:
         if not moved and now - record.progress_at > sweeps.STUCK_AFTER:
             self._close(record, job, "incomplete", f"{totals.unanswered} users were never answered")
             return
-        noted = {"lease_until": now + sweeps.LEASE, "unanswered": float(totals.unanswered)}
+        noted = {"lease_until": now + sweeps.SWEEP_LEASE, "unanswered": float(totals.unanswered)}
         if self._book.advance(
             record, job.sweep, job.page, {**noted, "progress_at": now if moved else record.progress_at}
         ):
-            self._send_step(record.id, job.page, hidden=sweeps.wait(record, now))
+            self._send_step(record.id, job.page, hidden=sweeps.next_look(record, now))
         else:
             self._look_again(job)
 
-    def _judge(self, record: Record, job: SweepPage, totals: Totals) -> None:
+    def _judge(self, record: SweepRecord, job: SweepPage, totals: Totals) -> None:
         if tally.brakes(totals, self._settings.removal_brake):
-            logs.cry("sweep.braked", sweep=record.id, count=totals.lost, users=totals.shown)
+            logs.error("sweep.braked", sweep=record.id, count=totals.lost, users=totals.shown)
             reason = f"{totals.lost} of {totals.shown} photos are missing at once: look, then release_brake"
             self._close(record, job, "braked", reason)
             return
         self._remove(record, job)
 
-    def _remove(self, record: Record, job: SweepPage) -> None:
+    def _remove(self, record: SweepRecord, job: SweepPage) -> None:
         """Queue some removals, and come back for more; the sweep is finished when all of them are queued."""
         reached = self._remover.remove(record.id, record.removed_to)
         if not reached:
             self._close(record, job, "finished", "")
             return
-        lease = self._clock.now() + sweeps.LEASE
+        lease = self._clock.now() + sweeps.SWEEP_LEASE
         place = {"removed_to": reached, "lease_until": lease}
         if self._book.advance(record, job.sweep, job.page, place):
             self._send_step(record.id, job.page)
         else:
             self._look_again(job)
 
-    def _keep(self, record: Record, state: sweeps.State, reason: str) -> None:
+    def _keep(self, record: SweepRecord, state: sweeps.SweepState, reason: str) -> None:
         self._book.keep(record, state, reason, self._parts.total(record.id), self._clock.now())
 
-    def _close(self, record: Record, job: SweepPage, state: sweeps.State, reason: str) -> None:
+    def _close(self, record: SweepRecord, job: SweepPage, state: sweeps.SweepState, reason: str) -> None:
         """Keep a sweep's figures, and end it as they say."""
         self._keep(record, state, reason)
         self._end(record, job)
 
-    def _end(self, record: Record, job: SweepPage) -> None:
+    def _end(self, record: SweepRecord, job: SweepPage) -> None:
         """End a sweep as its figures say: free the lease, and open the next if one is wanted."""
         figures = self._book.figures(record.id) or {}
         state, reason = figures["state"], figures["reason"]
         again = reason == EXPIRED != record.why
         wish = {"again": True, "again_why": EXPIRED} if again else {}
         if self._book.advance(record, job.sweep, job.page, {"state": state, "lease_until": 0.0, **wish}):
-            logs.say("sweep.ended", sweep=record.id, outcome=state, reason=reason)
+            logs.info("sweep.ended", sweep=record.id, outcome=state, reason=reason)
             self._tidy()
-            self._opener.open_wanted()
+            self._opener.open_requested()
         else:
             self._look_again(job)
 
@@ -211,4 +214,4 @@ class Sweeper:
         if record.id == sweep and record.state == "running":
             job = SweepPage(sweep, int(record.page), born=0.0)
             self._close(record, job, "failed", "a page failed for good")
-        self._opener.open_wanted()  # also where the one who ended it did not come so far
+        self._opener.open_requested()  # also where the one who ended it did not come so far

@@ -18,7 +18,7 @@ def failed_letter(row: Row) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SweepPart:
     """Up to 20 users of one page, and a letter for each."""
 
     version: str
@@ -82,7 +82,7 @@ _NAMES = {
 }  # fmt: skip
 
 
-def total(letters: Iterable[str]) -> Totals:
+def sum_letters(letters: Iterable[str]) -> Totals:
     """Return the sums over the letters of all parts."""
     counted: Counter[str] = Counter()
     for some in letters:

@@ -14,7 +14,7 @@ from shared.errors import Stale, SyncError, TryLater
 from shared.ledger.ledger import Ledger
 from shared.ledger.row import Row
 
-READS = 5  # of a row that changes under our hands, before we come back later
+CLAIM_TRIES = 5  # of a row that changes under our hands, before we come back later
 
 
 class Busy(SyncError):
@@ -43,7 +43,7 @@ class Claim:
             ClaimLost: another attempt took the user over.
             TryLater: the ledger is out of reach, or the row never holds still.
         """
-        for _ in range(READS):
+        for _ in range(CLAIM_TRIES):
             try:
                 self.row = self._ledger.write(self.row, columns)
             except Stale:
@@ -95,7 +95,7 @@ class Claims:
             TryLater: the ledger is out of reach, or the row never holds still.
         """
         token = self._new_token()
-        for _ in range(READS):
+        for _ in range(CLAIM_TRIES):
             row = self._ledger.read(user)
             if row.claim_token == token and row.claim_until:
                 return Claim(self._ledger, row)  # our own write, whose answer was lost

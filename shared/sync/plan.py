@@ -6,8 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.graph.photo import Gathered, NoMailbox, NoPhoto, Photo, UserGone
-from shared.ledger.row import GONE, NONE, SHOWN, UNREADABLE, Outcome, Row, refused
-from shared.users import Scope, User, outside
+from shared.ledger.row import (
+    NO_PHOTO_THERE,
+    PHOTO_SHOWN,
+    UNREADABLE_IMAGE,
+    USER_UNKNOWN,
+    Outcome,
+    Row,
+    refused,
+)
+from shared.users import Scope, User, out_of_scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,7 @@ class Clear:
     user: User
 
 
-type Plan = Finish | ComeBack | Upload | Clear
+type SyncPlan = Finish | ComeBack | Upload | Clear
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,7 @@ class Removal:
     keep: bool = False
 
 
-TORN_AFTER = 30.0  # seconds; Graph's photo store needs a moment to agree with itself
+TORN_READ_AGAIN_AFTER = 30.0  # seconds; Graph's photo store needs a moment to agree with itself
 TRIES_TORN = 1
 TRIES_UNREADABLE = 2
 
@@ -74,7 +82,7 @@ _NO_REMOVAL = Removal()
 _AT_REST = {"missing_since": 0.0, "gone_since": 0.0, "queued_at": 0.0}
 
 
-def plan(
+def plan_sync(
     gathered: Gathered,
     row: Row,
     *,
@@ -83,7 +91,7 @@ def plan(
     tries: int,
     now: float,
     removal: Removal = _NO_REMOVAL,
-) -> Plan:
+) -> SyncPlan:
     """Return what a sync does about one user.
 
     Args:
@@ -97,9 +105,9 @@ def plan(
     """
     if gathered.user is None or isinstance(gathered.source, UserGone):
         noted = {"gone_since": row.gone_since or now, "queued_at": 0.0}
-        return Finish("gone", GONE, noted)
+        return Finish("gone", USER_UNKNOWN, noted)
     etag = gathered.content_etag or (gathered.source.etag if isinstance(gathered.source, Photo) else "")
-    if reason := outside(gathered.user, scope):
+    if reason := out_of_scope(gathered.user, scope):
         return Finish("skipped", reason, {"refused_etag": etag, "gone_since": 0.0, "queued_at": 0.0}, etag)
     match gathered.source:
         case NoMailbox(reason):
@@ -108,7 +116,7 @@ def plan(
             return _plan_removal(gathered.user, row, removal, now)
         case Photo(etag=announced):
             if announced != gathered.content_etag and tries < TRIES_TORN:
-                return ComeBack(TORN_AFTER, "the photo changed while it was read", TRIES_TORN)
+                return ComeBack(TORN_READ_AGAIN_AFTER, "the photo changed while it was read", TRIES_TORN)
             if not gathered.content_etag:  # bytes without any label must never be settled
                 return Finish("deferred", "the photo keeps changing while it is read", {"queued_at": 0.0})
             return _plan_upload(gathered.user, gathered, row, force=force, now=now)
@@ -120,7 +128,7 @@ def _plan_upload(user: User, gathered: Gathered, row: Row, *, force: bool, now: 
     if not force and row.outcome == "failed" and refused(etag, row):
         return Finish("failed", row.reason, _AT_REST, etag)
     if at_rest and row.settled_etag == etag:
-        return Finish("unchanged", SHOWN, _AT_REST, etag)
+        return Finish("unchanged", PHOTO_SHOWN, _AT_REST, etag)
     if at_rest and row.settled_sha256 == digest:
         settled = {**_AT_REST, "settled_etag": etag, "refused_etag": ""}
         return Finish("unchanged", "the same picture under a new ETag", settled, etag)
@@ -137,12 +145,12 @@ def _plan_removal(user: User, row: Row, removal: Removal, now: float) -> Finish 
     if removal.asked or (removal.swept and overdue):
         return Clear(user)
     missing = row.missing_since or (now if row.shows_a_photo else 0.0)
-    return Finish("unchanged", NONE, {**_AT_REST, "missing_since": missing})
+    return Finish("unchanged", NO_PHOTO_THERE, {**_AT_REST, "missing_since": missing})
 
 
 def unreadable(upload: Upload, *, tries: int, first_look: float) -> Finish | ComeBack:
     """Return what becomes of bytes that are no picture: one more look after `first_look` s, then refused."""
     if tries < TRIES_UNREADABLE:
-        return ComeBack(first_look, UNREADABLE, TRIES_UNREADABLE)
+        return ComeBack(first_look, UNREADABLE_IMAGE, TRIES_UNREADABLE)
     refused = {**_AT_REST, "refused_etag": upload.etag}
-    return Finish("failed", UNREADABLE, refused, upload.etag)
+    return Finish("failed", UNREADABLE_IMAGE, refused, upload.etag)

@@ -60,7 +60,7 @@ def failure(error: Exception) -> dict[str, Any]:
 def report(job: Sync, result: Result) -> None:
     """Log how an attempt ended; loudly where only a person can help."""
     needs_somebody = result.hindrance in ("denied", "configuration")
-    write = logs.cry if needs_somebody else logs.warn if result.outcome == "failed" else logs.say
+    write = logs.error if needs_somebody else logs.warning if result.outcome == "failed" else logs.info
     write(
         f"photo.{result.outcome}",
         user=job.user,

@@ -49,7 +49,9 @@ class Settler:
         self._clock = clock
         self._claim_for = claim_for
 
-    def carry_out(self, job: Sync, claim: Claim, change: Change, target: Target, attempt: Attempt) -> Result:
+    def apply_change(
+        self, job: Sync, claim: Claim, change: Change, target: Target, attempt: Attempt
+    ) -> Result:
         """Write a change and settle it, or say why that is for later.
 
         Args:
@@ -68,7 +70,7 @@ class Settler:
         self._mark(claim, stamp, target, attempt)
         found = self._apply(change, target, stamp, attempt)
         if isinstance(found, NotYet):
-            self.let_go(claim, attempt, {"outcome": "deferred", "reason": found.reason, **NOWHERE})
+            self.release_claim(claim, attempt, {"outcome": "deferred", "reason": found.reason, **NOWHERE})
             return Result(job.user, "deferred", found.reason, change.etag)
         return self._settle(job, claim, change, found, attempt)
 
@@ -121,7 +123,7 @@ class Settler:
             if not queued:
                 raise
             # The repeated job carries on. Were this one deferred too, each failure would double the jobs.
-            self.let_go(claim, attempt)
+            self.release_claim(claim, attempt)
             return Result(job.user, "deferred", str(error), change.etag)
         return Result(job.user, change.outcome, target.remark, change.etag)
 
@@ -140,7 +142,7 @@ class Settler:
     def _unsure_until(self, row: Row, attempt: Attempt, now: float) -> float:
         return max(row.unsure_until, now + self._claim_for if attempt.unanswered else 0.0)
 
-    def let_go(self, claim: Claim, attempt: Attempt, columns: Mapping[str, Any] | None = None) -> None:
+    def release_claim(self, claim: Claim, attempt: Attempt, columns: Mapping[str, Any] | None = None) -> None:
         """End the claim of an attempt that did not finish; what it marked stays dirty.
 
         Where even that fails the claim ends by itself, and whoever takes it over knows that it was not ended.
@@ -150,7 +152,7 @@ class Settler:
         try:
             claim.end({**(columns or {}), **noted})
         except (ClaimLost, ServiceError) as error:
-            logs.warn("claim.not_ended", user=claim.row.user, error=type(error).__name__)
+            logs.warning("claim.not_ended", user=claim.row.user, error=type(error).__name__)
 
 
 def in_doubt(job: Sync, row: Row, now: float) -> Result | None:

@@ -96,7 +96,7 @@ class Syncer:
             if not self._settings.dry_run:
                 self._ledger.overwrite(job.user, noted)
         except ServiceError as error:
-            logs.warn("ledger.unreachable", user=job.user, error=str(error))
+            logs.warning("ledger.unreachable", user=job.user, error=str(error))
             return False
         return True
 
@@ -143,12 +143,12 @@ class Syncer:
 
     def _paced(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
         """Go on if no gate is closed and this minute has room for the SharePoint calls of this job."""
-        self._gates.pass_through(GRAPH, FILES, PROFILES)
+        self._gates.require_open(GRAPH, FILES, PROFILES)
         if job.doubt:
             row, now = self._ledger.read(job.user), self._clock.now()
             if result := settler.in_doubt(job, row, now):
                 return result
-        if not pace.usable(job.slot, self._clock.now()):
+        if not pace.reservation_stands(job.slot, self._clock.now()):
             known = bool(self._ledger.read(job.user).folder)
             booked = self._pace.reserve(job.lane, pace.UNITS_KNOWN if known else pace.UNITS_FIRST)
             if booked.after > 0:
@@ -163,7 +163,7 @@ class Syncer:
         except ClaimLost as error:
             return later(job, str(error), BUSY_AFTER, "busy")
         except Exception as error:
-            self._settler.let_go(claim, attempt, failure(error))
+            self._settler.release_claim(claim, attempt, failure(error))
             raise
 
     def _work(self, job: Sync, claim: Claim, remove: bool, attempt: Attempt) -> Result:
@@ -175,7 +175,9 @@ class Syncer:
             etag = step.etag if isinstance(step, Upload) else ""
             return self._close(job, claim, Finish("deferred", found.reason, NOWHERE, etag))
         if isinstance(step, Clear):
-            return self._settler.carry_out(job, claim, Erasure(self._sharepoint, step.user), found, attempt)
+            return self._settler.apply_change(
+                job, claim, Erasure(self._sharepoint, step.user), found, attempt
+            )
         return self._upload(job, claim, step, found, attempt)
 
     def _plan(
@@ -190,7 +192,7 @@ class Syncer:
             after=self._settings.remove_after,
             keep=self._settings.on_photo_removed == "keep",
         )
-        step = plan.plan(
+        step = plan.plan_sync(
             gathered, row, scope=scope, force=job.force, tries=job.tries, now=now, removal=removal
         )
         if isinstance(step, Clear) and not self._graph.has_no_photo(job.user, attempt):
@@ -211,7 +213,7 @@ class Syncer:
             first_look = self._settings.recheck_after[0]
             return self._close(job, claim, plan.unreadable(upload, tries=job.tries, first_look=first_look))
         change = Picture(self._sharepoint, self._settings.exchange_sync_state, upload, thumbnails)
-        return self._settler.carry_out(job, claim, change, target, attempt)
+        return self._settler.apply_change(job, claim, change, target, attempt)
 
     # --- dry run ---
 

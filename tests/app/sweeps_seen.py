@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from shared.sweeps.state import Record
-from shared.sweeps.store import SweepBook
+from shared.sweeps.state import SweepRecord
+from shared.sweeps.store import SweepStore
 from tests.fakes.world import World
 
 
-def record(world: World) -> Record:
-    return SweepBook(world.state).record()
+def record(world: World) -> SweepRecord:
+    return SweepStore(world.state).record()
 
 
 def ended(world: World) -> list[dict[str, Any]]:

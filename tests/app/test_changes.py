@@ -8,7 +8,7 @@ from local.tenant.traffic.faults import Fault
 from shared.attempt import Attempt
 from shared.errors import Gone, TryLater
 from shared.pictures.thumbnails import render
-from shared.rest.client import Rest
+from shared.rest.client import HttpClient
 from shared.settings import ExchangeSyncState
 from shared.sharepoint.client import SharePoint
 from shared.sharepoint.targets import Target
@@ -26,7 +26,9 @@ STATE, PLACEHOLDER = "SPS-PictureExchangeSyncState", "SPS-PicturePlaceholderStat
 
 @pytest.fixture
 def sharepoint(world: World) -> SharePoint:
-    return SharePoint(Rest(Tokens(world.tenant, world.steps), "NONISV|contoso|PhotoSync/1", world.clock))
+    return SharePoint(
+        HttpClient(Tokens(world.tenant, world.steps), "NONISV|contoso|PhotoSync/1", world.clock)
+    )
 
 
 def a_user(world: World, user: str) -> User:

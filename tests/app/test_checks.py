@@ -4,7 +4,7 @@ import pytest
 
 from local.tenant.traffic.faults import Fault
 from shared.jobs import Check, SweptCheck, Sync, write
-from shared.sweeps.store import Parts
+from shared.sweeps.store import PartStore
 from tests.fakes.steps import cut_off, kill
 from tests.fakes.world import World
 
@@ -296,13 +296,13 @@ PART = ("20270115T080000-0a1b", "00000-000")
 
 def sweep_check(world: World, *users: str, **facts: object) -> None:
     """Let a sweep ask for these users, as its only part."""
-    Parts(world.parts).add(*PART, users)
+    PartStore(world.parts).add(*PART, users)
     now = world.clock.now()
     world.app.queues.send(SweptCheck(users, "swept", **{"seen": now, "born": now, "part": PART, **facts}))
 
 
 def letters(world: World) -> str:
-    (part,) = Parts(world.parts).all(PART[0])
+    (part,) = PartStore(world.parts).all(PART[0])
     return part.letters
 
 
@@ -341,7 +341,7 @@ def test_answers_wait_for_their_part_no_longer_than_a_day(world: World) -> None:
 
 
 def test_poisoned_answers_are_told_and_fail_nobody(world: World, shown: str) -> None:
-    Parts(world.parts).add(*PART, (shown,))
+    PartStore(world.parts).add(*PART, (shown,))
     job = SweptCheck((shown,), "swept", seen=1.0, born=1.0, part=PART, letters="U")
     world.app.recorder.record(SweptCheck, write(job).encode())
     assert letters(world) == "U"
@@ -362,21 +362,21 @@ BROKEN = [
 def answered(world: World) -> list[str]:
     """Users of the sweep's part whom Graph has told already."""
     users = [world.add(photo=False) for _ in range(4)]
-    Parts(world.parts).add(*PART, tuple(users))
-    Parts(world.parts).answer(*PART, dict.fromkeys(users, "n"))
+    PartStore(world.parts).add(*PART, tuple(users))
+    PartStore(world.parts).answer(*PART, dict.fromkeys(users, "n"))
     return users
 
 
 def late_check(world: World, *users: str) -> None:
     """Let a sweep have waited for long for these users, who stand in a part of their own."""
     part = (PART[0], "00000-001")
-    Parts(world.parts).add(*part, users)
+    PartStore(world.parts).add(*part, users)
     now = world.clock.now()
     world.app.queues.send(SweptCheck(users, "swept", seen=now, born=now - LATE, part=part))
 
 
 def late_letters(world: World) -> str:
-    *_, part = Parts(world.parts).all(PART[0])
+    *_, part = PartStore(world.parts).all(PART[0])
     return part.letters
 
 
@@ -459,8 +459,8 @@ def test_nobody_is_asked_beside_a_user_before_a_sweep_has_waited_for_long(world:
 def test_a_dry_run_gives_up_and_notes_nothing(new_world) -> None:
     world = new_world(DRY_RUN="true")
     known, broken = world.add(photo=False), world.add()
-    Parts(world.parts).add(*PART, (known,))
-    Parts(world.parts).answer(*PART, {known: "n"})
+    PartStore(world.parts).add(*PART, (known,))
+    PartStore(world.parts).answer(*PART, {known: "n"})
     world.fault(part(broken, status=500))
     late_check(world, broken)
     world.drain()

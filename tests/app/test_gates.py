@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from local.tenant.traffic.faults import Fault
-from shared.rest.client import Call
+from shared.rest.client import Request
 from shared.rest.gates import GRAPH
 from tests.fakes import crowd
 from tests.fakes.wire import Wire
@@ -15,8 +15,8 @@ from tests.fakes.world import World
 MINUTE = 60.0
 
 
-def asked(wire: Wire, **facts: Any) -> Call:
-    return Call(GRAPH, "GET", f"{wire.url}/thing", **facts)
+def asked(wire: Wire, **facts: Any) -> Request:
+    return Request(GRAPH, "GET", f"{wire.url}/thing", **facts)
 
 
 # --- one bad user ---

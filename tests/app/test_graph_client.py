@@ -12,9 +12,9 @@ from local.tenant.traffic.faults import Fault
 from shared.attempt import Attempt
 from shared.errors import Denied, Gone, Refused, ServiceError, TryLater
 from shared.graph.client import Graph
-from shared.graph.photo import Denied as NotAllowed
-from shared.graph.photo import Failed, Gathered, NoMailbox, NoPhoto, Photo, Unavailable, UserGone
-from shared.rest.client import Rest
+from shared.graph.photo import Gathered, NoMailbox, NoPhoto, Photo, PhotoFailed, Unavailable, UserGone
+from shared.graph.photo import PhotoDenied as NotAllowed
+from shared.rest.client import HttpClient
 from tests.fakes.world import Tokens, World
 
 HOST = "graph.microsoft.com"
@@ -26,7 +26,7 @@ ETAG = '"BA09D118"'
 
 @pytest.fixture
 def graph(world: World) -> Graph:
-    rest = Rest(Tokens(world.tenant, world.steps), "NONISV|contoso|PhotoSync/1", world.clock)
+    rest = HttpClient(Tokens(world.tenant, world.steps), "NONISV|contoso|PhotoSync/1", world.clock)
     return Graph(rest, HOST)
 
 
@@ -96,16 +96,16 @@ def test_twenty_users_are_one_request(world: World, graph: Graph) -> None:
         pytest.param([None, 7, "a", []], Unavailable(), id="no parts at all"),
         pytest.param([{"id": "a", "status": 404}], NoPhoto(), id="neither headers nor body"),
         pytest.param(
-            [{"id": "a", "status": 200, "headers": 7}], Failed(200, "no metadata"), id="odd headers"
+            [{"id": "a", "status": 200, "headers": 7}], PhotoFailed(200, "no metadata"), id="odd headers"
         ),
         pytest.param([part("a", 200, metadata(""))], NoPhoto(), id="an empty etag"),
         pytest.param([part("a", 200, metadata(id="1x1"))], NoPhoto(), id="the placeholder"),
         pytest.param([part("a", 429, None, Retry_After="17")], Unavailable(17.0), id="throttled"),
         pytest.param([part("a", 429, None, RETRY_AFTER="2.128")], Unavailable(2.128), id="a decimal"),
         pytest.param([part("a", 503)], Unavailable(), id="busy"),
-        pytest.param([part("a", 424)], Failed(424), id="a dependency that there was not"),
+        pytest.param([part("a", 424)], PhotoFailed(424), id="a dependency that there was not"),
         pytest.param([part("a", 403, {"error": {"code": "X"}})], NotAllowed("X"), id="denied"),
-        pytest.param([part("a", 404, {"error": {"code": "X"}})], Failed(404, "X"), id="an unknown 404"),
+        pytest.param([part("a", 404, {"error": {"code": "X"}})], PhotoFailed(404, "X"), id="an unknown 404"),
     ],
 )
 @pytest.mark.parametrize("status", [200, 424], ids=["outer 200", "outer 424"])

@@ -7,9 +7,9 @@ import pytest
 
 from shared.errors import NotOurs, TryLater
 from shared.jobs import Backfill, SweepPage, read
-from shared.sweeps.removals import MOST
-from shared.sweeps.state import END
-from shared.sweeps.store import Parts, SweepBook
+from shared.sweeps.removals import REMOVALS_A_STEP
+from shared.sweeps.state import LAST_PAGE_READ
+from shared.sweeps.store import PartStore, SweepStore
 from shared.sweeps.tally import part_key
 from tests.app.sweeps_seen import ended, record
 from tests.fakes import crowd
@@ -82,7 +82,7 @@ def test_a_brake_is_not_released_while_its_sweep_is_still_ending(world: World) -
     for user in users:
         world.note(user, missing_since=world.clock.now() - 2 * HOUR)
     sweep = world.open_sweep()
-    book = SweepBook(world.state)
+    book = SweepStore(world.state)
 
     def die_after_the_figures() -> None:
         if book.kept():
@@ -116,9 +116,9 @@ def answered_sweep(world: World) -> str:
     for number in range(LOST + FINE):
         users = tuple(PEOPLE[20 * number : 20 * number + 20])
         key = part_key(0, number)
-        Parts(world.parts).add(sweep, key, users)
-        Parts(world.parts).answer(sweep, key, dict.fromkeys(users, "R" if number < LOST else "U"))
-    assert SweepBook(world.state).advance(record(world), sweep, 0, {"page": 1.0, "next": END})
+        PartStore(world.parts).add(sweep, key, users)
+        PartStore(world.parts).answer(sweep, key, dict.fromkeys(users, "R" if number < LOST else "U"))
+    assert SweepStore(world.state).advance(record(world), sweep, 0, {"page": 1.0, "next": LAST_PAGE_READ})
     world.app.queues.send(SweepPage(sweep, 1, born=world.clock.now()))
     return sweep
 
@@ -165,7 +165,7 @@ def test_each_message_queues_a_bounded_number_of_removals_and_the_last_one_finis
     before = 0
     for _ in take_steps(world):
         queued = len(removed(world))
-        assert queued - before < MOST + 20
+        assert queued - before < REMOVALS_A_STEP + 20
         states = [each["state"] for each in ended(world)]
         assert states == (["finished"] if queued == before or queued == 20 * LOST else meanwhile)
         before = queued
@@ -203,7 +203,7 @@ def test_a_mishap_between_two_of_them_loses_nobody(
         if [each["state"] for each in ended(world)] == ["finished"]:
             assert set(removed(world)) == set(PEOPLE[: 20 * LOST])
     assert [each["state"] for each in ended(world)] == ["finished"]
-    assert len(removed(world)) < 20 * LOST + 2 * (MOST + 20)
+    assert len(removed(world)) < 20 * LOST + 2 * (REMOVALS_A_STEP + 20)
 
 
 @BOTH

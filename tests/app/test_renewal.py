@@ -11,7 +11,7 @@ from local.tenant.traffic.faults import Fault
 from shared.errors import Denied, Refused, ServiceError, TryLater
 from shared.jobs import LifecycleEvent, Tend
 from shared.subscription import plan
-from shared.subscription.record import Record, SubscriptionStore
+from shared.subscription.record import SubscriptionRecord, SubscriptionStore
 from tests.fakes.steps import cut_off, kill, meet_oneself
 from tests.fakes.world import World
 from tests.tenant.graph_desk import Hook, Posted, Reply, echo
@@ -51,7 +51,7 @@ def listed(world: World) -> list[dict[str, object]]:
     return world.tenant.graph.subscriptions()
 
 
-def record(world: World) -> Record:
+def record(world: World) -> SubscriptionRecord:
     return SubscriptionStore(world.state).read()
 
 

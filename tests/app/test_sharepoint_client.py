@@ -8,7 +8,7 @@ import pytest
 from local.tenant.traffic.faults import Fault
 from shared.attempt import Attempt
 from shared.errors import Denied, Gone, Refused, ServiceError, TryLater
-from shared.rest.client import Rest
+from shared.rest.client import HttpClient
 from shared.sharepoint.client import Profile, SharePoint, account_of, picture_url
 from tests.fakes.world import Tokens, World, draw
 
@@ -18,7 +18,9 @@ UPN = "anna@contoso.com"
 
 @pytest.fixture
 def sharepoint(world: World) -> SharePoint:
-    return SharePoint(Rest(Tokens(world.tenant, world.steps), "NONISV|contoso|PhotoSync/1", world.clock))
+    return SharePoint(
+        HttpClient(Tokens(world.tenant, world.steps), "NONISV|contoso|PhotoSync/1", world.clock)
+    )
 
 
 def answer(world: World, body: object, status: int = 200) -> None:

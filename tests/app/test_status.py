@@ -7,8 +7,8 @@ import pytest
 from shared.app import App
 from shared.jobs import Tend, write
 from shared.rest.gates import GRAPH, SERVICES, Gates
-from shared.sweeps.state import END, LEASE, Record
-from shared.sweeps.store import Parts, SweepBook
+from shared.sweeps.state import LAST_PAGE_READ, SWEEP_LEASE, SweepRecord
+from shared.sweeps.store import PartStore, SweepStore
 from shared.sweeps.tally import Totals
 from tests.fakes.steps import cut_off
 from tests.fakes.world import World
@@ -30,13 +30,13 @@ def running(world: World, *letters: str, since: float = 100.0, **columns: object
     facts = {
         "id": THIS,
         "state": "running",
-        "lease_until": now + LEASE,
+        "lease_until": now + SWEEP_LEASE,
         "opened_at": now - since,
         "page": 1.0,
     }
-    book = SweepBook(world.state)
+    book = SweepStore(world.state)
     book.write(book.record(), {"why": "the timer", **facts, **columns})
-    parts = Parts(world.parts)
+    parts = PartStore(world.parts)
     for number, some in enumerate(letters):
         key = f"00000-{number:03}"
         users = PEOPLE[: len(some)]
@@ -46,8 +46,8 @@ def running(world: World, *letters: str, since: float = 100.0, **columns: object
 
 def ended(world: World, sweep: str = LAST, state: str = "finished", **figures: int) -> None:
     now = world.clock.now()
-    record = Record(id=sweep, why="the timer", opened_at=now - 300, page=1.0)
-    SweepBook(world.state).keep(record, state, "", Totals(**figures), now - 200)
+    record = SweepRecord(id=sweep, why="the timer", opened_at=now - 300, page=1.0)
+    SweepStore(world.state).keep(record, state, "", Totals(**figures), now - 200)
 
 
 def test_an_app_that_did_nothing_yet_has_nothing_to_tell(world: World) -> None:
@@ -119,7 +119,9 @@ def test_a_running_sweep_is_shown_with_its_figures(world: World) -> None:
 @pytest.mark.parametrize(
     ("columns", "before", "expected", "left"),
     [
-        pytest.param({"next": END}, 40, 8, 100, id="every page was read: as many as were asked for"),
+        pytest.param(
+            {"next": LAST_PAGE_READ}, 40, 8, 100, id="every page was read: as many as were asked for"
+        ),
         pytest.param(
             {"next": "https://..."}, 40, 40, 900, id="pages are left: as many as the last sweep saw"
         ),
@@ -136,7 +138,7 @@ def test_the_time_that_is_left_is_reckoned_from_what_was_answered(
     sweep = status(world)["sweep"]
 
     assert (sweep["users_expected"], sweep["seconds_left"]) == (expected, left)
-    assert sweep["every_page_read"] is (columns["next"] == END)
+    assert sweep["every_page_read"] is (columns["next"] == LAST_PAGE_READ)
 
 
 @pytest.mark.parametrize("state", ["failed", "incomplete"])
@@ -148,12 +150,12 @@ def test_a_sweep_that_broke_off_says_nothing_of_how_many_users_there_are(world: 
 
 
 def test_before_the_first_answer_nobody_knows_how_long_it_takes(world: World) -> None:
-    running(world, "????", next=END)
+    running(world, "????", next=LAST_PAGE_READ)
     assert status(world)["sweep"]["seconds_left"] is None
 
 
 def test_a_sweep_of_nobody_is_no_division_by_zero(world: World) -> None:
-    running(world, next=END)
+    running(world, next=LAST_PAGE_READ)
     sweep = status(world)["sweep"]
     assert (sweep["users_expected"], sweep["seconds_left"]) == (0, None)
 
@@ -173,7 +175,7 @@ def test_a_sweep_that_does_not_run_is_not_shown_as_running(world: World, columns
 
 def test_a_wish_for_another_sweep_says_what_for(world: World) -> None:
     running(world, "U?")
-    SweepBook(world.state).want_again("Graph announced missed")
+    SweepStore(world.state).request_again("Graph announced missed")
     assert status(world)["sweep_wanted"] == "Graph announced missed"
 
 

@@ -57,7 +57,7 @@ def test_of_two_who_open_at_once_one_does(world: World) -> None:
 
 
 def test_a_wish_opens_a_sweep_where_none_runs(world: World) -> None:
-    world.services.sweeper.want("changes were missed")
+    world.services.sweeper.request("changes were missed")
 
     assert (record(world).state, record(world).why, record(world).again) == (
         "running",
@@ -76,7 +76,7 @@ def test_a_wish_during_the_last_step_of_a_sweep_is_not_lost(world: World) -> Non
             world.open_sweep()
             world.steps.on(
                 "write photostate",
-                lambda: world.services.sweeper.want("changes were missed"),
+                lambda: world.services.sweeper.request("changes were missed"),
                 nth=nth,
                 after=after,
             )
@@ -105,7 +105,7 @@ def test_a_wish_outlives_every_mishap(world: World, mishap: Callable[[], NoRetur
         fresh(world)
         crowd.settle(world, user, world.source(user))
         world.open_sweep()
-        world.services.sweeper.want("changes were missed")
+        world.services.sweeper.request("changes were missed")
         world.steps.on("write photostate", mishap, nth=nth, after=True)
         world.drain()
         wished = [each for each in ended(world) if each["why"] == "changes were missed"]
@@ -182,7 +182,7 @@ def test_a_duplicate_that_ends_the_sweep_first_and_dies_leaves_the_wish_its_mess
     (check,) = world.queued(SweptCheck)
     waiting = SweepPage(opened.id, 1, born=world.clock.now())
     world.outbox.messages.clear()  # both are in hand
-    world.services.sweeper.want("changes were missed")
+    world.services.sweeper.request("changes were missed")
 
     def be_faster() -> None:
         world.services.checker.check(check)
@@ -245,7 +245,7 @@ def test_a_verdict_stands_although_whoever_gave_it_died_before_the_sweep_had_end
 def test_a_poisoned_page_opens_the_sweep_that_was_wanted(world: World) -> None:
     world.add()
     sweep = world.open_sweep()
-    world.services.sweeper.want("changes were missed")
+    world.services.sweeper.request("changes were missed")
     world.clock.advance(1)
     world.outbox.messages.clear()
     # The first attempt to write it down ends the sweep and dies.

@@ -3,7 +3,7 @@
 import pytest
 
 from local.tenant.traffic.faults import Fault
-from shared.admin.sync_user import HIDDEN, LONGEST_UPN, Asked
+from shared.admin.sync_user import HIDDEN_FOR, LONGEST_UPN, UserSyncRequest
 from shared.attempt import LONGEST_REQUEST
 from shared.errors import Denied, Gone, NotOurs, Refused, TryLater
 from shared.jobs import Sync
@@ -15,7 +15,7 @@ NOBODY = "11111111-1111-4111-8111-111111111111"
 
 
 def ask(world: World, user: str, **how: bool) -> Result:
-    return world.services.desk.sync_user(Asked(user, **how))
+    return world.services.desk.sync_user(UserSyncRequest(user, **how))
 
 
 def test_a_user_is_synced_at_once_and_nothing_is_left_in_the_queue(world: World) -> None:
@@ -113,7 +113,7 @@ def test_the_job_is_queued_before_the_work_begins(world: World) -> None:
     assert not world.steps.survive(lambda: ask(world, user, force=True))
     (job,) = world.queued(Sync)
     assert (job.user, job.why, job.force) == (user, "asked", True)
-    assert world.hidden() == [HIDDEN]
+    assert world.hidden() == [HIDDEN_FOR]
     world.drain()
     world.settled(user)
 
@@ -134,7 +134,7 @@ def test_where_it_must_wait_the_queued_job_carries_on(
     result = ask(world, user)
     assert (result.outcome, result.hindrance, result.after) == ("deferred", hindrance, after)
     assert [job.user for job in world.queued(Sync)] == [user]
-    assert world.hidden() == [pytest.approx(HIDDEN, abs=3)]
+    assert world.hidden() == [pytest.approx(HIDDEN_FOR, abs=3)]
     world.fault()
     world.drain()
     world.settled(user)

@@ -5,7 +5,7 @@ from typing import NoReturn
 import pytest
 
 from shared.errors import ConfigError
-from shared.rest.token_problems import Refusals, WatchedTokens
+from shared.rest.token_problems import TokenProblems, WatchedTokens
 from tests.fakes.steps import cut_off
 from tests.fakes.world import World
 
@@ -32,7 +32,7 @@ def test_what_any_instance_met_at_work_shows_in_every_instances_status(world: Wo
 
 
 def test_a_refusal_is_shown_for_an_hour(world: World) -> None:
-    Refusals(world.state, world.clock).note(EXPIRED)
+    TokenProblems(world.state, world.clock).note(EXPIRED)
     world.clock.advance(3599)
     assert shown(world) == [f"{EXPIRED} (met 3599 s ago)"]
     world.clock.advance(1)
@@ -40,7 +40,7 @@ def test_a_refusal_is_shown_for_an_hour(world: World) -> None:
 
 
 def test_an_instance_notes_one_refusal_a_minute(world: World) -> None:
-    refusals = Refusals(world.state, world.clock)
+    refusals = TokenProblems(world.state, world.clock)
     for problem in (EXPIRED, OTHER, OTHER):
         refusals.note(problem)
         world.clock.advance(20)
@@ -61,7 +61,7 @@ def test_where_it_cannot_be_noted_the_refusal_is_raised_all_the_same(
 
     world.steps.on("write photostate", cut_off)
     with pytest.raises(ConfigError, match=r"for graph\.microsoft\.com"):
-        WatchedTokens(Refused(), Refusals(world.state, world.clock)).token("graph.microsoft.com")
+        WatchedTokens(Refused(), TokenProblems(world.state, world.clock)).token("graph.microsoft.com")
     assert "refusal.not_noted" in caplog.text
 
 
@@ -70,6 +70,6 @@ def test_a_token_that_is_given_is_handed_on_and_nothing_is_noted(world: World) -
         def token(self, host: str) -> str:
             return f"token for {host}"
 
-    tokens = WatchedTokens(Given(), Refusals(world.state, world.clock))
+    tokens = WatchedTokens(Given(), TokenProblems(world.state, world.clock))
     assert tokens.token("graph.microsoft.com") == "token for graph.microsoft.com"
     assert world.steps.taken == []

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from shared.admin.sync_user import Asked as Wish
+from shared.admin.sync_user import UserSyncRequest as Wish
 from tests.simulation import posts
 from tests.simulation.crew import Worker
 from tests.simulation.host import MOST_DELIVERIES

@@ -166,9 +166,9 @@ FAULTS = (
             Edit("checks/checker", "            self._queue_changed(job, found)\n", ""),
             Edit(
                 "checks/checker",
-                "            self._answer(job, answers)\n            self._put_off",
+                "            self._answer(job, answers)\n            self._defer_unanswered",
                 "            self._answer(job, answers)\n            self._queue_changed(job, found)\n"
-                "            self._put_off",
+                "            self._defer_unanswered",
             ),
         ),
     ),

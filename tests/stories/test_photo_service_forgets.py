@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from local.tenant.directory.world import Photo
-from shared.admin.sync_user import Asked
+from shared.admin.sync_user import UserSyncRequest
 from shared.jobs import Backfill
 from tests.fakes import crowd
 from tests.fakes.world import World
@@ -160,7 +160,9 @@ def test_an_administrator_removes_one_picture_at_once(world: World, answer: str)
     users = [world.add() for _ in range(2)]
     world.sweep()
     world.remove_photo(users[0])
-    kept, removed = (world.services.desk.sync_user(Asked(user, remove=True)) for user in reversed(users))
+    kept, removed = (
+        world.services.desk.sync_user(UserSyncRequest(user, remove=True)) for user in reversed(users)
+    )
     assert (kept.outcome, removed.outcome) == ("unchanged", "cleared")
     for user in users:
         world.settled(user)

@@ -292,8 +292,8 @@ def test_pages_that_graph_keeps_forgetting_begin_only_one_more(two_pages: World)
 def test_a_wish_during_a_sweep_opens_the_next_when_it_ends(world: World) -> None:
     users = crowd.let_in(world, 3)
     first = world.open_sweep()
-    world.services.sweeper.want("Graph missed something")
-    world.services.sweeper.want("Graph missed something")
+    world.services.sweeper.request("Graph missed something")
+    world.services.sweeper.request("Graph missed something")
     world.drain()
     ended = world.app.health.status()["sweeps"]
     assert [each["why"] for each in ended] == ["Graph missed something", "the timer"]

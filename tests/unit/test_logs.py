@@ -9,14 +9,14 @@ from shared import logs
 
 def test_an_event_is_text_and_fields(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "photosync"):
-        logs.say("photo.synced", user="u1", requests=5, reason="")
+        logs.info("photo.synced", user="u1", requests=5, reason="")
     (record,) = caplog.records
     assert record.getMessage() == "photo.synced user=u1 requests=5"
     assert (record.photosync_user, record.photosync_requests, record.photosync_reason) == ("u1", 5, "")
 
 
 @pytest.mark.parametrize(
-    ("write", "level"), [(logs.say, "INFO"), (logs.warn, "WARNING"), (logs.cry, "ERROR")]
+    ("write", "level"), [(logs.info, "INFO"), (logs.warning, "WARNING"), (logs.error, "ERROR")]
 )
 def test_who_must_act_is_the_level(caplog: pytest.LogCaptureFixture, write, level: str) -> None:
     with caplog.at_level(logging.INFO, "photosync"):
@@ -27,7 +27,7 @@ def test_who_must_act_is_the_level(caplog: pytest.LogCaptureFixture, write, leve
 @pytest.mark.parametrize("fact", ["token", "body", "headers", "client_state", "upn", "name", "authorization"])
 def test_a_fact_that_is_not_on_the_list_is_never_logged(caplog: pytest.LogCaptureFixture, fact: str) -> None:
     with caplog.at_level(logging.INFO, "photosync"), pytest.raises(ValueError, match=fact):
-        logs.say("an.event", **{fact: "secret"})
+        logs.info("an.event", **{fact: "secret"})
     assert caplog.records == []
 
 
@@ -45,7 +45,7 @@ def test_a_fact_that_is_not_on_the_list_is_never_logged(caplog: pytest.LogCaptur
 )
 def test_a_fact_stays_on_its_line(caplog: pytest.LogCaptureFixture, value: object, shown: str) -> None:
     with caplog.at_level(logging.INFO, "photosync"):
-        logs.say("an.event", reason=value)
+        logs.info("an.event", reason=value)
     assert caplog.messages == [f"an.event reason={shown}"]
 
 

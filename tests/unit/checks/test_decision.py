@@ -19,7 +19,16 @@ from shared.checks.decision import (
     decide,
     lose_patience,
 )
-from shared.graph.photo import Denied, Failed, NoMailbox, NoPhoto, Photo, Source, Unavailable, UserGone
+from shared.graph.photo import (
+    NoMailbox,
+    NoPhoto,
+    Photo,
+    PhotoDenied,
+    PhotoFailed,
+    PhotoSource,
+    Unavailable,
+    UserGone,
+)
 from shared.ledger.row import QUEUED_FOR, Row, recently_queued
 from tests.unit.ledger.rows_imagined import (
     ANNA,
@@ -182,7 +191,7 @@ GONE = {"outcome": "gone", "reason": "the directory does not know this user"}
     ],
 )
 def test_a_failure_is_over_where_nothing_is_left_to_sync(
-    source: Source, columns: dict[str, Any], sweep: bool, decision: Decision
+    source: PhotoSource, columns: dict[str, Any], sweep: bool, decision: Decision
 ) -> None:
     assert decide(source, a_row(**columns), force=False, sweep=sweep, now=NOW) == decision
 
@@ -271,14 +280,14 @@ def test_a_skipped_user_who_gets_a_mailbox_is_synced() -> None:
         ),
         pytest.param(Unavailable(12.5), AskAgain(12.5, denied=False), id="unavailable for a while"),
         pytest.param(Unavailable(0.0), AskAgain(0.0), id="unavailable just now"),
-        pytest.param(Denied("ErrorAccessDenied"), AskAgain(None, denied=True), id="denied"),
-        pytest.param(Failed(410, "Odd"), TryAlone("Graph answered 410 Odd"), id="odd"),
-        pytest.param(Failed(404), TryAlone("Graph answered 404"), id="odd, without a code"),
+        pytest.param(PhotoDenied("ErrorAccessDenied"), AskAgain(None, denied=True), id="denied"),
+        pytest.param(PhotoFailed(410, "Odd"), TryAlone("Graph answered 410 Odd"), id="odd"),
+        pytest.param(PhotoFailed(404), TryAlone("Graph answered 404"), id="odd, without a code"),
     ],
 )
 @pytest.mark.parametrize("columns", [{}, SETTLED, REFUSED], ids=["unknown", "settled", "refused"])
 def test_who_could_not_be_answered_is_asked_for_again(
-    source: Source, decision: AskAgain | TryAlone, columns: dict[str, Any]
+    source: PhotoSource, decision: AskAgain | TryAlone, columns: dict[str, Any]
 ) -> None:
     assert decide(source, a_row(**columns), force=False, sweep=False, now=NOW) == decision
 
@@ -310,7 +319,7 @@ def test_an_odd_answer_is_tried_five_times_whoever_else_is_answered() -> None:
 
 SOURCES = (
     st.sampled_from([E, OTHER]).map(Photo)
-    | st.sampled_from([NoPhoto(), UserGone(), NoMailbox("no mailbox"), Denied(), Failed(410)])
+    | st.sampled_from([NoPhoto(), UserGone(), NoMailbox("no mailbox"), PhotoDenied(), PhotoFailed(410)])
     | (st.none() | st.floats(0, 900)).map(Unavailable)
 )
 
@@ -343,7 +352,7 @@ def test_a_sweep_leaves_no_photo_behind_but_a_settled_an_unreadable_or_a_queued_
 
 @LAW
 @given(source=SOURCES, row=ROWS, force=st.booleans(), sweep=st.booleans())
-def test_only_a_photo_is_ever_queued(source: Source, row: Row, force: bool, sweep: bool) -> None:
+def test_only_a_photo_is_ever_queued(source: PhotoSource, row: Row, force: bool, sweep: bool) -> None:
     decision = decide(source, row, force=force, sweep=sweep, now=NOW)
 
     assert isinstance(source, Photo) or decision != Queue()
@@ -351,7 +360,7 @@ def test_only_a_photo_is_ever_queued(source: Source, row: Row, force: bool, swee
 
 @LAW
 @given(source=SOURCES, row=ROWS, sweep=st.booleans())
-def test_what_was_noted_is_not_noted_again(source: Source, row: Row, sweep: bool) -> None:
+def test_what_was_noted_is_not_noted_again(source: PhotoSource, row: Row, sweep: bool) -> None:
     decision = decide(source, row, force=False, sweep=sweep, now=NOW)
     if not isinstance(decision, Note):
         return

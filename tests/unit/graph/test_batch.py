@@ -9,9 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import Denied, Refused, ServiceError, TryLater
-from shared.graph.batch import certain, decoded, gathering, is_part, memberships, read_part, require_answer
-from shared.graph.photo import Denied as DeniedPhoto
-from shared.graph.photo import Failed, NoMailbox, NoPhoto, Part, Photo, Unavailable, UserGone
+from shared.graph.batch import (
+    gather_requests,
+    is_part,
+    read_bytes,
+    read_memberships,
+    read_part,
+    require_answer,
+    require_known,
+)
+from shared.graph.photo import BatchPart, NoMailbox, NoPhoto, Photo, PhotoFailed, Unavailable, UserGone
+from shared.graph.photo import PhotoDenied as DeniedPhoto
 
 LAW = settings(deadline=None)  # a busy machine is no counterexample
 
@@ -26,7 +34,7 @@ JSON = st.recursive(
 )
 
 
-def part(status: int, body: Any = None, **headers: str) -> Part:
+def part(status: int, body: Any = None, **headers: str) -> BatchPart:
     return read_part({"id": "x", "status": status, "headers": headers, "body": body})
 
 
@@ -38,7 +46,7 @@ def an_error(code: str) -> dict[str, Any]:
 
 
 def test_a_user_his_photo_and_its_bytes_are_asked_for_one_after_the_other() -> None:
-    user, photo, content = gathering(ANNA, [])
+    user, photo, content = gather_requests(ANNA, [])
 
     assert (user["id"], photo["dependsOn"], content["dependsOn"]) == ("user", ["user"], ["photo"])
     assert user["url"] == f"/users/{ANNA}?$select=id,userPrincipalName,accountEnabled,userType"
@@ -48,7 +56,7 @@ def test_a_user_his_photo_and_its_bytes_are_asked_for_one_after_the_other() -> N
 
 
 def test_where_groups_matter_they_are_asked_for_between() -> None:
-    user, groups, photo, content = gathering(ANNA, (TEAM, SHY))
+    user, groups, photo, content = gather_requests(ANNA, (TEAM, SHY))
 
     assert [each["id"] for each in (user, groups, photo, content)] == ["user", "groups", "photo", "bytes"]
     assert (groups["dependsOn"], photo["dependsOn"], content["dependsOn"]) == (
@@ -63,7 +71,7 @@ def test_where_groups_matter_they_are_asked_for_between() -> None:
 
 @pytest.mark.parametrize("groups", [(), (TEAM,), (TEAM, SHY)])
 def test_a_batch_is_json_whose_parts_depend_only_on_those_before_them(groups: tuple[str, ...]) -> None:
-    asked = json.loads(json.dumps(gathering(ANNA, groups)))
+    asked = json.loads(json.dumps(gather_requests(ANNA, groups)))
 
     names = [each["id"] for each in asked]
     assert len(set(names)) == len(names) <= 20
@@ -138,14 +146,14 @@ def test_whatever_a_part_is_it_is_read_or_left(found: Any) -> None:
         pytest.param(None, None, id="no part at all"),
     ],
 )
-def test_bytes_come_as_base64_text_or_not_at_all(answer: Part | None, content: bytes | None) -> None:
-    assert decoded(answer) == content
+def test_bytes_come_as_base64_text_or_not_at_all(answer: BatchPart | None, content: bytes | None) -> None:
+    assert read_bytes(answer) == content
 
 
 @LAW
 @given(st.binary(min_size=1))
 def test_bytes_survive_the_batch(content: bytes) -> None:
-    assert decoded(part(200, base64.b64encode(content).decode())) == content
+    assert read_bytes(part(200, base64.b64encode(content).decode())) == content
 
 
 # --- memberships ---
@@ -161,7 +169,7 @@ def test_bytes_survive_the_batch(content: bytes) -> None:
     ],
 )
 def test_memberships_are_those_of_the_groups_that_were_asked_for(body: Any, groups: frozenset[str]) -> None:
-    assert memberships(part(200, body)) == groups
+    assert read_memberships(part(200, body)) == groups
 
 
 @pytest.mark.parametrize(
@@ -180,10 +188,10 @@ def test_memberships_are_those_of_the_groups_that_were_asked_for(body: Any, grou
     ],
 )
 def test_memberships_that_graph_does_not_tell_are_never_taken_for_none(
-    answer: Part | None, kind: type[ServiceError]
+    answer: BatchPart | None, kind: type[ServiceError]
 ) -> None:
     with pytest.raises(kind) as caught:
-        memberships(answer)
+        read_memberships(answer)
     assert not isinstance(caught.value, TryLater) or caught.value.after in (None, 7.0)
 
 
@@ -192,16 +200,16 @@ def test_memberships_that_graph_does_not_tell_are_never_taken_for_none(
 
 @pytest.mark.parametrize("source", [Photo('"E"'), NoPhoto(), NoMailbox("no mailbox"), UserGone()], ids=str)
 def test_what_graph_could_say_is_certain(source: Any) -> None:
-    assert certain(source) == source
+    assert require_known(source) == source
 
 
 def test_what_graph_could_not_say_is_asked_for_later_by_whoever_can_act() -> None:
     with pytest.raises(TryLater) as busy:
-        certain(Unavailable(12.5))
+        require_known(Unavailable(12.5))
     with pytest.raises(Denied) as denied:
-        certain(DeniedPhoto("ErrorAccessDenied"))
+        require_known(DeniedPhoto("ErrorAccessDenied"))
     with pytest.raises(Refused) as odd:
-        certain(Failed(418, "Teapot"))
+        require_known(PhotoFailed(418, "Teapot"))
 
     assert busy.value.after == 12.5
     assert (denied.value.status, denied.value.code) == (403, "ErrorAccessDenied")
@@ -229,7 +237,7 @@ def test_what_graph_could_not_say_is_asked_for_later_by_whoever_can_act() -> Non
     ],
 )
 def test_only_not_now_and_not_you_are_no_answers(
-    answer: Part | None, kind: type[ServiceError] | None
+    answer: BatchPart | None, kind: type[ServiceError] | None
 ) -> None:
     if kind is None:
         require_answer(answer)

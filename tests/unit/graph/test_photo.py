@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from shared.graph.photo import (
-    Denied,
-    Failed,
+    BatchPart,
     NoMailbox,
     NoPhoto,
-    Part,
     Photo,
-    Source,
+    PhotoDenied,
+    PhotoFailed,
+    PhotoSource,
     Unavailable,
     UserGone,
-    classify,
-    error_code,
+    classify_photo,
+    graph_error_code,
     is_placeholder,
     tells,
 )
@@ -52,31 +52,37 @@ def metadata(**changed: Any) -> dict[str, Any]:
         pytest.param(200, metadata(**{"@odata.mediaEtag": ""}), NoPhoto(), id="an empty etag"),
         pytest.param(200, metadata(id=None), Photo(E), id="no size"),
         pytest.param(
-            200, metadata(**{"@odata.mediaEtag": None}), Failed(200, "no mediaEtag"), id="null etag"
+            200, metadata(**{"@odata.mediaEtag": None}), PhotoFailed(200, "no mediaEtag"), id="null etag"
         ),
-        pytest.param(200, metadata(**{"@odata.mediaEtag": 7}), Failed(200, "no mediaEtag"), id="a number"),
-        pytest.param(200, {}, Failed(200, "no mediaEtag"), id="an empty object"),
-        pytest.param(200, None, Failed(200, "no metadata"), id="no body"),
-        pytest.param(200, "R0lGODlh", Failed(200, "no metadata"), id="bytes where metadata were asked for"),
-        pytest.param(200, [metadata()], Failed(200, "no metadata"), id="a list"),
+        pytest.param(
+            200, metadata(**{"@odata.mediaEtag": 7}), PhotoFailed(200, "no mediaEtag"), id="a number"
+        ),
+        pytest.param(200, {}, PhotoFailed(200, "no mediaEtag"), id="an empty object"),
+        pytest.param(200, None, PhotoFailed(200, "no metadata"), id="no body"),
+        pytest.param(
+            200, "R0lGODlh", PhotoFailed(200, "no metadata"), id="bytes where metadata were asked for"
+        ),
+        pytest.param(200, [metadata()], PhotoFailed(200, "no metadata"), id="a list"),
         pytest.param(404, an_error("ImageNotFound"), NoPhoto(), id="ImageNotFound"),
         pytest.param(404, an_error("ErrorItemNotFound"), NoPhoto(), id="ErrorItemNotFound"),
         pytest.param(404, an_error("ErrorEntityNotFound"), NoPhoto(), id="ErrorEntityNotFound"),
         pytest.param(404, None, NoPhoto(), id="a batch part 404 without a body"),
         pytest.param(404, wrapped("ImageNotFound"), NoPhoto(), id="ImageNotFound, wrapped"),
-        pytest.param(404, an_error("SomethingNew"), Failed(404, "SomethingNew"), id="an unknown 404"),
-        pytest.param(404, {}, Failed(404), id="a 404 that says nothing in a body"),
-        pytest.param(404, "not found", Failed(404), id="a 404 in plain text"),
+        pytest.param(404, an_error("SomethingNew"), PhotoFailed(404, "SomethingNew"), id="an unknown 404"),
+        pytest.param(404, {}, PhotoFailed(404), id="a 404 that says nothing in a body"),
+        pytest.param(404, "not found", PhotoFailed(404), id="a 404 in plain text"),
         pytest.param(
-            400, an_error("ImageNotFound"), Failed(400, "ImageNotFound"), id="no photo, but not 404"
+            400, an_error("ImageNotFound"), PhotoFailed(400, "ImageNotFound"), id="no photo, but not 404"
         ),
         pytest.param(404, an_error("Request_ResourceNotFound"), UserGone(), id="no such user"),
         pytest.param(404, an_error("ResourceNotFound"), UserGone(), id="no such user, the older code"),
-        pytest.param(400, an_error("ResourceNotFound"), Failed(400, "ResourceNotFound"), id="400 is no 404"),
+        pytest.param(
+            400, an_error("ResourceNotFound"), PhotoFailed(400, "ResourceNotFound"), id="400 is no 404"
+        ),
         pytest.param(404, an_error("ErrorNonExistentMailbox"), NoMailbox("no mailbox"), id="no mailbox"),
         pytest.param(400, an_error("AuthenticationError"), NoMailbox("no mailbox"), id="no mailbox in 2020"),
         pytest.param(
-            401, an_error("AuthenticationError"), Denied("AuthenticationError"), id="the same as 401"
+            401, an_error("AuthenticationError"), PhotoDenied("AuthenticationError"), id="the same as 401"
         ),
         pytest.param(
             404,
@@ -96,11 +102,11 @@ def metadata(**changed: Any) -> dict[str, Any]:
             NoMailbox("the photo service does not know this user"),
             id="unknown to the photo service: the directory may know him",
         ),
-        pytest.param(403, an_error("ErrorAccessDenied"), Denied("ErrorAccessDenied"), id="403"),
+        pytest.param(403, an_error("ErrorAccessDenied"), PhotoDenied("ErrorAccessDenied"), id="403"),
         pytest.param(
-            401, an_error("InvalidAuthenticationToken"), Denied("InvalidAuthenticationToken"), id="401"
+            401, an_error("InvalidAuthenticationToken"), PhotoDenied("InvalidAuthenticationToken"), id="401"
         ),
-        pytest.param(403, None, Denied(), id="403 without a body"),
+        pytest.param(403, None, PhotoDenied(), id="403 without a body"),
         pytest.param(408, None, Unavailable(), id="a timeout that Graph noticed"),
         pytest.param(429, an_error("TooManyRequests"), Unavailable(), id="throttled"),
         pytest.param(429, wrapped("ImageNotFound"), Unavailable(), id="throttled, whatever the code"),
@@ -111,22 +117,22 @@ def metadata(**changed: Any) -> dict[str, Any]:
         pytest.param(504, None, Unavailable(), id="504"),
         pytest.param(507, None, Unavailable(), id="507"),
         pytest.param(509, None, Unavailable(), id="509"),
-        pytest.param(400, an_error("BadRequest"), Failed(400, "BadRequest"), id="400"),
-        pytest.param(300, metadata(), Failed(300), id="300, whatever it says"),
-        pytest.param(304, None, Failed(304), id="304, which nobody asked for"),
-        pytest.param(410, None, Failed(410), id="410"),
-        pytest.param(424, an_error("FailedDependency"), Failed(424, "FailedDependency"), id="424"),
+        pytest.param(400, an_error("BadRequest"), PhotoFailed(400, "BadRequest"), id="400"),
+        pytest.param(300, metadata(), PhotoFailed(300), id="300, whatever it says"),
+        pytest.param(304, None, PhotoFailed(304), id="304, which nobody asked for"),
+        pytest.param(410, None, PhotoFailed(410), id="410"),
+        pytest.param(424, an_error("FailedDependency"), PhotoFailed(424, "FailedDependency"), id="424"),
     ],
 )
 def test_an_answer_is_judged_by_its_status_and_then_by_its_code(
-    status: int, body: Any, source: Source
+    status: int, body: Any, source: PhotoSource
 ) -> None:
-    assert classify(Part(status, {}, body)) == source
+    assert classify_photo(BatchPart(status, {}, body)) == source
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_what_the_service_asked_for_is_passed_on(status: int) -> None:
-    assert classify(Part(status, {}, None, retry_after=12.5)) == Unavailable(12.5)
+    assert classify_photo(BatchPart(status, {}, None, retry_after=12.5)) == Unavailable(12.5)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +163,7 @@ def test_what_the_service_asked_for_is_passed_on(status: int) -> None:
     ],
 )
 def test_an_error_code_is_found_wherever_the_photo_service_puts_it(body: Any, code: str) -> None:
-    assert error_code(body) == code
+    assert graph_error_code(body) == code
 
 
 JSON = st.recursive(
@@ -170,7 +176,7 @@ JSON = st.recursive(
 @LAW
 @given(status=st.integers(100, 599), body=JSON)
 def test_every_answer_has_a_meaning_and_only_a_labelled_one_is_a_photo(status: int, body: Any) -> None:
-    source = classify(Part(status, {}, body))
+    source = classify_photo(BatchPart(status, {}, body))
 
     assert not isinstance(source, Photo) or (source.etag and source.etag == body["@odata.mediaEtag"])
     assert isinstance(source, Unavailable) == (status in (408, 429) or status >= 500)
@@ -216,9 +222,9 @@ def test_a_real_photo_is_never_taken_for_none(content: bytes, etag: str) -> None
 
 
 @pytest.mark.parametrize("answer", [Photo(E), NoPhoto()])
-def test_the_photo_service_is_there_if_it_tells_of_one(answer: Source) -> None:
+def test_the_photo_service_is_there_if_it_tells_of_one(answer: PhotoSource) -> None:
     assert tells([Unavailable(), answer])
 
 
 def test_the_directory_and_a_missing_mailbox_say_nothing_of_the_photo_service() -> None:
-    assert not tells([Unavailable(), Denied(), UserGone(), NoMailbox("no mailbox"), Failed(410)])
+    assert not tells([Unavailable(), PhotoDenied(), UserGone(), NoMailbox("no mailbox"), PhotoFailed(410)])

@@ -13,8 +13,8 @@ from shared.ledger.row import Row
 from shared.poison import LONGEST_TEXT, PoisonStore
 from shared.storage.account import Storage
 from shared.storage.tables import ANY, AzureTable, Table
-from shared.subscription.record import Record, SubscriptionStore
-from shared.sweeps.store import SweepBook
+from shared.subscription.record import SubscriptionRecord, SubscriptionStore
+from shared.sweeps.store import SweepStore
 from tests.fakes.steps import Steps
 from tests.fakes.table import Table as TableInMemory
 
@@ -170,17 +170,17 @@ def test_users_are_spread_over_partitions_by_their_first_two_digits(azurite: Azu
 
 def test_the_subscriptions_record_comes_back(table: Table) -> None:
     store = SubscriptionStore(table)
-    assert store.read() == Record()
-    written = store.write(Record(), {"state": "creating", "key": "k", "lease_until": 5.5})
+    assert store.read() == SubscriptionRecord()
+    written = store.write(SubscriptionRecord(), {"state": "creating", "key": "k", "lease_until": 5.5})
     assert store.read() == written
     with pytest.raises(Stale):
-        store.write(Record(), {"state": "active"})
+        store.write(SubscriptionRecord(), {"state": "active"})
 
 
 def test_a_wish_for_a_sweep_is_kept_beside_whatever_the_sweep_wrote(table: Table) -> None:
     table.merge("sweep", "record", {"id": "s1"}, "")
-    SweepBook(table).want_again("Graph announced missed")
-    record = SweepBook(table).record()
+    SweepStore(table).request_again("Graph announced missed")
+    record = SweepStore(table).record()
     assert (record.id, record.again, record.again_why) == ("s1", True, "Graph announced missed")
 
 

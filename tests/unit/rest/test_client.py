@@ -13,7 +13,7 @@ from local.tenant.traffic.faults import Fault
 from shared.attempt import Attempt
 from shared.clock import SystemClock
 from shared.errors import Denied, Refused, ServiceError, TryLater
-from shared.rest.client import LARGEST_ANSWER, Call, Rest
+from shared.rest.client import LARGEST_ANSWER, HttpClient, Request
 from tests.fakes.clock import Clock
 from tests.fakes.wire import Reply, Wire, reply
 
@@ -46,17 +46,17 @@ def tokens() -> Tokens:
 
 
 @pytest.fixture
-def rest(tokens: Tokens, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Rest:
+def rest(tokens: Tokens, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> HttpClient:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    return Rest(tokens, AGENT, clock, jitter=lambda: 0.5)
+    return HttpClient(tokens, AGENT, clock, jitter=lambda: 0.5)
 
 
-def get(wire: Wire, **facts: object) -> Call:
-    return Call("graph", "GET", f"{wire.url}/thing", **facts)
+def get(wire: Wire, **facts: object) -> Request:
+    return Request("graph", "GET", f"{wire.url}/thing", **facts)
 
 
-def write(url: str) -> Call:
-    return Call("sharepoint", "POST", url, body=b"{}", writes=True, repeatable=False)
+def write(url: str) -> Request:
+    return Request("sharepoint", "POST", url, body=b"{}", writes=True, repeatable=False)
 
 
 def hang_up(connection: object) -> None:
@@ -66,7 +66,7 @@ def hang_up(connection: object) -> None:
 # --- what is sent ---
 
 
-def test_every_request_carries_the_bearer_and_the_decorated_user_agent(rest: Rest, serve) -> None:
+def test_every_request_carries_the_bearer_and_the_decorated_user_agent(rest: HttpClient, serve) -> None:
     wire = serve()
     rest.send(get(wire, headers={"Accept": "text/x"}), Attempt())
     (asked,) = wire.asked
@@ -75,7 +75,7 @@ def test_every_request_carries_the_bearer_and_the_decorated_user_agent(rest: Res
     assert asked.headers["accept"] == "text/x"
 
 
-def test_a_netrc_never_takes_the_place_of_the_bearer(rest: Rest, serve, tmp_path, monkeypatch) -> None:
+def test_a_netrc_never_takes_the_place_of_the_bearer(rest: HttpClient, serve, tmp_path, monkeypatch) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login mallory password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -84,7 +84,7 @@ def test_a_netrc_never_takes_the_place_of_the_bearer(rest: Rest, serve, tmp_path
     assert wire.asked[0].headers["authorization"] == "Bearer token-0"
 
 
-def test_cookies_are_neither_kept_nor_sent(rest: Rest, serve) -> None:
+def test_cookies_are_neither_kept_nor_sent(rest: HttpClient, serve) -> None:
     wire = serve(reply(Set_Cookie="who=me; Path=/"), reply())
     rest.send(get(wire), Attempt())
     rest.send(get(wire), Attempt())
@@ -92,7 +92,9 @@ def test_cookies_are_neither_kept_nor_sent(rest: Rest, serve) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_a_refusal_and_the_token_goes_nowhere_else(rest: Rest, serve, status: int) -> None:
+def test_a_redirect_is_a_refusal_and_the_token_goes_nowhere_else(
+    rest: HttpClient, serve, status: int
+) -> None:
     elsewhere = serve()
     wire = serve(reply(status, Location=f"{elsewhere.url}/trap"))
     with pytest.raises(Refused) as caught:
@@ -104,19 +106,19 @@ def test_a_redirect_is_a_refusal_and_the_token_goes_nowhere_else(rest: Rest, ser
 def test_the_token_is_asked_for_the_host_of_the_url(clock: Clock, serve, monkeypatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     tokens, wire = Tokens(), serve()
-    Rest(tokens, AGENT, clock).send(get(wire), Attempt())
+    HttpClient(tokens, AGENT, clock).send(get(wire), Attempt())
     assert tokens.hosts == ["127.0.0.1"]
 
 
 # --- what an answer means ---
 
 
-def test_a_status_that_was_asked_for_is_an_answer(rest: Rest, serve) -> None:
+def test_a_status_that_was_asked_for_is_an_answer(rest: HttpClient, serve) -> None:
     assert rest.send(get(serve(reply(404, b"none")), accept=(404,)), Attempt()).status == 404
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"", b"\xff", b"[" * 200_000])
-def test_an_answer_that_should_be_json_and_is_not_means_later(rest: Rest, serve, body: bytes) -> None:
+def test_an_answer_that_should_be_json_and_is_not_means_later(rest: HttpClient, serve, body: bytes) -> None:
     with pytest.raises(TryLater):
         rest.send(get(serve(reply(200, body))), Attempt()).json()
 
@@ -124,7 +126,7 @@ def test_an_answer_that_should_be_json_and_is_not_means_later(rest: Rest, serve,
 # --- repetition ---
 
 
-def test_a_call_is_repeated_and_then_answered(rest: Rest, serve, clock: Clock) -> None:
+def test_a_call_is_repeated_and_then_answered(rest: HttpClient, serve, clock: Clock) -> None:
     wire = serve(reply(503), reply(503), reply(200, b"[1]"))
     attempt = Attempt()
     assert rest.send(get(wire), attempt).json() == [1]
@@ -132,7 +134,7 @@ def test_a_call_is_repeated_and_then_answered(rest: Rest, serve, clock: Clock) -
     assert clock.monotonic() == pytest.approx(0.5 + 1.0)
 
 
-def test_three_attempts_are_all(rest: Rest, serve) -> None:
+def test_three_attempts_are_all(rest: HttpClient, serve) -> None:
     wire = serve(reply(503))
     with pytest.raises(TryLater):
         rest.send(get(wire), Attempt())
@@ -153,7 +155,7 @@ def test_three_attempts_are_all(rest: Rest, serve) -> None:
     ],
 )
 def test_retry_after_is_obeyed_to_the_second_or_left_to_the_queue(
-    rest: Rest, serve, clock: Clock, header: str, waited: float, tried: int
+    rest: HttpClient, serve, clock: Clock, header: str, waited: float, tried: int
 ) -> None:
     wire = serve(reply(429, Retry_After=header))
     with pytest.raises(TryLater):
@@ -161,14 +163,14 @@ def test_retry_after_is_obeyed_to_the_second_or_left_to_the_queue(
     assert (clock.monotonic(), len(wire.asked)) == (pytest.approx(waited), tried)
 
 
-def test_what_the_service_asked_for_is_handed_on(rest: Rest, serve) -> None:
+def test_what_the_service_asked_for_is_handed_on(rest: HttpClient, serve) -> None:
     with pytest.raises(TryLater) as caught:
         rest.send(get(serve(reply(429, Retry_After="312"))), Attempt())
     assert caught.value.after == 312
 
 
 @pytest.mark.parametrize("answer", [reply(503), hang_up], ids=["503", "no answer"])
-def test_a_call_that_must_not_be_sent_twice_is_not(rest: Rest, serve, answer: Reply) -> None:
+def test_a_call_that_must_not_be_sent_twice_is_not(rest: HttpClient, serve, answer: Reply) -> None:
     wire = serve(answer)
     with pytest.raises(TryLater):
         rest.send(get(wire, repeatable=False, writes=True), Attempt())
@@ -176,7 +178,7 @@ def test_a_call_that_must_not_be_sent_twice_is_not(rest: Rest, serve, answer: Re
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409])
-def test_a_refusal_is_not_repeated(rest: Rest, serve, status: int) -> None:
+def test_a_refusal_is_not_repeated(rest: HttpClient, serve, status: int) -> None:
     wire = serve(reply(status))
     with pytest.raises(ServiceError):
         rest.send(get(wire), Attempt())
@@ -191,7 +193,7 @@ def bearers(wire: Wire) -> list[str]:
 
 
 def test_a_rejected_token_is_forgotten_and_the_call_repeated_at_once_with_another(
-    rest: Rest, serve, clock: Clock
+    rest: HttpClient, serve, clock: Clock
 ) -> None:
     wire, attempt = serve(reply(401), reply(200, b"[1]")), Attempt()
     assert rest.send(get(wire), attempt).json() == [1]
@@ -199,7 +201,7 @@ def test_a_rejected_token_is_forgotten_and_the_call_repeated_at_once_with_anothe
     assert (attempt.requests, clock.monotonic()) == (2, 0.0)
 
 
-def test_whose_new_token_is_rejected_too_is_denied(rest: Rest, tokens: Tokens, serve) -> None:
+def test_whose_new_token_is_rejected_too_is_denied(rest: HttpClient, tokens: Tokens, serve) -> None:
     wire = serve(reply(401))
     with pytest.raises(Denied):
         rest.send(get(wire), Attempt())
@@ -215,7 +217,7 @@ def test_whose_new_token_is_rejected_too_is_denied(rest: Rest, tokens: Tokens, s
     ],
 )
 def test_a_denied_token_is_not_used_again(
-    rest: Rest, tokens: Tokens, serve, status: int, facts: dict[str, bool]
+    rest: HttpClient, tokens: Tokens, serve, status: int, facts: dict[str, bool]
 ) -> None:
     wire = serve(reply(status))
     for _ in range(2):
@@ -225,7 +227,7 @@ def test_a_denied_token_is_not_used_again(
     assert tokens.forgotten == ["127.0.0.1"] * 2
 
 
-def test_no_time_for_a_new_token_means_later(rest: Rest, serve, clock: Clock) -> None:
+def test_no_time_for_a_new_token_means_later(rest: HttpClient, serve, clock: Clock) -> None:
     def dawdle(connection: Any) -> None:
         clock.advance(1)
         connection.sendall(reply(401))
@@ -239,7 +241,7 @@ def test_no_time_for_a_new_token_means_later(rest: Rest, serve, clock: Clock) ->
 # --- time ---
 
 
-def test_a_call_is_not_begun_without_twice_its_time(rest: Rest, serve, clock: Clock) -> None:
+def test_a_call_is_not_begun_without_twice_its_time(rest: HttpClient, serve, clock: Clock) -> None:
     wire = serve()
     with pytest.raises(TryLater):
         rest.send(get(wire), Attempt(timeout=30, ends=clock.monotonic() + 59))
@@ -256,7 +258,7 @@ def test_an_attempt_says_whether_a_call_may_begin(clock: Clock) -> None:
     assert not attempt.has_time(clock)
 
 
-def test_a_call_is_not_repeated_when_the_attempt_would_be_over(rest: Rest, serve, clock: Clock) -> None:
+def test_a_call_is_not_repeated_when_the_attempt_would_be_over(rest: HttpClient, serve, clock: Clock) -> None:
     wire = serve(reply(503, Retry_After="1"))
     with pytest.raises(TryLater):
         rest.send(get(wire), Attempt(timeout=30, ends=clock.monotonic() + 60.5))
@@ -265,7 +267,7 @@ def test_a_call_is_not_repeated_when_the_attempt_would_be_over(rest: Rest, serve
 
 def test_an_answer_that_trickles_is_cut_off_when_the_calls_time_is_over(serve, monkeypatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    rest, wire = Rest(Tokens(), AGENT, SystemClock()), serve()
+    rest, wire = HttpClient(Tokens(), AGENT, SystemClock()), serve()
     wire = serve(lambda connection: wire.trickle(connection))
     began = time.monotonic()
     with pytest.raises(TryLater):
@@ -275,7 +277,7 @@ def test_an_answer_that_trickles_is_cut_off_when_the_calls_time_is_over(serve, m
 
 def test_an_answer_that_never_comes_is_not_waited_for(serve, monkeypatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    rest, wire = Rest(Tokens(), AGENT, SystemClock()), serve()
+    rest, wire = HttpClient(Tokens(), AGENT, SystemClock()), serve()
     wire = serve(lambda connection: wire.silence(connection))
     with pytest.raises(TryLater, match="ReadTimeout"):
         rest.send(get(wire, repeatable=False), Attempt(timeout=0.2))
@@ -296,21 +298,23 @@ def test_an_answer_that_never_comes_is_not_waited_for(serve, monkeypatch) -> Non
         pytest.param(reply(200, b"not gzip", Content_Encoding="gzip"), id="not what it is encoded as"),
     ],
 )
-def test_half_an_answer_is_none(rest: Rest, serve, answer: Reply) -> None:
+def test_half_an_answer_is_none(rest: HttpClient, serve, answer: Reply) -> None:
     attempt = Attempt()
     with pytest.raises(TryLater):
         rest.send(get(serve(answer), writes=True, repeatable=False), attempt)
     assert attempt.unanswered
 
 
-def test_a_compressed_answer_is_read(rest: Rest, serve) -> None:
+def test_a_compressed_answer_is_read(rest: HttpClient, serve) -> None:
     body = gzip.compress(b'{"a": "' + b"x" * 200_000 + b'"}')
     answer = rest.send(get(serve(reply(200, body, Content_Encoding="gzip"))), Attempt())
     assert len(answer.json()["a"]) == 200_000
 
 
 @pytest.mark.parametrize("length", [True, False], ids=["announced", "unannounced"])
-def test_an_answer_larger_than_any_photo_is_not_read_to_its_end(rest: Rest, serve, length: bool) -> None:
+def test_an_answer_larger_than_any_photo_is_not_read_to_its_end(
+    rest: HttpClient, serve, length: bool
+) -> None:
     size = LARGEST_ANSWER + 1
 
     def pour(connection) -> None:
@@ -338,7 +342,7 @@ def test_an_answer_larger_than_any_photo_is_not_read_to_its_end(rest: Rest, serv
     ],
 )
 def test_a_write_that_may_still_arrive_leaves_the_attempt_unsure(
-    rest: Rest, serve, answer: Reply, unsure: bool
+    rest: HttpClient, serve, answer: Reply, unsure: bool
 ) -> None:
     attempt = Attempt()
     with contextlib.suppress(ServiceError):
@@ -346,19 +350,19 @@ def test_a_write_that_may_still_arrive_leaves_the_attempt_unsure(
     assert attempt.unanswered is unsure
 
 
-def test_the_repetitions_answer_does_not_make_the_first_try_sure(rest: Rest, serve) -> None:
+def test_the_repetitions_answer_does_not_make_the_first_try_sure(rest: HttpClient, serve) -> None:
     attempt = Attempt()
     rest.send(get(serve(hang_up, reply()), writes=True), attempt)
     assert attempt.unanswered
 
 
-def test_a_read_without_an_answer_changes_nothing(rest: Rest, serve) -> None:
+def test_a_read_without_an_answer_changes_nothing(rest: HttpClient, serve) -> None:
     attempt = Attempt()
     rest.send(get(serve(hang_up, reply())), attempt)
     assert not attempt.unanswered
 
 
-def test_a_write_that_never_left_is_sure(rest: Rest) -> None:
+def test_a_write_that_never_left_is_sure(rest: HttpClient) -> None:
     with Wire() as wire:
         closed = wire.url
     attempt = Attempt()
@@ -370,7 +374,7 @@ def test_a_write_that_never_left_is_sure(rest: Rest) -> None:
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_connection_cut_behind_a_proxy_leaves_a_write_unsure(tenant: Tenant, clock: Clock, when) -> None:
     # Through CONNECT the library calls it a proxy's error, although the request went through.
-    rest, attempt = Rest(Tokens(), AGENT, clock), Attempt()
+    rest, attempt = HttpClient(Tokens(), AGENT, clock), Attempt()
     tenant.faults.arm([Fault(service="graph", drop=True, when=when)])
     with pytest.raises(TryLater):
         rest.send(write("https://graph.microsoft.com/v1.0/subscriptions"), attempt)
@@ -379,7 +383,7 @@ def test_a_connection_cut_behind_a_proxy_leaves_a_write_unsure(tenant: Tenant, c
 
 @pytest.mark.usefixtures("tenant")
 def test_a_write_that_a_proxy_would_not_pass_on_is_sure(clock: Clock) -> None:
-    rest, attempt = Rest(Tokens(), AGENT, clock), Attempt()
+    rest, attempt = HttpClient(Tokens(), AGENT, clock), Attempt()
     with pytest.raises(TryLater):
         rest.send(write("https://not-of-this-tenant.example/"), attempt)
     assert not attempt.unanswered
@@ -388,7 +392,7 @@ def test_a_write_that_a_proxy_would_not_pass_on_is_sure(clock: Clock) -> None:
 def test_a_write_whose_proxy_is_away_is_sure(clock: Clock, monkeypatch) -> None:
     with Wire() as wire:
         monkeypatch.setenv("HTTPS_PROXY", wire.url)
-    rest, attempt = Rest(Tokens(), AGENT, clock), Attempt()
+    rest, attempt = HttpClient(Tokens(), AGENT, clock), Attempt()
     with pytest.raises(TryLater):
         rest.send(write("https://graph.microsoft.com/"), attempt)
     assert not attempt.unanswered

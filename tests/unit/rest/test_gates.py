@@ -11,7 +11,7 @@ from local.tenant.directory.world import Clock as TenantClock
 from shared.attempt import Attempt
 from shared.backoff import ABSURD, SHORTEST
 from shared.errors import Denied, GateClosed, Stale, TryLater
-from shared.rest.client import Call, Rest
+from shared.rest.client import HttpClient, Request
 from shared.rest.gates import FILES, GRAPH, PROFILES, SERVICES, Gates, next_closing
 from tests.fakes.clock import Clock
 from tests.fakes.steps import Steps, cut_off, meet_oneself
@@ -125,7 +125,7 @@ def test_a_wait_is_never_longer_than_fifteen_minutes_nor_shorter_than_what_was_a
 
 
 def test_a_gate_nobody_closed_is_open(scene: Scene) -> None:
-    scene.gates.pass_through(*SERVICES)
+    scene.gates.require_open(*SERVICES)
 
     assert scene.gates.closed_until(GRAPH) == 0.0
 
@@ -135,20 +135,20 @@ def test_nobody_passes_before_the_last_second_is_over(scene: Scene, asked: float
     assert scene.gates.close(GRAPH, asked, WHY) == pytest.approx(asked)
     scene.clock.advance(asked - 0.01)
     with pytest.raises(GateClosed) as closed:
-        scene.gates.pass_through(GRAPH)
+        scene.gates.require_open(GRAPH)
     assert closed.value.after == pytest.approx(0.01, abs=1e-4)
     assert closed.value.service == GRAPH
 
     scene.clock.advance(0.02)
-    scene.gates.pass_through(GRAPH)
+    scene.gates.require_open(GRAPH)
 
 
 def test_a_closed_gate_is_no_other_services(scene: Scene) -> None:
     scene.gates.close(FILES, 60.0, WHY)
 
-    scene.gates.pass_through(GRAPH, PROFILES)
+    scene.gates.require_open(GRAPH, PROFILES)
     with pytest.raises(GateClosed):
-        scene.gates.pass_through(GRAPH, FILES)
+        scene.gates.require_open(GRAPH, FILES)
 
 
 def test_who_needs_several_services_waits_for_the_last_of_them(scene: Scene) -> None:
@@ -157,7 +157,7 @@ def test_who_needs_several_services_waits_for_the_last_of_them(scene: Scene) -> 
     scene.gates.close(GRAPH, 30.0, WHY)
 
     with pytest.raises(GateClosed) as closed:
-        scene.gates.pass_through(*SERVICES)
+        scene.gates.require_open(*SERVICES)
     assert (closed.value.service, closed.value.after) == (PROFILES, pytest.approx(90.0))
 
 
@@ -203,23 +203,23 @@ def test_a_closed_gate_says_why_it_was_closed_last(scene: Scene) -> None:
 
 def test_another_instance_knows_within_a_second(scene: Scene) -> None:
     other = scene.instance()
-    other.pass_through(GRAPH)
+    other.require_open(GRAPH)
     scene.gates.close(GRAPH, 60.0, WHY)
-    other.pass_through(GRAPH)  # it looked a moment ago
+    other.require_open(GRAPH)  # it looked a moment ago
     scene.clock.advance(1.0)
 
     with pytest.raises(GateClosed) as closed:
-        other.pass_through(GRAPH)
+        other.require_open(GRAPH)
     assert closed.value.after == pytest.approx(59.0)
 
 
 def test_a_gate_is_read_once_a_second_however_many_ask(scene: Scene) -> None:
     for _ in range(100):
-        scene.gates.pass_through(GRAPH)
+        scene.gates.require_open(GRAPH)
     assert scene.steps.taken == ["read photostate"]
 
     scene.clock.advance(1.0)
-    scene.gates.pass_through(GRAPH)
+    scene.gates.require_open(GRAPH)
     assert scene.steps.taken == ["read photostate"] * 2
 
 
@@ -227,7 +227,7 @@ def test_whoever_closed_a_gate_need_not_look_at_it(scene: Scene) -> None:
     scene.gates.close(GRAPH, 60.0, WHY)
     scene.steps.taken.clear()
     with pytest.raises(GateClosed):
-        scene.gates.pass_through(GRAPH)
+        scene.gates.require_open(GRAPH)
     assert scene.steps.taken == []
 
 
@@ -238,7 +238,7 @@ def test_a_slow_look_does_not_undo_what_was_learnt_meanwhile(scene: Scene) -> No
     scene.steps.on("read photostate", lambda: scene.gates.close(GRAPH, 60.0, WHY), after=True)
 
     with pytest.raises(GateClosed):
-        scene.gates.pass_through(GRAPH)
+        scene.gates.require_open(GRAPH)
 
 
 @pytest.mark.parametrize(("theirs", "wait"), [(10.0, 60.0), (100.0, 100.0)], ids=["shorter", "longer"])
@@ -267,7 +267,7 @@ def test_who_never_gets_to_write_stays_away_all_the_same(scene: Scene) -> None:
 
     assert scene.gates.close(GRAPH, 60.0, WHY) == pytest.approx(60.0)
     with pytest.raises(GateClosed):
-        scene.gates.pass_through(GRAPH)
+        scene.gates.require_open(GRAPH)
 
 
 def test_many_threads_close_a_gate_for_the_longest_that_any_was_told(scene: Scene) -> None:
@@ -287,7 +287,7 @@ def test_a_table_out_of_reach_is_an_outage(scene: Scene) -> None:
     scene.steps.on("read photostate", cut_off, times=None)
 
     with pytest.raises(TryLater):
-        scene.gates.pass_through(GRAPH)
+        scene.gates.require_open(GRAPH)
     with pytest.raises(TryLater):
         scene.gates.close(GRAPH, 10.0, WHY)
 
@@ -305,16 +305,18 @@ class Tokens:
 
 
 @pytest.fixture
-def rest(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Rest:
+def rest(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> HttpClient:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    return Rest(Tokens(), "NONISV|contoso|PhotoSync/1", scene.clock, gates=scene.gates, jitter=lambda: 0.5)
+    return HttpClient(
+        Tokens(), "NONISV|contoso|PhotoSync/1", scene.clock, gates=scene.gates, jitter=lambda: 0.5
+    )
 
 
-def asked(wire: Wire, **facts: Any) -> Call:
-    return Call(GRAPH, "GET", f"{wire.url}/thing", **facts)
+def asked(wire: Wire, **facts: Any) -> Request:
+    return Request(GRAPH, "GET", f"{wire.url}/thing", **facts)
 
 
-def fail(rest: Rest, call: Call, kind: type[Exception]) -> Any:
+def fail(rest: HttpClient, call: Request, kind: type[Exception]) -> Any:
     with pytest.raises(kind) as caught:
         rest.send(call, Attempt())
     return caught.value
@@ -339,7 +341,7 @@ def fail(rest: Rest, call: Call, kind: type[Exception]) -> Any:
     ],
 )
 def test_a_call_that_fails_for_good_closes_its_gate(
-    scene: Scene, rest: Rest, answer: Any, closed: float, after: float | None
+    scene: Scene, rest: HttpClient, answer: Any, closed: float, after: float | None
 ) -> None:
     with Wire(answer) as wire:
         error = fail(rest, asked(wire), TryLater)
@@ -359,7 +361,7 @@ def test_a_call_that_fails_for_good_closes_its_gate(
     ],
 )
 def test_only_what_speaks_of_the_whole_service_is_left_alone_for_ever_longer(
-    scene: Scene, rest: Rest, status: int, waits: list[float]
+    scene: Scene, rest: HttpClient, status: int, waits: list[float]
 ) -> None:
     found = []
     with Wire(reply(status)) as wire:
@@ -370,7 +372,7 @@ def test_only_what_speaks_of_the_whole_service_is_left_alone_for_ever_longer(
     assert found == pytest.approx(waits)
 
 
-def test_a_closed_gate_costs_no_request(scene: Scene, rest: Rest) -> None:
+def test_a_closed_gate_costs_no_request(scene: Scene, rest: HttpClient) -> None:
     scene.gates.close(GRAPH, 60.0, WHY)
     with Wire() as wire:
         assert fail(rest, asked(wire), GateClosed).after == pytest.approx(60.0)
@@ -379,7 +381,7 @@ def test_a_closed_gate_costs_no_request(scene: Scene, rest: Rest) -> None:
         assert rest.send(asked(wire), Attempt()).status == 200
 
 
-def test_a_call_is_not_repeated_through_a_gate_that_closed_meanwhile(scene: Scene, rest: Rest) -> None:
+def test_a_call_is_not_repeated_through_a_gate_that_closed_meanwhile(scene: Scene, rest: HttpClient) -> None:
     def close_and_fail(connection: Any) -> None:
         scene.gates.close(GRAPH, 60.0, WHY)  # another call was told so
         connection.sendall(reply(500))
@@ -394,7 +396,7 @@ def test_a_call_is_not_repeated_through_a_gate_that_closed_meanwhile(scene: Scen
     ("alone", "closed"), [(False, 900.0), (True, None)], ids=["of the app", "of this call"]
 )
 def test_a_denial_closes_the_gate_for_a_quarter_of_an_hour_unless_it_speaks_of_one_call_alone(
-    scene: Scene, rest: Rest, status: int, alone: bool, closed: float | None
+    scene: Scene, rest: HttpClient, status: int, alone: bool, closed: float | None
 ) -> None:
     with Wire(reply(status)) as wire:
         fail(rest, asked(wire, denied_alone=alone), Denied)
@@ -402,14 +404,14 @@ def test_a_denial_closes_the_gate_for_a_quarter_of_an_hour_unless_it_speaks_of_o
     assert until == (pytest.approx(scene.clock.now() + closed) if closed else 0.0)
 
 
-def test_one_rejected_token_closes_no_gate(scene: Scene, rest: Rest) -> None:
+def test_one_rejected_token_closes_no_gate(scene: Scene, rest: HttpClient) -> None:
     with Wire(reply(401), reply(200)) as wire:
         assert rest.send(asked(wire), Attempt()).status == 200
     assert scene.gates.closed_until(GRAPH) == 0.0
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 410, 412, 424])
-def test_a_refusal_closes_no_gate(scene: Scene, rest: Rest, status: int) -> None:
+def test_a_refusal_closes_no_gate(scene: Scene, rest: HttpClient, status: int) -> None:
     with Wire(reply(status)) as wire:
         fail(rest, asked(wire), Exception)
     assert scene.gates.closed_until(GRAPH) == 0.0
@@ -430,7 +432,7 @@ def test_a_refusal_closes_no_gate(scene: Scene, rest: Rest, status: int) -> None
     ],
 )
 def test_a_quota_that_is_nearly_spent_closes_the_gate_until_it_begins_anew(
-    scene: Scene, rest: Rest, headers: dict[str, str], closed: float | None
+    scene: Scene, rest: HttpClient, headers: dict[str, str], closed: float | None
 ) -> None:
     given = {f"RateLimit_{name.title()}": value for name, value in headers.items()}
     with Wire(reply(200, **given)) as wire:
@@ -439,7 +441,7 @@ def test_a_quota_that_is_nearly_spent_closes_the_gate_until_it_begins_anew(
     assert until == (pytest.approx(scene.clock.now() + closed) if closed else 0.0)
 
 
-def test_a_gate_that_cannot_be_closed_loses_nobody_the_answer(scene: Scene, rest: Rest) -> None:
+def test_a_gate_that_cannot_be_closed_loses_nobody_the_answer(scene: Scene, rest: HttpClient) -> None:
     scene.steps.on("write photostate", cut_off, times=None)
     with Wire(reply(429, Retry_After="50")) as wire:
         assert fail(rest, asked(wire), TryLater).after == 50.0

@@ -13,9 +13,9 @@ from local.tenant.directory.world import Clock as TenantClock
 from shared.errors import Stale, TryLater
 from shared.jobs import Lane
 from shared.sharepoint.pace import (
-    FORGOTTEN,
     HORIZON,
     MINUTE,
+    MINUTES_FORGOTTEN,
     SPREAD,
     UNITS_FIRST,
     UNITS_KNOWN,
@@ -23,8 +23,8 @@ from shared.sharepoint.pace import (
     Full,
     Pace,
     minute_of,
-    room,
-    usable,
+    reservation_stands,
+    with_reserved,
 )
 from tests.fakes.clock import Clock
 from tests.fakes.schedules import Schedule, Turn, explore, play
@@ -103,15 +103,15 @@ def scene() -> Scene:
 def test_a_minute_has_room_for_live_changes_up_to_its_limit_and_for_a_backfill_up_to_four_fifths(
     columns: dict[str, float], lane: Lane, units: int, reserved: dict[str, float] | None
 ) -> None:
-    assert room(columns, lane, units, LIMIT) == reserved
+    assert with_reserved(columns, lane, units, LIMIT) == reserved
 
 
 @pytest.mark.parametrize(
     ("limit", "share"), [(100, 80), (101, 80), (104, 83), (1000, 800), (1250, 1000), (100_000, 80_000)]
 )
 def test_at_least_a_fifth_is_kept_for_live_changes_whatever_the_limit(limit: int, share: int) -> None:
-    assert room({"backfill": float(share - 1)}, "backfill", 1, limit) == {"backfill": float(share)}
-    assert room({"backfill": float(share)}, "backfill", 1, limit) is None
+    assert with_reserved({"backfill": float(share - 1)}, "backfill", 1, limit) == {"backfill": float(share)}
+    assert with_reserved({"backfill": float(share)}, "backfill", 1, limit) is None
     assert limit - share >= limit / 5
 
 
@@ -126,7 +126,7 @@ def test_no_minute_is_ever_above_its_limit_and_live_never_starves(
     columns = {"live": 0.0, "backfill": 0.0}
     for lane, units in wishes:
         before = dict(columns)
-        taken = room(columns, lane, units, limit)
+        taken = with_reserved(columns, lane, units, limit)
         columns |= taken or {}
         assert columns["live"] + columns["backfill"] <= limit
         assert columns["backfill"] <= limit * 4 / 5
@@ -231,7 +231,7 @@ def test_of_two_instances_neither_books_above_a_limit_nor_beyond_the_hour(
             case Booked(slot, after):
                 taken[slot][lane] += units
                 assert minute_of(now) <= slot < minute_of(now) + HOUR
-                assert usable(slot, now + after)
+                assert reservation_stands(slot, now + after)
             case Full(after):
                 assert after >= HOUR
     for each in taken.values():
@@ -334,7 +334,7 @@ def test_a_write_that_meets_itself_reserves_too_much_and_never_too_little(scene:
     ],
 )
 def test_a_reservation_counts_in_its_minute_and_the_next(slot: float, counts: bool) -> None:
-    assert usable(slot, 600.0) is counts
+    assert reservation_stands(slot, 600.0) is counts
 
 
 @LAW
@@ -343,9 +343,9 @@ def test_whoever_comes_when_he_was_told_finds_his_reservation_usable(now: float,
     slot = minute_of(now) + MINUTE
     on_time = now + (slot - now + jitter * SPREAD)
 
-    assert usable(slot, math.ceil(on_time))  # queues hide for whole seconds
-    assert usable(slot, on_time + MINUTE)  # a minute late
-    assert not usable(slot, on_time + 2 * MINUTE)
+    assert reservation_stands(slot, math.ceil(on_time))  # queues hide for whole seconds
+    assert reservation_stands(slot, on_time + MINUTE)  # a minute late
+    assert not reservation_stands(slot, on_time + 2 * MINUTE)
 
 
 @LAW
@@ -385,10 +385,10 @@ def test_minutes_over_for_an_hour_are_forgotten_and_later_ones_still_count(scene
 
 def test_after_months_minutes_are_forgotten_a_bounded_number_at_a_time_the_oldest_first(scene: Scene) -> None:
     forgotten = 3
-    for minute in range(FORGOTTEN + forgotten):
+    for minute in range(MINUTES_FORGOTTEN + forgotten):
         scene.table.rows["pace", f"{scene.began + minute * MINUTE:.0f}"] = ({"live": 8.0}, "v")
-    scene.clock.advance((FORGOTTEN + forgotten) * MINUTE + HOUR)
+    scene.clock.advance((MINUTES_FORGOTTEN + forgotten) * MINUTE + HOUR)
     scene.pace.forget()
-    assert set(scene.minutes()) == set(range(FORGOTTEN, FORGOTTEN + forgotten))
+    assert set(scene.minutes()) == set(range(MINUTES_FORGOTTEN, MINUTES_FORGOTTEN + forgotten))
     scene.pace.forget()
     assert scene.minutes() == {}

@@ -16,14 +16,14 @@ from shared.subscription.plan import (
     Adopt,
     Blocked,
     Create,
+    Ended,
     Keep,
-    Plan,
     Renew,
-    Rest,
+    SubscriptionPlan,
     Wanted,
-    plan,
+    plan_subscription,
 )
-from shared.subscription.record import Record
+from shared.subscription.record import SubscriptionRecord
 
 LAW = settings(deadline=None)  # a busy machine is no counterexample
 
@@ -38,14 +38,15 @@ def a_subscription(name: str = "a", **changed: Any) -> Subscription:
     return replace(Subscription(name, "users", URL, LIFECYCLE, expires=NOW + 20 * DAY), **changed)
 
 
-def a_record(**changed: Any) -> Record:
+def a_record(**changed: Any) -> SubscriptionRecord:
     return replace(
-        Record("v1", "active", "a", "k2", renewed_at=NOW - 3600, expires=NOW + 20 * DAY), **changed
+        SubscriptionRecord("v1", "active", "a", "k2", renewed_at=NOW - 3600, expires=NOW + 20 * DAY),
+        **changed,
     )
 
 
-def planned(*listed: Subscription, record: Record | None = None, **how: Any) -> Plan:
-    return plan(listed, a_record() if record is None else record, WANTED, **{"now": NOW, **how})
+def planned(*listed: Subscription, record: SubscriptionRecord | None = None, **how: Any) -> SubscriptionPlan:
+    return plan_subscription(listed, a_record() if record is None else record, WANTED, **{"now": NOW, **how})
 
 
 OURS, FOREIGN = a_subscription(), a_subscription("f", notification_url=ELSEWHERE)
@@ -58,14 +59,14 @@ CREATING = a_record(state="creating", id="", renewed_at=0.0, expires=0.0)
 @pytest.mark.parametrize(
     "record",
     [
-        pytest.param(Record(), id="the first time"),
+        pytest.param(SubscriptionRecord(), id="the first time"),
         pytest.param(a_record(), id="lost: Graph announces no loss"),
         pytest.param(CREATING, id="a creation that never reached Graph"),
         pytest.param(a_record(key="k1"), id="lost, and the secret rotated"),
     ],
 )
-def test_where_none_of_ours_exists_one_is_created(record: Record) -> None:
-    assert planned(record=record) == Plan(Create("none of ours exists"))
+def test_where_none_of_ours_exists_one_is_created(record: SubscriptionRecord) -> None:
+    assert planned(record=record) == SubscriptionPlan(Create("none of ours exists"))
 
 
 @pytest.mark.parametrize(
@@ -77,19 +78,19 @@ def test_where_none_of_ours_exists_one_is_created(record: Record) -> None:
     ],
 )
 def test_a_subscription_on_something_else_is_neither_ours_nor_in_the_way(other: Subscription) -> None:
-    assert planned(other) == Plan(Create("none of ours exists"))
-    assert planned(other, OURS, take_over=True) == Plan(Keep(OURS))
+    assert planned(other) == SubscriptionPlan(Create("none of ours exists"))
+    assert planned(other, OURS, take_over=True) == SubscriptionPlan(Keep(OURS))
 
 
 @pytest.mark.parametrize("resource", ["users", "Users", "/users", "/Users/", "USERS"])
 def test_graph_may_write_the_resource_as_it_likes(resource: str) -> None:
     ours = a_subscription(resource=resource)
 
-    assert planned(ours) == Plan(Keep(ours))
+    assert planned(ours) == SubscriptionPlan(Keep(ours))
 
 
 def test_a_good_subscription_is_kept_as_it_is() -> None:
-    assert planned(OURS) == Plan(Keep(OURS))
+    assert planned(OURS) == SubscriptionPlan(Keep(OURS))
 
 
 def test_of_several_the_youngest_stays() -> None:
@@ -209,7 +210,7 @@ def test_what_graph_lets_nobody_change_is_deleted_and_created_anew(
 ) -> None:
     found = planned(a_subscription(**changed), record=a_record(**record))
 
-    assert found == Plan(Create(why), delete=("a",))
+    assert found == SubscriptionPlan(Create(why), delete=("a",))
 
 
 def test_what_cannot_stay_goes_with_all_the_others_of_ours() -> None:
@@ -220,7 +221,7 @@ def test_what_cannot_stay_goes_with_all_the_others_of_ours() -> None:
 
 
 def test_a_creation_whose_answer_was_lost_is_adopted() -> None:
-    assert planned(OURS, record=CREATING) == Plan(Adopt(OURS))
+    assert planned(OURS, record=CREATING) == SubscriptionPlan(Adopt(OURS))
 
 
 def test_an_adopted_subscription_is_not_renewed_in_the_same_breath() -> None:
@@ -235,24 +236,26 @@ def test_an_adopted_subscription_is_not_renewed_in_the_same_breath() -> None:
 )
 @pytest.mark.parametrize("listed", [(), (OURS,), (FOREIGN,)], ids=["none", "ours", "foreign"])
 def test_what_an_administrator_ended_rests(listed: tuple[Subscription, ...], how: dict[str, Any]) -> None:
-    assert planned(*listed, record=a_record(state="ended", id=""), **how) == Plan(Rest())
+    assert planned(*listed, record=a_record(state="ended", id=""), **how) == SubscriptionPlan(Ended())
 
 
 # --- somebody else's ---
 
 
-@pytest.mark.parametrize("record", [Record(), a_record(), CREATING], ids=["new", "lost", "creating"])
-def test_another_deployments_subscription_is_left_alone_and_reported(record: Record) -> None:
-    assert planned(FOREIGN, record=record) == Plan(Blocked(("test.contoso.com",)))
+@pytest.mark.parametrize(
+    "record", [SubscriptionRecord(), a_record(), CREATING], ids=["new", "lost", "creating"]
+)
+def test_another_deployments_subscription_is_left_alone_and_reported(record: SubscriptionRecord) -> None:
+    assert planned(FOREIGN, record=record) == SubscriptionPlan(Blocked(("test.contoso.com",)))
 
 
 def test_only_an_administrator_takes_it_over() -> None:
-    assert planned(FOREIGN, take_over=True) == Plan(Create("none of ours exists"), delete=("f",))
+    assert planned(FOREIGN, take_over=True) == SubscriptionPlan(Create("none of ours exists"), delete=("f",))
 
 
 def test_beside_ours_it_is_left_alone_too_unless_it_is_taken_over() -> None:
-    assert planned(FOREIGN, OURS) == Plan(Keep(OURS))
-    assert planned(FOREIGN, OURS, take_over=True) == Plan(Keep(OURS), delete=("f",))
+    assert planned(FOREIGN, OURS) == SubscriptionPlan(Keep(OURS))
+    assert planned(FOREIGN, OURS, take_over=True) == SubscriptionPlan(Keep(OURS), delete=("f",))
 
 
 def test_our_record_makes_a_subscription_ours_wherever_it_points() -> None:
@@ -291,7 +294,7 @@ def test_of_a_foreign_url_only_the_host_is_reported(url: str, host: str) -> None
     ],
 )
 def test_missed_changes_ask_for_a_sweep(
-    listed: tuple[Subscription, ...], record: Record, swept: bool
+    listed: tuple[Subscription, ...], record: SubscriptionRecord, swept: bool
 ) -> None:
     assert planned(*listed, record=record, event="missed").sweep is swept
     assert not planned(*listed, record=record).sweep
@@ -303,13 +306,15 @@ def test_missed_changes_ask_for_a_sweep(
 def test_at_first_we_remember_nothing() -> None:
     nothing = {"state": "", "id": "", "key": "", "renewed_at": 0.0, "expires": 0.0, "lease_until": 0.0}
 
-    assert Record() == Record.from_columns(nothing, "")
+    assert SubscriptionRecord() == SubscriptionRecord.from_columns(nothing, "")
 
 
 def test_a_table_row_becomes_our_record_and_other_versions_columns_are_left_alone() -> None:
     columns = {"PartitionKey": "subscription", "state": "active", "id": "a", "version": "no", "later": 1}
 
-    assert Record.from_columns(columns, "v7") == Record(version="v7", state="active", id="a")
+    assert SubscriptionRecord.from_columns(columns, "v7") == SubscriptionRecord(
+        version="v7", state="active", id="a"
+    )
 
 
 # --- the laws ---
@@ -327,7 +332,7 @@ SUBSCRIPTIONS = st.lists(
     unique_by=lambda subscription: subscription.id,
 )
 RECORDS = st.builds(
-    Record,
+    SubscriptionRecord,
     version=st.just("v1"),
     state=st.sampled_from(["", "creating", "active", "ended"]),
     id=st.sampled_from(["", "a", "b"]),
@@ -345,11 +350,11 @@ class Graph:
     """As much of Graph and our record as a plan can see, and which key truly signed each subscription."""
 
     listed: list[Subscription] = field(default_factory=list)
-    record: Record = field(default_factory=Record)
+    record: SubscriptionRecord = field(default_factory=SubscriptionRecord)
     granted: float = LIFE
     signed: dict[str, str] = field(default_factory=dict)
 
-    def apply(self, found: Plan, key: str = "k2", *, crash: str | None = None) -> None:
+    def apply(self, found: SubscriptionPlan, key: str = "k2", *, crash: str | None = None) -> None:
         """Do what a plan says, in a renewal's order, until the instance dies: `crash` is its last act."""
         if crash == "before":
             return
@@ -392,7 +397,7 @@ class Graph:
 )
 def test_three_steps_lead_to_rest_whatever_we_found(
     listed: list[Subscription],
-    record: Record,
+    record: SubscriptionRecord,
     granted: float,
     event: Any,
     take_over: bool,
@@ -400,13 +405,15 @@ def test_three_steps_lead_to_rest_whatever_we_found(
 ) -> None:
     graph, steps = Graph(listed, record, granted), []
     for _ in range(4):
-        found = plan(graph.listed, graph.record, WANTED, now=NOW, event=event, take_over=take_over)
+        found = plan_subscription(
+            graph.listed, graph.record, WANTED, now=NOW, event=event, take_over=take_over
+        )
         steps.append(found)
-        if isinstance(found.step, Keep | Rest | Blocked) and not found.delete:
+        if isinstance(found.step, Keep | Ended | Blocked) and not found.delete:
             break
         graph.apply(found, crash=crash)
 
-    assert isinstance(steps[-1].step, Keep | Rest | Blocked), steps
+    assert isinstance(steps[-1].step, Keep | Ended | Blocked), steps
     if isinstance(steps[-1].step, Keep):
         ours = [s for s in graph.listed if s.resource.lower() == "users" and s.notification_url == URL]
         assert ours == [steps[-1].step.subscription]
@@ -420,7 +427,7 @@ def test_no_crash_and_no_rotation_makes_us_trust_a_subscription_that_another_key
 ) -> None:
     graph = Graph()
     for key, crash in runs:
-        found = plan(graph.listed, graph.record, replace(WANTED, key=key), now=NOW)
+        found = plan_subscription(graph.listed, graph.record, replace(WANTED, key=key), now=NOW)
         if isinstance(found.step, Keep | Adopt | Renew):
             assert graph.signed[found.step.subscription.id] == key
         graph.apply(found, key, crash=crash)
@@ -430,9 +437,9 @@ def test_no_crash_and_no_rotation_makes_us_trust_a_subscription_that_another_key
 @LAW
 @given(listed=SUBSCRIPTIONS, record=RECORDS, event=EVENTS, take_over=st.booleans())
 def test_nothing_is_deleted_twice_unlisted_or_foreign(
-    listed: list[Subscription], record: Record, event: Any, take_over: bool
+    listed: list[Subscription], record: SubscriptionRecord, event: Any, take_over: bool
 ) -> None:
-    found = plan(listed, record, WANTED, now=NOW, event=event, take_over=take_over)
+    found = plan_subscription(listed, record, WANTED, now=NOW, event=event, take_over=take_over)
 
     deleted = [s for s in listed if s.id in found.delete]
     assert sorted(found.delete) == sorted(s.id for s in deleted)
@@ -447,8 +454,8 @@ def test_nothing_is_deleted_twice_unlisted_or_foreign(
     listed=SUBSCRIPTIONS, record=RECORDS, event=EVENTS, ago=st.floats(0, REAUTHORIZE_AFTER, exclude_max=True)
 )
 def test_no_subscription_is_renewed_within_ten_minutes_of_its_last_renewal(
-    listed: list[Subscription], record: Record, event: Any, ago: float
+    listed: list[Subscription], record: SubscriptionRecord, event: Any, ago: float
 ) -> None:
     renewed = replace(record, renewed_at=NOW)
 
-    assert not isinstance(plan(listed, renewed, WANTED, now=NOW + ago, event=event).step, Renew)
+    assert not isinstance(plan_subscription(listed, renewed, WANTED, now=NOW + ago, event=event).step, Renew)

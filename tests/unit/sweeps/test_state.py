@@ -8,10 +8,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.checks.decision import GiveUp, decide, letter
-from shared.graph.photo import Denied, Failed, NoMailbox, NoPhoto, Photo, Source, Unavailable, UserGone
+from shared.graph.photo import (
+    NoMailbox,
+    NoPhoto,
+    Photo,
+    PhotoDenied,
+    PhotoFailed,
+    PhotoSource,
+    Unavailable,
+    UserGone,
+)
 from shared.ledger.row import Row
-from shared.sweeps.state import END, Await, Drop, ReadPage, Record, Resend, State, Step, step, wait
-from shared.sweeps.tally import UNANSWERED, Part, Totals, brakes, failed_letter, part_key, total
+from shared.sweeps.state import (
+    LAST_PAGE_READ,
+    Await,
+    Drop,
+    ReadPage,
+    Resend,
+    SweepRecord,
+    SweepState,
+    SweepStep,
+    next_look,
+    next_step,
+)
+from shared.sweeps.tally import UNANSWERED, SweepPart, Totals, brakes, failed_letter, part_key, sum_letters
 
 LAW = settings(deadline=None)  # a busy machine is no counterexample
 
@@ -30,18 +50,18 @@ NEXT = "https://graph.microsoft.com/v1.0/users?$skiptoken=x"
 @pytest.mark.parametrize(
     ("record", "running"),
     [
-        pytest.param(Record(), False, id="there never was one"),
-        pytest.param(Record(id=THIS, state="running", lease_until=LATER), True, id="under way"),
-        pytest.param(Record(id=THIS, state="running", lease_until=NOW), False, id="dead from now on"),
-        pytest.param(Record(id=THIS, state="running", lease_until=EARLIER), False, id="dead"),
+        pytest.param(SweepRecord(), False, id="there never was one"),
+        pytest.param(SweepRecord(id=THIS, state="running", lease_until=LATER), True, id="under way"),
+        pytest.param(SweepRecord(id=THIS, state="running", lease_until=NOW), False, id="dead from now on"),
+        pytest.param(SweepRecord(id=THIS, state="running", lease_until=EARLIER), False, id="dead"),
         *(
-            pytest.param(Record(id=THIS, state=state, lease_until=LATER), False, id=state)
-            for state in get_args(State)
+            pytest.param(SweepRecord(id=THIS, state=state, lease_until=LATER), False, id=state)
+            for state in get_args(SweepState)
             if state not in ("", "running")
         ),
     ],
 )
-def test_a_sweep_runs_until_it_ends_or_its_lease_does(record: Record, running: bool) -> None:
+def test_a_sweep_runs_until_it_ends_or_its_lease_does(record: SweepRecord, running: bool) -> None:
     assert record.running(NOW) is running
 
 
@@ -55,7 +75,9 @@ def test_a_record_is_read_from_its_columns_and_leaves_others_alone() -> None:
         "colour": 7,
     }
 
-    assert Record.from_columns(columns, "v7") == Record("v7", id=THIS, state="running", page=3.0, again=True)
+    assert SweepRecord.from_columns(columns, "v7") == SweepRecord(
+        "v7", id=THIS, state="running", page=3.0, again=True
+    )
 
 
 # --- steps ---
@@ -64,30 +86,48 @@ def test_a_record_is_read_from_its_columns_and_leaves_others_alone() -> None:
 @pytest.mark.parametrize(
     ("record", "sweep", "page", "expected"),
     [
-        pytest.param(Record(id=THIS, state="running"), THIS, 0, ReadPage(""), id="the first page"),
+        pytest.param(SweepRecord(id=THIS, state="running"), THIS, 0, ReadPage(""), id="the first page"),
         pytest.param(
-            Record(id=THIS, state="running", page=3.0, next=NEXT), THIS, 3, ReadPage(NEXT), id="a page"
+            SweepRecord(id=THIS, state="running", page=3.0, next=NEXT), THIS, 3, ReadPage(NEXT), id="a page"
         ),
         pytest.param(
-            Record(id=THIS, state="running", page=3.0, next=NEXT), THIS, 2, Resend(), id="the page before"
+            SweepRecord(id=THIS, state="running", page=3.0, next=NEXT),
+            THIS,
+            2,
+            Resend(),
+            id="the page before",
         ),
         pytest.param(
-            Record(id=THIS, state="running", page=3.0, next=NEXT), THIS, 1, Drop(), id="a page long past"
+            SweepRecord(id=THIS, state="running", page=3.0, next=NEXT), THIS, 1, Drop(), id="a page long past"
         ),
         pytest.param(
-            Record(id=THIS, state="running", page=3.0, next=NEXT), THIS, 4, Drop(), id="a page to come"
-        ),
-        pytest.param(Record(id=THIS, state="running", page=3.0, next=END), THIS, 3, Await(), id="the end"),
-        pytest.param(
-            Record(id=THIS, state="running", page=3.0, next=END), THIS, 2, Resend(), id="the last page again"
+            SweepRecord(id=THIS, state="running", page=3.0, next=NEXT), THIS, 4, Drop(), id="a page to come"
         ),
         pytest.param(
-            Record(id=ANOTHER, state="running", page=3.0, next=NEXT), THIS, 3, Drop(), id="another sweep's"
+            SweepRecord(id=THIS, state="running", page=3.0, next=LAST_PAGE_READ),
+            THIS,
+            3,
+            Await(),
+            id="the end",
         ),
-        pytest.param(Record(), THIS, 0, Drop(), id="a message that came before its record"),
+        pytest.param(
+            SweepRecord(id=THIS, state="running", page=3.0, next=LAST_PAGE_READ),
+            THIS,
+            2,
+            Resend(),
+            id="the last page again",
+        ),
+        pytest.param(
+            SweepRecord(id=ANOTHER, state="running", page=3.0, next=NEXT),
+            THIS,
+            3,
+            Drop(),
+            id="another sweep's",
+        ),
+        pytest.param(SweepRecord(), THIS, 0, Drop(), id="a message that came before its record"),
         # A lease is for whoever wants to open another; a late page of a living record is still its own.
         pytest.param(
-            Record(id=THIS, state="running", page=3.0, next=NEXT, lease_until=EARLIER),
+            SweepRecord(id=THIS, state="running", page=3.0, next=NEXT, lease_until=EARLIER),
             THIS,
             3,
             ReadPage(NEXT),
@@ -96,29 +136,29 @@ def test_a_record_is_read_from_its_columns_and_leaves_others_alone() -> None:
     ],
 )
 def test_a_page_message_acts_only_where_its_sweep_stands(
-    record: Record, sweep: str, page: int, expected: Step
+    record: SweepRecord, sweep: str, page: int, expected: SweepStep
 ) -> None:
-    assert step(record, sweep, page) == expected
+    assert next_step(record, sweep, page) == expected
 
 
 @LAW
 @given(
-    state=st.sampled_from(get_args(State)),
+    state=st.sampled_from(get_args(SweepState)),
     stands=st.integers(0, 110),
     page=st.integers(0, 110),
     ours=st.booleans(),
-    following=st.sampled_from(["", NEXT, END]),
+    following=st.sampled_from(["", NEXT, LAST_PAGE_READ]),
 )
 def test_every_page_message_is_read_once_resent_once_or_dropped(
-    state: State, stands: int, page: int, ours: bool, following: str
+    state: SweepState, stands: int, page: int, ours: bool, following: str
 ) -> None:
-    record = Record(id=THIS if ours else ANOTHER, state=state, page=float(stands), next=following)
+    record = SweepRecord(id=THIS if ours else ANOTHER, state=state, page=float(stands), next=following)
 
-    found = step(record, THIS, page)
+    found = next_step(record, THIS, page)
     if not ours or state != "running":
         assert found == Drop()
     elif page == stands:
-        assert found == (Await() if following == END else ReadPage(following))
+        assert found == (Await() if following == LAST_PAGE_READ else ReadPage(following))
     else:
         assert found == (Resend() if page == stands - 1 else Drop())
 
@@ -128,11 +168,11 @@ def test_every_page_message_is_read_once_resent_once_or_dropped(
 def test_a_sweep_looks_for_its_last_answers_soon_at_first_and_then_each_minute(
     since: float, longer: float
 ) -> None:
-    record = Record(opened_at=NOW)
+    record = SweepRecord(opened_at=NOW)
 
-    assert 2.0 <= wait(record, NOW + since) <= wait(record, NOW + since + longer) <= 60.0
-    assert wait(record, NOW) == 2.0
-    assert wait(record, NOW + 600.0) == 60.0
+    assert 2.0 <= next_look(record, NOW + since) <= next_look(record, NOW + since + longer) <= 60.0
+    assert next_look(record, NOW) == 2.0
+    assert next_look(record, NOW + 600.0) == 60.0
 
 
 # --- letters ---
@@ -142,7 +182,7 @@ def a_row(**columns: Any) -> Row:
     return Row(ANNA, version="v1", **columns)
 
 
-def found(source: Source, row: Row, *, force: bool = False, remove_after: float = HOUR) -> str:
+def found(source: PhotoSource, row: Row, *, force: bool = False, remove_after: float = HOUR) -> str:
     decision = decide(source, row, force=force, sweep=True, now=NOW)
     return letter(source, decision, row, now=NOW, remove_after=remove_after)
 
@@ -183,12 +223,12 @@ REFUSED = {"refused_etag": E, "outcome": "failed", "reason": "unreadable image"}
         pytest.param(NoMailbox("no mailbox"), SETTLED, "S", id="skipped, with a picture"),
         pytest.param(Unavailable(), SETTLED, UNANSWERED, id="busy"),
         pytest.param(Unavailable(30.0), {}, UNANSWERED, id="throttled"),
-        pytest.param(Denied(), SETTLED, UNANSWERED, id="denied"),
-        pytest.param(Failed(410), SETTLED, UNANSWERED, id="odd"),
+        pytest.param(PhotoDenied(), SETTLED, UNANSWERED, id="denied"),
+        pytest.param(PhotoFailed(410), SETTLED, UNANSWERED, id="odd"),
     ],
 )
 def test_a_letter_says_what_was_found_and_a_capital_that_a_picture_of_ours_is_shown(
-    source: Source, columns: dict[str, Any], expected: str
+    source: PhotoSource, columns: dict[str, Any], expected: str
 ) -> None:
     assert found(source, a_row(**columns)) == expected
 
@@ -230,14 +270,14 @@ ROWS = st.builds(
     outcome=st.sampled_from(["", "synced", "skipped", "failed", "kept"]),
 )
 SOURCES = st.sampled_from(
-    [Photo(E), NoPhoto(), UserGone(), NoMailbox("x"), Unavailable(), Denied(), Failed(410)]
+    [Photo(E), NoPhoto(), UserGone(), NoMailbox("x"), Unavailable(), PhotoDenied(), PhotoFailed(410)]
 )
 
 
 @LAW
 @given(source=SOURCES, row=ROWS, force=st.booleans())
 def test_a_letter_is_a_capital_exactly_where_a_picture_may_be_shown_and_only_such_a_one_is_removable(
-    source: Source, row: Row, force: bool
+    source: PhotoSource, row: Row, force: bool
 ) -> None:
     answer = found(source, row, force=force)
 
@@ -254,8 +294,8 @@ ANSWERS = st.dictionaries(st.sampled_from([*PEOPLE, ANNA]), st.sampled_from("UCM
 KNOWN = st.sampled_from("UCMRGSFucngsf?")
 
 
-def a_part(letters: str) -> Part:
-    return Part("v1", PEOPLE[: len(letters)], letters)
+def a_part(letters: str) -> SweepPart:
+    return SweepPart("v1", PEOPLE[: len(letters)], letters)
 
 
 def test_a_part_knows_who_was_not_answered_and_whose_picture_may_be_removed() -> None:
@@ -313,8 +353,8 @@ def test_totals_count_a_user_once_however_often_his_check_is_delivered(
         for repeated in [some, *chance.sample(delivered, min(len(delivered), 2))]:
             again = a_part(again.answered(repeated))
 
-    assert total([again.letters]) == total([once.letters])
-    assert total([once.letters]).seen == len(letters)
+    assert sum_letters([again.letters]) == sum_letters([once.letters])
+    assert sum_letters([once.letters]).seen == len(letters)
 
 
 @pytest.mark.parametrize(
@@ -334,7 +374,7 @@ def test_keys_are_in_the_order_of_their_numbers(places: list[tuple[int, int]]) -
 
 
 def test_sums_are_sums_over_the_letters_of_all_parts() -> None:
-    assert total(["uU?", "CcnMRgGsSfF", ""]) == Totals(
+    assert sum_letters(["uU?", "CcnMRgGsSfF", ""]) == Totals(
         seen=14,
         unanswered=1,
         unchanged=2,
@@ -348,13 +388,13 @@ def test_sums_are_sums_over_the_letters_of_all_parts() -> None:
         shown=7,
         gone_shown=1,
     )
-    assert total([]) == Totals()
+    assert sum_letters([]) == Totals()
 
 
 @LAW
 @given(st.lists(st.text(KNOWN, max_size=20)))
 def test_everybody_is_counted_exactly_once(letters: list[str]) -> None:
-    sums = total(letters)
+    sums = sum_letters(letters)
 
     each = (
         sums.unanswered
@@ -368,7 +408,7 @@ def test_everybody_is_counted_exactly_once(letters: list[str]) -> None:
         + sums.failed
     )
     assert each == sums.seen == sum(map(len, letters))
-    assert sums == total(["".join(letters)])
+    assert sums == sum_letters(["".join(letters)])
     assert sums.shown <= sums.seen
 
 
@@ -379,7 +419,7 @@ def a_tenant(shown: int, *, removable: int = 0, missing: int = 0, gone: int = 0)
     """Totals of a tenant in which SharePoint shows so many pictures of ours, and these have no photo."""
     there = shown - removable - missing - gone
     letters = "U" * there + "R" * removable + "M" * missing + "G" * gone
-    return total([letters, "n" * 7, "g" * 30])  # and people without a picture, who count for nothing
+    return sum_letters([letters, "n" * 7, "g" * 30])  # and people without a picture, who count for nothing
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import Stale, TryLater
-from shared.sweeps.state import KEPT, Record
-from shared.sweeps.store import Parts, SweepBook
-from shared.sweeps.tally import Totals, total
+from shared.sweeps.state import SWEEPS_KEPT, SweepRecord
+from shared.sweeps.store import PartStore, SweepStore
+from shared.sweeps.tally import Totals, sum_letters
 from tests.fakes.schedules import Schedule, Turn, explore, play
 from tests.fakes.steps import Steps, cut_off, meet_oneself
 from tests.fakes.table import Table
@@ -29,42 +29,44 @@ def steps() -> Steps:
 
 
 @pytest.fixture
-def book(steps: Steps) -> SweepBook:
-    return SweepBook(Table("photostate", steps))
+def book(steps: Steps) -> SweepStore:
+    return SweepStore(Table("photostate", steps))
 
 
 @pytest.fixture
-def parts(steps: Steps) -> Parts:
-    return Parts(Table("photoparts", steps))
+def parts(steps: Steps) -> PartStore:
+    return PartStore(Table("photoparts", steps))
 
 
 # --- the record ---
 
 
-def test_before_the_first_sweep_the_record_is_empty(book: SweepBook) -> None:
-    assert book.record() == Record()
+def test_before_the_first_sweep_the_record_is_empty(book: SweepStore) -> None:
+    assert book.record() == SweepRecord()
 
 
-def test_what_is_written_is_read_again_and_other_columns_stay(book: SweepBook) -> None:
-    opened = book.write(Record(), {"id": SWEEP, "state": "running", "why": "the timer", "opened_at": NOW})
+def test_what_is_written_is_read_again_and_other_columns_stay(book: SweepStore) -> None:
+    opened = book.write(
+        SweepRecord(), {"id": SWEEP, "state": "running", "why": "the timer", "opened_at": NOW}
+    )
     written = book.write(opened, {"page": 1.0, "next": "x"})
 
     assert written == book.record()
     assert (written.id, written.why, written.page, written.next) == (SWEEP, "the timer", 1.0, "x")
 
 
-def test_who_read_an_older_record_does_not_write_it(book: SweepBook) -> None:
-    first = book.write(Record(), {"id": SWEEP})
+def test_who_read_an_older_record_does_not_write_it(book: SweepStore) -> None:
+    first = book.write(SweepRecord(), {"id": SWEEP})
     book.write(first, {"page": 1.0})
-    for stale in (first, Record()):
+    for stale in (first, SweepRecord()):
         with pytest.raises(Stale):
             book.write(stale, {"page": 7.0})
     assert book.record().page == 1.0
 
 
-def test_a_wish_changes_the_record_and_nothing_else_of_it(book: SweepBook) -> None:
-    running = book.write(Record(), {"id": SWEEP, "state": "running", "page": 3.0})
-    book.want_again("changes were missed")
+def test_a_wish_changes_the_record_and_nothing_else_of_it(book: SweepStore) -> None:
+    running = book.write(SweepRecord(), {"id": SWEEP, "state": "running", "page": 3.0})
+    book.request_again("changes were missed")
 
     record = book.record()
     assert (record.again, record.again_why, record.page, record.state) == (
@@ -82,12 +84,12 @@ def test_a_wish_changes_the_record_and_nothing_else_of_it(book: SweepBook) -> No
 FIGURES = Totals(seen=20, unchanged=18, removable=2, shown=20)
 
 
-def keep(book: SweepBook, sweep: str, state: Any = "finished") -> None:
-    record = Record(id=sweep, why="the timer", force=True, page=2.0, opened_at=NOW)
+def keep(book: SweepStore, sweep: str, state: Any = "finished") -> None:
+    record = SweepRecord(id=sweep, why="the timer", force=True, page=2.0, opened_at=NOW)
     book.keep(record, state, "no reason", FIGURES, NOW + 60)
 
 
-def test_an_ended_sweep_keeps_its_figures(book: SweepBook) -> None:
+def test_an_ended_sweep_keeps_its_figures(book: SweepStore) -> None:
     keep(book, SWEEP, "braked")
     ((sweep, columns),) = book.kept()
 
@@ -97,7 +99,7 @@ def test_an_ended_sweep_keeps_its_figures(book: SweepBook) -> None:
     assert (columns["seen"], columns["unchanged"], columns["removable"], columns["missing"]) == (20, 18, 2, 0)
 
 
-def test_the_first_verdict_on_a_sweep_stands(book: SweepBook) -> None:
+def test_the_first_verdict_on_a_sweep_stands(book: SweepStore) -> None:
     assert book.figures(SWEEP) is None
     keep(book, SWEEP)
     keep(book, SWEEP, "failed")
@@ -106,7 +108,7 @@ def test_the_first_verdict_on_a_sweep_stands(book: SweepBook) -> None:
     assert book.figures(SWEEP) == book.kept()[0][1]
 
 
-def test_a_mark_changes_what_it_names(book: SweepBook) -> None:
+def test_a_mark_changes_what_it_names(book: SweepStore) -> None:
     keep(book, SWEEP, "braked")
     book.mark(SWEEP, {"state": "released"})
     ((_, columns),) = book.kept()
@@ -114,21 +116,21 @@ def test_a_mark_changes_what_it_names(book: SweepBook) -> None:
     assert (columns["state"], columns["seen"]) == ("released", 20)
 
 
-def test_the_latest_comes_first_and_all_but_ten_are_old(book: SweepBook) -> None:
+def test_the_latest_comes_first_and_all_but_ten_are_old(book: SweepStore) -> None:
     ids = [f"202701{day:02}T080000-0a1b" for day in range(1, 14)]
     for sweep in [*ids[5:], *ids[:5]]:
         keep(book, sweep)
 
     assert [sweep for sweep, _ in book.kept()] == ids[::-1]
     assert sorted(book.old()) == ids[:3]
-    assert len(ids) - len(book.old()) == KEPT == 10
+    assert len(ids) - len(book.old()) == SWEEPS_KEPT == 10
     for sweep in book.old():
         book.forget(sweep)
     assert [sweep for sweep, _ in book.kept()] == ids[:2:-1]
     assert book.old() == []
 
 
-def test_forgetting_twice_is_forgetting_once(book: SweepBook) -> None:
+def test_forgetting_twice_is_forgetting_once(book: SweepStore) -> None:
     keep(book, SWEEP)
     book.forget(SWEEP)
     book.forget(SWEEP)
@@ -139,18 +141,18 @@ def test_forgetting_twice_is_forgetting_once(book: SweepBook) -> None:
 # --- parts ---
 
 
-def letters(parts: Parts, sweep: str = SWEEP) -> list[str]:
+def letters(parts: PartStore, sweep: str = SWEEP) -> list[str]:
     return [part.letters for part in parts.all(sweep)]
 
 
-def test_a_part_begins_without_answers(parts: Parts) -> None:
+def test_a_part_begins_without_answers(parts: PartStore) -> None:
     part = parts.add(SWEEP, KEY, PEOPLE)
 
     assert (part.users, part.letters, part.unanswered) == (PEOPLE, "?" * 20, PEOPLE)
     assert letters(parts) == ["?" * 20]
 
 
-def test_a_part_that_stands_keeps_its_users_and_its_answers(parts: Parts) -> None:
+def test_a_part_that_stands_keeps_its_users_and_its_answers(parts: PartStore) -> None:
     parts.add(SWEEP, KEY, PEOPLE[:3])
     parts.answer(SWEEP, KEY, {PEOPLE[1]: "C"})
     part = parts.add(SWEEP, KEY, PEOPLE[5:9])
@@ -159,7 +161,7 @@ def test_a_part_that_stands_keeps_its_users_and_its_answers(parts: Parts) -> Non
     assert letters(parts) == ["?C?"]
 
 
-def test_those_whom_graph_knew_are_found_in_their_part_first(parts: Parts) -> None:
+def test_those_whom_graph_knew_are_found_in_their_part_first(parts: PartStore) -> None:
     for number in range(3):
         parts.add(SWEEP, f"00000-00{number}", PEOPLE[4 * number : 4 * number + 4])
         some = PEOPLE[4 * number : 4 * number + number]
@@ -171,13 +173,13 @@ def test_those_whom_graph_knew_are_found_in_their_part_first(parts: Parts) -> No
     assert parts.known(OTHER, "00000-000", 3) == ()
 
 
-def test_a_part_whose_write_meets_itself_is_written(steps: Steps, parts: Parts) -> None:
+def test_a_part_whose_write_meets_itself_is_written(steps: Steps, parts: PartStore) -> None:
     steps.on("write photoparts", meet_oneself, after=True)
 
     assert parts.add(SWEEP, KEY, PEOPLE[:2]).unanswered == PEOPLE[:2]
 
 
-def test_parts_come_in_the_order_of_pages_and_belong_to_their_sweep(parts: Parts) -> None:
+def test_parts_come_in_the_order_of_pages_and_belong_to_their_sweep(parts: PartStore) -> None:
     for key, user in [("00010-000", PEOPLE[3]), ("00002-001", PEOPLE[1]), ("00002-000", PEOPLE[0])]:
         parts.add(SWEEP, key, (user,))
     parts.add(OTHER, "00001-000", (PEOPLE[9],))
@@ -188,7 +190,7 @@ def test_parts_come_in_the_order_of_pages_and_belong_to_their_sweep(parts: Parts
     assert letters(parts, OTHER) == ["?"]
 
 
-def test_an_answer_that_is_delivered_again_writes_nothing(steps: Steps, parts: Parts) -> None:
+def test_an_answer_that_is_delivered_again_writes_nothing(steps: Steps, parts: PartStore) -> None:
     parts.add(SWEEP, KEY, PEOPLE[:2])
     answers = {PEOPLE[0]: "U"}
     parts.answer(SWEEP, KEY, answers)
@@ -200,12 +202,12 @@ def test_an_answer_that_is_delivered_again_writes_nothing(steps: Steps, parts: P
     assert letters(parts) == ["U?"]
 
 
-def test_an_answer_to_a_part_that_was_forgotten_brings_nothing_back(parts: Parts) -> None:
+def test_an_answer_to_a_part_that_was_forgotten_brings_nothing_back(parts: PartStore) -> None:
     parts.answer(SWEEP, KEY, {PEOPLE[0]: "U"})
     assert list(parts.all(SWEEP)) == []
 
 
-def test_an_answer_whose_write_meets_itself_is_given_once(steps: Steps, parts: Parts) -> None:
+def test_an_answer_whose_write_meets_itself_is_given_once(steps: Steps, parts: PartStore) -> None:
     parts.add(SWEEP, KEY, PEOPLE[:2])
     steps.on("write photoparts", meet_oneself, after=True)
     parts.answer(SWEEP, KEY, {PEOPLE[0]: "U"})
@@ -215,7 +217,7 @@ def test_an_answer_whose_write_meets_itself_is_given_once(steps: Steps, parts: P
 
 @pytest.mark.parametrize("mishap", [cut_off, meet_oneself])
 def test_a_part_that_cannot_be_written_is_answered_later(
-    steps: Steps, parts: Parts, mishap: Callable[[], None]
+    steps: Steps, parts: PartStore, mishap: Callable[[], None]
 ) -> None:
     parts.add(SWEEP, KEY, PEOPLE[:2])
     steps.on("write photoparts", mishap, times=None)
@@ -228,7 +230,7 @@ def test_no_interleaving_of_two_checks_loses_an_answer_or_changes_one() -> None:
 
     def run(schedule: Schedule) -> list[Turn]:
         steps = Steps()
-        parts = Parts(Table("photoparts", steps))
+        parts = PartStore(Table("photoparts", steps))
         parts.add(SWEEP, KEY, PEOPLE[:3])
         found: dict[str, dict[str, str]] = {
             "left": {PEOPLE[0]: "U", PEOPLE[1]: "C"},
@@ -248,7 +250,7 @@ def test_no_interleaving_of_two_checks_loses_an_answer_or_changes_one() -> None:
 def test_no_interleaving_of_two_readers_of_a_page_makes_two_parts_of_one() -> None:
     def run(schedule: Schedule) -> list[Turn]:
         steps = Steps()
-        parts = Parts(Table("photoparts", steps))
+        parts = PartStore(Table("photoparts", steps))
         seen = dict[str, tuple[str, ...]]()
 
         def add(name: str, users: tuple[str, ...]) -> None:
@@ -278,7 +280,7 @@ def test_no_interleaving_of_two_readers_of_a_page_makes_two_parts_of_one() -> No
 def test_totals_count_everybody_once_whatever_is_delivered_and_how_often(
     deliveries: list[tuple[int, dict[str, str]]],
 ) -> None:
-    parts = Parts(Table("photoparts", Steps()))
+    parts = PartStore(Table("photoparts", Steps()))
     asked = [PEOPLE[:3], PEOPLE[3:5], PEOPLE[5:6]]
     for number, users in enumerate(asked):
         parts.add(SWEEP, f"00000-{number:03}", users)
@@ -291,4 +293,4 @@ def test_totals_count_everybody_once_whatever_is_delivered_and_how_often(
 
     expected = "".join(first.get(user, "?") for user in PEOPLE[:6])
     assert "".join(letters(parts)) == expected
-    assert total(letters(parts)) == total([expected])
+    assert sum_letters(letters(parts)) == sum_letters([expected])

@@ -13,8 +13,8 @@ from shared.checks.decision import Leave, Queue, decide
 from shared.graph.photo import Gathered, NoMailbox, NoPhoto, Photo, UserGone
 from shared.ledger.row import Row, recently_queued
 from shared.sharepoint.client import picture_timestamp, thumbnail_name
-from shared.sync.plan import Clear, ComeBack, Finish, Plan, Removal, Upload, plan, unreadable
-from shared.users import Scope, User, outside
+from shared.sync.plan import Clear, ComeBack, Finish, Removal, SyncPlan, Upload, plan_sync, unreadable
+from shared.users import Scope, User, out_of_scope
 from tests.unit.ledger.rows_imagined import (
     ANNA,
     EARLIER,
@@ -85,7 +85,7 @@ def within(*groups: str, **changed: Any) -> User:
 def test_the_scope_leaves_out_disabled_accounts_unwanted_guests_and_whom_groups_leave_out(
     user: User, scope: Scope, reason: str
 ) -> None:
-    assert outside(user, scope) == reason
+    assert out_of_scope(user, scope) == reason
 
 
 @pytest.mark.parametrize(
@@ -116,9 +116,9 @@ def gathered(source: Any = None, content: bytes = BYTES, label: str = E, **user:
 
 def planned(
     found: Gathered, *, force: bool = False, tries: int = 0, removal: Removal = UNASKED, **columns: Any
-) -> Plan:
+) -> SyncPlan:
     row = a_row(**columns)
-    return plan(found, row, scope=MEMBERS, force=force, tries=tries, now=NOW, removal=removal)
+    return plan_sync(found, row, scope=MEMBERS, force=force, tries=tries, now=NOW, removal=removal)
 
 
 UPLOAD = Upload(a_user(), E, SHA, BYTES)
@@ -219,7 +219,7 @@ def test_a_photo_that_was_unreadable_is_not_tried_again() -> None:
     ],
 )
 def test_a_photo_that_changes_while_it_is_read_is_read_once_more(
-    announced: str, label: str, tries: int, step: type[Plan]
+    announced: str, label: str, tries: int, step: type[SyncPlan]
 ) -> None:
     planned_step = planned(gathered(Photo(announced), label=label), tries=tries)
 
@@ -376,7 +376,7 @@ def kept(sha256: str) -> Finish:
     ],
 )
 def test_a_picture_is_removed_when_a_sweep_missed_its_photo_for_long_enough_or_a_person_asks(
-    removal: Removal, columns: dict[str, Any], step: Plan
+    removal: Removal, columns: dict[str, Any], step: SyncPlan
 ) -> None:
     assert planned(photoless(), removal=removal, **columns) == step
 
@@ -458,9 +458,9 @@ def columns_of(step: Finish) -> dict[str, Any]:
 def test_a_plan_settles_only_what_the_bytes_themselves_are_called(
     found: Gathered, row: Row, scope: Scope, force: bool, tries: int, removal: Removal
 ) -> None:
-    match plan(found, row, scope=scope, force=force, tries=tries, now=NOW, removal=removal):
+    match plan_sync(found, row, scope=scope, force=force, tries=tries, now=NOW, removal=removal):
         case Upload(user, etag, sha256, content):
-            assert not outside(user, scope)
+            assert not out_of_scope(user, scope)
             assert etag == found.content_etag != ""
             assert (content, sha256) == (found.content, hashlib.sha256(found.content).hexdigest())
         case Finish(outcome, columns=columns) if "settled_etag" in columns and outcome != "kept":
@@ -476,7 +476,7 @@ def test_a_plan_settles_only_what_the_bytes_themselves_are_called(
 def test_a_plan_that_writes_nothing_notes_only_columns_that_a_merge_keeps(
     found: Gathered, row: Row, scope: Scope, force: bool, tries: int, removal: Removal
 ) -> None:
-    step = plan(found, row, scope=scope, force=force, tries=tries, now=NOW, removal=removal)
+    step = plan_sync(found, row, scope=scope, force=force, tries=tries, now=NOW, removal=removal)
     if not isinstance(step, Finish):
         return
 
@@ -494,13 +494,13 @@ def test_a_plan_that_writes_nothing_notes_only_columns_that_a_merge_keeps(
 def test_a_plan_removes_or_gives_up_a_picture_only_of_a_user_in_scope_without_a_photo(
     found: Gathered, row: Row, scope: Scope, force: bool, tries: int, removal: Removal
 ) -> None:
-    step = plan(found, row, scope=scope, force=force, tries=tries, now=NOW, removal=removal)
+    step = plan_sync(found, row, scope=scope, force=force, tries=tries, now=NOW, removal=removal)
     removes = isinstance(step, Clear) or (isinstance(step, Finish) and step.outcome == "kept")
     if not removes:
         return
 
     assert found.user
-    assert not outside(found.user, scope)
+    assert not out_of_scope(found.user, scope)
     assert found.source == NoPhoto()
     assert removal.asked or (removal.swept and 0 < row.missing_since <= NOW - removal.after)
     assert isinstance(step, Clear) or removal.keep
@@ -512,7 +512,7 @@ def test_a_job_comes_back_for_itself_a_bounded_number_of_times(
     found: Gathered, row: Row, scope: Scope, force: bool, tries: int, removal: Removal
 ) -> None:
     for _ in range(3):
-        step = plan(found, row, scope=scope, force=force, tries=tries, now=NOW, removal=removal)
+        step = plan_sync(found, row, scope=scope, force=force, tries=tries, now=NOW, removal=removal)
         if not isinstance(step, ComeBack):
             return
         assert step.tries > tries
@@ -525,7 +525,7 @@ def test_a_job_comes_back_for_itself_a_bounded_number_of_times(
 def test_a_check_is_content_with_what_a_sync_finished(
     found: Gathered, row: Row, scope: Scope, force: bool, tries: int, removal: Removal
 ) -> None:
-    step = plan(found, row, scope=scope, force=force, tries=tries, now=NOW, removal=removal)
+    step = plan_sync(found, row, scope=scope, force=force, tries=tries, now=NOW, removal=removal)
     if not isinstance(step, Finish) or step.outcome in ("deferred", "gone"):
         return
 
@@ -544,7 +544,7 @@ def test_a_sync_writes_no_photo_that_a_check_had_left_alone(row: Row, sweep: boo
     if sweep and recently_queued(row, NOW):  # left alone because that very sync is on its way
         return
 
-    step = plan(gathered(), row, scope=MEMBERS, force=False, tries=0, now=NOW)
+    step = plan_sync(gathered(), row, scope=MEMBERS, force=False, tries=0, now=NOW)
     assert isinstance(step, Finish)
 
 
