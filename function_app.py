@@ -1,7 +1,7 @@
-"""The doorway: triggers only. Each decodes, calls one function, and encodes its answer.
+"""The functions that Azure runs: triggers only. Each decodes, calls one function, and encodes its answer.
 
 Importing this file always succeeds, whatever the settings: a function app whose import fails shows its
-administrator nothing at all. What is wrong is said by each function when it is called.
+administrator nothing at all. Each function says what is wrong when it is called.
 """
 
 import logging
@@ -37,8 +37,8 @@ logs.quieten_libraries()
 def notifications(req: func.HttpRequest, checks: func.Out[List[str]]) -> func.HttpResponse:  # noqa: UP006
     """Queue a check for the users that changed: 202. Handshake: 200. Not Graph's form: 400 or 413.
 
-    Items that are not Graph's are counted and dropped; the answer is 202 all the same, so that nobody learns
-    which were believed. 503 while the settings are wrong: Graph tries again for four hours.
+    Items that are not Graph's are counted and dropped; the answer is 202 all the same, so that no sender
+    learns which were accepted. 503 while the settings are wrong: Graph tries again for four hours.
     """
     reply = triggers.notifications(req.params.get("validationToken"), req.get_body())
     return _send(reply, checks)
@@ -77,7 +77,7 @@ def sync_photo(msg: func.QueueMessage) -> None:
 
 @app.queue_trigger(arg_name="msg", queue_name=SweptCheck.queue, connection=STORAGE)
 def check_swept(msg: func.QueueMessage) -> None:
-    """The same for a sweep, which waits for the answers."""
+    """Compare the photos of up to 20 users for a sweep, which waits for the answers."""
     triggers.work(SweptCheck, msg.get_body())
 
 
@@ -101,37 +101,37 @@ def tend_subscription(msg: func.QueueMessage) -> None:
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{Check.queue}-poison", connection=STORAGE)
 def record_poisoned_checks(msg: func.QueueMessage) -> None:
-    """Write down a check that failed for good."""
+    """Record a check that failed for good."""
     triggers.record(Check, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{Sync.queue}-poison", connection=STORAGE)
 def record_poisoned_syncs(msg: func.QueueMessage) -> None:
-    """Write down a sync that failed for good."""
+    """Record a sync that failed for good."""
     triggers.record(Sync, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{SweptCheck.queue}-poison", connection=STORAGE)
 def record_poisoned_swept_checks(msg: func.QueueMessage) -> None:
-    """Write down a sweep's check that failed for good."""
+    """Record a sweep's check that failed for good."""
     triggers.record(SweptCheck, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{Backfill.queue}-poison", connection=STORAGE)
 def record_poisoned_backfill(msg: func.QueueMessage) -> None:
-    """Write down a sweep's sync that failed for good."""
+    """Record a sweep's sync that failed for good."""
     triggers.record(Backfill, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{SweepPage.queue}-poison", connection=STORAGE)
 def record_poisoned_sweeps(msg: func.QueueMessage) -> None:
-    """Write down a sweep's step that failed for good, and end the sweep."""
+    """Record a sweep's step that failed for good, and end the sweep."""
     triggers.record(SweepPage, msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name=f"{Tend.queue}-poison", connection=STORAGE)
 def record_poisoned_subscription(msg: func.QueueMessage) -> None:
-    """Write down a lifecycle event that failed for good."""
+    """Record a lifecycle event that failed for good."""
     triggers.record(Tend, msg.get_body())
 
 
@@ -160,8 +160,8 @@ def sync_user(req: func.HttpRequest) -> func.HttpResponse:
     `?force=true` whatever the ledger says, `?dry_run=true` without writing anything, `?remove=true` removes
     the picture of a user who has no photo.
 
-    200 with the outcome; 202 the job comes back by itself; 400 no user's name; 404 unknown user; 409 another
-    attempt is at it; 500 not configured; 502 refused or denied; 503 throttled, or no time left to answer.
+    200 with the outcome; 202 the job is queued again; 400 not a user's name; 404 unknown user; 409 another
+    attempt is active; 500 not configured; 502 refused or denied; 503 throttled, or no time left to answer.
     """
 
     def ask() -> AdminResponse:
@@ -204,9 +204,9 @@ def sweep_now(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="status", methods=["GET"])
 def status(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger brings it
-    """How it goes: the running sweep and the last ten, the subscription, gates, who fails, kept poison.
+    """Show the running sweep and the last ten, the subscription, gates, failing users, and kept poison.
 
-    Always 200: what is wrong with settings, certificate or storage stands under `problems`.
+    Always 200: what is wrong with settings, certificate or storage is listed under `problems`.
     """
     return _answer(lambda: responses.of_status(sync_app.health.status()))
 
@@ -221,7 +221,7 @@ def _answer(ask: Callable[[], AdminResponse]) -> func.HttpResponse:
     except SyncError as error:
         logs.warning("request.refused", error=str(error))
         answer = responses.of_error(error)
-    except Exception:  # the doorway: administrators get JSON, the log gets the stack
+    except Exception:  # the outermost frame: administrators get JSON, the log gets the stack
         logging.getLogger("photosync").exception("request.broken")
         answer = responses.broken()
     return func.HttpResponse(

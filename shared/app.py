@@ -1,4 +1,4 @@
-"""The root: builds every client once, on first use, and hands each use case what it needs.
+"""The composition root: builds every client once, on first use, and gives each use case what it needs.
 
 Importing this module reads nothing and connects to nothing, so the functions are listed even where a setting
 is wrong; each of them then refuses with the whole list of problems.
@@ -67,12 +67,11 @@ class App:
 
     Args:
         environ: the settings; read on first use, not before.
-        clock: what time it is; the machine's unless told otherwise.
-        stores: where rows and messages are kept; the storage account that `environ` names unless told
-            otherwise.
+        clock: what time it is; the machine's by default.
+        stores: where rows and messages are kept; the storage account that `environ` names by default.
         tokens: makes the source of bearer tokens from the settings.
-        transport: what carries requests to Microsoft and back; the network unless told otherwise.
-        ring: calls one of this app's own addresses; over the network unless told otherwise.
+        transport: what carries requests to Microsoft and back; the network by default.
+        ring: calls one of this app's own addresses; over the network by default.
     """
 
     def __init__(
@@ -215,7 +214,7 @@ class App:
         )
 
     def _wrong_settings(self) -> tuple[str, ...]:
-        """What is wrong with the settings, as far as that can be seen without asking anybody."""
+        """Return what is wrong with the settings, as far as that can be seen without a request."""
         try:
             _ = self.services
         except ConfigError as error:
@@ -223,7 +222,7 @@ class App:
         return ()
 
     def _dry_run(self) -> bool:
-        """Whether nothing may be written into the ledger; where the settings are wrong nobody said so."""
+        """Return whether nothing may be written into the ledger; False where the settings are wrong."""
         try:
             return self.services.settings.dry_run
         except ConfigError:

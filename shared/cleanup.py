@@ -1,4 +1,4 @@
-"""Forget what nobody will ask for any more: at the end of every sweep, a little each time."""
+"""Delete rows that are no longer needed: at the end of every sweep, a few each time."""
 
 from shared.clock import Clock
 from shared.ledger.failures import Failures
@@ -11,7 +11,7 @@ from shared.sweeps.store import PartStore, SweepStore
 
 
 class Cleanup:
-    """Forgets old rows. One object, long-lived, shared by all threads."""
+    """Deletes old rows. One object, long-lived, shared by all threads."""
 
     def __init__(
         self,
@@ -35,13 +35,13 @@ class Cleanup:
         self._clock = clock
 
     def tidy(self) -> None:
-        """Forget sweeps before the last ten, minutes that are over, and poison and users gone of long ago.
+        """Delete sweeps before the last ten, minutes that are over, old poison, and users gone long ago.
 
         Raises:
-            TryLater: storage is out of reach; what is left is forgotten the next time.
+            TryLater: storage is out of reach; what is left is deleted the next time.
         """
         for sweep in self._book.old():
-            self._parts.forget(sweep)  # first: without its figures nobody would look for them again
+            self._parts.forget(sweep)  # first: without the sweep's figures they would not be found again
             self._book.forget(sweep)
         self._pace.forget()
         now = self._clock.now()

@@ -31,12 +31,12 @@ class Check:
 
     Attributes:
         users: object ids, lower case, without duplicates.
-        why: what made us look.
+        why: what caused the check.
         seen: when the hint arrived.
         born: when the job was first queued.
-        tries: how often a user of it failed in a way that is nobody else's fault.
+        tries: how often a user of it failed for a reason that concerns this user alone.
         force: sync whatever the ledger says.
-        part: the sweep and its part that wait for the answers, none for a check of its own.
+        part: the sweep and its part that wait for the answers, None for a check without a sweep.
         letters: what was found, a letter for each user, where only the part must still be told; else "".
     """
 
@@ -52,7 +52,7 @@ class Check:
 
     @classmethod
     def read(cls, job: Mapping[str, Any]) -> Self:
-        """Return the job that a message carries; `NotOurs` where it is not exactly one."""
+        """Return the job that a message carries; `NotOurs` where it is not valid."""
         users = job_fields.field(job, "users", list)
         ids = [object_id(user) for user in users]
         if not 1 <= len(ids) <= USERS_A_CHECK or None in ids:
@@ -66,7 +66,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class SweptCheck(Check):
-    """A check that a sweep asks for; it waits behind no live one."""
+    """A check that a sweep asks for, in a queue apart from live checks."""
 
     queue: ClassVar[str] = "photo-sweep-checks"
 
@@ -75,9 +75,9 @@ class SweptCheck(Check):
 class Sync:
     """Make SharePoint show one user's photo. Attributes as in `Check`; `user` is an object id.
 
-    `slot`: the beginning of the minute in which its SharePoint calls are reserved, 0 while none is. `doubt`:
+    `slot`: the beginning of the minute in which its SharePoint calls are reserved, 0 if none are. `doubt`:
     it only writes once more what an earlier write, which might arrive until then, could have overtaken.
-    `dry`: it was queued in a dry run, so nobody relies on it.
+    `dry`: it was queued in a dry run, so no sweep relies on it.
     """
 
     queue: ClassVar[str] = "photo-syncs"
@@ -94,7 +94,7 @@ class Sync:
 
     @classmethod
     def read(cls, job: Mapping[str, Any]) -> Self:
-        """Return the job that a message carries; `NotOurs` where it is not exactly one."""
+        """Return the job that a message carries; `NotOurs` where it is not valid."""
         user = object_id(job_fields.field(job, "user", str))
         if user is None:
             raise NotOurs("a sync names one object id")
@@ -104,13 +104,13 @@ class Sync:
 
     @property
     def counted_on(self) -> bool:
-        """Whether sweeps count on it: one queued it in earnest, and for a day the next queue no other."""
+        """Whether sweeps rely on it: one queued it, not in a dry run; for a day the next queue no other."""
         return self.why == "swept" and not self.dry
 
     def repeated(self, doubt: float) -> Self:
         """Return the job that writes the same user once more when no earlier write can still arrive.
 
-        A removal stays one: no other job may remove anything.
+        A removal stays a removal: no other job may remove anything.
         """
         why: Why = "removed" if self.why == "removed" else "repeated"
         return replace(self, why=why, born=doubt, tries=0, force=False, slot=0.0, doubt=doubt)
@@ -118,7 +118,7 @@ class Sync:
 
 @dataclass(frozen=True, slots=True)
 class Backfill(Sync):
-    """A sync that a sweep asks for: in its own lane, behind no fresh photo, and before none."""
+    """A sync that a sweep asks for: in its own lane, so that it and live syncs do not delay each other."""
 
     queue: ClassVar[str] = "photo-backfill"
     lane: ClassVar[Lane] = "backfill"
@@ -141,7 +141,7 @@ class SweepPage:
 
     @classmethod
     def read(cls, job: Mapping[str, Any]) -> Self:
-        """Return the job that a message carries; `NotOurs` where it is not exactly one."""
+        """Return the job that a message carries; `NotOurs` where it is not valid."""
         page = job.get("page")
         if isinstance(page, bool) or not isinstance(page, int) or page < 0:
             raise NotOurs("a sweep's page has a number")
@@ -165,7 +165,7 @@ class Tend:
 
     @classmethod
     def read(cls, job: Mapping[str, Any]) -> Self:
-        """Return the job that a message carries; `NotOurs` where it is not exactly one."""
+        """Return the job that a message carries; `NotOurs` where it is not valid."""
         event = job_fields.field(job, "event", str)
         subscription = object_id(job_fields.field(job, "subscription", str))
         if event not in get_args(LifecycleEvent) or subscription is None:
@@ -213,7 +213,7 @@ def read[J: Check | Sync | SweepPage | Tend](kind: type[J], body: bytes | str) -
 
 
 def users_named(body: bytes) -> tuple[str, ...]:
-    """Return the object ids that a message names which nobody can read, as many as a check's at most."""
+    """Return the object ids that an unreadable message names, as many as a check's at most."""
     return object_ids_in(body.decode("utf-8", "replace"))[:USERS_A_CHECK]
 
 

@@ -1,6 +1,6 @@
-"""Write down what nobody could handle: the end of the road for a poison message, and never a dead end.
+"""Record poison messages, which failed for good: each leaves a trace that an administrator finds.
 
-Never raises on content. Storage out of reach does raise: then the message is to come again.
+Content never raises an error. Unreachable storage does: then the message must be delivered again.
 """
 
 import hashlib
@@ -24,16 +24,16 @@ UNREADABLE_MESSAGE = "a message that names this user is not to be read"
 
 
 class PoisonStore:
-    """The messages that nobody could handle and that name no user."""
+    """The poison messages that are not recorded in users' rows: most name no user."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def note(self, key: str, queue: str, body: str, why: str, now: float) -> None:
-        """Keep a message that nobody could handle and that names no user.
+        """Keep a poison message.
 
         Args:
-            key: names the message; one that is kept already is kept once.
+            key: names the message; a message with the same key is kept once.
             queue: the queue in which it failed.
             body: what it said, cut where a table column ends.
             why: why it was not handled.
@@ -47,7 +47,7 @@ class PoisonStore:
         return [(key, columns) for key, columns, _ in islice(self._table.scan("poison"), most)]
 
     def forget(self, before: float) -> None:
-        """Forget the messages that were kept before a time, Unix seconds."""
+        """Delete the messages that were kept before a time, Unix seconds."""
         for key, columns in self.kept():
             if columns["at"] < before:
                 self._table.delete("poison", key)
@@ -59,7 +59,7 @@ class PoisonRecorder:
     Args:
         ledger: where a user's failure is written.
         parts: where a sweep waits for an answer.
-        store: where messages are kept that name nobody.
+        store: where messages are kept that name no user.
         end_sweep: ends a sweep that cannot go on.
         dry_run: whether nothing may be written into the ledger.
         clock: what time it is.
@@ -86,11 +86,11 @@ class PoisonRecorder:
         """Write a poisoned message into its users' rows, end its sweep, or keep it whole.
 
         Args:
-            kind: what its queue carries.
-            body: what it says.
+            kind: the kind of job that its queue carries.
+            body: the message's body.
 
         Raises:
-            TryLater: it cannot be written down now: the ledger is out of reach, or to be left as it is.
+            TryLater: it cannot be recorded now: the ledger is out of reach, or must not be changed.
         """
         try:
             job = jobs.read(kind, body)
@@ -118,14 +118,14 @@ class PoisonRecorder:
                 self._keep(kind, body, GAVE_UP)
 
     def _is_counted_on(self, job: Sync) -> bool:
-        """Return whether the user's row says that a sweep queued him, until what became of it is recorded."""
+        """Return whether the user's row says, until an outcome is recorded, that a sweep queued them."""
         return job.counted_on and self._clock.now() - job.born < QUEUED_FOR
 
     def _letter(self, user: str) -> str:
         return failed_letter(self._ledger.read(user))
 
     def _fail_known(self, kind: type[Job], body: bytes, reason: str) -> None:
-        """Have those looked at again whom a message names that another release of this app may have sent."""
+        """Fail the known users that a message of another release may name, so that they are checked again."""
         if issubclass(kind, Check | Sync):
             known = [user for user in jobs.users_named(body) if self._ledger.read(user).version]
             self._fail_users(kind, body, dict.fromkeys(known, reason))
@@ -135,13 +135,13 @@ class PoisonRecorder:
             self._keep(kind, body, GAVE_UP)
             return
         for user, reason in reasons.items():
-            # No condition: whoever works on the user meanwhile writes his own outcome after this one.
+            # No condition: an attempt that works on the user meanwhile writes its own outcome after this one.
             self._ledger.overwrite(user, {"outcome": "failed", "reason": reason, "queued_at": 0.0})
             logs.error("poison.recorded", queue=kind.queue, user=user, reason=reason)
 
     def _keep(self, kind: type[Job], body: bytes, why: str) -> None:
         text = body.decode("utf-8", "backslashreplace")
-        # Its own name, so that another delivery finds the same row. (The message's id is no such name: in
+        # Made of its content, so that another delivery finds the same row. (The message's id will not do: in
         # Azure's worker a property `id` of the body takes its place, whatever it says. See `jobs`.)
         key = f"{kind.queue}-{hashlib.sha256(body).hexdigest()}"
         self._store.note(key, kind.queue, text, why, self._clock.now())
@@ -149,6 +149,6 @@ class PoisonRecorder:
 
 
 def _reason(row: Row) -> str:
-    """Return why a sync gave up, with what its last attempt noted of it."""
+    """Return why a sync gave up, with the reason that its last attempt noted."""
     noted = row.reason.removeprefix(GAVE_UP).removeprefix(": ") if row.outcome == "failed" else ""
     return f"{GAVE_UP}: {noted}" if noted else GAVE_UP

@@ -1,6 +1,6 @@
 """What the webhooks and the queues' triggers do, without Azure's types: `function_app` decodes and encodes.
 
-Wrong settings are nobody's fault but the operator's: Graph is told to come again, and messages wait.
+While the settings are wrong, which only an administrator can mend, Graph must try again and messages wait.
 """
 
 import math
@@ -13,7 +13,7 @@ from shared.errors import ConfigError, ServiceError, TryLater
 from shared.jobs import Check, Job, SweepPage, Sync, Tend
 from shared.notifications import Handshake, Malformed, read_changes, read_handshake, read_lifecycle
 
-UNRECORDED_AFTER = 30  # seconds until poison that could not be written down is tried again
+UNRECORDED_AFTER = 30  # seconds until poison that could not be recorded is tried again
 MISCONFIGURED_AFTER = 900  # seconds a message waits while the settings are wrong
 
 
@@ -27,7 +27,7 @@ class WebhookReply:
     messages: tuple[str, ...] = ()
 
 
-# The token is a stranger's text: plain, and not to be taken for anything else.
+# The token is text of an unknown sender: plain, and not to be taken for anything else.
 _PLAIN: Mapping[str, str] = {"X-Content-Type-Options": "nosniff"}
 _NOT_NOW = WebhookReply(503, "not configured")  # Graph tries again for four hours
 
@@ -41,11 +41,11 @@ class Triggers:
     def notifications(self, token: str | None, body: bytes) -> WebhookReply:
         """Take a notification of changes: 202 with the checks of the users that it names.
 
-        Items that are not Graph's are counted and dropped; the answer is 202 all the same, so that nobody
-        learns which were believed. 400 or 413 for what is no notification at all.
+        Items that are not Graph's are counted and dropped; the answer is 202 all the same, so that no
+        sender learns which were accepted. 400 or 413 for what is not a notification at all.
 
         Args:
-            token: the query's `validationToken`, as the host decoded it; None where there is none. Graph
+            token: the query's `validationToken`, as the host decoded it; None if it is absent. Graph
                 sends one to ask whether this endpoint is ours, and wants it back.
             body: the request's body.
         """
@@ -91,17 +91,17 @@ class Triggers:
         """
         job = jobs.read(kind, body)
         services = self._services()
-        if services is None:  # no fault of the message: it waits until the settings are right
+        if services is None:  # the message is not at fault: it waits until the settings are right
             self._app.queues.defer_raw(kind.queue, body.decode(), MISCONFIGURED_AFTER)
         else:
             _do(services, job)
 
     def record(self, kind: type[Job], body: bytes) -> None:
-        """Write down a message of the queue of `kind` that failed for good.
+        """Record a message of the queue of `kind` that failed for good.
 
-        Where that cannot be done now it is queued anew, as the last act: the host stops running a message
-        that was delivered five times, from a poison queue too, behind which there is no other; and the
-        message that the host put there expires after a week.
+        Where that cannot be done now it is queued again, as the last act: the host stops running a message
+        that was delivered five times, from a poison queue too, which has no poison queue of its own; and
+        the message that the host put there expires after a week.
         github.com/Azure/azure-sdk-for-net, QueueProcessor.cs of Microsoft.Azure.WebJobs.Extensions.Storage
 
         Raises:
@@ -123,7 +123,7 @@ class Triggers:
 
 
 def _greeting(token: str | None) -> WebhookReply | None:
-    """Return the answer to a handshake, None where the request is none."""
+    """Return the answer to a handshake, None where the request is not a handshake."""
     match read_handshake(token):
         case None:
             return None

@@ -1,7 +1,7 @@
 """Compare the photo ETags of up to 20 users with the ledger and queue a sync for each that changed.
 
-One Graph request, one table read a user, no write for an unchanged one. A check never fails because of one
-user. Order: what follows is sent first, then notes and answers are written, and a deferral is the last act.
+One Graph request, one table read for each user, no write for unchanged users. One user never fails a whole
+check. Order: follow-up jobs are sent, then notes and answers are written, and a deferral is the last act.
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,7 +37,7 @@ from shared.sweeps import state, tally
 from shared.sweeps.store import PartStore
 from shared.sweeps.tally import UNANSWERED
 
-WITNESSES = 3  # one of them may have lost his photo, or more, since he was answered
+WITNESSES = 3  # some of them may have lost their photo, or more, since they were answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +117,13 @@ class Checker:
         witnesses = self._witnesses(job)
         answers = self._graph.photos((*job.users, *witnesses), attempt)
         told = bool(witnesses) and photo.tells(answers.values())
-        singled_out = told and self._gates.closed_until(GRAPH) <= self._clock.now()  # nobody is throttled
+        singled_out = told and self._gates.closed_until(GRAPH) <= self._clock.now()  # no throttling
         return [self._judge(job, row, answers[row.user], singled_out=singled_out) for row in rows]
 
     def _witnesses(self, job: Check) -> tuple[str, ...]:
-        """Return whom to ask beside users for whom a sweep has waited for long: is it Graph, or is it them?
+        """Return other users to ask for once a sweep has waited for long: do they show that Graph answers?
 
-        There are none where Graph could tell of nobody: then there is nobody to be removed either.
+        Empty where Graph could answer for no user: then there is no picture to remove either.
         """
         if not job.part or self._clock.now() - job.born < state.PATIENCE:
             return ()
@@ -146,7 +146,7 @@ class Checker:
                 self._queues.send(replace(sync, dry=self._settings.dry_run))
 
     def _look_again_later(self, job: Check, found: Iterable[Found]) -> None:
-        """Have whom a hint named looked at again: Graph may notify before its store has the photo."""
+        """Queue later checks of notified users: Graph may notify before its store has the photo."""
         answered = tuple(each.row.user for each in found if each.letter != UNANSWERED)
         if job.why != "notified" or not answered:
             return
@@ -169,15 +169,15 @@ class Checker:
                     pass
 
     def _answer(self, job: Check, answers: Mapping[str, str]) -> None:
-        """Tell the sweep that asked, if one did, which letter each user got."""
+        """Tell the sweep that asked, if there is one, the letter of each user."""
         if job.part and answers:
             users, letters = tuple(answers), "".join(answers.values())
             self._report_answers(replace(job, users=users, letters=letters, born=self._clock.now()), job.part)
 
     def _report_answers(self, job: Check, part: tuple[str, str]) -> None:
-        """Put answers into their part; where it is out of reach they come again, alone.
+        """Write answers into their part; where it is unreachable, defer a job with the answers alone.
 
-        The syncs are queued: looking at the users again would queue them again, each time.
+        The syncs are queued already: checking the users again would queue them again, each time.
         """
         try:
             self._parts.answer(*part, dict(zip(job.users, job.letters, strict=True)))
@@ -197,14 +197,14 @@ class Checker:
         try:
             self._ledger.write(row, columns)
         except (Stale, ServiceError) as error:
-            # A sync is at work, and knows better; or the ledger is out of reach, and the next check notes it.
+            # A sync is at work, and knows more; or the ledger is unreachable, and the next check notes it.
             logs.info("note.left", user=row.user, error=str(error))
 
     def _defer_unanswered(self, job: Check, found: Iterable[Found]) -> None:
-        """Queue again whom Graph could not answer: together if it was busy, alone if he is odd.
+        """Queue unanswered users again: together if Graph was busy, alone if the answer was unexpected.
 
-        Denied users stay together only where nobody was answered. Among others each of them is asked for
-        alone: a batch of theirs would look like a missing permission, and close the gate for everybody.
+        Denied users stay together only where all users were denied. Otherwise each of them is asked for
+        alone: a batch of theirs would look like a missing permission, and close the gate for all users.
         """
         odd = [(each.row.user, each.decision) for each in found if isinstance(each.decision, TryAlone)]
         for user, decision in odd:
@@ -228,9 +228,9 @@ class Checker:
         logs.warning("check.deferred", count=len(job.users), after=wait, reason=reason, tries=job.tries)
 
     def _give_up(self, user: str, reason: str) -> str:
-        """Note that a user is left to the next sweep, and return the letter that this one gets.
+        """Note that a user is left to the next sweep, and return the letter for this sweep.
 
-        One who cannot be noted is left to it all the same.
+        A user who cannot be noted is left to the next sweep all the same.
         """
         logs.warning("check.gave_up", user=user, reason=reason)
         noted = {"outcome": "deferred", "reason": f"gave up after a day: {reason}"}

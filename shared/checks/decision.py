@@ -1,4 +1,4 @@
-"""Whether a user's photo must be synced, given what Graph says of it and what the ledger remembers. Pure."""
+"""Decide whether a user's photo must be synced, from what Graph says and the ledger remembers. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,19 +33,19 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Write `columns` into the row, if it still is as it was read."""
+    """Write `columns` into the row if it is unchanged since it was read."""
 
     columns: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """The photo is another than SharePoint shows: queue a sync."""
+    """The photo differs from the one that SharePoint shows: queue a sync."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskAgain:
-    """The photo service could not say: ask for this user later. `after` in seconds, None if unknown."""
+    """The photo service could not answer: ask for this user later. `after` in seconds, None if unknown."""
 
     after: float | None
     denied: bool = False
@@ -53,21 +53,21 @@ class AskAgain:
 
 @dataclass(frozen=True, slots=True)
 class TryAlone:
-    """Something odd about this one user: ask for him alone, and give up after a few tries."""
+    """Graph's answer for this one user is unexpected: ask for them alone, and give up after a few tries."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """It stayed odd: the user fails, and is left to the next notification or sweep."""
+    """The problem persists: the user fails, and is left to the next notification or sweep."""
 
     reason: str
 
 
 type Decision = Leave | Note | Queue | AskAgain | TryAlone | GiveUp
 
-MOST_TRIES = 5  # of a user whose photo Graph answers oddly
+MOST_TRIES = 5  # for a user with an unexpected answer of Graph
 
 
 def decide(source: PhotoSource, row: Row, *, force: bool, sweep: bool, now: float) -> Decision:
@@ -102,13 +102,13 @@ def decide(source: PhotoSource, row: Row, *, force: bool, sweep: bool, now: floa
 
 
 def lose_patience(decision: Decision, *, tries: int, singled_out: bool) -> Decision:
-    """Return the decision, or what becomes of a user who is the only one in trouble.
+    """Return the decision, or a stricter one for a user who is the only one with a problem.
 
     Args:
-        decision: what a look at him came to.
-        tries: how many looks before this one found that it is his own trouble.
-        singled_out: his sweep has waited for long, and Graph answered for others in the same breath. Once
-            may be the end of an outage; twice is no outage.
+        decision: what this check decided about the user.
+        tries: how many checks before this one found that the problem is this user's own.
+        singled_out: the user's sweep has waited for long, and Graph answered for others in the same request.
+            Once may be the end of an outage; twice is not an outage.
     """
     match decision:
         case AskAgain(denied=denied) if singled_out:
@@ -143,10 +143,10 @@ def _found_none(row: Row, now: float) -> Leave | Note:
 
 
 def _overtaken(row: Row, outcome: Outcome, reason: str) -> dict[str, Any]:
-    """Return the outcome that takes a failure's place where nothing is left to sync.
+    """Return the outcome that replaces a failure where nothing is left to sync.
 
-    What failed may have been a check (Graph was odd, a message was poison) of a user who is as he should be;
-    no sync would ever come to say so.
+    What failed may have been a check (an unexpected answer, a poison message) of a user whose picture is
+    right; no sync would ever record that.
     """
     return {"outcome": outcome, "reason": reason} if row.outcome in ("failed", "deferred") else {}
 
@@ -156,7 +156,7 @@ def _note(columns: Mapping[str, Any]) -> Leave | Note:
 
 
 def letter(source: PhotoSource, decision: Decision, row: Row, *, now: float, remove_after: float) -> str:
-    """Return what a check answers about one user, `UNANSWERED` where Graph could not say."""
+    """Return the letter that a check answers for one user, `UNANSWERED` where Graph could not answer."""
     if isinstance(decision, GiveUp):
         return failed_letter(row)
     match source:

@@ -1,7 +1,7 @@
-"""Who fails: a row a user in a partition of the ledger's table, so that nobody must look at everybody's.
+"""The list of failing users: a partition of the ledger's table, so that no reader scans every user's row.
 
-It follows the outcomes that the ledger writes. Whoever dies in between leaves an entry too many, never one
-too few; the end of the next sweep strikes it out.
+It follows the outcomes that the ledger writes. A crash in between leaves an entry too many, never one too
+few; the end of the next sweep removes it.
 """
 
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from shared.clock import Clock
 from shared.errors import ServiceError, Stale
 from shared.storage.tables import ANY, Table
 
-FAILURES_PARTITION = "failed"  # users' own partitions have two letters
-FAILURES_COUNTED = 1000  # entries a look at them counts: as many as the table service gives at once
+FAILURES_PARTITION = "failed"  # users' own partitions have two characters
+FAILURES_COUNTED = 1000  # entries that one reading counts: as many as the table service returns at once
 FAILURES_SHOWN = 10
 
 
@@ -31,7 +31,7 @@ class Failures:
         self._clock = clock
 
     def note(self, user: str, reason: str) -> None:
-        """Note that a user failed; one who had failed before keeps the time since when."""
+        """Note that a user failed; for a user who had failed before, `since` stays."""
         now = self._clock.now()
         latest = {"at": now, "reason": reason}
         try:
@@ -40,16 +40,16 @@ class Failures:
             self._table.merge(FAILURES_PARTITION, user, latest, ANY)
 
     def strike(self, user: str) -> None:
-        """Strike out a user who does not fail any more; where that fails, the next sweep does it."""
+        """Remove a user who does not fail any more; where that fails, the next sweep does it."""
         try:
             self._table.delete(FAILURES_PARTITION, user)
         except ServiceError as error:
             logs.warning("failure.not_struck", user=user, error=str(error))
 
     def report(self) -> dict[str, Any]:
-        """Return how many users fail, since when (Unix seconds, None if nobody), and the newest, as JSON.
+        """Return how many users fail, since when (Unix seconds, None if none), and the newest, as JSON.
 
-        `more`: there are others than those that were counted.
+        `more`: there may be more than were counted.
         """
         entries = list(self._entries())
         newest = sorted(entries, key=lambda entry: -entry["at"])[:FAILURES_SHOWN]
@@ -61,7 +61,7 @@ class Failures:
         }
 
     def tidy(self) -> None:
-        """Strike out who is listed although he does not fail, as many as one look finds."""
+        """Remove users who are listed although they do not fail, as many as one reading finds."""
         for entry in self._entries():
             user = entry["user"]
             row = self._table.read(user[:2], user)
@@ -70,6 +70,6 @@ class Failures:
 
     def _entries(self) -> Iterator[dict[str, Any]]:
         for user, columns, _ in islice(self._table.scan(FAILURES_PARTITION), FAILURES_COUNTED):
-            # One who was struck out while he failed anew has no `since`.
+            # The entry of a user who was removed while they failed again has no `since`.
             facts = {"since": columns["at"], **columns}
             yield {"user": user, **{name: facts[name] for name in ("reason", "since", "at")}}

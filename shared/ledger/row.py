@@ -19,15 +19,15 @@ class Row:
         version: the row's own ETag as read, "" while the user has no row.
         settled_etag: ETag of the photo that SharePoint shows, with its quotation marks.
         settled_sha256: hash of that photo's bytes, as they came from Exchange.
-        upn: the user principal name under which SharePoint knew the user; "" where it must be asked again.
+        upn: the user principal name under which SharePoint knew the user; "" where it must be looked up.
         geo: host of the user's My Site, `contoso-my.sharepoint.com`.
         folder: server-relative path of the folder that holds the thumbnails.
-        claim_token: whoever works on the user, or did last.
+        claim_token: the attempt that works on the user, or did last.
         claim_until: when that claim expires; 0 once it was ended.
         dirty: the target may show something else than `settled_etag` says.
         unsure_until: until then a write of an earlier attempt may still arrive.
-        repeat_at: a sync is queued that writes once more then, because an earlier write might arrive until
-            then; 0 where none is.
+        repeat_at: when a queued sync writes once more, because an earlier write might arrive until then;
+            0 where none is queued.
         stamp: the newest `SPS-PictureTimestamp` written, in seconds since 0001-01-01.
         refused_etag: a photo that must not be tried again.
         missing_since: since when Exchange has had no photo although one is settled.
@@ -63,12 +63,12 @@ class Row:
 
     @classmethod
     def from_columns(cls, user: str, columns: Mapping[str, Any], version: str) -> Self:
-        """Return the row that a table holds; columns of other versions of this app are left alone."""
+        """Return the row that a table holds; columns of other versions of this app are ignored."""
         known = {name: columns[name] for name in _COLUMNS if name in columns}
         return cls(user=user, version=version, **known)
 
     def holds(self, columns: Mapping[str, Any]) -> bool:
-        """Return whether every one of `columns` stands in this row."""
+        """Return whether this row holds every value of `columns`."""
         return all(getattr(self, name) == value for name, value in columns.items())
 
     @property
@@ -81,11 +81,11 @@ _COLUMNS = frozenset(field.name for field in fields(Row)) - {"user", "version"}
 
 
 QUEUED_FOR = 86_400.0
-"""Seconds within which a user whom a sweep queued is not queued by the next, unless his sync ended since."""
+"""Seconds within which the next sweep does not queue a user again, unless their sync ended since."""
 
 
 UNREADABLE_IMAGE = "unreadable image"
-"""Why a photo is refused whose bytes are no picture."""
+"""Why a photo is refused whose bytes are not a picture."""
 
 
 PHOTO_SHOWN = "SharePoint has this photo"
@@ -99,15 +99,15 @@ USER_UNKNOWN = "the directory does not know this user"
 
 
 def recently_queued(row: Row, now: float) -> bool:
-    """Return whether a sweep queued this user not long ago and his sync did not end since."""
+    """Return whether a sweep queued this user not long ago and their sync did not end since."""
     return bool(row.queued_at) and now - row.queued_at < QUEUED_FOR
 
 
 def refused(etag: str, row: Row) -> bool:
-    """Return whether a photo is not to be tried again.
+    """Return whether a photo must not be tried again.
 
-    That holds while the outcome stands that refused it. A later one (deferred, gone, failed for another
-    reason) says that something else was in the way, and must not leave the photo behind for good.
+    This holds while the outcome that refused it stands. A later outcome (deferred, gone, failed for another
+    reason) has another cause, and must not exclude the photo for good.
     """
     standing = row.outcome == "skipped" or (row.outcome, row.reason) == ("failed", UNREADABLE_IMAGE)
     return row.refused_etag == etag and standing

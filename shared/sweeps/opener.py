@@ -32,10 +32,10 @@ class Opener:
         self._clock = clock
 
     def open(self, why: str, *, force: bool = False) -> Opened:
-        """Open a sweep unless one is running; one whose lease ended is dead and gives way.
+        """Open a sweep unless one is running; one whose lease ended is dead and is closed first.
 
         Args:
-            why: what for, in words.
+            why: the reason, in words.
             force: write every photo again.
 
         Raises:
@@ -65,16 +65,16 @@ class Opener:
             return
         self._book.request_again(why)
         if not self._book.record().running(self._clock.now()):
-            self.open(why)  # it ended in between, and did not see the wish
+            self.open(why)  # it ended in between, and did not see the request
 
     def open_requested(self) -> None:
-        """Open the sweep that somebody wanted while the last one ran; only opening one forgets the wish."""
+        """Open the sweep that was requested while the last one ran; only opening one clears the request."""
         record = self._book.record()
         if record.again and record.state != "running":
             self.open(record.again_why)
 
     def _begin(self, record: SweepRecord, fresh: SweepRecord) -> str:
-        """Send a sweep's first page, write its record, and return the id of the sweep that stands then."""
+        """Send a sweep's first page, write its record, and return the id of the sweep recorded then."""
         first = SweepPage(fresh.id, 0, born=fresh.opened_at)
         began = self._clock.monotonic()
         # The message first: without a record it is dropped, but a record without it would stand for an hour.
@@ -82,7 +82,7 @@ class Opener:
         try:
             self._book.write(record, {k: v for k, v in asdict(fresh).items() if k != "version"})
         except Stale:
-            # Another was faster, or our own write was repeated and met itself.
+            # Another instance was faster, or our own write was retried and met itself.
             return self._book.record().id
         finally:
             if self._clock.monotonic() - began >= state.FIRST_PAGE_HIDDEN:

@@ -1,6 +1,6 @@
 """Read one page of the users in scope, and have each of them checked.
 
-Users stand in parts, 20 to each, which are written before their checks are sent.
+Users are put into parts, 20 to each, which are written before their checks are sent.
 """
 
 from collections.abc import Iterable
@@ -21,8 +21,8 @@ from shared.sweeps.store import PartStore
 class PageReader:
     """Reads pages. One object, long-lived, shared by all threads.
 
-    Who is in the excluded group is read once a sweep and kept until its last page: a shortcut and no truth.
-    Another instance reads it for itself, and whoever joins or leaves meanwhile is judged anew by his sync.
+    The members of the excluded group are read once a sweep and cached until its last page, to save calls.
+    Another instance reads them for itself, and a sync judges a user who joins or leaves meanwhile again.
     """
 
     def __init__(
@@ -36,10 +36,10 @@ class PageReader:
         self._excluded: tuple[str, frozenset[str]] = ("", frozenset())
 
     def read(self, record: SweepRecord, address: str) -> str:
-        """Have everybody on the sweep's page checked, and return the next page's address, "" after the last.
+        """Have all users on the sweep's page checked, and return the next page's address, "" after the last.
 
         Args:
-            record: the sweep; it says which page that is.
+            record: the sweep; it says which page to read.
             address: the page's address as Graph gave it, "" for the first.
 
         Raises:
@@ -66,9 +66,9 @@ class PageReader:
         return excluded
 
     def _ask_all(self, record: SweepRecord, users: Iterable[str]) -> None:
-        """Put everybody into a part, 20 to each; a part that stands already keeps its users.
+        """Put all users into parts, 20 to each; a part that exists already keeps its users.
 
-        A page that is read once more may list others, in another order: nobody is left out or asked twice.
+        A page that is read once more may list others, in another order: none is left out or asked for twice.
         """
         left = dict.fromkeys(users)
         for number in count():
@@ -79,7 +79,7 @@ class PageReader:
                 left.pop(user, None)
 
     def _ask(self, record: SweepRecord, key: str, users: tuple[str, ...]) -> tuple[str, ...]:
-        """Write a part, send its check, and return its users; whoever was answered already is not asked."""
+        """Write a part, send its check, and return its users; those already answered are not asked for."""
         part = self._parts.add(record.id, key, users)
         now = self._clock.now()
         if asked := part.unanswered:

@@ -1,4 +1,4 @@
-"""Remove the pictures whose photos a sweep found missing; after a brake, only when a person says so."""
+"""Remove the pictures whose photos a sweep found missing; after a brake, only if an administrator asks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,14 +25,14 @@ class Removals:
         self._clock = clock
 
     def remove(self, sweep: str, after: str) -> str:
-        """Queue a removal for those whose photo a sweep has missed for long enough: `MOST` or few more.
+        """Queue removals of pictures whose photo is missing for long enough: `REMOVALS_A_STEP` or few more.
 
         Args:
             sweep: its id.
-            after: the part of the sweep after which to go on, "" to begin.
+            after: the part of the sweep after which to continue, "" to begin.
 
         Returns:
-            The part after which to go on, "" if nobody is left.
+            The part after which to continue, "" if no user is left.
         """
         now, sent = self._clock.now(), 0
         for key, users in self._parts.removable(sweep, after):

@@ -1,7 +1,7 @@
-"""A sweep: one look at every user in scope, page by page, and what follows from what it found. Pure.
+"""The state of a sweep, which checks every user in scope, page by page; and its next step. Pure.
 
-Its record says how far it came; its parts say, for 20 users each, what their checks answered: one letter a
-user. Totals are sums over the parts, so a message that is delivered twice counts once.
+Its record says how far it came. Its parts (see `tally`) say, for 20 users each, what their checks answered:
+one letter a user. Totals are sums over the parts, so a message that is delivered twice counts once.
 """
 
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ from typing import Any, Literal, Self
 SweepState = Literal["", "running", "finished", "braked", "released", "incomplete", "failed"]
 
 LAST_PAGE_READ = "end"  # in the place of a next page: every page was read
-SWEEP_LEASE = 3600.0  # seconds; a sweep that did nothing for so long is dead
-FIRST_PAGE_HIDDEN = 10.0  # seconds a sweep's first page is hidden: until then its record stands
-PATIENCE = 3600.0  # seconds for which a sweep waits for a user for whom alone Graph has no answer
+SWEEP_LEASE = 3600.0  # seconds; a sweep that did nothing for so long counts as dead
+FIRST_PAGE_HIDDEN = 10.0  # seconds a sweep's first page is hidden: by then its record is written
+PATIENCE = 3600.0  # seconds a sweep waits for a user who is the only one that Graph does not answer for
 STUCK_AFTER = 2 * 3600.0  # seconds without an answer, after which a sweep is *incomplete*
 SWEEPS_KEPT = 10  # ended sweeps whose parts and figures are kept
-FORGET_POISON_AFTER = 30 * 86400.0  # seconds a message that nobody could handle is kept to be looked at
+FORGET_POISON_AFTER = 30 * 86400.0  # seconds a message that failed for good is kept for inspection
 FORGET_GONE_AFTER = 30 * 86400.0  # seconds; as long as a deleted user can be restored
 
 
@@ -25,19 +25,19 @@ class SweepRecord:
     """The sweep that runs, or the last one that did.
 
     Attributes:
-        version: the record's own ETag as read, "" while there is none.
+        version: the record's own ETag as read, "" while it does not exist.
         id: the sweep's id; ids sort by time.
-        state: how it goes, or went.
+        state: whether it runs, or how it ended.
         force: every photo is written again.
         why: what opened it.
         page: number of the page that is to be read next.
-        next: Graph's address of that page, "" for the first, `END` after the last.
-        lease_until: until when nobody else may open one.
+        next: Graph's address of that page, "" for the first, `LAST_PAGE_READ` after the last.
+        lease_until: until when no other sweep may be opened.
         opened_at: when it began.
         progress_at: when something was last answered.
         unanswered: how many users had no answer then.
-        again: another sweep is wanted as soon as this one ended.
-        again_why: what for.
+        again: another sweep is requested as soon as this one ended.
+        again_why: why it is requested.
         removed_to: the last of its parts whose removals are queued, "" before the first.
     """
 
@@ -107,10 +107,3 @@ def next_step(record: SweepRecord, sweep: str, page: int) -> SweepStep:
 def next_look(record: SweepRecord, now: float) -> float:
     """Return the seconds until a sweep looks again for its last answers; at first soon, then each minute."""
     return min(60.0, max(2.0, (now - record.opened_at) / 10))
-
-
-# --- parts and their letters ---
-#
-# u unchanged · c changed, a sync is queued · n no photo, and none shown · m missing, not for long enough ·
-# r missing long enough to be removed · g gone from the directory · s skipped · f failed
-# An upper-case letter: SharePoint shows, or may show, a picture that we wrote.

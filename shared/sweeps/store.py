@@ -1,4 +1,4 @@
-"""What is remembered of sweeps: the record of the one that runs, its parts, and the last ten's figures."""
+"""The stores of sweeps: the record of the one that runs, its parts, and the last ten's figures."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -12,7 +12,7 @@ from shared.sweeps import tally
 from shared.sweeps.state import SWEEPS_KEPT, SweepRecord, SweepState
 from shared.sweeps.tally import UNANSWERED, SweepPart, Totals
 
-SWEEP_TRIES = 20  # of a conditional write to what several write to at once
+SWEEP_TRIES = 20  # of a conditional write to a row with concurrent writers
 
 
 class SweepStore:
@@ -27,15 +27,15 @@ class SweepStore:
         return SweepRecord.from_columns(*found) if found else SweepRecord()
 
     def write(self, record: SweepRecord, columns: Mapping[str, Any]) -> SweepRecord:
-        """Merge `columns` into the record if it still is as it was read; `Stale` if it is not."""
+        """Merge `columns` into the record if it is unchanged since it was read; `Stale` if not."""
         version = self._table.merge("sweep", "record", columns, record.version)
         return replace(record, version=version, **columns)
 
     def advance(self, record: SweepRecord, sweep: str, page: int, columns: Mapping[str, Any]) -> bool:
-        """Write to the record as long as this sweep runs and stands at this page; return whether it did.
+        """Write to the record if this sweep runs and is at this page; return whether that was done.
 
         Raises:
-            TryLater: the table is out of reach, or too many write to the record at once.
+            TryLater: the table is out of reach, or too many instances write to the record at once.
         """
         for _ in range(SWEEP_TRIES):
             if record.id != sweep or record.state != "running" or record.page != page:
@@ -43,17 +43,17 @@ class SweepStore:
             try:
                 self.write(record, columns)
             except Stale:
-                record = self.record()  # somebody wants another sweep, or a duplicate was faster
+                record = self.record()  # another sweep was requested, or a duplicate was faster
                 continue
             return True
         raise TryLater("storage", "the sweep's record never holds still")
 
     def request_again(self, why: str) -> None:
-        """Note that another sweep is wanted when this one ends."""
+        """Note that another sweep is requested when this one ends."""
         self._table.merge("sweep", "record", {"again": True, "again_why": why}, ANY)
 
     def keep(self, record: SweepRecord, state: SweepState, reason: str, totals: Totals, now: float) -> None:
-        """Keep the figures of a sweep that ended, unless some are kept: the first verdict stands."""
+        """Keep the figures of a sweep that ended, unless some are kept: the first verdict is final."""
         columns = {
             **{name: float(count) for name, count in asdict(totals).items()},
             "state": state,
@@ -90,13 +90,13 @@ class SweepStore:
 
 
 class PartStore:
-    """The parts of sweeps: who was asked for, and what was answered."""
+    """The parts of sweeps: which users were asked for, and what was answered."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def add(self, sweep: str, key: str, users: tuple[str, ...]) -> SweepPart:
-        """Write a part without answers; one that stands already is returned as it is."""
+        """Write a part without answers; one that exists already is returned unchanged."""
         part = SweepPart("", users, UNANSWERED * len(users))
         try:
             self._table.merge(sweep, key, {"users": ",".join(users), "letters": part.letters}, "")
@@ -105,10 +105,10 @@ class PartStore:
         return part
 
     def answer(self, sweep: str, key: str, answers: Mapping[str, str]) -> None:
-        """Put answers into a part; of one that was deleted nothing is remembered.
+        """Write answers into a part; they are dropped if it was deleted.
 
         Raises:
-            TryLater: the table is out of reach, or too many write to this part at once.
+            TryLater: the table is out of reach, or too many instances write to this part at once.
         """
         for _ in range(SWEEP_TRIES):
             part = self._read(sweep, key)
@@ -126,12 +126,12 @@ class PartStore:
         return (_part(columns, version) for _, columns, version in self._table.scan(sweep))
 
     def removable(self, sweep: str, after: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Yield the key of every part of a sweep after the one `after`, and whose pictures may be removed."""
+        """Yield each part's key, after `after`, with the users of it whose pictures may be removed."""
         for key, columns, version in self._table.scan(sweep, after=after):
             yield key, _part(columns, version).removable
 
     def known(self, sweep: str, key: str, most: int) -> tuple[str, ...]:
-        """Return a few users whose photos Graph could tell a sweep: of part `key`, else of any other."""
+        """Return a few users that Graph answered for in a sweep: of part `key`, else of any other."""
         own = self._read(sweep, key)
         parts = chain([own] if own else [], self.all(sweep))
         return tuple(dict.fromkeys(islice((user for part in parts for user in part.known), most)))

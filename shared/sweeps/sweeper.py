@@ -28,7 +28,7 @@ EXPIRED = "Graph forgot where its list of users was"
 class Sweeper:
     """Runs sweeps. One object, long-lived, shared by all threads.
 
-    `tidy` is called at the end of each: it forgets what nobody will ask for any more.
+    `tidy` is called at the end of each: it deletes rows that are no longer needed.
     """
 
     def __init__(
@@ -61,10 +61,10 @@ class Sweeper:
         self._opener.request(why)
 
     def release(self, sweep: str) -> None:
-        """Let a braked sweep remove what it found, because a person looked at it.
+        """Let a braked sweep remove what it found, because an administrator looked at it.
 
         Raises:
-            NotOurs: there is no such braked sweep among the last ten.
+            NotOurs: the last ten sweeps contain no such braked sweep.
             TryLater: it is just ending, or storage is out of reach.
         """
         self._remover.release(sweep)
@@ -88,7 +88,7 @@ class Sweeper:
             self._wait_for(job, DENIED_AFTER)
 
     def _wait_for(self, job: SweepPage, after: float | None) -> None:
-        """Put a step off; while it waits its sweep is not dead."""
+        """Defer a step; while it waits its sweep keeps its lease."""
         lease = self._clock.now() + backoff.ABSURD + sweeps.SWEEP_LEASE
         try:
             self._book.advance(self._book.record(), job.sweep, job.page, {"lease_until": lease})
@@ -100,7 +100,7 @@ class Sweeper:
         record = self._book.record()
         step = sweeps.next_step(record, job.sweep, job.page)
         if isinstance(step, ReadPage | Await) and self._book.figures(record.id):
-            self._end(record, job)  # whoever gave the verdict died before the record said so
+            self._end(record, job)  # the instance that gave the verdict crashed before the record said so
             return
         match step:
             case ReadPage(address):
@@ -117,9 +117,9 @@ class Sweeper:
         self._queues.send(SweepPage(sweep, page, born=self._clock.now()), hidden=hidden)
 
     def _look_again(self, job: SweepPage) -> None:
-        """Have this step looked at once more: a duplicate did it, and may have died before what follows.
+        """Queue this step once more: a duplicate did it, and may have crashed before it sent the next one.
 
-        (Or our own write was repeated and met itself.) Where all is well the message is dropped then.
+        (Or our own write was retried and met itself.) Where all is well that message is dropped.
         """
         self._send_step(job.sweep, job.page, hidden=backoff.SHORTEST)
 
@@ -175,7 +175,7 @@ class Sweeper:
         self._remove(record, job)
 
     def _remove(self, record: SweepRecord, job: SweepPage) -> None:
-        """Queue some removals, and come back for more; the sweep is finished when all of them are queued."""
+        """Queue some removals, and more in later steps: the sweep is finished when all of them are queued."""
         reached = self._remover.remove(record.id, record.removed_to)
         if not reached:
             self._close(record, job, "finished", "")
@@ -196,7 +196,7 @@ class Sweeper:
         self._end(record, job)
 
     def _end(self, record: SweepRecord, job: SweepPage) -> None:
-        """End a sweep as its figures say: free the lease, and open the next if one is wanted."""
+        """End a sweep as its figures say: free the lease, and open the next if one is requested."""
         figures = self._book.figures(record.id) or {}
         state, reason = figures["state"], figures["reason"]
         again = reason == EXPIRED != record.why
@@ -214,4 +214,4 @@ class Sweeper:
         if record.id == sweep and record.state == "running":
             job = SweepPage(sweep, int(record.page), born=0.0)
             self._close(record, job, "failed", "a page failed for good")
-        self._opener.open_requested()  # also where the one who ended it did not come so far
+        self._opener.open_requested()  # also where the instance that ended it crashed before this

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 
 from shared.ledger.row import Row
 
+# u unchanged · c changed, a sync is queued · n no photo, and none shown · m missing, not for long enough ·
+# r missing long enough to be removed · g gone from the directory · s skipped · f failed
+# An upper-case letter: SharePoint shows, or may show, a picture that we wrote.
 UNANSWERED = "?"
 
 
 def failed_letter(row: Row) -> str:
-    """Return the letter of a user whom Graph never answered sensibly."""
+    """Return the letter of a user without a usable answer of Graph."""
     return "F" if row.shows_a_photo else "f"
 
 
@@ -31,7 +34,7 @@ class SweepPart:
         return tuple(u for u, found in zip(self.users, self.letters, strict=True) if found == UNANSWERED)
 
     def answered(self, answers: Mapping[str, str]) -> str:
-        """Return the letters with these answers put in; an answer once given stays."""
+        """Return the letters with these answers filled in; an answer once given stays."""
         return "".join(
             answers.get(user, UNANSWERED) if found == UNANSWERED else found
             for user, found in zip(self.users, self.letters, strict=True)
@@ -39,7 +42,7 @@ class SweepPart:
 
     @property
     def known(self) -> tuple[str, ...]:
-        """The users of whom the photo service could tell whether they have a photo."""
+        """The users that the photo service answered for: with a photo, or without one."""
         return tuple(u for u, found in zip(self.users, self.letters, strict=True) if found in "ucnmrUCNMR")
 
     @property
@@ -72,7 +75,7 @@ class Totals:
 
     @property
     def lost(self) -> int:
-        """How many pictures of ours have no photo behind them any more, however long that has been so."""
+        """How many pictures that we wrote have no photo any more, however long that has been so."""
         return self.missing + self.removable + self.gone_shown
 
 
@@ -94,17 +97,17 @@ def sum_letters(letters: Iterable[str]) -> Totals:
     return Totals(seen=counted.total(), shown=shown, gone_shown=counted["G"], **sums)
 
 
-BRAKE_FROM = 20  # users; fewer removals are nobody's accident in a large tenant
+BRAKE_FROM = 20  # users; so few removals are not taken for an accident in a large tenant
 
 
-BRAKE_HALF_FROM = 2  # users; and so is half of a tiny one
+BRAKE_HALF_FROM = 2  # users; nor are these, even if they are half of a tiny one
 
 
 def brakes(totals: Totals, percent: float) -> bool:
     """Return whether so many photos are missing at once that a person must look before any is removed.
 
-    Those count, too, that are not missing for long enough: a photo service that forgets everybody is noticed
-    for the first few, whom hints named, long before it is for all.
+    Photos that are not missing for long enough count, too: if the photo service loses all photos, that shows
+    for the first few users, named by notifications, long before it shows for all.
     """
     share = totals.lost > BRAKE_FROM and totals.lost * 100 > percent * totals.shown
     half = totals.lost > BRAKE_HALF_FROM and totals.lost * 2 > totals.shown

@@ -1,6 +1,6 @@
-"""The two things that are ever written to SharePoint: a picture, and its removal.
+"""The two changes that are written to SharePoint: a picture, and its removal.
 
-Each is a handful of calls in an order that never shows a picture that is not there.
+Each is a few calls, in an order that never shows a picture whose file is missing.
 """
 
 from typing import TYPE_CHECKING, Protocol
@@ -25,7 +25,7 @@ class Change(Protocol):
 
     @property
     def user(self) -> User:
-        """Whose picture it is."""
+        """The user whose picture it is."""
 
     @property
     def etag(self) -> str:
@@ -37,10 +37,10 @@ class Change(Protocol):
 
     @property
     def outcome(self) -> Outcome:
-        """What the sync comes to."""
+        """The outcome of the sync."""
 
     def write(self, target: Target, stamp: int, attempt: Attempt) -> None:
-        """Write it there.
+        """Write the change to SharePoint.
 
         Args:
             target: the hosts and the folder.
@@ -48,7 +48,7 @@ class Change(Protocol):
             attempt: the attempt that writes.
 
         Raises:
-            Gone, Refused: the target is not where it was thought to be, or refuses.
+            Gone, Refused: the target is not where it was expected, or refuses.
             TryLater, Denied: not now.
         """
 
@@ -82,7 +82,7 @@ class Picture:
 
 
 class Erasure:
-    """The properties first, so that nobody is shown a missing file, then the three files."""
+    """The properties first, so that no user is shown a missing file, then the three files."""
 
     outcome: Outcome = "cleared"
     etag = ""

@@ -1,8 +1,8 @@
-"""Who may work on a user: a claim in the user's ledger row, valid for a while, renewed by a mark, then ended.
+"""Claims on users: a claim in a user's ledger row is valid for a while, renewed by a mark, then ended.
 
-Delivery is at least once, in no order, and instances die: two of them may hold the same job. The claim makes
-one of them wait. All writes are conditional; one that is answered "somebody else wrote" is read again,
-because a retried write of our own looks just like another's.
+Delivery is at least once, in no order, and instances crash: two of them may hold the same job. The claim
+makes one of them wait. All writes are conditional. Where one is answered `Stale` the row is read again,
+because a retried write of our own looks just like that of another instance.
 """
 
 import secrets
@@ -14,11 +14,11 @@ from shared.errors import Stale, SyncError, TryLater
 from shared.ledger.ledger import Ledger
 from shared.ledger.row import Row
 
-CLAIM_TRIES = 5  # of a row that changes under our hands, before we come back later
+CLAIM_TRIES = 5  # writes to a row that keeps changing, before the job is deferred
 
 
 class Busy(SyncError):
-    """Another attempt holds the user for `after` more seconds at most."""
+    """Another attempt holds a claim on the user for `after` more seconds at most."""
 
     def __init__(self, after: float) -> None:
         super().__init__("another attempt works on this user")
@@ -41,23 +41,23 @@ class Claim:
 
         Raises:
             ClaimLost: another attempt took the user over.
-            TryLater: the ledger is out of reach, or the row never holds still.
+            TryLater: the ledger is out of reach, or the row keeps changing.
         """
         for _ in range(CLAIM_TRIES):
             try:
                 self.row = self._ledger.write(self.row, columns)
             except Stale:
                 self.row = self._read_again()
-            if self.row.holds(columns):  # or our own write stood there, and only its answer was lost
+            if self.row.holds(columns):  # also if our own write arrived and its answer was lost
                 return
         raise _restless()
 
     def end(self, columns: Mapping[str, Any]) -> None:
-        """Write `columns` and end the claim. The token stays: it tells whose write a retried one meets."""
+        """Write `columns` and end the claim. The token stays: it tells a retried write what it meets."""
         self.write({**columns, "claim_until": 0.0})
 
     def _read_again(self) -> Row:
-        """Return the row as it stands, with what a check noted in between."""
+        """Return the current row, with what a check noted in between."""
         row = self._ledger.read(self.row.user)
         if row.claim_token != self.row.claim_token:
             raise ClaimLost("another attempt took this user over")
@@ -71,7 +71,7 @@ class Claims:
         ledger: where the rows are.
         clock: what time it is.
         claim_for: seconds a claim is valid; longer than a function may run.
-        new_token: returns a token that nobody else has.
+        new_token: returns a unique token.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Claims:
 
         Raises:
             Busy: another attempt has one that is valid.
-            TryLater: the ledger is out of reach, or the row never holds still.
+            TryLater: the ledger is out of reach, or the row keeps changing.
         """
         token = self._new_token()
         for _ in range(CLAIM_TRIES):
@@ -111,7 +111,7 @@ class Claims:
     def _columns(self, row: Row, token: str, now: float) -> dict[str, Any]:
         columns: dict[str, Any] = {"claim_token": token, "claim_until": now + self._claim_for}
         if row.claim_until and row.dirty:
-            # It expired, so its owner never ended it: what he sent to SharePoint may still arrive.
+            # It expired, so its attempt never ended it: a write that it sent to SharePoint may still arrive.
             columns["unsure_until"] = now + self._claim_for
         return columns
 

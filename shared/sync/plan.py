@@ -1,4 +1,4 @@
-"""What a sync does about one user, once he, his photo's metadata and its bytes were gathered. Pure."""
+"""Plan what a sync does about one user, from the user, the photo's metadata and its bytes. Pure."""
 
 import hashlib
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from shared.users import Scope, User, out_of_scope
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Nothing is to be written to SharePoint: note `columns`, and this is the outcome."""
+    """Write nothing to SharePoint: note `columns`, and end with this outcome."""
 
     outcome: Outcome
     reason: str
@@ -30,7 +30,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class ComeBack:
-    """Too early: the same job again, `after` seconds later, with this many `tries` behind it."""
+    """Too early: do the same job again, `after` seconds later, with this many `tries` counted."""
 
     after: float
     reason: str
@@ -65,7 +65,7 @@ class Removal:
         asked: an administrator wants it removed now.
         swept: a sweep found it missing.
         after: seconds a photo must have been missing before a sweep removes its picture.
-        keep: a sweep removes nothing; the picture stays and counts as nobody's.
+        keep: a sweep removes nothing; the picture stays and no longer counts as written by this app.
     """
 
     asked: bool = False
@@ -74,7 +74,7 @@ class Removal:
     keep: bool = False
 
 
-TORN_READ_AGAIN_AFTER = 30.0  # seconds; Graph's photo store needs a moment to agree with itself
+TORN_READ_AGAIN_AFTER = 30.0  # seconds; Graph's photo store needs a moment to become consistent
 TRIES_TORN = 1
 TRIES_UNREADABLE = 2
 
@@ -97,9 +97,9 @@ def plan_sync(
     Args:
         gathered: what Graph says.
         row: the ledger's row, as claimed.
-        scope: whose photos we keep in step.
+        scope: the users whose photos are synced.
         force: skip the comparisons with ETag, hash and refused ETag.
-        tries: how often this job came back before for a reason of its own.
+        tries: as the job's last `ComeBack` counted them.
         now: Unix seconds.
         removal: what becomes of a picture whose photo is gone.
     """
@@ -117,7 +117,7 @@ def plan_sync(
         case Photo(etag=announced):
             if announced != gathered.content_etag and tries < TRIES_TORN:
                 return ComeBack(TORN_READ_AGAIN_AFTER, "the photo changed while it was read", TRIES_TORN)
-            if not gathered.content_etag:  # bytes without any label must never be settled
+            if not gathered.content_etag:  # bytes without an ETag must never be settled
                 return Finish("deferred", "the photo keeps changing while it is read", {"queued_at": 0.0})
             return _plan_upload(gathered.user, gathered, row, force=force, now=now)
 
@@ -138,7 +138,7 @@ def _plan_upload(user: User, gathered: Gathered, row: Row, *, force: bool, now: 
 def _plan_removal(user: User, row: Row, removal: Removal, now: float) -> Finish | Clear:
     overdue = bool(row.missing_since) and now - row.missing_since >= removal.after
     if removal.swept and overdue and removal.keep and not removal.asked:
-        # What a half-written picture shows is unknown, so its hash must not spare a later photo its upload.
+        # What a half-written picture shows is unknown: its hash must not let a later photo skip its upload.
         digest = "" if row.dirty else row.settled_sha256
         kept = {**_AT_REST, "settled_etag": "", "settled_sha256": digest, "dirty": False, "unsure_until": 0.0}
         return Finish("kept", "no photo in Exchange; the picture stays", kept)
@@ -149,7 +149,7 @@ def _plan_removal(user: User, row: Row, removal: Removal, now: float) -> Finish 
 
 
 def unreadable(upload: Upload, *, tries: int, first_look: float) -> Finish | ComeBack:
-    """Return what becomes of bytes that are no picture: one more look after `first_look` s, then refused."""
+    """Return what to do about bytes that are not a picture: look again after `first_look` s, then refuse."""
     if tries < TRIES_UNREADABLE:
         return ComeBack(first_look, UNREADABLE_IMAGE, TRIES_UNREADABLE)
     refused = {**_AT_REST, "refused_etag": upload.etag}

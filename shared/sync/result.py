@@ -1,4 +1,4 @@
-"""How one attempt at one user ended, and whether it is to be made again."""
+"""The result of one attempt to sync one user, and whether to make it again."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -14,7 +14,7 @@ Hindrance = Literal["", "busy", "throttled", "paced", "denied", "configuration"]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How one attempt at one user ended.
+    """How one attempt to sync one user ended.
 
     Attributes:
         user: object id.
@@ -24,8 +24,8 @@ class Result:
         requests: HTTP requests it took, tokens aside.
         request_id: the last service request id.
         again: the job to do later, None where this is final.
-        after: in how many seconds, None where nobody said.
-        hindrance: what was in the way of a job that is to be done again.
+        after: in how many seconds, None if unknown.
+        hindrance: what prevented a job that is to be done again.
     """
 
     user: str
@@ -40,7 +40,7 @@ class Result:
 
 
 def later(job: Sync, reason: str, after: float | None, hindrance: Hindrance) -> Result:
-    """Return the result of a job that is to be done as it is, `after` seconds later."""
+    """Return the result of a job that is to be done unchanged, `after` seconds later."""
     return Result(job.user, "deferred", reason, again=job, after=after, hindrance=hindrance)
 
 
@@ -50,7 +50,7 @@ def come_back(job: Sync, step: ComeBack) -> Result:
 
 
 def failure(error: Exception) -> dict[str, Any]:
-    """Return what to note of an error that waiting does not mend, until a redelivery does better."""
+    """Return what to note of an error that waiting does not resolve, until a redelivery succeeds."""
     if isinstance(error, SyncError) and not isinstance(error, Refused):
         return {}
     reason = str(error) if isinstance(error, Refused) else f"unexpected {type(error).__name__}"
@@ -58,7 +58,7 @@ def failure(error: Exception) -> dict[str, Any]:
 
 
 def report(job: Sync, result: Result) -> None:
-    """Log how an attempt ended; loudly where only a person can help."""
+    """Log how an attempt ended, as an error where only an administrator can help."""
     needs_somebody = result.hindrance in ("denied", "configuration")
     write = logs.error if needs_somebody else logs.warning if result.outcome == "failed" else logs.info
     write(

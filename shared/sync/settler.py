@@ -1,7 +1,7 @@
 """Write a change to SharePoint under a claim: mark → apply → settle.
 
-Safe at any point of a crash: from the mark on the row is `dirty` until the change is settled, and what may
-still arrive after that is doubted for as long as it may.
+A crash at any point is safe: the row is `dirty` from the mark until the change is settled. It is in doubt for
+as long as an earlier write may still arrive.
 """
 
 from collections.abc import Mapping
@@ -25,17 +25,17 @@ from shared.sync.changes import Change
 from shared.sync.claims import Claim, ClaimLost
 from shared.sync.result import Result
 
-# What is noted of a user who has no target for now: the next sweep queues him, and SharePoint is asked anew.
+# Noted for a user who has no target for now: the next sweep queues them, and SharePoint is asked again.
 NOWHERE: Mapping[str, Any] = {"queued_at": 0.0, "upn": ""}
 
 
 class Settler:
-    """Carries changes out. One object, long-lived, shared by all threads.
+    """Writes changes to SharePoint. One object, long-lived, shared by all threads.
 
     Args:
         ledger: where the rows are.
-        queues: where a change goes that must be written once more.
-        targets: looks for a target that moved.
+        queues: where jobs go that write a change once more.
+        targets: finds a target that moved.
         clock: what time it is.
         claim_for: seconds a claim is valid.
     """
@@ -52,11 +52,11 @@ class Settler:
     def apply_change(
         self, job: Sync, claim: Claim, change: Change, target: Target, attempt: Attempt
     ) -> Result:
-        """Write a change and settle it, or say why that is for later.
+        """Write a change and settle it, or return why that must wait.
 
         Args:
-            job: who asked for it.
-            claim: on the user; it is ended.
+            job: the job that asks for it.
+            claim: the claim on the user; it is ended.
             change: what to write.
             target: where to write it.
             attempt: the attempt that writes.
@@ -75,13 +75,13 @@ class Settler:
         return self._settle(job, claim, change, found, attempt)
 
     def _mark(self, claim: Claim, stamp: int, target: Target, attempt: Attempt) -> None:
-        """From here on SharePoint may show something else than the ledger says.
+        """Note that from here on SharePoint may show something else than the ledger says.
 
-        The attempt ends when it would have ended. One that stood still until then marks nothing: whose
-        profile it is to write was asked too long ago.
+        The attempt still ends when it would have ended. An attempt that was suspended until then marks
+        nothing: its answer about whose profile to write is too old.
 
-        Where SharePoint was asked because the user has another name than the ledger's, that one may be
-        somebody else's by now. Should it come back to him before this is settled, it is no known name.
+        Where SharePoint was asked because the user's name differs from the ledger's, the old name may belong
+        to another user by now. It is deleted: if the user gets it back before this is settled, it is unknown.
         """
         if not attempt.has_time(self._clock):
             raise TryLater(FILES, NO_TIME)
@@ -90,7 +90,7 @@ class Settler:
         claim.write({"dirty": True, "claim_until": until, "stamp": float(stamp), **forgotten})
 
     def _apply(self, change: Change, target: Target, stamp: int, attempt: Attempt) -> Target | NotYet:
-        """Write to SharePoint, and return where; a target from the ledger that fails is looked for once."""
+        """Write to SharePoint, and return where; if the ledger's target fails, another is looked for once."""
         try:
             change.write(target, stamp, attempt)
         except Refused as error:
@@ -108,13 +108,13 @@ class Settler:
         unsure = unsure_until > now
         queued = unsure and unsure_until > claim.row.repeat_at
         if queued:
-            # An older write may still overtake this one: write once more when none can arrive any more.
+            # An older write may still overtake this one: write once more when none can still arrive.
             self._queues.send(job.repeated(unsure_until), hidden=unsure_until - now + 1)
         columns = _settled(job, change, target, now)
         doubt = {"unsure_until": unsure_until, "repeat_at": max(unsure_until, claim.row.repeat_at)}
         columns |= {"dirty": unsure, **(doubt if unsure else {"unsure_until": 0.0, "repeat_at": 0.0})}
         if unsure and not change.etag:
-            del columns["missing_since"]  # without which the repeated job might not remove
+            del columns["missing_since"]  # it stays: without it the repeated job might not remove
         try:
             claim.end(columns)
         except ClaimLost:
@@ -122,15 +122,15 @@ class Settler:
         except ServiceError as error:
             if not queued:
                 raise
-            # The repeated job carries on. Were this one deferred too, each failure would double the jobs.
+            # The repeated job continues. Were this one deferred too, each failure would double the jobs.
             self.release_claim(claim, attempt)
             return Result(job.user, "deferred", str(error), change.etag)
         return Result(job.user, change.outcome, target.remark, change.etag)
 
     def _settle_lost(self, job: Sync, etag: str, *, repeat_at: float) -> Result:
-        """Whoever took the user over cannot know what we wrote meanwhile: have it written once more.
+        """Have a change written once more: the attempt that took the user over does not know of it.
 
-        `repeat_at`: when a repetition will do so that is queued already, 0 if none is.
+        `repeat_at`: the time of a repetition that is queued already, 0 if none is queued.
         """
         now = self._clock.now()
         until = repeat_at or now + self._claim_for
@@ -145,7 +145,7 @@ class Settler:
     def release_claim(self, claim: Claim, attempt: Attempt, columns: Mapping[str, Any] | None = None) -> None:
         """End the claim of an attempt that did not finish; what it marked stays dirty.
 
-        Where even that fails the claim ends by itself, and whoever takes it over knows that it was not ended.
+        Where even that fails the claim expires, and the attempt that takes over sees that it was not ended.
         """
         unsure = self._unsure_until(claim.row, attempt, self._clock.now())
         noted = {"unsure_until": unsure} if unsure != claim.row.unsure_until else {}
@@ -156,10 +156,10 @@ class Settler:
 
 
 def in_doubt(job: Sync, row: Row, now: float) -> Result | None:
-    """Return what becomes of a repetition that is not to write now, None where it is.
+    """Return the result of a repetition that must not write now, None where it must write.
 
-    Before its time it would meet, and leave behind, new doubt: each repetition would have another, for as
-    long as answers get lost. So one waits, and makes way for one that was queued for a later time.
+    Before its time it would meet doubt and leave new doubt: each repetition would queue another, for as long
+    as answers get lost. So a repetition waits, and ends without a write where a later one is queued.
     """
     if row.unsure_until > now:
         if row.repeat_at >= row.unsure_until and row.repeat_at > job.doubt:
@@ -169,10 +169,10 @@ def in_doubt(job: Sync, row: Row, now: float) -> Result | None:
 
 
 def _doubted(row: Row, until: float) -> dict[str, Any]:
-    """Return what says that a write may arrive until then, and that a repetition is queued for after that.
+    """Return the columns that say: a write may arrive until then, and a repetition is queued for after that.
 
-    Doubt that lasts longer stays, and so does its repetition: whoever notes this may have stood still since
-    he worked it out, and what others left behind meanwhile is theirs.
+    Doubt that lasts longer stays, and so does its repetition: the attempt that notes this may have been
+    suspended since it computed `until`, and other attempts may have noted doubt of their own meanwhile.
     """
     return {
         "dirty": True,

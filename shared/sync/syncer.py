@@ -1,7 +1,7 @@
 """Make SharePoint show one user's photo: claim → gather → plan, then mark → apply → settle.
 
 Idempotent: a job that is delivered again makes no SharePoint call (`force` aside), because the ledger
-remembers which photo SharePoint shows. Safe at any point of a crash: until a photo is settled the row is
+remembers which photo SharePoint shows. A crash at any point is safe: until a photo is settled the row is
 `dirty`, and a dirty row takes no shortcut.
 """
 
@@ -81,10 +81,10 @@ class Syncer:
         if self._clock.now() - job.born > jobs.LONGEST_LIFE and self._gave_up(job, result):
             return replace(result, again=None)
         if result.hindrance == "paced":
-            # To the second, however long: who came too early or too late would have to book once more.
+            # To the second, however long: a job that comes too early or too late would have to reserve again.
             self._queues.send(result.again, hidden=result.after or 0.0)
             return result
-        # A minute's reservation is used up by the first attempt that called anybody.
+        # A minute's reservation is used up by the first attempt that sent a request.
         again = replace(result.again, slot=0.0) if result.requests else result.again
         self._queues.defer(again, result.after, now=self._clock.now())
         return replace(result, again=again)
@@ -101,13 +101,13 @@ class Syncer:
         return True
 
     def attempt(self, job: Sync, *, dry_run: bool = False, remove: bool = False, ends: float = inf) -> Result:
-        """Do a job once and say how it ended; whoever asked decides about `Result.again`.
+        """Do a job once and return how it ended; the caller decides about `Result.again`.
 
         Args:
-            job: whom to sync.
+            job: the user to sync, and why.
             dry_run: decide and report, write nothing, not even in the ledger.
             remove: an administrator wants the picture of a user without photo removed now.
-            ends: when it must be over, on the monotonic clock, if somebody waits for it.
+            ends: when it must be over, on the monotonic clock, if a caller waits for it.
 
         Raises:
             Refused: Graph or SharePoint refuses this user's data for good.
@@ -133,7 +133,7 @@ class Syncer:
         return result
 
     def _new_attempt(self, ends: float) -> Attempt:
-        """Return an attempt that is over before its claim, before Azure would end it, and by `ends`."""
+        """Return an attempt that ends before its claim does, before Azure would end it, and by `ends`."""
         claim_for = self._settings.claim_for
         longest = min(claim_for, LONGEST_ATTEMPT)
         timeout = min(claim_for / CALLS_A_CLAIM, LONGEST_CALL)
@@ -142,7 +142,7 @@ class Syncer:
     # --- the protocol ---
 
     def _paced(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
-        """Go on if no gate is closed and this minute has room for the SharePoint calls of this job."""
+        """Continue if no gate is closed and this minute has room for the SharePoint calls of this job."""
         self._gates.require_open(GRAPH, FILES, PROFILES)
         if job.doubt:
             row, now = self._ledger.read(job.user), self._clock.now()
@@ -157,7 +157,7 @@ class Syncer:
         return self._claimed(job, remove, attempt)
 
     def _claimed(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
-        claim = self._claims.take(job.user)  # the attempt began before it, so it ends before the claim does
+        claim = self._claims.take(job.user)  # the attempt began first, so it ends before the claim does
         try:
             return self._work(job, claim, remove, attempt)
         except ClaimLost as error:
@@ -185,7 +185,7 @@ class Syncer:
     ) -> Finish | ComeBack | Upload | Clear:
         scope = self._settings.scope
         gathered = self._graph.gather(job.user, attempt, groups=scope.groups)
-        now = self._clock.now()  # after Graph's answer: a photo is not missing before it was seen to be
+        now = self._clock.now()  # after Graph's answer: a photo is not missing before that was seen
         removal = Removal(
             asked=remove,
             swept=job.why == "removed",
@@ -200,7 +200,7 @@ class Syncer:
         return step
 
     def _close(self, job: Sync, claim: Claim, step: Finish | ComeBack) -> Result:
-        """End a claim that wrote nothing to SharePoint."""
+        """End the claim of an attempt that writes nothing to SharePoint."""
         if isinstance(step, ComeBack):
             claim.end({})
             return come_back(job, step)
@@ -243,7 +243,7 @@ def _unless_in_earnest(job: Sync, result: Result) -> Result:
 
 
 def _render(content: bytes) -> "Thumbnails | None":
-    """Return the thumbnails of a picture, None where the bytes are none."""
+    """Return the thumbnails of a picture, None where the bytes are not a picture."""
     from shared.pictures.thumbnails import (  # on first use: Pillow is a third of this app's cold start
         UnreadableImage,
         render,
