@@ -16,7 +16,7 @@ from shared.ledger.ledger import Ledger
 from shared.ledger.row import QUEUED_FOR, Row
 from shared.storage.tables import ANY, Table
 from shared.sweeps.store import PartStore
-from shared.sweeps.tally import failed_letter
+from shared.sweeps.tally import Letter
 
 GAVE_UP = "gave up after repeated failures"
 LONGEST_TEXT = 16_000  # characters of up to four bytes; a table column holds 64 KiB of UTF-16
@@ -122,7 +122,7 @@ class PoisonRecorder:
         return job.counted_on and self._clock.now() - job.born < QUEUED_FOR
 
     def _letter(self, user: str) -> str:
-        return failed_letter(self._ledger.read(user))
+        return Letter.FAILED.of(self._ledger.read(user))
 
     def _fail_known(self, kind: type[Job], body: bytes, reason: str) -> None:
         """Fail the known users that a message of another release may name, so that they are checked again."""

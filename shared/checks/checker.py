@@ -19,7 +19,7 @@ from shared.checks.decision import (
     Queue,
     TryAlone,
     decide,
-    letter,
+    letter_of,
     lose_patience,
 )
 from shared.clock import Clock
@@ -29,13 +29,13 @@ from shared.graph.client import Graph
 from shared.graph.photo import PhotoSource
 from shared.jobs import Backfill, Check, Sync
 from shared.ledger.ledger import Ledger
-from shared.ledger.row import Row
+from shared.ledger.row import Row, RowColumns
 from shared.rest.gates import GRAPH, Gates
 from shared.settings import Settings
 from shared.storage.queues import Queues
-from shared.sweeps import state, tally
+from shared.sweeps import state
 from shared.sweeps.store import PartStore
-from shared.sweeps.tally import UNANSWERED
+from shared.sweeps.tally import Letter
 
 WITNESSES = 3  # some of them may have lost their photo, or more, since they were answered
 
@@ -105,7 +105,7 @@ class Checker:
             logs.error("check.denied", count=len(job.users), error=str(error))
             self._defer(job, DENIED_AFTER, str(error))
         else:
-            answers = {each.row.user: each.letter for each in found if each.letter != UNANSWERED}
+            answers = {each.row.user: each.letter for each in found if each.letter != Letter.UNANSWERED}
             self._answer(job, answers)
             self._defer_unanswered(job, found)
             _report(job, found, attempt)
@@ -134,7 +134,7 @@ class Checker:
         now = self._clock.now()
         decision = decide(source, row, force=job.force, sweep=job.why == "swept", now=now)
         decision = lose_patience(decision, tries=job.tries, singled_out=singled_out)
-        answer = letter(source, decision, row, now=now, remove_after=self._settings.remove_after)
+        answer = letter_of(source, decision, row, now=now, remove_after=self._settings.remove_after)
         return Found(row, decision, answer)
 
     def _queue_changed(self, job: Check, found: Iterable[Found]) -> None:
@@ -147,7 +147,7 @@ class Checker:
 
     def _look_again_later(self, job: Check, found: Iterable[Found]) -> None:
         """Queue later checks of notified users: Graph may notify before its store has the photo."""
-        answered = tuple(each.row.user for each in found if each.letter != UNANSWERED)
+        answered = tuple(each.row.user for each in found if each.letter != Letter.UNANSWERED)
         if job.why != "notified" or not answered:
             return
         now = self._clock.now()
@@ -191,7 +191,7 @@ class Checker:
             )
             logs.warning("answer.deferred", sweep=part[0], after=wait, error=str(error))
 
-    def _write(self, row: Row, columns: Mapping[str, Any]) -> None:
+    def _write(self, row: Row, columns: RowColumns) -> None:
         if self._settings.dry_run:
             return
         try:
@@ -233,14 +233,14 @@ class Checker:
         A user who cannot be noted is left to the next sweep all the same.
         """
         logs.warning("check.gave_up", user=user, reason=reason)
-        noted = {"outcome": "deferred", "reason": f"gave up after a day: {reason}"}
+        noted: RowColumns = {"outcome": "deferred", "reason": f"gave up after a day: {reason}"}
         try:
             if not self._settings.dry_run:
                 self._ledger.overwrite(user, noted)
-            return tally.failed_letter(self._ledger.read(user))
+            return Letter.FAILED.of(self._ledger.read(user))
         except ServiceError as error:
             logs.warning("ledger.unreachable", user=user, error=str(error))
-            return tally.failed_letter(Row(user))
+            return Letter.FAILED.of(Row(user))
 
 
 def _longest(decisions: Iterable[AskAgain]) -> float | None:

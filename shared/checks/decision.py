@@ -1,8 +1,6 @@
 """Decide whether a user's photo must be synced, from what Graph says and the ledger remembers. Pure."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from shared.graph.photo import (
     NoMailbox,
@@ -20,10 +18,11 @@ from shared.ledger.row import (
     USER_UNKNOWN,
     Outcome,
     Row,
+    RowColumns,
     recently_queued,
     refused,
 )
-from shared.sweeps.tally import UNANSWERED, failed_letter
+from shared.sweeps.tally import Letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Leave:
 class Note:
     """Write `columns` into the row if it is unchanged since it was read."""
 
-    columns: Mapping[str, Any]
+    columns: RowColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +87,10 @@ def decide(source: PhotoSource, row: Row, *, force: bool, sweep: bool, now: floa
         case NoPhoto():
             return _found_none(row, now)
         case UserGone():
-            noted = {} if row.gone_since else {"gone_since": now}
-            return _note({**noted, **_overtaken(row, "gone", USER_UNKNOWN)} if row.version else {})
+            noted: RowColumns = {} if row.gone_since else {"gone_since": now}
+            return _note(noted | _overtaken(row, "gone", USER_UNKNOWN) if row.version else {})
         case NoMailbox(reason):
-            columns = {"outcome": "skipped", "reason": reason}
+            columns: RowColumns = {"outcome": "skipped", "reason": reason}
             return Leave() if row.holds(columns) else Note(columns)
         case Unavailable(after):
             return AskAgain(after)
@@ -129,20 +128,23 @@ def _known(etag: str, row: Row, *, force: bool, sweep: bool, now: float) -> bool
 
 
 def _found_again(etag: str, row: Row) -> Leave | Note:
-    stale = {name: 0.0 for name in ("missing_since", "gone_since") if getattr(row, name)}
-    settled = {} if refused(etag, row) else _overtaken(row, "unchanged", PHOTO_SHOWN)
-    return _note({**stale, **settled})
+    noted: RowColumns = {} if refused(etag, row) else _overtaken(row, "unchanged", PHOTO_SHOWN)
+    if row.missing_since:
+        noted["missing_since"] = 0.0
+    if row.gone_since:
+        noted["gone_since"] = 0.0
+    return _note(noted)
 
 
 def _found_none(row: Row, now: float) -> Leave | Note:
     """Only a sweep removes a picture; a check notes that it is missing."""
     if row.shows_a_photo and row.missing_since:
         return Leave()  # its removal, or the photo's return, is the outcome that comes next
-    missing = {"missing_since": now} if row.shows_a_photo else {}
-    return _note({**missing, **({} if row.dirty else _overtaken(row, "unchanged", NO_PHOTO_THERE))})
+    missing: RowColumns = {"missing_since": now} if row.shows_a_photo else {}
+    return _note(missing if row.dirty else missing | _overtaken(row, "unchanged", NO_PHOTO_THERE))
 
 
-def _overtaken(row: Row, outcome: Outcome, reason: str) -> dict[str, Any]:
+def _overtaken(row: Row, outcome: Outcome, reason: str) -> RowColumns:
     """Return the outcome that replaces a failure where nothing is left to sync.
 
     What failed may have been a check (an unexpected answer, a poison message) of a user whose picture is
@@ -151,26 +153,27 @@ def _overtaken(row: Row, outcome: Outcome, reason: str) -> dict[str, Any]:
     return {"outcome": outcome, "reason": reason} if row.outcome in ("failed", "deferred") else {}
 
 
-def _note(columns: Mapping[str, Any]) -> Leave | Note:
+def _note(columns: RowColumns) -> Leave | Note:
     return Note(columns) if columns else Leave()
 
 
-def letter(source: PhotoSource, decision: Decision, row: Row, *, now: float, remove_after: float) -> str:
-    """Return the letter that a check answers for one user, `UNANSWERED` where Graph could not answer."""
+def letter_of(source: PhotoSource, decision: Decision, row: Row, *, now: float, remove_after: float) -> str:
+    """Return the letter that a check answers for one user, "?" where Graph could not answer."""
     if isinstance(decision, GiveUp):
-        return failed_letter(row)
+        return Letter.FAILED.of(row)
     match source:
         case Photo():
-            found = "c" if isinstance(decision, Queue) or recently_queued(row, now) else "u"
+            changed = isinstance(decision, Queue) or recently_queued(row, now)
+            found = Letter.CHANGED if changed else Letter.UNCHANGED
         case NoPhoto() if not row.shows_a_photo:
-            found = "n"
+            found = Letter.EMPTY
         case NoPhoto():
             old = bool(row.missing_since) and now - row.missing_since >= remove_after
-            found = "r" if old else "m"
+            found = Letter.REMOVABLE if old else Letter.MISSING
         case UserGone():
-            found = "g"
+            found = Letter.GONE
         case NoMailbox():
-            found = "s"
+            found = Letter.SKIPPED
         case _:
-            return UNANSWERED
-    return found.upper() if row.shows_a_photo else found
+            return Letter.UNANSWERED.value
+    return found.of(row)

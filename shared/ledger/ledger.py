@@ -5,12 +5,12 @@ The rows of a sweep, one for each 20 users, are in `photoparts` (`shared.sweeps`
 Every write merges only the columns it names and states its condition. Tables are made on first use.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from shared.errors import Stale, TryLater
-from shared.ledger.row import Row
+from shared.ledger.row import Row, RowColumns
 from shared.storage.tables import ANY, Table
 
 FAILED_OUTCOME = "failed"  # the outcome that `failures` lists
@@ -44,7 +44,7 @@ class Ledger:
         found = self._table.read(user[:2], user)
         return Row.from_columns(user, *found) if found else Row(user)
 
-    def write(self, row: Row, columns: Mapping[str, Any]) -> Row:
+    def write(self, row: Row, columns: RowColumns) -> Row:
         """Merge `columns` into the row if it is unchanged since it was read, and return the new row.
 
         Raises:
@@ -56,13 +56,13 @@ class Ledger:
             self._tell_recovery(row.user, columns)
         return replace(row, version=version, **columns)
 
-    def overwrite(self, user: str, columns: Mapping[str, Any]) -> None:
+    def overwrite(self, user: str, columns: RowColumns) -> None:
         """Merge `columns` into the user's row without a condition."""
         self._tell_failure(user, columns)
         self._table.merge(user[:2], user, columns, ANY)
         self._tell_recovery(user, columns)
 
-    def amend(self, user: str, columns_for: Callable[[Row], Mapping[str, Any]]) -> None:
+    def amend(self, user: str, columns_for: Callable[[Row], RowColumns]) -> None:
         """Merge into the user's row what `columns_for` returns for it; repeat after concurrent writes.
 
         Raises:
@@ -77,12 +77,12 @@ class Ledger:
             return
         raise TryLater("storage", "the user's row never holds still")
 
-    def _tell_failure(self, user: str, columns: Mapping[str, Any]) -> None:
+    def _tell_failure(self, user: str, columns: RowColumns) -> None:
         """List a failure before the row is written: a crash in between lists one too many, not too few."""
         if self._failures and columns.get("outcome") == FAILED_OUTCOME:
             self._failures.note(user, str(columns["reason"]))
 
-    def _tell_recovery(self, user: str, columns: Mapping[str, Any]) -> None:
+    def _tell_recovery(self, user: str, columns: RowColumns) -> None:
         if self._failures and columns.get("outcome", FAILED_OUTCOME) != FAILED_OUTCOME:
             self._failures.strike(user)
 

@@ -5,7 +5,7 @@ Times are Unix seconds; 0 and "" mean "none", because a table merge leaves out w
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypedDict
 
 Outcome = Literal["synced", "unchanged", "cleared", "kept", "skipped", "deferred", "failed", "gone"]
 
@@ -67,7 +67,7 @@ class Row:
         known = {name: columns[name] for name in _COLUMNS if name in columns}
         return cls(user=user, version=version, **known)
 
-    def holds(self, columns: Mapping[str, Any]) -> bool:
+    def holds(self, columns: "RowColumns") -> bool:
         """Return whether this row holds every value of `columns`."""
         return all(getattr(self, name) == value for name, value in columns.items())
 
@@ -80,6 +80,30 @@ class Row:
 _COLUMNS = frozenset(field.name for field in fields(Row)) - {"user", "version"}
 
 
+class RowColumns(TypedDict, total=False):
+    """Columns of a row as a write merges them; see `Row`."""
+
+    settled_etag: str
+    settled_sha256: str
+    upn: str
+    geo: str
+    folder: str
+    claim_token: str
+    claim_until: float
+    dirty: bool
+    unsure_until: float
+    repeat_at: float
+    stamp: float
+    refused_etag: str
+    missing_since: float
+    gone_since: float
+    queued_at: float
+    outcome: Outcome
+    reason: str
+    lag_ms: float
+    settled_at: float
+
+
 QUEUED_FOR = 86_400.0
 """Seconds within which the next sweep does not queue a user again, unless their sync ended since."""
 
@@ -89,11 +113,7 @@ UNREADABLE_IMAGE = "unreadable image"
 
 
 PHOTO_SHOWN = "SharePoint has this photo"
-
-
 NO_PHOTO_THERE = "no photo in Exchange"
-
-
 USER_UNKNOWN = "the directory does not know this user"
 """Why there is nothing to sync."""
 

@@ -10,7 +10,7 @@ from shared.errors import Stale, TryLater
 from shared.storage.tables import ANY, Table
 from shared.sweeps import tally
 from shared.sweeps.state import SWEEPS_KEPT, SweepRecord, SweepState
-from shared.sweeps.tally import UNANSWERED, SweepPart, Totals
+from shared.sweeps.tally import Letter, SweepPart, Totals
 
 SWEEP_TRIES = 20  # of a conditional write to a row with concurrent writers
 
@@ -97,7 +97,7 @@ class PartStore:
 
     def add(self, sweep: str, key: str, users: tuple[str, ...]) -> SweepPart:
         """Write a part without answers; one that exists already is returned unchanged."""
-        part = SweepPart("", users, UNANSWERED * len(users))
+        part = SweepPart("", users, Letter.UNANSWERED * len(users))
         try:
             self._table.merge(sweep, key, {"users": ",".join(users), "letters": part.letters}, "")
         except Stale:

@@ -6,18 +6,30 @@ Totals are sums over the parts, so a message that is delivered twice counts once
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from shared.ledger.row import Row
 
-# u unchanged · c changed, a sync is queued · n no photo, and none shown · m missing, not for long enough ·
-# r missing long enough to be removed · g gone from the directory · s skipped · f failed
-# An upper-case letter: SharePoint shows, or may show, a picture that we wrote.
-UNANSWERED = "?"
 
+class Letter(StrEnum):
+    """What a check answers about one user.
 
-def failed_letter(row: Row) -> str:
-    """Return the letter of a user without a usable answer of Graph."""
-    return "F" if row.shows_a_photo else "f"
+    In upper case where SharePoint shows, or may show, a picture that we wrote.
+    """
+
+    UNCHANGED = "u"
+    CHANGED = "c"  # a sync is queued
+    EMPTY = "n"  # no photo, and none shown
+    MISSING = "m"  # not for long enough to be removed
+    REMOVABLE = "r"  # missing for long enough
+    GONE = "g"  # from the directory
+    SKIPPED = "s"
+    FAILED = "f"
+    UNANSWERED = "?"
+
+    def of(self, row: Row) -> str:
+        """Return the letter of the user of this row."""
+        return self.upper() if row.shows_a_photo else self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +43,31 @@ class SweepPart:
     @property
     def unanswered(self) -> tuple[str, ...]:
         """The users without an answer."""
-        return tuple(u for u, found in zip(self.users, self.letters, strict=True) if found == UNANSWERED)
+        return tuple(
+            u for u, found in zip(self.users, self.letters, strict=True) if found == Letter.UNANSWERED
+        )
 
     def answered(self, answers: Mapping[str, str]) -> str:
         """Return the letters with these answers filled in; an answer once given stays."""
         return "".join(
-            answers.get(user, UNANSWERED) if found == UNANSWERED else found
+            answers.get(user, Letter.UNANSWERED) if found == Letter.UNANSWERED else found
             for user, found in zip(self.users, self.letters, strict=True)
         )
 
     @property
     def known(self) -> tuple[str, ...]:
         """The users that the photo service answered for: with a photo, or without one."""
-        return tuple(u for u, found in zip(self.users, self.letters, strict=True) if found in "ucnmrUCNMR")
+        return tuple(u for u, found in zip(self.users, self.letters, strict=True) if found.lower() in _KNOWN)
 
     @property
     def removable(self) -> tuple[str, ...]:
         """The users whose picture may be removed."""
-        return tuple(u for u, found in zip(self.users, self.letters, strict=True) if found == "R")
+        return tuple(
+            u for u, found in zip(self.users, self.letters, strict=True) if found == Letter.REMOVABLE.upper()
+        )
+
+
+_KNOWN = (Letter.UNCHANGED, Letter.CHANGED, Letter.EMPTY, Letter.MISSING, Letter.REMOVABLE)
 
 
 def part_key(page: int, number: int) -> str:
@@ -79,12 +98,6 @@ class Totals:
         return self.missing + self.removable + self.gone_shown
 
 
-_NAMES = {
-    "u": "unchanged", "c": "changed", "n": "empty", "m": "missing", "r": "removable", "g": "gone",
-    "s": "skipped", "f": "failed", UNANSWERED: "unanswered",
-}  # fmt: skip
-
-
 def sum_letters(letters: Iterable[str]) -> Totals:
     """Return the sums over the letters of all parts."""
     counted: Counter[str] = Counter()
@@ -92,14 +105,12 @@ def sum_letters(letters: Iterable[str]) -> Totals:
         counted.update(some)
     sums: Counter[str] = Counter()
     for found, count in counted.items():
-        sums[_NAMES[found.lower()]] += count
+        sums[Letter(found.lower()).name.lower()] += count
     shown = sum(count for found, count in counted.items() if found.isupper())
-    return Totals(seen=counted.total(), shown=shown, gone_shown=counted["G"], **sums)
+    return Totals(seen=counted.total(), shown=shown, gone_shown=counted[Letter.GONE.upper()], **sums)
 
 
 BRAKE_FROM = 20  # users; so few removals are not taken for an accident in a large tenant
-
-
 BRAKE_HALF_FROM = 2  # users; nor are these, even if they are half of a tiny one
 
 

@@ -6,13 +6,12 @@ because a retried write of our own looks just like that of another instance.
 """
 
 import secrets
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from shared.clock import Clock
 from shared.errors import Stale, SyncError, TryLater
 from shared.ledger.ledger import Ledger
-from shared.ledger.row import Row
+from shared.ledger.row import Row, RowColumns
 
 CLAIM_TRIES = 5  # writes to a row that keeps changing, before the job is deferred
 
@@ -36,7 +35,7 @@ class Claim:
         self._ledger = ledger
         self.row = row
 
-    def write(self, columns: Mapping[str, Any]) -> None:
+    def write(self, columns: RowColumns) -> None:
         """Merge `columns` into the row, as long as the claim is ours.
 
         Raises:
@@ -52,7 +51,7 @@ class Claim:
                 return
         raise _restless()
 
-    def end(self, columns: Mapping[str, Any]) -> None:
+    def end(self, columns: RowColumns) -> None:
         """Write `columns` and end the claim. The token stays: it tells a retried write what it meets."""
         self.write({**columns, "claim_until": 0.0})
 
@@ -108,8 +107,8 @@ class Claims:
                 continue
         raise _restless()
 
-    def _columns(self, row: Row, token: str, now: float) -> dict[str, Any]:
-        columns: dict[str, Any] = {"claim_token": token, "claim_until": now + self._claim_for}
+    def _columns(self, row: Row, token: str, now: float) -> RowColumns:
+        columns: RowColumns = {"claim_token": token, "claim_until": now + self._claim_for}
         if row.claim_until and row.dirty:
             # It expired, so its attempt never ended it: a write that it sent to SharePoint may still arrive.
             columns["unsure_until"] = now + self._claim_for

@@ -1,9 +1,7 @@
 """Plan what a sync does about one user, from the user, the photo's metadata and its bytes. Pure."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from shared.graph.photo import Gathered, NoMailbox, NoPhoto, Photo, UserGone
 from shared.ledger.row import (
@@ -13,6 +11,7 @@ from shared.ledger.row import (
     USER_UNKNOWN,
     Outcome,
     Row,
+    RowColumns,
     refused,
 )
 from shared.users import Scope, User, out_of_scope
@@ -24,7 +23,7 @@ class Finish:
 
     outcome: Outcome
     reason: str
-    columns: Mapping[str, Any]
+    columns: RowColumns
     etag: str = ""
 
 
@@ -79,7 +78,7 @@ TRIES_TORN = 1
 TRIES_UNREADABLE = 2
 
 _NO_REMOVAL = Removal()
-_AT_REST = {"missing_since": 0.0, "gone_since": 0.0, "queued_at": 0.0}
+_AT_REST: RowColumns = {"missing_since": 0.0, "gone_since": 0.0, "queued_at": 0.0}
 
 
 def plan_sync(
@@ -104,7 +103,7 @@ def plan_sync(
         removal: what becomes of a picture whose photo is gone.
     """
     if gathered.user is None or isinstance(gathered.source, UserGone):
-        noted = {"gone_since": row.gone_since or now, "queued_at": 0.0}
+        noted: RowColumns = {"gone_since": row.gone_since or now, "queued_at": 0.0}
         return Finish("gone", USER_UNKNOWN, noted)
     etag = gathered.content_etag or (gathered.source.etag if isinstance(gathered.source, Photo) else "")
     if reason := out_of_scope(gathered.user, scope):
@@ -130,7 +129,7 @@ def _plan_upload(user: User, gathered: Gathered, row: Row, *, force: bool, now: 
     if at_rest and row.settled_etag == etag:
         return Finish("unchanged", PHOTO_SHOWN, _AT_REST, etag)
     if at_rest and row.settled_sha256 == digest:
-        settled = {**_AT_REST, "settled_etag": etag, "refused_etag": ""}
+        settled = _AT_REST | {"settled_etag": etag, "refused_etag": ""}
         return Finish("unchanged", "the same picture under a new ETag", settled, etag)
     return Upload(user, etag, digest, gathered.content)
 
@@ -140,17 +139,18 @@ def _plan_removal(user: User, row: Row, removal: Removal, now: float) -> Finish 
     if removal.swept and overdue and removal.keep and not removal.asked:
         # What a half-written picture shows is unknown: its hash must not let a later photo skip its upload.
         digest = "" if row.dirty else row.settled_sha256
-        kept = {**_AT_REST, "settled_etag": "", "settled_sha256": digest, "dirty": False, "unsure_until": 0.0}
+        shown: RowColumns = {"settled_etag": "", "settled_sha256": digest}
+        kept = _AT_REST | shown | {"dirty": False, "unsure_until": 0.0}
         return Finish("kept", "no photo in Exchange; the picture stays", kept)
     if removal.asked or (removal.swept and overdue):
         return Clear(user)
     missing = row.missing_since or (now if row.shows_a_photo else 0.0)
-    return Finish("unchanged", NO_PHOTO_THERE, {**_AT_REST, "missing_since": missing})
+    return Finish("unchanged", NO_PHOTO_THERE, _AT_REST | {"missing_since": missing})
 
 
 def unreadable(upload: Upload, *, tries: int, first_look: float) -> Finish | ComeBack:
     """Return what to do about bytes that are not a picture: look again after `first_look` s, then refuse."""
     if tries < TRIES_UNREADABLE:
         return ComeBack(first_look, UNREADABLE_IMAGE, TRIES_UNREADABLE)
-    refused = {**_AT_REST, "refused_etag": upload.etag}
+    refused = _AT_REST | {"refused_etag": upload.etag}
     return Finish("failed", UNREADABLE_IMAGE, refused, upload.etag)

@@ -1,12 +1,12 @@
 """The result of one attempt to sync one user, and whether to make it again."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from shared import logs
 from shared.errors import Refused, SyncError
 from shared.jobs import Sync
-from shared.ledger.row import Outcome
+from shared.ledger.row import Outcome, RowColumns
 from shared.sync.plan import ComeBack
 
 Hindrance = Literal["", "busy", "throttled", "paced", "denied", "configuration"]
@@ -49,7 +49,7 @@ def come_back(job: Sync, step: ComeBack) -> Result:
     return Result(job.user, "deferred", step.reason, again=replace(job, tries=step.tries), after=step.after)
 
 
-def failure(error: Exception) -> dict[str, Any]:
+def failure(error: Exception) -> RowColumns:
     """Return what to note of an error that waiting does not resolve, until a redelivery succeeds."""
     if isinstance(error, SyncError) and not isinstance(error, Refused):
         return {}

@@ -4,9 +4,7 @@ A crash at any point is safe: the row is `dirty` from the mark until the change 
 as long as an earlier write may still arrive.
 """
 
-from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
 from shared import logs
 from shared.attempt import Attempt
@@ -14,7 +12,7 @@ from shared.clock import Clock
 from shared.errors import Gone, Refused, ServiceError, TryLater
 from shared.jobs import Sync
 from shared.ledger.ledger import Ledger
-from shared.ledger.row import Row
+from shared.ledger.row import Row, RowColumns
 from shared.rest.client import NO_TIME
 from shared.rest.gates import FILES
 from shared.sharepoint import client
@@ -26,7 +24,7 @@ from shared.sync.claims import Claim, ClaimLost
 from shared.sync.result import Result
 
 # Noted for a user who has no target for now: the next sweep queues them, and SharePoint is asked again.
-NOWHERE: Mapping[str, Any] = {"queued_at": 0.0, "upn": ""}
+NOWHERE: RowColumns = {"queued_at": 0.0, "upn": ""}
 
 
 class Settler:
@@ -86,8 +84,10 @@ class Settler:
         if not attempt.has_time(self._clock):
             raise TryLater(FILES, NO_TIME)
         until = self._clock.now() + self._claim_for
-        forgotten = {"upn": ""} if target.fresh else {}
-        claim.write({"dirty": True, "claim_until": until, "stamp": float(stamp), **forgotten})
+        marked: RowColumns = {"dirty": True, "claim_until": until, "stamp": float(stamp)}
+        if target.fresh:
+            marked["upn"] = ""
+        claim.write(marked)
 
     def _apply(self, change: Change, target: Target, stamp: int, attempt: Attempt) -> Target | NotYet:
         """Write to SharePoint, and return where; if the ledger's target fails, another is looked for once."""
@@ -111,8 +111,9 @@ class Settler:
             # An older write may still overtake this one: write once more when none can still arrive.
             self._queues.send(job.repeated(unsure_until), hidden=unsure_until - now + 1)
         columns = _settled(job, change, target, now)
-        doubt = {"unsure_until": unsure_until, "repeat_at": max(unsure_until, claim.row.repeat_at)}
-        columns |= {"dirty": unsure, **(doubt if unsure else {"unsure_until": 0.0, "repeat_at": 0.0})}
+        columns["dirty"] = unsure
+        columns["unsure_until"] = unsure_until if unsure else 0.0
+        columns["repeat_at"] = max(unsure_until, claim.row.repeat_at) if unsure else 0.0
         if unsure and not change.etag:
             del columns["missing_since"]  # it stays: without it the repeated job might not remove
         try:
@@ -142,15 +143,15 @@ class Settler:
     def _unsure_until(self, row: Row, attempt: Attempt, now: float) -> float:
         return max(row.unsure_until, now + self._claim_for if attempt.unanswered else 0.0)
 
-    def release_claim(self, claim: Claim, attempt: Attempt, columns: Mapping[str, Any] | None = None) -> None:
+    def release_claim(self, claim: Claim, attempt: Attempt, columns: RowColumns | None = None) -> None:
         """End the claim of an attempt that did not finish; what it marked stays dirty.
 
         Where even that fails the claim expires, and the attempt that takes over sees that it was not ended.
         """
         unsure = self._unsure_until(claim.row, attempt, self._clock.now())
-        noted = {"unsure_until": unsure} if unsure != claim.row.unsure_until else {}
+        noted: RowColumns = {"unsure_until": unsure} if unsure != claim.row.unsure_until else {}
         try:
-            claim.end({**(columns or {}), **noted})
+            claim.end((columns or {}) | noted)
         except (ClaimLost, ServiceError) as error:
             logs.warning("claim.not_ended", user=claim.row.user, error=type(error).__name__)
 
@@ -168,7 +169,7 @@ def in_doubt(job: Sync, row: Row, now: float) -> Result | None:
     return None if row.dirty else Result(job.user, "unchanged", "nothing is in doubt", row.settled_etag)
 
 
-def _doubted(row: Row, until: float) -> dict[str, Any]:
+def _doubted(row: Row, until: float) -> RowColumns:
     """Return the columns that say: a write may arrive until then, and a repetition is queued for after that.
 
     Doubt that lasts longer stays, and so does its repetition: the attempt that notes this may have been
@@ -181,10 +182,9 @@ def _doubted(row: Row, until: float) -> dict[str, Any]:
     }
 
 
-def _settled(job: Sync, change: Change, target: Target, now: float) -> dict[str, Any]:
-    lag = {} if job.why == "repeated" else {"lag_ms": float(round((now - job.seen) * 1000))}
-    return {
-        **lag,
+def _settled(job: Sync, change: Change, target: Target, now: float) -> RowColumns:
+    lag: RowColumns = {} if job.why == "repeated" else {"lag_ms": float(round((now - job.seen) * 1000))}
+    return lag | {
         "settled_etag": change.etag,
         "settled_sha256": change.sha256,
         "settled_at": now,

@@ -16,7 +16,7 @@ from shared.errors import DENIED_AFTER, ConfigError, Denied, ServiceError, TryLa
 from shared.graph.client import Graph
 from shared.jobs import Sync
 from shared.ledger.ledger import Ledger
-from shared.ledger.row import Outcome, Row
+from shared.ledger.row import Outcome, Row, RowColumns
 from shared.rest.gates import FILES, GRAPH, PROFILES, Gates
 from shared.settings import Settings
 from shared.sharepoint import pace
@@ -91,7 +91,8 @@ class Syncer:
 
     def _gave_up(self, job: Sync, result: Result) -> bool:
         """Note that a job is not deferred any more, and return whether that could be noted."""
-        noted = {"outcome": "deferred", "reason": f"gave up after a day: {result.reason}", "queued_at": 0.0}
+        reason = f"gave up after a day: {result.reason}"
+        noted: RowColumns = {"outcome": "deferred", "reason": reason, "queued_at": 0.0}
         try:
             if not self._settings.dry_run:
                 self._ledger.overwrite(job.user, noted)
@@ -204,7 +205,7 @@ class Syncer:
         if isinstance(step, ComeBack):
             claim.end({})
             return come_back(job, step)
-        claim.end({**step.columns, "outcome": step.outcome, "reason": step.reason})
+        claim.end(step.columns | {"outcome": step.outcome, "reason": step.reason})
         return Result(job.user, step.outcome, step.reason, step.etag)
 
     def _upload(self, job: Sync, claim: Claim, upload: Upload, target: Target, attempt: Attempt) -> Result:

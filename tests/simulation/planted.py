@@ -142,11 +142,11 @@ FAULTS = (
         197,
         "cleared a photo that was settled since",
         (
-            Edit("sync/plan", '_AT_REST = {"missing_since": 0.0, ', "_AT_REST = {"),
+            Edit("sync/plan", '_AT_REST: RowColumns = {"missing_since": 0.0, ', "_AT_REST: RowColumns = {"),
             Edit(
                 "checks/decision",
-                'for name in ("missing_since", "gone_since")',
-                'for name in ("gone_since",)',
+                '        noted["missing_since"] = 0.0\n',
+                "        pass\n",
             ),
             Edit("sync/settler", '        "missing_since": 0.0,\n', ""),
             Edit("sync/settler", 'del columns["missing_since"]', "pass"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.checks.decision import GiveUp, decide, letter
+from shared.checks.decision import GiveUp, decide, letter_of
 from shared.graph.photo import (
     NoMailbox,
     NoPhoto,
@@ -31,7 +31,7 @@ from shared.sweeps.state import (
     next_look,
     next_step,
 )
-from shared.sweeps.tally import UNANSWERED, SweepPart, Totals, brakes, failed_letter, part_key, sum_letters
+from shared.sweeps.tally import Letter, SweepPart, Totals, brakes, part_key, sum_letters
 
 LAW = settings(deadline=None)  # a busy machine is no counterexample
 
@@ -184,7 +184,7 @@ def a_row(**columns: Any) -> Row:
 
 def found(source: PhotoSource, row: Row, *, force: bool = False, remove_after: float = HOUR) -> str:
     decision = decide(source, row, force=force, sweep=True, now=NOW)
-    return letter(source, decision, row, now=NOW, remove_after=remove_after)
+    return letter_of(source, decision, row, now=NOW, remove_after=remove_after)
 
 
 SETTLED = {"settled_etag": E, "settled_sha256": "ab"}
@@ -221,10 +221,10 @@ REFUSED = {"refused_etag": E, "outcome": "failed", "reason": "unreadable image"}
         pytest.param(UserGone(), {**SETTLED, "missing_since": NOW - HOUR}, "G", id="gone, with a picture"),
         pytest.param(NoMailbox("no mailbox"), {}, "s", id="skipped"),
         pytest.param(NoMailbox("no mailbox"), SETTLED, "S", id="skipped, with a picture"),
-        pytest.param(Unavailable(), SETTLED, UNANSWERED, id="busy"),
-        pytest.param(Unavailable(30.0), {}, UNANSWERED, id="throttled"),
-        pytest.param(PhotoDenied(), SETTLED, UNANSWERED, id="denied"),
-        pytest.param(PhotoFailed(410), SETTLED, UNANSWERED, id="odd"),
+        pytest.param(Unavailable(), SETTLED, Letter.UNANSWERED, id="busy"),
+        pytest.param(Unavailable(30.0), {}, Letter.UNANSWERED, id="throttled"),
+        pytest.param(PhotoDenied(), SETTLED, Letter.UNANSWERED, id="denied"),
+        pytest.param(PhotoFailed(410), SETTLED, Letter.UNANSWERED, id="odd"),
     ],
 )
 def test_a_letter_says_what_was_found_and_a_capital_that_a_picture_of_ours_is_shown(
@@ -248,13 +248,13 @@ def test_a_photo_is_removable_as_soon_as_the_settings_say() -> None:
 def test_who_is_given_up_has_failed() -> None:
     row = a_row(**SETTLED)
 
-    assert letter(Unavailable(), GiveUp("odd"), row, now=NOW, remove_after=HOUR) == "F"
+    assert letter_of(Unavailable(), GiveUp("odd"), row, now=NOW, remove_after=HOUR) == "F"
 
 
 def test_who_was_never_answered_sensibly_has_failed() -> None:
-    assert failed_letter(a_row()) == "f"
-    assert failed_letter(a_row(**SETTLED)) == "F"
-    assert failed_letter(a_row(dirty=True)) == "F"
+    assert Letter.FAILED.of(a_row()) == "f"
+    assert Letter.FAILED.of(a_row(**SETTLED)) == "F"
+    assert Letter.FAILED.of(a_row(dirty=True)) == "F"
 
 
 MOMENTS = st.sampled_from([0.0, NOW - 2 * HOUR, EARLIER, NOW, LATER])
@@ -282,7 +282,7 @@ def test_a_letter_is_a_capital_exactly_where_a_picture_may_be_shown_and_only_suc
     answer = found(source, row, force=force)
 
     assert answer in "UCNMRGSFucnmrgsf?"
-    assert answer == UNANSWERED or answer.isupper() == row.shows_a_photo
+    assert answer == Letter.UNANSWERED or answer.isupper() == row.shows_a_photo
     assert answer.lower() not in "mr" or (answer.isupper() and source == NoPhoto())
     assert answer != "R" or 0 < row.missing_since <= NOW - HOUR
 
