@@ -1,6 +1,6 @@
-"""One way to call a remote service: bearer token, bounded answer, short retries, errors by consequence.
+"""Call a remote service: bearer token, bounded answer, short retries, errors by consequence.
 
-`graph` and `sharepoint` say what to ask, `statuses` what an answer means; longer waits are the queue's.
+Not here: what to ask (`graph`, `sharepoint`), what an answer means (`rest.status`), longer waits (queues).
 """
 
 import json
@@ -39,7 +39,7 @@ class Response:
     service: str
 
     def json(self) -> Any:
-        """Return the decoded body; `TryLater` where a service that speaks JSON did not."""
+        """Return the decoded body; raise `TryLater` if it is not JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError) as error:
@@ -51,13 +51,13 @@ class Request:
     """What to send.
 
     Attributes:
-        service: whose answer it is, for errors.
+        service: name of the service, for errors and gates.
         method: HTTP method.
-        url: absolute, https; the token is asked for its host.
-        writes: it changes something there, so a missing answer leaves us unsure.
-        repeatable: sending it twice is the same as sending it once.
-        accept: statuses besides 2xx that are answers and not errors.
-        denied_alone: a 403 speaks of this call only (a quota), not of the application's permissions.
+        url: absolute, https; its host is the audience of the token.
+        writes: the call changes data, so without an answer its outcome is unknown.
+        repeatable: sending it twice has the same effect as sending it once.
+        accept: statuses besides 2xx that are not errors.
+        denied_alone: a 403 concerns only this call (a quota), not the application's permissions.
     """
 
     service: str
@@ -72,16 +72,16 @@ class Request:
 
 
 class HttpClient:
-    """Sends calls. One object, long-lived, shared by all threads.
+    """Sends requests. One long-lived object, shared by all threads.
 
     Args:
-        tokens: where bearer tokens come from.
+        tokens: the source of bearer tokens.
         user_agent: sent with every request.
-        clock: what time passes, and how to wait.
-        gates: told when a service wants to be left alone, and asked before it is called.
-        policy: how much repetition one call may spend here.
+        clock: measures time and waits.
+        gates: checked before a service is called, and closed when it asks for a pause.
+        policy: limits the retries within one call.
         jitter: a random number of [0, 1).
-        transport: what carries requests and answers; TLS over TCP unless told otherwise.
+        transport: carries requests and answers; TLS over TCP by default.
     """
 
     def __init__(
@@ -103,21 +103,21 @@ class HttpClient:
         self._session = new_session(user_agent, transport)
 
     def send(self, call: Request, attempt: Attempt) -> Response:
-        """Return the answer to `call`, repeating it within the policy where that is safe and may help.
+        """Return the answer to `call`; repeat it within the policy where that is safe and may help.
 
-        A service that wants a longer wait, or that denies the application, has its gate closed. A token that
-        it rejects (401) may only be out of date: once a call a new one is tried first.
+        Closes the gate of a service that asks for a longer wait or denies the application. A token that it
+        rejects (401) may only be out of date: a new one is tried first, once in each call.
 
         Raises:
-            TryLater: no answer, or one that says "not now", and waiting here is over; or a closed gate.
+            TryLater: no answer or a temporary error after the last retry, or a closed gate.
             Denied: 401 or 403.
             Gone: 404 or 410.
             Refused: any other status that is neither 2xx nor in `call.accept`.
-            ConfigError: no token can be had until an operator acts.
+            ConfigError: no token is available until an operator acts.
         """
         spent, tried, renewed = 0.0, 0, False
         while True:
-            if self._gates:  # before a repetition, too: another call may have been told to stay away
+            if self._gates:  # before a retry, too: another call may have closed it
                 self._gates.require_open(call.service)
             if not attempt.has_time(self._clock):
                 raise TryLater(call.service, NO_TIME)
@@ -125,7 +125,7 @@ class HttpClient:
             try:
                 return self._once(call, attempt)
             except Denied as error:
-                # What an application may do stands in its token, as of when it was given:
+                # A token states the application's permissions as of when it was issued:
                 # learn.microsoft.com/entra/identity-platform/access-token-claims-reference, "roles"
                 self._tokens.forget(_host(call.url))
                 if error.status == HTTPStatus.UNAUTHORIZED and call.repeatable and not renewed:
@@ -139,17 +139,17 @@ class HttpClient:
                     self._policy, attempt=tried, spent=spent, retry_after=error.after, jitter=self._jitter()
                 )
                 if wait is None or not call.repeatable or not attempt.has_time(self._clock, wait):
-                    if error.service == call.service:  # and not the source of tokens, which has no gate
-                        error.after = self._step_back(call.service, error)
+                    if error.service == call.service:  # not Entra, which has no gate
+                        error.after = self._close_gate_for(call.service, error)
                     raise
             self._clock.sleep(wait)
             spent += wait
 
-    def _step_back(self, service: str, error: TryLater) -> float | None:
-        """Close a service's gate because of this error, and return for how long its job is to wait.
+    def _close_gate_for(self, service: str, error: TryLater) -> float | None:
+        """Close a service's gate because of this error, and return for how many seconds its job is to wait.
 
-        What fails without a word may be one user's fault, and would come back whenever the gate opens: it
-        closes it for half a minute each time and not for ever longer, and its job waits by its own age.
+        A failure without a waiting time may be specific to one user and recur whenever the gate opens. It
+        closes the gate for half a minute, never for longer and longer; its job waits by its own age (None).
         """
         if error.after is None and error.status not in statuses.BUSY:
             self.close_gate(service, backoff.SHORTEST, str(error))
@@ -157,17 +157,17 @@ class HttpClient:
         return self.close_gate(service, error.after, str(error))
 
     def close_denied(self, service: str, url: str, why: str) -> None:
-        """Close the gate of a service that denies this application, and forget the token that it denied."""
+        """Close the gate of a service that denies this application, and discard the denied token."""
         self._tokens.forget(_host(url))
         self.close_gate(service, DENIED_AFTER, why)
 
     def close_gate(self, service: str, after: float | None, why: str) -> float | None:
-        """Close a service's gate and return for how many seconds; what it asked for where that cannot be."""
+        """Close a service's gate and return for how many seconds; `after` if it cannot be closed."""
         if self._gates is None:
             return after
         try:
             return self._gates.close(service, after, why)
-        except ServiceError as error:  # of storage: the message will be put off without a gate
+        except ServiceError as error:  # of storage: the message is deferred without a gate
             logs.warning("gate.unreachable", service=service, error=str(error))
             return after
 
@@ -176,7 +176,7 @@ class HttpClient:
         attempt.requests += 1
         try:
             response, body = self._exchange(call, auth, attempt.timeout)
-        except (requests.RequestException, HTTPError) as error:  # HTTPError: while the body is read
+        except (requests.RequestException, HTTPError) as error:  # HTTPError: from reading the body
             attempt.unanswered |= call.writes and not never_sent(error)
             raise TryLater(call.service, f"no answer ({type(error).__name__})") from error
         status = response.status_code
@@ -205,12 +205,12 @@ class HttpClient:
 
     def _read(self, response: requests.Response, until: float) -> bytes:
         chunks, size = [], 0
-        # `iter_content` would wait for each chunk to be full, however slowly its bytes come.
+        # `iter_content` would wait until each chunk is full, however slowly its bytes arrive.
         while chunk := response.raw.read1(65_536, decode_content=True):
             chunks.append(chunk)
             size += len(chunk)
             if size > LARGEST_ANSWER:
-                raise requests.exceptions.ContentDecodingError("the answer is larger than anybody's photo")
+                raise requests.exceptions.ContentDecodingError("the answer is larger than any photo")
             if self._clock.monotonic() > until:
                 raise requests.ReadTimeout("the answer did not end in time")
         return b"".join(chunks)

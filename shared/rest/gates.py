@@ -1,7 +1,7 @@
-"""Which service must not be called before when: one row a service, shared by all instances.
+"""Gates: until when each service must not be called; one row for each service, shared by all instances.
 
-A gate only ever moves forward. Whoever is told to stay away closes it; whoever is about to call looks at it
-first, and puts its message off instead of asking in vain.
+The time in a gate never moves back. A caller that is throttled or denied closes the gate. Every caller checks
+it first, and defers its message instead of sending a request that would fail.
 """
 
 import threading
@@ -15,12 +15,12 @@ from shared.storage.tables import Table
 
 GRAPH, FILES, PROFILES = "graph", "sharepoint-files", "sharepoint-profiles"
 SERVICES = (GRAPH, FILES, PROFILES)
-BELIEVED_FOR = 1.0  # seconds for which a gate that was looked at is believed
-GATE_TRIES = 5  # of a conditional write; whoever was faster closed it, too
+BELIEVED_FOR = 1.0  # seconds for which a gate that was read is cached
+GATE_TRIES = 5  # of a conditional write; an instance that was faster closed it, too
 
 
 class Gates:
-    """The gates of all services. One object, long-lived, shared by all threads."""
+    """The gates of all services. One long-lived object, shared by all threads."""
 
     def __init__(self, table: Table, clock: Clock) -> None:
         self._table = table
@@ -32,8 +32,8 @@ class Gates:
         """Return if every one of these services may be called.
 
         Raises:
-            GateClosed: with the seconds until all of them may.
-            TryLater: the table is out of reach.
+            GateClosed: with the seconds until all of them may be called.
+            TryLater: the table is unreachable.
         """
         until = {service: self.closed_until(service) for service in services}
         last = max(until, key=lambda service: until[service])
@@ -42,7 +42,7 @@ class Gates:
             raise GateClosed(last, "its gate is closed", after=wait)
 
     def closed_until(self, service: str) -> float:
-        """Return until when a service must not be called, in Unix seconds; 0 if it never was closed."""
+        """Return until when a service must not be called, in Unix seconds; 0 if it was never closed."""
         with self._lock:
             seen, until = self._seen.get(service, (float("-inf"), 0.0))
         if self._clock.monotonic() - seen < BELIEVED_FOR:
@@ -54,13 +54,13 @@ class Gates:
         """Close a service's gate and return for how many seconds it is closed.
 
         Args:
-            service: whose gate.
-            after: what the service asked for, in seconds; None where it did not say. Then a gate that closes
+            service: name of the service.
+            after: what the service asked for, in seconds; None if it named no time. Then a gate that closes
                 again soon after it opened stays closed twice as long, from 30 seconds up to 15 minutes.
-            why: for the log, and for whoever looks.
+            why: for the log and the status report.
 
         Raises:
-            TryLater: the table is out of reach.
+            TryLater: the table is unreachable.
         """
         until = 0.0
         for _ in range(GATE_TRIES):
@@ -80,22 +80,22 @@ class Gates:
         return self._remember(service, until) - self._clock.now()
 
     def why_closed(self, service: str) -> str:
-        """Return why a service's gate was closed the last time, "" if it never was."""
+        """Return why a service's gate was last closed, "" if it never was."""
         found = self._table.read("gate", service)
         return str(found[0].get("why", "")) if found else ""
 
     def _remember(self, service: str, until: float) -> float:
         with self._lock:
             _, known = self._seen.get(service, (0.0, 0.0))
-            until = max(until, known)  # a slow look must not undo what was learnt meanwhile
+            until = max(until, known)  # a slow read must not overwrite a newer one
             self._seen[service] = (self._clock.monotonic(), until)
         return until
 
 
 def next_closing(columns: Mapping[str, Any], after: float | None, now: float) -> dict[str, float]:
-    """Return what a gate's row should say after being told to stay away at `now`; pure.
+    """Return the columns of a gate that is closed at `now`. Pure.
 
-    `closed_for` remembers the last wait that we chose ourselves, 0 where the service chose it.
+    `closed_for` is the last wait that this app chose, in seconds; 0 if the service chose it.
     """
     if after is not None:
         return {"closed_until": now + min(after, backoff.ABSURD), "closed_for": 0.0}

@@ -1,4 +1,4 @@
-"""How HTTP leaves this app: sessions that threads may share, and whose token a request carries."""
+"""Outgoing HTTP: sessions that threads may share, bearer authentication, and errors before sending."""
 
 from http.cookiejar import DefaultCookiePolicy
 
@@ -7,15 +7,15 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.exceptions import NewConnectionError, ProxyError
 
-Transport = BaseAdapter  # what carries a request to its host and the answer back
+Transport = BaseAdapter  # carries a request to its host and the answer back
 
 
 def new_session(user_agent: str, transport: Transport | None = None) -> requests.Session:
-    """Return a session that threads may share: it keeps connections, but no cookies, and repeats nothing.
+    """Return a session that threads may share: it keeps connections, no cookies, and never retries.
 
     Args:
-        user_agent: what it calls itself.
-        transport: its way out, instead of the network and the proxy that the environment names.
+        user_agent: its `User-Agent` header.
+        transport: used instead of the network and the proxy that the environment names.
     """
     session = requests.Session()
     session.trust_env = transport is None
@@ -27,7 +27,7 @@ def new_session(user_agent: str, transport: Transport | None = None) -> requests
 
 
 class Bearer(AuthBase):
-    """Carries a token. It sets the header itself, because `requests` would let a .netrc overwrite it."""
+    """Adds a token to a request. It sets the header, because `requests` would let a .netrc overwrite it."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -39,11 +39,11 @@ class Bearer(AuthBase):
 
 
 def never_sent(error: Exception) -> bool:
-    """Return whether the request cannot have reached anybody: no connection came about."""
+    """Return whether the request cannot have reached a server: no connection was made."""
     if isinstance(error, requests.ConnectTimeout):
         return True
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     if isinstance(reason, ProxyError):
-        # The library blames the proxy for a connection cut later, too: urllib3/connectionpool.py, urlopen.
+        # The library raises this for a connection cut later, too: urllib3/connectionpool.py, urlopen.
         reason = reason.original_error
     return isinstance(reason, NewConnectionError) or str(reason).startswith("Tunnel connection failed")

@@ -1,4 +1,4 @@
-"""What a service's answer means for whoever called: its status, its waiting times, its own code. Pure.
+"""What a service's answer means for the caller: its status, its waiting times, its own code. Pure.
 
 Header names are lower case.
 """
@@ -10,14 +10,14 @@ from typing import Any
 from shared import backoff
 from shared.errors import Denied, Gone, Refused, ServiceError, TryLater
 
-BUSY = {429, 503}  # the service as a whole, whomever it was asked about
-GATEWAY_LOST_IT = {408, 502, 504}  # somebody answered, but not the one who may still be at work
+BUSY = {429, 503}  # the service as a whole, whichever user was asked for
+GATEWAY_LOST_IT = {408, 502, 504}  # a gateway answered; the server may still be processing
 _TEMPORARY = {408, 429}  # and every 5xx
 _REQUEST_ID_HEADERS = ("request-id", "sprequestguid", "x-ms-request-id")
 
 
 def error_of(service: str, status: int, headers: Mapping[str, str], body: bytes) -> ServiceError:
-    """Return the error that an unsuccessful answer is."""
+    """Return the error for an unsuccessful answer."""
     code = _code_of(body)
     facts: dict[str, Any] = {"status": status, "code": code, "request_id": request_id(headers)}
     what = f"{status} {code}".rstrip()
@@ -29,15 +29,15 @@ def error_of(service: str, status: int, headers: Mapping[str, str], body: bytes)
 
 
 def _asked_for(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds a service wants to be left alone: the longer of what its two headers say."""
+    """Return for how many seconds a service asks for a pause: the longer of its two headers."""
     waits = [backoff.parse_retry_after(headers.get(name)) for name in ("retry-after", "ratelimit-reset")]
     return max((wait for wait in waits if wait is not None), default=None)
 
 
 def nearly_spent(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds until a nearly spent quota begins anew, None while more than a tenth is left.
+    """Return the seconds until a nearly spent quota resets, None while a tenth or more is left.
 
-    SharePoint sends these headers from 80 % of the minute's quota on, and promises nothing.
+    SharePoint sends these headers from 80 % of the minute's quota on, and does not guarantee them.
     """
     names = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")
     limit, remaining, reset = (backoff.parse_retry_after(headers.get(name)) for name in names)
@@ -58,5 +58,5 @@ def _code_of(body: bytes) -> str:
 
 
 def request_id(headers: Mapping[str, str]) -> str:
-    """Return the service's id of a request, "" where it gave none."""
+    """Return the service's id of a request, "" if it gave none."""
     return next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), "")

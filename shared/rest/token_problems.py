@@ -1,6 +1,6 @@
-"""The last token that was refused us, in one row: so that `status` shows what any instance met.
+"""The last refusal of a token, in one row, so that the status report shows what any instance met.
 
-An expired certificate is an operator's business as a wrong setting is, but shows only where work is done.
+Like a wrong setting, an expired certificate needs an operator; but only an instance at work notices it.
 """
 
 import threading
@@ -12,16 +12,16 @@ from shared.rest.tokens import Tokens
 from shared.storage.tables import ANY, Table
 
 PARTITION, KEY = "problem", "entra"
-SHOWN_FOR = 3600.0  # seconds; a refusal that lasts is met again within a quarter of an hour
-QUIET_FOR = 60.0  # seconds after a refusal was noted in which an instance notes no other
+SHOWN_FOR = 3600.0  # seconds; a lasting refusal recurs within a quarter of an hour
+QUIET_FOR = 60.0  # seconds after a noted refusal in which an instance notes no other
 
 
 class TokenProblems:
-    """Who refused us a token, and when. One object, long-lived, shared by all threads.
+    """Notes refusals of tokens. One long-lived object, shared by all threads.
 
     Args:
-        table: where the row is.
-        clock: what time it is.
+        table: holds the row.
+        clock: measures time.
     """
 
     def __init__(self, table: Table, clock: Clock) -> None:
@@ -33,7 +33,7 @@ class TokenProblems:
     def note(self, problem: str) -> None:
         """Note a refusal, unless this instance noted one within the last minute.
 
-        Where that fails one of the next minute's is noted: a refusal that lasts is met again.
+        If that fails, one of the next minute is noted: a lasting refusal recurs.
         """
         with self._lock:
             monotonic = self._clock.monotonic()
@@ -46,10 +46,10 @@ class TokenProblems:
             logs.warning("refusal.not_noted", error=str(error))
 
     def recent(self) -> list[str]:
-        """Return the last refusal and how long ago it was, nothing if that is more than an hour.
+        """Return the last refusal and how long ago it was, nothing if it is over an hour old.
 
         Raises:
-            TryLater: the table is out of reach.
+            TryLater: the table is unreachable.
         """
         columns, _ = self._table.read(PARTITION, KEY) or ({"at": float("-inf")}, "")
         ago = self._clock.now() - columns["at"]
@@ -57,7 +57,7 @@ class TokenProblems:
 
 
 class WatchedTokens:
-    """`rest.Tokens` whose refusals are noted."""
+    """A source of tokens whose refusals are noted."""
 
     def __init__(self, tokens: Tokens, refusals: TokenProblems) -> None:
         self._tokens = tokens

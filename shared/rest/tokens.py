@@ -1,8 +1,8 @@
 """Bearer tokens: MSAL with a certificate (PS256), or azure-identity with a managed identity.
 
-One long-lived client each, with its own cache; no second cache on top. A token is forgotten with its client:
-MSAL's `remove_tokens_for_client` may ask Entra first, and azure-identity has no such verb. Both libraries are
-imported on first use, because a cold start does not need them before the first outgoing call.
+One long-lived client each, with its own cache; no second cache on top. A token is discarded with its client:
+MSAL's `remove_tokens_for_client` may ask Entra first, and azure-identity has no such method. Both libraries
+are imported on first use, because a cold start does not need them before the first outgoing call.
 """
 
 import base64
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 TIMEOUT = 10.0  # seconds
-RETRIES = 2  # of azure-identity, which would wait a minute with its own five
+RETRIES = 2  # of azure-identity, whose default of five takes a minute
 _BUSY = "temporarily_unavailable"  # learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
 _ERROR = re.compile(r"[a-z_]{1,64}")  # such as `invalid_client`: RFC 6749 §5.2
 _TRACE = re.compile(r"[0-9a-fA-F-]{36}")
@@ -30,65 +30,65 @@ _NO_DIRECTORY = "Entra knows no directory of this id: check TENANT_ID and CLOUD"
 
 
 class Tokens(Protocol):
-    """Where bearer tokens come from."""
+    """A source of bearer tokens."""
 
     def token(self, host: str) -> str:
         """Return a token whose audience is `https://{host}`."""
 
     def forget(self, host: str) -> None:
-        """Let the next token for `https://{host}` be a new one: the last was of no use."""
+        """Discard the token for `https://{host}`, so that the next one is new."""
 
 
-class _Heard(threading.local):
-    """The status of the last answer that this thread got, which neither library passes on."""
+class _LastStatus(threading.local):
+    """The status of the last answer that this thread received; neither library returns it."""
 
     status = 0
 
     @property
     def temporary(self) -> bool:
-        """Whether the service cannot now, whatever its library makes of it."""
+        """Whether the failure is temporary, whatever error the library raises."""
         return self.status == 429 or self.status >= 500
 
 
 class CertificateTokens:
     """Tokens of an application with a certificate. SharePoint takes no client secret.
 
-    MSAL remembers a refusal for a minute and repeats it without asking again.
+    MSAL caches a refusal for a minute.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._heard = _Heard()
+        self._last = _LastStatus()
         self._client: msal.ConfidentialClientApplication | None = None
 
     def token(self, host: str) -> str:
-        """Return a token for `https://{host}`, from MSAL's cache where it has one.
+        """Return a token for `https://{host}`, from MSAL's cache if it has one.
 
         Raises:
             ConfigError: Entra refuses the application or its certificate.
-            TryLater: Entra cannot be reached or cannot now.
+            TryLater: Entra is unreachable or temporarily unavailable.
         """
         import requests
         from msal.exceptions import MsalServiceError
 
-        self._heard.status = 0
+        self._last.status = 0
         try:
             answer = self._built().acquire_token_for_client([f"https://{host}/.default"]) or {}
         except (requests.RequestException, MsalServiceError) as error:
             raise TryLater("entra", f"no token ({type(error).__name__})") from error
         except ValueError as error:  # no endpoints for this directory, or no JSON
-            if 400 <= self._heard.status < 500 and not self._heard.temporary:
+            if 400 <= self._last.status < 500 and not self._last.temporary:
                 raise ConfigError([_NO_DIRECTORY]) from error
             raise TryLater("entra", "no answer that MSAL understands") from error
         if "access_token" in answer:
             return str(answer["access_token"])
-        if answer.get("error") == _BUSY or self._heard.temporary:
+        if answer.get("error") == _BUSY or self._last.temporary:
             raise TryLater("entra", "no token for now")
         raise ConfigError([_refusal(answer, host)])
 
     def forget(self, host: str) -> None:
-        """Ask Entra anew for every token, that for `https://{host}` among them."""
+        """Discard every token, that for `https://{host}` among them."""
         del host
         with self._lock:
             self._client = None
@@ -96,53 +96,53 @@ class CertificateTokens:
     def _built(self) -> "msal.ConfidentialClientApplication":
         import msal
 
-        with self._lock:  # building it asks Entra for its endpoints
+        with self._lock:  # its constructor asks Entra for its endpoints
             if self._client is None:
                 settings = self._settings
                 key, certificate = _read_certificate(settings)
                 self._client = msal.ConfidentialClientApplication(
                     settings.client_id,
                     authority=f"https://{settings.cloud.login}/{settings.tenant_id}",
-                    # Without a thumbprint MSAL signs with PS256 and x5t#S256 instead of SHA-1. It hands the
-                    # key on as it is; a PEM would be read and checked for each signature, 60 ms long.
+                    # Without a thumbprint MSAL signs with PS256 and x5t#S256, not SHA-1. It uses the key
+                    # as it is; a PEM would be parsed and checked for each signature, which takes 60 ms.
                     client_credential={"private_key": key, "public_certificate": certificate},
-                    http_client=_new_session(settings.user_agent, self._heard),
+                    http_client=_new_session(settings.user_agent, self._last),
                 )
             return self._client
 
 
 class IdentityTokens:
-    """Tokens of the managed identity that the app runs as."""
+    """Tokens of the app's managed identity."""
 
     def __init__(self, settings: Settings) -> None:
         self._client_id = settings.client_id
         self._lock = threading.Lock()
-        self._heard = _Heard()
+        self._last = _LastStatus()
         self._credential: Any = None
 
     def token(self, host: str) -> str:
-        """Return a token for `https://{host}`, from azure-identity's cache where it has one.
+        """Return a token for `https://{host}`, from azure-identity's cache if it has one.
 
         Raises:
-            ConfigError: there is no such identity here.
-            TryLater: the identity endpoint cannot now.
+            ConfigError: this identity is not assigned to the app.
+            TryLater: the identity endpoint is temporarily unavailable.
         """
         from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
 
-        self._heard.status = 0
+        self._last.status = 0
         try:
             return str(self._built().get_token(f"https://{host}/.default").token)
         except AzureError as error:
-            if self._heard.temporary or isinstance(error, ServiceRequestError | ServiceResponseError):
+            if self._last.temporary or isinstance(error, ServiceRequestError | ServiceResponseError):
                 raise TryLater("entra", "the managed identity endpoint cannot now") from error
             raise ConfigError(
                 [f"the managed identity {self._client_id} gives no token for {host}: assign it to this app"]
             ) from error
 
     def forget(self, host: str) -> None:
-        """Ask anew for every token, that for `https://{host}` among them.
+        """Discard every token, that for `https://{host}` among them.
 
-        The platform behind it goes on giving the one that it has, for about a day:
+        The platform itself caches a token for about a day:
         learn.microsoft.com/azure/app-service/overview-managed-identity
         """
         del host
@@ -159,53 +159,53 @@ class IdentityTokens:
                     retry_total=RETRIES,
                     connection_timeout=TIMEOUT,
                     read_timeout=TIMEOUT,
-                    raw_response_hook=self._hear,
+                    raw_response_hook=self._note_status,
                 )
             return self._credential
 
-    def _hear(self, response: Any) -> None:
-        self._heard.status = response.http_response.status_code
+    def _note_status(self, response: Any) -> None:
+        self._last.status = response.http_response.status_code
 
 
 def tokens_of(settings: Settings) -> CertificateTokens | IdentityTokens:
-    """Return the token source that the settings ask for."""
+    """Return the source of tokens that the settings select."""
     return CertificateTokens(settings) if settings.certificate else IdentityTokens(settings)
 
 
 def _refusal(answer: dict[str, Any], host: str) -> str:
-    """Return what Entra said, as a problem: its codes are public, its description may name much more.
+    """Return Entra's refusal as a problem: its codes are public, its description may name much more.
 
-    What stands in the place of a code and is none is left out: it may repeat what was sent.
+    A code that does not have the form of one is left out: it may repeat what was sent.
     """
     listed = answer.get("error_codes")
     numbers = [code for code in listed if isinstance(code, int)] if isinstance(listed, list) else []
     codes = ", ".join(f"AADSTS{number}" for number in numbers)
-    codes = codes or _only(_ERROR, answer.get("error")) or "no reason given"
-    trace = _only(_TRACE, answer.get("trace_id")) or "unknown"
+    codes = codes or _if_matches(_ERROR, answer.get("error")) or "no reason given"
+    trace = _if_matches(_TRACE, answer.get("trace_id")) or "unknown"
     return (
         f"Entra gives no token for {host} ({codes}): check TENANT_ID, CLIENT_ID and CLIENT_CERTIFICATE, "
         f"and that the certificate is registered and not expired (trace {trace})"
     )
 
 
-def _only(form: re.Pattern[str], value: object) -> str:
+def _if_matches(form: re.Pattern[str], value: object) -> str:
     return value if isinstance(value, str) and form.fullmatch(value) else ""
 
 
-def _new_session(user_agent: str, heard: _Heard) -> "requests.Session":
-    """Return a session for MSAL. Its own would wait for as long as a `Retry-After` says."""
+def _new_session(user_agent: str, last: _LastStatus) -> "requests.Session":
+    """Return a session for MSAL. MSAL's default would wait for as long as a `Retry-After` says."""
 
-    def hear(response: "requests.Response", **_: Any) -> None:
-        heard.status = response.status_code
+    def note_status(response: "requests.Response", **_: Any) -> None:
+        last.status = response.status_code
 
     session = new_session(user_agent)
-    session.hooks["response"].append(hear)
+    session.hooks["response"].append(note_status)
     session.request = functools.partial(session.request, timeout=TIMEOUT)  # type: ignore[method-assign]
     return session
 
 
 def _read_certificate(settings: Settings) -> tuple["RSAPrivateKey", str]:
-    """Return the private key, and the certificate as a PEM text.
+    """Return the private key, and the certificate as PEM text.
 
     Raises:
         ConfigError: `CLIENT_CERTIFICATE` cannot be read as either form, or its password is wrong.
@@ -227,7 +227,7 @@ def _read_certificate(settings: Settings) -> tuple["RSAPrivateKey", str]:
             key, certificate, _ = pkcs12.load_key_and_certificates(base64.b64decode(given), password)
     except (ValueError, TypeError, binascii.Error, UnsupportedAlgorithm) as error:
         raise ConfigError([_CERTIFICATE_PROBLEM]) from error
-    if not isinstance(key, RSAPrivateKey) or certificate is None:  # PS256 is RSA's
+    if not isinstance(key, RSAPrivateKey) or certificate is None:  # PS256 needs RSA
         raise ConfigError([_CERTIFICATE_PROBLEM])
     return key, certificate.public_bytes(serialization.Encoding.PEM).decode()
 
