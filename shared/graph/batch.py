@@ -1,7 +1,7 @@
-"""What goes into a Graph `$batch` for one user, and what its parts say. Pure.
+"""The requests of a Graph `$batch` for one user, and what its parts mean. Pure; `wire` sends batches.
 
-learn.microsoft.com/graph/json-batching: parts come back in any order and are told apart by id; one whose
-dependency failed is answered 424.
+learn.microsoft.com/graph/json-batching: parts come back in any order and are matched by id; a part whose
+dependency failed has status 424.
 """
 
 import base64
@@ -27,7 +27,7 @@ def gather_requests(user: str, groups: Sequence[str]) -> list[dict[str, Any]]:
         {"id": "bytes", "method": "GET", "url": f"/users/{user}/photo/$value", "dependsOn": ["photo"]},
     ]
     if groups:
-        asking = {
+        membership = {
             "id": "groups",
             "method": "POST",
             "url": f"/users/{user}/checkMemberGroups",
@@ -36,12 +36,12 @@ def gather_requests(user: str, groups: Sequence[str]) -> list[dict[str, Any]]:
             "dependsOn": ["user"],
         }
         requests[1]["dependsOn"] = ["groups"]
-        requests.insert(1, asking)
+        requests.insert(1, membership)
     return requests
 
 
 def read_user(part: BatchPart | None) -> User | None:
-    """Return the user whom a part names, None where the directory does not know him."""
+    """Return the user that a part describes, None if the directory does not know the user."""
     if part is None:
         raise TryLater(SERVICE, "no answer about the user")
     require_answer(part)
@@ -55,7 +55,7 @@ def read_user(part: BatchPart | None) -> User | None:
 
 
 def parse_user(body: Any) -> User:
-    """Return the user whom a body describes."""
+    """Return the user that a body describes; raise `TryLater` if it lacks an id or UPN."""
     if not isinstance(body, dict) or not body.get("id") or not body.get("userPrincipalName"):
         raise TryLater(SERVICE, "a user without id or UPN")
     return User(
@@ -67,7 +67,7 @@ def parse_user(body: Any) -> User:
 
 
 def read_memberships(part: BatchPart | None) -> frozenset[str]:
-    """Return the groups that a user belongs to, of those that were asked for."""
+    """Return the groups that a user belongs to, of those in the request."""
     require_answer(part)
     value = part.body.get("value") if part and isinstance(part.body, dict) else None
     if not isinstance(value, list):
@@ -76,12 +76,12 @@ def read_memberships(part: BatchPart | None) -> frozenset[str]:
 
 
 def is_part(part: object) -> bool:
-    """Return whether this is a part that can be told apart and judged."""
+    """Return whether this is a part with an id and a status."""
     return isinstance(part, dict) and isinstance(part.get("id"), str) and isinstance(part.get("status"), int)
 
 
 def read_part(part: Mapping[str, Any]) -> BatchPart:
-    """Return a part, its header names in lower case."""
+    """Return a part, with header names in lower case."""
     given = part.get("headers")
     headers = {str(k).lower(): str(v) for k, v in given.items()} if isinstance(given, dict) else {}
     after = backoff.parse_retry_after(headers.get("retry-after"))
@@ -89,7 +89,7 @@ def read_part(part: Mapping[str, Any]) -> BatchPart:
 
 
 def read_bytes(part: BatchPart | None) -> bytes | None:
-    """Return the bytes of a `$batch` part, None where it has none: they come as base64 text."""
+    """Return the bytes of a `$batch` part, None if it has none: they come as base64 text."""
     if part is None or part.status != 200 or not isinstance(part.body, str):
         return None
     try:
@@ -99,7 +99,7 @@ def read_bytes(part: BatchPart | None) -> bytes | None:
 
 
 def require_known(source: PhotoSource) -> Photo | photo.NoPhoto | photo.NoMailbox | photo.UserGone:
-    """Return the source if Graph could say what it is, else raise what the caller does next."""
+    """Return the source if Graph knows it, else raise the error that says what the caller does next."""
     match source:
         case photo.Unavailable(after):
             raise TryLater(SERVICE, "Graph cannot now", after=after)
@@ -112,7 +112,7 @@ def require_known(source: PhotoSource) -> Photo | photo.NoPhoto | photo.NoMailbo
 
 
 def require_answer(part: BatchPart | None) -> None:
-    """Raise what the caller does next where a part says "not now" or "not you"; all else is an answer."""
+    """Raise `TryLater` or `Denied` if a part reports either; any other part is an answer."""
     if part and part.status >= 400:
         source = photo.classify_photo(part)
         if isinstance(source, photo.Unavailable | photo.PhotoDenied):

@@ -1,4 +1,4 @@
-"""What we ask of Microsoft Graph, and nothing else: verbs. What an answer means is decided in `sources`.
+"""The calls to Microsoft Graph. Not here: what an answer means (`photo`, `batch`), how it travels (`wire`).
 
 Facts: learn.microsoft.com/graph/json-batching, .../graph/api/profilephoto-get and
 .../graph/api/resources/subscription.
@@ -24,14 +24,14 @@ from shared.users import Scope, User, object_id
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A page of users in scope, by object id, and the next page's address, "" after the last."""
+    """A page of users in scope, as object ids, and the next page's URL, "" after the last."""
 
     users: tuple[str, ...]
     next: str
 
 
 class Graph:
-    """Microsoft Graph v1.0 at one cloud's host."""
+    """Microsoft Graph v1.0 at the host of one cloud."""
 
     def __init__(self, rest: HttpClient, host: str) -> None:
         self._base = f"https://{host}/v1.0"
@@ -40,11 +40,11 @@ class Graph:
     # --- photos and users ---
 
     def photos(self, users: Sequence[str], attempt: Attempt) -> dict[str, PhotoSource]:
-        """Return what Graph says of each user's photo, in one `$batch`.
+        """Return the state of each user's photo, from one `$batch`.
 
         Args:
             users: object ids, at most 20.
-            attempt: the attempt that asks.
+            attempt: the attempt that makes the call.
         """
         requests = [{"id": user, "method": "GET", "url": f"/users/{user}/photo"} for user in users]
         parts = self._wire.batch(requests, attempt)
@@ -54,17 +54,17 @@ class Graph:
         }
 
     def gather(self, user: str, attempt: Attempt, *, groups: Sequence[str] = ()) -> Gathered:
-        """Return the user, his photo's metadata and its bytes, in one `$batch` that runs in this order.
+        """Return the user, the photo's metadata and its bytes, from one `$batch` that runs in this order.
 
-        The photo may still change between the parts; `Gathered.content_etag` is the bytes' own.
+        The photo may still change between the parts; `Gathered.content_etag` belongs to the bytes.
 
         Args:
             user: object id.
-            attempt: the attempt that asks.
+            attempt: the attempt that makes the call.
             groups: object ids of groups of which the user's membership matters, at most 20.
 
         Raises:
-            TryLater, Denied, Refused: Graph could not say what this user's photo is.
+            TryLater, Denied, Refused: Graph did not return the state of the photo.
         """
         parts = self._wire.batch(batch.gather_requests(user, groups), attempt)
         person = batch.read_user(parts.get("user"))
@@ -79,10 +79,10 @@ class Graph:
         return self._with_content(person, source, parts.get("bytes"), attempt)
 
     def has_no_photo(self, user: str, attempt: Attempt) -> bool:
-        """Return whether the bytes are gone, too: asked by itself, before a picture is removed."""
+        """Return whether the bytes are gone, too: a separate request before a picture is removed."""
         url = f"{self._base}/users/{user}/photo/$value"
         answer = self._wire.of_one(url, attempt, accept="*/*")
-        if answer.status == HTTPStatus.OK:  # the other way to say it
+        if answer.status == HTTPStatus.OK:  # a placeholder may stand for no photo
             return photo.is_placeholder(answer.body, answer.headers.get("etag", ""))
         if answer.status != HTTPStatus.NOT_FOUND:
             return False
@@ -92,12 +92,12 @@ class Graph:
         """Return one page of the users in scope, without those of the excluded group.
 
         Args:
-            scope: whose photos we keep in step.
-            address: the page's address as Graph gave it, "" for the first.
-            attempt: the attempt that asks.
+            scope: the users whose photos are synchronised.
+            address: the page's URL as Graph gave it, "" for the first.
+            attempt: the attempt that makes the call.
 
         Raises:
-            Expired: Graph does not know the address any more.
+            Expired: Graph no longer knows the URL.
         """
         try:
             page, following = self._wire.page(address or self._first_page(scope), attempt)
@@ -109,7 +109,7 @@ class Graph:
         return Listed(tuple(user for user in users if user), following)
 
     def members_of(self, group: str, attempt: Attempt) -> frozenset[str]:
-        """Return the object ids of a group's users, through nested groups too."""
+        """Return the object ids of a group's users, including those of nested groups."""
         pages = self._wire.pages(self._members(group, "id"), attempt)
         return frozenset(str(item.get("id")).lower() for page in pages for item in page)
 
@@ -131,7 +131,7 @@ class Graph:
         """Return the user whose object id or UPN is `key`.
 
         Raises:
-            Gone: the directory does not know him.
+            Gone: the directory does not know the user.
         """
         url = f"{self._base}/users/{quote(key, safe='')}?$select={USER_FIELDS}"
         return batch.parse_user(self._wire.get(url, attempt).json())
@@ -141,13 +141,13 @@ class Graph:
         content = batch.read_bytes(part)
         etag = part.headers.get("etag", "") if part and content is not None else ""
         if content is None:
-            # A part that is missing or not base64: the bytes alone, raw.
+            # The part is missing or not base64: request the raw bytes alone.
             answer = self._wire.of_one(f"{self._base}/users/{user.id}/photo/$value", attempt, accept="*/*")
             if answer.status in ABSENT:  # removed since its metadata was read
                 return Gathered(user, source)
             content, etag = answer.body, answer.headers.get("etag", "")
         if not etag:
-            # Bytes without a label take the metadata's, if it is the same after them as before.
+            # Bytes without an ETag take that of the metadata, if it is unchanged after them.
             after = batch.require_known(photo.classify_photo(_part_of(self._get_photo(user.id, attempt))))
             etag = source.etag if after == source else ""
         return Gathered(user, source, content, etag)
@@ -158,17 +158,17 @@ class Graph:
     # --- subscriptions ---
 
     def subscriptions(self, attempt: Attempt) -> list[Subscription]:
-        """Return every subscription that this application created, `clientState` aside, which Graph keeps."""
+        """Return every subscription of this application, without `clientState`, which Graph never returns."""
         pages = self._wire.pages(f"{self._base}/subscriptions", attempt)
         return [_subscription(item) for page in pages for item in page]
 
     def create_subscription(
         self, notification_url: str, lifecycle_url: str, client_state: str, expires: float, attempt: Attempt
     ) -> Subscription:
-        """Create our subscription and return it with the expiry that Graph chose.
+        """Create the subscription and return it with the expiry that Graph chose.
 
         Raises:
-            Refused: 400 where a URL did not pass its validation, 403 beyond a quota, 409 where one exists.
+            Refused: 400 if a URL fails its validation, 403 beyond a quota, 409 if one exists.
         """
         body = {
             "changeType": CHANGE_TYPE,
@@ -194,7 +194,7 @@ class Graph:
         )
 
     def delete_subscription(self, subscription: str, attempt: Attempt) -> None:
-        """Delete a subscription; one that is gone already is as good as deleted."""
+        """Delete a subscription; succeed if it does not exist."""
         url = f"{self._base}/subscriptions/{quote(subscription, safe='')}"
         self._wire.delete(url, attempt)
 

@@ -1,4 +1,4 @@
-"""What a user's photo in Exchange Online can be, and which of these an answer of Graph's means. Pure."""
+"""The states of a user's photo in Exchange Online, and which of them Graph's answer means. Pure."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from shared.users import User
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """The user has a photo; `etag` with its quotation marks, as Graph gives it."""
+    """The user has a photo; `etag` includes the quotation marks, as Graph returns it."""
 
     etag: str
 
@@ -22,7 +22,7 @@ class NoPhoto:
 
 @dataclass(frozen=True, slots=True)
 class NoMailbox:
-    """The photo service keeps nothing for this user; `reason` says why, in words."""
+    """The photo service stores nothing for this user; `reason` says why, in words."""
 
     reason: str
 
@@ -34,21 +34,21 @@ class UserGone:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """The photo service cannot say now; `after` is the `Retry-After` it sent, in seconds."""
+    """The photo service is temporarily unavailable; `after` is its `Retry-After`, in seconds."""
 
     after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoDenied:
-    """The application may not see this photo."""
+    """The application may not read this photo."""
 
     code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoFailed:
-    """Anything else."""
+    """Any other answer."""
 
     status: int
     code: str = ""
@@ -56,7 +56,7 @@ class PhotoFailed:
 
 type PhotoSource = Photo | NoPhoto | NoMailbox | UserGone | Unavailable | PhotoDenied | PhotoFailed
 
-# Codes as collected from issues and samples of 2018 to 2025; Microsoft publishes no list.
+# Codes collected from issues and samples of 2018 to 2025; Microsoft publishes no list.
 _NO_PHOTO = {"ImageNotFound", "ErrorItemNotFound", "ErrorEntityNotFound"}
 _NO_USER = {"Request_ResourceNotFound", "ResourceNotFound"}
 _NO_MAILBOX = {
@@ -82,7 +82,7 @@ class BatchPart:
 
 
 def classify_photo(part: BatchPart) -> PhotoSource:
-    """Return what the answer to `GET /users/{id}/photo` says: by status first, then by code."""
+    """Return what the answer to `GET /users/{id}/photo` means: by status first, then by code."""
     if part.status in _TEMPORARY or part.status >= 500:
         return Unavailable(part.retry_after)
     if part.status < 300:
@@ -102,7 +102,7 @@ def classify_photo(part: BatchPart) -> PhotoSource:
 
 
 def tells(answers: Iterable[PhotoSource]) -> bool:
-    """Return whether the photo service is there: of one user at least it tells whether he has a photo."""
+    """Return whether the photo service works: for at least one user the answer is a photo or no photo."""
     return any(isinstance(answer, Photo | NoPhoto) for answer in answers)
 
 
@@ -111,16 +111,16 @@ _DOTS = (b"GIF87a\x01\x00\x01\x00", b"GIF89a\x01\x00\x01\x00")
 
 
 def is_placeholder(content: bytes, etag: str) -> bool:
-    """Return whether these bytes stand for no photo: a GIF of one pixel without a label.
+    """Return whether these bytes stand for no photo: a GIF of one pixel without an ETag.
 
     That is how learn.microsoft.com/graph/api/profilephoto-get describes it (`image/gif`, 1 x 1, an empty
-    ETag). Whatever has a label, or is another kind of picture, is somebody's photo, be it of one pixel.
+    ETag). Bytes with an ETag, or of another kind of picture, are a photo, even one of a single pixel.
     """
     return etag in ("", '""') and content.startswith(_DOTS)
 
 
 def graph_error_code(body: Any) -> str:
-    """Return the code of a Graph error body, "" where there is none.
+    """Return the code of a Graph error body, "" if it has none.
 
     The photo service wraps its own error as JSON text inside the message of an `UnknownError`
     (github.com/microsoftgraph/msgraph-beta-sdk-dotnet/issues/388).
@@ -153,9 +153,9 @@ def _metadata(body: Any) -> PhotoSource:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """One user as Graph shows him in one moment, or nearly so.
+    """One user as Graph shows the user at one moment, or nearly so.
 
-    `content_etag` is the bytes' own label; where it differs from the metadata's, the photo just changed.
+    `content_etag` is the ETag of the bytes; if it differs from the metadata's, the photo just changed.
     """
 
     user: User | None

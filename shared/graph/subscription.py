@@ -10,9 +10,9 @@ CHANGE_TYPE = "updated,deleted"  # `updated` also fires on creation and on soft 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A subscription of this application as Graph lists it (`clientState` is never given back).
+    """A subscription of this application as Graph lists it (`clientState` is never returned).
 
-    `expires` in Unix seconds.
+    `expires` is in Unix seconds.
     """
 
     id: str
