@@ -1,7 +1,7 @@
-"""What we ask of SharePoint Online, and nothing else: verbs. Which user and folder is decided elsewhere.
+"""The calls to SharePoint Online. Not here: which user and folder to write (`targets`), the quota (`pace`).
 
-Thumbnails live in the My Site host's library `User Photos`; the profile properties that point at them are
-written through the admin host. Bearer tokens only: with them SharePoint wants no form digest.
+Thumbnails are stored in the My Site host's library `User Photos`; the profile properties that point at them
+are written through the admin host. Bearer tokens only: with them SharePoint needs no form digest.
 """
 
 import json
@@ -27,12 +27,12 @@ _NOT_PERMITTED = "managing your own data"  # github.com/pnp/powershell/issues/13
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One user's profile, as far as we need it; "" where SharePoint gives no value.
+    """The parts of a user's profile that a sync needs; "" if SharePoint gives no value.
 
     Attributes:
         account: the claim, `i:0#.f|membership|upn`.
-        object_id: the Entra object id that SharePoint believes this account to be, lower case.
-        my_host: host of the user's My Site, which tells his geo.
+        object_id: the Entra object id that SharePoint has for this account, lower case.
+        my_host: host of the user's My Site, which identifies the user's geo.
         picture_path: server-relative path of the picture that `PictureURL` names.
     """
 
@@ -43,13 +43,13 @@ class Profile:
 
 
 class SharePoint:
-    """SharePoint Online's REST and CSOM faces; every verb is told the host."""
+    """SharePoint Online's REST and CSOM APIs; every method takes the host."""
 
     def __init__(self, rest: HttpClient) -> None:
         self._rest = rest
 
     def profile(self, admin_host: str, upn: str, attempt: Attempt) -> Profile | None:
-        """Return the profile of a user, None where SharePoint has none (it answers 200 then, too)."""
+        """Return the profile of a user, None if SharePoint has none (it may answer 200 then, too)."""
         account = quote(account_of(upn).replace("'", "''"), safe="")
         url = (
             f"https://{admin_host}/_api/SP.UserProfiles.PeopleManager"
@@ -69,9 +69,9 @@ class SharePoint:
         )
 
     def folders(self, my_host: str, attempt: Attempt) -> list[str]:
-        """Return the server-relative paths of the folders that may hold thumbnails (`Forms` is none).
+        """Return the server-relative paths of the folders that may hold thumbnails, without `Forms`.
 
-        A tenant in which nobody ever had a photo may lack the library altogether: then there are none.
+        A tenant in which no user ever had a photo may lack the library: then the list is empty.
         """
         url = f"https://{my_host}{_folder(LIBRARY)}/Folders?$select=Name,ServerRelativeUrl"
         answer = self._rest.send(Request(FILES, "GET", url, headers=_JSON, accept=(404,)), attempt)
@@ -81,7 +81,7 @@ class SharePoint:
         return [str(f["ServerRelativeUrl"]) for f in folders if f.get("ServerRelativeUrl")]
 
     def upload(self, my_host: str, folder: str, name: str, content: bytes, attempt: Attempt) -> None:
-        """Put a file into a folder, over one of the same name.
+        """Write a file into a folder; overwrite one of the same name.
 
         Raises:
             Gone: the folder does not exist. Refused: 409, in some tenants, for the same reason.
@@ -91,7 +91,7 @@ class SharePoint:
         self._rest.send(Request(FILES, "POST", url, headers=headers, body=content, writes=True), attempt)
 
     def delete(self, my_host: str, folder: str, name: str, attempt: Attempt) -> None:
-        """Delete a file; one that is gone already is as good as deleted."""
+        """Delete a file; succeed if it does not exist."""
         path = _path(f"{folder}/{name}")
         url = f"https://{my_host}/_api/web/GetFileByServerRelativePath(decodedUrl='{path}')"
         headers = {**_JSON, "X-HTTP-Method": "DELETE", "If-Match": "*"}
@@ -101,10 +101,10 @@ class SharePoint:
     def set_properties(
         self, admin_host: str, upn: str, properties: Sequence[tuple[str, str]], attempt: Attempt
     ) -> None:
-        """Set profile properties in this order, in one request; those before a failing one stay set.
+        """Set profile properties in this order, in one request; those before a failed one stay set.
 
         Raises:
-            Gone: this host knows no profile of that user.
+            Gone: this host has no profile of that user.
         """
         url = f"https://{admin_host}/_vti_bin/client.svc/ProcessQuery"
         call = Request(
@@ -117,7 +117,7 @@ class SharePoint:
         )
         try:
             _check_query(self._rest.send(call, attempt).json())
-        except Denied as error:  # behind a status of 200, so nobody has noticed yet
+        except Denied as error:  # behind a status of 200, so `send` has not seen it
             self._rest.close_denied(PROFILES, url, str(error))
             raise
 
@@ -128,12 +128,12 @@ def account_of(upn: str) -> str:
 
 
 def picture_url(my_host: str, folder: str, name: str) -> str:
-    """Return the address of a thumbnail in the form in which SharePoint itself stores it, port and all."""
+    """Return the address of a thumbnail in the form in which SharePoint itself stores it, with the port."""
     return f"https://{my_host}:443{quote(f'{folder}/{name}')}"
 
 
 def _path(path: str) -> str:
-    """Return a path as it stands in an OData string literal of a URL."""
+    """Return a path encoded for an OData string literal in a URL."""
     return quote(path.replace("'", "''"), safe="/")
 
 
@@ -158,7 +158,7 @@ def _query(account: str, properties: Sequence[tuple[str, str]]) -> str:
 
 
 def _check_query(answer: Any) -> None:
-    """Raise what a CSOM answer says: its HTTP status is 200 even when it failed."""
+    """Raise the error that a CSOM answer reports: its HTTP status is 200 even if the query failed."""
     head = answer[0] if isinstance(answer, list) and answer else None
     if not isinstance(head, dict) or "ErrorInfo" not in head:
         raise TryLater(PROFILES, "the query's answer has no ErrorInfo")
@@ -169,7 +169,7 @@ def _check_query(answer: Any) -> None:
         raise TryLater(PROFILES, "the query's ErrorInfo is none")
     kind, text = str(error.get("ErrorTypeName")), str(error.get("ErrorMessage"))
     facts: dict[str, Any] = {"code": kind[:200], "request_id": str(error.get("TraceCorrelationId") or "")}
-    # Where the type is a plain ServerException only the text tells.
+    # If the type is a plain ServerException, only the text identifies the error.
     if _NO_SUCH_PROFILE in text or kind.endswith(".UserNotFoundException"):
         raise Gone(PROFILES, "no such profile", **facts)
     if kind == "System.UnauthorizedAccessException" or _NOT_PERMITTED in text:
@@ -178,7 +178,7 @@ def _check_query(answer: Any) -> None:
 
 
 def _items(service: str, body: Any, name: str) -> list[dict[str, Any]]:
-    """Return the objects of the list called `name`; `TryLater` where the answer has none."""
+    """Return the objects of the list called `name`; raise `TryLater` if the answer has none."""
     found = body.get(name) if isinstance(body, dict) else None
     if not isinstance(found, list):
         raise TryLater(service, f"the answer has no list called {name}")
@@ -186,16 +186,16 @@ def _items(service: str, body: Any, name: str) -> list[dict[str, Any]]:
 
 
 def _split(url: str) -> tuple[str, str]:
-    """Return host and decoded path of a URL that SharePoint keeps; "" for what it has not."""
+    """Return host and decoded path of a URL that SharePoint stores; "" for none."""
     try:
         parts = urlsplit(url)
-    except ValueError:  # administrators may have stored anything
+    except ValueError:  # administrators can store any text
         return "", ""
     return parts.hostname or "", unquote(parts.path)
 
 
 def thumbnail_name(user: str, size: str) -> str:
-    """Return the name under which SharePoint itself keeps a thumbnail today: it survives a change of UPN."""
+    """Return the name under which SharePoint itself stores a thumbnail; it survives a change of UPN."""
     return f"{user}_{size}Thumb.jpg"
 
 
@@ -203,5 +203,5 @@ _DOTNET_EPOCH = 62_135_596_800  # seconds from 0001-01-01 to 1970-01-01, both UT
 
 
 def picture_timestamp(now: float, newest: float) -> int:
-    """Return `SPS-PictureTimestamp`: whole seconds since 0001-01-01 UTC, never before the newest written."""
+    """Return `SPS-PictureTimestamp`: whole seconds since 0001-01-01 UTC, at least the newest written."""
     return max(int(now) + _DOTNET_EPOCH, int(newest))

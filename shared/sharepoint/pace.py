@@ -1,8 +1,8 @@
-"""How much of SharePoint's quota a minute we allow ourselves: a table row a minute, shared by all instances.
+"""The app's own limit on SharePoint's quota: a table row for each minute, shared by all instances.
 
 Microsoft's `RateLimit-*` headers are optional and come late, so units are reserved before they are used: two
-for every call of a sync. At least a fifth of each minute is kept for live changes; a backfill that finds its
-part of this minute taken books the first of the next hour's minutes with room.
+for every call of a sync. At least a fifth of each minute is kept for live changes. If the backfill's part of
+this minute is taken, it reserves in the first minute of the next hour that has room.
 """
 
 import math
@@ -18,20 +18,20 @@ from shared.jobs import Lane
 from shared.storage.tables import Table
 
 MINUTE = 60.0
-SPREAD = 50.0  # seconds of it over which its syncs are spread
-HORIZON = 60  # minutes ahead that can be booked
-UNITS_KNOWN = 8  # three uploads and one query, two units each
-UNITS_FIRST = 14  # and a profile, a folder list, and one of the two looked for again
+SPREAD = 50.0  # seconds of a minute over which its syncs are spread
+HORIZON = 60  # minutes ahead that can be reserved
+UNITS_KNOWN = 8  # units; three uploads and one query, two units each
+UNITS_FIRST = 14  # units; and a profile, a folder list, and one of the two read again
 LIVE_SHARE = 5  # a fifth
-MINUTE_TRIES = 20  # of a conditional write that many instances want at once
+MINUTE_TRIES = 20  # of a conditional write that many instances attempt at once
 MINUTES_FORGOTTEN = (
-    2000  # minutes at a time, each a request: a first sweep after months must still end in its five
+    2000  # minutes at a time, each a request: a first sweep after months must still end within five minutes
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """Units are reserved in the minute that begins at `slot`; come back `after` seconds, 0 for now."""
+    """Units are reserved in the minute that begins at `slot`; use them in `after` seconds, 0 for now."""
 
     slot: float
     after: float
@@ -39,7 +39,7 @@ class Booked:
 
 @dataclass(frozen=True, slots=True)
 class Full:
-    """No minute of the next hour has room; come back `after` seconds."""
+    """No minute of the next hour has room; try again in `after` seconds."""
 
     after: float
 
@@ -47,7 +47,7 @@ class Full:
 def with_reserved(columns: Mapping[str, Any], lane: Lane, units: int, limit: int) -> dict[str, float] | None:
     """Return the columns of a minute with `units` more reserved, None if it has no room for them.
 
-    A backfill never takes more than four fifths, whatever live changes left free.
+    A backfill never takes more than four fifths, however much live changes leave free.
     """
     live, backfill = float(columns.get("live", 0.0)), float(columns.get("backfill", 0.0))
     if live + backfill + units > limit:
@@ -60,11 +60,11 @@ def with_reserved(columns: Mapping[str, Any], lane: Lane, units: int, limit: int
 
 
 class Pace:
-    """Reserves units. One object, long-lived, shared by all threads.
+    """Reserves units. One long-lived object, shared by all threads.
 
     Args:
-        table: where the minutes are.
-        clock: what time it is.
+        table: holds the minutes.
+        clock: measures time.
         limit: units a minute.
         jitter: a random number of [0, 1).
     """
@@ -82,28 +82,28 @@ class Pace:
         """Reserve units in this minute, or in the first of the next hour that has room.
 
         Raises:
-            TryLater: the table is out of reach, or too many want the same minute.
+            TryLater: the table is unreachable, or too many instances want the same minute.
         """
         now = self._clock.now()
         this = minute_of(now)
         slot = max(this, self._full_until[lane])
         while slot < this + HORIZON * MINUTE:
             if self._take(slot, lane, units):
-                # Spread over the minute: a service that counts shorter spans sees no burst.
+                # Spread over the minute, so that a service that counts shorter spans sees no burst.
                 return Booked(slot, 0.0 if slot == this else slot - now + self._jitter() * SPREAD)
             slot += MINUTE
-            self._full_until[lane] = slot  # a full minute stays full: the next search begins behind it
+            self._full_until[lane] = slot  # a full minute stays full: the next search starts after it
         return Full(HORIZON * MINUTE * (1 + self._jitter() / 10))
 
     def forget(self) -> None:
-        """Forget the minutes that are over for an hour, the oldest first, and not too many at a time.
+        """Delete the minutes that ended an hour ago, the oldest first, up to `MINUTES_FORGOTTEN` at a time.
 
         Raises:
-            TryLater: the table is out of reach.
+            TryLater: the table is unreachable.
         """
         past = self._clock.now() - HORIZON * MINUTE
         minutes = (key for key, _, _ in self._table.scan("pace", only=["RowKey"]))
-        # In the order of time: until the year 2286 every key has ten digits.
+        # Keys are in the order of time: until the year 2286 every key has ten digits.
         for key in list(islice(takewhile(lambda key: float(key) < past, minutes), MINUTES_FORGOTTEN)):
             self._table.delete("pace", key)
 
@@ -124,10 +124,10 @@ class Pace:
 
 
 def minute_of(now: float) -> float:
-    """Return the beginning of the minute that `now` lies in."""
+    """Return the start of the minute that contains `now`."""
     return math.floor(now / MINUTE) * MINUTE
 
 
 def reservation_stands(slot: float, now: float) -> bool:
-    """Return whether a reservation still counts: in its minute, and in the next for what was delayed."""
+    """Return whether a reservation is still valid: in its minute, and in the next for a delayed message."""
     return slot <= now < slot + 2 * MINUTE

@@ -1,7 +1,7 @@
-"""Where one user's thumbnails and profile live in SharePoint: from the ledger, or found by asking.
+"""Where a user's thumbnails and profile are in SharePoint: from the ledger, or from SharePoint itself.
 
 The folder's name is localised, several may coexist, and a tenant may have several geos, each with its own
-hosts. A profile is only ever written after SharePoint said that it is this very person's.
+hosts. A profile is written only after SharePoint confirmed that it belongs to this user.
 """
 
 import re
@@ -16,7 +16,7 @@ from shared.users import User
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to write. `fresh`: SharePoint was asked just now; `remark`: what the outcome should mention."""
+    """Where to write. `fresh`: just read from SharePoint; `remark`: a note for the outcome."""
 
     my_host: str
     admin_host: str
@@ -27,7 +27,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """Nothing may be written for this user now; the next sweep, or the next change, tries again."""
+    """Nothing may be written for this user now; the next sweep or change tries again."""
 
     reason: str
 
@@ -36,8 +36,8 @@ class Targets:
     """Finds targets.
 
     Args:
-        sharepoint: whom to ask.
-        settings: the tenant's hosts and the folder to take where nothing else decides.
+        sharepoint: where profiles and folders are read.
+        settings: the tenant's hosts, and the folder to use if nothing else decides.
     """
 
     def __init__(self, sharepoint: SharePoint, settings: Settings) -> None:
@@ -47,18 +47,18 @@ class Targets:
         self._my_host = re.compile(rf"([a-z0-9][a-z0-9-]*)-my{suffix}")
 
     def find(self, user: User, row: Row, attempt: Attempt) -> Target | NotYet:
-        """Return a known user's target from his row; a new or renamed user is looked for."""
+        """Return a known user's target from the row; look up a new or renamed user in SharePoint."""
         if row.folder and row.upn.lower() == user.upn.lower() and (admin := self._admin_of(row.geo)):
             return Target(row.geo, admin, row.folder)
         return self.discover(user, attempt)
 
     def discover(self, user: User, attempt: Attempt) -> Target | NotYet:
-        """Ask SharePoint for the user's profile and folders: two requests."""
+        """Return the target from the user's profile and folders in SharePoint: two requests."""
         profile = self._sharepoint.profile(self._settings.admin_host, user.upn, attempt)
         if profile is None:
             return NotYet("SharePoint has no profile of this user yet")
         if profile.object_id and profile.object_id != user.id:
-            # A recycled or exchanged UPN: this profile is somebody else's until SharePoint has caught up.
+            # A reused or exchanged UPN: this profile is another user's until SharePoint is updated.
             return NotYet("the profile under this UPN is another person's")
         if not profile.object_id and profile.account.lower() != account_of(user.upn):
             return NotYet("the profile's account is another")
@@ -88,6 +88,6 @@ class Targets:
         return NotYet(f"{len(folders)} folders in {LIBRARY}: name the right one in PHOTO_FOLDER")
 
     def _admin_of(self, my_host: str) -> str | None:
-        """Return a geo's admin host, None where the host is none of a My Site: tokens go nowhere else."""
+        """Return a geo's admin host, None if the host is not a My Site host: tokens are sent nowhere else."""
         match = self._my_host.fullmatch(my_host)
         return f"{match[1]}-admin{self._settings.cloud.sharepoint_suffix}" if match else None
