@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 SERVICE = "storage"
 CONNECTION = "AzureWebJobsStorage"
-# Short patience: what storage cannot do in seconds is deferred or redelivered. (The SDKs would wait minutes.)
-_PATIENCE = {"connection_timeout": 3, "read_timeout": 10, "retry_total": 2}
-_TABLE_PATIENCE = {**_PATIENCE, "retry_backoff_factor": 0.2, "retry_backoff_max": 1}
-# It waits initial_backoff + increment_base ** attempt seconds.
-_QUEUE_PATIENCE = {**_PATIENCE, "initial_backoff": 0.3, "increment_base": 0.5, "random_jitter_range": 0}
+# Short timeouts: a message that storage fails is deferred or redelivered. (The SDKs would wait minutes.)
+_OPTIONS = {"connection_timeout": 3, "read_timeout": 10, "retry_total": 2}
+_TABLE_OPTIONS = {**_OPTIONS, "retry_backoff_factor": 0.2, "retry_backoff_max": 1}
+# The SDK waits initial_backoff + increment_base ** attempt seconds.
+_QUEUE_OPTIONS = {**_OPTIONS, "initial_backoff": 0.3, "increment_base": 0.5, "random_jitter_range": 0}
 
 
 class Storage:
     """Builds the account's two service clients, once each.
 
     Args:
-        environ: where `AzureWebJobsStorage` is looked up.
+        environ: holds `AzureWebJobsStorage`.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -38,7 +38,7 @@ class Storage:
         self._queues: QueueServiceClient | None = None
 
     def problems(self) -> list[str]:
-        """Return what is wrong with the storage settings."""
+        """Return the problems of the storage settings, each with its remedy."""
         if self._environ.get(CONNECTION) or self._endpoint("table"):
             return []
         return [f"{CONNECTION} is missing: set it to a connection string, or set {CONNECTION}__accountName"]
@@ -49,25 +49,25 @@ class Storage:
 
         with self._lock:
             if self._tables is None:
-                self._tables = self._build(TableServiceClient, "table", _TABLE_PATIENCE)
+                self._tables = self._build(TableServiceClient, "table", _TABLE_OPTIONS)
             return self._tables
 
     def queues(self) -> "QueueServiceClient":
-        """Return the queue service, speaking base64 as host.json says."""
+        """Return the queue service, with base64 messages as in host.json."""
         from azure.storage.queue import QueueServiceClient
 
         with self._lock:
             if self._queues is None:
-                self._queues = self._build(QueueServiceClient, "queue", _QUEUE_PATIENCE)
+                self._queues = self._build(QueueServiceClient, "queue", _QUEUE_OPTIONS)
             return self._queues
 
-    def _build(self, kind: Any, service: Literal["table", "queue"], patience: Mapping[str, Any]) -> Any:
+    def _build(self, kind: Any, service: Literal["table", "queue"], options: Mapping[str, Any]) -> Any:
         if problems := self.problems():
             raise ConfigError(problems)
         try:
             if connection := self._environ.get(CONNECTION):
-                return kind.from_connection_string(connection, **patience)
-            return kind(self._endpoint(service), credential=self._credential(), **patience)
+                return kind.from_connection_string(connection, **options)
+            return kind(self._endpoint(service), credential=self._credential(), **options)
         except ValueError:  # its text may repeat the connection string, so it is not passed on
             raise ConfigError(
                 [f"{CONNECTION} is malformed: copy the storage account's connection string"]
@@ -88,15 +88,15 @@ class Storage:
 
 @contextmanager
 def storage_errors(*, conditional: bool = False) -> Iterator[None]:
-    """Turn what the Azure libraries raise into what the caller does next.
+    """Turn errors of the Azure libraries into those that say what the caller does next.
 
     Args:
-        conditional: it is a table write with a condition that may not hold.
+        conditional: the operation is a table write with a condition that may not hold.
 
     Raises:
-        Stale: the condition does not hold: somebody else wrote first, or the row is not there any more.
-        Denied: the identity or key may not, or there is none.
-        TryLater: everything else; an unreachable account is an outage, never a fault of a message.
+        Stale: the condition does not hold: another writer was first, or the row no longer exists.
+        Denied: the identity or key is missing or lacks permission.
+        TryLater: any other error; an unreachable account is an outage, never a fault of a message.
     """
     from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
@@ -104,7 +104,7 @@ def storage_errors(*, conditional: bool = False) -> Iterator[None]:
         yield
     except ClientAuthenticationError as error:  # a malformed key and a missing identity have no status
         raise Denied(
-            SERVICE, _what(error), status=error.status_code, code=storage_error_code(error)
+            SERVICE, _summary_of(error), status=error.status_code, code=storage_error_code(error)
         ) from error
     except HttpResponseError as error:
         raise _error_of(error, conditional) from error
@@ -121,11 +121,11 @@ def storage_error_code(error: Exception) -> str:
 def _error_of(error: Any, conditional: bool) -> ServiceError | Stale:
     status, code = error.status_code, storage_error_code(error)
     if status in (401, 403):
-        return Denied(SERVICE, _what(error), status=status, code=code)
+        return Denied(SERVICE, _summary_of(error), status=status, code=code)
     if conditional and status in (404, 409, 412):
-        return Stale(f"{SERVICE}: {_what(error)}")
-    return TryLater(SERVICE, _what(error), status=status, code=code)
+        return Stale(f"{SERVICE}: {_summary_of(error)}")
+    return TryLater(SERVICE, _summary_of(error), status=status, code=code)
 
 
-def _what(error: Any) -> str:
+def _summary_of(error: Any) -> str:
     return f"{error.status_code or type(error).__name__} {storage_error_code(error)}".rstrip()

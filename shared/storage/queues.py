@@ -1,7 +1,7 @@
-"""The app's queues: sending a job, hiding it for a while, taking it back.
+"""The app's queues: send a job, hide it for a while, delete it. Not here: what jobs mean (`jobs`).
 
-Messages never expire. Queues are made on first use. A duplicate is always safe, a gap never: whoever answers
-a message sends its consequences first.
+Messages never expire. Queues are created on first use. A duplicate is always safe, a lost message never is:
+a handler sends the consequences of a message before it completes the message.
 """
 
 import math
@@ -17,12 +17,12 @@ from shared.jobs import Job
 from shared.storage.account import Storage, storage_error_code, storage_errors
 
 LONGEST_HIDING = 6 * 24 * 3600  # seconds; the service takes no more than seven days
-_TAKEN = {"PopReceiptMismatch", "MessageNotFound", "QueueNotFound"}  # somebody works on it, or did
+_TAKEN = {"PopReceiptMismatch", "MessageNotFound", "QueueNotFound"}  # it is being handled, or was
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What it takes to take a message back."""
+    """What identifies a message that can be deleted again."""
 
     queue: str
     message: str
@@ -30,13 +30,13 @@ class Receipt:
 
 
 class Outbox(Protocol):
-    """Where messages go."""
+    """Sends and deletes messages."""
 
     def put(self, queue: str, body: str, hidden: int) -> Receipt:
-        """Send a message that shows up after `hidden` seconds."""
+        """Send a message that becomes visible after `hidden` seconds."""
 
     def take_back(self, receipt: Receipt) -> None:
-        """Delete a message that nobody has taken yet; one that somebody has is left to him."""
+        """Delete a message that no handler has received yet; leave one that is being handled."""
 
 
 class AzureOutbox:
@@ -51,13 +51,13 @@ class AzureOutbox:
         """See `Outbox.put`."""
         client = self._client(queue)
         with storage_errors():
-            sent = self._alone_at_first(lambda: self._send(client, body, hidden))
+            sent = self._send_first_alone(lambda: self._send(client, body, hidden))
         return Receipt(queue, str(sent.id), str(sent.pop_receipt))
 
-    def _alone_at_first(self, send: Callable[[], Any]) -> Any:
-        """Send, and let nobody else send before the first message of all was.
+    def _send_first_alone(self, send: Callable[[], Any]) -> Any:
+        """Send; until the first message is sent, no other thread sends.
 
-        Azure's models prepare themselves on first use, and of two threads at once one fails, with "dictionary
+        Azure's models initialise on first use, and if two threads do so at once, one fails with "dictionary
         changed size during iteration": azure-storage-queue 12.18, _generated/_utils/model_base.py, `Model`.
         """
         with self._first:
@@ -108,7 +108,7 @@ class Queues:
     """Sends jobs to the queue of their kind.
 
     Args:
-        outbox: where messages go.
+        outbox: sends the messages.
         jitter: a random number of [0, 1).
     """
 
@@ -117,16 +117,16 @@ class Queues:
         self._jitter = jitter
 
     def send(self, job: Job, *, hidden: float = 0.0) -> Receipt:
-        """Queue a job that shows up after `hidden` seconds, rounded up."""
+        """Queue a job that becomes visible after `hidden` seconds, rounded up."""
         seconds = min(math.ceil(max(hidden, 0.0)), LONGEST_HIDING)
         return self._outbox.put(job.queue, jobs.write(job), seconds)
 
     def defer(self, job: Job, retry_after: float | None, *, now: float) -> int:
-        """Queue a job again for later and return the seconds; the last act of whoever handled it.
+        """Queue a job again for later and return the seconds; the last step of its handler.
 
         Args:
-            job: what to do then, with its `seen` and `born` as they were.
-            retry_after: what the service asked for, None where it did not say.
+            job: the job, with `seen` and `born` unchanged.
+            retry_after: seconds that the service asked for, None if it named no time.
             now: Unix seconds.
         """
         wait = backoff.wait_in_queue(retry_after, age=now - job.born, jitter=self._jitter())
@@ -134,9 +134,9 @@ class Queues:
         return wait
 
     def defer_raw(self, queue: str, body: str, seconds: int) -> None:
-        """Queue a message as it came, for later: its reader cannot work now, whatever it says."""
+        """Queue a message unchanged, for later: its handler cannot work now, whatever the message is."""
         self._outbox.put(queue, body, seconds)
 
     def take_back(self, receipt: Receipt) -> None:
-        """Delete a message that is not needed any more, unless somebody works on it already."""
+        """Delete a message that is no longer needed, unless it is being handled already."""
         self._outbox.take_back(receipt)

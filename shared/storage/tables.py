@@ -1,6 +1,6 @@
 """The app's tables: conditional merges of rows that carry a version.
 
-Every write merges only the columns it names and states its condition. Tables are made on first use.
+Every write merges only the columns it names and states its condition. Tables are created on first use.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,23 +19,23 @@ PARTS = "photoparts"
 
 
 ANY = None
-"""As a write's version: whatever stands there, or nothing."""
+"""As a write's version: no condition; the row may have any version or not exist."""
 
 
 class Table(Protocol):
     """A table whose rows carry a version (an ETag) that changes with every write."""
 
     def read(self, partition: str, key: str) -> tuple[dict[str, Any], str] | None:
-        """Return a row's columns and version, None where there is none."""
+        """Return a row's columns and version, None if it does not exist."""
 
     def merge(self, partition: str, key: str, columns: Mapping[str, Any], version: str | None) -> str:
-        """Write `columns` into a row, leave its others alone, and return its new version.
+        """Write `columns` into a row, keep its other columns, and return its new version.
 
         Args:
             partition: partition key.
             key: row key.
-            columns: what to write; never None, which a merge leaves out.
-            version: the version as read; "" where there was no row; `ANY` for no condition.
+            columns: the values; never None, which a merge leaves out.
+            version: the version as read; "" if there was no row; `ANY` for no condition.
 
         Raises:
             Stale: the condition does not hold.
@@ -48,15 +48,15 @@ class Table(Protocol):
 
         Args:
             partition: partition key.
-            only: the columns to fetch, all of them where none is named.
+            only: the columns to fetch; all of them if empty.
             after: only rows whose key comes after this one.
         """
 
     def older(self, column: str, than: float) -> Iterable[tuple[str, str]]:
-        """Return partition and key of every row whose time in `column` is set and lies before `than`."""
+        """Return partition and key of every row whose time in `column` is set and before `than`."""
 
     def delete(self, partition: str, key: str) -> None:
-        """Delete a row, whatever its version; one that is gone already is as good as deleted."""
+        """Delete a row, whatever its version; succeed if it does not exist."""
 
 
 class AzureTable:
@@ -78,7 +78,7 @@ class AzureTable:
         with storage_errors():
             try:
                 entity = self._client.get_entity(partition, key)
-            except ResourceNotFoundError:  # of the row, or of the table, which the first write makes
+            except ResourceNotFoundError:  # of the row, or of the table, which the first write creates
                 return None
         return dict(entity), str(entity.metadata["etag"])
 
@@ -90,9 +90,9 @@ class AzureTable:
         client = self._client
         with storage_errors(conditional=version is not ANY):
             if version is ANY:
-                return self._made(lambda: client.upsert_entity(entity))
+                return self._ensuring_table(lambda: client.upsert_entity(entity))
             if version == "":
-                return self._made(lambda: client.create_entity(entity))
+                return self._ensuring_table(lambda: client.create_entity(entity))
             unchanged = MatchConditions.IfNotModified
             return _version(client.update_entity(entity, etag=version, match_condition=unchanged))
 
@@ -114,7 +114,7 @@ class AzureTable:
     def delete(self, partition: str, key: str) -> None:
         """See `Table.delete`."""
         with storage_errors():
-            self._client.delete_entity(partition, key)  # which says nothing of a row that is not there
+            self._client.delete_entity(partition, key)  # no error if the row does not exist
 
     def _query(self, query: str, parameters: dict[str, Any], select: list[str] | None) -> Iterator[Any]:
         from azure.core.exceptions import ResourceNotFoundError
@@ -122,11 +122,11 @@ class AzureTable:
         with storage_errors():
             try:
                 yield from self._client.query_entities(query, parameters=parameters, select=select)
-            except ResourceNotFoundError:  # of the table, which the first write makes
+            except ResourceNotFoundError:  # of the table, which the first write creates
                 return
 
-    def _made(self, write: Callable[[], Mapping[str, Any]]) -> str:
-        """Return the version that a first write gives; the first of all makes the table."""
+    def _ensuring_table(self, write: Callable[[], Mapping[str, Any]]) -> str:
+        """Return the new version of a row; create the table if it does not exist."""
         from azure.core.exceptions import ResourceNotFoundError
 
         try:
@@ -135,7 +135,7 @@ class AzureTable:
             self._storage.tables().create_table_if_not_exists(self._name)
             return _version(write())
 
-    @cached_property  # a tenth of the price of a read
+    @cached_property  # it costs a tenth of a read
     def _client(self) -> Any:
         return self._storage.tables().get_table_client(self._name)
 
