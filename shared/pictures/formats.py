@@ -1,8 +1,8 @@
-"""Image files taken apart, before a decoder sees them: what it needs, and what beside it changes the look.
+"""Split image files before a decoder reads them: the data it needs, EXIF and the colour profile.
 
-The formats are an allow-list, and of a JPEG, PNG or GIF only what decoding needs goes on. What else such a
-file carries (GPS, previews, further frames, what tools leave behind) is cut away: it can neither spoil a good
-picture nor make a decoder warn. What a decoder would hold in memory is known from the headers, and bounded.
+The formats are an allow-list, and of a JPEG, PNG or GIF only what decoding needs is passed on. All else in
+such a file (GPS, previews, further frames, data of tools) is removed: it can neither spoil a good picture nor
+make a decoder warn. A decoder's memory is computed from the headers, and bounded. Not here: decoding.
 """
 
 import re
@@ -15,29 +15,29 @@ from typing import Final, Literal
 type Form = Literal["JPEG", "PNG", "GIF", "BMP", "WEBP"]
 
 MAX_BYTES = 8 * 1024 * 1024  # Graph takes photos of up to 4 MB
-MAX_PIXELS = 20_000_000  # phones take 12 million
-MAX_SIDE = 65_535  # more than a JPEG can have; in memory each row costs Pillow a pointer besides
+MAX_PIXELS = 20_000_000  # phones produce 12 million
+MAX_SIDE = 65_535  # a JPEG cannot have more; in memory each row also costs Pillow a pointer
 MAX_MEMORY = 128_000_000  # bytes that a decoder may hold: 20 million pixels of progressive JPEG take 125 MB
-MAX_SCANS = 50  # a progressive JPEG has 10, of four inks 24; each costs a walk over all coefficients, 20 ms
-MAX_PARTS = 10_000  # segments or chunks; 8 MB of PNG in the smallest usual ones, of 4 KB, have 2 000
-MAX_PROFILE_BYTES = 4 * 1024 * 1024  # the profiles of printing presses, the largest, are below 3 MB
+MAX_SCANS = 50  # a progressive JPEG has 10, in CMYK 24; each costs a pass over all coefficients, 20 ms
+MAX_PARTS = 10_000  # segments or chunks; 8 MB of PNG in the smallest usual chunks, of 4 KB, have 2 000
+MAX_PROFILE_BYTES = 4 * 1024 * 1024  # the largest profiles, of printing presses, are below 3 MB
 
-# Pillow always takes WebP's animation decoder: two canvases, and a copy of what it hands over.
+# Pillow always uses WebP's animation decoder: two canvases, and a copy of its output.
 _WEBP_OVERHEAD = 12
 
 
 class UnreadableImage(ValueError):
-    """These bytes are no picture that we accept. The same bytes will never be: do not retry for long.
+    """These bytes are not an accepted picture. The same bytes never will be: do not retry for long.
 
-    The text is fit for a log: it quotes nothing from the bytes.
+    The text may be logged: it quotes nothing from the bytes.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """What a decoder needs of a file, and the two things beside it that change the look.
+    """What a decoder needs of a file, and the EXIF data and colour profile, which change its appearance.
 
-    `overhead` is what the decoder holds besides the picture that it returns, in bytes a pixel of the file.
+    `overhead` is the decoder's memory besides the picture that it returns, in bytes a pixel of the file.
     """
 
     form: Form
@@ -48,31 +48,31 @@ class ImageFile:
 
 
 def unpack(data: bytes) -> ImageFile:
-    """Take a file apart by its first bytes.
+    """Return the parts of a file; its first bytes determine the format.
 
-    Graph documents JPEG only, but reports other types for photos that older tools stored. PNG, BMP and GIF
-    are what such tools write, WebP is what browsers save today. TIFF is refused: hardly a browser shows it,
-    and libtiff is the largest of these decoders to attack. So is all else that Pillow could read.
+    Graph documents JPEG only, but reports other types for photos that older tools stored. Such tools
+    write PNG, BMP and GIF; browsers save WebP today. TIFF is refused: few browsers show it, and libtiff has
+    the largest attack surface of these decoders. So is every other format that Pillow could read.
 
     Raises:
         UnreadableImage: for other formats, and for files of too many bytes, parts or pixels. A damaged file
-            may raise `IndexError`, `ValueError`, `struct.error` and their like.
+            may raise `IndexError`, `ValueError`, `struct.error` and similar errors.
     """
-    for magic, take_apart in _FORMATS:
+    for magic, unpack_format in _FORMATS:
         if data.startswith(magic):
             if len(data) > MAX_BYTES:
                 raise UnreadableImage(f"{len(data)} bytes are more than {MAX_BYTES}")
-            return take_apart(data)
+            return unpack_format(data)
     raise UnreadableImage("neither JPEG nor PNG, GIF, BMP or WebP")
 
 
 def bound(stored: tuple[int, int], decoded: tuple[int, int], overhead: float) -> None:
-    """Refuse a picture before it is decoded, if its pixels, or the memory they would take, are too many.
+    """Raise `UnreadableImage` before decoding, if a picture has too many pixels or needs too much memory.
 
     Args:
-        stored: Width and height in the file.
-        decoded: Width and height that the decoder is asked for; a JPEG's may be smaller.
-        overhead: As in `Source`.
+        stored: width and height in the file.
+        decoded: width and height requested of the decoder; a JPEG's may be smaller.
+        overhead: as in `ImageFile`.
     """
     width, height = stored
     if width * height > MAX_PIXELS:
@@ -94,17 +94,17 @@ def orientation(exif: bytes) -> int:
         (count,) = struct.unpack_from(f"{order}H", tiff, first)
         for at in range(first + 2, first + 2 + 12 * count, 12):
             tag, kind, _, value = struct.unpack_from(f"{order}HHLH", tiff, at)
-            if (tag, kind) == (0x0112, 3):  # SHORT, as the EXIF standard has it
+            if (tag, kind) == (0x0112, 3):  # SHORT, as in the EXIF standard
                 return int(value)
     except struct.error:  # a directory that ends early
         pass
     return 1
 
 
-# What a marker is, as libjpeg finds it: a byte 0xFF, and one that is neither a zero nor a further 0xFF.
+# A marker, as libjpeg finds it: a byte 0xFF, and one that is neither a zero nor a further 0xFF.
 _MARKER = re.compile(rb"\xff([^\x00\xff])")
 # Start of Frame: baseline, extended and progressive, which browsers show. Libjpeg does not reduce a lossless
-# one (0xC3): asked to, it wrote whole rows into Pillow 12's room for a reduced one, and the process crashed.
+# one (0xC3): it wrote whole rows into Pillow 12's buffer for a reduced one, and the process crashed.
 _FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 _NEEDED = _FRAMES | {0xC4, 0xDB, 0xDD, 0xDA}  # and Huffman codes, quantization, restart interval, scan
 
@@ -118,7 +118,7 @@ def _unpack_jpeg(data: bytes) -> ImageFile:
         elif marker == 0xE1 and body.startswith(b"Exif\0\0"):
             exif = exif or body
         elif marker == 0xE2 and body.startswith(b"ICC_PROFILE\0"):
-            profile.append(body[12:])  # its number, how many there are, this part
+            profile.append(body[12:])  # number, count, this part
         if marker in _FRAMES:
             frame = data[start:end]
     overhead = _jpeg_overhead(frame, scans=data.count(b"\xff\xda", start))
@@ -126,7 +126,7 @@ def _unpack_jpeg(data: bytes) -> ImageFile:
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield marker, start and end of each segment; the last is Start of Scan with all that follows it."""
+    """Yield marker, start and end of each segment; the last is Start of Scan with all that follows."""
     at = 2
     for _ in range(MAX_PARTS):
         found = _MARKER.search(data, at)
@@ -136,9 +136,9 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         if marker == 0xDA:
             yield marker, start, len(data)
             return
-        if marker > 0x01 and not 0xD0 <= marker <= 0xD9:  # those stand alone
+        if marker > 0x01 and not 0xD0 <= marker <= 0xD9:  # those have no length
             length = int.from_bytes(data[at : at + 2])
-            if length < 2:  # decoders go on after its two bytes, or before them: none would see what we saw
+            if length < 2:  # decoders continue after its two bytes, or before: neither as here
                 raise UnreadableImage("a JPEG segment of less than no bytes")
             at += length
         yield marker, start, at
@@ -146,9 +146,9 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _jpeg_overhead(frame: bytes, scans: int) -> float:
-    """Return the `Source.overhead` of a JPEG from its Start of Frame.
+    """Return the `ImageFile.overhead` of a JPEG from its Start of Frame.
 
-    `scans` may be a few too many: a video after the picture may hold their marker by chance.
+    `scans` may be a few too many: a video after the picture may contain their marker by chance.
     """
     if scans > MAX_SCANS:
         raise UnreadableImage(f"a JPEG of more than {MAX_SCANS} scans")
@@ -157,22 +157,22 @@ def _jpeg_overhead(frame: bytes, scans: int) -> float:
         raise UnreadableImage("a JPEG that is neither baseline nor progressive")
     if frame[1] != 0xC2 and scans == 1:
         return 0
-    # Until the last scan libjpeg keeps all coefficients, of two bytes, as many as there are samples.
+    # Until the last scan libjpeg keeps all coefficients, two bytes for each sample.
     most = max(across for across, _ in sampling) * max(down for _, down in sampling)
     return 2 * sum(across * down for across, down in sampling) / most
 
 
 def _unpack_png(data: bytes) -> ImageFile:
-    kept, beside = bytearray(data[:8]), dict[bytes, bytes]()
+    kept, metadata = bytearray(data[:8]), dict[bytes, bytes]()
     # A transparent colour of 16 bits is dropped: Pillow would compare it with samples already cut to 8.
     transparency = b"" if data[24:25] == b"\x10" else b"tRNS"
     for kind, start, end in _png_chunks(data):
         if kind[:1].isupper() or kind == transparency:  # critical chunks begin with a capital
             kept += memoryview(data)[start:end]
         elif kind in {b"eXIf", b"iCCP"}:
-            beside.setdefault(kind, data[start + 8 : end - 4])
-    profile = _inflate(beside.get(b"iCCP", b"").partition(b"\0")[2][1:])
-    return ImageFile("PNG", bytes(kept), beside.get(b"eXIf", b""), profile)
+            metadata.setdefault(kind, data[start + 8 : end - 4])
+    profile = _inflate(metadata.get(b"iCCP", b"").partition(b"\0")[2][1:])
+    return ImageFile("PNG", bytes(kept), metadata.get(b"eXIf", b""), profile)
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -208,7 +208,7 @@ def _unpack_gif(data: bytes) -> ImageFile:
     mark, left, top, across, down = struct.unpack_from("<c4H", data, at)
     if mark != b",":
         raise UnreadableImage("a GIF without a picture")
-    screen = max(width, left + across), max(height, top + down)  # Pillow grows it to hold the frame
+    screen = max(width, left + across), max(height, top + down)  # Pillow enlarges it to hold the frame
     bound(screen, screen, 0)
     return ImageFile("GIF", data[:head] + control + data[at:])
 
@@ -223,7 +223,7 @@ def _unpack_bmp(data: bytes) -> ImageFile:
 
 def _unpack_webp(data: bytes) -> ImageFile:
     size = _webp_size(data)
-    bound(size, size, _WEBP_OVERHEAD)  # now, because Pillow's reader reserves its canvases when it is made
+    bound(size, size, _WEBP_OVERHEAD)  # now, because Pillow's reader allocates its canvases when created
     return ImageFile("WEBP", data, overhead=_WEBP_OVERHEAD)
 
 

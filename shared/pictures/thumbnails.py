@@ -1,11 +1,11 @@
-"""Pictures: the bytes of a profile photo in, the three thumbnails that SharePoint shows out.
+"""Render the bytes of a profile photo as the three thumbnails that SharePoint shows.
 
-Everything here distrusts its input: a photo is whatever somebody's tool once uploaded, and it is decoded
-beside the tenant's credentials. So `imagefiles` takes a file apart before Pillow sees it, sizes are read from
-headers before any pixel is, and no picture takes more than 150 MB or 2 seconds.
+The input is not trusted: a photo is any file that a tool once uploaded, and it is decoded in the process that
+holds the tenant's credentials. So `formats` splits a file before Pillow reads it, sizes are read from headers
+before any pixel is, and no picture takes more than 150 MB or 2 seconds.
 
 Pillow's process-wide switches (`Image.MAX_IMAGE_PIXELS`, `ImageFile.LOAD_TRUNCATED_IMAGES`) and the
-`warnings` filters stay as they are, so threads may render at once. The same bytes give the same thumbnails.
+`warnings` filters stay unchanged, so threads may render at once. The same bytes give the same thumbnails.
 
 Not here: whether a photo is Graph's 1x1 placeholder. The caller knows that from the photo's metadata.
 """
@@ -40,19 +40,19 @@ type Size = Literal["S", "M", "L"]
 
 # Pixels a side. 48, 72 and 200 are what Microsoft's sample Core.ProfilePictureUploader recommends for
 # SharePoint Online (github.com/pnp/PnP); Microsoft's support engineers upload 300 for L, which stays sharp
-# where a screen has two pixels for one.
+# on screens of double density.
 SIZES: Final[dict[Size, int]] = {"S": 48, "M": 72, "L": 300}
 
-# Measured at 48 pixels: 90 with full chroma is 4 dB truer than 90 with halved chroma (4:2:0, which leaves 24
-# pixels of colour), and truer than even 95 with it, for 3 KB. L takes about 60 KB; at 95 half again as much.
+# Measured at 48 pixels: 90 with full chroma is 4 dB closer than 90 with halved chroma (4:2:0, which leaves 24
+# pixels of colour), and closer than even 95 with it, for 3 KB. L takes about 60 KB; at 95 half as much again.
 QUALITY = 90
 
-# Lanczos gets at least two and a half times the pixels it must deliver, so that the cheap averaging before it
-# (in libjpeg's decoder, or by whole factors here) costs no sharpness that can be seen. Twice cost L 0.8 dB.
+# Lanczos gets at least two and a half times the pixels of its output, so that the cheap averaging before it
+# (in libjpeg's decoder, or by whole factors here) costs no visible sharpness. With twice, L lost 0.8 dB.
 _WORKING_SIDE = SIZES["L"] * 5 // 2
 _STRIP_ROWS = 64  # of the working square
 
-# Called directly: `Image.open` tries every format there is, and warns of large pictures.
+# Called directly: `Image.open` tries every format that Pillow has, and warns of large pictures.
 _READERS: Final[dict[Form, type[ImageFile]]] = {
     "JPEG": JpegImageFile,
     "PNG": PngImageFile,
@@ -61,7 +61,7 @@ _READERS: Final[dict[Form, type[ImageFile]]] = {
     "WEBP": WebPImageFile,
 }
 
-_UPRIGHT = {  # EXIF Orientation → what undoes it; 1 is upright already
+_UPRIGHT = {  # EXIF Orientation → the transposition that undoes it; 1 is upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -74,7 +74,7 @@ _UPRIGHT = {  # EXIF Orientation → what undoes it; 1 is upright already
 
 @dataclass(frozen=True, slots=True)
 class Thumbnails:
-    """Three square baseline JPEG files in sRGB, without metadata; `SIZES` says how many pixels a side."""
+    """Three square baseline JPEG files in sRGB, without metadata; `SIZES` gives their pixels a side."""
 
     small: bytes
     medium: bytes
@@ -88,25 +88,25 @@ class Thumbnails:
 def render(data: bytes) -> Thumbnails:
     """Return the thumbnails of a picture: its central square, upright, on white where it is transparent.
 
-    Of an animation the first frame is shown (of an APNG its default image); small pictures are enlarged.
+    Of an animation, the first frame is used (of an APNG its default image); small pictures are enlarged.
 
     Raises:
         UnreadableImage: for any bytes that are not a whole JPEG, PNG, GIF, BMP or WebP file within the bounds
-            of `imagefiles`. Only a `MemoryError` passes through: then the machine is short of something, and
-            the picture may be good.
+            of `formats`. Only a `MemoryError` passes through: then the machine is short of memory, and the
+            picture may be good.
     """
     try:
         square = _square(data)
         small, medium, large = (_thumbnail(square, side) for side in SIZES.values())
     except (UnreadableImage, MemoryError):
         raise
-    except Exception as error:  # Pillow names no set of exceptions for damaged files, and has raised a dozen
+    except Exception as error:  # Pillow documents no exceptions for damaged files, and has raised a dozen
         raise UnreadableImage(f"damaged picture ({type(error).__name__})") from error
     return Thumbnails(small, medium, large)
 
 
 def _square(data: bytes) -> Image.Image:
-    """Return the central square, upright and in sRGB; `_WORKING_SIDE` or more a side if the source has it."""
+    """Return the central square, upright and in sRGB; at least `_WORKING_SIDE` a side if the source is."""
     source = unpack(data)
     picture = _READERS[source.form](BytesIO(source.pixels))
     stored = picture.size
@@ -121,7 +121,7 @@ def _square(data: bytes) -> Image.Image:
 def _reduced_square(picture: Image.Image) -> Image.Image:
     """Return the central square as L, RGB or CMYK, averaged down by a whole factor.
 
-    It goes strip by strip, because colour conversion needs several copies of what it converts.
+    It works strip by strip, because colour conversion needs several copies of its input.
     """
     factor = max(1, min(picture.size) // _WORKING_SIDE)
     side = min(picture.size) // factor
@@ -139,21 +139,21 @@ def _reduced_square(picture: Image.Image) -> Image.Image:
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    """Return an image of any mode as L, RGB or CMYK, eight bits a channel, on white paper."""
+    """Return an image of any mode as L, RGB or CMYK, eight bits a channel, on white."""
     if image.mode == "I;16":
         image = image.point(lambda grey: grey / 256)  # Pillow's own conversion clips at 255
     mode = {"1": "L", "L": "L", "LA": "L", "I;16": "L", "CMYK": "CMYK"}.get(image.mode, "RGB")
     if not image.has_transparency_data:
         return image.convert(mode)
     layer = image.convert(mode + "A")
-    paper = Image.new(mode, image.size, "white")
-    paper.paste(layer.convert(mode), mask=layer.getchannel("A"))
-    return paper
+    canvas = Image.new(mode, image.size, "white")
+    canvas.paste(layer.convert(mode), mask=layer.getchannel("A"))
+    return canvas
 
 
 def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     """Return an L, RGB or CMYK image as RGB in sRGB, ignoring a profile that is broken or of another mode."""
-    # Nor one with a floating-point pipeline: that may have steps by the ten thousand, for every pixel.
+    # Nor one with a floating-point pipeline: it may have tens of thousands of steps for every pixel.
     if not profile or len(profile) > MAX_PROFILE_BYTES or b"mpet" in profile:
         return image.convert("RGB")
     try:
@@ -170,6 +170,6 @@ def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
 def _thumbnail(square: Image.Image, side: int) -> bytes:
     image = square.resize((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
     file = BytesIO()
-    # Without `optimize`: for that Pillow guesses how long the file will be, and a noisy picture is longer.
+    # Without `optimize`: with it Pillow guesses the length of the file, and a noisy picture is longer.
     image.save(file, "JPEG", quality=QUALITY, subsampling="4:4:4", progressive=False)
     return file.getvalue()
