@@ -1,4 +1,4 @@
-"""The `clientState` of our subscriptions, signed when one is created and verified with each notification."""
+"""The `clientState` of the subscription, signed on creation and verified with each notification."""
 
 import hashlib
 import hmac
@@ -13,7 +13,7 @@ _CLIENT_STATE = re.compile(r"[0-9a-f]{32}\.[A-Za-z0-9_-]{43}")
 
 
 class ClientState:
-    """Signs and verifies the `clientState` of our subscriptions.
+    """Signs and verifies the `clientState` of a subscription.
 
     Args:
         keys: the secrets, newest first: the first signs, all verify.
@@ -22,17 +22,17 @@ class ClientState:
     def __init__(self, keys: Sequence[str]) -> None:
         self._signers = [_signer(key) for key in keys]
         self.key_id = hmac.new(keys[0].encode(), b"photo-sync key id", hashlib.sha256).hexdigest()[:16]
-        """Names the key that signs, and says nothing about it; kept with the subscription."""
+        """Identifies the key that signs without revealing it; kept with the subscription."""
 
     def make(self) -> str:
         """Return a new client state, `nonce.signature`."""
         return self._signers[0].sign(secrets.token_hex(16)).decode()
 
     def verifies(self, value: object) -> bool:
-        """Return whether we made `value`, to the letter and in constant time.
+        """Return whether `value` is exactly a client state of ours, in constant time.
 
-        Signs anew and compares texts, because decoding base64 would let one signature be written in several
-        ways. What does not even look like ours costs no hash: anybody can post four megabytes of it.
+        Signs again and compares texts, because decoding base64 would allow several forms of one signature.
+        A value of another form costs no hash: any sender can post four megabytes of them.
         """
         if not isinstance(value, str) or not _CLIENT_STATE.fullmatch(value):
             return False
@@ -41,6 +41,6 @@ class ClientState:
 
 
 def _signer(key: str) -> Signer:
-    """Return what signs with a key, derived from the secret once and not for every item of a post."""
+    """Return a signer whose key is derived from the secret once, not for every item of a post."""
     salted = Signer(key, salt="photo-sync client state", key_derivation="hmac", digest_method=hashlib.sha256)
     return Signer(salted.derive_key(), key_derivation="none", digest_method=hashlib.sha256)

@@ -1,7 +1,7 @@
-"""What becomes of our Graph subscription: a plan from Graph's list and our own record. Pure.
+"""Plan the next step for the Graph subscription, from Graph's list and the app's own record. Pure.
 
-We want exactly one subscription on `users`, `updated,deleted`, with a lifecycle URL, whose `clientState` was
-signed with the newest secret. Rules of learn.microsoft.com/graph/api/resources/subscription.
+The goal is exactly one subscription on `users`, `updated,deleted`, with a lifecycle URL and a `clientState`
+signed with the newest secret. Rules: learn.microsoft.com/graph/api/resources/subscription.
 """
 
 import re
@@ -12,15 +12,15 @@ from shared.graph.subscription import RESOURCE, Subscription
 from shared.jobs import LifecycleEvent
 from shared.subscription.record import SubscriptionRecord
 
-LIFE = (41_760 - 60) * 60.0  # seconds; the longest life Graph gives a directory resource, less an hour
-RENEW_AFTER = 24 * 3600.0  # seconds; daily, because Graph ties delivery to a token it does not tell us about
+LIFE = (41_760 - 60) * 60.0  # seconds; the longest life of a subscription on directory objects, less an hour
+RENEW_AFTER = 24 * 3600.0  # seconds; daily, because Graph ties delivery to a token that it does not name
 REAUTHORIZE_AFTER = 600.0  # seconds; two of PATCH and /reauthorize within 10 minutes confuse Graph
-ENDS_SOON = 2 * 3600.0  # seconds; what Graph gives may be less than asked, and the timer comes every hour
+ENDS_SOON = 2 * 3600.0  # seconds; Graph may grant less than requested, and the timer runs every hour
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What our subscription must look like: the two URLs and the id of the key that signs."""
+    """What the subscription must look like: the two URLs and the id of the key that signs."""
 
     notification_url: str
     lifecycle_url: str
@@ -29,42 +29,42 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """One subscription of ours is fine as it is."""
+    """The subscription is correct as it is."""
 
     subscription: Subscription
 
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """A creation whose answer we never noted: remember its subscription."""
+    """The subscription was created but its answer was not recorded: record it."""
 
     subscription: Subscription
 
 
 @dataclass(frozen=True, slots=True)
 class Renew:
-    """PATCH its expiry, which also reauthorises it; where Graph does not know it any more, create one."""
+    """PATCH the expiry, which also reauthorises it; if Graph no longer knows it, create one."""
 
     subscription: Subscription
 
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """There is none of ours that can stay: create one, after what `Plan.delete` names."""
+    """No subscription of this deployment can stay: create one, after those in `delete` are deleted."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An administrator ended the subscription; only he begins a new one."""
+    """An administrator ended the subscription; only an administrator starts a new one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
     """Another deployment of this application holds the only subscription that Graph allows; it is left alone.
 
-    `hosts`: where those deployments live.
+    `hosts`: the hosts of those deployments.
     """
 
     hosts: tuple[str, ...]
@@ -75,7 +75,7 @@ type SubscriptionStep = Keep | Adopt | Renew | Create | Ended | Blocked
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionPlan:
-    """First delete these ids, then do the step; `sweep`: changes may have been missed, whatever the step."""
+    """First delete these ids, then do the step. `sweep`: changes may have been missed."""
 
     step: SubscriptionStep
     delete: tuple[str, ...] = ()
@@ -91,14 +91,14 @@ def plan_subscription(
     event: LifecycleEvent | None = None,
     take_over: bool = False,
 ) -> SubscriptionPlan:
-    """Return what is to be done.
+    """Return what to do.
 
     Args:
         listed: this application's subscriptions, as Graph lists them.
-        record: what we remember.
-        wanted: what ours must look like.
+        record: the app's own record.
+        wanted: what the subscription must look like.
         now: Unix seconds.
-        event: the lifecycle event that asks, if one does.
+        event: the lifecycle event that caused this, if any.
         take_over: replace another deployment's subscription.
     """
     missed = event == "missed"
@@ -120,7 +120,7 @@ def plan_subscription(
 
 
 def _unfit(subscription: Subscription, record: SubscriptionRecord, wanted: Wanted) -> str:
-    """Return why a subscription of ours cannot stay, "" if it can: Graph lets us change none of these."""
+    """Return why a subscription of ours cannot stay, "" if it can: Graph allows no change of these."""
     if subscription.notification_url != wanted.notification_url:
         return "its notification URL is not ours any more"
     if subscription.lifecycle_url != wanted.lifecycle_url:
@@ -141,5 +141,5 @@ def _tend(
 
 
 def _host(url: str) -> str:
-    """Return the host of a URL and nothing else of it: its query may hold a key."""
+    """Return only the host of a URL: its query may hold a key."""
     return re.split(r"[/?#]", url.split("://", 1)[-1], maxsplit=1)[0].rpartition("@")[2]

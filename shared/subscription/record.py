@@ -1,4 +1,4 @@
-"""The sole right to renew the subscription, and our record of it, which only its holder writes."""
+"""The app's record of its subscription, and the lease on it: only the holder renews and writes."""
 
 import secrets
 from collections.abc import Mapping
@@ -15,17 +15,17 @@ SubscriptionState = Literal["", "creating", "active", "ended"]
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionRecord:
-    """What we remember of our subscription.
+    """The app's record of its subscription.
 
     Attributes:
-        version: the record's own ETag as read, "" while there is none.
-        state: `creating` from before the POST until its answer is noted; `ended` by an administrator.
+        version: the record's own ETag as read, "" if no record exists.
+        state: `creating` from before the POST until its answer is recorded; `ended` by an administrator.
         id: the subscription's id, "" while it is being created.
         key: which secret signed its `clientState`.
-        renewed_at: when it was created or renewed last.
-        expires: what Graph answered then.
-        lease_token: whoever renews, or did last.
-        lease_until: until when nobody else may.
+        renewed_at: when it was last created or renewed.
+        expires: the expiry that Graph returned then.
+        lease_token: identifies the current or last holder of the lease.
+        lease_until: until when no other instance may renew.
     """
 
     version: str = ""
@@ -39,24 +39,24 @@ class SubscriptionRecord:
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, Any], version: str) -> Self:
-        """Return the record that a table holds."""
+        """Return the record that a row holds."""
         known = {field.name for field in fields(cls)} - {"version"}
         return cls(version=version, **{name: columns[name] for name in known if name in columns})
 
 
 class SubscriptionStore:
-    """Where our record is kept."""
+    """Reads and writes the record."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def read(self) -> SubscriptionRecord:
-        """Return what we remember of our Graph subscription, an empty record (version "") at first."""
+        """Return the record, an empty one (version "") at first."""
         found = self._table.read("subscription", "users")
         return SubscriptionRecord.from_columns(*found) if found else SubscriptionRecord()
 
     def write(self, record: SubscriptionRecord, columns: Mapping[str, Any]) -> SubscriptionRecord:
-        """Merge `columns` into the record if it still is as it was read; `Stale` if it is not."""
+        """Merge `columns` into the record if it is unchanged since it was read; raise `Stale` if not."""
         version = self._table.merge("subscription", "users", columns, record.version)
         return replace(record, version=version, **columns)
 
@@ -65,10 +65,10 @@ SUBSCRIPTION_LEASE = 300.0  # seconds; as long as a function may run
 
 
 class SubscriptionLease:
-    """The sole right to renew, for a few minutes. `record` is our record as it stood after the last write.
+    """The sole right to renew, for a few minutes. `record` is the record after the last write.
 
     Raises:
-        TryLater: another instance has it.
+        TryLater: another instance holds the lease.
     """
 
     def __init__(self, store: SubscriptionStore, clock: Clock) -> None:
@@ -83,26 +83,26 @@ class SubscriptionLease:
                 record, {"lease_token": self._token, "lease_until": now + SUBSCRIPTION_LEASE}
             )
         except Stale:
-            self.record = self._ours_again()
+            self.record = self._reread_own_lease()
 
     def write(self, columns: Mapping[str, Any]) -> None:
-        """Merge `columns` into the record, as long as the lease is ours; `TryLater` if it is not any more."""
+        """Merge `columns` into the record, while this instance holds the lease; raise `TryLater` if not."""
         try:
             self.record = self._store.write(self.record, columns)
         except Stale:
-            self.record = self._ours_again()  # nobody else writes it, so it is our own write, retried
+            self.record = self._reread_own_lease()  # only the holder writes, so it is our own retried write
             if any(getattr(self.record, name) != value for name, value in columns.items()):
                 raise TryLater("storage", "our record changed while it was leased") from None
 
     def end(self) -> None:
-        """End the lease. Where that fails it ends by itself."""
+        """End the lease. If that fails, it expires."""
         try:
             self.write({"lease_until": 0.0})
         except ServiceError as error:
             logs.warning("lease.not_ended", error=str(error))
 
-    def _ours_again(self) -> SubscriptionRecord:
-        """Return the record if our own lease stands there after all: a retried write meets itself."""
+    def _reread_own_lease(self) -> SubscriptionRecord:
+        """Return the record if it has our own lease after all: a retried write finds its own result."""
         record = self._store.read()
         if record.lease_token != self._token:
             raise _leased_elsewhere(None)

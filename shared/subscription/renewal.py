@@ -1,8 +1,8 @@
-"""Keep exactly one Graph subscription of ours alive: list, plan, apply, under a lease on our record.
+"""Keep exactly one Graph subscription of this app alive: list, plan, apply, under a lease on its record.
 
-Asked by the timer, by a lifecycle event, or by an administrator; the use case is the same. Graph announces no
-loss of a `users` subscription, so the list is the only truth, and every creation means that changes may have
-been missed.
+The timer, a lifecycle event or an administrator starts it. Graph does not announce the loss of a `users`
+subscription, so only its list is reliable, and every creation means that changes may have been missed.
+Not here: which step is due (`plan`).
 """
 
 from collections.abc import Callable, Iterator
@@ -24,20 +24,20 @@ from shared.subscription.client_state import ClientState
 from shared.subscription.plan import Adopt, Blocked, Create, Keep, Renew, SubscriptionPlan, Wanted
 from shared.subscription.record import SubscriptionLease, SubscriptionStore
 
-VALIDATIONS = 3  # attempts to pass Graph's validation of our own URLs, in case this app was asleep
+VALIDATIONS = 3  # attempts to pass Graph's validation of this app's URLs, in case the app was asleep
 
 Did = Literal["created", "adopted", "renewed", "kept", "ended", "blocked"]
 
 
 @dataclass(frozen=True, slots=True)
 class Tended:
-    """What became of the subscription.
+    """The outcome of a renewal.
 
     Attributes:
         did: what was done.
         reason: why, in words.
-        subscription: its id, "" where there is none.
-        expires: its end in Unix seconds, 0 where there is none.
+        subscription: its id, "" if none exists.
+        expires: its expiry in Unix seconds, 0 if none exists.
     """
 
     did: Did
@@ -47,17 +47,17 @@ class Tended:
 
 
 class Renewal:
-    """Tends the subscription. One object, long-lived, shared by all threads.
+    """Tends the subscription. One long-lived object, shared by all threads.
 
     Args:
-        graph: where subscriptions live.
-        ring: calls one of our own URLs, so that this app is awake when Graph does.
-        store: where our record is.
-        request_sweep: has every user looked at, because changes may have been missed; told why.
-        queues: where a deferred event goes.
-        client_state: signs what proves a notification ours.
-        notification_url: this app's public base address.
-        clock: what time it is.
+        graph: lists and changes subscriptions.
+        ring: calls one of this app's URLs, so that the app is awake when Graph calls it.
+        store: reads and writes the record.
+        request_sweep: requests a check of every user, with the reason, as changes may have been missed.
+        queues: queues a deferred event.
+        client_state: signs the proof that a notification belongs to this app's subscription.
+        notification_url: this app's public base URL.
+        clock: measures time.
     """
 
     def __init__(
@@ -86,10 +86,10 @@ class Renewal:
         self._clock = clock
 
     def tend_for(self, job: Tend) -> None:
-        """Do a job from the queue; where it must be done again, queue it again as the last act.
+        """Do a job from the queue; if it must be repeated, queue it again as the last step.
 
         Raises:
-            Refused: Graph will not have our subscription as it is.
+            Refused: Graph refuses the subscription as it is.
         """
         try:
             self.tend(event=job.event)
@@ -102,16 +102,16 @@ class Renewal:
     def tend(
         self, *, event: LifecycleEvent | None = None, asked: bool = False, take_over: bool = False
     ) -> Tended:
-        """See to it that one subscription of ours exists and lives on.
+        """Make sure that one subscription of this app exists and does not expire.
 
         Args:
-            event: the lifecycle event that asks, if one does.
-            asked: an administrator asks; he may begin anew what he ended.
+            event: the lifecycle event that caused this, if any.
+            asked: an administrator asked; this may restart an ended subscription.
             take_over: replace another deployment's subscription of this application.
 
         Raises:
-            TryLater: Graph or storage cannot now, or another instance is at it.
-            Denied, Refused, ConfigError: Graph will not, until somebody acts.
+            TryLater: Graph or storage is temporarily unavailable, or another instance holds the lease.
+            Denied, Refused, ConfigError: Graph refuses until an operator acts.
         """
         with self._leased() as lease:
             if asked and lease.record.state == "ended":
@@ -130,7 +130,7 @@ class Renewal:
             return _reported(self._apply(plan, lease, attempt), event)
 
     def end(self) -> Tended:
-        """Delete our subscription and remember that an administrator wanted it so.
+        """Delete the subscription and record that an administrator ended it.
 
         Raises:
             TryLater, Denied, Refused, ConfigError: as in `tend`.
@@ -146,7 +146,7 @@ class Renewal:
 
     @contextmanager
     def _leased(self) -> Iterator[SubscriptionLease]:
-        """Hold the lease on our record; however the work ends, the lease ends with it."""
+        """Hold the lease on the record; release it however the work ends."""
         lease = SubscriptionLease(self._store, self._clock)
         try:
             yield lease
@@ -181,7 +181,7 @@ class Renewal:
         except Refused as error:
             if error.status != HTTPStatus.BAD_REQUEST:
                 raise
-            # Graph has been seen to validate our URL on a renewal, and to time out.
+            # Graph has been seen to validate the URL on a renewal, and to time out.
             raise TryLater("graph", "the renewal was not validated", request_id=error.request_id) from error
         lease.write({"renewed_at": now, "expires": renewed.expires})
         return _tended("renewed", "", renewed)
@@ -219,7 +219,7 @@ class Renewal:
         did: Literal["created", "adopted"],
         why: str,
     ) -> Tended:
-        """Remember a new subscription, and that changes before it were not announced to us."""
+        """Record a new subscription, and request a sweep for the changes before it."""
         now = self._clock.now()
         self._request_sweep(f"the subscription was {did}: {why}")
         lease.write(
@@ -229,7 +229,7 @@ class Renewal:
 
     def _defer(self, job: Tend, after: float | None, reason: str) -> None:
         now = self._clock.now()
-        if now - job.born > jobs.LONGEST_LIFE:  # the timer looks after it every hour anyway
+        if now - job.born > jobs.LONGEST_LIFE:  # the timer runs every hour anyway
             logs.warning("subscription.event_dropped", event=job.event, reason=reason)
             return
         wait = self._queues.defer(job, after, now=now)

@@ -1,4 +1,4 @@
-"""A call to this app's own webhooks, so that it is awake when Graph validates them."""
+"""A call to this app's own webhooks before Graph validates them."""
 
 from http import HTTPStatus
 
@@ -13,7 +13,7 @@ WAKE_TIMEOUT = 30.0  # seconds
 class WakeUp:
     """Calls this app's own webhooks, so that it is awake when Graph validates them.
 
-    A function app that slept needs longer to start than the ten seconds Graph waits
+    A cold start of a function app can take longer than the ten seconds that Graph waits
     (github.com/microsoftgraph/msgraph-sdk-dotnet/issues/531).
     """
 
@@ -21,7 +21,7 @@ class WakeUp:
         self._session = new_session(user_agent)
 
     def ring(self, url: str) -> None:
-        """Send the handshake that Graph will send. An answer is not needed; Graph's own verdict counts."""
+        """Send the handshake that Graph will send. Only Graph's own validation counts, not the answer."""
         try:
             with self._session.post(
                 url, params={"validationToken": "wake up"}, timeout=WAKE_TIMEOUT
