@@ -1,6 +1,6 @@
-"""What administrators are answered: always JSON, never a stack trace. Pure.
+"""The HTTP answers to administrators: always JSON, never a stack trace. Pure.
 
-A status says who must act: 4xx the caller; 409 and 503 nobody, ask again later; 502 whoever permits.
+The status says who must act: 4xx the caller; 409 and 503 no one, retry later; 502 the granter of permissions.
 """
 
 import json
@@ -35,7 +35,7 @@ class AdminResponse:
 
 
 def of_result(result: Result) -> AdminResponse:
-    """Return the answer to a finished or put-off sync."""
+    """Return the answer to a finished or deferred sync."""
     status: int = HTTPStatus.OK
     headers = {}
     if result.outcome == "gone":
@@ -67,18 +67,18 @@ def of_tended(tended: Tended) -> AdminResponse:
 
 
 def of_opened(opened: Opened) -> AdminResponse:
-    """Return the answer to the wish for a sweep: 202 with its id, 409 with the running one's."""
+    """Return the answer to a request for a sweep: 202 with its id, 409 with the running one's."""
     status = HTTPStatus.ACCEPTED if opened.new else HTTPStatus.CONFLICT
     return _json(status, {"sweep": opened.id, "running": not opened.new})
 
 
 def of_status(status: dict[str, Any]) -> AdminResponse:
-    """Return the answer to a question of how it goes."""
+    """Return the answer to a request for the status report."""
     return _json(HTTPStatus.OK, status)
 
 
 def of_error(error: SyncError) -> AdminResponse:
-    """Return the answer to a request that ended in an error of ours."""
+    """Return the answer to a request that ended in a `SyncError`."""
     shown: dict[str, Any] = {"error": str(error)}
     if isinstance(error, ServiceError):
         shown["request_id"] = error.request_id
@@ -102,15 +102,15 @@ def of_error(error: SyncError) -> AdminResponse:
 
 
 def broken() -> AdminResponse:
-    """Return the answer to a request that ended in an error nobody foresaw; the log has it."""
+    """Return the answer to a request that ended in an unexpected error; the log has it."""
     return _json(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "an unexpected error; see the function's log"})
 
 
 def flag(name: str, value: str | None) -> bool:
-    """Return a query parameter that says yes or no.
+    """Return a query parameter as a boolean, False if it is missing.
 
     Raises:
-        NotOurs: it says something else.
+        NotOurs: it is neither true nor false.
     """
     if value is None or value.lower() == "false":
         return False

@@ -1,4 +1,4 @@
-"""How it goes: what an administrator wants to see first. Only reads."""
+"""The status report: what an administrator needs to see first. It only reads."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -15,23 +15,23 @@ from shared.sweeps.state import LAST_PAGE_READ, SWEEPS_KEPT, SweepRecord
 from shared.sweeps.store import PartStore, SweepStore
 from shared.sweeps.tally import Totals
 
-POISON_COUNTED = 1000  # kept messages: as many as the table service gives at once
+POISON_COUNTED = 1000  # kept messages: as many as the table service returns at once
 POISON_SHOWN = 20
 
 
 class StatusReport:
-    """Reports. One object, long-lived, shared by all threads.
+    """Builds the report. One long-lived object, shared by all threads.
 
     Args:
-        book: the running sweep and the last ten.
-        parts: who was answered.
-        subscription: our record of it.
-        poison: the messages that were kept.
-        failures: who fails.
+        book: holds the running sweep and the last ten.
+        parts: the answers of the running sweep.
+        subscription: holds the app's record of it.
+        poison: the poison messages that were kept.
+        failures: the users whose syncs fail.
         gates: which service must not be called.
-        refusals: which token was refused us.
-        wrong_settings: names what is wrong with the settings, each with its remedy, none with a secret.
-        clock: what time it is.
+        refusals: the last refusal of a token.
+        wrong_settings: returns the problems of the settings, each with its remedy, none with a secret.
+        clock: measures time.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class StatusReport:
         """Return the running sweep, the last ten, the subscription, gates, and what failed, as JSON.
 
         `problems` is what an operator must act on first: wrong settings, a token that was refused within the
-        last hour, and storage out of reach, in which case there is nothing else. `failed` are users, `poison`
-        messages that were kept because they name nobody; the newest come first. Times are Unix seconds.
+        last hour, and unreachable storage, in which case there is nothing else. `failed` are users, `poison`
+        messages that were kept because they name no user; the newest come first. Times are Unix seconds.
         """
         now, problems = self._clock.now(), [*self._wrong_settings()]
         facts: dict[str, Any] = {}
@@ -71,7 +71,7 @@ class StatusReport:
             facts = self._facts(now)
         except ServiceError as error:
             problems.append(f"{error}: nothing else can be told")
-        except ConfigError as error:  # of the storage account: it may stand among the settings' already
+        except ConfigError as error:  # of the storage account: the settings' problems may include it
             problems += error.problems
         return {"now": now, "problems": list(dict.fromkeys(problems)), **facts}
 
@@ -127,7 +127,7 @@ class StatusReport:
 
 
 def _expected(record: SweepRecord, totals: Totals, ended: list[tuple[str, dict[str, Any]]]) -> int:
-    """Return how many users the sweep will look at: until every page is read, as many as the last one."""
+    """Return how many users the sweep will check: until every page is read, as many as the last one."""
     if record.next == LAST_PAGE_READ:
         return totals.seen
     whole = [columns["seen"] for _, columns in ended if columns["state"] in ("finished", "braked")]
@@ -135,7 +135,7 @@ def _expected(record: SweepRecord, totals: Totals, ended: list[tuple[str, dict[s
 
 
 def _figures(columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a row says, without what the table adds, and counts as whole numbers."""
+    """Return the columns of a row without those of the table service, and counts as whole numbers."""
     counts = {name: int(columns[name]) for name in asdict(Totals()) if name in columns}
     names = ("state", "reason", "why", "force", "opened_at", "ended_at")
     return {**{name: columns[name] for name in names if name in columns}, **counts}

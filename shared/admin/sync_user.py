@@ -1,7 +1,7 @@
-"""One user now, because an administrator asks.
+"""Sync one user now, on request of an administrator.
 
-The job is queued first, hidden for longer than a function may run, and taken back when the outcome is final:
-if this instance dies in the middle the work is still done.
+The job is queued first, hidden for longer than a function may run, and deleted when the outcome is final:
+if this instance stops in between, the work is still done.
 """
 
 import re
@@ -19,13 +19,13 @@ from shared.sync.syncer import Syncer
 from shared.users import object_id
 
 HIDDEN_FOR = 360.0  # seconds; a minute longer than functionTimeout
-LONGEST_UPN = 1024  # characters; Entra takes 113, guests' are longer
+LONGEST_UPN = 1024  # characters; Entra allows 113, guests' are longer
 _UPN = re.compile(r"[^\s@/\\?%<>\"]+@[^\s@/\\?%<>\"]+")
 
 
 @dataclass(frozen=True, slots=True)
 class UserSyncRequest:
-    """What an administrator asks: the user's object id or UPN, and how."""
+    """The request of an administrator: the user's object id or UPN, and options."""
 
     user: str
     force: bool = False
@@ -34,7 +34,7 @@ class UserSyncRequest:
 
 
 class UserSync:
-    """Answers administrators. One object, long-lived, shared by all threads."""
+    """Syncs users on request. One long-lived object, shared by all threads."""
 
     def __init__(self, *, graph: Graph, queues: Queues, syncer: Syncer, clock: Clock) -> None:
         self._graph = graph
@@ -43,12 +43,12 @@ class UserSync:
         self._clock = clock
 
     def sync_user(self, asked: UserSyncRequest) -> Result:
-        """Sync one user at once; where that must wait, a queued job carries on.
+        """Sync one user at once; if that must wait, a queued job continues.
 
         Raises:
-            NotOurs: what was asked for is neither an object id nor a UPN.
+            NotOurs: the user is neither an object id nor a UPN.
             Gone: the directory does not know the user.
-            TryLater, Denied, Refused, ConfigError: Graph or storage cannot, or will not.
+            TryLater, Denied, Refused, ConfigError: Graph or storage is unavailable, or refuses.
         """
         if not _names_a_user(asked.user):
             raise NotOurs("the user is neither an object id nor a user principal name")
@@ -57,13 +57,13 @@ class UserSync:
         now = self._clock.now()
         job = Sync(user.id, "asked", seen=now, born=now, force=asked.force)
         if asked.dry_run or asked.remove:
-            # Not queued: a removal is asked for by a person who looked, and only for now.
+            # Not queued: an administrator looked and requested the removal, only for now.
             result = self._syncer.attempt(job, dry_run=asked.dry_run, remove=asked.remove, ends=attempt.ends)
         else:
-            result = self._safely(job, attempt.ends)
+            result = self._sync_queued(job, attempt.ends)
         return replace(result, requests=result.requests + attempt.requests)
 
-    def _safely(self, job: Sync, ends: float) -> Result:
+    def _sync_queued(self, job: Sync, ends: float) -> Result:
         receipt = self._queues.send(job, hidden=HIDDEN_FOR)
         result = self._syncer.attempt(job, ends=ends)
         if result.again is None:
@@ -73,7 +73,7 @@ class UserSync:
     def _take_back(self, receipt: Receipt, job: Sync) -> None:
         try:
             self._queues.take_back(receipt)
-        except ServiceError as error:  # then the job is done twice, which is once too often and no harm
+        except ServiceError as error:  # then the job is done twice, which is harmless
             logs.warning("job.not_taken_back", user=job.user, error=str(error))
 
 
