@@ -1,4 +1,4 @@
-"""The clock that everybody is handed: what time it is, how much has passed, and waiting."""
+"""The clock that is passed to every object: the time of day, elapsed time, and waiting."""
 
 import time
 from typing import Protocol
@@ -11,10 +11,10 @@ class Clock(Protocol):
         """Return Unix seconds."""
 
     def monotonic(self) -> float:
-        """Return seconds that never go back, from an unknown start."""
+        """Return seconds since an unspecified start; they never decrease."""
 
     def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass."""
+        """Wait for `seconds`."""
 
 
 class SystemClock:

@@ -2,31 +2,31 @@
 
 SyncError             never raised itself
 ├─ ConfigError        an operator must act; triggers refuse with the whole list
-├─ Stale              a stored row is not as it was read; read again and decide again
+├─ Stale              a stored row changed since it was read; read again and decide again
 ├─ NotOurs            a queue message or request that this app never made; not retried
-└─ ServiceError       never raised itself; what a service said, with its facts
+└─ ServiceError       never raised itself; an error of a service, with its details
    ├─ TryLater        temporary: the message is deferred by `after` seconds
-   │  └─ GateClosed   not even asked: the service told us, or another instance, to stay away
+   │  └─ GateClosed   not sent: the service asked this or another instance to wait
    ├─ Denied          a permission is missing: an operator must act, the message is deferred
-   └─ Refused         this very call is wrong; repeating it changes nothing
-      ├─ Gone         what was asked for does not exist (any more); often a normal outcome
-      └─ Expired      a page of a list is not to be had any more; begin the list again
+   └─ Refused         this call is wrong; repeating it changes nothing
+      ├─ Gone         the requested object does not exist (any more); often a normal outcome
+      └─ Expired      a page of a list is no longer available; start the list again
 
-Only the modules that speak to a service make a `ServiceError`, from what the wire said.
+Only the modules that call a service create a `ServiceError`, from its answer.
 """
 
 from collections.abc import Iterable
 
 DENIED_AFTER = 900.0
-"""Seconds before a denied service is asked again: permissions are given by people, not by waiting."""
+"""Seconds before a denied service is called again: people grant permissions, waiting does not."""
 
 
 class SyncError(Exception):
-    """Base of everything this app raises on purpose."""
+    """Base of all errors that this app raises on purpose."""
 
 
 class ConfigError(SyncError):
-    """The app is not configured; `problems` names every one, each with its remedy, none with a secret."""
+    """The app is not configured; `problems` lists all problems, each with its remedy, none with a secret."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
@@ -34,18 +34,18 @@ class ConfigError(SyncError):
 
 
 class Stale(SyncError):
-    """A conditional write found another version of the row than the one that was read."""
+    """A conditional write found a version of the row other than the one that was read."""
 
 
 class NotOurs(SyncError):
-    """The message is malformed. The text names what is wrong and repeats nothing of its content."""
+    """The message is malformed. The text names the fault and repeats nothing of its content."""
 
 
 class ServiceError(SyncError):
-    """What a remote service answered, or that it did not.
+    """A remote service answered with an error, or did not answer.
 
     Args:
-        service: whose answer it was: `entra`, `graph`, `sharepoint` or `storage`.
+        service: name of the service: `entra`, `graph`, `sharepoint` or `storage`.
         what: one sentence for the log, without anything secret.
         status: the HTTP status, None where no answer came.
         code: the service's own error code.
@@ -63,7 +63,7 @@ class ServiceError(SyncError):
 
 
 class TryLater(ServiceError):
-    """The service cannot now. `after`: seconds it asked us to stay away, None where it did not say."""
+    """The service is temporarily unavailable. `after`: seconds it asks to wait, None if it named none."""
 
     def __init__(
         self,
@@ -96,4 +96,4 @@ class Gone(Refused):
 
 
 class Expired(Refused):
-    """Graph forgot the place in a list that a page's address stands for."""
+    """Graph no longer knows the position in a list that a page's URL stands for."""

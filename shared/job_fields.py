@@ -1,4 +1,4 @@
-"""How strictly a field of a message is read: one that is not exactly what it should be is `NotOurs`. Pure."""
+"""Read the fields of a message strictly: a field of any other form raises `NotOurs`. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ _PART = re.compile(r"[0-9]{5}-[0-9]{3}")
 
 
 def field[T](job: Mapping[str, Any], name: str, kind: type[T]) -> T:
-    """Return a field of this type; `NotOurs` where it is missing or another."""
+    """Return a field of this type; raise `NotOurs` if it is missing or of another type."""
     value = job.get(name)
     if not isinstance(value, kind):
         raise NotOurs(f"the job's {name} is missing or of a wrong type")
@@ -20,7 +20,7 @@ def field[T](job: Mapping[str, Any], name: str, kind: type[T]) -> T:
 
 
 def number(job: Mapping[str, Any], name: str) -> float:
-    """Return a field that is a time in Unix seconds, or some seconds."""
+    """Return a field that is a time in Unix seconds, or a number of seconds."""
     value = job.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:
         raise NotOurs(f"the job's {name} is missing or not a time")
@@ -28,14 +28,14 @@ def number(job: Mapping[str, Any], name: str) -> float:
 
 
 def sweep_id(value: object) -> str:
-    """Return a sweep's id."""
+    """Return a sweep's id; raise `NotOurs` if it is not valid."""
     if not isinstance(value, str) or not _SWEEP.fullmatch(value):
         raise NotOurs("the job names no sweep")
     return value
 
 
 def part(job: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Return the sweep and the key that a check answers to, None where it answers to none."""
+    """Return the sweep and the key of the part that a check belongs to, None if it belongs to none."""
     found = job.get("part")
     if found is None:
         return None
@@ -47,8 +47,8 @@ def part(job: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def letters(job: Mapping[str, Any], users: int) -> str:
-    """Return one letter for each of `users`, "" where none were sent."""
-    found = job.get("letters", "")  # a release before this had none
+    """Return one letter for each of `users`, "" if the job has none."""
+    found = job.get("letters", "")  # jobs of an earlier release have none
     if found == "":
         return ""
     if not isinstance(found, str) or not _LETTERS.fullmatch(found) or len(found) != users:

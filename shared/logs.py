@@ -1,4 +1,4 @@
-"""One way to log: a dotted event name and facts from an allow-list; never bodies, headers or tokens."""
+"""Log a dotted event name and facts from an allow-list; never bodies, headers or tokens."""
 
 import json
 import logging
@@ -16,11 +16,11 @@ _logger = logging.getLogger("photosync")
 
 
 def quieten_libraries() -> None:
-    """Keep libraries from logging what we never would.
+    """Keep libraries from logging secrets and personal data.
 
-    Azure's log every request, headers and all; MSAL's logs a token response that it cannot read, token and
-    all, before it raises. urllib3 logs every address, with the shared access signature of a storage account
-    in it; Pillow's decoders, what they find in the headers of a photo.
+    Azure's libraries log every request with its headers; MSAL logs a token response that it cannot read, with
+    the token, before it raises. urllib3 logs every URL, with the shared access signature of a storage account
+    in it; Pillow's decoders log what they find in the headers of a photo.
     """
     logging.getLogger("azure").setLevel(logging.WARNING)
     logging.getLogger("msal").setLevel(logging.CRITICAL)
@@ -42,13 +42,13 @@ def info(name: str, /, *, level: int = logging.INFO, **facts: Any) -> None:
 
 
 def _shown(value: object) -> str:
-    """Return a fact on one line, whatever a service put into it."""
+    """Return a fact on one line, whatever text a service sent."""
     text = str(value)
     return text if text.isprintable() and " " not in text else json.dumps(text)
 
 
 def warning(name: str, /, **facts: Any) -> None:
-    """Log what an operator should know of."""
+    """Log what an operator should know."""
     info(name, level=logging.WARNING, **facts)
 
 

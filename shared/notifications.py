@@ -1,7 +1,7 @@
-"""What a POST of Microsoft Graph means, and whether it is Graph's. Pure, apart from drawing a nonce.
+"""What a POST of Microsoft Graph means, and whether Graph sent it. Pure, apart from drawing a nonce.
 
-The proof is the `clientState`: we signed it when we created the subscription, so a valid signature needs no
-look-up within the three seconds that Graph gives us. Everything else in the body is a stranger's word.
+The proof is the `clientState`: this app signed it when it created the subscription, so verifying it needs no
+look-up within the three seconds that Graph allows. Everything else in the body is untrusted.
 """
 
 import json
@@ -15,21 +15,21 @@ from shared.subscription.client_state import ClientState
 from shared.users import object_id
 
 LARGEST_BODY = 4 * 1024 * 1024  # bytes
-SHORTEST_ITEM = 200  # bytes; what we look for in an item of Graph's takes more
+SHORTEST_ITEM = 200  # bytes; the required fields of a Graph item take more
 MOST_ITEMS = LARGEST_BODY // SHORTEST_ITEM
 LONGEST_TOKEN = 2048  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """Graph asks whether this endpoint is ours: answer 200 `text/plain` with exactly `token`."""
+    """Graph validates this endpoint: answer 200 `text/plain` with exactly `token`."""
 
     token: str
 
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """Not what Graph sends: answer `status` and `reason`, which repeat nothing of what came."""
+    """Not a request of Graph: answer `status` and `reason`, which repeat nothing of the request."""
 
     status: int
     reason: str
@@ -53,7 +53,7 @@ class Lifecycle:
 
 
 def read_handshake(token: str | None) -> Handshake | Malformed | None:
-    """Return the answer to a `validationToken`, None where the request has none.
+    """Return the answer to a `validationToken`, None if the request has none.
 
     Args:
         token: the query value, as the host decoded it.
@@ -66,12 +66,12 @@ def read_handshake(token: str | None) -> Handshake | Malformed | None:
 
 
 def read_changes(body: bytes, *, state: ClientState, tenant: str) -> Changes | Malformed:
-    """Return the users named by the items that are Graph's; each item is judged by itself.
+    """Return the users named by the items that Graph sent; each item is verified separately.
 
     Args:
         body: the request's body.
         state: verifies each item's `clientState`.
-        tenant: our directory's id; items of another are refused.
+        tenant: the id of the app's directory; items of another are refused.
     """
     items = _items(body)
     if isinstance(items, Malformed):
@@ -80,7 +80,7 @@ def read_changes(body: bytes, *, state: ClientState, tenant: str) -> Changes | M
     subscriptions: dict[str, None] = {}
     refused: Counter[str] = Counter()
     for item in items:
-        reason = _distrust(item, state, tenant)
+        reason = _refusal_of(item, state, tenant)
         user = None if reason else _user(item)
         if user is None:
             refused[reason or "resource"] += 1
@@ -92,12 +92,12 @@ def read_changes(body: bytes, *, state: ClientState, tenant: str) -> Changes | M
 
 
 def read_lifecycle(body: bytes, *, state: ClientState, tenant: str, now: float) -> Lifecycle | Malformed:
-    """Return what Graph announced about our subscriptions; each item is judged by itself.
+    """Return what Graph announced about subscriptions; each item is verified separately.
 
     Args:
         body: the request's body.
         state: verifies each item's `clientState`.
-        tenant: our directory's id.
+        tenant: the id of the app's directory.
         now: Unix seconds, when the events arrived.
     """
     items = _items(body)
@@ -106,7 +106,7 @@ def read_lifecycle(body: bytes, *, state: ClientState, tenant: str, now: float) 
     jobs: dict[Tend, None] = {}
     refused: Counter[str] = Counter()
     for item in items:
-        reason = _distrust(item, state, tenant) or _unknown_event(item)
+        reason = _refusal_of(item, state, tenant) or _unknown_event(item)
         if reason:
             refused[reason] += 1
             continue
@@ -124,12 +124,12 @@ def _items(body: bytes) -> list[Any] | Malformed:
     items = collection.get("value") if isinstance(collection, dict) else None
     if not isinstance(items, list):
         return Malformed(400, "the body has no list called value")
-    # A million of the shortest items would keep us busy for seconds; as many of Graph's would be no 4 MiB.
+    # A million of the shortest items would take seconds; as many of Graph's would exceed 4 MiB.
     return items if len(items) <= MOST_ITEMS else Malformed(413, f"more than {MOST_ITEMS} items")
 
 
-def _distrust(item: Any, state: ClientState, tenant: str) -> str:
-    """Return why an item is not Graph's, "" if it is."""
+def _refusal_of(item: Any, state: ClientState, tenant: str) -> str:
+    """Return why an item is refused, "" if Graph sent it."""
     if not isinstance(item, dict):
         return "not an object"
     if not state.verifies(item.get("clientState")):

@@ -1,6 +1,6 @@
-"""The app's settings: read once from a mapping, checked as a whole, every problem named with its remedy.
+"""The app's settings: read once from a mapping and checked as a whole; each problem names its remedy.
 
-Nothing here reads the environment by itself. No secret, tenant or host has a default.
+Nothing here reads the environment itself. No secret, tenant or host has a default.
 """
 
 import re
@@ -45,7 +45,7 @@ class Settings:
     Attributes:
         certificate: PEM text or PFX bytes as given; None means managed identity.
         client_state_secrets: newest first.
-        warnings: what is allowed but probably not meant.
+        warnings: values that are allowed but probably unintended.
     """
 
     tenant_id: str
@@ -81,7 +81,7 @@ class Settings:
 
     @property
     def user_agent(self) -> str:
-        """How SharePoint wants tools to introduce themselves, or it serves them last.
+        """The `User-Agent` that SharePoint asks of tools; without it they are throttled first.
 
         learn.microsoft.com/sharepoint/dev/general-development/how-to-avoid-getting-throttled-or-blocked-in-sharepoint-online
         """
@@ -146,7 +146,7 @@ def _notification_url(read: Reader) -> str:
                 "NOTIFICATION_URL is missing: set it to this app's public address, https://..."
             )
     url = value.rstrip("/")
-    # Graph posts to https only; an emulated one on this machine may be allowed to post in the clear.
+    # Graph posts to https only; an emulated Graph on the same machine may use plain http.
     secure = url.startswith("https://") or _LOOPBACK.fullmatch(url)
     if value and (not secure or re.search(r"[\s?#]", url)):
         read.problems.append(

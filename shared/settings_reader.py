@@ -1,6 +1,6 @@
-"""How a setting is read from a mapping: every kind of value, and every problem named with its remedy.
+"""Read settings from a mapping: every kind of value; each problem names its remedy.
 
-Nothing here reads the environment by itself.
+Nothing here reads the environment itself. Not here: which settings exist (`settings`).
 """
 
 import base64
@@ -14,9 +14,9 @@ SHORTEST_SECRET = 32  # characters
 
 
 class Secret:
-    """A text that prints as stars. `reveal` is the only way to it.
+    """A text that prints as stars. Only `reveal` returns it.
 
-    No kind of `str`: joined, sliced or written as JSON, that would show what it is.
+    Not a subclass of `str`: joined, sliced or written as JSON, that would reveal the text.
     """
 
     __slots__ = ("_text",)
@@ -55,10 +55,10 @@ class Reader:
         self.problems: list[str] = []
 
     def raw(self, name: str) -> str:
-        """Return a setting without its margins, "" where it is missing or an unresolved reference."""
+        """Return a setting without surrounding spaces, "" if it is missing or an unresolved reference."""
         value = self._environ.get(name, "").strip()
         if "@Microsoft.KeyVault(" in value:
-            # The platform leaves the reference as it is when it cannot read the secret.
+            # The platform leaves the reference unchanged if it cannot read the secret.
             self.problems.append(
                 f"{name} is an unresolved Key Vault reference: "
                 "let the app's identity read the secret, or correct the reference"
@@ -67,13 +67,13 @@ class Reader:
         return value
 
     def missing(self, name: str) -> bool:
-        """Return whether a setting is not there at all."""
+        """Return whether a setting is missing or empty."""
         return not self._environ.get(name, "").strip()
 
     def text(
         self, name: str, parse: Callable[[str], str | None], *, needed: str = "", default: str | None = None
     ) -> str:
-        """Return a setting as `parse` reads it. Without a `default` it must be there; `needed` says how."""
+        """Return a setting as `parse` reads it. Without `default` it is required; `needed` is the remedy."""
         value = self.raw(name)
         if value:
             parsed = parse(value)
@@ -85,7 +85,7 @@ class Reader:
         return default or ""
 
     def choice[T: str](self, name: str, values: tuple[T, ...], *, default: T) -> T:
-        """Return one of `values`, in any case."""
+        """Return one of `values`; upper and lower case are equal."""
         value = self.raw(name).lower()
         if not value:
             return default
@@ -96,7 +96,7 @@ class Reader:
         return default
 
     def number(self, name: str, *, default: int, least: int, most: int) -> int:
-        """Return a whole number."""
+        """Return a whole number from `least` to `most`."""
         value = self.raw(name) or str(default)
         if not (value.isascii() and value.isdecimal() and len(value) < 10 and least <= int(value) <= most):
             self.problems.append(f"{name} must be a whole number from {least} to {most}")
@@ -104,7 +104,7 @@ class Reader:
         return int(value)
 
     def duration(self, name: str, *, default: str) -> float:
-        """Return the seconds of a duration that is longer than nothing."""
+        """Return the seconds of a duration that is longer than zero."""
         seconds = self.durations(name, default=default, several=False)[0]
         if not seconds:
             self.problems.append(f"{name} must be longer than nothing, as in {default}")
@@ -122,12 +122,12 @@ class Reader:
         return tuple(s for s in seconds if s is not None)
 
     def secret(self, name: str) -> Secret | None:
-        """Return a setting that prints as stars, None where it is missing."""
+        """Return a setting as a secret, None if it is missing."""
         value = self.raw(name)
         return Secret(value) if value else None
 
     def secrets(self, name: str) -> tuple[Secret, ...]:
-        """Return one secret, or two while they rotate, the newest first."""
+        """Return one secret, or two during a rotation, the newest first."""
         value = self.raw(name)
         if not value:
             if self.missing(name):
@@ -156,7 +156,7 @@ class Reader:
         if not data:
             self.problems.append(f"{name} is neither a PEM, nor a base64 PFX, nor a file that can be read")
             return None
-        # A PEM may carry names in any encoding between its blocks; nobody reads them.
+        # A PEM may have names in any encoding between its blocks; they are not used.
         pem = data.decode(errors="replace") if b"-----BEGIN" in data else ""
         return Secret(pem or base64.b64encode(data).decode())
 
@@ -167,7 +167,7 @@ _DURATION = re.compile(
 
 
 def parse_duration(text: str) -> float | None:
-    """Return the seconds of an ISO 8601 duration of days and less, such as `PT2M30S`; None if it is none."""
+    """Return the seconds of an ISO 8601 duration of days and less, such as `PT2M30S`; None if invalid."""
     match = _DURATION.fullmatch(text.strip().upper())
     if match is None or not any(match.groups()):
         return None

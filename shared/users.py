@@ -7,7 +7,7 @@ _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 
 
 def object_id(value: object) -> str | None:
-    """Return `value` as a lower-case directory object id, None where it is none."""
+    """Return `value` as a lower-case directory object id, None if it is not valid."""
     if not isinstance(value, str) or len(value) != 36:
         return None
     lower = value.lower()
@@ -15,7 +15,7 @@ def object_id(value: object) -> str | None:
 
 
 def object_ids_in(text: str) -> tuple[str, ...]:
-    """Return the object ids that stand in a text, lower case, without duplicates, in their order."""
+    """Return the object ids in a text, lower case, without duplicates, in their order."""
     return tuple(dict.fromkeys(_GUID.findall(text.lower())))
 
 
@@ -23,7 +23,7 @@ def object_ids_in(text: str) -> tuple[str, ...]:
 class User:
     """What a sync needs to know of a directory user.
 
-    `id` is lower case; `groups` are those of the scope's groups that he belongs to, through others too.
+    `id` is lower case; `groups` are the scope's groups that include the user, directly or through others.
     """
 
     id: str
@@ -35,7 +35,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose photos we keep in step: members, guests too, or a group's users; never those of `excluded`.
+    """The users whose photos are synchronised: members, guests too, or a group's; never those of `excluded`.
 
     Groups are object ids, "" for none.
     """
@@ -46,12 +46,12 @@ class Scope:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The groups that a user's membership must be asked of."""
+        """The groups in which a user's membership must be checked."""
         return tuple(group for group in (self.group, self.excluded) if group)
 
 
 def out_of_scope(user: User, scope: Scope) -> str:
-    """Return why a user is none of ours, "" if he is."""
+    """Return why a user is out of scope, "" if the user is in scope."""
     if not user.enabled:
         return "account is disabled"
     if scope.excluded and scope.excluded in user.groups:
