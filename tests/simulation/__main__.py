@@ -1,4 +1,4 @@
-"""`make simulate`: play many seeds on all cores; cut the first that fails down and print what happened in it.
+"""`make simulate`: play many seeds on all cores; cut the first failing run down and print its trace.
 
 python -m tests.simulation --seeds 20000
 python -m tests.simulation --seed 176
@@ -17,15 +17,15 @@ WIDTH = 40  # characters of the progress bar
 
 
 def main() -> int:
-    """Return 0 if no seed failed, 1 if one did."""
+    """Return 0 if no seed fails, 1 otherwise."""
     parser = argparse.ArgumentParser(prog="make simulate", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=500, help="how many seeds to play (500)")
-    parser.add_argument("--first", type=int, default=0, help="the first of them (0)")
-    parser.add_argument("--seed", type=int, help="play only this one, and explain it")
-    parser.add_argument("--long", action="store_true", help="a virtual month each, instead of hours")
+    parser.add_argument("--seeds", type=int, default=500, help="number of seeds to play (500)")
+    parser.add_argument("--first", type=int, default=0, help="first seed (0)")
+    parser.add_argument("--seed", type=int, help="play only this seed, and explain it")
+    parser.add_argument("--long", action="store_true", help="runs of a virtual month instead of hours")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (all cores)")
     parser.add_argument(
-        "--brief", action="store_true", help="name the first seed that fails, and do not cut it down"
+        "--brief", action="store_true", help="print the first seed that fails; do not cut it down"
     )
     options = parser.parse_args()
     events = LONG if options.long else EVENTS

@@ -1,8 +1,8 @@
-"""Every decision of a run is a choice that is written down, so that a run can be played again, and cut down.
+"""Every decision of a run is a recorded choice, so that a run can be played again, and cut down.
 
-A choice is a number below the count of its options; option 0 is always the harmless one. So a run that is
-played from a shorter list of choices, or from one with zeros put in, is a calmer run of the same world, and a
-failing run is cut down by trying just that.
+A choice is a number below the count of its options; option 0 is always the harmless one. A run that is played
+from a shorter list of choices, or from one with more zeros, has fewer faults. A failing run is cut down by
+trying such lists.
 """
 
 import random
@@ -14,7 +14,7 @@ type Choices = list[int]
 
 
 class Chooser:
-    """Makes choices: those of `given` first, then by `chance`, or harmless ones where there is none."""
+    """Makes choices: those of `given` first, then by `chance`, or harmless ones without it."""
 
     def __init__(self, given: Sequence[int] = (), chance: random.Random | None = None) -> None:
         self._given = given
@@ -22,7 +22,7 @@ class Chooser:
         self.made: Choices = []
 
     def pick[T](self, options: Sequence[T], weights: Sequence[float] | None = None) -> T:
-        """Return one of `options`; the first is the harmless one. What cannot be otherwise is no choice."""
+        """Return one of `options`, the first of which is harmless. A single option is not recorded."""
         if len(options) == 1 or (weights is not None and not any(weights[1:])):
             return options[0]
         number = self._next(len(options), weights)
@@ -30,11 +30,11 @@ class Chooser:
         return options[number]
 
     def happens(self, share: float) -> bool:
-        """Return whether something that happens in `share` of all cases happens now."""
+        """Return whether an event with the probability `share` happens now."""
         return bool(share) and self.pick((False, True), (1 - share, share))
 
     def amount(self, least: float, most: float) -> float:
-        """Return a number from `least`, which is the harmless one, to `most`, in a hundred steps."""
+        """Return a number from `least`, the harmless one, to `most`, in a hundred steps."""
         return least + (most - least) * self.pick(range(101)) / 100
 
     def _next(self, count: int, weights: Sequence[float] | None) -> int:
@@ -81,7 +81,7 @@ def _shorten(best: Choices, fails: Callable[[Choices], bool], tries: Iterator[in
 
 
 def _without_end(choices: Choices) -> Choices:
-    """Return the choices without the harmless ones at their end: they are made anyway."""
+    """Return the choices without the harmless ones at the end: those are the default."""
     while choices and not choices[-1]:
         choices.pop()
     return choices

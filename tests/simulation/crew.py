@@ -1,8 +1,8 @@
-"""Workers that stop before everything they do outside their process, and go on when they are told to.
+"""Workers that stop before every effect outside their process, and go on when the scheduler resumes them.
 
-The app's code is ordinary blocking code. Each delivery of a message runs in a greenlet; where it takes a step
-(see `tests.fakes.steps`) or makes an HTTP call it hands over to the scheduler, which decides what becomes of
-that step. Only one greenlet runs at a time and nothing depends on a machine's threads: a run is repeatable.
+The app's code is ordinary blocking code. Each delivery of a message runs in a greenlet. Where it takes a step
+(see `tests.fakes.steps`) or makes an HTTP call, it switches to the scheduler, which decides the fate of that
+step. Only one greenlet runs at a time and nothing depends on a machine's threads: a run is repeatable.
 """
 
 import weakref
@@ -17,13 +17,13 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from shared.errors import Stale, TryLater
 
 type StepFate = Literal["", "never", "lost", "itself", "dies"]
-"""What becomes of a step in storage: nothing special; it never arrives; its effect comes and no answer;
-the client library repeats it and meets its own write; the worker dies once it took effect."""
+"""The fate of a step in storage: it succeeds; it never arrives; it takes effect and the answer is lost;
+the client library repeats it and meets its own write; the worker dies after the effect."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """What a worker is about to do. `kind`: a step in storage, an HTTP call, or waiting until `until`."""
+    """The next action of a worker. `kind`: a step in storage, an HTTP call, or waiting until `until`."""
 
     kind: Literal["step", "call", "wait"]
     name: str = ""
@@ -34,26 +34,26 @@ class Stop:
 
 @dataclass(eq=False)
 class Worker:
-    """One delivery at work in one instance of the app.
+    """The work on one delivery in one instance of the app.
 
     Attributes:
         name: for the trace.
-        instance: whose code and clock it is.
-        job: what it works on.
-        user: whose target it may write.
-        dry_run: it was told to write nothing.
-        removes: an administrator wants a picture removed.
+        instance: the instance whose code and clock it uses.
+        job: the job that it works on.
+        user: the user whose target it may write.
+        dry_run: it must not write.
+        removes: an administrator requests the removal of a picture.
         began: true time at which it began.
-        claim_until: end of the claim that it wrote last, on its own clock; 0 while it has none.
-        claim_ended: its own clock when it ended its claim; 0 while it has not.
-        missing_since: what the row said when it claimed it.
-        mishaps: how often something went wrong for it.
+        claim_until: end of the claim that it wrote last, on its own clock; 0 before its first claim.
+        claim_ended: time on its own clock at which it ended its claim; 0 before that.
+        missing_since: the row's column at the time of the claim.
+        mishaps: number of faults that it met.
         unsent: a message that it sent did not arrive, as far as it knows.
-        sent: how many messages it sent, by queue, user and reason.
+        sent: number of messages that it sent, by queue, user and reason.
         marked: it has begun to write to SharePoint.
         frozen_until: it does not go on before this time.
-        stop: where it stands.
-        owed: what it gets when it has waited long enough.
+        stop: the stop at which it waits.
+        owed: the error that it gets after its timeout.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Worker:
     on_end: Callable[["Worker"], object] | None = None
 
     @property
-    def at_it(self) -> bool:
+    def holds_claim(self) -> bool:
         """Whether it holds a claim, as far as it knows."""
         return bool(self.claim_until) and not self.claim_ended
 
@@ -92,11 +92,11 @@ class Worker:
 
 
 class Killed(GreenletExit):
-    """The worker died. Whatever it still tries on the way out does not happen either."""
+    """The worker died. What it still tries while the exception unwinds does not happen either."""
 
 
 class Crew:
-    """All workers. `current` is the one whose code is running, None for the story's own."""
+    """All workers. `current` is the one whose code is running, None for the scheduler's own code."""
 
     def __init__(self) -> None:
         self._workers: weakref.WeakKeyDictionary[greenlet, Worker] = weakref.WeakKeyDictionary()
@@ -115,21 +115,21 @@ class Crew:
         let.switch(worker)
 
     def resume(self, worker: Worker, fate: object) -> None:
-        """Let a worker go on from its stop, of which this becomes, until its next one or its end."""
+        """Let a worker go on from its stop, with this fate, until its next stop or its end."""
         worker.stop = None
         self._lets[worker].switch(fate)
         if worker.done:
             self._lets.pop(worker, None)
 
     def kill(self, worker: Worker) -> None:
-        """Let a worker die where it stopped."""
+        """Let a worker die at its stop."""
         worker.dead = True
         if let := self._lets.pop(worker, None):
             let.throw(Killed)
         worker.done = True
 
     def halt(self, stop: Stop) -> Any:
-        """Called in a worker's code: wait to be told what becomes of this stop; None for the story's own."""
+        """Called in a worker's code: wait for the fate of this stop; None for the scheduler's own code."""
         worker = self.current
         if worker is None:
             return None
@@ -139,7 +139,7 @@ class Crew:
         return getcurrent().parent.switch()
 
     def die(self) -> NoReturn:
-        """Called in a worker's code: it dies here."""
+        """Called in a worker's code: let it die here."""
         if worker := self.current:
             worker.dead = True
         raise Killed
@@ -155,7 +155,7 @@ class Crew:
 
 
 class Steps:
-    """`tests.fakes.steps.Steps` for a crew: the scheduler says what becomes of each step."""
+    """`tests.fakes.steps.Steps` for a crew: the scheduler decides the fate of each step."""
 
     def __init__(self, crew: Crew) -> None:
         self._crew = crew

@@ -1,10 +1,10 @@
-"""What happens in a run besides the app: people, photos, hints, sweeps, outages."""
+"""The events of a run outside the app: changes of users and photos, notifications, sweeps, outages."""
 
 import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from shared.admin.sync_user import UserSyncRequest as Wish
+from shared.admin.sync_user import UserSyncRequest
 from tests.simulation import posts
 from tests.simulation.crew import Worker
 from tests.simulation.host import MOST_DELIVERIES
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.simulation.run import Run
 
 HOUR = 3600.0
-SHORTEST_LAG = HOUR / 2  # seconds from a name's change in the directory to SharePoint's knowing it, at least
+SHORTEST_LAG = HOUR / 2  # seconds, at least, until SharePoint knows a name that changed in the directory
 SHORTEST_STAY = 2 * 420.0  # seconds in one geo, at least: two CLAIM_FOR
 STRANGERS = [f"{number:08x}-5757-4757-8757-575757575757" for number in range(20)]
 SPELLS = (600.0, 30.0, 120.0, HOUR, 6 * HOUR)  # seconds
@@ -24,28 +24,28 @@ SPELLS = (600.0, 30.0, 120.0, HOUR, 6 * HOUR)  # seconds
 
 
 def populate(run: "Run") -> None:
-    """Let people in, some of whom the app knows already, and create the subscription."""
+    """Add users, some of which the app knows already, and create the subscription."""
     count = run.chooser.pick((2, 1, 3, 4, 6), (0.35, 0.2, 0.25, 0.15, 0.05))
     for number in range(count):
         photo = None if run.chooser.happens(0.15) else Photo(f"{number}.0", run.ms.label())
         person = run.ms.add(f"user{number}@contoso.com", photo)
         if photo and not run.chooser.happens(0.25):
-            _know(run, person, photo)
+            _mark_known(run, person, photo)
         person.grouped = run.judge.scope.grouped != run.chooser.happens(0.2)
         run.judge.look_at(person)
     bystander = run.ms.add("bystander@contoso.com", Photo("bystander", run.ms.label()))
     bystander.grouped = run.judge.scope.grouped
     assert bystander.photo.now is not None
-    _know(run, bystander, bystander.photo.now)
+    _mark_known(run, bystander, bystander.photo.now)
     run.judge.bystanders.add(bystander.id)
-    run.faces.subscriptions["one"] = {
+    run.endpoints.subscriptions["one"] = {
         "id": "00000000-0000-0000-0000-000000000001",
         "clientState": run.instances[0].services.client_state.make(),
     }
 
 
-def _know(run: "Run", person: Person, photo: Photo) -> None:
-    """Let SharePoint show a photo and the ledger say so."""
+def _mark_known(run: "Run", person: Person, photo: Photo) -> None:
+    """Let SharePoint show a photo, and the row say the same."""
     run.ms.show(person.id, photo)
     profile = run.ms.profile_of(person.id)
     assert profile is not None
@@ -68,33 +68,33 @@ def _know(run: "Run", person: Person, photo: Photo) -> None:
 # --- in between ---
 
 
-def befall(run: "Run") -> None:
-    """Let one thing happen."""
+def trigger(run: "Run") -> None:
+    """Let one event happen."""
     event = run.chooser.pick([event for event, _ in EVENTS], [weight for _, weight in EVENTS])
     event(run)
 
 
-def _everybody(run: "Run") -> list[Person]:
+def _people(run: "Run") -> list[Person]:
     return [person for person in run.ms.people.values() if person.id not in run.judge.bystanders]
 
 
-def _somebody(run: "Run") -> Person:
-    """Return somebody, more often than not the same: mishaps must meet to hurt."""
-    people = _everybody(run)
+def _pick_person(run: "Run") -> Person:
+    """Return a person, most often the same one: only faults that meet cause harm."""
+    people = _people(run)
     return run.chooser.pick(people, (len(people), *[1.0] * (len(people) - 1)))
 
 
 def _change(run: "Run") -> None:
-    change(run, _somebody(run))
+    change(run, _pick_person(run))
 
 
 def replace(run: "Run", person: Person) -> None:
-    """Let somebody take another photo, more often than not: it is what an older attempt must not undo."""
+    """Let a person change their photo, rarely remove it: an older attempt must not undo that."""
     change(run, person, gone=0.2)
 
 
 def change(run: "Run", person: Person, *, gone: float = 1.0) -> None:
-    """Let somebody change, restore or (as `gone` weighs it) lose his photo; Graph may tell of it."""
+    """Let a person change, restore or (weighted by `gone`) remove their photo; Graph may notify the app."""
     if person.id in run.judge.bystanders:
         return
     earlier = [photo for photo in person.photo.ever if photo]
@@ -103,39 +103,42 @@ def change(run: "Run", person: Person, *, gone: float = 1.0) -> None:
     wanted: list[Photo | None] = [new]
     if earlier:
         last = run.chooser.pick(earlier[::-1])
-        wanted += [Photo(last.picture, run.ms.label()), last]  # old bytes, under a new label and under theirs
+        wanted += [
+            Photo(last.picture, run.ms.label()),
+            last,
+        ]  # old bytes, under a new label and under the old one
     wanted += [None, Photo(UNREADABLE, run.ms.label())]
     weights = (4.0, 2.0, 2.0) if earlier else (4.0,)
     weights += (3.0 * gone, 0.5 * gone)
     photo = run.chooser.pick(wanted, weights)
     person.photo.change(photo, run.time.now())
-    run.say(f"--- the photo of {person.id[:8]} is now {photo}")
+    run.log(f"--- the photo of {person.id[:8]} is now {photo}")
     if run.chooser.pick((True, False), (0.75, 0.25)):
         posts.notify(run, [person.id])
 
 
 def take_back(run: "Run", person: Person) -> None:
-    """Let somebody take the photo again that the ledger believes SharePoint to show, under a new label."""
+    """Let a person upload the photo again that the row says SharePoint shows, under a new label."""
     settled = run.judge.row(person.id).get("settled_etag")
     known = [photo for photo in person.photo.ever if photo and photo.etag == settled]
     if known and person.id not in run.judge.bystanders:
         person.photo.change(Photo(known[-1].picture, run.ms.label()), run.time.now())
-        run.say(f"--- the photo of {person.id[:8]} is {person.photo.now} again")
+        run.log(f"--- the photo of {person.id[:8]} is {person.photo.now} again")
         posts.notify(run, [person.id])
 
 
 def _forget(run: "Run") -> None:
-    """Everybody's photo is gone at once, or back."""
-    for person in _everybody(run):
+    """Let the photos of all users disappear at once, or come back."""
+    for person in _people(run):
         last = next((photo for photo in person.photo.ever[::-1] if photo), None)
         person.photo.change(None if person.photo.now else last, run.time.now())
-    run.say("--- everybody's photo is gone, or back")
+    run.log("--- the photos of all users are gone, or back")
 
 
 def _hint(run: "Run") -> None:
     users = [run.chooser.pick(list(run.ms.people)) for _ in range(run.chooser.pick((1, 2, 3, 5)))]
     if run.chooser.happens(0.1):
-        users[:0] = STRANGERS  # so many that the webhook writes two messages
+        users[:0] = STRANGERS  # enough that the webhook writes two messages
     posts.notify(run, users)
 
 
@@ -145,8 +148,8 @@ def _sweep(run: "Run") -> None:
 
 def _renew(run: "Run") -> None:
     if run.chooser.happens(0.5):
-        run.say("--- the subscription is lost")
-        run.faces.subscriptions.clear()
+        run.log("--- the subscription is lost")
+        run.endpoints.subscriptions.clear()
     run.call("renew_subscription", lambda instance: instance.services.renewal.tend())
 
 
@@ -162,14 +165,14 @@ def _release(run: "Run") -> None:
 
 
 def _sync_user(run: "Run") -> None:
-    person = _somebody(run)
+    person = _pick_person(run)
     if person.gone:
         return
     how = run.chooser.pick(({}, {"force": True}, {"dry_run": True}, {"remove": True}), (0.5, 0.2, 0.1, 0.2))
-    wish = Wish(person.id, **how)
+    request = UserSyncRequest(person.id, **how)
     run.call(
         f"sync_user {how}",
-        lambda instance: instance.services.desk.sync_user(wish),
+        lambda instance: instance.services.desk.sync_user(request),
         user=person.id,
         dry_run="dry_run" in how,
         removes="remove" in how,
@@ -177,8 +180,8 @@ def _sync_user(run: "Run") -> None:
 
 
 def _rename(run: "Run") -> None:
-    """Somebody gets another name, two change places, or one takes the name of somebody who left."""
-    person, lag = _somebody(run), run.chooser.pick((SHORTEST_LAG, 4 * HOUR))
+    """Rename a person, swap the names of two, or give one the name of a person who left."""
+    person, lag = _pick_person(run), run.chooser.pick((SHORTEST_LAG, 4 * HOUR))
     if person.gone or run.ms.confuses(person):
         return
     others = [
@@ -194,8 +197,8 @@ def _rename(run: "Run") -> None:
     old = person.upn.now
     new = other.upn.now if other else f"{person.id[:4]}{len(person.upn.ever)}@contoso.com"
     if _is_known_as(run, person, new) or (other and _is_known_as(run, other, old)):
-        return  # nobody gets back a name that we still have for him: an assumption of docs/guarantees.md
-    run.say(f"--- {person.id[:8]} is renamed from {old} to {new}")
+        return  # a user never gets back a name that their row still has: an assumption of docs/guarantees.md
+    run.log(f"--- {person.id[:8]} is renamed from {old} to {new}")
     if other and not other.gone:
         if run.chooser.happens(0.5):
             _delete(run, other)
@@ -210,13 +213,13 @@ def _is_known_as(run: "Run", person: Person, name: str) -> bool:
 
 
 def _leave(run: "Run") -> None:
-    """Somebody leaves, for a while or for good, or comes back."""
-    away = [person for person in _everybody(run) if not person.gone and not run.judge.in_scope(person)]
+    """Let a person leave, for a while or for good, or come back."""
+    away = [person for person in _people(run) if not person.gone and not run.judge.in_scope(person)]
     if away and run.chooser.happens(0.5):
         come_back(run, run.chooser.pick(away))
         return
-    person = _somebody(run)
-    weights = (2, 1, 2 if run.judge.scope.minds_the_group else 0, 1, 1)
+    person = _pick_person(run)
+    weights = (2, 1, 2 if run.judge.scope.depends_on_group else 0, 1, 1)
     match run.chooser.pick(("disabled", "guest", "group", "mailbox", "gone"), weights):
         case "disabled":
             person.enabled = not person.enabled
@@ -228,20 +231,20 @@ def _leave(run: "Run") -> None:
             person.mailbox = not person.mailbox
         case _:
             _delete(run, person)
-    _settle_down(run, person)
+    _note_account(run, person)
 
 
 def come_back(run: "Run", person: Person) -> None:
-    """Let somebody be one of those whose photos are kept in step."""
+    """Bring a person back into scope."""
     person.enabled, person.guest, person.mailbox = True, False, True
     person.grouped = run.judge.scope.grouped
-    _settle_down(run, person)
+    _note_account(run, person)
 
 
-def _settle_down(run: "Run", person: Person) -> None:
-    """Let the judge and the trace know where somebody stands now."""
+def _note_account(run: "Run", person: Person) -> None:
+    """Tell the judge and the trace how a person's account is now."""
     run.judge.look_at(person)
-    run.say(
+    run.log(
         f"--- {person.id[:8]} is now {person.enabled=} {person.guest=} {person.grouped=} {person.mailbox=} "
         f"{person.gone=}"
     )
@@ -258,24 +261,24 @@ def _move(run: "Run") -> None:
         host = run.chooser.pick(MY_HOSTS)
         if any(_writes(worker) for worker in run.workers):
             return  # not in the seconds of a write: an assumption of docs/guarantees.md
-        run.say(f"--- the folder on {host} gets another name")
+        run.log(f"--- the folder on {host} gets another name")
         run.ms.move_folder(host)
     else:
-        person = _somebody(run)
+        person = _pick_person(run)
         if run.time.now() - run.ms.moved.get(person.id, 0.0) < SHORTEST_STAY:
-            return  # nobody moves there and back within one write: an assumption of docs/guarantees.md
-        run.say(f"--- {person.id[:8]} moves to the other geo")
+            return  # no move there and back within one write: an assumption of docs/guarantees.md
+        run.log(f"--- {person.id[:8]} moves to the other geo")
         run.ms.move(person.id)
 
 
 def _writes(worker: Worker) -> bool:
-    """Whether a worker has begun to write and may still settle that."""
-    return worker.marked and worker.at_it and worker.claim_until > worker.instance.clock.now()
+    """Whether a worker has begun to write and may still settle its write."""
+    return worker.marked and worker.holds_claim and worker.claim_until > worker.instance.clock.now()
 
 
 def _pull(run: "Run") -> None:
-    person = _somebody(run)
-    run.say(f"--- SharePoint pulls the photo of {person.id[:8]}")
+    person = _pick_person(run)
+    run.log(f"--- SharePoint pulls the photo of {person.id[:8]}")
     run.ms.pull(person.id)
 
 
@@ -287,30 +290,30 @@ def _outage(run: "Run") -> None:
         else run.chooser.pick(("down", "throttled", "refused", "denied"))
     )
     spell = run.chooser.pick(SPELLS)
-    run.say(f"--- {service} is {how} for {spell:.0f} s")
+    run.log(f"--- {service} is {how} for {spell:.0f} s")
     run.outages[service] = (run.time.now() + spell, how)
 
 
 def _crash(run: "Run") -> None:
     number = run.chooser.pick(range(len(run.instances)))
     dry = {"DRY_RUN": "true"} if run.chooser.happens(0.2) else {}
-    run.say(f"--- instance {number} dies{', the next one only looks' if dry else ''}")
+    run.log(f"--- instance {number} dies{', the next one is a dry run' if dry else ''}")
     run.lose_instance(number, **dry)
 
 
 def _give_up(run: "Run") -> None:
-    """One host after the other died with a message in hand: it is delivered to its function no more."""
+    """Let a message reach its last delivery: every host that took it died."""
     waiting = [message for message in run.outbox.messages if not message.queue.endswith("-poison")]
     if waiting:
         message = run.chooser.pick(waiting)
-        run.say(f"--- {message.queue}#{message.id.removeprefix('message-')} was delivered too often")
+        run.log(f"--- {message.queue}#{message.id.removeprefix('message-')} was delivered too often")
         message.dequeue_count = MOST_DELIVERIES
 
 
 def _wait(run: "Run") -> None:
     spell = run.chooser.pick(SPELLS)
-    run.say(f"--- {spell:.0f} s pass")
-    for worker in run.workers:  # whoever waits for an answer or holds a claim may have waited too long
+    run.log(f"--- {spell:.0f} s pass")
+    for worker in run.workers:  # a worker that waits for an answer or holds a claim may time out
         run.judge.mishap(worker)
     run.advance(spell)
 

@@ -1,4 +1,4 @@
-"""What the Functions host does: it delivers messages, and finishes, repeats or poisons them."""
+"""The Functions host: it delivers messages, and completes, repeats or poisons them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from tests.simulation.instance import Instance
 from tests.simulation.judge import Violation
 from tests.simulation.scene import Scene
 
-LEASE = 600.0  # seconds; the host hides what it works on for ten minutes
+LEASE = 600.0  # seconds; the host hides a message that it works on for ten minutes
 RETRY_AFTER = 30.0  # seconds, as host.json says
 MOST_DELIVERIES = 5  # as host.json says
 MOST_WORKERS = 4
@@ -25,7 +25,7 @@ class Host(Scene):
         return self.outbox.due() if len(self.workers) < MOST_WORKERS else []
 
     def deliver(self, due: Sequence[Message]) -> None:
-        """Deliver one of these messages, as the host does: at least once, in no order, poison after five."""
+        """Deliver one of these messages as the host does: at least once, in any order, at most five times."""
         message = (
             due[0] if len(due) == 1 else self.chooser.pick(due, (1.0, *[self.weather.mix] * (len(due) - 1)))
         )
@@ -53,7 +53,7 @@ class Host(Scene):
         """Let a worker begin."""
         user = facts.pop("user", getattr(job, "user", ""))
         worker = Worker(name, instance, job, work, self.time.now(), user=user, **facts)
-        self.say(f"{name} begins: {job}")
+        self.log(f"{name} begins: {job}")
         self.workers.insert(0, worker)
         self.crew.start(worker)
         self.look_after(worker)
@@ -65,14 +65,14 @@ class Host(Scene):
         self.start(name, instance, None, lambda: work(instance), **facts)
 
     def _finish(self, worker: Worker, message: Message, receipt: str) -> None:
-        """Do what becomes of a message; what is nobody's fault must not count against it.
+        """Complete, repeat or poison a message; an outage must not count as a failed delivery.
 
-        In Azure the host runs nothing a sixth time, and behind a poison queue there is no other.
+        In Azure the host does not run a message a sixth time, and a poison queue has no poison queue.
         """
         if isinstance(worker.error, TryLater | Denied | ConfigError) and not worker.unsent:
             raise Violation(f"{worker.name}: an outage counts against its message: {worker.error}")
         if message.pop_receipt != receipt or message not in self.outbox.messages:
-            return  # somebody else has it by now
+            return  # another worker has it by now
         if worker.error is None:
             if self.chooser.happens(self.weather.undeleted):
                 self.judge.mishap(worker, leaves_a_doubt=False)
@@ -80,21 +80,21 @@ class Host(Scene):
             else:
                 self.outbox.delete(message)
         elif message.queue.endswith("-poison"):
-            return  # it could not be queued anew: it waits out its lease, and comes again
+            return  # it was not queued again: it comes back after its lease
         elif message.dequeue_count >= MOST_DELIVERIES:
             self.outbox.poison(message)
         else:
             self.outbox.release(message, RETRY_AFTER)
 
     def look_after(self, worker: Worker) -> None:
-        """Do what the host does when a function ends."""
+        """Do what the host does if the function has ended."""
         if not worker.done:
             return
         if worker in self.workers:
             self.workers.remove(worker)
         if worker.error is not None and not isinstance(worker.error, SyncError):
             raise Violation(f"{worker.name} raised {worker.error!r}") from worker.error
-        self.say(
+        self.log(
             f"{worker.name} {'dies' if worker.dead else 'ends'}"
             + (f": {worker.error}" if worker.error else "")
         )

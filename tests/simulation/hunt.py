@@ -1,4 +1,4 @@
-"""Play a seed; where it fails, cut it down to the shortest and calmest run that still does."""
+"""Play a seed; if it fails, cut it down to the shortest run with the fewest faults that still fails."""
 
 import random
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from tests.simulation.choices import Choices, Chooser, cut_down
 from tests.simulation.judge import Violation
 from tests.simulation.run import Run
 
-EVENTS = 10  # things that happen in a run, within hours or a day
-LONG = 4500  # and in a virtual month
+EVENTS = 10  # events in a run, within hours or a day
+LONG = 4500  # events in a virtual month
 RUNS_TO_CUT_DOWN = 400
 
 
@@ -17,10 +17,10 @@ class Failure:
     """A seed that fails.
 
     Attributes:
-        seed: which.
-        what: what was broken.
+        seed: the seed.
+        what: the violation.
         choices: the run, cut down.
-        trace: what happened in it, a line each.
+        trace: the events of that run, a line each.
     """
 
     seed: int
@@ -34,7 +34,7 @@ class Failure:
 
 
 def play(chooser: Chooser, *, keep_trace: bool = False, events: int = EVENTS) -> tuple[Run, str]:
-    """Play a run and return it with what was broken, "" for nothing."""
+    """Play a run and return it with its violation, "" for none."""
     random.seed(1)  # the app's jitter
     run = Run(chooser, events_planned=events, keep_trace=keep_trace)
     try:
@@ -45,7 +45,7 @@ def play(chooser: Chooser, *, keep_trace: bool = False, events: int = EVENTS) ->
 
 
 def fails(seed: int, *, events: int = EVENTS) -> str:
-    """Play a seed and return what was broken, "" for nothing."""
+    """Play a seed and return its violation, "" for none."""
     return play(Chooser(chance=random.Random(seed)), events=events)[1]
 
 

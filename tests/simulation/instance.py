@@ -1,4 +1,4 @@
-"""One instance of the app, with a clock that is a little wrong, its hands tied to the scheduler."""
+"""One instance of the app, with a clock that is slightly wrong; the scheduler controls its effects."""
 
 import io
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from urllib3 import HTTPHeaderDict, HTTPResponse
 from shared.app import App, Services, Stores
 from shared.triggers import Triggers
 from tests.simulation.crew import Crew, Stop
-from tests.simulation.faces import Asked, Faces, Given, Mood
+from tests.simulation.endpoints import Endpoints, Handling, Request, Response
 
 HERE = "https://photos.contoso.com"
 TENANT = "0a0a0a0a-0000-0000-0000-000000000001"
@@ -20,13 +20,13 @@ SETTINGS = {
     "CLIENT_ID": "0a0a0a0a-0000-0000-0000-000000000002",
     "SHAREPOINT_HOST": "contoso.sharepoint.com",
     "NOTIFICATION_URL": HERE,
-    "CLIENT_STATE_SECRET": "the simulation keeps this one to itself",
-    "AzureWebJobsStorage": "UseDevelopmentStorage=true",  # never dialled
+    "CLIENT_STATE_SECRET": "the secret that only the simulation uses",
+    "AzureWebJobsStorage": "UseDevelopmentStorage=true",  # never connected to
 }
 
 
 class Time:
-    """The true time, as storage and Microsoft have it."""
+    """The true time, which storage and Microsoft use."""
 
     def __init__(self, now: float) -> None:
         self._now = self.began = now
@@ -59,7 +59,7 @@ class Clock:
 
 
 class Tokens:
-    """Bearer tokens that cost nothing: who may do what is not the question here."""
+    """Bearer tokens that need no request: permissions are not the subject here."""
 
     def token(self, host: str) -> str:
         return f"token for {host}"
@@ -69,35 +69,37 @@ class Tokens:
 
 
 class Wire(BaseAdapter):
-    """Hands each request to the scheduler, which says what becomes of it."""
+    """Hands each request to the scheduler, which decides its fate."""
 
-    def __init__(self, crew: Crew, faces: Faces) -> None:
+    def __init__(self, crew: Crew, endpoints: Endpoints) -> None:
         super().__init__()
         self._crew = crew
-        self._faces = faces
+        self._endpoints = endpoints
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         del args, kwargs  # timeouts, proxies and certificates belong to connections
         body = request.body or b""
-        asked = Asked(str(request.method), str(request.url), body.encode() if isinstance(body, str) else body)
-        became = self._crew.halt(Stop("call", asked.what, request=asked))
-        if isinstance(became, Exception):
-            raise became
-        return _response(request, became or self._faces.respond(asked, Mood()))
+        asked = Request(
+            str(request.method), str(request.url), body.encode() if isinstance(body, str) else body
+        )
+        outcome = self._crew.halt(Stop("call", asked.what, request=asked))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return _response(request, outcome or self._endpoints.respond(asked, Handling()))
 
     def close(self) -> None:
         """Nothing is open."""
 
 
-def _response(request: requests.PreparedRequest, given: Given) -> requests.Response:
-    answer = requests.Response()
-    answer.status_code = given.status
-    answer.headers.update(given.headers)
-    answer.url, answer.request = str(request.url), request
-    answer.raw = HTTPResponse(
+def _response(request: requests.PreparedRequest, given: Response) -> requests.Response:
+    response = requests.Response()
+    response.status_code = given.status
+    response.headers.update(given.headers)
+    response.url, response.request = str(request.url), request
+    response.raw = HTTPResponse(
         io.BytesIO(given.content), HTTPHeaderDict(dict(given.headers)), given.status, preload_content=False
     )
-    return answer
+    return response
 
 
 class Instance:
@@ -106,14 +108,20 @@ class Instance:
     Args:
         time: the true time.
         skew: seconds by which its clock is wrong.
-        crew: who schedules it.
-        faces: Microsoft.
+        crew: the workers, which the scheduler controls.
+        endpoints: the endpoints of Microsoft.
         stores: tables and queues, shared by all instances.
-        settings: the app's settings besides those that are always the same.
+        settings: the app's settings besides `SETTINGS`.
     """
 
     def __init__(
-        self, time: Time, skew: float, crew: Crew, faces: Faces, stores: Stores, settings: Mapping[str, str]
+        self,
+        time: Time,
+        skew: float,
+        crew: Crew,
+        endpoints: Endpoints,
+        stores: Stores,
+        settings: Mapping[str, str],
     ) -> None:
         self.clock = Clock(time, skew, crew)
         self.dry_run = settings.get("DRY_RUN") == "true"
@@ -122,7 +130,7 @@ class Instance:
             clock=self.clock,
             stores=stores,
             tokens=lambda _: Tokens(),
-            transport=Wire(crew, faces),
+            transport=Wire(crew, endpoints),
             ring=lambda url: crew.halt(Stop("wait", url)),
         )
         self.triggers = Triggers(self.app)

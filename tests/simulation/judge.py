@@ -1,7 +1,7 @@
-"""What must never be, whatever goes wrong, and what must be in the end.
+"""What must never happen, whatever goes wrong, and what must hold in the end.
 
-Everything is judged by what took effect in Microsoft, in the tables and in the queues, as it does; nothing
-rests on what the app says of itself.
+The judge sees each effect in Microsoft, in the tables and in the queues at the moment that it takes place.
+It does not rely on what the app reports about itself.
 """
 
 import json
@@ -27,7 +27,7 @@ class Violation(AssertionError):
 
 @dataclass(frozen=True)
 class Settled:
-    """What a row said that SharePoint shows, when it said so without a doubt."""
+    """The picture that a row without a doubt says SharePoint shows, and since when."""
 
     time: float
     picture: str
@@ -44,13 +44,13 @@ class Judge:
         ms: the tenant.
         staleness: seconds by which a replica of Graph's may lag.
         keep: pictures of removed photos stay.
-        scope: whose photos are kept in step.
-        bystanders: people whose photo never changes, and whom nobody asks to be written again.
-        calm_since: since when nothing goes wrong any more, 0 before that.
-        outside: since when people are out of scope.
-        found: what was broken so far.
-        mishaps: how often something went wrong that leaves a message too many: one delivered again, one whose
-            sender did not hear that it was taken, a write that must be made once more.
+        scope: the users whose photos are kept in step.
+        bystanders: users whose photo never changes, and which no request asks to write again.
+        calm_since: the time of the last fault, 0 before that.
+        outside: the time at which each user left the scope.
+        found: the violations so far.
+        mishaps: the number of faults that leave one message too many: a second delivery, a message whose
+            sender did not get the confirmation, a write that must be repeated.
     """
 
     ms: Microsoft
@@ -74,23 +74,23 @@ class Judge:
     # --- at every step ---
 
     def mishap(self, worker: Worker, *, leaves_a_message: bool = True, leaves_a_doubt: bool = True) -> None:
-        """Something went wrong for this worker."""
+        """Count a fault that this worker met."""
         worker.mishaps += 1
         self.mishaps += leaves_a_message
         self.mishaps_of[worker.user] += leaves_a_doubt
 
     def look_at(self, person: Person) -> None:
-        """Something about somebody changed that may take him into the scope or out of it."""
+        """Note whether a person is in scope, after a change that may affect it."""
         if self.scope.lists(person):
             self.outside.pop(person.id, None)
         else:
             self.outside.setdefault(person.id, self.now())
 
-    def touched(self, worker: Worker | None, kind: str, whom: str, value: Any) -> None:
-        """SharePoint took a file (`whom` its name) or a property (`whom` the profile's owner)."""
+    def touched(self, worker: Worker | None, kind: str, target: str, value: Any) -> None:
+        """Judge a change in SharePoint: a file (`target`: its name) or a property (`target`: the owner)."""
         if worker is None:
             return
-        user = whom[:36]
+        user = target[:36]
         self._may_write(worker, user)
         self.written.add(user)
         match kind, value:
@@ -110,55 +110,53 @@ class Judge:
 
     def _may_write(self, worker: Worker, user: str) -> None:
         if user != worker.user:
-            self._blame(f"{worker.name} wrote to the profile of {user}, its job is {worker.user}")
+            self._report(f"{worker.name} wrote to the profile of {user}, its job is {worker.user}")
         if worker.instance.dry_run or worker.dry_run:
-            self._blame(f"{worker.name} wrote in a dry run")
+            self._report(f"{worker.name} wrote in a dry run")
         if user in self.bystanders:
-            self._blame(f"{worker.name} wrote for {user}, whose photo never changed")
+            self._report(f"{worker.name} wrote for {user}, whose photo never changed")
         if self.outside.get(user, worker.claimed_at) < worker.claimed_at:
-            self._blame(f"{worker.name} wrote for {user}, who is out of scope since before it claimed")
+            self._report(f"{worker.name} wrote for {user}, who was already out of scope when it claimed")
 
     def _uploaded(self, worker: Worker, user: str, picture: str) -> None:
         since = worker.claimed_at - self.staleness
         if picture not in self._pictures(user, since):
-            self._blame(f"{worker.name} wrote {picture}, which was not there since it claimed")
+            self._report(f"{worker.name} wrote {picture}, which the user has not had since the claim")
 
     def _cleared(self, worker: Worker, user: str) -> None:
         if "" not in self._pictures(user, worker.claimed_at - self.staleness):
-            self._blame(f"{worker.name} cleared a photo that was there all the while")
+            self._report(f"{worker.name} cleared a photo that existed all the time")
         if not worker.removes:
             missing, now = worker.missing_since, worker.instance.clock.now()
             if not missing or now - missing < LEAST_MISSING - 2 * SKEW:
-                self._blame(
-                    f"{worker.name} cleared a photo that is missing since {missing}, {now - missing:.0f} s"
-                )
+                self._report(f"{worker.name} cleared a photo missing since {missing}, {now - missing:.0f} s")
             elif missing < self.settled.get(user, NEVER).time - 2 * SKEW:
-                self._blame(f"{worker.name} cleared a photo that was settled since it was noted as missing")
+                self._report(f"{worker.name} cleared a photo that was settled since it was noted as missing")
             elif "" not in self._pictures(user, missing - self.staleness - SKEW, missing + SKEW):
-                self._blame(f"{worker.name} cleared a photo that was there since it was noted as missing")
+                self._report(f"{worker.name} cleared a photo that existed when it was noted as missing")
 
     def _not_late(self, worker: Worker, user: str, pictures: set[str]) -> None:
-        """Nothing that an older attempt sent may arrive after a settle that said that none can.
+        """Report a write of an older attempt that arrives after a settle: the settle says that none can.
 
         Args:
-            worker: who sent it.
-            user: for whom.
-            pictures: what it may belong to ("" no picture): there it does no harm.
+            worker: the sender of the write.
+            user: the owner of the target.
+            pictures: the pictures that the write can belong to ("" no picture): for these it is harmless.
         """
         settled = self.settled.get(user)
         if settled and worker.claimed_at < settled.time and settled.picture not in pictures:
             late = " or ".join(sorted(pictures)) or "nothing"
-            self._blame(f"{worker.name} wrote {late} after {settled.picture or 'nothing'} was settled")
+            self._report(f"{worker.name} wrote {late} after {settled.picture or 'nothing'} was settled")
 
     def noted(self, worker: Worker | None, table: str, key: str, columns: Mapping[str, Any]) -> None:
-        """A row took these columns."""
+        """Judge the columns that were written to a row."""
         if worker is None or table != "photoledger":
             return
         if worker.instance.dry_run or worker.dry_run:
-            self._blame(f"{worker.name} wrote to the ledger in a dry run: {sorted(columns)}")
+            self._report(f"{worker.name} wrote to the ledger in a dry run: {sorted(columns)}")
         if "claim_token" in columns:
             if key in self.bystanders:
-                self._blame(f"{worker.name} claims {key}, whose photo never changed")
+                self._report(f"{worker.name} claims {key}, whose photo never changed")
             worker.claimed_at = self.now()
             worker.missing_since = self.row(key).get("missing_since", 0.0)
         worker.marked |= columns.get("dirty") is True
@@ -169,17 +167,17 @@ class Judge:
             self._settles(worker, key, self._picture(key, columns["settled_etag"]))
 
     def _settles(self, worker: Worker, user: str, picture: str) -> None:
-        """Without a doubt: then SharePoint shows it at this moment."""
-        if self.keep and not picture:  # nobody claims anything of a picture that is kept
+        """Judge a settle without a doubt: at this moment SharePoint must show the picture."""
+        if self.keep and not picture:  # the app promises nothing about a picture that is kept
             self.settled.pop(user, None)
             return
         self.settled[user] = Settled(self.now(), picture)
         if not self.ms.agrees(user, picture):
             shown = self.ms.shown(user) or "nothing"
-            self._blame(f"{worker.name} settles {picture or 'nothing'}, and SharePoint shows {shown}")
+            self._report(f"{worker.name} settles {picture or 'nothing'}, and SharePoint shows {shown}")
 
     def sent(self, worker: Worker | None, queue: str, body: str) -> None:
-        """A message went into a queue."""
+        """Judge a message that was put into a queue."""
         job = json.loads(body)["job"]
         self.looks += len(job.get("users", ()))
         if worker and ("users" in job or "user" in job):
@@ -190,22 +188,22 @@ class Judge:
             self._doubts(job["user"])
         if len(self.outbox.messages) > 20 + 4 * len(self.ms.people) + self.looks + self.mishaps:
             count = len(self.outbox.messages)
-            self._blame(f"{count} messages at once, after {self.looks} looks and {self.mishaps} mishaps")
+            self._report(f"{count} messages at once, after {self.looks} looks and {self.mishaps} mishaps")
 
     def _follows(self, worker: Worker, queue: str, job: Mapping[str, Any]) -> None:
-        """No message has two successors: what follows from one, or repeats it, is sent once for each user."""
+        """Report a second successor: a message is followed, or repeated, by one message for each user."""
         looks = 2 if job.get("why") == "rechecked" and getattr(worker.job, "why", "") == "notified" else 1
         for user in job.get("users") or [job["user"]]:
             what = queue + ("!" if job.get("letters") else ""), user, job.get("why", "")
             worker.sent[what] += 1
             if worker.sent[what] > looks + worker.mishaps:
-                self._blame(f"{worker.name} sends {worker.sent[what]} messages of {what}")
+                self._report(f"{worker.name} sends {worker.sent[what]} messages of {what}")
 
     def _doubts(self, user: str) -> None:
-        """A doubt has a cause, and no doubt causes another."""
+        """Report a doubt without a cause of its own: no doubt causes another."""
         self.doubts[user] += 1
         if self.doubts[user] > 1 + self.mishaps_of[user]:
-            self._blame(f"{self.doubts[user]} doubts about {user} after {self.mishaps_of[user]} mishaps")
+            self._report(f"{self.doubts[user]} doubts about {user} after {self.mishaps_of[user]} mishaps")
 
     def _removes(self, worker: Worker, sweep: str) -> None:
         kept = self.tables["photostate"].rows.get(("sweeps", sweep), ({}, ""))[0]
@@ -219,15 +217,15 @@ class Judge:
         shown = sum(letter.isupper() for letter in letters)
         lost = sum(letters.count(letter) for letter in "MRG")
         if (lost > 20 and lost * 100 > BRAKE * shown) or (lost > 2 and lost * 2 > shown):
-            self._blame(f"{worker.name} removes although {lost} of {shown} are lost: {letters}")
+            self._report(f"{worker.name} removes although {lost} of {shown} are lost: {letters}")
 
     # --- in the end ---
 
     def judge_end(self, user: Person) -> str:
-        """Return what is wrong with a person's target and row in the end, "" if nothing is."""
+        """Return what is wrong with a person's target and row in the end, "" for nothing."""
         row, shown, photo = self.row(user.id), self.ms.shown(user.id), user.photo.now
         if row.get("claim_until", 0.0) > self.calm_since + CLAIM_FOR + 2 * SKEW:
-            return "somebody who claimed it in the calm never ended that"
+            return "a claim that was taken in the calm never ended"
         if not self.in_scope(user) or self.ms.profile_of(user.id) is None:
             return ""
         if photo is None:
@@ -236,7 +234,7 @@ class Judge:
             return (
                 ""
                 if row.get("outcome") == "failed"
-                else f"an unreadable photo, and the outcome {row.get('outcome')}"
+                else f"the photo is unreadable, and the outcome is {row.get('outcome')}"
             )
         if row.get("settled_etag") != photo.etag:
             return f"settled {row.get('settled_etag')}, the source is {photo}"
@@ -248,14 +246,14 @@ class Judge:
 
     def _judge_empty(self, user: Person, row: Mapping[str, Any], shown: str) -> str:
         if row.get("dirty"):
-            return "the row of somebody without photo is dirty"
+            return "the row of a user without a photo is dirty"
         if row.get("settled_etag"):
-            return "somebody without photo is settled"
+            return "the row of a user without a photo is settled"
         wrong = not self.keep and user.id in self.written and not self.ms.agrees(user.id, "")
-        return f"shows {shown}, and there is no photo" if wrong else ""
+        return f"shows {shown}, and the user has no photo" if wrong else ""
 
     def in_scope(self, user: Person) -> bool:
-        """Whether a person's photo is to be kept in step."""
+        """Whether the app keeps this person's photo in step."""
         return self.scope.lists(user) and user.mailbox
 
     # --- inside ---
@@ -265,7 +263,7 @@ class Judge:
         return self.tables["photoledger"].rows.get((user[:2], user), ({}, ""))[0]
 
     def _pictures(self, user: str, since: float, until: float | None = None) -> set[str]:
-        """Return the pictures that a photo was at some moment between, "" for none."""
+        """Return the pictures of a user at any moment between two times, "" for no photo."""
         end = self.now() if until is None else until
         return {photo.picture if photo else "" for photo in self.ms.people[user].photo.during(since, end)}
 
@@ -274,5 +272,5 @@ class Judge:
         found = next(known, None)
         return found.picture if found else ""
 
-    def _blame(self, what: str) -> None:
+    def _report(self, what: str) -> None:
         self.found.append(what)

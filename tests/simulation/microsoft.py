@@ -1,8 +1,8 @@
-"""Microsoft 365 in small: its people, their photos, and what SharePoint keeps of both. No HTTP here.
+"""A small model of Microsoft 365: users, their photos, and what SharePoint stores of both. No HTTP here.
 
-`local.tenant` plays Microsoft to the letter of its protocols. This one plays the time between its parts:
-everything has a history, so that a reader can be given yesterday's photo with today's bytes, and SharePoint
-learns of a new name hours after the directory.
+`local.tenant` emulates Microsoft's protocols. This module emulates the delays between its parts: every value
+has a history, so that a reader can get yesterday's metadata with today's bytes, and SharePoint learns a new
+name hours after the directory.
 """
 
 import hashlib
@@ -25,37 +25,37 @@ class Photo:
 
 
 class History[T]:
-    """What something was, and since when."""
+    """The values of one thing, each with the time from which it holds."""
 
     def __init__(self, first: T, since: float) -> None:
         self._kept: list[tuple[float, T]] = [(since, first)]
 
     @property
     def now(self) -> T:
-        """What it is."""
+        """The current value."""
         return self._kept[-1][1]
 
     def change(self, value: T, now: float) -> None:
-        """Make it something else from now on."""
+        """Set another value from now on."""
         self._kept.append((now, value))
 
     def at(self, time: float) -> T:
-        """Return what it was."""
+        """Return the value at a time."""
         return next((value for since, value in reversed(self._kept) if since <= time), self._kept[0][1])
 
     def during(self, begin: float, end: float) -> list[T]:
-        """Return everything that it was at some moment between these."""
+        """Return all values at any moment between two times."""
         return [self.at(begin), *(value for since, value in self._kept if begin < since <= end)]
 
     @property
     def ever(self) -> list[T]:
-        """Everything that it ever was."""
+        """All values so far."""
         return [value for _, value in self._kept]
 
 
 @dataclass
 class Person:
-    """A user of the directory; `grouped`: a member of the one group there is."""
+    """A user of the directory; `grouped`: a member of the only group."""
 
     id: str
     upn: History[str]
@@ -69,10 +69,10 @@ class Person:
 
 @dataclass
 class Profile:
-    """What SharePoint keeps of a person. `owner` is an object id, `account` a lower-case UPN.
+    """What SharePoint stores about a person. `owner` is an object id, `account` a lower-case UPN.
 
-    `pulled`: what SharePoint's own pull wrote last: sizes, and "" for the properties; `pulled_picture`: which
-    picture that was, "" for none.
+    `pulled`: the parts that SharePoint's own pull wrote last: sizes, and "" for the properties.
+    `pulled_picture`: the picture that it wrote, "" for none.
     """
 
     owner: str
@@ -85,7 +85,7 @@ class Profile:
 
 @dataclass
 class Arrival:
-    """A name that the directory has given and SharePoint has not learnt of yet."""
+    """A name that the directory has and SharePoint does not know yet."""
 
     person: str
     due: float
@@ -95,7 +95,7 @@ class Microsoft:
     """One tenant.
 
     Args:
-        now: what time it is.
+        now: returns the time.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -105,13 +105,13 @@ class Microsoft:
         self.arrivals: list[Arrival] = []
         self.folders: dict[str, str] = dict.fromkeys(MY_HOSTS, f"{LIBRARY}/Profile Pictures")
         self.files: dict[tuple[str, str], bytes] = {}  # host and path, lower case
-        self.moved: dict[str, float] = {}  # when a person moved to another geo for the last time
+        self.moved: dict[str, float] = {}  # the time of each person's last move to another geo
         self._labels = 0
 
     # --- the directory and Exchange ---
 
     def add(self, upn: str, photo: Photo | None, *, profile: bool = True) -> Person:
-        """Let a person in; SharePoint knows at once, or never does without `profile`."""
+        """Add a person; SharePoint knows them at once, or never without `profile`."""
         digest = hashlib.md5(f"{upn} {len(self.people)}".encode(), usedforsecurity=False).hexdigest()
         user = f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
         now = self._now()
@@ -139,11 +139,11 @@ class Microsoft:
         self.arrivals.append(Arrival(person.id, self._now() + lag))
 
     def waits_for(self, person: Person) -> bool:
-        """Whether SharePoint has not learnt yet what this person is called now."""
+        """Whether SharePoint does not know this person's current name yet."""
         return any(each.person == person.id for each in self.arrivals)
 
     def confuses(self, person: Person) -> bool:
-        """Whether SharePoint has yet to learn that somebody else has, or had, one of this person's names."""
+        """Whether SharePoint must still learn that another person has, or had, one of this person's names."""
         others = [each.person for each in self.arrivals if each.person != person.id]
         return any(name in self.people[other].upn.ever for other in others for name in person.upn.ever)
 
@@ -159,7 +159,7 @@ class Microsoft:
         taken = {self.people[user].upn.now for user in due}
         for profile in list(self.profiles):
             if profile.owner not in due and profile.account in taken:
-                self.profiles.remove(profile)  # of somebody who is gone, or is about to arrive elsewhere
+                self.profiles.remove(profile)  # its owner is gone, or is about to get another account
         for user in due:
             profile = self.profile_of(user)
             if profile is None:
@@ -168,11 +168,11 @@ class Microsoft:
             profile.account = self.people[user].upn.now
 
     def profile_of(self, user: str) -> Profile | None:
-        """Return the profile that is a person's own."""
+        """Return a person's own profile."""
         return next((each for each in self.profiles if each.owner == user), None)
 
     def profile_at(self, account: str) -> Profile | None:
-        """Return the profile that SharePoint has under an account name, whoever's it is."""
+        """Return the profile that SharePoint has under an account name, which may be another person's."""
         self.settle_arrivals()
         return next((each for each in self.profiles if each.account == account), None)
 
@@ -204,7 +204,7 @@ class Microsoft:
                 profile.properties["PictureURL"] = self._url(host, profile.owner)
 
     def pull(self, user: str) -> None:
-        """Let SharePoint fetch the photo by itself, as it does when its owner asks for it."""
+        """Let SharePoint fetch the photo itself, as it does when the owner asks for it."""
         profile, photo = self.profile_of(user), self.people[user].photo.now
         if profile is None or profile.properties.get("SPS-PictureExchangeSyncState") == "0":
             return
@@ -247,9 +247,9 @@ class Microsoft:
         return found.pop() if len(found) == 1 else TORN
 
     def agrees(self, user: str, picture: str) -> bool:
-        """Whether SharePoint shows this picture of a person ("" none), its own pulls aside.
+        """Whether SharePoint shows this picture of a person ("" none), apart from its own pulls.
 
-        What a pull wrote last shows what was pulled, whole; everything else must be as the app left it.
+        The parts that a pull wrote last must show its picture; all others must be as the app left them.
         """
         profile = self.profile_of(user)
         if profile is None or not profile.pulled:
@@ -265,7 +265,7 @@ class Microsoft:
         )
 
     def picture_of(self, user: str, content: bytes) -> str:
-        """Return which of the pictures that a person ever had a thumbnail shows; "?" if none."""
+        """Return which of a person's pictures so far a thumbnail shows; "?" for none of them."""
         return picture_of(
             content, {photo.picture: None for photo in self.people[user].photo.ever[::-1] if photo}
         )

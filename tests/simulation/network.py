@@ -1,4 +1,4 @@
-"""What becomes of everything that the app does outside its process: it happens, or not, or late, or twice."""
+"""The fate of each effect outside the app's process: it takes place, or not, or late, or twice."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import requests
 
 from tests.simulation import events
 from tests.simulation.crew import Stop, Worker
-from tests.simulation.faces import Asked, Given, Mood
+from tests.simulation.endpoints import Handling, Request, Response
 from tests.simulation.host import Host
 from tests.simulation.judge import SKEW
 from tests.simulation.microsoft import Person
@@ -23,25 +23,25 @@ FREEZES = (20.0, 200.0, 1.05 * CLAIM_FOR, 1.3 * CLAIM_FOR, 1.7 * CLAIM_FOR, 2.5 
 
 @dataclass(eq=False)
 class Pending:
-    """A request that is still on its way although its sender waits no longer."""
+    """A request that is still under way after its sender's timeout."""
 
     worker: Worker
-    asked: Asked
+    request: Request
 
 
 @dataclass(frozen=True)
 class TimesOut:
-    """What a caller gets when he has waited long enough."""
+    """The error that a caller gets after its timeout."""
 
     error: Exception
 
 
 class Network(Host):
-    """A host in bad weather.
+    """A host whose calls and storage steps fail at the rates of the weather.
 
     Attributes:
         pending: requests whose senders wait no longer.
-        dramas_left: how often a photo may still change because somebody stands still.
+        photo_changes_left: how many more photos may change because a worker froze or died.
     """
 
     pending: list[Pending]
@@ -50,7 +50,7 @@ class Network(Host):
     # --- time ---
 
     def advance(self, seconds: float) -> None:
-        """Let time pass; a request that is still on its way arrives in time, or never."""
+        """Let time pass; a request that is still under way arrives before its deadline, or never."""
         end = self.time.now() + seconds
         for each in sorted(self.pending, key=lambda each: self.deadline(each.worker)):
             deadline = self.deadline(each.worker)
@@ -62,25 +62,25 @@ class Network(Host):
         self.time.advance(end - self.time.now())
 
     def deadline(self, worker: Worker) -> float:
-        """Return until when what a worker sent may take effect: no instance's clock shows more by then."""
+        """Return the time until which a worker's requests may take effect: no instance's clock is past it."""
         ended = worker.claim_ended or worker.claim_until or worker.instance.clock.now()
         return ended + CLAIM_FOR - SKEW
 
     def arrive(self) -> None:
-        """Let a request that is still on its way take effect."""
+        """Let a request that is still under way take effect."""
         each = self.chooser.pick(self.pending)
         self.pending.remove(each)
         if self.time.now() < self.deadline(each.worker):
             self._take_effect(each)
 
     def _take_effect(self, each: Pending) -> None:
-        self.say(f"{each.worker.name}: {each.asked.what} arrives late")
-        self._respond(each.worker, each.asked)
+        self.log(f"{each.worker.name}: {each.request.what} arrives late")
+        self._respond(each.worker, each.request)
 
     # --- stops ---
 
     def go_on(self, worker: Worker) -> None:
-        """Let a worker go on, or not: what becomes of the stop where it stands."""
+        """Decide the fate of the stop at which a worker waits, and let it go on."""
         self.workers.remove(worker)
         self.workers.insert(0, worker)
         stop = worker.stop
@@ -93,10 +93,10 @@ class Network(Host):
         if self.chooser.happens(weather.freezes * self._weight(worker, stop)):
             self._freeze(worker, stop)
             return
-        if self.chooser.happens(weather.dies * (1.0 if worker.at_it else 0.5)):
-            self.say(f"{worker.name} dies before: {stop.name}")
+        if self.chooser.happens(weather.dies * (1.0 if worker.holds_claim else 0.5)):
+            self.log(f"{worker.name} dies before: {stop.name}")
             self.kill(worker)
-            self._dramatise(worker, events.take_back)
+            self._change_photo(worker, events.take_back)
             return
         if stop.kind == "step":
             self._step(worker, stop)
@@ -104,23 +104,23 @@ class Network(Host):
             self._exchange(worker, stop)
 
     def _freeze(self, worker: Worker, stop: Stop) -> None:
-        """Let a worker stand still: worst where its claim ends and its user's photo changes meanwhile."""
+        """Freeze a worker. It hurts most if its claim ends and its user's photo changes meanwhile."""
         spell = self.chooser.pick(FREEZES)
-        self.say(f"{worker.name} freezes for {spell:.0f} s before: {stop.name}")
+        self.log(f"{worker.name} freezes for {spell:.0f} s before: {stop.name}")
         worker.frozen_until = self.time.now() + spell
         self.judge.mishap(worker)
-        if spell > CLAIM_FOR and worker.at_it:
-            self._dramatise(worker, events.replace)
+        if spell > CLAIM_FOR and worker.holds_claim:
+            self._change_photo(worker, events.replace)
 
-    def _dramatise(self, worker: Worker, drama: Callable[["Run", Person], None]) -> None:
-        """Let the photo change, or go back to what SharePoint showed, while somebody is not done with it."""
-        if worker.user and self.dramas_left and self.chooser.happens(0.6):
-            self.dramas_left -= 1
-            drama(self, self.ms.people[worker.user])
+    def _change_photo(self, worker: Worker, change: Callable[["Run", Person], None]) -> None:
+        """Let the photo change, or go back to what SharePoint showed, before a worker is done with it."""
+        if worker.user and self.photo_changes_left and self.chooser.happens(0.6):
+            self.photo_changes_left -= 1
+            change(self, self.ms.people[worker.user])
 
     def _weight(self, worker: Worker, stop: Stop) -> float:
-        """Return how much more often than anywhere a worker freezes here: where it hurts most."""
-        if not worker.at_it:
+        """Return the factor by which a worker freezes more often here: high where a freeze hurts most."""
+        if not worker.holds_claim:
             return 0.2
         if not worker.marked or stop.kind != self.frost:
             return 1.0
@@ -128,8 +128,8 @@ class Network(Host):
             return 8.0
         return 8.0 if stop.name == "write photoledger" else 1.0
 
-    def _resume(self, worker: Worker, became: object) -> None:
-        self.crew.resume(worker, became)
+    def _resume(self, worker: Worker, outcome: object) -> None:
+        self.crew.resume(worker, outcome)
         self.look_after(worker)
 
     def _step(self, worker: Worker, stop: Stop) -> None:
@@ -146,30 +146,30 @@ class Network(Host):
         if not stop.conditional:
             fates.pop(), shares.pop()
         fate = self.chooser.pick(fates, (1.0, *shares))
-        self.say(f"{worker.name}: {stop.name}" + (f" ({fate})" if fate else ""))
+        self.log(f"{worker.name}: {stop.name}" + (f" ({fate})" if fate else ""))
         if fate:
             worker.unsent |= sends
             self.judge.mishap(worker, leaves_a_message=fate in ("lost", "dies"))
         self._resume(worker, fate)
 
     def _exchange(self, worker: Worker, stop: Stop) -> None:
-        asked: Asked = stop.request
+        request: Request = stop.request
         self.advance(0.1)
-        became = self._answer(worker, asked)
-        if isinstance(became, TimesOut):
-            worker.owed, worker.stop = became.error, Stop("wait", until=self.time.now() + CALL_TIMEOUT)
+        outcome = self._answer(worker, request)
+        if isinstance(outcome, TimesOut):
+            worker.owed, worker.stop = outcome.error, Stop("wait", until=self.time.now() + CALL_TIMEOUT)
         else:
-            self._resume(worker, became)
+            self._resume(worker, outcome)
 
-    def _answer(self, worker: Worker, asked: Asked) -> object:
-        """Return what the app gets for a request: an answer, or an exception."""
-        weather, service = self.weather, _service(asked)
-        if asked.writes and self.time.now() >= self.deadline(worker):
-            self.say(f"{worker.name}: {asked.what} is too late and never arrives")
+    def _answer(self, worker: Worker, request: Request) -> object:
+        """Return what the app gets for a request: a response, or an exception."""
+        weather, service = self.weather, _service(request)
+        if request.writes and self.time.now() >= self.deadline(worker):
+            self.log(f"{worker.name}: {request.what} is too late and never arrives")
             return requests.ConnectionError("cut off")
         if outage := self._out(service):
-            return _unwell(outage, asked)
-        writes = 1.0 if asked.writes else 0.0
+            return _unwell(outage, request)
+        writes = 1.0 if request.writes else 0.0
         fate = self.chooser.pick(
             ("", "never", "lost", "late", "gateway", "throttled", "down"),
             (
@@ -182,73 +182,76 @@ class Network(Host):
                 weather.down / 4,
             ),
         )
-        self.say(f"{worker.name}: {asked.what}" + (f" ({fate})" if fate else ""))
+        self.log(f"{worker.name}: {request.what}" + (f" ({fate})" if fate else ""))
         if fate:
-            self.judge.mishap(worker, leaves_a_message=asked.writes)
+            self.judge.mishap(worker, leaves_a_message=request.writes)
         match fate:
             case "never":
                 return requests.ConnectionError("cut off")
             case "lost":
-                self._respond(worker, asked)
+                self._respond(worker, request)
                 return requests.ReadTimeout("no answer")
             case "late":
-                self.pending.append(Pending(worker, asked))
+                self.pending.append(Pending(worker, request))
                 return TimesOut(requests.ReadTimeout("no answer"))
             case "gateway":
-                if self.chooser.pick(("took effect", "still under way")) == "took effect" or not asked.writes:
-                    self._respond(worker, asked)
+                if (
+                    self.chooser.pick(("took effect", "still under way")) == "took effect"
+                    or not request.writes
+                ):
+                    self._respond(worker, request)
                 else:
-                    self.pending.append(Pending(worker, asked))
-                return Given(504, {"error": {"code": "GatewayTimeout", "message": ""}})
+                    self.pending.append(Pending(worker, request))
+                return Response(504, {"error": {"code": "GatewayTimeout", "message": ""}})
             case "throttled" | "down":
-                return _unwell(fate, asked, after=self.chooser.pick((None, 2.0, 20.0, 300.0)))
+                return _unwell(fate, request, after=self.chooser.pick((None, 2.0, 20.0, 300.0)))
             case _:
-                return self._respond(worker, asked)
+                return self._respond(worker, request)
 
-    def _respond(self, worker: Worker, asked: Asked) -> Given:
+    def _respond(self, worker: Worker, request: Request) -> Response:
         weather, chooser = self.weather, self.chooser
 
         def age() -> float:
             return chooser.amount(0.0, self.staleness) if chooser.happens(weather.stale) else 0.0
 
-        def part() -> Given | None:
+        def part() -> Response | None:
             if not chooser.happens(weather.part / 2):
                 return None
             status = chooser.pick((503, 429, 500, 504))
             headers = {"Retry-After": "20"} if status == 429 else {}
-            return Given(status, {"error": {"code": "UnknownError", "message": ""}}, headers)
+            return Response(status, {"error": {"code": "UnknownError", "message": ""}}, headers)
 
         half = None
-        if "ProcessQuery" in asked.url and chooser.happens(weather.half):
+        if "ProcessQuery" in request.url and chooser.happens(weather.half):
             half = chooser.pick((3, 2, 1, 0))
-        mood = Mood(
+        handling = Handling(
             age=age,
             part=part,
             properties=half,
-            told=lambda kind, whom, value: self.judge.touched(worker, kind, whom, value),
+            on_change=lambda kind, target, value: self.judge.touched(worker, kind, target, value),
         )
-        return self.faces.respond(asked, mood)
+        return self.endpoints.respond(request, handling)
 
     def _out(self, service: str) -> str:
-        """Return how a service is out at the moment, "" if it is not."""
+        """Return the kind of a service's current outage, "" for none."""
         until, how = self.outages.get(service, (0.0, ""))
         return how if self.time.now() < until else ""
 
 
-def _service(asked: Asked) -> str:
-    if asked.host.startswith("graph."):
+def _service(request: Request) -> str:
+    if request.host.startswith("graph."):
         return "graph"
-    return "files" if "-my." in asked.host else "profiles"
+    return "files" if "-my." in request.host else "profiles"
 
 
-def _unwell(how: str, asked: Asked, after: float | None = None) -> object:
+def _unwell(how: str, request: Request, after: float | None = None) -> object:
     headers = {} if after is None else {"Retry-After": f"{after:.0f}"}
     match how:
         case "refused":
             return requests.ConnectionError("refused")
         case "throttled":
-            return Given(429, {"error": {"code": "TooManyRequests", "message": ""}}, headers)
+            return Response(429, {"error": {"code": "TooManyRequests", "message": ""}}, headers)
         case "denied":
-            return Given(403, {"error": {"code": "Forbidden", "message": ""}})
+            return Response(403, {"error": {"code": "Forbidden", "message": ""}})
         case _:
-            return Given(503, {"error": {"code": "ServiceUnavailable", "message": asked.what}}, headers)
+            return Response(503, {"error": {"code": "ServiceUnavailable", "message": request.what}}, headers)

@@ -1,4 +1,4 @@
-"""Pictures by name: tiny ones, each of a colour of its own, and the thumbnails that the app makes of them."""
+"""Tiny pictures by name, each of its own colour, and the thumbnails that the app makes of them."""
 
 import hashlib
 import io
@@ -36,7 +36,7 @@ def thumbnail(picture: str, size: str) -> bytes:
 
 
 def picture_of(content: bytes, among: Iterable[str]) -> str:
-    """Return which of these pictures a thumbnail shows; "?" for bytes that show none."""
+    """Return which of these pictures a thumbnail shows; "?" for none of them."""
     for picture in among:
         if picture != UNREADABLE and content in _thumbnails(picture):
             return picture

@@ -1,7 +1,7 @@
 """Faults that are planted into a copy of the app, to prove that the simulation finds them.
 
-Each is a change of a few words in the app's own code. Where those words are not there any more the plan is
-refused: then whoever changed the code says anew how it could be wrong.
+Each fault replaces a few words in the app's own code. If the code no longer contains those words, planting
+fails: whenever the code changes, state again how it can be wrong.
 """
 
 import shutil
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SEEDS = 500  # within which each of them must be found
+SEEDS = 500  # the number of seeds within which each fault must be found
 
 
 @dataclass(frozen=True)
 class Edit:
-    """In this module of `shared` these words become others."""
+    """A replacement of `words` by `others` in one module of `shared`."""
 
     module: str
     words: str
@@ -27,9 +27,9 @@ class Planted:
 
     Attributes:
         name: what is wrong.
-        seed: the first that found it when somebody looked last.
-        found: what is said of it, as a pattern: a copy that merely breaks is not found.
-        edits: what makes it wrong.
+        seed: the first seed that found it at the last search.
+        found: a pattern of the violation: a copy that merely crashes does not count as found.
+        edits: the changes that make the app wrong.
     """
 
     name: str
@@ -39,10 +39,10 @@ class Planted:
 
 
 def plant(fault: Planted, where: Path) -> None:
-    """Make a copy of the app with this fault in `where`, beside the tests as they are.
+    """Copy the app with this fault to `where`, beside the unchanged tests.
 
     Raises:
-        ValueError: the words that are to become others do not stand in the code exactly once.
+        ValueError: the words to replace do not occur in the code exactly once.
     """
     shutil.copytree(ROOT / "shared", where / "shared")
     for name in ("tests", "local"):
@@ -83,7 +83,7 @@ FAULTS = (
         ),
     ),
     Planted(
-        "nothing follows a lost claim",
+        "a lost claim has no follow-up",
         142,
         "settles .* and SharePoint shows|wrote .* after .* was settled|cleared a photo that was settled",
         (
@@ -96,7 +96,7 @@ FAULTS = (
         ),
     ),
     Planted(
-        "the same bytes spare a dirty row its upload",
+        "the same bytes save the upload of a dirty row",
         5,
         "settles .* and SharePoint shows|wrote .* after .* was settled",
         (
@@ -121,9 +121,9 @@ FAULTS = (
         ),
     ),
     Planted(
-        "a picture is removed at first sighting",
+        "a photo is removed the first time that it is missing",
         7,
-        "cleared a photo that is missing since",
+        "cleared a photo missing since",
         (
             Edit(
                 "checks/decision",
@@ -138,7 +138,7 @@ FAULTS = (
         ),
     ),
     Planted(
-        "missing_since is never emptied",
+        "missing_since is never reset",
         197,
         "cleared a photo that was settled since",
         (
@@ -159,7 +159,7 @@ FAULTS = (
         (Edit("sweeps/tally", "return totals.removable > 0 and", "return False and"),),
     ),
     Planted(
-        "consequences follow the write that answers the message",
+        "follow-up messages are sent after the write that answers the message",
         57,
         "settled .* the source is",
         (
@@ -173,7 +173,7 @@ FAULTS = (
         ),
     ),
     Planted(
-        "a new name is written without asking whose it is",
+        "a new name is written to without a check of its owner",
         8,
         "wrote to the profile of",
         (
@@ -185,7 +185,7 @@ FAULTS = (
         ),
     ),
     Planted(
-        "every doubt has a repetition of its own",
+        "every doubt is repeated on its own",
         18,
         "doubts about",
         (
@@ -213,7 +213,7 @@ FAULTS = (
         ),
     ),
     Planted(
-        "poison is left to a host that runs it five times",
+        "poison is left to the host, which runs it five times",
         110,
         "an outage counts against its message",
         (
@@ -225,13 +225,13 @@ FAULTS = (
         ),
     ),
     Planted(
-        "nobody is left out by his group",
+        "the excluded group is ignored",
         133,
-        "out of scope since before it claimed",
+        "already out of scope when it claimed",
         (Edit("users", "if scope.excluded and scope.excluded in user.groups:", "if False:"),),
     ),
     Planted(
-        "whoever comes back into scope stays left out",
+        "a user who comes back into scope stays skipped",
         30,
         "settled .* the source is",
         (

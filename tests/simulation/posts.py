@@ -1,4 +1,4 @@
-"""What Graph has to say: users who may have changed, and news of the subscription, over the webhooks."""
+"""Graph's notifications over the webhooks: of users who may have changed, and of the subscription."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def notify(run: "Run", users: list[str]) -> None:
-    """Graph tells of these users: once, twice, late, or not at all without a subscription."""
+    """Let Graph notify the app of these users: once, twice, late, or never without a subscription."""
     facts = {"changeType": "updated"}
     items = [{**facts, "resource": f"Users/{user}", "resourceData": {"id": user}} for user in users]
     for _ in range(run.chooser.pick((1, 2), (0.9, 0.1))):
@@ -22,11 +22,11 @@ def notify(run: "Run", users: list[str]) -> None:
 
 
 def announce(run: "Run") -> None:
-    """Graph announces something about the subscription."""
+    """Let Graph send a lifecycle notification about the subscription."""
     event = run.chooser.pick(("missed", "reauthorizationRequired", "subscriptionRemoved"))
     _post(run, "lifecycle", [{"lifecycleEvent": event, "resource": "Users"}])
     if event == "subscriptionRemoved":
-        run.faces.subscriptions.clear()
+        run.endpoints.subscriptions.clear()
 
 
 WEBHOOKS = {
@@ -36,8 +36,8 @@ WEBHOOKS = {
 
 
 def _post(run: "Run", webhook: str, items: Sequence[Mapping[str, Any]]) -> None:
-    """Deliver what Graph has to say to one of the webhooks, signed with the subscription, if there is one."""
-    for subscription in list(run.faces.subscriptions.values())[:1]:
+    """Deliver notifications with the subscription's secret to a webhook; none without a subscription."""
+    for subscription in list(run.endpoints.subscriptions.values())[:1]:
         signed = {
             "subscriptionId": subscription["id"],
             "clientState": subscription["clientState"],
@@ -48,7 +48,7 @@ def _post(run: "Run", webhook: str, items: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _deliver(run: "Run", webhook: str, body: bytes, instance: Instance, tries: int) -> None:
-    """Do as the host does: the function, then its output, message by message."""
+    """Do as the host does: run the function, then put its output into the queue, message by message."""
     take, queue = WEBHOOKS[webhook]
 
     def work() -> None:
@@ -59,7 +59,7 @@ def _deliver(run: "Run", webhook: str, body: bytes, instance: Instance, tries: i
             run.outbox.put(queue, message, 0)
 
     def again(worker: Any) -> None:
-        if worker.error is not None and tries:  # the host answers 500, and Graph comes again
+        if worker.error is not None and tries:  # the host answers 500, and Graph repeats the request
             _deliver(run, webhook, body, instance, tries - 1)
 
     run.start(webhook, instance, None, work, on_end=again)

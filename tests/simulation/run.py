@@ -1,7 +1,7 @@
-"""One run: bad weather for a while, and then a calm in which all must come right.
+"""One run: a time with faults, and then a calm in which the promise must come true.
 
-A run is a function of its choices. Everything that the app does outside its process is a stop, at which the
-scheduler here decides whose turn it is.
+A run is a function of its choices. Every effect of the app outside its process is a stop, at which the
+scheduler in this module decides which worker goes on.
 """
 
 import logging
@@ -13,26 +13,26 @@ from tests.simulation.host import MOST_WORKERS
 from tests.simulation.judge import Violation
 from tests.simulation.network import Network
 
-MOST_TURNS = 6_000  # for each event that is planned
-LAST_TURNS = 1_000  # in bad weather after the last event: where every message comes twice, it never ends
+MOST_TURNS = 6_000  # for each planned event
+LAST_TURNS = 1_000  # with faults after the last event: if every message comes twice, a run never ends
 SPELL = 100  # events after which the weather changes
 HOUR = 3600.0
 
 
 class Run(Network):
-    """See the module.
+    """One run.
 
     Args:
         chooser: makes the choices.
-        events_planned: how many things happen besides the app.
-        keep_trace: write down what happens.
+        events_planned: number of events outside the app.
+        keep_trace: record the trace.
     """
 
     def __init__(self, chooser: Chooser, *, events_planned: int, keep_trace: bool = False) -> None:
         super().__init__(chooser, keep_trace=keep_trace)
         self.pending = []
         self.events_left = events_planned
-        self.dramas_left = events_planned
+        self.photo_changes_left = events_planned
         self.turns = 0
         self._most_turns = MOST_TURNS * events_planned
 
@@ -60,7 +60,7 @@ class Run(Network):
             self._turn()
 
     def _busy(self) -> bool:
-        """Whether somebody is at work, or something is to be done within the next minutes."""
+        """Whether a worker is active, or a message is due within the next minutes."""
         soon = self.time.now() + 5 * 60
         return bool(self.workers) or any(message.visible_at <= soon for message in self.outbox.messages)
 
@@ -79,12 +79,12 @@ class Run(Network):
         verdict.judge_end(self)
 
     def _clear_up(self) -> None:
-        """Let nothing go wrong any more, and most of those who are out of scope come back into it."""
-        self.say("=== calm ===")
+        """End all faults, and bring most users who are out of scope back into it."""
+        self.log("=== calm ===")
         self.weather.clear_up()
         self.outages.clear()
         self.judge.calm_since = self.time.now()
-        self.judge.staleness += 1.0  # what was read before the calm may still be written
+        self.judge.staleness += 1.0  # a photo that was read before the calm may still be written
         for number, instance in enumerate(self.instances):
             if instance.dry_run:
                 self.lose_instance(number)
@@ -93,7 +93,7 @@ class Run(Network):
                 events.come_back(self, person)
 
     def _release(self) -> None:
-        """Let the braked sweeps of the last days go on: a person looked."""
+        """Release the braked sweeps of the last days, as an administrator does after a check."""
         for (partition, sweep), (columns, _) in sorted(self.tables["photostate"].rows.items()):
             if partition == "sweeps" and columns.get("state") == "braked":
                 self.call(
@@ -102,7 +102,7 @@ class Run(Network):
         self._drain()
 
     def _drain(self) -> None:
-        """Let the app work until nothing is left to do."""
+        """Let the app work until no worker, message or request is left."""
         while self.workers or self.outbox.messages or self.pending:
             self._turn()
 
@@ -137,15 +137,15 @@ class Run(Network):
         if self.events_left:
             idle = not ready and not due
             if idle and not self._busy():
-                turns, weights = [self._end_chaos], [1e-9]  # only a run that is cut down ends early
-            turns.append(self._befall)
+                turns, weights = [self._end_chaos], [1e-9]  # only a run that was cut down ends early
+            turns.append(self._trigger_event)
             weights.append(0.35 if idle else hurry)
         self.chooser.pick(turns, weights)()
         if self.judge.found:
             raise Violation("; ".join(self.judge.found))
 
     def _wait(self, until: float | None) -> None:
-        """Let time pass until something is to be done."""
+        """Let time pass until the next worker or message is ready."""
         now = self.time.now()
         times = (
             [message.visible_at for message in self.outbox.messages]
@@ -162,8 +162,8 @@ class Run(Network):
     def _end_chaos(self) -> None:
         self.events_left = 0
 
-    def _befall(self) -> None:
+    def _trigger_event(self) -> None:
         self.events_left -= 1
         if self.events_left and self.events_left % SPELL == 0:
             self.change_weather()
-        events.befall(self)
+        events.trigger(self)

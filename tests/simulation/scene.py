@@ -1,4 +1,4 @@
-"""Everything that a run consists of: one tenant, the tables and queues, two instances of the app, a judge."""
+"""The parts of a run: one tenant, the tables and queues, two instances of the app, a judge."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from tests.fakes.outbox import Outbox
 from tests.fakes.table import Table
 from tests.simulation.choices import Chooser
 from tests.simulation.crew import Crew, Steps, Worker
-from tests.simulation.faces import Faces
+from tests.simulation.endpoints import Endpoints
 from tests.simulation.instance import Instance, Time
 from tests.simulation.judge import SKEW, Judge
 from tests.simulation.microsoft import Microsoft
@@ -19,14 +19,14 @@ BEGIN = 1_790_000_000.0
 
 
 class Scene:
-    """What there is.
+    """The parts of a run.
 
     Attributes:
-        chooser: decides everything that is not decided.
-        trace: what happened, a line each, if it is kept.
-        workers: who is at work; the one whose turn was last comes first.
-        outages: until when a service is out, and how.
-        frost: before what workers freeze most once they have begun to write: their settle, or a call.
+        chooser: makes all random decisions.
+        trace: the events, a line each, if it is kept.
+        workers: the active workers; the one that ran last comes first.
+        outages: the end and the kind of each service's outage.
+        frost: the stop before which workers that have begun to write freeze most: their settle, or a call.
     """
 
     def __init__(self, chooser: Chooser, *, keep_trace: bool) -> None:
@@ -39,7 +39,7 @@ class Scene:
         self.staleness = self._choose_staleness()
         self.frost = chooser.pick(("step", "call"))
         self.ms = Microsoft(self.time.now)
-        self.faces = Faces(self.ms, self.time.now)
+        self.endpoints = Endpoints(self.ms, self.time.now)
         steps = Steps(self.crew)
         self.tables = {
             name: Table(name, steps, self._watch(name))
@@ -66,7 +66,7 @@ class Scene:
         self.instances = [self.new_instance() for _ in range(2)]
 
     def change_weather(self) -> None:
-        """Let other things go wrong from now on."""
+        """Choose other faults from now on."""
         self.weather = Weather.choose(self.chooser)
         self.staleness = self._choose_staleness()
         self.frost = self.chooser.pick(("step", "call"))
@@ -76,29 +76,29 @@ class Scene:
         return self.chooser.pick((20.0, 90.0)) if self.weather.stale else 0.0
 
     def new_instance(self, **settings: str) -> Instance:
-        """Return a new instance, its clock as wrong as may be."""
+        """Return a new instance, whose clock is wrong by up to `SKEW`."""
         skew = self.chooser.pick((0.0, SKEW, -SKEW))
         stores = Stores(
             self.tables["photoledger"], self.tables["photostate"], self.tables["photoparts"], self.outbox
         )
-        return Instance(self.time, skew, self.crew, self.faces, stores, {**self.settings, **settings})
+        return Instance(self.time, skew, self.crew, self.endpoints, stores, {**self.settings, **settings})
 
     def lose_instance(self, number: int, **settings: str) -> None:
-        """Let an instance die with everything in it; another takes its place."""
+        """Let an instance die with all its workers, and replace it."""
         old = self.instances[number]
         for worker in [worker for worker in self.workers if worker.instance is old]:
             self.kill(worker)
         self.instances[number] = self.new_instance(**settings)
 
     def kill(self, worker: Worker) -> None:
-        """Let a worker die where it stands."""
+        """Let a worker die at its stop."""
         self.judge.mishap(worker)
         self.crew.kill(worker)
         if worker in self.workers:
             self.workers.remove(worker)
 
-    def say(self, what: str) -> None:
-        """Write a line into the trace."""
+    def log(self, what: str) -> None:
+        """Add a line to the trace."""
         if self._keep_trace:
             self.trace.append(f"{self.time.now() - BEGIN:10.2f}  {what}")
 

@@ -1,4 +1,4 @@
-"""Whose photos a run keeps in step: the setting, and the simulation's own reading of it."""
+"""The users whose photos a run keeps in step: the setting, and the simulation's own reading of it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ class Scope:
     """One value of the setting.
 
     Attributes:
-        settings: how the app is told.
-        takes: whether it takes a living person whose account is enabled.
-        grouped: whether those whom it takes belong to the group.
+        settings: the app's settings.
+        takes: whether a person with an enabled account is in scope.
+        grouped: whether the people in scope belong to the group.
     """
 
     settings: Mapping[str, str]
@@ -23,12 +23,12 @@ class Scope:
     grouped: bool = False
 
     @property
-    def minds_the_group(self) -> bool:
-        """Whether it matters who belongs to the group."""
+    def depends_on_group(self) -> bool:
+        """Whether membership in the group matters."""
         return any(GROUP in value for value in self.settings.values())
 
     def lists(self, person: Person) -> bool:
-        """Whether a sweep asks for this person's photo."""
+        """Whether a sweep checks this person's photo."""
         return person.enabled and not person.gone and self.takes(person)
 
 

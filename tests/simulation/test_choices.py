@@ -1,4 +1,4 @@
-"""Runs are cut down to what they need to fail."""
+"""Runs are cut down to the choices that they need to fail."""
 
 import random
 
@@ -32,7 +32,7 @@ def test_choices_that_were_made_can_be_made_again(seed: int) -> None:
 
 
 @given(some=SOME)
-def test_what_is_cut_down_still_fails_and_is_no_longer_and_no_worse(some: list[int]) -> None:
+def test_a_run_that_was_cut_down_still_fails_and_is_neither_longer_nor_worse(some: list[int]) -> None:
     def fails(choices: list[int]) -> bool:
         return sum(choice > 1 for choice in choices) >= 2
 
@@ -44,7 +44,7 @@ def test_what_is_cut_down_still_fails_and_is_no_longer_and_no_worse(some: list[i
     assert sum(choice > 0 for choice in least) == 2
 
 
-def test_cutting_down_stops_after_so_many_runs() -> None:
+def test_cutting_down_stops_after_the_given_number_of_runs() -> None:
     runs = []
     cut_down([1] * 1000, lambda choices: bool(runs.append(1)) or len(choices) > 900, runs=20)
     assert len(runs) <= 20

@@ -1,4 +1,4 @@
-"""Five hundred runs in bad weather, a virtual month, and the proof that a fault would be found."""
+"""Five hundred runs with faults, one of a virtual month, and the proof that a fault in the app is found."""
 
 import random
 import re
@@ -13,13 +13,13 @@ from tests.simulation.hunt import EVENTS, LONG, explain, fails, play
 from tests.simulation.planted import FAULTS, ROOT, SEEDS, Planted, plant
 from tests.simulation.scene import BEGIN
 
-BLOCK = 20  # seeds a test
-MONTH = 0  # the seed of a long one
+BLOCK = 20  # seeds per test
+MONTH = 0  # the seed of the long run
 RUNS_TO_CUT_DOWN = 100  # `make simulate SEED=...` cuts further
 
 
 def hold(seed: int, events: int) -> None:
-    """Assert that a seed keeps the promise; if not, say with what it breaks it."""
+    """Assert that a seed keeps the promise; if not, show the run that breaks it."""
     if fails(seed, events=events):
         pytest.fail(str(explain(seed, runs=RUNS_TO_CUT_DOWN, events=events)), pytrace=False)
 
@@ -30,7 +30,7 @@ def test_whatever_goes_wrong_the_promise_is_kept(first: int) -> None:
         hold(seed, EVENTS)
 
 
-def test_it_is_kept_for_a_month_of_changing_weather() -> None:
+def test_the_promise_is_kept_for_a_month_of_changing_weather() -> None:
     run, what = play(Chooser(chance=random.Random(MONTH)), events=LONG)
 
     if what:
@@ -38,19 +38,19 @@ def test_it_is_kept_for_a_month_of_changing_weather() -> None:
     assert run.time.now() - BEGIN > 28 * 24 * 3600
 
 
-@pytest.mark.timeout(600)  # a fault that has to be searched for anew
+@pytest.mark.timeout(600)  # if a fault must be searched for again
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_planted_fault_is_found(fault: Planted, tmp_path: Path) -> None:
     plant(fault, tmp_path)
     found = play_copy(tmp_path, fault.seed, 1)
-    if found.returncode == 0:  # the code moved on, and other seeds find it now
+    if found.returncode == 0:  # the code has changed, and other seeds find it now
         found = play_copy(tmp_path, 0, SEEDS)
     assert (found.returncode, found.stderr) == (1, ""), found.stdout
     assert re.search(fault.found, found.stdout), found.stdout
 
 
 def play_copy(where: Path, first: int, seeds: int) -> subprocess.CompletedProcess[str]:
-    """Play seeds with the copy of the app that lies in `where`."""
+    """Play seeds with the copy of the app in `where`."""
     options = ["--jobs", "1", "--brief", "--first", str(first), "--seeds", str(seeds)]
     return subprocess.run(
         [sys.executable, "-m", "tests.simulation", *options], cwd=where, capture_output=True, text=True

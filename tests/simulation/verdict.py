@@ -1,4 +1,4 @@
-"""How every run must end, once the weather was calm for long enough."""
+"""The state in which every run must end, after a long enough time without faults."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def judge_photos(run: "Run") -> None:
-    """Hold the targets of everybody who has a photo to the promise, after one sweep."""
+    """Check the promise for the targets of all users who have a photo, after one sweep."""
     _judge({person.id[:8]: run.judge.judge_end(person) for person in _people(run) if person.photo.now})
 
 
 def judge_end(run: "Run") -> None:
-    """Hold everybody's target and row, and the last sweep's figures, to the promise, after two sweeps."""
+    """Check the promise for all targets and rows and for the last sweep's figures, after two sweeps."""
     wrong = {person.id[:8]: run.judge.judge_end(person) for person in _people(run)}
     _judge(wrong | {"the last sweep": _wrong_figures(run)})
 
@@ -28,7 +28,7 @@ def _people(run: "Run") -> list[Person]:
 
 def _judge(wrong: Mapping[str, str]) -> None:
     if any(wrong.values()):
-        raise Violation("; ".join(f"{whose}: {what}" for whose, what in wrong.items() if what))
+        raise Violation("; ".join(f"{subject}: {what}" for subject, what in wrong.items() if what))
 
 
 def _wrong_figures(run: "Run") -> str:

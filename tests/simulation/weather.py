@@ -1,7 +1,7 @@
-"""What can go wrong in a run, and how often: each run has weather of its own, so that rare things meet.
+"""The faults of a run, and how often each occurs: each run has its own weather, so that rare faults meet.
 
-Swarm testing (Groce et al., ISSTA 2012): a run with everything a little wrong finds less than runs with a
-few things very wrong. Half of the runs have one thing wrong only.
+Swarm testing (Groce et al., ISSTA 2012): a run with a few faults of every kind finds less than runs with many
+faults of a few kinds. Half of the runs have only one kind of fault.
 """
 
 from dataclasses import dataclass, fields
@@ -13,22 +13,22 @@ SHARES = (0.0, 0.01, 0.04, 0.12)
 
 @dataclass
 class Weather:
-    """Shares of all occasions at which something goes wrong.
+    """The rate of each fault: the share of all occasions at which it occurs.
 
     Attributes:
         mix: another worker goes on.
-        hurry: the next event comes although somebody is at work.
+        hurry: the next event comes while a worker is still active.
         storage_never, storage_lost: a step in storage does not arrive; its answer is lost.
-        itself: a conditional write is repeated by the library and meets itself.
-        dies: a worker dies before a step, or after it took effect.
-        freezes: a worker stands still for a while.
+        itself: the client library repeats a conditional write, which meets its own first attempt.
+        dies: a worker dies before a step, or after its effect.
+        freezes: a worker pauses for a while.
         never, lost, late, gateway: an HTTP call does not arrive; its answer is lost; it takes effect after
-            its time ran out; a gateway loses its answer.
-        throttled, down: a service asks to be left alone; it fails.
+            its timeout; a gateway loses its answer.
+        throttled, down: a service throttles; it fails.
         part: a part of a batch fails.
-        stale: a part of a batch is answered by a replica that lags.
+        stale: a replica that lags answers a part of a batch.
         half: a query fails after some of its properties.
-        undeleted: a message that was done is delivered again.
+        undeleted: a completed message is delivered again.
     """
 
     mix: float = 0.0
@@ -51,13 +51,13 @@ class Weather:
 
     @classmethod
     def choose(cls, chooser: Chooser) -> "Weather":
-        """Return weather in which most things are fine."""
+        """Return weather with a few kinds of faults."""
         weather = cls()
         match chooser.pick(("mixed", "frozen", "deadly"), (0.5, 0.25, 0.25)):
             case "mixed":
                 for each in fields(cls):
                     setattr(weather, each.name, chooser.pick(SHARES, (0.6, 0.15, 0.15, 0.1)))
-                weather.freezes /= 4  # where everybody stands still nothing is ever done
+                weather.freezes /= 4  # if all workers freeze, no work is ever completed
                 weather.stale = chooser.pick((0.0, 0.1, 0.4), (0.5, 0.25, 0.25))
             case "frozen":
                 weather.freezes = chooser.pick((0.02, 0.06))
@@ -68,6 +68,6 @@ class Weather:
         return weather
 
     def clear_up(self) -> None:
-        """Let nothing go wrong any more."""
+        """Set all rates to zero."""
         for each in fields(self):
             setattr(self, each.name, 0.0)

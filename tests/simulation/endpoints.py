@@ -1,6 +1,6 @@
-"""What `Microsoft` answers over HTTP: as much of Graph and SharePoint as the app asks for, and no more.
+"""The HTTP endpoints of `Microsoft`: only the parts of Graph and SharePoint that the app calls.
 
-An unknown request is a mistake of the app's, or a gap in here: it raises.
+An unknown request is a mistake of the app, or a gap in this module: it raises.
 """
 
 import base64
@@ -19,7 +19,7 @@ from tests.simulation.scopes import GROUP
 GRAPH = "graph.microsoft.com"
 ADMIN_HOSTS = {host.replace("-my.", "-admin."): host for host in MY_HOSTS}
 MEMBERS = f"/groups/{GROUP}/transitiveMembers/microsoft.graph.user"
-PAGE = 3  # users on a page of a list, so that a handful of people makes several
+PAGE = 3  # users on a page of a list: so few that a few people make several pages
 NAMESPACE = "{http://schemas.microsoft.com/sharepoint/clientquery/2009}"
 _NO_PHOTO = {"error": {"code": "ImageNotFound", "message": "no photo"}}
 _NO_USER = {"error": {"code": "Request_ResourceNotFound", "message": "no such user"}}
@@ -27,7 +27,7 @@ _NO_MAILBOX = {"error": {"code": "ErrorNonExistentMailbox", "message": "no mailb
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """A request."""
 
     method: str
@@ -61,7 +61,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Given:
+class Response:
     """An answer."""
 
     status: int
@@ -77,28 +77,28 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Mood:
-    """How Microsoft takes one request.
+class Handling:
+    """How Microsoft handles one request.
 
     Attributes:
-        age: returns how many seconds old the replica is that answers the next part.
-        part: returns the answer that a part of a batch gets instead of its own, None for its own.
-        properties: how many properties of a query are set before it fails; None: it does not fail.
-        told: is told the account, or the file's name, of each change that takes effect, and its value.
+        age: returns the age, in seconds, of the replica that answers the next part.
+        part: returns the response that replaces that of a part of a batch, None to keep its own.
+        properties: the number of properties that a query sets before it fails; None: it does not fail.
+        on_change: is called with the profile's owner, or the file's name, of each change, and its value.
     """
 
     age: Callable[[], float] = lambda: 0.0
-    part: Callable[[], Given | None] = lambda: None
+    part: Callable[[], Response | None] = lambda: None
     properties: int | None = None
-    told: Callable[[str, str, Any], object] | None = None
+    on_change: Callable[[str, str, Any], object] | None = None
 
-    def tell(self, kind: str, whom: str, value: Any) -> None:
-        """Tell whoever wants to know."""
-        if self.told:
-            self.told(kind, whom, value)
+    def report(self, kind: str, target: str, value: Any) -> None:
+        """Report a change that took effect."""
+        if self.on_change:
+            self.on_change(kind, target, value)
 
 
-class Faces:
+class Endpoints:
     """The hosts of one tenant."""
 
     def __init__(self, microsoft: Microsoft, now: Callable[[], float]) -> None:
@@ -106,59 +106,59 @@ class Faces:
         self._now = now
         self.subscriptions: dict[str, dict[str, Any]] = {}
 
-    def respond(self, asked: Asked, mood: Mood) -> Given:
-        """Do what a request asks for and answer it."""
-        if asked.host == GRAPH:
-            return self._graph(asked, mood)
-        if asked.host in MY_HOSTS:
-            return self._files(asked, mood)
-        return self._profiles(asked, mood)
+    def respond(self, request: Request, handling: Handling) -> Response:
+        """Carry out a request and return the response."""
+        if request.host == GRAPH:
+            return self._graph(request, handling)
+        if request.host in MY_HOSTS:
+            return self._files(request, handling)
+        return self._profiles(request, handling)
 
     # --- Graph ---
 
-    def _graph(self, asked: Asked, mood: Mood) -> Given:
-        path = asked.path.removeprefix("/v1.0")
+    def _graph(self, request: Request, handling: Handling) -> Response:
+        path = request.path.removeprefix("/v1.0")
         if path == "/$batch":
-            parts = json.loads(asked.body)["requests"]
-            return Given(200, {"responses": self._batch(parts, mood)})
+            parts = json.loads(request.body)["requests"]
+            return Response(200, {"responses": self._batch(parts, handling)})
         if path in ("/users", MEMBERS):
-            return self._list(asked, path)
+            return self._list(request, path)
         if path.startswith("/subscriptions"):
-            return self._subscriptions(asked, path)
+            return self._subscriptions(request, path)
         found = re.fullmatch(r"/users/([^/]+)((?:/photo(?:/\$value)?)?)", path)
-        if asked.method != "GET" or not found:
-            raise AssertionError(f"nobody answers {asked.method} {path}")
-        return self._user(found[1], found[2], mood)
+        if request.method != "GET" or not found:
+            raise AssertionError(f"no endpoint answers {request.method} {path}")
+        return self._user(found[1], found[2], handling)
 
-    def _batch(self, parts: list[dict[str, Any]], mood: Mood) -> list[dict[str, Any]]:
-        done: dict[str, Given] = {}
+    def _batch(self, parts: list[dict[str, Any]], handling: Handling) -> list[dict[str, Any]]:
+        done: dict[str, Response] = {}
         for part in parts:
             if any(done[other].status >= 400 for other in part.get("dependsOn", ())):
-                done[part["id"]] = Given(424, {"error": {"code": "FailedDependency", "message": "424"}})
+                done[part["id"]] = Response(424, {"error": {"code": "FailedDependency", "message": "424"}})
                 continue
             key, _, rest = part["url"].removeprefix("/users/").partition("/")
-            found = self._user(key.partition("?")[0], f"/{rest}" if rest else "", mood)
-            done[part["id"]] = mood.part() or found
-        return [self._part(name, given) for name, given in done.items()]
+            found = self._user(key.partition("?")[0], f"/{rest}" if rest else "", handling)
+            done[part["id"]] = handling.part() or found
+        return [self._part(name, response) for name, response in done.items()]
 
-    def _part(self, name: str, given: Given) -> dict[str, Any]:
-        body = base64.b64encode(given.body).decode() if isinstance(given.body, bytes) else given.body
-        return {"id": name, "status": given.status, "headers": dict(given.headers), "body": body}
+    def _part(self, name: str, response: Response) -> dict[str, Any]:
+        body = base64.b64encode(response.body).decode() if isinstance(response.body, bytes) else response.body
+        return {"id": name, "status": response.status, "headers": dict(response.headers), "body": body}
 
-    def _user(self, key: str, what: str, mood: Mood) -> Given:
+    def _user(self, key: str, what: str, handling: Handling) -> Response:
         person = self._ms.find(key)
         if person is None:
-            return Given(404, _NO_USER)
-        seen = self._now() - mood.age()
+            return Response(404, _NO_USER)
+        seen = self._now() - handling.age()
         if not what:
-            return Given(200, self._describe(person, seen))
+            return Response(200, self._describe(person, seen))
         if what == "/checkMemberGroups":
-            return Given(200, {"value": [GROUP] if person.grouped else []})
+            return Response(200, {"value": [GROUP] if person.grouped else []})
         if not person.mailbox:
-            return Given(404, _NO_MAILBOX)
+            return Response(404, _NO_MAILBOX)
         photo = person.photo.at(seen)
         if photo is None:
-            return Given(404, _NO_PHOTO)
+            return Response(404, _NO_PHOTO)
         return self._bytes(photo) if what.endswith("$value") else self._metadata(photo)
 
     def _describe(self, person: Person, seen: float) -> dict[str, Any]:
@@ -169,82 +169,82 @@ class Faces:
             "userType": "Guest" if person.guest else "Member",
         }
 
-    def _metadata(self, photo: Photo) -> Given:
-        return Given(200, {"id": "648x648", "@odata.mediaEtag": photo.etag})
+    def _metadata(self, photo: Photo) -> Response:
+        return Response(200, {"id": "648x648", "@odata.mediaEtag": photo.etag})
 
-    def _bytes(self, photo: Photo) -> Given:
-        return Given(200, data_of(photo.picture), {"ETag": photo.etag, "Content-Type": "image/jpeg"})
+    def _bytes(self, photo: Photo) -> Response:
+        return Response(200, data_of(photo.picture), {"ETag": photo.etag, "Content-Type": "image/jpeg"})
 
-    def _list(self, asked: Asked, path: str) -> Given:
-        token = parse_qs(urlsplit(asked.url).query).get("$skiptoken", ["0"])[0]
+    def _list(self, request: Request, path: str) -> Response:
+        token = parse_qs(urlsplit(request.url).query).get("$skiptoken", ["0"])[0]
         people = [person for person in self._ms.people.values() if not person.gone]
         listed = [person for person in people if (person.grouped if path == MEMBERS else person.enabled)]
         first = int(token)
         page = {"value": [self._describe(person, self._now()) for person in listed[first : first + PAGE]]}
         if first + PAGE < len(listed):
             page["@odata.nextLink"] = f"https://{GRAPH}/v1.0{path}?$skiptoken={first + PAGE}"
-        return Given(200, page)
+        return Response(200, page)
 
-    def _subscriptions(self, asked: Asked, path: str) -> Given:
+    def _subscriptions(self, request: Request, path: str) -> Response:
         key = path.removeprefix("/subscriptions").strip("/")
-        match asked.method:
+        match request.method:
             case "GET":
-                return Given(200, {"value": list(self.subscriptions.values())})
+                return Response(200, {"value": list(self.subscriptions.values())})
             case "POST":
                 number = f"00000000-0000-0000-0000-{len(self.subscriptions) + int(self._now()):012d}"
-                self.subscriptions[number] = {**json.loads(asked.body), "id": number}
-                return Given(201, self.subscriptions[number])
+                self.subscriptions[number] = {**json.loads(request.body), "id": number}
+                return Response(201, self.subscriptions[number])
             case _ if key not in self.subscriptions:
-                return Given(404, {"error": {"code": "ResourceNotFound", "message": "lost"}})
+                return Response(404, {"error": {"code": "ResourceNotFound", "message": "lost"}})
             case "PATCH":
-                self.subscriptions[key] |= json.loads(asked.body)
-                return Given(200, self.subscriptions[key])
+                self.subscriptions[key] |= json.loads(request.body)
+                return Response(200, self.subscriptions[key])
             case _:
                 del self.subscriptions[key]
-                return Given(204)
+                return Response(204)
 
     # --- SharePoint ---
 
-    def _files(self, asked: Asked, mood: Mood) -> Given:
-        host, folder = asked.host, self._ms.folders[asked.host]
-        if asked.method == "GET":
+    def _files(self, request: Request, handling: Handling) -> Response:
+        host, folder = request.host, self._ms.folders[request.host]
+        if request.method == "GET":
             names = ("Forms", folder.rpartition("/")[2])
             value = [{"Name": name, "ServerRelativeUrl": f"{LIBRARY}/{name}"} for name in names]
-            return Given(200, {"value": value})
-        within, name = _paths(asked.path)
+            return Response(200, {"value": value})
+        within, name = _paths(request.path)
         if within.lower() != folder.lower():
-            return Given(404, _sharepoint_error("-2147024894, System.IO.FileNotFoundException"))
+            return Response(404, _sharepoint_error("-2147024894, System.IO.FileNotFoundException"))
         key = (host, f"{folder}/{name}".lower())
         if profile := self._ms.profile_of(name[:36]):
             profile.pulled.discard(name[37:38])
-        if "/Files/Add" in asked.path:
-            self._ms.files[key] = asked.body
-            mood.tell("upload", name, asked.body)
-            return Given(200, {"Name": name})
-        mood.tell("delete", name, None)
-        return Given(200 if self._ms.files.pop(key, None) else 404)
+        if "/Files/Add" in request.path:
+            self._ms.files[key] = request.body
+            handling.report("upload", name, request.body)
+            return Response(200, {"Name": name})
+        handling.report("delete", name, None)
+        return Response(200 if self._ms.files.pop(key, None) else 404)
 
-    def _profiles(self, asked: Asked, mood: Mood) -> Given:
-        if asked.method == "GET":
-            account = parse_qs(urlsplit(asked.url).query)["@v"][0].strip("'").rpartition("|")[2]
-            return Given(200, self._profile(account))
+    def _profiles(self, request: Request, handling: Handling) -> Response:
+        if request.method == "GET":
+            account = parse_qs(urlsplit(request.url).query)["@v"][0].strip("'").rpartition("|")[2]
+            return Response(200, self._profile(account))
         calls = [
             [parameter.text or "" for parameter in method.iter(f"{NAMESPACE}Parameter")]
-            for method in ET.fromstring(asked.body).iter(f"{NAMESPACE}Method")
+            for method in ET.fromstring(request.body).iter(f"{NAMESPACE}Method")
         ]
         for number, (claim, name, value) in enumerate(calls):
-            if mood.properties is not None and number >= mood.properties:
-                return _query_failed("Microsoft.SharePoint.SPException", "it broke in the middle")
+            if handling.properties is not None and number >= handling.properties:
+                return _query_failed("Microsoft.SharePoint.SPException", "the query failed halfway")
             profile = self._ms.profile_at(claim.rpartition("|")[2])
-            if profile is None or profile.my_host != ADMIN_HOSTS[asked.host]:
+            if profile is None or profile.my_host != ADMIN_HOSTS[request.host]:
                 return _query_failed(
                     "Microsoft.Office.Server.UserProfiles.UserNotFoundException",
                     "User Profile Error 1000: User Not Found",
                 )
             profile.properties[name] = value
             profile.pulled.discard("")
-            mood.tell("property", profile.owner, (name, value))
-        return Given(200, [{"SchemaVersion": "15.0.0.0", "ErrorInfo": None}])
+            handling.report("property", profile.owner, (name, value))
+        return Response(200, [{"SchemaVersion": "15.0.0.0", "ErrorInfo": None}])
 
     def _profile(self, account: str) -> dict[str, Any]:
         profile = self._ms.profile_at(account)
@@ -259,7 +259,7 @@ class Faces:
 
 
 def _paths(path: str) -> tuple[str, str]:
-    """Return folder and name of the file that a request is about."""
+    """Return the folder and the name of the file in a request's path."""
     quoted = re.findall(r"'([^']*)'", path)
     if len(quoted) == 2:
         return quoted[0], quoted[1]
@@ -268,9 +268,9 @@ def _paths(path: str) -> tuple[str, str]:
 
 
 def _sharepoint_error(code: str) -> dict[str, Any]:
-    return {"odata.error": {"code": code, "message": {"lang": "en-US", "value": "it is not there"}}}
+    return {"odata.error": {"code": code, "message": {"lang": "en-US", "value": "the file does not exist"}}}
 
 
-def _query_failed(kind: str, text: str) -> Given:
+def _query_failed(kind: str, text: str) -> Response:
     error = {"ErrorTypeName": kind, "ErrorMessage": text, "TraceCorrelationId": "trace"}
-    return Given(200, [{"SchemaVersion": "15.0.0.0", "ErrorInfo": error}])
+    return Response(200, [{"SchemaVersion": "15.0.0.0", "ErrorInfo": error}])
