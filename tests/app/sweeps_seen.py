@@ -1,4 +1,4 @@
-"""What a test sees of sweeps: the record, the ended ones, and whom their parts name."""
+"""Read the sweeps from the tables: the record, the ended ones, and the users in their parts."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The two writes to SharePoint: whatever stops them half-way, no missing picture is shown."""
+"""The two writes to SharePoint: whatever stops them halfway, no missing picture is shown."""
 
 import hashlib
 
@@ -59,7 +59,7 @@ def shown(world: World, sharepoint: SharePoint) -> str:
 
 
 def writes(world: World) -> list[str]:
-    """Return each write: the file it put or deleted by its size, or "properties"."""
+    """Return each write: the size of the file that it put or deleted, or "properties"."""
     found = []
     for request in world.requests("sharepoint"):
         size = next((size for size in "SML" if f"_{size}Thumb.jpg" in request), "")
@@ -80,7 +80,7 @@ def thumbnails(user: str) -> list[str]:
 # --- a picture ---
 
 
-def test_a_picture_is_three_files_and_then_the_properties_that_point_at_them(
+def test_a_picture_is_written_as_three_files_and_then_the_properties_that_point_to_them(
     world: World, sharepoint: SharePoint
 ) -> None:
     user = world.add()
@@ -100,10 +100,10 @@ def test_a_picture_is_three_files_and_then_the_properties_that_point_at_them(
     [
         pytest.param("1", "1", id="1"),
         pytest.param("0", "0", id="0"),
-        pytest.param("keep", "7", id="keep: as it stands"),
+        pytest.param("keep", "7", id="keep: unchanged"),
     ],
 )
-def test_the_state_of_sharepoints_own_sync_is_set_as_the_settings_say(
+def test_the_state_of_sharepoints_own_sync_is_set_as_configured(
     world: World, sharepoint: SharePoint, sync_state: ExchangeSyncState, state: str
 ) -> None:
     user = world.add()
@@ -114,7 +114,7 @@ def test_the_state_of_sharepoints_own_sync_is_set_as_the_settings_say(
     assert world.shown(user) == world.source(user)
 
 
-def test_what_a_picture_settles_is_the_photo_it_was_made_from(world: World, sharepoint: SharePoint) -> None:
+def test_a_picture_settles_the_photo_that_it_was_made_from(world: World, sharepoint: SharePoint) -> None:
     user = world.add()
     picture = a_picture(world, sharepoint, user)
 
@@ -123,7 +123,7 @@ def test_what_a_picture_settles_is_the_photo_it_was_made_from(world: World, shar
 
 
 @pytest.mark.parametrize("calls", range(4))
-def test_a_first_picture_that_stops_half_way_is_not_shown(
+def test_a_first_picture_that_stops_halfway_is_not_shown(
     world: World, sharepoint: SharePoint, calls: int
 ) -> None:
     user = world.add()
@@ -148,7 +148,7 @@ def test_a_picture_written_twice_is_the_same_picture(
     assert files(world, shown) == thumbnails(shown)
 
 
-def test_a_picture_without_its_folder_is_told_apart(world: World, sharepoint: SharePoint) -> None:
+def test_a_picture_without_its_folder_is_reported_as_such(world: World, sharepoint: SharePoint) -> None:
     user = world.add()
     with pytest.raises(Gone):
         a_picture(world, sharepoint, user).write(Target(MY, ADMIN, "/User Photos/Bilder"), STAMP, Attempt())
@@ -158,7 +158,7 @@ def test_a_picture_without_its_folder_is_told_apart(world: World, sharepoint: Sh
 # --- an erasure ---
 
 
-def test_an_erasure_is_the_properties_first_and_then_the_three_files(
+def test_an_erasure_writes_the_properties_first_and_then_deletes_the_three_files(
     world: World, sharepoint: SharePoint, shown: str
 ) -> None:
     an_erasure(world, sharepoint, shown).write(HERE, STAMP + 1, Attempt())
@@ -169,17 +169,17 @@ def test_an_erasure_is_the_properties_first_and_then_the_three_files(
     properties = world.properties(shown)
     assert (properties.get("PictureURL", ""), properties[PLACEHOLDER]) == ("", "1")
     assert properties["SPS-PictureTimestamp"] == str(STAMP + 1)
-    assert properties[STATE] == "1"  # SharePoint's own, and none of an erasure's business
+    assert properties[STATE] == "1"  # SharePoint's own property, which an erasure leaves alone
 
 
-def test_an_erasure_settles_that_there_is_nothing(world: World, sharepoint: SharePoint, shown: str) -> None:
+def test_an_erasure_settles_that_no_photo_is_shown(world: World, sharepoint: SharePoint, shown: str) -> None:
     erasure: Change = an_erasure(world, sharepoint, shown)
 
     assert (erasure.etag, erasure.sha256, erasure.outcome) == ("", "", "cleared")
 
 
 @pytest.mark.parametrize("calls", range(4))
-def test_an_erasure_that_stops_half_way_shows_the_whole_picture_or_none(
+def test_an_erasure_that_stops_halfway_shows_the_whole_picture_or_none(
     world: World, sharepoint: SharePoint, shown: str, calls: int
 ) -> None:
     world.fault(Fault(service="sharepoint", skip=calls, status=503))
@@ -193,7 +193,7 @@ def test_an_erasure_that_stops_half_way_shows_the_whole_picture_or_none(
     assert (world.shown(shown), files(world, shown)) == ("", [])
 
 
-def test_an_erasure_of_files_that_are_gone_already_is_one(
+def test_an_erasure_succeeds_if_the_files_are_already_gone(
     world: World, sharepoint: SharePoint, shown: str
 ) -> None:
     for stamp in (STAMP + 1, STAMP + 2):
@@ -203,7 +203,7 @@ def test_an_erasure_of_files_that_are_gone_already_is_one(
     assert world.properties(shown)["SPS-PictureTimestamp"] == str(STAMP + 2)
 
 
-def test_an_erasure_touches_nobody_else(world: World, sharepoint: SharePoint, shown: str) -> None:
+def test_an_erasure_changes_no_other_user(world: World, sharepoint: SharePoint, shown: str) -> None:
     other = world.add()
     a_picture(world, sharepoint, other).write(HERE, STAMP, Attempt())
     an_erasure(world, sharepoint, shown).write(HERE, STAMP, Attempt())
@@ -220,11 +220,11 @@ def test_a_picture_after_an_erasure_is_shown_again(world: World, sharepoint: Sha
     assert world.shown(shown) == world.source(shown)
 
 
-# --- what both are ---
+# --- both writes ---
 
 
 @pytest.mark.parametrize("erased", [False, True], ids=["picture", "erasure"])
-def test_a_write_that_got_no_answer_is_remembered_by_its_attempt(
+def test_an_attempt_remembers_a_write_that_got_no_answer(
     world: World, sharepoint: SharePoint, shown: str, erased: bool
 ) -> None:
     world.fault(Fault(service="sharepoint", drop=True, when="after", next=1))
@@ -233,5 +233,5 @@ def test_a_write_that_got_no_answer_is_remembered_by_its_attempt(
     change.write(HERE, STAMP + 1, attempt)
 
     assert attempt.unanswered
-    assert attempt.requests == 5  # one was repeated
+    assert attempt.requests == 5  # one write was repeated
     assert world.shown(shown) == ("" if erased else world.source(shown))

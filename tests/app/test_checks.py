@@ -1,4 +1,4 @@
-"""A check: whom it queues, what it notes, whom it asks for again."""
+"""A check: the users that it queues, what it notes, and the users that it checks again."""
 
 import pytest
 
@@ -39,7 +39,7 @@ def shown(world: World) -> str:
 # --- how long it may take ---
 
 
-def test_a_check_that_has_no_time_left_for_graph_asks_later(world: World, shown: str) -> None:
+def test_a_check_without_time_left_for_graph_is_deferred(world: World, shown: str) -> None:
     world.change_photo(shown)
     world.steps.on("read photoledger", lambda: world.clock.advance(250), after=True)
     check(world, shown)
@@ -60,7 +60,7 @@ def test_twenty_unchanged_users_cost_one_request_twenty_reads_and_no_write(world
         "call graph.microsoft.com",
         *["read photoledger"] * 20,
         "read photostate",
-    ]  # the last at the gate
+    ]  # the last read is that of the gate
     assert sorted(world.steps.taken) == looks
 
 
@@ -78,7 +78,7 @@ def test_a_changed_photo_is_queued_and_an_unchanged_one_is_not(world: World, sho
     )
 
 
-def test_force_is_handed_on(world: World, shown: str) -> None:
+def test_force_is_passed_on_to_the_sync(world: World, shown: str) -> None:
     check(world, shown, force=True)
     assert [job.force for job in world.queued(Sync)] == [True]
 
@@ -108,14 +108,14 @@ def test_a_missing_photo_is_noted_once_and_queues_nothing(world: World, shown: s
     assert syncs(world) == []
 
 
-def test_a_photo_that_is_back_is_not_missing_any_more(world: World, shown: str) -> None:
+def test_a_photo_that_is_back_is_no_longer_missing(world: World, shown: str) -> None:
     world.note(shown, missing_since=5.0, gone_since=6.0)
     check(world, shown)
     row = world.row(shown)
     assert (row.missing_since, row.gone_since) == (0.0, 0.0)
 
 
-def test_a_user_who_is_gone_is_noted_if_he_was_known(world: World, shown: str) -> None:
+def test_a_deleted_user_is_noted_if_they_were_known(world: World, shown: str) -> None:
     stranger = world.add()
     for user in (shown, stranger):
         world.tenant.world.remove(world.person(user))
@@ -124,7 +124,7 @@ def test_a_user_who_is_gone_is_noted_if_he_was_known(world: World, shown: str) -
     assert world.row(stranger).version == ""
 
 
-def test_a_user_without_a_mailbox_is_written_down_once(world: World) -> None:
+def test_a_user_without_a_mailbox_is_noted_once(world: World) -> None:
     user = world.add(mailbox=False)
     check(world, user)
     row = world.row(user)
@@ -133,17 +133,17 @@ def test_a_user_without_a_mailbox_is_written_down_once(world: World) -> None:
     assert world.row(user) == row
 
 
-# --- somebody else at work ---
+# --- other attempts at work ---
 
 
-def test_a_note_is_left_where_a_sync_wrote_meanwhile(world: World, shown: str) -> None:
+def test_a_note_is_dropped_if_a_sync_wrote_meanwhile(world: World, shown: str) -> None:
     world.remove_photo(shown)
     world.steps.on("call graph.microsoft.com", lambda: world.note(shown, claim_token="theirs"))
     check(world, shown)
     assert (world.row(shown).missing_since, world.row(shown).claim_token) == (0.0, "theirs")
 
 
-def test_a_note_that_cannot_be_written_fails_nobody(world: World, shown: str) -> None:
+def test_a_note_that_cannot_be_written_fails_no_user(world: World, shown: str) -> None:
     other = world.add()
     world.remove_photo(shown)
     world.steps.on("write photoledger", cut_off)
@@ -152,10 +152,10 @@ def test_a_note_that_cannot_be_written_fails_nobody(world: World, shown: str) ->
     assert syncs(world) == [other]
 
 
-# --- who could not be answered ---
+# --- users without an answer ---
 
 
-def test_only_the_users_who_could_not_be_answered_are_asked_for_again(world: World) -> None:
+def test_only_users_without_an_answer_are_checked_again(world: World) -> None:
     answered, busy, late = world.add(), world.add(), world.add()
     world.fault(part(busy, status=429, retry_after=50), part(late, status=503, retry_after=90))
     check(world, answered, busy, late, why="rechecked", seen=1.0, born=world.clock.now() - 10)
@@ -164,15 +164,15 @@ def test_only_the_users_who_could_not_be_answered_are_asked_for_again(world: Wor
     assert (set(again.users), again.seen, again.tries) == ({busy, late}, 1.0, 0)
     assert again.born == world.clock.now() - 10
     (hidden,) = world.hidden(Check.queue)
-    assert 90 <= hidden <= 100  # the longest that anybody asked for
-    assert world.steps.taken[-2:] == ["put photo-syncs", "put photo-checks"]  # a deferral is the last act
+    assert 90 <= hidden <= 100  # the longest wait that any part asked for
+    assert world.steps.taken[-2:] == ["put photo-syncs", "put photo-checks"]  # the deferral is the last step
     world.fault()
     world.drain()
     for user in (answered, busy, late):
         world.settled(user)
 
 
-def test_a_denied_user_waits_for_a_person(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_denied_user_waits_for_an_administrator(world: World, caplog: pytest.LogCaptureFixture) -> None:
     user = world.add()
     world.fault(part(user, status=403, code="ErrorAccessDenied"))
     check(world, user)
@@ -181,7 +181,7 @@ def test_a_denied_user_waits_for_a_person(world: World, caplog: pytest.LogCaptur
     assert any(record.levelname == "ERROR" for record in caplog.records)
 
 
-def test_an_odd_user_is_asked_for_alone_and_in_the_end_given_up(world: World) -> None:
+def test_a_user_with_an_invalid_answer_is_checked_alone_and_finally_given_up(world: World) -> None:
     odd, fine = world.add(), world.add()
     world.fault(part(odd, status=404, code="SomethingNew"))
     check(world, odd, fine, why="rechecked")
@@ -200,7 +200,7 @@ def test_an_odd_user_is_asked_for_alone_and_in_the_end_given_up(world: World) ->
     world.settled(odd)
 
 
-def test_odd_and_busy_users_do_not_wait_for_each_other(world: World) -> None:
+def test_users_with_invalid_answers_and_busy_users_do_not_wait_for_each_other(world: World) -> None:
     odd, busy = world.add(), world.add()
     world.fault(part(odd, status=400), part(busy, status=429, retry_after=300))
     check(world, odd, busy)
@@ -219,7 +219,7 @@ def test_odd_and_busy_users_do_not_wait_for_each_other(world: World) -> None:
         pytest.param({"status": 429, "retry_after": 70}, id="throttled"),
     ],
 )
-def test_a_graph_that_cannot_now_has_the_whole_check_put_off(world: World, fault: dict[str, int]) -> None:
+def test_a_check_is_deferred_as_a_whole_if_graph_is_busy(world: World, fault: dict[str, int]) -> None:
     users = [world.add(), world.add()]
     world.fault(Fault(service="graph", **fault))
     check(world, *users)
@@ -229,7 +229,7 @@ def test_a_graph_that_cannot_now_has_the_whole_check_put_off(world: World, fault
     assert len(world.requests()) == 1
 
 
-def test_a_graph_that_does_not_answer_has_the_whole_check_put_off(world: World) -> None:
+def test_a_check_is_deferred_as_a_whole_if_graph_does_not_answer(world: World) -> None:
     user = world.add()
     world.fault(Fault(service="graph", drop=True))
     check(world, user)
@@ -237,7 +237,7 @@ def test_a_graph_that_does_not_answer_has_the_whole_check_put_off(world: World) 
 
 
 @pytest.mark.parametrize("step", ["read photoledger", "call graph.microsoft.com"])
-def test_a_check_that_dies_is_done_again(world: World, step: str) -> None:
+def test_a_check_whose_instance_dies_is_repeated(world: World, step: str) -> None:
     user = world.add()
     world.steps.on(step, kill)
     world.hint(user)
@@ -245,7 +245,7 @@ def test_a_check_that_dies_is_done_again(world: World, step: str) -> None:
     world.settled(user)
 
 
-def test_a_ledger_out_of_reach_has_the_whole_check_put_off(world: World) -> None:
+def test_a_check_is_deferred_as_a_whole_if_the_ledger_is_out_of_reach(world: World) -> None:
     user = world.add()
     world.steps.on("read photoledger", cut_off)
     check(world, user)
@@ -256,13 +256,13 @@ def test_a_ledger_out_of_reach_has_the_whole_check_put_off(world: World) -> None
 
 @pytest.mark.parametrize("after", [False, True], ids=["out of reach", "answer lost"])
 @pytest.mark.parametrize("nth", [1, 2, 3])
-def test_a_queue_that_fails_anywhere_loses_nobody(world: World, after: bool, nth: int) -> None:
+def test_a_queue_that_fails_at_any_step_loses_no_user(world: World, after: bool, nth: int) -> None:
     users = [world.add() for _ in range(3)]
     world.fault(part(users[2], status=503, next=1))
     world.hint(*users)
     world.steps.on("put .*", cut_off, nth=nth, after=after)
     world.host.deliver_due()
-    assert world.queued(Check)  # the message itself, or the one that takes its place
+    assert world.queued(Check)  # the message itself, or its replacement
     world.drain()
     for user in users:
         world.settled(user)
@@ -278,7 +278,7 @@ def test_after_a_day_users_are_left_to_the_next_sweep(world: World) -> None:
     assert row.reason.startswith("gave up after a day")
 
 
-def test_a_dry_run_decides_and_notes_nothing(new_world) -> None:
+def test_a_dry_run_queues_users_and_notes_nothing(new_world) -> None:
     world = new_world(DRY_RUN="true")
     changed, no_mailbox = world.add(), world.add(mailbox=False)
     check(world, changed, no_mailbox)
@@ -306,7 +306,7 @@ def letters(world: World) -> str:
     return part.letters
 
 
-def test_after_a_day_a_sweep_is_told_whom_it_is_not_to_wait_for(world: World, shown: str) -> None:
+def test_after_a_day_a_sweep_learns_which_users_not_to_wait_for(world: World, shown: str) -> None:
     stranger = world.add()
     world.fault(Fault(service="graph", status=503))
     sweep_check(world, shown, stranger, born=world.clock.now() - DAY - 1)
@@ -316,10 +316,10 @@ def test_after_a_day_a_sweep_is_told_whom_it_is_not_to_wait_for(world: World, sh
 
 
 @pytest.mark.parametrize("force", [False, True], ids=["", "forced"])
-def test_a_part_out_of_reach_for_hours_queues_nobody_twice_and_is_answered_in_the_end(
+def test_a_part_out_of_reach_for_hours_queues_no_user_twice_and_is_answered_in_the_end(
     new_world, force: bool
 ) -> None:
-    world = new_world(DRY_RUN="false" if force else "true")  # neither of them leaves a note of whom it queued
+    world = new_world(DRY_RUN="false" if force else "true")  # neither notes which users it queued
     changed, empty = world.add(), world.add(photo=False)
     sweep_check(world, changed, empty, force=force)
     outage = world.steps.on("write photoparts", cut_off, times=None)
@@ -340,7 +340,7 @@ def test_answers_wait_for_their_part_no_longer_than_a_day(world: World) -> None:
     assert letters(world) == "?"
 
 
-def test_poisoned_answers_are_told_and_fail_nobody(world: World, shown: str) -> None:
+def test_poisoned_answers_are_recorded_in_the_part_and_fail_no_user(world: World, shown: str) -> None:
     PartStore(world.parts).add(*PART, (shown,))
     job = SweptCheck((shown,), "swept", seen=1.0, born=1.0, part=PART, letters="U")
     world.app.recorder.record(SweptCheck, write(job).encode())
@@ -348,19 +348,19 @@ def test_poisoned_answers_are_told_and_fail_nobody(world: World, shown: str) -> 
     assert world.row(shown).outcome == "synced"
 
 
-# --- users for whom alone Graph has no answer ---
+# --- users without an answer while Graph answers for others ---
 
 LATE = 3600.0
 BROKEN = [
     pytest.param({"status": 500}, "cannot tell", id="unavailable"),
-    pytest.param({"status": 503, "retry_after": 20}, "cannot tell", id="busy, it says"),
+    pytest.param({"status": 503, "retry_after": 20}, "cannot tell", id="busy, with Retry-After"),
     pytest.param({"status": 403, "code": "ErrorAccessDenied"}, "denies", id="denied"),
 ]
 
 
 @pytest.fixture
 def answered(world: World) -> list[str]:
-    """Users of the sweep's part whom Graph has told already."""
+    """Users of the sweep's part for which Graph has answered already."""
     users = [world.add(photo=False) for _ in range(4)]
     PartStore(world.parts).add(*PART, tuple(users))
     PartStore(world.parts).answer(*PART, dict.fromkeys(users, "n"))
@@ -368,7 +368,7 @@ def answered(world: World) -> list[str]:
 
 
 def late_check(world: World, *users: str) -> None:
-    """Let a sweep have waited for long for these users, who stand in a part of their own."""
+    """Let a sweep have waited long for these users, who are in a part of their own."""
     part = (PART[0], "00000-001")
     PartStore(world.parts).add(*part, users)
     now = world.clock.now()
@@ -382,7 +382,7 @@ def late_letters(world: World) -> str:
 
 @pytest.mark.usefixtures("answered")
 @pytest.mark.parametrize(("fault", "why"), BROKEN)
-def test_a_sweep_gives_up_on_users_whom_alone_graph_does_not_answer(
+def test_a_sweep_gives_up_on_users_if_graph_answers_for_all_others(
     world: World, shown: str, fault: dict[str, object], why: str
 ) -> None:
     stranger, fine = world.add(), world.add(photo=False)
@@ -403,7 +403,7 @@ def test_a_sweep_gives_up_on_users_whom_alone_graph_does_not_answer(
 
 @pytest.mark.usefixtures("answered")
 @pytest.mark.parametrize(("fault", "why"), BROKEN)
-def test_a_sweep_does_not_give_up_on_anybody_while_graph_answers_nobody(
+def test_a_sweep_gives_up_on_no_user_while_graph_answers_for_none(
     world: World, shown: str, fault: dict[str, object], why: str
 ) -> None:
     del why
@@ -427,30 +427,28 @@ def test_one_failure_at_the_end_of_an_outage_is_forgiven(world: World, shown: st
 
 
 @pytest.mark.usefixtures("answered")
-def test_a_user_for_whom_graph_is_busy_is_not_given_up(world: World, shown: str) -> None:
+def test_a_user_is_not_given_up_while_graph_throttles_their_part(world: World, shown: str) -> None:
     world.fault(part(shown, status=429))
     late_check(world, shown)
     world.run(6 * 3600)
     assert late_letters(world) == "?"
 
 
-def test_where_graph_could_tell_of_nobody_nobody_is_given_up(world: World, shown: str) -> None:
+def test_no_user_is_given_up_if_no_other_user_was_answered(world: World, shown: str) -> None:
     world.fault(part(shown, status=500))
     late_check(world, shown)
     world.run(6 * 3600)
     assert late_letters(world) == "?"
 
 
-def test_a_witness_who_lost_his_photo_service_is_one_of_several(
-    world: World, shown: str, answered: list[str]
-) -> None:
+def test_one_of_several_reference_users_may_fail_too(world: World, shown: str, answered: list[str]) -> None:
     world.fault(part(f"{shown}|{answered[0]}", status=500))
     late_check(world, shown)
     world.drain()
     assert late_letters(world) == "F"
 
 
-def test_nobody_is_asked_beside_a_user_before_a_sweep_has_waited_for_long(world: World) -> None:
+def test_no_reference_user_is_checked_before_a_sweep_has_waited_for_long(world: World) -> None:
     sweep_check(world, world.add())
     world.host.deliver_due()
     assert "scan photoparts" not in world.steps.taken

@@ -1,4 +1,4 @@
-"""What the end of a sweep forgets, however often it dies over it."""
+"""What the end of a sweep deletes, however often its instance dies."""
 
 from collections.abc import Callable
 
@@ -39,7 +39,7 @@ def test_the_eleventh_sweep_forgets_the_first_with_its_parts_however_often_it_di
 
 
 @pytest.mark.parametrize(("dry_run", "forgotten"), [("false", True), ("true", False)], ids=["", "dry run"])
-def test_who_is_gone_for_thirty_days_is_forgotten_but_not_in_a_dry_run(
+def test_a_user_gone_for_thirty_days_is_forgotten_but_not_in_a_dry_run(
     new_world: Callable[..., World], dry_run: str, forgotten: bool
 ) -> None:
     world = new_world(DRY_RUN=dry_run)
@@ -53,7 +53,7 @@ def test_who_is_gone_for_thirty_days_is_forgotten_but_not_in_a_dry_run(
     assert world.row(gone).gone_since > 0.0
 
 
-def test_a_sweep_forgets_the_minutes_that_are_over(world: World) -> None:
+def test_a_sweep_forgets_past_minutes(world: World) -> None:
     user = world.add()
     world.ask(user)
     world.drain()

@@ -1,4 +1,4 @@
-"""The way without sockets is the same way: same answers, same errors, same history."""
+"""The tenant without sockets behaves as the one with sockets: same answers, errors and history."""
 
 import pytest
 import requests
@@ -8,7 +8,7 @@ from local.tenant.traffic.faults import Fault
 from tests.fakes.direct import Direct
 from tests.fakes.world import World
 
-URL = "https://graph.microsoft.com/v1.0/users/nobody%20%23/photo?$select=id"
+URL = "https://graph.microsoft.com/v1.0/users/unknown%20%23/photo?$select=id"
 
 
 @pytest.fixture
@@ -19,7 +19,9 @@ def sessions(tenant: Tenant) -> list[requests.Session]:
     return [requests.Session(), direct]
 
 
-def test_an_answer_is_the_same_on_both_ways(tenant: Tenant, sessions: list[requests.Session]) -> None:
+def test_an_answer_is_the_same_with_and_without_sockets(
+    tenant: Tenant, sessions: list[requests.Session]
+) -> None:
     seen = []
     for session in sessions:
         with session, session.post(URL, json={"a": 1}, headers={"X-A": "b"}) as answer:
@@ -42,7 +44,7 @@ def test_a_cut_connection_is_the_same_kind_of_error(
             session.get(URL)
 
 
-def test_a_sync_costs_and_ends_the_same(tenant: Tenant) -> None:
+def test_a_sync_has_the_same_cost_and_end(tenant: Tenant) -> None:
     costs = []
     for direct in (False, True):
         world = World(tenant, direct=direct)

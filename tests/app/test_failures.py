@@ -1,4 +1,4 @@
-"""Who fails is listed while he does, whoever dies on the way."""
+"""A failing user is listed as long as they fail, even if instances die meanwhile."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +13,7 @@ from tests.fakes.world import World
 
 ONE, TWO = "0f000000-0000-4000-8000-000000000001", "a0000000-0000-4000-8000-000000000002"
 GAVE_UP = "gave up after repeated failures"
-NOBODY = {"users": 0, "more": False, "since": None, "newest": []}
+NONE_FAILED = {"users": 0, "more": False, "since": None, "newest": []}
 
 
 def poison(world: World, user: str) -> None:
@@ -25,7 +25,7 @@ def failed(world: World) -> dict:
     return world.app.health.status()["failed"]
 
 
-def test_who_fails_is_listed_since_when_with_the_newest_reason_first(world: World) -> None:
+def test_failing_users_are_listed_with_their_first_time_and_the_newest_reason_first(world: World) -> None:
     began = world.clock.now()
     poison(world, ONE)
     world.clock.advance(60)
@@ -62,7 +62,7 @@ def test_a_poisoned_user_whose_photo_is_settled_is_healed_by_the_next_sweep(
 
     world.sweep()
 
-    assert failed(world) == NOBODY
+    assert failed(world) == NONE_FAILED
     assert world.row(user).outcome == "unchanged"
     assert world.requests("sharepoint") == []
 
@@ -70,7 +70,7 @@ def test_a_poisoned_user_whose_photo_is_settled_is_healed_by_the_next_sweep(
 @pytest.mark.parametrize("mishap", [kill, cut_off])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("nth", [1, 2])
-def test_whoever_dies_while_he_writes_a_failure_down_lists_one_too_many_at_most(
+def test_an_instance_that_dies_while_it_records_a_failure_lists_at_most_one_too_many(
     world: World, mishap: Callable[[], None], after: bool, nth: int
 ) -> None:
     user = world.add()
@@ -82,14 +82,14 @@ def test_whoever_dies_while_he_writes_a_failure_down_lists_one_too_many_at_most(
     assert (world.row(user).outcome == "failed") <= (failed(world)["users"] == 1)
     world.sweep()
     world.sweep()
-    assert failed(world) == NOBODY
+    assert failed(world) == NONE_FAILED
     world.settled(user)
 
 
-def test_a_user_who_could_not_be_struck_out_is_struck_out_by_the_next_sweep(world: World) -> None:
+def test_a_failure_that_could_not_be_removed_is_removed_by_the_next_sweep(world: World) -> None:
     user = world.add()
     poison(world, user)
-    world.steps.on("write photoledger", cut_off, nth=4)  # after the claim, the mark and what is settled
+    world.steps.on("write photoledger", cut_off, nth=4)  # after the claim, the mark and the settle
     world.ask(user)
     world.drain()
     assert world.row(user).outcome == "synced"
@@ -97,10 +97,10 @@ def test_a_user_who_could_not_be_struck_out_is_struck_out_by_the_next_sweep(worl
 
     world.sweep()
 
-    assert failed(world) == NOBODY
+    assert failed(world) == NONE_FAILED
 
 
-def test_a_sync_that_is_refused_says_by_whom_until_it_is_done(world: World) -> None:
+def test_a_refused_sync_names_the_service_until_it_is_done(world: World) -> None:
     user = world.add()
     world.fault(Fault(service="sharepoint", path="SThumb", status=400, next=1))
     world.ask(user)
@@ -111,12 +111,14 @@ def test_a_sync_that_is_refused_says_by_whom_until_it_is_done(world: World) -> N
 
     world.drain()
 
-    assert failed(world) == NOBODY
+    assert failed(world) == NONE_FAILED
     assert world.row(user).outcome == "synced"
 
 
-def test_who_is_struck_out_while_he_fails_anew_is_listed_all_the_same(world: World) -> None:
-    world.ledger.merge("failed", ONE, {"at": 7.0, "reason": "graph: 400"}, "")  # its beginning was struck out
+def test_a_user_whose_entry_is_removed_while_they_fail_again_is_still_listed(world: World) -> None:
+    world.ledger.merge(
+        "failed", ONE, {"at": 7.0, "reason": "graph: 400"}, ""
+    )  # the note of its begin was removed
     assert (failed(world)["users"], failed(world)["since"]) == (1, 7.0)
-    world.sweep()  # which tidies up
-    assert failed(world) == NOBODY
+    world.sweep()  # which removes the entry
+    assert failed(world) == NONE_FAILED

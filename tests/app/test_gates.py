@@ -1,4 +1,4 @@
-"""Gates in the whole app: what closes one, and who stays away from then on."""
+"""Gates in the whole app: what closes one, and which calls wait from then on."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +27,7 @@ def closed_gates(world: World) -> dict[str, float]:
     return {service: row["closed_until"] for service, row in rows.items()}
 
 
-def test_two_denied_users_among_others_close_no_gate_however_often_they_are_asked_for(
+def test_two_denied_users_among_others_close_no_gate_however_often_they_are_checked(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world(RECHECK_AFTER="PT1M")
@@ -53,7 +53,7 @@ def failing(users: list[str], status: int) -> list[Fault]:
     return [Fault(service="graph", part=True, path=user, status=status) for user in users]
 
 
-def test_a_few_broken_profiles_asked_for_together_close_no_gate(world: World) -> None:
+def test_a_few_broken_profiles_at_the_same_time_close_no_gate(world: World) -> None:
     broken, fine = [world.add() for _ in range(4)], world.add()
     world.fault(*failing(broken, 503))
     world.hint(*broken)
@@ -64,8 +64,8 @@ def test_a_few_broken_profiles_asked_for_together_close_no_gate(world: World) ->
     world.settled(fine)
 
 
-@pytest.mark.parametrize(("asked", "closed"), [(45, 45.0), pytest.param(None, 30.0, id="and no word")])
-def test_one_throttled_part_closes_the_gate_for_everybody(
+@pytest.mark.parametrize(("asked", "closed"), [(45, 45.0), pytest.param(None, 30.0, id="without a time")])
+def test_one_throttled_part_closes_the_gate_for_all_users(
     world: World, asked: float | None, closed: float
 ) -> None:
     busy, fine = world.add(), world.add()
@@ -75,7 +75,7 @@ def test_one_throttled_part_closes_the_gate_for_everybody(
     assert closed_gates(world) == {GRAPH: world.clock.now() + closed}
 
 
-def test_one_busy_part_keeps_nobody_but_its_own_user_waiting(world: World) -> None:
+def test_one_busy_part_delays_only_its_own_user(world: World) -> None:
     busy, fine = world.add(), world.add()
     world.fault(Fault(service="graph", part=True, path=busy, status=503, retry_after=45))
     world.hint(busy, fine)
@@ -88,11 +88,11 @@ def test_one_busy_part_keeps_nobody_but_its_own_user_waiting(world: World) -> No
 @pytest.mark.parametrize(
     ("count", "status", "closed"),
     [
-        pytest.param(5, 503, 30.0, id="an outage, as five parts say"),
-        pytest.param(2, 403, 900.0, id="a missing permission, as two parts say"),
+        pytest.param(5, 503, 30.0, id="an outage in five parts"),
+        pytest.param(2, 403, 900.0, id="a missing permission in two parts"),
     ],
 )
-def test_parts_of_one_voice_close_the_gate(world: World, count: int, status: int, closed: float) -> None:
+def test_parts_that_all_fail_close_the_gate(world: World, count: int, status: int, closed: float) -> None:
     users = [world.add() for _ in range(count)]
     world.fault(*failing(users, status))
     world.hint(*users)
@@ -115,7 +115,7 @@ def test_a_denial_of_one_users_bytes_closes_no_gate(world: World) -> None:
     world.settled(fine)
 
 
-def test_a_profile_that_never_works_delays_nobody_elses_photo(world: World) -> None:
+def test_a_profile_that_never_works_delays_no_other_users_photo(world: World) -> None:
     broken, users = world.add(upn="broken@contoso.com"), [world.add() for _ in range(12)]
     world.fault(Fault(service="sharepoint-profiles", path="broken%40contoso.com", status=500))
     world.ask(broken)

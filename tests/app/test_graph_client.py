@@ -1,4 +1,4 @@
-"""What Microsoft Graph says, however oddly it says it."""
+"""Microsoft Graph's answers, usual and unusual."""
 
 import base64
 import io
@@ -31,7 +31,7 @@ def graph(world: World) -> Graph:
 
 
 def answers(world: World, *bodies: object, path: str = BATCH, status: int = 200) -> None:
-    """Let Graph answer so; the last for ever."""
+    """Let Graph give these answers; the last one is repeated."""
     faults = [
         Fault(path=path, status=status, body=json.dumps(body), next=1, service="graph") for body in bodies
     ]
@@ -60,7 +60,7 @@ def picture(content: bytes = b"JPEG", **headers: str) -> dict[str, Any]:
 # --- photos of several ---
 
 
-def test_each_user_of_a_batch_gets_his_own_answer(world: World, graph: Graph) -> None:
+def test_each_user_of_a_batch_gets_their_own_answer(world: World, graph: Graph) -> None:
     with_photo, without, no_mailbox, gone = (
         world.add(),
         world.add(photo=False),
@@ -87,11 +87,11 @@ def test_twenty_users_are_one_request(world: World, graph: Graph) -> None:
 @pytest.mark.parametrize(
     ("given", "found"),
     [
-        pytest.param([], Unavailable(), id="nothing about him"),
+        pytest.param([], Unavailable(), id="no part about the user"),
         pytest.param([part("a", 200, metadata())], Photo(ETAG), id="a photo"),
         pytest.param([part("a", 404), part("a", 200, metadata())], Photo(ETAG), id="two answers: the last"),
-        pytest.param([part("b", 200, metadata())], Unavailable(), id="somebody else"),
-        pytest.param([{"id": "a", "status": "200"}], Unavailable(), id="a status that is no number"),
+        pytest.param([part("b", 200, metadata())], Unavailable(), id="a part about another user"),
+        pytest.param([{"id": "a", "status": "200"}], Unavailable(), id="a status that is not a number"),
         pytest.param([{"status": 200}], Unavailable(), id="no id"),
         pytest.param([None, 7, "a", []], Unavailable(), id="no parts at all"),
         pytest.param([{"id": "a", "status": 404}], NoPhoto(), id="neither headers nor body"),
@@ -103,13 +103,13 @@ def test_twenty_users_are_one_request(world: World, graph: Graph) -> None:
         pytest.param([part("a", 429, None, Retry_After="17")], Unavailable(17.0), id="throttled"),
         pytest.param([part("a", 429, None, RETRY_AFTER="2.128")], Unavailable(2.128), id="a decimal"),
         pytest.param([part("a", 503)], Unavailable(), id="busy"),
-        pytest.param([part("a", 424)], PhotoFailed(424), id="a dependency that there was not"),
+        pytest.param([part("a", 424)], PhotoFailed(424), id="a failed dependency without a dependency"),
         pytest.param([part("a", 403, {"error": {"code": "X"}})], NotAllowed("X"), id="denied"),
         pytest.param([part("a", 404, {"error": {"code": "X"}})], PhotoFailed(404, "X"), id="an unknown 404"),
     ],
 )
 @pytest.mark.parametrize("status", [200, 424], ids=["outer 200", "outer 424"])
-def test_an_odd_part_is_odd_for_one_user_only(
+def test_an_invalid_part_affects_one_user_only(
     world: World, graph: Graph, given: list[object], found: object, status: int
 ) -> None:
     answers(world, {"responses": [*given, part("z", 200, metadata())]}, status=status)
@@ -117,19 +117,17 @@ def test_an_odd_part_is_odd_for_one_user_only(
 
 
 @pytest.mark.parametrize("body", [{}, {"responses": None}, [], "text", None], ids=str)
-def test_a_batch_without_responses_is_asked_again_later(world: World, graph: Graph, body: object) -> None:
+def test_a_batch_without_responses_is_repeated_later(world: World, graph: Graph, body: object) -> None:
     answers(world, body)
     with pytest.raises(TryLater):
         graph.photos(["a"], Attempt())
 
 
-# --- whether there is one ---
+# --- whether a photo exists ---
 
 
 @pytest.mark.parametrize("answer", ["404", "1x1"])
-def test_both_ways_to_say_that_there_is_no_photo_are_understood(
-    world: World, graph: Graph, answer: str
-) -> None:
+def test_both_answers_for_a_missing_photo_are_understood(world: World, graph: Graph, answer: str) -> None:
     world.tenant.world.knobs.no_photo = answer
     without, with_photo, dot = world.add(photo=False), world.add(), world.add(photo=False)
     with Image.new("RGB", (1, 1)) as image, io.BytesIO() as file:
@@ -140,7 +138,7 @@ def test_both_ways_to_say_that_there_is_no_photo_are_understood(
     assert not graph.has_no_photo(dot, Attempt())
 
 
-# --- one, with his bytes ---
+# --- one user, with the bytes ---
 
 
 def test_a_user_is_gathered_in_one_request(world: World, graph: Graph) -> None:
@@ -165,7 +163,7 @@ def test_a_user_is_gathered_in_one_request(world: World, graph: Graph) -> None:
         ),
     ],
 )
-def test_without_a_photo_no_bytes_are_asked_for(world: World, graph: Graph, user, photo, found) -> None:
+def test_no_bytes_are_requested_without_a_photo(world: World, graph: Graph, user, photo, found) -> None:
     answers(world, {"responses": [part("bytes", 424), photo, user or person("a")]})
     assert graph.gather("a", Attempt()).source == found
     assert len(world.requests()) == 1
@@ -207,7 +205,7 @@ def test_without_a_photo_no_bytes_are_asked_for(world: World, graph: Graph, user
         ),
     ],
 )
-def test_a_gathering_that_cannot_be_whole_says_what_to_do(
+def test_an_incomplete_gather_raises_the_matching_error(
     world: World, graph: Graph, parts: list[object], error: type[ServiceError], after: float | None
 ) -> None:
     answers(world, {"responses": parts})
@@ -223,7 +221,7 @@ def test_a_gathering_that_cannot_be_whole_says_what_to_do(
     [
         pytest.param(None, id="missing"),
         pytest.param(part("bytes", 200, "no base64!", ETag=ETAG), id="not base64"),
-        pytest.param(part("bytes", 200, {"no": "text"}, ETag=ETAG), id="no text"),
+        pytest.param(part("bytes", 200, {"no": "text"}, ETag=ETAG), id="not a text"),
         pytest.param(part("bytes", 200, "", ETag=ETAG), id="empty"),
         pytest.param(part("bytes", 424, None), id="a dependency that did not fail"),
     ],
@@ -238,14 +236,14 @@ def test_bytes_that_a_batch_cannot_carry_are_fetched_alone(world: World, graph: 
     assert len(world.requests()) == 2
 
 
-def test_bytes_fetched_alone_bring_their_own_label(world: World, graph: Graph) -> None:
+def test_bytes_fetched_alone_have_their_own_label(world: World, graph: Graph) -> None:
     user = world.add()
     answers(world, {"responses": [person(user), part("photo", 200, metadata('"OLDER"'))]})
     gathered = graph.gather(user, Attempt())
     assert (gathered.source, gathered.content_etag) == (Photo('"OLDER"'), world.source(user))
 
 
-def test_bytes_that_went_away_meanwhile_are_none(world: World, graph: Graph) -> None:
+def test_bytes_that_disappear_meanwhile_are_no_photo(world: World, graph: Graph) -> None:
     user = world.add(photo=False)
     answers(world, {"responses": [person(user), part("photo", 200, metadata())]})
     gathered = graph.gather(user, Attempt())
@@ -256,10 +254,10 @@ def test_bytes_that_went_away_meanwhile_are_none(world: World, graph: Graph) -> 
     ("after", "label"),
     [
         pytest.param(metadata(), ETAG, id="the same after as before: it is the bytes' label, too"),
-        pytest.param(metadata('"NEWER"'), "", id="changed in between: nobody knows whose bytes these are"),
+        pytest.param(metadata('"NEWER"'), "", id="changed in between: the bytes may belong to either"),
     ],
 )
-def test_bytes_without_a_label_take_the_metadatas_if_it_stood_still(
+def test_bytes_without_a_label_take_that_of_the_metadata_if_it_did_not_change(
     world: World, graph: Graph, after: object, label: str
 ) -> None:
     batch = {"responses": [person("a"), part("photo", 200, metadata()), picture(ETag="")]}
@@ -272,28 +270,28 @@ def test_bytes_without_a_label_take_the_metadatas_if_it_stood_still(
     assert len(world.requests()) == 2
 
 
-def test_bytes_without_a_label_whose_photo_is_gone_keep_none(world: World, graph: Graph) -> None:
+def test_bytes_without_a_label_get_none_if_the_photo_is_gone(world: World, graph: Graph) -> None:
     user = world.add(photo=False)
     batch = {"responses": [person(user), part("photo", 200, metadata()), picture(ETag="")]}
     answers(world, batch)
     assert graph.gather(user, Attempt()).content_etag == ""
 
 
-# --- one by name ---
+# --- a user by name ---
 
 
 @pytest.mark.parametrize(
     "upn", ["o'hara+x@contoso.com", "ines_fabrikam.com#EXT#@contoso.onmicrosoft.com", "zoë@contoso.com"]
 )
-def test_a_user_is_found_by_any_name_he_may_have(world: World, graph: Graph, upn: str) -> None:
+def test_a_user_is_found_by_any_valid_name(world: World, graph: Graph, upn: str) -> None:
     user = world.add(upn=upn, guest="#" in upn)
     found = graph.find_user(upn, Attempt())
     assert (found.id, found.upn) == (user, upn)
 
 
-def test_a_user_whom_nobody_knows_is_gone(graph: Graph) -> None:
+def test_an_unknown_user_is_gone(graph: Graph) -> None:
     with pytest.raises(Gone):
-        graph.find_user("nobody@contoso.com", Attempt())
+        graph.find_user("unknown@contoso.com", Attempt())
 
 
 # --- subscriptions ---
@@ -342,7 +340,7 @@ def test_every_page_is_read(world: World, graph: Graph) -> None:
     ],
     ids=str,
 )
-def test_a_next_page_elsewhere_is_refused(world: World, graph: Graph, link: object) -> None:
+def test_a_next_page_on_another_host_is_refused(world: World, graph: Graph, link: object) -> None:
     answers(world, listed("one", **{"@odata.nextLink": link}), path="/subscriptions")
     with pytest.raises(Refused):
         graph.subscriptions(Attempt())
@@ -350,23 +348,23 @@ def test_a_next_page_elsewhere_is_refused(world: World, graph: Graph, link: obje
 
 
 @pytest.mark.parametrize("page", [{}, {"value": 7}, [], {"value": [{"resource": "users"}]}], ids=str)
-def test_a_list_that_is_none_is_asked_for_again_later(world: World, graph: Graph, page: object) -> None:
+def test_an_invalid_list_is_requested_again_later(world: World, graph: Graph, page: object) -> None:
     answers(world, page, path="/subscriptions")
     with pytest.raises(TryLater):
         graph.subscriptions(Attempt())
 
 
-def test_a_creation_is_sent_once_whatever_comes(world: World, graph: Graph) -> None:
+def test_a_creation_is_sent_once_whatever_the_answer(world: World, graph: Graph) -> None:
     world.fault(Fault(service="graph", drop=True))
     with pytest.raises(TryLater):
         graph.create_subscription("https://a/n", "https://a/l", "state", world.clock.now() + 60, Attempt())
     assert len(world.requests()) == 1
 
 
-def test_a_subscription_that_is_gone_is_as_good_as_deleted(graph: Graph) -> None:
+def test_the_deletion_of_a_lost_subscription_succeeds(graph: Graph) -> None:
     graph.delete_subscription("11111111-1111-4111-8111-111111111111", Attempt())
 
 
-def test_a_subscription_that_is_gone_cannot_be_renewed(world: World, graph: Graph) -> None:
+def test_a_lost_subscription_cannot_be_renewed(world: World, graph: Graph) -> None:
     with pytest.raises(Gone):
         graph.renew_subscription("11111111-1111-4111-8111-111111111111", world.clock.now() + 60, Attempt())

@@ -1,4 +1,4 @@
-"""Poison: every message that nobody could handle is written down, whatever it says."""
+"""Poison: every message that no function could handle is recorded, whatever its content."""
 
 import json
 from dataclasses import replace
@@ -43,7 +43,7 @@ def test_a_poisoned_check_is_the_failure_of_all_its_users(world: World) -> None:
     assert noted(world, ONE) == noted(world, TWO) == POISONED
 
 
-def test_a_poisoned_event_names_no_user_and_is_kept_whole(world: World) -> None:
+def test_a_poisoned_event_names_no_user_and_is_kept_as_a_whole(world: World) -> None:
     body = write(Tend("missed", ONE, 1.0))
     record(world, Tend, body.encode())
     assert (kept(world)["body"], kept(world)["queue"]) == (body, "photo-subscription")
@@ -55,7 +55,7 @@ def test_a_poisoned_event_names_no_user_and_is_kept_whole(world: World) -> None:
     [
         pytest.param(b"", id="nothing"),
         pytest.param(b"hello", id="a word"),
-        pytest.param(b"\xff\xfe\x00", id="no text"),
+        pytest.param(b"\xff\xfe\x00", id="not a text"),
         pytest.param(b"[" * 50_000, id="deep"),
         pytest.param(json.dumps({"v": 2, "job": {}}).encode(), id="another version"),
         pytest.param(json.dumps({"v": 1, "job": {"user": "x"}}).encode(), id="no object id"),
@@ -63,7 +63,7 @@ def test_a_poisoned_event_names_no_user_and_is_kept_whole(world: World) -> None:
         pytest.param(b"x" * 60_000, id="long"),
     ],
 )
-def test_what_nobody_can_read_is_kept_as_it_is(world: World, body: bytes) -> None:
+def test_an_unreadable_message_is_kept_as_it_is(world: World, body: bytes) -> None:
     record(world, Sync, body)
     assert kept(world)["queue"] == "photo-syncs"
     assert kept(world)["why"]
@@ -71,14 +71,14 @@ def test_what_nobody_can_read_is_kept_as_it_is(world: World, body: bytes) -> Non
     assert world.ledger.rows == {}
 
 
-def test_what_is_kept_is_not_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_kept_message_is_not_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
     record(world, Sync, b'{"v": 1, "job": {"user": "secret@contoso.com"}}')
     assert "secret" not in caplog.text
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
 @pytest.mark.parametrize("body", [write(Sync(ONE, "swept", 1.0, 1.0)).encode(), b"hello"])
-def test_a_store_out_of_reach_is_for_the_caller_to_wait_out(world: World, body: bytes) -> None:
+def test_a_store_out_of_reach_is_raised_to_the_caller(world: World, body: bytes) -> None:
     world.steps.on("write .*", cut_off)
     with pytest.raises(TryLater):
         record(world, Sync, body)
@@ -91,28 +91,28 @@ def test_poison_is_kept_once_however_often_it_is_delivered(world: World) -> None
     assert kept(world)["at"] == world.clock.now()
 
 
-def test_the_same_words_in_two_queues_are_two_messages(world: World) -> None:
+def test_the_same_body_in_two_queues_makes_two_messages(world: World) -> None:
     record(world, Sync, b"hello")
     record(world, Check, b"hello")
     assert len([key for key in world.state.rows if key[0] == "poison"]) == 2
 
 
 @pytest.mark.parametrize("name", ["a/b", "\t", "x" * 2000])
-def test_a_body_that_calls_itself_something_is_kept_all_the_same(world: World, name: str) -> None:
-    body = json.dumps({"id": name})  # in Azure's worker that is what the message's id reads as
+def test_a_body_with_an_id_of_its_own_is_kept_too(world: World, name: str) -> None:
+    body = json.dumps({"id": name})  # in Azure's worker this becomes the message's id
     world.app.queues.defer_raw(Sync.queue, body, 0)
     world.drain()
     assert kept(world)["body"] == body
 
 
-# --- while it cannot be written down ---
+# --- while it cannot be recorded ---
 
 
 HOUR = 3600.0
 
 
 @pytest.mark.parametrize("body", ["hello", write(Sync(ONE, "swept", 1.0, 1.0))], ids=["kept", "a user's"])
-def test_poison_waits_out_an_outage_of_hours_and_is_recorded_then(world: World, body: str) -> None:
+def test_poison_waits_for_the_end_of_an_outage_of_hours_and_is_then_recorded(world: World, body: str) -> None:
     world.app.queues.defer_raw(f"{Sync.queue}-poison", body, 0)
     outage = world.steps.on("write .*", cut_off, times=None)
     world.run(6 * HOUR)
@@ -124,7 +124,7 @@ def test_poison_waits_out_an_outage_of_hours_and_is_recorded_then(world: World, 
     assert len(world.app.health.status()["poison"]) + world.app.health.status()["failed"]["users"] == 1
 
 
-def test_poison_that_cannot_be_recorded_is_a_new_message_of_its_queue_hidden_for_half_a_minute(
+def test_poison_that_cannot_be_recorded_is_queued_again_hidden_for_half_a_minute(
     world: World,
 ) -> None:
     world.app.queues.defer_raw("photo-syncs-poison", "hello", 0)
@@ -137,7 +137,7 @@ def test_poison_that_cannot_be_recorded_is_a_new_message_of_its_queue_hidden_for
     assert new.visible_at - world.clock.now() == 30
 
 
-def test_where_the_queue_is_away_too_the_message_stays_where_it_is(world: World) -> None:
+def test_a_message_stays_where_it_is_if_the_queue_is_out_of_reach_too(world: World) -> None:
     world.app.queues.defer_raw("photo-syncs-poison", "hello", 0)
     world.steps.on("write photostate", cut_off, times=4)
     world.steps.on("put photo-syncs-poison", cut_off, times=4)
@@ -146,7 +146,7 @@ def test_where_the_queue_is_away_too_the_message_stays_where_it_is(world: World)
     assert kept(world)["body"] == "hello"
 
 
-def test_whoever_works_on_the_user_meanwhile_has_the_last_word(world: World) -> None:
+def test_a_sync_that_works_on_the_user_meanwhile_takes_precedence(world: World) -> None:
     user = world.add()
     poison = write(Sync(user, "notified", 1.0, 1.0)).encode()
     world.steps.on("call graph.microsoft.com", lambda: record(world, Sync, poison))
@@ -156,7 +156,7 @@ def test_whoever_works_on_the_user_meanwhile_has_the_last_word(world: World) -> 
     assert world.row(user).outcome == "synced"
 
 
-def test_in_a_dry_run_the_ledger_is_left_alone_and_the_message_is_kept(tenant: Tenant) -> None:
+def test_a_dry_run_leaves_the_ledger_alone_and_keeps_the_message(tenant: Tenant) -> None:
     world = World(tenant, direct=True, DRY_RUN="true")
     body = write(Sync(ONE, "notified", 1.0, 1.0))
     record(world, Sync, body.encode())
@@ -164,8 +164,8 @@ def test_in_a_dry_run_the_ledger_is_left_alone_and_the_message_is_kept(tenant: T
     assert kept(world)["body"] == body
 
 
-def test_poison_that_sweeps_count_on_waits_for_the_end_of_a_dry_run(tenant: Tenant) -> None:
-    """The row says that he is queued; only what is recorded of it makes the next sweep queue him again."""
+def test_poison_that_sweeps_depend_on_waits_for_the_end_of_a_dry_run(tenant: Tenant) -> None:
+    """The row says that the user is queued; only recorded poison makes the next sweep queue them again."""
     world = World(tenant, direct=True, DRY_RUN="true")
     now = world.clock.now()
     earnest = Backfill(ONE, "swept", seen=now, born=now)
@@ -174,15 +174,13 @@ def test_poison_that_sweeps_count_on_waits_for_the_end_of_a_dry_run(tenant: Tena
     assert (world.ledger.rows, world.hidden("photo-backfill-poison")) == ({}, [DENIED_AFTER])
     triggers.record(Backfill, write(replace(earnest, dry=True)).encode())
     world.clock.advance(QUEUED_FOR)
-    triggers.record(Backfill, write(earnest).encode())  # nothing says any more that he is queued
+    triggers.record(Backfill, write(earnest).encode())  # the row no longer says that the user is queued
     assert len(world.outbox.messages) == 1
     assert len([row for partition, row in world.state.rows if partition == "poison"]) == 2
 
 
 @pytest.mark.parametrize("kind", [Sync, Backfill, Check, SweptCheck], ids=lambda kind: kind.queue)
-def test_who_is_named_by_a_message_of_another_release_is_looked_at_again(
-    world: World, kind: type[Job]
-) -> None:
+def test_users_named_by_a_message_of_another_release_are_checked_again(world: World, kind: type[Job]) -> None:
     world.note(ONE, queued_at=world.clock.now(), settled_etag='"A"')
     body = json.dumps({"v": 2, "job": {"users": [ONE.upper(), ONE, TWO]}}).encode()
     record(world, kind, body)
@@ -190,11 +188,11 @@ def test_who_is_named_by_a_message_of_another_release_is_looked_at_again(
     assert (row.outcome, row.queued_at, row.settled_etag) == ("failed", 0.0, '"A"')
     assert row.reason.startswith("a message that names this user is not to be read: ")
     assert kept(world)["body"] == body.decode()
-    assert world.row(TWO).version == ""  # nothing was ever known of him
+    assert world.row(TWO).version == ""  # the user was never known
 
 
 @pytest.mark.parametrize("kind", [Tend, SweepPage], ids=lambda kind: kind.queue)
-def test_what_names_no_users_fails_none(world: World, kind: type[Job]) -> None:
+def test_a_message_that_names_no_users_fails_none(world: World, kind: type[Job]) -> None:
     world.note(ONE, settled_etag='"A"')
     record(world, kind, json.dumps({"v": 2, "job": {"subscription": ONE}}).encode())
     assert world.row(ONE).outcome == ""
@@ -203,19 +201,21 @@ def test_what_names_no_users_fails_none(world: World, kind: type[Job]) -> None:
 @pytest.mark.parametrize(
     ("columns", "reason"),
     [
-        pytest.param({"outcome": "synced", "reason": "identity unconfirmed"}, "", id="it was well before"),
-        pytest.param({"outcome": "failed", "reason": "graph: 400"}, ": graph: 400", id="it said why"),
+        pytest.param({"outcome": "synced", "reason": "identity unconfirmed"}, "", id="it was synced before"),
+        pytest.param({"outcome": "failed", "reason": "graph: 400"}, ": graph: 400", id="it has a reason"),
         pytest.param(
             {"outcome": "failed", "reason": "gave up after repeated failures: graph: 400"},
             ": graph: 400",
             id="it gave up before",
         ),
         pytest.param(
-            {"outcome": "failed", "reason": "gave up after repeated failures"}, "", id="and said nothing"
+            {"outcome": "failed", "reason": "gave up after repeated failures"},
+            "",
+            id="it gave up before without a reason",
         ),
     ],
 )
-def test_a_poisoned_sync_says_what_its_last_attempt_noted(
+def test_a_poisoned_sync_keeps_the_reason_of_its_last_attempt(
     world: World, columns: dict[str, str], reason: str
 ) -> None:
     world.note(ONE, **columns)

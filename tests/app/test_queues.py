@@ -1,4 +1,4 @@
-"""The queues in the whole app: what is sent, hidden and taken back."""
+"""The queues in the whole app: sending, hiding and taking back messages."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from tests.fakes.world import World
 USER = "0f000000-0000-4000-8000-000000000001"
 
 
-# --- jobs in it ---
+# --- jobs ---
 
 
 @pytest.mark.parametrize(
@@ -40,10 +40,10 @@ def test_a_job_is_hidden_in_whole_seconds(world: World, hidden: float, seconds: 
         pytest.param(100.0, 0.0, 0.99, 110, id="and up to a tenth more"),
         pytest.param(1e9, 0.0, 0.0, 900, id="absurd"),
         pytest.param(0.0, 0.0, 0.0, 1, id="at once is a second"),
-        pytest.param(None, 0.0, 0.0, 30, id="nobody said: half a minute"),
-        pytest.param(None, 100.0, 0.0, 100, id="nobody said: as long again"),
-        pytest.param(None, 1e6, 0.0, 900, id="nobody said: fifteen minutes at most"),
-        pytest.param(None, -400.0, 0.0, 30, id="a job that is not born yet"),
+        pytest.param(None, 0.0, 0.0, 30, id="not specified: half a minute"),
+        pytest.param(None, 100.0, 0.0, 100, id="not specified: as long again"),
+        pytest.param(None, 1e6, 0.0, 900, id="not specified: fifteen minutes at most"),
+        pytest.param(None, -400.0, 0.0, 30, id="a job from the future"),
     ],
 )
 def test_a_deferred_job_waits_as_long_as_it_should(
@@ -65,7 +65,7 @@ def test_a_deferred_job_waits_as_long_as_it_should(
         pytest.param(lambda queues: queues.defer_raw("photo-syncs", "{}", 9), id="as it came"),
     ],
 )
-def test_a_queue_out_of_reach_is_said(world: World, work: Callable[[Queues], object]) -> None:
+def test_a_queue_out_of_reach_raises_an_error(world: World, work: Callable[[Queues], object]) -> None:
     world.steps.on("put .*", cut_off)
     with pytest.raises(TryLater):
         work(world.app.queues)

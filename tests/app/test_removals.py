@@ -1,4 +1,4 @@
-"""Releasing the brake of a sweep: what is removed then, and when it cannot be."""
+"""Releasing the brake of a sweep: what is removed then, and when a release is refused."""
 
 from collections.abc import Callable, Iterator
 from typing import NoReturn
@@ -40,7 +40,7 @@ def test_a_released_brake_removes_exactly_what_its_sweep_found(world: World) -> 
     world.drain()
 
     assert {world.row(user).outcome for user in users} == {"cleared"}
-    assert world.row(later).outcome == "synced"  # as it was noted: another sweep's business
+    assert world.row(later).outcome == "synced"  # as it was noted: another sweep handles it
     world.settled(back)
     assert [(each["state"], each["reason"]) for each in ended(world)] == [
         ("finished", "released by a person")
@@ -49,7 +49,7 @@ def test_a_released_brake_removes_exactly_what_its_sweep_found(world: World) -> 
 
 @pytest.mark.parametrize("mishap", [kill, cut_off], ids=["killed", "cut off"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_released_brake_outlives_every_mishap(
+def test_a_released_brake_survives_every_mishap(
     world: World, mishap: Callable[[], NoReturn], after: bool
 ) -> None:
     sweep, users = run_braked(world)
@@ -63,13 +63,13 @@ def test_a_released_brake_outlives_every_mishap(
 
 
 @pytest.mark.parametrize("sweep", ["20270115T080000-0a1b", "", "x'y/../z"])
-def test_there_is_no_brake_to_release_of_a_sweep_that_nobody_knows(world: World, sweep: str) -> None:
+def test_the_brake_of_an_unknown_sweep_cannot_be_released(world: World, sweep: str) -> None:
     run_braked(world)
     with pytest.raises(NotOurs):
         world.services.sweeper.release(sweep)
 
 
-def test_there_is_no_brake_to_release_of_a_sweep_that_finished(world: World) -> None:
+def test_the_brake_of_a_finished_sweep_cannot_be_released(world: World) -> None:
     world.add()
     figures = world.sweep()
     with pytest.raises(NotOurs):
@@ -77,7 +77,7 @@ def test_there_is_no_brake_to_release_of_a_sweep_that_finished(world: World) -> 
 
 
 def test_a_brake_is_not_released_while_its_sweep_is_still_ending(world: World) -> None:
-    """Its figures stand before its end does; released in between it would brake again."""
+    """Its figures are written before its end; a release in between would be followed by another brake."""
     users = crowd.let_in(world, 5, photo=False)
     for user in users:
         world.note(user, missing_since=world.clock.now() - 2 * HOUR)
@@ -110,7 +110,7 @@ PEOPLE = [f"{number:08x}-0000-4000-8000-000000000001" for number in range(20 * (
 
 
 def answered_sweep(world: World) -> str:
-    """Let a sweep stand whose every user was answered: the first parts' are to be removed; return its id."""
+    """Create a sweep with an answer for every user, the first parts' to be removed; return its id."""
     sweep = world.open_sweep()
     world.outbox.messages.clear()
     for number in range(LOST + FINE):
@@ -128,7 +128,7 @@ def removed(world: World) -> list[str]:
 
 
 def take_steps(world: World) -> Iterator[None]:
-    """Deliver the sweep's own messages and no others, one after the other."""
+    """Deliver only the sweep's own messages, one after the other."""
     while waiting := [each for each in world.outbox.messages if each.queue == SweepPage.queue]:
         first = min(waiting, key=lambda each: each.visible_at)
         world.clock.advance(max(0.0, first.visible_at - world.clock.now()))
@@ -137,7 +137,7 @@ def take_steps(world: World) -> Iterator[None]:
 
 
 def braked_sweep(world: World) -> str:
-    """Let a sweep brake and a person release it; nothing of it is queued yet."""
+    """Let a sweep brake and an administrator release it; none of its removals is queued yet."""
     sweep = answered_sweep(world)
     for _ in take_steps(world):
         assert removed(world) == []
@@ -185,7 +185,7 @@ def test_each_message_queues_a_bounded_number_of_removals_and_the_last_one_finis
         *(("put photo-sweeps", nth) for nth in (1, 2)),
     ],
 )
-def test_a_mishap_between_two_of_them_loses_nobody(
+def test_a_mishap_between_two_of_these_messages_loses_no_user(
     new_world: Callable[..., World],
     begin: Begin,
     brake: str,
@@ -207,7 +207,7 @@ def test_a_mishap_between_two_of_them_loses_nobody(
 
 
 @BOTH
-def test_two_messages_of_the_same_removals_lose_nobody(
+def test_two_messages_of_the_same_removals_lose_no_user(
     new_world: Callable[..., World], begin: Begin, brake: str, meanwhile: list[str]
 ) -> None:
     del meanwhile

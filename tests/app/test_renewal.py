@@ -1,4 +1,4 @@
-"""One subscription of ours, kept alive through everything that happens to it and to us."""
+"""Our one subscription is kept alive, whatever happens to it and to the instances."""
 
 import json
 import ssl
@@ -56,13 +56,13 @@ def record(world: World) -> SubscriptionRecord:
 
 
 def sweep_wanted(world: World) -> bool:
-    """Return whether one was opened, or will be when the one that runs ends."""
+    """Return whether a sweep was opened, or will be when the running one ends."""
     found = world.state.rows.get(("sweep", "record"))
     return bool(found and (found[0].get("id") or found[0].get("again")))
 
 
 def at_rest(world: World) -> None:
-    """Assert that there is one subscription, ours, and that the record says so."""
+    """Assert that our subscription is the only one, and that the record says so."""
     (only,) = listed(world)
     now = record(world)
     assert (now.state, now.id, now.lease_until) == ("active", only["id"], 0.0)
@@ -70,7 +70,7 @@ def at_rest(world: World) -> None:
     assert sweep_wanted(world)
 
 
-# --- beginning ---
+# --- creation ---
 
 
 def test_the_first_run_creates_a_subscription_and_wants_a_sweep(world: World, base: str) -> None:
@@ -86,7 +86,7 @@ def test_the_first_run_creates_a_subscription_and_wants_a_sweep(world: World, ba
     at_rest(world)
 
 
-def test_our_own_urls_are_rung_before_graph_rings_them(world: World, hook: Hook) -> None:
+def test_our_own_urls_are_called_before_graph_validates_them(world: World, hook: Hook) -> None:
     tend(world)
     agents = [posted.headers.get("User-Agent", "") for posted in hook.handshakes]
     assert len(agents) == 4
@@ -95,13 +95,13 @@ def test_our_own_urls_are_rung_before_graph_rings_them(world: World, hook: Hook)
 
 
 def test_a_validation_that_fails_is_tried_three_times(world: World, hook: Hook) -> None:
-    answers = iter([Reply(500)] * 4)  # our own two rings, and Graph's first two tries
+    answers = iter([Reply(500)] * 4)  # our own two calls, and Graph's first two tries
     hook.handshake = lambda posted: next(answers, None) or echo(posted)
     assert tend(world) == "created"
     at_rest(world)
 
 
-def test_a_validation_that_keeps_failing_is_a_refusal(world: World, hook: Hook) -> None:
+def test_a_validation_that_always_fails_is_a_refusal(world: World, hook: Hook) -> None:
     hook.handshake = lambda _: Reply(500)
     with pytest.raises(Refused) as caught:
         tend(world)
@@ -116,7 +116,7 @@ def test_a_validation_that_keeps_failing_is_a_refusal(world: World, hook: Hook) 
 @pytest.mark.parametrize(
     ("status", "kind"), [(403, Denied), (409, Refused), (429, TryLater), (503, TryLater)]
 )
-def test_a_creation_that_is_refused_otherwise_is_tried_once(
+def test_a_creation_that_is_refused_for_another_reason_is_tried_once(
     world: World, status: int, kind: type[ServiceError]
 ) -> None:
     world.fault(Fault(method="POST", path="/subscriptions", status=status, retry_after=60))
@@ -125,7 +125,7 @@ def test_a_creation_that_is_refused_otherwise_is_tried_once(
     assert type(caught.value) is kind
     assert len([r for r in world.requests() if r.startswith("POST")]) == 1
     world.fault()
-    world.clock.advance(60)  # where Graph asked for it, its gate is closed so long
+    world.clock.advance(60)  # if Graph asked for it, its gate is closed for that time
     assert tend(world) == "created"
     at_rest(world)
 
@@ -167,7 +167,7 @@ def test_the_state_may_fail_at_any_step(world: World, step: int, after: bool) ->
     at_rest(world)
 
 
-# The third write is the wish for a sweep, which has no condition that could fail.
+# The third write is the wish for a sweep, which has no condition.
 @pytest.mark.parametrize(
     "step",
     [
@@ -183,7 +183,7 @@ def test_a_repeated_write_that_meets_itself_is_a_success(world: World, step: int
     at_rest(world)
 
 
-def test_whoever_asks_is_not_kept_waiting_longer_than_azure_waits(world: World) -> None:
+def test_an_administrator_is_answered_before_azure_times_out(world: World) -> None:
     slow = world.steps.on("call graph.microsoft.com", lambda: world.clock.advance(150), after=True)
     with pytest.raises(TryLater, match="no time left"):
         tend(world, asked=True)
@@ -193,7 +193,7 @@ def test_whoever_asks_is_not_kept_waiting_longer_than_azure_waits(world: World) 
     at_rest(world)
 
 
-# --- living on ---
+# --- renewal ---
 
 
 def test_a_fresh_subscription_is_left_as_it_is(world: World) -> None:
@@ -212,7 +212,7 @@ def test_a_subscription_is_renewed_every_day(world: World) -> None:
     at_rest(world)
 
 
-def test_the_expiry_that_graph_chose_is_the_one_we_remember(world: World) -> None:
+def test_the_expiry_that_graph_chose_is_recorded(world: World) -> None:
     chosen = {"id": "11111111-1111-4111-8111-111111111111", "expirationDateTime": "2027-01-01T00:00:00Z"}
     world.fault(Fault(method="POST", path="/subscriptions", status=201, body=json.dumps(chosen)))
     assert tend(world) == "created"
@@ -222,13 +222,15 @@ def test_the_expiry_that_graph_chose_is_the_one_we_remember(world: World) -> Non
 @pytest.mark.parametrize(
     ("minutes", "did"), [(5, "kept"), (11, "renewed")], ids=["too soon after the last", "ten minutes later"]
 )
-def test_a_reauthorization_is_a_renewal_unless_one_just_was(world: World, minutes: int, did: str) -> None:
+def test_a_reauthorization_renews_unless_a_renewal_was_just_done(
+    world: World, minutes: int, did: str
+) -> None:
     tend(world)
     world.clock.advance(minutes * 60)
     assert tend(world, event="reauthorizationRequired") == did
 
 
-def test_a_lost_subscription_is_created_again_when_graph_lets_us(world: World) -> None:
+def test_a_lost_subscription_is_created_again_as_soon_as_graph_accepts_it(world: World) -> None:
     tend(world)
     world.tenant.graph.lose(record(world).id)
     with pytest.raises((Denied, Refused)):
@@ -242,7 +244,7 @@ def test_a_subscription_lost_between_list_and_renewal_is_created_again(world: Wo
     tend(world)
     world.clock.advance(DAY + 60)
     world.fault(Fault(method="PATCH", status=404))
-    # Graph still lists it in this story, so creating another is refused; the next run finds out.
+    # Graph still lists it here, so it refuses to create another; the next run finds out.
     with pytest.raises((Denied, Refused)):
         tend(world)
     world.fault()
@@ -262,7 +264,7 @@ def test_a_renewal_that_does_not_pass_validation_is_tried_again_later(world: Wor
 
 
 @pytest.mark.parametrize("event", ["missed", "subscriptionRemoved", "reauthorizationRequired"])
-def test_what_was_missed_is_swept_for(world: World, event: LifecycleEvent) -> None:
+def test_missed_notifications_open_a_sweep(world: World, event: LifecycleEvent) -> None:
     tend(world)
     del world.state.rows["sweep", "record"]
     tend(world, event=event)
@@ -283,7 +285,7 @@ def test_a_rotated_secret_replaces_the_subscription(world: World, base: str) -> 
     at_rest(world)
 
 
-# --- ending ---
+# --- the end ---
 
 
 def test_an_ended_subscription_stays_ended_until_an_administrator_asks(world: World) -> None:
@@ -297,7 +299,7 @@ def test_an_ended_subscription_stays_ended_until_an_administrator_asks(world: Wo
     at_rest(world)
 
 
-def test_ending_what_never_began_is_fine(world: World) -> None:
+def test_ending_a_subscription_that_never_began_succeeds(world: World) -> None:
     assert world.services.renewal.end().did == "ended"
     assert record(world).state == "ended"
 
@@ -324,7 +326,7 @@ def test_another_deployments_subscription_is_left_alone_and_reported(world: Worl
 
 
 @pytest.mark.usefixtures("theirs")
-def test_another_deployments_subscription_is_taken_over_when_asked(world: World) -> None:
+def test_another_deployments_subscription_is_taken_over_on_request(world: World) -> None:
     assert tend(world, asked=True, take_over=True) == "created"
     at_rest(world)
 
@@ -353,7 +355,7 @@ def test_of_two_who_read_the_same_record_one_gets_the_lease(world: World) -> Non
     at_rest(world)
 
 
-def test_a_lease_that_was_lost_stops_the_work(world: World) -> None:
+def test_a_lost_lease_stops_the_work(world: World) -> None:
     def take_over() -> None:
         world.clock.advance(301)
         tend(world)
@@ -364,7 +366,7 @@ def test_a_lease_that_was_lost_stops_the_work(world: World) -> None:
     at_rest(world)
 
 
-def test_a_lease_whose_holder_died_ends_by_itself(world: World) -> None:
+def test_the_lease_of_a_dead_instance_expires(world: World) -> None:
     world.steps.on("call graph.microsoft.com", kill)
     assert not world.steps.survive(lambda: tend(world))
     with pytest.raises(TryLater):
@@ -374,7 +376,7 @@ def test_a_lease_whose_holder_died_ends_by_itself(world: World) -> None:
     at_rest(world)
 
 
-# --- asked by a message ---
+# --- requested by a message ---
 
 
 def announce(world: World, event: LifecycleEvent = "subscriptionRemoved") -> None:
@@ -390,7 +392,7 @@ def announce(world: World, event: LifecycleEvent = "subscriptionRemoved") -> Non
         pytest.param(Fault(service="graph", drop=True, next=3), id="no answer"),
     ],
 )
-def test_an_event_waits_for_whatever_is_in_the_way(world: World, fault: Fault) -> None:
+def test_an_event_waits_until_graph_can_answer(world: World, fault: Fault) -> None:
     world.fault(fault)
     announce(world)
     world.host.deliver_due()

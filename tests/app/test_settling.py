@@ -1,4 +1,4 @@
-"""What an attempt leaves behind that wrote to SharePoint and cannot be sure of it."""
+"""What an attempt leaves behind if it wrote to SharePoint and cannot be sure of the effect."""
 
 import pytest
 
@@ -17,9 +17,9 @@ def sharepoint_writes(world: World) -> list[str]:
     return [request for request in world.requests("sharepoint") if request.startswith("POST")]
 
 
-def test_an_attempt_that_stood_still_before_its_mark_marks_and_writes_nothing(world: World) -> None:
+def test_an_attempt_that_froze_before_its_mark_marks_and_writes_nothing(world: World) -> None:
     user = world.add()
-    # After the last answer about whose profile it is; another may have got the name by now.
+    # After the last answer about the profile's owner; another user may have the name by now.
     world.steps.on("call contoso-my.sharepoint.com", lambda: world.clock.advance(240), after=True)
     result = world.services.syncer.sync(world.ask(user))
     row = world.row(user)
@@ -58,9 +58,7 @@ def test_a_dead_instances_claim_is_waited_for_and_its_writes_are_doubted(world: 
     world.settled(known)
 
 
-def test_a_write_without_an_answer_is_written_once_more_when_it_cannot_arrive_any_more(
-    world: World, known: str
-) -> None:
+def test_a_write_without_an_answer_is_repeated_once_it_can_no_longer_arrive(world: World, known: str) -> None:
     world.fault(Fault(service="sharepoint", method="POST", drop=True, when="after", next=1))
     world.ask(known)
     world.host.deliver_due()
@@ -72,7 +70,7 @@ def test_a_write_without_an_answer_is_written_once_more_when_it_cannot_arrive_an
     assert len(sharepoint_writes(world)) == 5 + 4
 
 
-def test_a_check_in_the_time_of_doubt_finds_the_user_again(world: World, known: str) -> None:
+def test_a_check_during_the_doubt_queues_the_user_again(world: World, known: str) -> None:
     world.note(known, settled_etag=world.source(known), unsure_until=world.clock.now() + 100)
     world.hint(known)
     world.host.deliver_due()
@@ -118,11 +116,11 @@ def test_a_claim_lost_before_the_mark_writes_nothing(world: World, known: str, t
 @pytest.mark.parametrize(
     ("doubtful", "since"),
     [
-        pytest.param(False, 0.0, id="the loss is what is doubted"),
+        pytest.param(False, 0.0, id="the doubt is that of the loss"),
         pytest.param(True, 50.0, id="a repetition is queued already, and the taker's doubt lasts longer"),
     ],
 )
-def test_a_claim_lost_at_the_settle_has_everything_written_once_more(
+def test_a_claim_lost_at_the_settle_repeats_all_writes(
     world: World, known: str, doubtful: bool, since: float
 ) -> None:
     def take_over() -> None:
@@ -144,30 +142,30 @@ def test_a_claim_lost_at_the_settle_has_everything_written_once_more(
     world.settled(known)
 
 
-def test_a_claim_found_lost_late_cuts_no_doubt_short_that_others_left_meanwhile(
+def test_a_claim_found_lost_late_shortens_no_doubt_that_others_left_meanwhile(
     world: World, known: str
 ) -> None:
-    """Whoever finds it lost stands still once more, when it has queued its repetition, for a long time."""
+    """The attempt that finds the loss freezes again for a long time, after it has queued its repetition."""
 
     def take_over() -> None:
         world.clock.advance(CLAIM_FOR + 1)
         world.steps.on("call contoso-my.sharepoint.com", kill)
         assert not world.steps.survive(lambda: world.services.syncer.sync(job))
 
-    def stand_still() -> None:
+    def freeze() -> None:
         world.clock.advance(2 * CLAIM_FOR)
         world.note(known, dirty=True, unsure_until=later, repeat_at=later)
 
     job = jobs.Sync(known, "notified", world.clock.now(), world.clock.now())
     later = world.clock.now() + 10 * CLAIM_FOR
     world.steps.on("write photoledger", take_over, nth=3)
-    world.steps.on("put photo-syncs", stand_still)
+    world.steps.on("put photo-syncs", freeze)
     assert world.services.syncer.sync(job).outcome == "deferred"
     row = world.row(known)
     assert (row.dirty, row.unsure_until, row.repeat_at) == (True, later, later)
 
 
-def test_a_lost_claim_is_noted_whoever_writes_to_the_row_meanwhile(world: World, known: str) -> None:
+def test_a_lost_claim_is_noted_even_if_the_row_is_written_to_meanwhile(world: World, known: str) -> None:
     def take_over() -> None:
         world.clock.advance(CLAIM_FOR + 1)
         world.steps.on("call contoso-my.sharepoint.com", kill)
@@ -206,7 +204,7 @@ def test_a_removal_that_dies_after_its_mark_is_finished_by_its_own_message(
     assert row.unsure_until <= world.clock.now()
 
 
-def test_a_removal_without_an_answer_is_made_once_more_and_is_done(world: World, missed: str) -> None:
+def test_a_removal_without_an_answer_is_repeated_once(world: World, missed: str) -> None:
     world.fault(Fault(service="sharepoint", method="POST", drop=True, when="after", next=1))
     world.host.deliver_due()
     assert (world.row(missed).dirty, world.row(missed).outcome) == (True, "cleared")
@@ -216,7 +214,7 @@ def test_a_removal_without_an_answer_is_made_once_more_and_is_done(world: World,
     assert (row.settled_etag, row.dirty, row.missing_since) == ("", False, 0.0)
 
 
-def test_a_photo_that_is_back_before_a_doubtful_removal_is_made_again_is_shown(
+def test_a_photo_that_is_back_before_a_doubtful_removal_is_repeated_is_shown(
     world: World, missed: str
 ) -> None:
     world.steps.on(r"call contoso.*", kill, nth=2)
@@ -227,8 +225,8 @@ def test_a_photo_that_is_back_before_a_doubtful_removal_is_made_again_is_shown(
     assert world.row(missed).missing_since == 0.0
 
 
-def test_a_photo_missed_anew_is_not_removed_by_an_older_removal(world: World, missed: str) -> None:
-    """It came back and went again while the older removal was in doubt: it is missing since just now."""
+def test_a_photo_that_is_missing_again_is_not_removed_by_an_older_removal(world: World, missed: str) -> None:
+    """It came back and was removed again while the older removal was in doubt: it went missing just now."""
     world.fault(Fault(service="sharepoint", method="POST", drop=True, when="after", next=1))
     world.host.deliver_due()
     world.fault()

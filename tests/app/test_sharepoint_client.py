@@ -1,4 +1,4 @@
-"""What SharePoint Online says, however oddly it says it."""
+"""SharePoint Online's answers, usual and unusual."""
 
 import json
 from typing import Any
@@ -45,7 +45,7 @@ def profile(**facts: object) -> dict[str, Any]:
     "upn",
     ["o'hara+x@contoso.com", "ines_fabrikam.com#EXT#@contoso.onmicrosoft.com", "a&b|c@contoso.com"],
 )
-def test_a_profile_is_found_whatever_the_name_is_made_of(
+def test_a_profile_is_found_whatever_characters_the_name_has(
     world: World, sharepoint: SharePoint, upn: str
 ) -> None:
     user = world.add(upn=upn, guest="#" in upn)
@@ -54,19 +54,19 @@ def test_a_profile_is_found_whatever_the_name_is_made_of(
 
 
 def test_a_user_without_a_profile_has_none(sharepoint: SharePoint) -> None:
-    assert sharepoint.profile(ADMIN, "nobody@contoso.com", Attempt()) is None
+    assert sharepoint.profile(ADMIN, "unknown@contoso.com", Attempt()) is None
 
 
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        pytest.param({"odata.null": True}, 200, id="null, as SharePoint says it"),
-        pytest.param(None, 200, id="null, as JSON says it"),
+        pytest.param({"odata.null": True}, 200, id="null in SharePoint's form"),
+        pytest.param(None, 200, id="null in JSON"),
         pytest.param({"AccountName": None}, 200, id="without an account"),
         pytest.param("<html>", 404, id="not found, in HTML"),
     ],
 )
-def test_every_way_of_saying_that_there_is_no_profile_is_known(
+def test_every_answer_for_a_missing_profile_is_understood(
     world: World, sharepoint: SharePoint, body: object, status: int
 ) -> None:
     answer(world, body, status)
@@ -74,7 +74,7 @@ def test_every_way_of_saying_that_there_is_no_profile_is_known(
 
 
 @pytest.mark.parametrize("properties", [None, 7, "text", {}], ids=str)
-def test_a_profile_without_properties_is_asked_for_again_later(
+def test_a_profile_without_properties_is_requested_again_later(
     world: World, sharepoint: SharePoint, properties: object
 ) -> None:
     answer(world, profile(UserProfileProperties=properties))
@@ -91,7 +91,7 @@ def test_a_profile_without_properties_is_asked_for_again_later(
         pytest.param({"PersonalSiteHostUrl": 7}, ("abc", "", ""), id="a number"),
         pytest.param({"PersonalSiteHostUrl": "https://X-MY.example"}, ("abc", "x-my.example", ""), id="case"),
         pytest.param({"UserProfileProperties": []}, ("", MY, ""), id="nothing set"),
-        pytest.param({"UserProfileProperties": [7, {}, {"Key": "PictureURL"}]}, ("", MY, ""), id="odd ones"),
+        pytest.param({"UserProfileProperties": [7, {}, {"Key": "PictureURL"}]}, ("", MY, ""), id="unusual"),
         pytest.param(
             {"UserProfileProperties": [{"Key": "PictureURL", "Value": "https://[evil"}]},
             ("", MY, ""),
@@ -104,7 +104,7 @@ def test_a_profile_without_properties_is_asked_for_again_later(
         ),
     ],
 )  # fmt: skip
-def test_what_an_odd_profile_still_says_is_read(
+def test_the_valid_part_of_an_unusual_profile_is_read(
     world: World, sharepoint: SharePoint, facts: dict[str, object], found: tuple[str, ...]
 ) -> None:
     answer(world, profile(**facts))
@@ -127,11 +127,13 @@ def test_the_folders_of_pictures_are_listed_without_the_librarys_own(
     ("body", "found"),
     [
         pytest.param({"value": []}, [], id="none"),
-        pytest.param({"value": [7, {}, {"Name": "x"}, {"Name": "Forms"}]}, [], id="none that has a path"),
+        pytest.param({"value": [7, {}, {"Name": "x"}, {"Name": "Forms"}]}, [], id="none with a path"),
         pytest.param({"value": [{"ServerRelativeUrl": "/a"}]}, ["/a"], id="one without a name"),
     ],
 )
-def test_odd_folders_are_left_out(world: World, sharepoint: SharePoint, body: object, found: list) -> None:
+def test_invalid_folders_are_left_out(
+    world: World, sharepoint: SharePoint, body: object, found: list
+) -> None:
     answer(world, body)
     assert sharepoint.folders(MY, Attempt()) == found
 
@@ -142,7 +144,7 @@ def test_a_tenant_without_the_library_has_no_folders(world: World, sharepoint: S
 
 
 @pytest.mark.parametrize("body", [{}, [], {"value": None}], ids=str)
-def test_a_folder_list_that_is_none_is_asked_for_again_later(
+def test_an_invalid_folder_list_is_requested_again_later(
     world: World, sharepoint: SharePoint, body: object
 ) -> None:
     answer(world, body)
@@ -154,7 +156,7 @@ def test_a_folder_list_that_is_none_is_asked_for_again_later(
 
 
 @pytest.mark.parametrize("folder", ["Profile Pictures", "Images d'été", "Фото", "a#b%c+d&e", "100%25"])
-def test_a_file_lands_in_any_folder(world: World, sharepoint: SharePoint, folder: str) -> None:
+def test_a_file_can_be_written_to_any_folder(world: World, sharepoint: SharePoint, folder: str) -> None:
     user = world.add()
     world.tenant.sharepoint.set_folder(folder)
     path = next(each for each in sharepoint.folders(MY, Attempt()) if each.endswith(folder))
@@ -173,7 +175,7 @@ def test_a_file_without_its_folder_is_gone(sharepoint: SharePoint) -> None:
         sharepoint.upload(MY, "/User Photos/Nowhere", "x_MThumb.jpg", draw(1), Attempt())
 
 
-def test_properties_are_set_in_order_and_whatever_they_hold(world: World, sharepoint: SharePoint) -> None:
+def test_properties_are_set_in_order_whatever_their_values(world: World, sharepoint: SharePoint) -> None:
     user = world.add(upn="o'hara&x@contoso.com")
     values = [
         ("PictureURL", f"https://{MY}:443/User%20Photos/a&b%3C/x_MThumb.jpg"),
@@ -192,7 +194,7 @@ def test_properties_of_a_user_without_a_profile_are_gone(
             "Microsoft.Office.Server.UserProfiles.UserNotFoundException"
         )
     with pytest.raises(Gone):
-        sharepoint.set_properties(ADMIN, "nobody@contoso.com", [("PictureURL", "")], Attempt())
+        sharepoint.set_properties(ADMIN, "unknown@contoso.com", [("PictureURL", "")], Attempt())
 
 
 def failed(kind: object, message: object = "no", **facts: object) -> list[object]:
@@ -227,15 +229,15 @@ SERVER = "Microsoft.SharePoint.Client.ServerException"
         ),
         pytest.param(failed(SERVER, "Property Not Editable"), Refused, id="anything else"),
         pytest.param(failed(None, None), Refused, id="an error without words"),
-        pytest.param([{"ErrorInfo": "broken"}], TryLater, id="an error that is none"),
+        pytest.param([{"ErrorInfo": "broken"}], TryLater, id="an error that is not an object"),
         pytest.param([{}], TryLater, id="nothing about errors"),
         pytest.param([], TryLater, id="an empty list"),
-        pytest.param({"ErrorInfo": None}, TryLater, id="no list"),
-        pytest.param(["ErrorInfo"], TryLater, id="no object"),
+        pytest.param({"ErrorInfo": None}, TryLater, id="not a list"),
+        pytest.param(["ErrorInfo"], TryLater, id="not an object"),
         pytest.param("<html>sign in</html>", TryLater, id="a page"),
     ],
 )
-def test_a_200_says_in_its_body_whether_it_failed(
+def test_the_body_of_a_200_tells_whether_it_failed(
     world: World, sharepoint: SharePoint, body: object, kind: type[ServiceError]
 ) -> None:
     answer(world, body)
@@ -244,7 +246,9 @@ def test_a_200_says_in_its_body_whether_it_failed(
     assert type(caught.value) is kind
 
 
-def test_a_failure_is_told_by_its_type_and_not_by_its_text(world: World, sharepoint: SharePoint) -> None:
+def test_a_failure_is_recognized_by_its_type_and_not_by_its_text(
+    world: World, sharepoint: SharePoint
+) -> None:
     answer(world, failed(SERVER, "anna@contoso.com said so\nand more"))
     with pytest.raises(Refused) as caught:
         sharepoint.set_properties(ADMIN, UPN, [("PictureURL", "")], Attempt())

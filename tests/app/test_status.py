@@ -1,4 +1,4 @@
-"""The status: what runs, what ran, how long it will take, and what an administrator must look at."""
+"""The status: what runs, what ran, how long it will take, and what needs an administrator."""
 
 import json
 
@@ -20,7 +20,7 @@ PEOPLE = tuple(f"{n:08x}-0000-4000-8000-000000000000" for n in range(20))
 
 def status(world: World) -> dict:
     found = world.app.health.status()
-    assert json.loads(json.dumps(found)) == found  # it is answered as JSON
+    assert json.loads(json.dumps(found)) == found  # the answer is JSON
     return found
 
 
@@ -50,7 +50,7 @@ def ended(world: World, sweep: str = LAST, state: str = "finished", **figures: i
     SweepStore(world.state).keep(record, state, "", Totals(**figures), now - 200)
 
 
-def test_an_app_that_did_nothing_yet_has_nothing_to_tell(world: World) -> None:
+def test_an_app_that_has_done_nothing_yet_reports_nothing(world: World) -> None:
     assert status(world) == {
         "now": world.clock.now(),
         "problems": [],
@@ -64,7 +64,7 @@ def test_an_app_that_did_nothing_yet_has_nothing_to_tell(world: World) -> None:
     }
 
 
-def test_a_question_changes_nothing(world: World) -> None:
+def test_a_request_for_the_status_changes_nothing(world: World) -> None:
     running(world, "Uc?")
     world.steps.taken.clear()
     status(world)
@@ -72,19 +72,19 @@ def test_a_question_changes_nothing(world: World) -> None:
     assert world.outbox.messages == []
 
 
-# --- what an operator must act on ---
+# --- what needs an administrator ---
 
 
-def test_every_wrong_setting_is_named_beside_what_is_known_all_the_same(world: World) -> None:
+def test_every_invalid_setting_is_named_beside_the_known_figures(world: World) -> None:
     ended(world, seen=7)
-    world.restart(CLIENT_ID="", SCOPE="everybody")
+    world.restart(CLIENT_ID="", SCOPE="everyone")
     shown = status(world)
 
     assert [problem.partition(" ")[0] for problem in shown["problems"]] == ["CLIENT_ID", "SCOPE"]
     assert shown["sweeps"][0]["seen"] == 7
 
 
-def test_storage_out_of_reach_is_a_problem_and_no_failure(world: World) -> None:
+def test_storage_out_of_reach_is_reported_as_a_problem_and_does_not_fail(world: World) -> None:
     world.restart(CLIENT_ID="")
     world.steps.on("read photostate", cut_off, times=None)
     shown = status(world)
@@ -119,17 +119,15 @@ def test_a_running_sweep_is_shown_with_its_figures(world: World) -> None:
 @pytest.mark.parametrize(
     ("columns", "before", "expected", "left"),
     [
-        pytest.param(
-            {"next": LAST_PAGE_READ}, 40, 8, 100, id="every page was read: as many as were asked for"
-        ),
+        pytest.param({"next": LAST_PAGE_READ}, 40, 8, 100, id="every page was read: as many as were checked"),
         pytest.param(
             {"next": "https://..."}, 40, 40, 900, id="pages are left: as many as the last sweep saw"
         ),
-        pytest.param({"next": "https://..."}, 0, 8, 100, id="pages are left, and nobody knows how many"),
+        pytest.param({"next": "https://..."}, 0, 8, 100, id="pages are left, and their number is unknown"),
         pytest.param({"next": "https://..."}, 5, 8, 100, id="more than last time already"),
     ],
 )
-def test_the_time_that_is_left_is_reckoned_from_what_was_answered(
+def test_the_remaining_time_is_estimated_from_the_answers_so_far(
     world: World, columns: dict[str, str], before: int, expected: int, left: int
 ) -> None:
     if before:
@@ -142,19 +140,19 @@ def test_the_time_that_is_left_is_reckoned_from_what_was_answered(
 
 
 @pytest.mark.parametrize("state", ["failed", "incomplete"])
-def test_a_sweep_that_broke_off_says_nothing_of_how_many_users_there_are(world: World, state: str) -> None:
+def test_an_aborted_sweep_is_not_used_to_estimate_the_number_of_users(world: World, state: str) -> None:
     ended(world, "20270114T080000-0a1b", seen=40)
     ended(world, state=state, seen=3)
     running(world, "UUUU", next="https://...")
     assert status(world)["sweep"]["users_expected"] == 40
 
 
-def test_before_the_first_answer_nobody_knows_how_long_it_takes(world: World) -> None:
+def test_the_remaining_time_is_unknown_before_the_first_answer(world: World) -> None:
     running(world, "????", next=LAST_PAGE_READ)
     assert status(world)["sweep"]["seconds_left"] is None
 
 
-def test_a_sweep_of_nobody_is_no_division_by_zero(world: World) -> None:
+def test_a_sweep_of_no_users_does_not_divide_by_zero(world: World) -> None:
     running(world, next=LAST_PAGE_READ)
     sweep = status(world)["sweep"]
     assert (sweep["users_expected"], sweep["seconds_left"]) == (0, None)
@@ -168,12 +166,14 @@ def test_a_sweep_of_nobody_is_no_division_by_zero(world: World) -> None:
         pytest.param({"state": "braked"}, id="braked"),
     ],
 )
-def test_a_sweep_that_does_not_run_is_not_shown_as_running(world: World, columns: dict[str, object]) -> None:
+def test_a_sweep_that_is_not_running_is_not_shown_as_running(
+    world: World, columns: dict[str, object]
+) -> None:
     running(world, "UU", **columns)
     assert status(world)["sweep"] is None
 
 
-def test_a_wish_for_another_sweep_says_what_for(world: World) -> None:
+def test_a_wish_for_another_sweep_is_shown_with_its_reason(world: World) -> None:
     running(world, "U?")
     SweepStore(world.state).request_again("Graph announced missed")
     assert status(world)["sweep_wanted"] == "Graph announced missed"
@@ -195,7 +195,7 @@ def test_the_last_ten_sweeps_are_shown_the_latest_first_in_whole_numbers(world: 
     assert not {"PartitionKey", "RowKey", "page"} & shown[0].keys()
 
 
-def test_a_braked_sweep_says_so_and_what_to_do(world: World) -> None:
+def test_a_braked_sweep_is_shown_with_what_to_do(world: World) -> None:
     users = [world.add() for _ in range(5)]
     for user in users:
         world.ask(user)
@@ -230,7 +230,7 @@ def test_the_subscription_is_shown_without_its_key(world: World) -> None:
     assert shown == {"state": "active", "id": PEOPLE[0], "expires": 7.0, "renewed_at": 5.0}
 
 
-def test_poison_is_shown_without_what_it_says(world: World) -> None:
+def test_poison_is_shown_without_its_content(world: World) -> None:
     body = write(Tend("missed", PEOPLE[0], 1.0))
     world.app.recorder.record(Tend, body.encode())
     (poison,) = status(world)["poison"]
@@ -241,7 +241,7 @@ def test_poison_is_shown_without_what_it_says(world: World) -> None:
     assert body not in json.dumps(poison)
 
 
-def test_of_much_poison_the_newest_is_shown(world: World) -> None:
+def test_only_the_newest_of_many_poison_messages_are_shown(world: World) -> None:
     for number in range(30):
         world.app.recorder.record(Tend, f"hello {number}".encode())
         world.clock.advance(1)

@@ -1,4 +1,4 @@
-"""A page of users: read once more after somebody died over it, and without the excluded group."""
+"""A page of users: read again after an instance died while reading, and without the excluded group."""
 
 from collections.abc import Callable
 
@@ -26,7 +26,7 @@ EXCLUDED = "0a0a0a0a-0000-4000-8000-000000000003"
         pytest.param(3, 25, id="three fewer, twenty-five more"),
     ],
 )
-def test_a_page_that_is_read_once_more_leaves_out_nobody_and_asks_nobody_twice(
+def test_a_page_that_is_read_again_leaves_out_no_user_and_checks_no_user_twice(
     world: World, parts_before: int, gone: int, come: int
 ) -> None:
     users = crowd.let_in(world, 50)
@@ -50,10 +50,10 @@ def test_a_page_that_is_read_once_more_leaves_out_nobody_and_asks_nobody_twice(
     assert [each["seen"] for each in ended(world)] == [len(asked)]
 
 
-def test_a_part_that_was_answered_is_not_asked_again(world: World) -> None:
+def test_an_answered_part_is_not_checked_again(world: World) -> None:
     crowd.let_in(world, 30)
     world.open_sweep()
-    world.steps.on("write photostate", kill)  # every check was sent, and the record not advanced
+    world.steps.on("write photostate", kill)  # every check was sent, and the record was not advanced
     world.run(20)
     world.drain()
     checks = sum(step == "put photo-sweep-checks" for step in world.steps.taken)
@@ -61,13 +61,16 @@ def test_a_part_that_was_answered_is_not_asked_again(world: World) -> None:
     assert [each["seen"] for each in ended(world)] == [30]
 
 
-def test_a_page_for_which_no_time_is_left_is_read_later(world: World) -> None:
+def test_a_page_without_time_left_is_read_later(world: World) -> None:
     crowd.let_in(world, 30)
     sweep = world.open_sweep()
     slow = world.steps.on("call graph.microsoft.com", lambda: world.clock.advance(250), after=True)
     world.fault(Fault(service="graph", path="/users", status=503, next=1))
     read(world, sweep, 0)
-    assert [job.page for job in world.queued(SweepPage)] == [0, 0]  # the sweep's own, and this one again
+    assert [job.page for job in world.queued(SweepPage)] == [
+        0,
+        0,
+    ]  # the sweep's own message, and this one again
     assert parts(world, sweep) == []
 
     world.steps.forget(slow)
@@ -94,14 +97,14 @@ def times_asked(world: World) -> int:
 
 @pytest.fixture
 def excluding(new_world: Callable[..., World]) -> World:
-    """A world of two pages, the last user of which is in the excluded group."""
+    """A world of two pages, whose last user is in the excluded group."""
     world = new_world(direct=True, EXCLUDE_GROUP=EXCLUDED)
     world.tenant.permissions.consent("graph", ["User.Read.All", "GroupMember.Read.All"])
     exclude(world, crowd.let_in(world, TWO_PAGES, photo=False, settled=False)[-1])
     return world
 
 
-def test_the_excluded_group_is_read_once_a_sweep(excluding: World) -> None:
+def test_the_excluded_group_is_read_once_per_sweep(excluding: World) -> None:
     for times in (1, 2):
         sweep = excluding.open_sweep()
         read(excluding, sweep, 0)
@@ -111,7 +114,7 @@ def test_the_excluded_group_is_read_once_a_sweep(excluding: World) -> None:
         excluding.drain(deliveries=1000)
 
 
-def test_an_instance_that_takes_a_sweep_over_reads_the_excluded_group_too(excluding: World) -> None:
+def test_an_instance_that_takes_over_a_sweep_reads_the_excluded_group_too(excluding: World) -> None:
     sweep = excluding.open_sweep()
     read(excluding, sweep, 0)
     excluding.restart(EXCLUDE_GROUP=EXCLUDED)
@@ -120,7 +123,7 @@ def test_an_instance_that_takes_a_sweep_over_reads_the_excluded_group_too(exclud
     assert sum(len(part) for part in parts(excluding, sweep)) == TWO_PAGES - 1
 
 
-def test_who_joins_the_excluded_group_in_the_middle_of_a_sweep_is_not_written(excluding: World) -> None:
+def test_a_user_who_joins_the_excluded_group_during_a_sweep_is_not_written(excluding: World) -> None:
     *_, joins, excluded = excluding.tenant.world.people
     excluding.change_photo(joins)
     sweep = excluding.open_sweep()

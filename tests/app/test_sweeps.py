@@ -1,4 +1,4 @@
-"""Opening, wishing for and ending sweeps, through every mishap at every step."""
+"""Sweeps are opened, wished for and ended correctly, whatever fails at any step."""
 
 from collections.abc import Callable
 from typing import NoReturn
@@ -34,7 +34,7 @@ def test_a_sweep_is_opened_unless_one_runs(world: World) -> None:
     assert world.hidden(SweepPage.queue) == [10.0]
 
 
-def test_an_opening_that_meets_itself_is_new(world: World) -> None:
+def test_an_opening_that_meets_itself_counts_as_new(world: World) -> None:
     world.steps.on("write photostate", meet_oneself, after=True)
     opened = world.services.sweeper.open("the timer")
 
@@ -42,7 +42,7 @@ def test_an_opening_that_meets_itself_is_new(world: World) -> None:
     assert record(world).id == opened.id
 
 
-def test_of_two_who_open_at_once_one_does(world: World) -> None:
+def test_one_of_two_simultaneous_openings_opens_a_sweep(world: World) -> None:
     world.add()
     world.steps.on("write photostate", lambda: world.services.sweeper.open("theirs"))
     opened = world.services.sweeper.open("ours")
@@ -56,7 +56,7 @@ def test_of_two_who_open_at_once_one_does(world: World) -> None:
 # --- wishes ---
 
 
-def test_a_wish_opens_a_sweep_where_none_runs(world: World) -> None:
+def test_a_wish_opens_a_sweep_if_none_runs(world: World) -> None:
     world.services.sweeper.request("changes were missed")
 
     assert (record(world).state, record(world).why, record(world).again) == (
@@ -84,12 +84,12 @@ def test_a_wish_during_the_last_step_of_a_sweep_is_not_lost(world: World) -> Non
             wished = [each["why"] for each in ended(world)]
             assert wished in (["the timer"], ["changes were missed", "the timer"])
             assert not record(world).again
-            # Only where the sweep made fewer writes than that was nothing wished.
+            # Nothing was wished only if the sweep made fewer writes.
             assert len(wished) == 2 or nth > 2
 
 
 def fresh(world: World) -> None:
-    """Forget everything, so that a story can be told again."""
+    """Reset everything, so that the test can run again."""
     world.steps.clear()
     world.steps.taken.clear()
     for table in (world.state, world.parts, world.ledger):
@@ -98,8 +98,8 @@ def fresh(world: World) -> None:
 
 
 @pytest.mark.parametrize("mishap", [kill, cut_off, meet_oneself], ids=["killed", "cut off", "met itself"])
-def test_a_wish_outlives_every_mishap(world: World, mishap: Callable[[], NoReturn]) -> None:
-    """The sweep that was wanted runs, whatever goes wrong at whichever write of the record."""
+def test_a_wish_survives_every_mishap(world: World, mishap: Callable[[], NoReturn]) -> None:
+    """The wanted sweep runs, whatever fails at any write of the record."""
     user = crowd.let_in(world, 1)[0]
     for nth in range(1, 9):
         fresh(world)
@@ -140,7 +140,7 @@ def test_a_sweep_ends_once_whatever_happens_to_its_tables(
         assert [(each["id"], each["state"], each["unchanged"]) for each in ended(world)] == [
             (opened.id, "finished", 3)
         ]
-        # An unconditional write never meets itself; where this one did, the message came again.
+        # An unconditional write never meets itself; if it did here, the message came again.
         assert all(isinstance(failure, Stale) for failure in world.host.failures)
 
 
@@ -157,7 +157,7 @@ def test_a_sweep_whose_tables_refuse_it_for_hours_waits_in_its_queue(world: Worl
 
 
 def test_a_duplicate_that_comes_first_and_dies_leaves_the_sweep_its_message(world: World) -> None:
-    """Both have the same page in hand; the faster advances the record and dies before it sends the next."""
+    """Both work on the same page; the faster one advances the record and dies before it sends the next."""
     crowd.let_in(world, 3)
     opened = world.services.sweeper.open("the timer")
     job = SweepPage(opened.id, 0, born=world.clock.now())
@@ -168,25 +168,25 @@ def test_a_duplicate_that_comes_first_and_dies_leaves_the_sweep_its_message(worl
         world.steps.survive(lambda: world.services.sweeper.step(job))
 
     world.steps.on("write photostate", be_faster)
-    # The dead one's thread is this one's: it lives again.
+    # Both use this thread, so the slower one must be revived.
     assert world.steps.survive(lambda: world.services.sweeper.step(job))
     world.drain()
     assert [(each["state"], each["seen"]) for each in ended(world)] == [("finished", 3)]
 
 
 def test_a_duplicate_that_ends_the_sweep_first_and_dies_leaves_the_wish_its_message(world: World) -> None:
-    """One still sees a user unanswered; the faster one sees the answer, ends the sweep, and dies of that."""
+    """One still sees an unanswered user; the faster one sees the answer, ends the sweep, and dies then."""
     crowd.let_in(world, 1)
     opened = world.services.sweeper.open("the timer")
     world.services.sweeper.step(SweepPage(opened.id, 0, born=world.clock.now()))
     (check,) = world.queued(SweptCheck)
     waiting = SweepPage(opened.id, 1, born=world.clock.now())
-    world.outbox.messages.clear()  # both are in hand
+    world.outbox.messages.clear()  # both are being worked on
     world.services.sweeper.request("changes were missed")
 
     def be_faster() -> None:
         world.services.checker.check(check)
-        world.steps.on("scan photoledger", kill)  # the sweep has ended, and tidies up
+        world.steps.on("scan photoledger", kill)  # the sweep has ended, and cleans up
         world.steps.survive(lambda: world.services.sweeper.step(waiting))
 
     world.steps.on("write photostate", be_faster)
@@ -200,14 +200,14 @@ def test_a_duplicate_that_ends_the_sweep_first_and_dies_leaves_the_wish_its_mess
 
 
 def to_its_last_step(world: World, sweep: str) -> tuple[SweepPage, list[SweptCheck]]:
-    """Read a sweep's only page, and return the message of its last step and its checks; both are in hand."""
+    """Read a sweep's only page; return the messages of its last step and its checks, both being worked on."""
     world.services.sweeper.step(SweepPage(sweep, 0, born=world.clock.now()))
     checks = world.queued(SweptCheck)
     world.outbox.messages.clear()
     return SweepPage(sweep, 1, born=world.clock.now()), checks
 
 
-def test_a_last_step_that_froze_does_not_undo_what_a_person_released(world: World) -> None:
+def test_a_last_step_that_froze_does_not_undo_a_release(world: World) -> None:
     for user in crowd.let_in(world, 5, photo=False):
         world.note(user, missing_since=world.clock.now() - 2 * HOUR)
     sweep = world.open_sweep()
@@ -227,7 +227,7 @@ def test_a_last_step_that_froze_does_not_undo_what_a_person_released(world: Worl
     ]
 
 
-def test_a_verdict_stands_although_whoever_gave_it_died_before_the_sweep_had_ended(world: World) -> None:
+def test_a_verdict_stands_although_its_instance_died_before_the_sweep_had_ended(world: World) -> None:
     (removed,) = crowd.let_in(world, 1, photo=False)
     world.note(removed, missing_since=world.clock.now() - 2 * HOUR)
     last, (check,) = to_its_last_step(world, world.open_sweep())
@@ -242,13 +242,13 @@ def test_a_verdict_stands_although_whoever_gave_it_died_before_the_sweep_had_end
     assert world.row(removed).settled_etag == '"OTHER"'
 
 
-def test_a_poisoned_page_opens_the_sweep_that_was_wanted(world: World) -> None:
+def test_a_poisoned_page_opens_the_wanted_sweep(world: World) -> None:
     world.add()
     sweep = world.open_sweep()
     world.services.sweeper.request("changes were missed")
     world.clock.advance(1)
     world.outbox.messages.clear()
-    # The first attempt to write it down ends the sweep and dies.
+    # The first attempt to record it ends the sweep and dies.
     world.steps.on("scan photoledger", kill)
     poison = write(SweepPage(sweep, 0, born=1.0)).encode()
     world.steps.survive(lambda: world.app.recorder.record(SweepPage, poison))
@@ -261,7 +261,7 @@ def test_a_poisoned_page_opens_the_sweep_that_was_wanted(world: World) -> None:
     ]
 
 
-def test_a_poisoned_page_of_an_older_sweep_ends_nobody(world: World) -> None:
+def test_a_poisoned_page_of_an_older_sweep_ends_no_sweep(world: World) -> None:
     world.add()
     old = world.sweep()["id"]
     world.clock.advance(1)
@@ -287,7 +287,7 @@ def test_a_poisoned_check_is_answered_as_failed_and_the_sweep_ends(world: World)
 
 
 def kept(world: World) -> list[str]:
-    """Return what poison said that is kept, the newest first."""
+    """Return the contents of the kept poison, the newest first."""
     rows = [row for (partition, _), (row, _) in world.state.rows.items() if partition == "poison"]
     return [row["body"] for row in sorted(rows, key=lambda row: -row["at"])]
 

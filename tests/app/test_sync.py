@@ -1,4 +1,4 @@
-"""One user's sync: what it does, what it costs, and what it writes down."""
+"""One user's sync: what it does, what it costs, and what it notes."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ def sharepoint_writes(world: World) -> list[str]:
     return [request for request in world.requests("sharepoint") if request.startswith("POST")]
 
 
-# --- the way it is meant ---
+# --- the normal course ---
 
 
 def test_a_first_photo_is_shown_and_noted(world: World) -> None:
@@ -42,7 +42,7 @@ def test_a_known_users_new_photo_costs_five_requests(world: World, known: str) -
     assert (result.outcome, result.requests, len(world.requests())) == ("synced", 5, 5)
 
 
-def test_a_job_sent_again_asks_graph_and_leaves_sharepoint_alone(world: World, known: str) -> None:
+def test_a_repeated_job_asks_graph_and_does_not_call_sharepoint(world: World, known: str) -> None:
     world.ask(known)
     world.ask(known)
     world.drain()
@@ -51,7 +51,9 @@ def test_a_job_sent_again_asks_graph_and_leaves_sharepoint_alone(world: World, k
     assert len(sharepoint_writes(world)) == 4
 
 
-def test_the_same_picture_under_a_new_etag_is_settled_without_sharepoint(world: World, known: str) -> None:
+def test_the_same_picture_under_a_new_etag_is_settled_without_a_call_to_sharepoint(
+    world: World, known: str
+) -> None:
     world.ask(known)
     world.drain()
     before = len(world.requests("sharepoint"))
@@ -66,14 +68,14 @@ def test_the_same_picture_under_a_new_etag_is_settled_without_sharepoint(world: 
     assert len(world.requests("sharepoint")) == before
 
 
-def test_force_writes_what_is_there_already(world: World, known: str) -> None:
+def test_force_writes_a_photo_that_is_already_shown(world: World, known: str) -> None:
     for _ in range(2):
         world.ask(known, force=True)
         world.drain()
     assert len(sharepoint_writes(world)) == 8
 
 
-def test_the_timestamp_of_a_picture_never_goes_back(world: World, known: str) -> None:
+def test_the_timestamp_of_a_picture_never_decreases(world: World, known: str) -> None:
     newest = 90_000_000_000.0
     world.note(known, stamp=newest)
     world.ask(known)
@@ -82,7 +84,7 @@ def test_the_timestamp_of_a_picture_never_goes_back(world: World, known: str) ->
 
 
 @pytest.mark.parametrize(("setting", "written"), [("1", "1"), ("0", "0"), ("keep", "7")])
-def test_the_exchange_sync_state_is_written_unless_it_is_to_be_kept(
+def test_the_exchange_sync_state_is_written_unless_configured_to_be_kept(
     new_world: Callable[..., World], setting: str, written: str
 ) -> None:
     world = new_world(EXCHANGE_SYNC_STATE=setting)
@@ -102,7 +104,7 @@ def test_the_exchange_sync_state_is_written_unless_it_is_to_be_kept(
         pytest.param({"photo": False}, "unchanged", "no photo in Exchange", id="no photo"),
     ],
 )
-def test_who_is_none_of_ours_is_noted_and_not_written(
+def test_a_user_out_of_scope_is_noted_and_not_written(
     world: World, facts: dict[str, bool], outcome: str, reason: str
 ) -> None:
     user = world.add(**facts)
@@ -113,7 +115,7 @@ def test_who_is_none_of_ours_is_noted_and_not_written(
     assert world.requests("sharepoint") == []
 
 
-def test_a_user_who_is_gone_is_noted_since_when(world: World, known: str) -> None:
+def test_a_deleted_user_is_noted_with_the_time(world: World, known: str) -> None:
     world.tenant.world.remove(world.person(known))
     world.ask(known)
     world.drain()
@@ -130,7 +132,7 @@ def test_a_removed_photo_is_only_noted(world: World, known: str) -> None:
     assert world.requests("sharepoint") == []
 
 
-def test_bytes_that_are_no_picture_are_looked_at_twice_and_then_left(world: World, known: str) -> None:
+def test_bytes_that_are_not_a_picture_are_read_twice_and_then_left(world: World, known: str) -> None:
     world.change_photo(known, b"GIF89a, or so it says")
     world.ask(known)
     world.host.deliver_due()
@@ -140,7 +142,7 @@ def test_bytes_that_are_no_picture_are_looked_at_twice_and_then_left(world: Worl
     assert (row.outcome, row.reason, row.refused_etag) == ("failed", "unreadable image", world.source(known))
     world.hint(known, why="rechecked")
     world.drain()
-    assert world.host.delivered == 4  # the first photo's sync, two looks, one check and nothing after it
+    assert world.host.delivered == 4  # the first photo's sync, two reads, one check and nothing after it
     world.change_photo(known)
     world.hint(known)
     world.drain()
@@ -148,7 +150,7 @@ def test_bytes_that_are_no_picture_are_looked_at_twice_and_then_left(world: Worl
     assert world.row(known).refused_etag == ""
 
 
-def test_a_photo_that_changes_while_it_is_read_is_never_settled_under_the_others_etag(
+def test_a_photo_that_changes_while_it_is_read_is_never_settled_under_the_wrong_etag(
     world: World, known: str
 ) -> None:
     changes = iter(range(3))
@@ -187,7 +189,9 @@ def test_a_dry_run_writes_nothing_anywhere(world: World, known_before: bool) -> 
 
 
 @pytest.mark.parametrize("noted", [False, True], ids=["before it was noted", "and noted"])
-def test_what_a_sweep_queued_in_earnest_outlives_a_dry_run(world: World, known: str, noted: bool) -> None:
+def test_a_job_that_a_sweep_queued_before_a_dry_run_survives_it(
+    world: World, known: str, noted: bool
+) -> None:
     world.note(known, queued_at=world.clock.now() if noted else 0.0)
     world.change_photo(known)
     now = world.clock.now()
@@ -200,7 +204,7 @@ def test_what_a_sweep_queued_in_earnest_outlives_a_dry_run(world: World, known: 
     world.settled(known)
 
 
-def test_what_was_queued_in_a_dry_run_ends_with_it(world: World, known: str) -> None:
+def test_a_job_queued_in_a_dry_run_ends_with_it(world: World, known: str) -> None:
     world.change_photo(known)
     world.restart(DRY_RUN="true")
     now = world.clock.now()
@@ -209,17 +213,17 @@ def test_what_was_queued_in_a_dry_run_ends_with_it(world: World, known: str) -> 
     assert world.queued(jobs.Backfill) == []
 
 
-def test_a_rehearsal_says_what_would_happen(world: World, known: str) -> None:
+def test_a_dry_run_reports_what_would_happen(world: World, known: str) -> None:
     job = jobs.Sync(known, "asked", 0.0, 0.0)
     result = world.services.syncer.attempt(job, dry_run=True)
     assert (result.outcome, result.etag) == ("synced", world.source(known))
     assert result.reason == "dry run: would write to contoso-my.sharepoint.com/User Photos/Profile Pictures"
 
 
-# --- what is in the way ---
+# --- obstacles ---
 
 
-def test_another_ones_claim_puts_a_job_off_for_half_a_minute(world: World, known: str) -> None:
+def test_the_claim_of_another_attempt_defers_a_job_for_half_a_minute(world: World, known: str) -> None:
     world.note(known, claim_token="theirs", claim_until=world.clock.now() + 400)
     world.ask(known)
     world.host.deliver_due()
@@ -230,19 +234,19 @@ def test_another_ones_claim_puts_a_job_off_for_half_a_minute(world: World, known
     world.settled(known)
 
 
-def test_a_claim_that_ends_sooner_puts_a_job_off_until_then(world: World, known: str) -> None:
+def test_a_claim_that_ends_sooner_defers_a_job_until_then(world: World, known: str) -> None:
     world.note(known, claim_token="theirs", claim_until=world.clock.now() + 9)
     world.ask(known)
     world.host.deliver_due()
     assert world.hidden() == [pytest.approx(9, abs=1.5)]
 
 
-def test_what_a_service_asks_for_is_how_long_a_job_waits(world: World, known: str) -> None:
+def test_a_job_waits_as_long_as_a_service_asks_for(world: World, known: str) -> None:
     world.fault(Fault(service="sharepoint", status=429, retry_after=200, next=1))
     world.ask(known)
     world.host.deliver_due()
     assert world.hidden() == [pytest.approx(210, abs=11)]
-    assert world.row(known).claim_until == 0.0  # nobody else has to wait for it
+    assert world.row(known).claim_until == 0.0  # no other attempt has to wait for it
     world.drain()
     world.settled(known)
 
@@ -252,7 +256,7 @@ def reserved(world: World) -> float:
     return sum(row.get("live", 0.0) for (kind, _), (row, _) in world.state.rows.items() if kind == "pace")
 
 
-def test_a_job_that_called_anybody_reserves_anew_when_it_comes_back(world: World, known: str) -> None:
+def test_a_job_that_called_a_service_reserves_again_when_it_comes_back(world: World, known: str) -> None:
     before = reserved(world)
     world.ask(known, slot=minute_of(world.clock.now()))
     world.fault(Fault(service="sharepoint", status=503, retry_after=5, next=1))
@@ -264,7 +268,7 @@ def test_a_job_that_called_anybody_reserves_anew_when_it_comes_back(world: World
     assert reserved(world) == before + UNITS_KNOWN
 
 
-def test_a_job_that_called_nobody_keeps_its_minute(world: World, known: str) -> None:
+def test_a_job_that_called_no_service_keeps_its_minute(world: World, known: str) -> None:
     slot = minute_of(world.clock.now())
     world.ask(known, slot=slot)
     world.note(known, claim_token="theirs", claim_until=world.clock.now() + 5)
@@ -273,7 +277,7 @@ def test_a_job_that_called_nobody_keeps_its_minute(world: World, known: str) -> 
 
 
 @pytest.mark.parametrize("service", ["graph", "sharepoint"])
-def test_a_missing_permission_waits_for_a_person_and_poisons_nothing(
+def test_a_missing_permission_waits_for_an_administrator_and_poisons_nothing(
     world: World, known: str, service: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.fault(Fault(service=service, status=403, next=12))
@@ -325,7 +329,7 @@ def test_after_a_day_a_job_that_cannot_be_noted_is_not_given_up(world: World, kn
     world.settled(known)
 
 
-def test_an_error_nobody_foresaw_ends_the_claim(world: World, known: str) -> None:
+def test_an_unexpected_error_ends_the_claim(world: World, known: str) -> None:
     def stumble() -> None:
         raise ZeroDivisionError
 
@@ -352,7 +356,7 @@ def slow(world: World, seconds: float) -> None:
     world.steps.on("call .*", lambda: world.clock.advance(seconds), times=None)
 
 
-def test_a_first_contact_whose_claim_runs_out_asks_nobody_else(world: World) -> None:
+def test_a_first_contact_whose_claim_runs_out_makes_no_further_call(world: World) -> None:
     user = world.add()
     world.ask(user)
     pause(world, "call graph.microsoft.com")
@@ -362,7 +366,7 @@ def test_a_first_contact_whose_claim_runs_out_asks_nobody_else(world: World) -> 
     world.settled(user)
 
 
-def test_an_attempt_whose_claim_runs_out_writes_nothing_more(world: World, known: str) -> None:
+def test_an_attempt_whose_claim_runs_out_stops_writing(world: World, known: str) -> None:
     world.ask(known)
     pause(world, "call contoso-my.sharepoint.com")
     world.host.deliver_due()
@@ -374,7 +378,7 @@ def test_an_attempt_whose_claim_runs_out_writes_nothing_more(world: World, known
 
 @pytest.mark.parametrize("seconds", [40.0, 59.0])
 @pytest.mark.parametrize("claim_for", ["PT7M", "PT1H"])
-def test_an_attempt_in_a_brown_out_is_over_before_azure_would_end_its_process(
+def test_an_attempt_with_slow_services_ends_before_azure_would_end_its_process(
     new_world: Callable[..., World], seconds: float, claim_for: str
 ) -> None:
     world = new_world(CLAIM_FOR=claim_for)
@@ -391,14 +395,14 @@ def test_an_attempt_in_a_brown_out_is_over_before_azure_would_end_its_process(
     world.settled(user)
 
 
-def test_a_first_contact_with_slow_services_is_not_put_off_for_ever(world: World) -> None:
+def test_a_first_contact_with_slow_services_is_not_deferred_for_ever(world: World) -> None:
     user = world.add()
     slow(world, 29.0)
     assert world.services.syncer.attempt(world.ask(user)).outcome == "synced"
 
 
 @pytest.mark.parametrize("claim_for", ["PT1M", "PT1H"])
-def test_an_attempt_has_time_for_every_call_whatever_its_claim(
+def test_an_attempt_has_time_for_every_call_whatever_the_length_of_its_claim(
     new_world: Callable[..., World], claim_for: str
 ) -> None:
     world = new_world(CLAIM_FOR=claim_for)
@@ -406,7 +410,7 @@ def test_an_attempt_has_time_for_every_call_whatever_its_claim(
     assert world.services.syncer.attempt(world.ask(user)).outcome == "synced"
 
 
-def test_whoever_waits_for_an_attempt_says_when_it_must_be_over(world: World, known: str) -> None:
+def test_the_caller_of_an_attempt_sets_its_deadline(world: World, known: str) -> None:
     slow(world, 35.0)
     began = world.clock.now()
     result = world.services.syncer.attempt(world.ask(known), ends=world.clock.monotonic() + 100)

@@ -1,7 +1,7 @@
 """Whatever happens at whatever step, the newest photo is shown in the end, and the row says so.
 
 Each mishap happens at each step of a sync in turn: an instance dies, a store is out of reach, an answer is
-lost after its write took effect, or attempts get in each other's way in every order.
+lost after its write took effect, or attempts interleave in every order.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ def prepare(world: World, known: bool) -> str:
 
 
 def deliver_one(world: World, user: str) -> None:
-    """Deliver one message, and assert that nothing was lost by it and nothing reported too early."""
+    """Deliver one message, and assert that nothing is lost and nothing is reported too early."""
     world.host.deliver_due()
     row = world.row(user)
     assert world.outbox.messages or (row.settled_etag, row.dirty) == (world.source(user), False)
@@ -61,7 +61,7 @@ def test_an_instance_may_die_at_any_step(world: World, known: bool, step: int) -
 
 
 @pytest.mark.parametrize(("known", "step"), STEPS)
-def test_the_photo_may_change_and_be_announced_at_any_step(world: World, known: bool, step: int) -> None:
+def test_the_photo_may_change_and_be_notified_at_any_step(world: World, known: bool, step: int) -> None:
     user = prepare(world, known)
 
     def change() -> None:
@@ -84,7 +84,7 @@ def test_the_ledger_may_fail_at_any_step(world: World, step: int, after: bool, l
     deliver_one(world, user)
     world.steps.clear()
     end(world, user)
-    assert world.host.failures == []  # an outage is no fault of the message's
+    assert world.host.failures == []  # an outage must not count against the message
 
 
 @pytest.mark.parametrize("step", range(1, 4), ids=["claim", "mark", "settle"])
@@ -145,7 +145,7 @@ def test_a_doubtful_settle_that_fails_has_one_successor(world: World, after: boo
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_duplicates_in_any_order_end_as_one(world: World, seed: int) -> None:
+def test_duplicates_in_any_order_have_the_effect_of_one(world: World, seed: int) -> None:
     user = prepare(world, known=False)
     world.host.mood = Mood(seed, shuffled=True, twice=0.4)
     world.tenant.faults.arm([Fault(service="sharepoint", drop=True, when="after", rate=0.15)], seed=seed)
@@ -158,7 +158,7 @@ def test_duplicates_in_any_order_end_as_one(world: World, seed: int) -> None:
     end(world, user)
 
 
-# --- in each other's way ---
+# --- interleaved attempts ---
 
 
 @pytest.mark.parametrize(
@@ -169,18 +169,18 @@ def test_duplicates_in_any_order_end_as_one(world: World, seed: int) -> None:
         pytest.param("a change", 1, 20, id="a photo that changes"),
     ],
 )
-def test_two_attempts_in_every_order_end_as_one(
+def test_two_attempts_in_every_order_have_the_effect_of_one(
     world: World, event: str, changes: int, schedules: int
 ) -> None:
     assert explore(Runs(world, event), changes) >= schedules
 
 
-# Where turns may change; between two reads it would make no difference.
+# The steps between which turns may change; between two reads it makes no difference.
 STOPS = r"write .*|put .*|call (graph|.*-my|.*-admin)\..*"
 
 
 class Runs:
-    """Plays a schedule of two attempts at a known user, and checks what it ends in."""
+    """Plays a schedule of two attempts at a known user, and checks the end."""
 
     def __init__(self, world: World, event: str) -> None:
         self._world = world

@@ -1,4 +1,4 @@
-"""An administrator asks for one user now: what he is told, and what carries on where he cannot wait."""
+"""An administrator syncs one user now: the answer, and the message that continues after a timeout."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from shared.sync.result import Result
 from tests.fakes.steps import cut_off, kill
 from tests.fakes.world import World
 
-NOBODY = "11111111-1111-4111-8111-111111111111"
+UNKNOWN = "11111111-1111-4111-8111-111111111111"
 
 
 def ask(world: World, user: str, **how: bool) -> Result:
@@ -62,22 +62,22 @@ def test_a_user_is_named_by_upn_or_by_id_in_any_case(new_world, upn: str) -> Non
     ],
     ids=ascii,
 )
-def test_what_names_nobody_is_refused_before_anybody_is_asked(world: World, name: str) -> None:
+def test_an_invalid_name_is_refused_before_any_request(world: World, name: str) -> None:
     with pytest.raises(NotOurs) as caught:
         ask(world, name)
     assert name == "" or name not in str(caught.value)
     assert (world.requests(), world.outbox.messages) == ([], [])
 
 
-@pytest.mark.parametrize("name", [NOBODY, "nobody@contoso.com"])
-def test_a_user_whom_nobody_knows_is_gone(world: World, name: str) -> None:
+@pytest.mark.parametrize("name", [UNKNOWN, "unknown@contoso.com"])
+def test_an_unknown_user_is_gone(world: World, name: str) -> None:
     with pytest.raises(Gone):
         ask(world, name)
     assert world.outbox.messages == []
 
 
 @pytest.mark.parametrize("how", [{}, {"dry_run": True}])
-def test_who_asks_is_answered_before_azure_hangs_up_and_a_message_carries_on(
+def test_the_answer_comes_before_azure_times_out_and_a_message_continues(
     world: World, how: dict[str, bool]
 ) -> None:
     user = world.add()
@@ -92,14 +92,14 @@ def test_who_asks_is_answered_before_azure_hangs_up_and_a_message_carries_on(
         world.settled(user)
 
 
-def test_force_is_for_this_user_now(world: World) -> None:
+def test_force_applies_to_this_user_now(world: World) -> None:
     user = world.add()
     ask(world, user)
     assert ask(world, user).outcome == "unchanged"
     assert ask(world, user, force=True).outcome == "synced"
 
 
-def test_a_dry_run_says_what_would_be_and_queues_nothing(world: World) -> None:
+def test_a_dry_run_reports_what_would_happen_and_queues_nothing(world: World) -> None:
     user = world.add()
     result = ask(world, user, dry_run=True)
     assert result.outcome == "synced"
@@ -126,7 +126,7 @@ def test_the_job_is_queued_before_the_work_begins(world: World) -> None:
         pytest.param(Fault(path=r"\$batch", drop=True), "throttled", None, id="no answer"),
     ],
 )
-def test_where_it_must_wait_the_queued_job_carries_on(
+def test_the_queued_job_continues_if_the_sync_must_wait(
     world: World, fault: Fault, hindrance: str, after: float | None
 ) -> None:
     user = world.add()
@@ -140,7 +140,7 @@ def test_where_it_must_wait_the_queued_job_carries_on(
     world.settled(user)
 
 
-def test_another_ones_claim_is_said_and_the_job_carries_on(world: World) -> None:
+def test_the_claim_of_another_attempt_is_reported_and_the_job_continues(world: World) -> None:
     user = world.add()
     world.note(user, claim_token="theirs", claim_until=world.clock.now() + 12)
     result = ask(world, user)
@@ -150,7 +150,7 @@ def test_another_ones_claim_is_said_and_the_job_carries_on(world: World) -> None
     world.settled(user)
 
 
-def test_a_refusal_is_told_and_the_job_stays(world: World) -> None:
+def test_a_refusal_is_reported_and_the_job_stays(world: World) -> None:
     user = world.add()
     world.fault(Fault(path="AddUsingPath", status=400, headers={"SPRequestGuid": "abc"}))
     with pytest.raises(Refused) as caught:
@@ -160,7 +160,7 @@ def test_a_refusal_is_told_and_the_job_stays(world: World) -> None:
     assert world.row(user).claim_until == 0.0
 
 
-def test_a_permission_that_is_missing_for_the_directory_is_told(world: World) -> None:
+def test_a_missing_permission_for_the_directory_is_reported(world: World) -> None:
     user = world.add()
     world.fault(Fault(path="/v1.0/users/", status=403))
     with pytest.raises(Denied):
@@ -168,7 +168,7 @@ def test_a_permission_that_is_missing_for_the_directory_is_told(world: World) ->
     assert world.outbox.messages == []
 
 
-def test_without_a_queue_nothing_is_begun(world: World) -> None:
+def test_no_work_begins_without_a_queue(world: World) -> None:
     user = world.add()
     world.steps.on("put .*", cut_off)
     with pytest.raises(TryLater):

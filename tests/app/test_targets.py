@@ -1,4 +1,4 @@
-"""Where a user's picture belongs: never with somebody else, never off the tenant's hosts."""
+"""The target of a user's picture: never another user's, never outside the tenant's hosts."""
 
 import json
 
@@ -25,7 +25,7 @@ def writes(world: World) -> list[str]:
     return [request for request in world.requests("sharepoint") if request.startswith("POST")]
 
 
-# --- whose profile ---
+# --- the profile ---
 
 
 def test_a_user_without_a_profile_is_left_for_the_next_sweep(world: World) -> None:
@@ -36,21 +36,21 @@ def test_a_user_without_a_profile_is_left_for_the_next_sweep(world: World) -> No
 
 
 @pytest.mark.parametrize("theirs", ["0f000000-0000-4000-8000-000000000001", "not even an id"])
-def test_a_profile_that_is_another_persons_is_never_written(world: World, theirs: str) -> None:
+def test_the_profile_of_another_person_is_never_written(world: World, theirs: str) -> None:
     user = world.add()
     world.tenant.sharepoint.configure(user, object_id=theirs)
     assert sync(world, user) == ("deferred", "the profile under this UPN is another person's")
     assert writes(world) == []
 
 
-def test_a_profile_that_does_not_say_whose_it_is_is_written_with_a_remark(world: World) -> None:
+def test_a_profile_that_does_not_name_its_owner_is_written_with_a_remark(world: World) -> None:
     user = world.add()
     world.tenant.sharepoint.configure(user, object_id="")
     assert sync(world, user) == ("synced", "identity unconfirmed")
     world.settled(user)
 
 
-def test_a_profile_that_says_neither_and_has_another_account_is_not_written(world: World) -> None:
+def test_a_profile_with_no_owner_and_another_account_is_not_written(world: World) -> None:
     user = world.add(upn="anna@contoso.com")
     body = {
         "AccountName": "i:0#.f|membership|other@contoso.com",
@@ -62,7 +62,7 @@ def test_a_profile_that_says_neither_and_has_another_account_is_not_written(worl
     assert writes(world) == []
 
 
-def test_a_renamed_users_new_name_is_looked_at_before_anything_is_written(world: World) -> None:
+def test_the_profile_of_a_new_name_is_read_before_any_write(world: World) -> None:
     user, other = world.add(upn="anna@contoso.com"), world.add(upn="anna.berg@contoso.com", photo=False)
     sync(world, user)
     world.tenant.world.remove(world.person(other))
@@ -74,7 +74,7 @@ def test_a_renamed_users_new_name_is_looked_at_before_anything_is_written(world:
 
 
 def swap_names(world: World, one: str, other: str) -> None:
-    """Let two people change names in the directory; SharePoint does not know it yet."""
+    """Let two people swap names in the directory; SharePoint does not know it yet."""
     first, second = world.person(one), world.person(other)
     names = second.upn, first.upn
     world.tenant.world.rename(second, "on.the.way@contoso.com")
@@ -83,7 +83,7 @@ def swap_names(world: World, one: str, other: str) -> None:
 
 
 @pytest.mark.parametrize("seen", ["too early", "by an attempt that died"])
-def test_a_name_that_was_somebody_elses_meanwhile_is_known_no_more(world: World, seen: str) -> None:
+def test_a_name_that_another_user_had_meanwhile_is_no_longer_known(world: World, seen: str) -> None:
     user, other = world.add(upn="anna@contoso.com"), world.add(upn="anna.berg@contoso.com")
     for each in (user, other):
         sync(world, each)
@@ -94,7 +94,7 @@ def test_a_name_that_was_somebody_elses_meanwhile_is_known_no_more(world: World,
         world.tenant.sharepoint.settle_renames()
     else:
         world.tenant.sharepoint.settle_renames()
-        world.steps.on(f"call {MY}", kill, nth=2)  # when it has found the folder, and marked the row
+        world.steps.on(f"call {MY}", kill, nth=2)  # after it has found the folder and marked the row
         world.ask(user)
         world.host.deliver_due()
         assert world.row(user).dirty
@@ -110,7 +110,7 @@ def test_a_name_that_was_somebody_elses_meanwhile_is_known_no_more(world: World,
         world.settled(each)
 
 
-def test_a_name_in_other_letters_is_the_same_name(world: World) -> None:
+def test_a_name_in_another_case_is_the_same_name(world: World) -> None:
     user = world.add(upn="anna@contoso.com")
     sync(world, user)
     world.tenant.world.rename(world.person(user), "Anna@Contoso.com")
@@ -121,7 +121,7 @@ def test_a_name_in_other_letters_is_the_same_name(world: World) -> None:
     assert len(world.requests()) == 5
 
 
-# --- which host ---
+# --- the host ---
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_name_in_other_letters_is_the_same_name(world: World) -> None:
     ],
     ids=str,
 )
-def test_nothing_is_sent_to_a_host_that_is_no_my_site(world: World, url: object) -> None:
+def test_nothing_is_sent_to_a_host_that_is_not_a_my_site(world: World, url: object) -> None:
     user = world.add(upn="anna@contoso.com")
     body = {
         "AccountName": "i:0#.f|membership|anna@contoso.com",
@@ -164,7 +164,7 @@ def test_nothing_is_sent_to_a_host_that_is_no_my_site(world: World, url: object)
 
 
 @pytest.mark.parametrize("geo", ["evil.example", "", "contoso.sharepoint.com"])
-def test_a_host_in_the_ledger_is_not_believed_either(world: World, geo: str) -> None:
+def test_a_host_in_the_ledger_is_not_trusted_either(world: World, geo: str) -> None:
     user = world.add()
     sync(world, user)
     world.note(user, geo=geo)
@@ -174,7 +174,7 @@ def test_a_host_in_the_ledger_is_not_believed_either(world: World, geo: str) -> 
     assert world.row(user).geo == MY
 
 
-def test_a_user_of_another_geo_is_written_there(world: World) -> None:
+def test_a_user_of_another_geo_is_written_in_that_geo(world: World) -> None:
     user = world.add(geo="eur")
     assert sync(world, user) == ("synced", "")
     world.settled(user)
@@ -191,10 +191,10 @@ def test_a_user_who_moved_is_found_again(world: World) -> None:
     assert world.row(user).geo == "contosoeur-my.sharepoint.com"
 
 
-# --- which folder ---
+# --- the folder ---
 
 
-def test_the_only_folder_is_the_one_whatever_it_is_called(world: World) -> None:
+def test_the_only_folder_is_used_whatever_its_name(world: World) -> None:
     world.tenant.sharepoint.set_folder("Profilbilder")
     user = world.add()
     sync(world, user)
@@ -202,7 +202,7 @@ def test_the_only_folder_is_the_one_whatever_it_is_called(world: World) -> None:
     assert world.row(user).folder == GERMAN
 
 
-def test_of_several_folders_the_one_with_the_current_picture_is_taken(world: World) -> None:
+def test_of_several_folders_the_one_with_the_current_picture_is_used(world: World) -> None:
     user = world.add()
     world.tenant.sharepoint.configure(user, folder="Profilbilder", picture=True)
     world.tenant.sharepoint.add_folder("Images du profil")
@@ -212,7 +212,7 @@ def test_of_several_folders_the_one_with_the_current_picture_is_taken(world: Wor
 
 
 @pytest.mark.parametrize(("configured", "folder"), [("Profilbilder", GERMAN), ("PROFILE pictures", ENGLISH)])
-def test_of_several_folders_without_a_picture_the_configured_is_taken(
+def test_of_several_folders_without_a_picture_the_configured_one_is_used(
     new_world, configured: str, folder: str
 ) -> None:
     world = new_world(PHOTO_FOLDER=configured)
@@ -223,7 +223,7 @@ def test_of_several_folders_without_a_picture_the_configured_is_taken(
 
 
 @pytest.mark.parametrize("configured", ["", "Profielafbeeldingen"], ids=["none", "another"])
-def test_of_several_folders_that_nothing_decides_between_none_is_taken(new_world, configured: str) -> None:
+def test_none_of_several_folders_is_used_if_nothing_decides_between_them(new_world, configured: str) -> None:
     world = new_world(PHOTO_FOLDER=configured)
     world.tenant.sharepoint.add_folder("Profilbilder")
     user = world.add()
@@ -242,12 +242,12 @@ def test_without_any_folder_nothing_is_written(world: World, status: int) -> Non
     assert writes(world) == []
 
 
-# --- a target that the ledger knew ---
+# --- a target that the ledger knows ---
 
 
 @pytest.mark.parametrize("status", [404, 409])
 @pytest.mark.parametrize("file", ["S", "M", "L"])
-def test_a_folder_that_is_not_there_any_more_is_looked_for_once(world: World, status: int, file: str) -> None:
+def test_a_folder_that_no_longer_exists_is_looked_up_once(world: World, status: int, file: str) -> None:
     user = world.add()
     sync(world, user)
     world.change_photo(user)
@@ -257,7 +257,7 @@ def test_a_folder_that_is_not_there_any_more_is_looked_for_once(world: World, st
     world.settled(user)
 
 
-def test_a_folder_that_is_not_there_after_looking_is_a_refusal(world: World) -> None:
+def test_a_folder_that_does_not_exist_after_the_lookup_is_a_refusal(world: World) -> None:
     user = world.add()
     sync(world, user)
     world.change_photo(user)
@@ -268,7 +268,7 @@ def test_a_folder_that_is_not_there_after_looking_is_a_refusal(world: World) -> 
     assert world.row(user).dirty
 
 
-def test_a_folder_that_was_just_found_is_not_looked_for_again(world: World) -> None:
+def test_a_folder_that_was_just_found_is_not_looked_up_again(world: World) -> None:
     user = world.add()
     world.fault(Fault(path="SThumb", status=404, next=1))
     world.ask(user)
@@ -279,7 +279,7 @@ def test_a_folder_that_was_just_found_is_not_looked_for_again(world: World) -> N
     world.settled(user)
 
 
-def test_a_known_user_whose_profile_went_away_is_left_dirty_for_the_next_sweep(world: World) -> None:
+def test_a_known_user_whose_profile_disappears_is_left_dirty_for_the_next_sweep(world: World) -> None:
     user = world.add()
     sync(world, user)
     world.change_photo(user)

@@ -1,4 +1,4 @@
-"""A token that is refused is noted where `status` finds it, by whoever met it, and not at every call."""
+"""A refused token is noted where `status` finds it, by the instance that met it, but not at every call."""
 
 from typing import NoReturn
 
@@ -21,7 +21,7 @@ def shown(world: World) -> list[str]:
     return world.app.health.status()["problems"]
 
 
-def test_what_any_instance_met_at_work_shows_in_every_instances_status(world: World) -> None:
+def test_a_problem_of_one_instance_shows_in_the_status_of_every_instance(world: World) -> None:
     user = world.add()
     world.steps.on("call graph.microsoft.com", refuse)
     world.hint(user)
@@ -39,7 +39,7 @@ def test_a_refusal_is_shown_for_an_hour(world: World) -> None:
     assert shown(world) == []
 
 
-def test_an_instance_notes_one_refusal_a_minute(world: World) -> None:
+def test_an_instance_notes_one_refusal_per_minute(world: World) -> None:
     refusals = TokenProblems(world.state, world.clock)
     for problem in (EXPIRED, OTHER, OTHER):
         refusals.note(problem)
@@ -52,7 +52,7 @@ def test_an_instance_notes_one_refusal_a_minute(world: World) -> None:
     assert shown(world) == [f"{OTHER} (met 0 s ago)"]
 
 
-def test_where_it_cannot_be_noted_the_refusal_is_raised_all_the_same(
+def test_a_refusal_that_cannot_be_noted_is_raised_all_the_same(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Refused:
@@ -65,7 +65,7 @@ def test_where_it_cannot_be_noted_the_refusal_is_raised_all_the_same(
     assert "refusal.not_noted" in caplog.text
 
 
-def test_a_token_that_is_given_is_handed_on_and_nothing_is_noted(world: World) -> None:
+def test_a_valid_token_is_passed_on_and_nothing_is_noted(world: World) -> None:
     class Given:
         def token(self, host: str) -> str:
             return f"token for {host}"
