@@ -18,7 +18,7 @@ SOON = 120.0  # seconds
 
 @pytest.fixture
 def busy(new_world: Callable[..., World]) -> World:
-    """A world in which everybody has another photo than SharePoint shows, and a sweep has begun."""
+    """A world in which each user has another photo than SharePoint shows, and a sweep has begun."""
     world = new_world(SHAREPOINT_UNITS_PER_MINUTE=str(PACE))
     for user in crowd.let_in(world, USERS):
         crowd.settle(world, user, '"OTHER"')
@@ -36,7 +36,7 @@ def reserved(world: World) -> list[float]:
 
 
 def minutes_taken(world: World) -> float:
-    """Return how many minutes went by until the last one that was reserved for the backfill was over."""
+    """Return the number of minutes until the end of the last one that was reserved for the backfill."""
     slots = [
         float(key)
         for (kind, key), (row, _) in world.state.rows.items()
@@ -60,9 +60,9 @@ def test_a_backfill_uses_its_share_and_no_more_and_a_live_change_overtakes_it(bu
     minutes = reserved(world)
     share = BACKFILL_SHARE * PACE
     assert max(minutes) <= share
-    whole = minutes[:-1]  # the last has only what was left
+    whole = minutes[:-1]  # the last one has only the rest
     assert sum(whole) / len(whole) >= 0.9 * share
-    twice = sum(minutes) - USERS * UNITS_KNOWN  # by whoever was at work when a gate closed
+    twice = sum(minutes) - USERS * UNITS_KNOWN  # by the jobs that were at work when a gate closed
     assert 0 <= twice <= 10 * UNITS_KNOWN
     used = world.tenant.quota.report()
     assert used["throttled"]["all"] < 0.01 * used["calls"]["all"]
@@ -72,7 +72,7 @@ def test_a_backfill_uses_its_share_and_no_more_and_a_live_change_overtakes_it(bu
     assert minutes_taken(world) <= USERS * UNITS_KNOWN / share + 3
 
 
-def test_first_contacts_keep_to_a_small_pace_by_the_tenants_own_count(
+def test_first_contacts_stay_within_a_small_pace_by_the_tenants_own_count(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world(SHAREPOINT_UNITS_PER_MINUTE="100")
@@ -80,17 +80,17 @@ def test_first_contacts_keep_to_a_small_pace_by_the_tenants_own_count(
     world.tenant.quota.limit(Limits(sharepoint_units_per_minute=QUOTA))
     world.sweep()
     assert all(world.row(user).settled_etag == world.source(user) for user in users)
-    # Ours are minutes of the clock, the tenant's begin with a call: two of ours may meet in one of its.
+    # Our minutes are those of the clock, the tenant's begin with a call: one of its may contain parts of two.
     assert world.tenant.quota.report()["used"]["sharepoint_units_per_minute"]["peak"] <= 2 * 80
     assert max(reserved(world)) <= 80
 
 
-def test_who_finds_the_next_hour_full_comes_back_after_it_and_books_once(
+def test_a_job_that_finds_the_next_hour_full_comes_back_after_it_and_reserves_once(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world(SHAREPOINT_UNITS_PER_MINUTE="100")
     now = minute_of(world.clock.now())
-    for minute in range(55):  # are full
+    for minute in range(55):  # which are full
         world.state.merge("pace", f"{now + minute * MINUTE:.0f}", {"backfill": 80.0}, "")
     room = 5 * 5  # first contacts in the five minutes after these: 80 units a minute, 14 each
     users = crowd.let_in(world, room + 20, settled=False)

@@ -1,4 +1,4 @@
-"""A service that wants to be left alone is left alone, by every job of every kind."""
+"""A service that asks for a pause is not called during it, by any job of any kind."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -17,7 +17,7 @@ HOUR = 3600.0
 
 
 def everything_at_once(world: World) -> list[str]:
-    """Let hints, syncs that somebody asked for, and a sweep all be under way; return the users."""
+    """Let hints, requested syncs and a sweep all be under way; return the users."""
     users = [world.add() for _ in range(6)] + crowd.let_in(world, 10)
     for user in users[6:]:
         crowd.settle(world, user, '"OTHER"')
@@ -29,7 +29,7 @@ def everything_at_once(world: World) -> list[str]:
 
 
 def calls(world: World, host: str) -> list[float]:
-    """Return a list to which the time of every call to `host` from now on is added."""
+    """Return a list to which the time of every further call to `host` is appended."""
     times: list[float] = []
     world.steps.on(f"call {host}", lambda: times.append(world.clock.now()), times=None)
     return times
@@ -56,7 +56,7 @@ def calls(world: World, host: str) -> list[float]:
         ),
     ],
 )
-def test_not_one_call_before_retry_after_is_over(
+def test_no_call_is_made_before_retry_after_is_over(
     world: World, host: str, fault: dict[str, object], asked: float
 ) -> None:
     world.tenant.world.knobs.retry_after = "decimal"
@@ -72,7 +72,7 @@ def test_not_one_call_before_retry_after_is_over(
     assert world.tenant.patience.early() == []
 
 
-def test_a_service_that_does_not_say_how_long_is_asked_ever_more_rarely(world: World) -> None:
+def test_a_service_without_retry_after_is_called_less_and_less_often(world: World) -> None:
     everything_at_once(world)
     world.fault(Fault(service="graph", status=429))
     times = calls(world, GRAPH_HOST)
@@ -98,7 +98,7 @@ def test_two_instances_share_a_gate_within_a_second(world: World) -> None:
 
 
 @pytest.mark.parametrize("service", [FILES, PROFILES])
-def test_a_denied_service_is_left_alone_for_a_quarter_of_an_hour(world: World, service: str) -> None:
+def test_a_service_that_denies_is_not_called_for_a_quarter_of_an_hour(world: World, service: str) -> None:
     users = everything_at_once(world)
     host = FILES_HOST if service == FILES else PROFILES_HOST
     world.fault(Fault(service=service, status=403, next=1))
@@ -114,7 +114,7 @@ def test_a_denied_service_is_left_alone_for_a_quarter_of_an_hour(world: World, s
         assert world.row(user).settled_etag == world.source(user)
 
 
-def test_a_denied_graph_is_left_alone_for_a_quarter_of_an_hour(world: World) -> None:
+def test_graph_is_not_called_for_a_quarter_of_an_hour_after_a_denial(world: World) -> None:
     everything_at_once(world)
     world.fault(Fault(service="graph", status=403, code="Authorization_RequestDenied"))
     times = calls(world, GRAPH_HOST)
@@ -139,7 +139,7 @@ def test_a_denied_graph_is_left_alone_for_a_quarter_of_an_hour(world: World) -> 
         pytest.param({"status": 200, "body": "[]"}, id="no metadata"),
     ],
 )
-def test_one_user_with_odd_answers_closes_no_gate(
+def test_one_user_with_invalid_answers_closes_no_gate(
     new_world: Callable[..., World], odd: dict[str, object]
 ) -> None:
     world = new_world()
@@ -153,7 +153,7 @@ def test_one_user_with_odd_answers_closes_no_gate(
     assert closed == []
     for user in users[:4] + users[5:]:
         assert world.row(user).settled_etag == world.source(user)
-    (sweep,) = world.app.health.status()["sweeps"]  # which waited for him, and not for ever
+    (sweep,) = world.app.health.status()["sweeps"]  # which waited for this user, but not for ever
     assert (sweep["state"], sweep["failed"], sweep["seen"]) == ("finished", 1, 1 + len(users))
     assert (world.row(removed).outcome, world.row(users[4]).outcome) == ("cleared", "failed")
     world.fault()

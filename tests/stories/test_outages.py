@@ -1,4 +1,4 @@
-"""A service away for half an hour, a permission withdrawn for six: nothing is lost, nothing piles up."""
+"""A service out for half an hour, a permission withdrawn for six: no change is lost, no messages pile up."""
 
 import logging
 from collections.abc import Callable
@@ -57,14 +57,14 @@ OUTAGES = [
         of_the_tenant(service="sharepoint-profiles", status=429, retry_after=77.5),
         id="profiles are throttled",
     ),
-    pytest.param(at_steps("(read|write|scan) .*", cut_off), id="our tables are away"),
-    pytest.param(at_steps("write .*", cut_off), id="our tables take no writes"),
-    pytest.param(at_steps("call .*", no_token), id="entra is away"),
+    pytest.param(at_steps("(read|write|scan) .*", cut_off), id="our tables are out of reach"),
+    pytest.param(at_steps("write .*", cut_off), id="our tables refuse writes"),
+    pytest.param(at_steps("call .*", no_token), id="entra is out of reach"),
 ]
 
 
 def busy_world(world: World) -> list[str]:
-    """Return fifteen users, each with a change that SharePoint does not show: a third was hinted at."""
+    """Return fifteen users, each with a change that SharePoint does not show: hints name a third of them."""
     users = [world.add() for _ in range(5)] + crowd.let_in(world, 10)
     for user in users[5:10]:
         crowd.settle(world, user, '"OTHER"')
@@ -79,8 +79,8 @@ def recover(world: World) -> None:
     world.drain(deliveries=5000)
 
 
-def whole(world: World, users: list[str]) -> None:
-    """Assert that nobody was lost and nothing piled up."""
+def assert_recovered(world: World, users: list[str]) -> None:
+    """Assert that no user was lost and no messages piled up."""
     for user in users:
         row = world.row(user)
         assert (row.settled_etag, row.dirty, row.queued_at) == (world.source(user), False, 0)
@@ -104,8 +104,8 @@ def test_half_an_hour_without_a_service_loses_nothing(
     latest = world.app.health.status()["sweeps"]
     assert [each["state"] for each in latest] == ["finished"]
     assert latest[0]["seen"] == len(users)
-    world.sweep()  # whoever was looked at between two states is found now
-    whole(world, users)
+    world.sweep()  # users who were checked between two states are found now
+    assert_recovered(world, users)
 
 
 def loud(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
@@ -113,7 +113,7 @@ def loud(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 
 @pytest.mark.parametrize("resource", ["graph", "sharepoint"])
-def test_a_permission_withdrawn_for_six_hours_is_loud_and_loses_nothing(
+def test_a_permission_withdrawn_for_six_hours_is_logged_as_an_error_and_loses_nothing(
     world: World, resource: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     users = busy_world(world)
@@ -125,9 +125,9 @@ def test_a_permission_withdrawn_for_six_hours_is_loud_and_loses_nothing(
     assert any("denied" in each.getMessage() or "403" in each.getMessage() for each in loud(caplog))
     world.run(6 * HOUR - 5 * 60)
     refused = [line for line in world.requests(resource) if "→ 40" in line]
-    knocks = 6 * 4  # one a quarter of an hour, and whatever was on its way
+    knocks = 6 * 4  # one a quarter of an hour, and the calls that were under way
     assert len(refused) < knocks + 2 * len(users)
 
     world.tenant.permissions.consent(resource, granted)
     recover(world)
-    whole(world, users)
+    assert_recovered(world, users)

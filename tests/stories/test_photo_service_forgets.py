@@ -1,4 +1,4 @@
-"""A photo service that says of everybody that there is no photo, and what a person can do about removals."""
+"""A photo service that reports all photos as missing, and an administrator's control over removals."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from tests.fakes.world import World
 
 HOUR = 3600.0
 
-# Every way in which Graph says that there is no photo.
+# Every answer of Graph for a missing photo.
 ANSWERS = [
     pytest.param({"no_photo_code": "ImageNotFound", "batch_no_photo": "error"}, id="ImageNotFound"),
     pytest.param({"no_photo_code": "ErrorItemNotFound", "batch_no_photo": "error"}, id="ErrorItemNotFound"),
@@ -28,7 +28,7 @@ ANSWERS = [
 
 @contextmanager
 def forgetting(world: World, **knobs: str) -> Iterator[None]:
-    """Let the photo service know of no photo meanwhile."""
+    """Let the photo service know no photo meanwhile."""
     for name, value in knobs.items():
         setattr(world.tenant.world.knobs, name, value)
     kept: dict[str, Photo | None] = {}
@@ -42,8 +42,8 @@ def forgetting(world: World, **knobs: str) -> Iterator[None]:
 def live_through_a_day(world: World, users: list[str], *, few: int, many: int) -> list[str]:
     """Sweep every six hours; return how the sweeps ended.
 
-    Each hour hints name other users: `few` before the first sweep, so that it finds them missing for long
-    enough and nobody else, and `many` later.
+    Each hour hints name other users: `few` before the first sweep, so that it finds only those missing for
+    long enough, and `many` later.
     """
     ends = []
     for number, hinted in enumerate((few, many, many, many)):
@@ -58,7 +58,7 @@ def live_through_a_day(world: World, users: list[str], *, few: int, many: int) -
 
 
 @pytest.mark.parametrize("knobs", ANSWERS)
-def test_a_day_without_photos_clears_nobody_of_fifteen(world: World, knobs: dict[str, str]) -> None:
+def test_a_day_without_photos_clears_no_photo_of_fifteen_users(world: World, knobs: dict[str, str]) -> None:
     users = crowd.let_in(world, 15)
     with forgetting(world, **knobs):
         assert live_through_a_day(world, users, few=1, many=15) == ["braked"] * 4
@@ -70,7 +70,7 @@ def test_a_day_without_photos_clears_nobody_of_fifteen(world: World, knobs: dict
         assert (row.settled_etag, row.missing_since) == (world.source(user), 0)
 
 
-def test_a_day_without_photos_clears_nobody_of_fifteen_thousand(
+def test_a_day_without_photos_clears_no_photo_of_fifteen_thousand_users(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     users = crowd.let_in(world, 15_000)
@@ -84,12 +84,12 @@ def test_a_day_without_photos_clears_nobody_of_fifteen_thousand(
     assert sum("sweep.braked" in record.getMessage() for record in caplog.records) == 4
 
 
-# --- what a person does ---
+# --- what an administrator does ---
 
 
 @pytest.fixture
 def braked(world: World) -> tuple[str, list[str], list[str]]:
-    """A braked sweep of twelve people, the eight who have no photo any more, and the four who have one."""
+    """A braked sweep of twelve people, the eight who no longer have a photo, and the four who have one."""
     users = [world.add() for _ in range(12)]
     world.sweep()
     for user in users[:8]:
@@ -101,7 +101,7 @@ def braked(world: World) -> tuple[str, list[str], list[str]]:
     return sweep["id"], users[:8], users[8:]
 
 
-def test_releasing_the_brake_removes_exactly_its_list(
+def test_releasing_the_brake_removes_exactly_the_listed_pictures(
     world: World, braked: tuple[str, list[str], list[str]]
 ) -> None:
     sweep, removed, others = braked
@@ -138,7 +138,7 @@ def test_a_brake_is_released_while_the_next_sweep_runs(
     assert world.figures(running)["seen"] == 12
 
 
-def test_keep_leaves_the_picture_and_counts_it_no_more(new_world: Callable[..., World]) -> None:
+def test_keep_leaves_the_picture_and_no_longer_counts_it(new_world: Callable[..., World]) -> None:
     world = new_world(ON_PHOTO_REMOVED="keep")
     users = [world.add() for _ in range(4)]
     world.sweep()

@@ -1,4 +1,4 @@
-"""The world that other tests stand on is as unkind as Azure, and no kinder than it says."""
+"""The world that other tests rely on is as unkind as Azure."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def steps() -> Steps:
 # --- time ---
 
 
-def test_days_pass_at_once_for_the_app_and_for_the_tenant(world: World) -> None:
+def test_time_passes_for_the_app_and_for_the_tenant_alike(world: World) -> None:
     app, tenant = world.clock.now(), world.tenant.world.clock.now().timestamp()
     world.clock.advance(30 * DAY)
     assert world.clock.now() == app + 30 * DAY
@@ -32,7 +32,7 @@ def test_days_pass_at_once_for_the_app_and_for_the_tenant(world: World) -> None:
     assert world.tenant.world.clock.now().timestamp() == pytest.approx(tenant + 30 * DAY, abs=5)
 
 
-def test_who_sleeps_lets_time_pass(world: World) -> None:
+def test_sleeping_lets_time_pass(world: World) -> None:
     world.clock.sleep(2.5)
     assert world.clock.monotonic() == 2.5
 
@@ -40,7 +40,7 @@ def test_who_sleeps_lets_time_pass(world: World) -> None:
 # --- steps ---
 
 
-def test_a_mishap_happens_at_the_step_it_waits_for_and_not_again(steps: Steps) -> None:
+def test_a_mishap_happens_once_at_its_step(steps: Steps) -> None:
     steps.on("write .*", cut_off, nth=2)
     done = []
     for name in ("write a", "read a", "write b", "write c"):
@@ -52,7 +52,7 @@ def test_a_mishap_happens_at_the_step_it_waits_for_and_not_again(steps: Steps) -
     assert done == ["write a", "read a", "-", "write c"]
 
 
-def test_an_answer_is_lost_after_its_step_took_effect(steps: Steps) -> None:
+def test_an_answer_can_be_lost_after_its_step_took_effect(steps: Steps) -> None:
     table = Table("photoledger", steps)
     steps.on("write photoledger", cut_off, after=True)
     with pytest.raises(TryLater):
@@ -68,7 +68,7 @@ def test_a_step_that_is_refused_has_no_answer_to_lose(steps: Steps) -> None:
     assert lost.seen == 0
 
 
-def test_the_dead_do_nothing_more_until_the_next_one_lives(steps: Steps) -> None:
+def test_a_dead_instance_does_nothing_until_the_next_one_starts(steps: Steps) -> None:
     done: list[str] = []
 
     def work() -> None:
@@ -89,7 +89,7 @@ def test_the_dead_do_nothing_more_until_the_next_one_lives(steps: Steps) -> None
 # --- a table ---
 
 
-def test_versions_change_with_every_write_and_never_come_back(steps: Steps) -> None:
+def test_versions_change_with_every_write_and_never_repeat(steps: Steps) -> None:
     table = Table("photoledger", steps)
     first = table.merge("0f", "a", {"stamp": 1.0}, "")
     table.delete("0f", "a")
@@ -97,7 +97,7 @@ def test_versions_change_with_every_write_and_never_come_back(steps: Steps) -> N
     assert len({first, second, table.merge("0f", "a", {}, second)}) == 3
 
 
-def test_what_was_read_is_a_copy(steps: Steps) -> None:
+def test_a_row_that_was_read_is_a_copy(steps: Steps) -> None:
     table = Table("photoledger", steps)
     table.merge("0f", "a", {"stamp": 1.0}, ANY)
     table.read("0f", "a")[0]["stamp"] = 2.0
@@ -111,10 +111,10 @@ def test_what_was_read_is_a_copy(steps: Steps) -> None:
         pytest.param({"stamp": float("nan")}, id="not a number"),
         pytest.param({"lag_ms": 2**40}, id="beyond 32 bits"),
         pytest.param({"users": ["a"]}, id="a list"),
-        pytest.param({"body": b"a" * 10}, id="bytes, which the app never keeps"),
+        pytest.param({"body": b"a" * 10}, id="bytes, which the app never stores"),
     ],
 )
-def test_what_no_column_holds_is_a_defect_of_the_app(steps: Steps, columns: dict[str, object]) -> None:
+def test_a_value_that_no_column_can_hold_raises_an_error(steps: Steps, columns: dict[str, object]) -> None:
     with pytest.raises((ValueError, TypeError)):
         Table("photoledger", steps).merge("0f", "a", columns, ANY)
 
@@ -127,7 +127,7 @@ def put(world: World, hidden: int = 0, user: str = USER) -> Receipt:
     return world.app.queues.send(job, hidden=hidden)
 
 
-def test_a_message_is_due_when_it_is_not_hidden_any_more(world: World) -> None:
+def test_a_message_is_due_when_it_is_no_longer_hidden(world: World) -> None:
     put(world, hidden=60)
     assert world.outbox.due() == []
     world.clock.advance(60)
@@ -149,12 +149,14 @@ def test_a_message_that_was_not_taken_can_be_taken_back(world: World) -> None:
 
 
 @pytest.mark.parametrize(("body", "hidden"), [("x" * 40_000, 0), ("{}", 7 * 86_400), ("{}", -1)])
-def test_what_no_queue_takes_is_a_defect_of_the_app(world: World, body: str, hidden: int) -> None:
+def test_a_message_that_no_queue_accepts_raises_an_error(world: World, body: str, hidden: int) -> None:
     with pytest.raises(ValueError):
         world.outbox.put("photo-syncs", body, hidden)
 
 
-def test_a_message_that_fails_comes_back_after_half_a_minute_and_five_times_is_poison(world: World) -> None:
+def test_a_failing_message_comes_back_after_half_a_minute_and_is_poison_after_five_times(
+    world: World,
+) -> None:
     world.outbox.put("photo-syncs", "not ours", 0)
     began = world.clock.now()
     for _ in range(5):
@@ -166,7 +168,7 @@ def test_a_message_that_fails_comes_back_after_half_a_minute_and_five_times_is_p
     assert len(world.state.rows) == 1
 
 
-def test_poison_that_fails_five_times_is_lost_and_the_world_says_so(world: World) -> None:
+def test_poison_that_fails_five_times_is_lost_and_reported(world: World) -> None:
     world.outbox.put("photo-syncs-poison", "not ours", 0)
     world.steps.on("(write photostate|put photo-syncs-poison)", cut_off, times=None)
     with pytest.raises(Lost):
@@ -175,7 +177,7 @@ def test_poison_that_fails_five_times_is_lost_and_the_world_says_so(world: World
     assert world.outbox.messages == []
 
 
-def test_a_message_whose_instance_died_waits_out_its_lease(world: World) -> None:
+def test_a_message_whose_instance_died_comes_back_after_its_lease(world: World) -> None:
     put(world)
     world.steps.on(".*", kill)
     world.host.deliver_due()
@@ -183,7 +185,7 @@ def test_a_message_whose_instance_died_waits_out_its_lease(world: World) -> None
     assert (message.visible_at, message.dequeue_count) == (world.clock.now() + LEASE, 1)
 
 
-def test_an_unkind_host_delivers_twice_and_out_of_order_and_the_same_with_the_same_seed(
+def test_an_unkind_host_delivers_twice_and_out_of_order_and_repeatably_by_seed(
     world: World,
 ) -> None:
     def play_once() -> list[str]:
@@ -204,7 +206,7 @@ def test_an_unkind_host_delivers_twice_and_out_of_order_and_the_same_with_the_sa
     assert play_once() == first
 
 
-def test_a_run_that_never_ends_is_given_up_with_what_is_left(world: World) -> None:
+def test_a_run_that_never_ends_fails_and_shows_what_is_left(world: World) -> None:
     put(world, hidden=5 * 86_400)
     with pytest.raises(TimeoutError, match="photo-syncs"):
         world.drain()
@@ -213,7 +215,7 @@ def test_a_run_that_never_ends_is_given_up_with_what_is_left(world: World) -> No
 # --- what SharePoint shows ---
 
 
-def test_a_mixture_of_two_photos_is_seen_for_what_it_is(world: World) -> None:
+def test_a_mixture_of_two_photos_is_recognized(world: World) -> None:
     user = world.add()
     world.ask(user)
     world.drain()
@@ -227,7 +229,7 @@ def test_a_mixture_of_two_photos_is_seen_for_what_it_is(world: World) -> None:
         world.settled(user)
 
 
-def test_a_row_that_is_right_about_a_target_that_is_not_is_seen(world: World) -> None:
+def test_a_row_that_matches_the_source_does_not_hide_a_wrong_target(world: World) -> None:
     user = world.add()
     world.note(user, settled_etag=world.source(user))
     with pytest.raises(AssertionError):
@@ -266,7 +268,7 @@ def test_without_a_schedule_one_attempt_runs_after_the_other(steps: Steps) -> No
     assert [turn.taken for turn in turns] == ["one"] * 3 + ["other"] * 3
 
 
-def test_exploring_finds_the_update_that_is_lost(steps: Steps) -> None:
+def test_exploring_finds_a_lost_update(steps: Steps) -> None:
     ends: dict[int, Schedule] = {}
 
     def run(schedule: Schedule) -> list[Turn]:
@@ -289,11 +291,11 @@ def test_exploring_tries_every_event_at_every_turn(steps: Steps) -> None:
         return play(steps, attempts, {"event": lambda: seen.add(value[0])}, schedule)
 
     assert explore(run, 1) > 6
-    assert seen == {0, 1}  # after the last step there is no turn left
+    assert seen == {0, 1}  # no turn is left after the last step
 
 
 @pytest.mark.parametrize("error", [ValueError, Killed])
-def test_what_an_attempt_raises_ends_the_schedule_and_every_thread(steps: Steps, error: type) -> None:
+def test_an_error_in_an_attempt_ends_the_schedule_and_every_thread(steps: Steps, error: type) -> None:
     def fail() -> None:
         with steps.take("read"):
             raise error
@@ -301,7 +303,7 @@ def test_what_an_attempt_raises_ends_the_schedule_and_every_thread(steps: Steps,
     value, attempts = counter(steps)
     with pytest.raises(error):
         play(steps, {**attempts, "failing": fail}, {}, ("failing", "failing"))
-    assert value == [2]  # the others were let run to their ends
+    assert value == [2]  # the others ran to their ends
     steps.on(".*", meet_oneself)
     with pytest.raises(Stale), steps.take("read"):
         pass

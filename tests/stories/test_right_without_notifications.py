@@ -1,4 +1,4 @@
-"""Nobody promises that a new photo raises a notification: what sweeps and second looks make up for."""
+"""Graph does not promise a notification for each new photo: sweeps and second looks find the others."""
 
 from collections import Counter
 
@@ -28,7 +28,7 @@ def test_every_change_is_shown_after_one_sweep(world: World) -> None:
 
 @pytest.mark.parametrize("answer", ["404", "1x1"])
 def test_every_removal_is_shown_after_two_sweeps(world: World, answer: str) -> None:
-    world.tenant.world.knobs.no_photo = answer  # how Graph says that there is none
+    world.tenant.world.knobs.no_photo = answer  # the answer of Graph without a photo
     users = [world.add() for _ in range(4)]
     world.sweep()
     world.remove_photo(users[0])
@@ -43,7 +43,9 @@ def test_every_removal_is_shown_after_two_sweeps(world: World, answer: str) -> N
         world.settled(user)
 
 
-def test_two_sweeps_in_a_row_remove_nothing_that_is_not_missing_for_an_hour(world: World) -> None:
+def test_two_sweeps_in_a_row_remove_no_picture_whose_photo_is_missing_for_less_than_an_hour(
+    world: World,
+) -> None:
     users = [world.add() for _ in range(4)]
     world.sweep()
     world.remove_photo(users[0])
@@ -65,7 +67,7 @@ def test_a_photo_that_comes_back_between_two_sweeps_is_not_removed(world: World)
     world.settled(users[0])
 
 
-def test_a_lost_notification_is_caught_by_the_sweep(world: World) -> None:
+def test_a_sweep_finds_a_change_whose_notification_was_lost(world: World) -> None:
     told, lost = world.add(), world.add()
     world.hint(told)
     world.drain()
@@ -82,7 +84,7 @@ def test_a_lost_notification_is_caught_by_the_sweep(world: World) -> None:
         pytest.param(600, 910, id="by the last look after fifteen"),
     ],
 )
-def test_a_photo_that_comes_later_than_its_hint_is_caught(world: World, late: float, caught: float) -> None:
+def test_a_photo_that_arrives_after_its_hint_is_found(world: World, late: float, caught: float) -> None:
     user = world.add()
     world.hint(user)
     world.run(late)
@@ -91,7 +93,7 @@ def test_a_photo_that_comes_later_than_its_hint_is_caught(world: World, late: fl
     world.settled(user)
 
 
-def test_a_photo_that_comes_after_the_last_look_waits_for_the_sweep(world: World) -> None:
+def test_a_photo_that_arrives_after_the_last_look_waits_for_the_sweep(world: World) -> None:
     user = world.add()
     world.hint(user)
     world.run(1000)
@@ -115,10 +117,10 @@ def test_a_hundred_unchanged_users_cost_five_batches_and_a_read_each_and_no_writ
     assert (figures["unchanged"], figures["empty"], figures["seen"]) == (90, 10, 100)
 
 
-# --- whom a sweep has queued ---
+# --- users that a sweep has queued ---
 
 
-def test_a_changed_user_whom_a_sweep_has_queued_is_not_queued_by_the_next(world: World) -> None:
+def test_a_changed_user_who_is_queued_by_a_sweep_is_not_queued_by_the_next(world: World) -> None:
     users = [world.add() for _ in range(3)]
     world.fault(Fault(service="sharepoint", status=503, retry_after=600))
     for _ in range(4):  # at 0, 6, 12 and 18 hours
@@ -133,7 +135,7 @@ def test_a_changed_user_whom_a_sweep_has_queued_is_not_queued_by_the_next(world:
         assert world.row(user).queued_at == 0
 
 
-def test_he_is_queued_again_as_soon_as_his_sync_ended(world: World) -> None:
+def test_a_user_is_queued_again_as_soon_as_their_sync_ended(world: World) -> None:
     user = world.add()
     world.sweep()
     world.change_photo(user)
@@ -142,7 +144,7 @@ def test_he_is_queued_again_as_soon_as_his_sync_ended(world: World) -> None:
     assert figures["changed"] == 1
 
 
-def test_a_forced_sweep_queues_him_all_the_same(world: World) -> None:
+def test_a_forced_sweep_queues_a_queued_user_all_the_same(world: World) -> None:
     user = world.add()
     world.note(user, queued_at=world.clock.now())
     world.sweep()
@@ -151,7 +153,7 @@ def test_a_forced_sweep_queues_him_all_the_same(world: World) -> None:
     world.settled(user)
 
 
-def test_a_day_later_he_is_queued_again(world: World) -> None:
+def test_a_queued_user_is_queued_again_a_day_later(world: World) -> None:
     user = world.add()
     world.note(user, queued_at=world.clock.now())
     world.run(24 * HOUR - 60)
@@ -162,7 +164,7 @@ def test_a_day_later_he_is_queued_again(world: World) -> None:
     world.settled(user)
 
 
-# --- who is gone ---
+# --- deleted users ---
 
 
 def test_the_row_of_a_deleted_user_is_forgotten_after_thirty_days(world: World) -> None:

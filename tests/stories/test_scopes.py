@@ -1,4 +1,4 @@
-"""Whose photos are kept in step: by sweeps, and by syncs of single users, which must agree."""
+"""The users whose photos are kept in step: sweeps and syncs of single users must agree about them."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ type Crowd = dict[str, str]
 
 
 def people(world: World) -> Crowd:
-    """Let in one person of each kind, all with photos; members of groups are named after them."""
+    """Add one person of each kind, all with photos; members of groups are named after their group."""
     crowd = {
         "member": world.add(),
         "guest": world.add(guest=True),
@@ -27,14 +27,14 @@ def people(world: World) -> Crowd:
         "nested guest": world.add(guest=True),
         "excluded": world.add(),
     }
-    found(world, Group(GROUP, "photos", (crowd["grouped"], NESTED, crowd["blocked"], crowd["excluded"])))
-    found(world, Group(NESTED, "more photos", (crowd["nested"], crowd["nested guest"], GROUP)))
-    found(world, Group(EXCLUDED, "no photos", (crowd["excluded"],)))
+    add_group(world, Group(GROUP, "photos", (crowd["grouped"], NESTED, crowd["blocked"], crowd["excluded"])))
+    add_group(world, Group(NESTED, "more photos", (crowd["nested"], crowd["nested guest"], GROUP)))
+    add_group(world, Group(EXCLUDED, "no photos", (crowd["excluded"],)))
     grant(world, "User.Read.All", "GroupMember.Read.All")
     return crowd
 
 
-def found(world: World, group: Group) -> None:
+def add_group(world: World, group: Group) -> None:
     with world.tenant.world.lock:
         world.tenant.world.groups.put(group)
 
@@ -67,7 +67,7 @@ SCOPES = [
 
 
 @pytest.mark.parametrize(("settings", "inside"), SCOPES)
-def test_a_sweep_looks_at_whoever_is_in_scope_and_at_nobody_else(
+def test_a_sweep_checks_the_users_in_scope_and_no_others(
     new_world: Callable[..., World], settings: dict[str, str], inside: set[str]
 ) -> None:
     world = new_world(**settings)
@@ -91,23 +91,23 @@ def test_single_syncs_agree_with_the_sweep_about_who_is_in_scope(
     assert outcomes == {name: "synced" if name in inside else "skipped" for name in crowd}
 
 
-def test_who_joins_the_group_is_synced_by_the_next_sweep(new_world: Callable[..., World]) -> None:
+def test_a_user_who_joins_the_group_is_synced_by_the_next_sweep(new_world: Callable[..., World]) -> None:
     world = new_world(SCOPE=f"group:{GROUP}")
     crowd = people(world)
     world.hint(crowd["member"])
     world.drain()
     assert world.row(crowd["member"]).outcome == "skipped"
-    found(world, Group(NESTED, "more photos", (crowd["member"],)))
+    add_group(world, Group(NESTED, "more photos", (crowd["member"],)))
     world.sweep()
     world.settled(crowd["member"])
 
 
-def test_who_leaves_the_scope_keeps_the_picture_that_he_has(new_world: Callable[..., World]) -> None:
+def test_a_user_who_leaves_the_scope_keeps_their_picture(new_world: Callable[..., World]) -> None:
     world = new_world(SCOPE=f"group:{GROUP}")
     crowd = people(world)
     world.sweep()
     before = world.source(crowd["nested"])
-    found(world, Group(NESTED, "more photos", ()))
+    add_group(world, Group(NESTED, "more photos", ()))
     world.remove_photo(crowd["nested"])
     for _ in range(3):
         world.run(6 * HOUR)
@@ -122,7 +122,7 @@ def test_who_leaves_the_scope_keeps_the_picture_that_he_has(new_world: Callable[
         pytest.param({"EXCLUDE_GROUP": EXCLUDED}, id="all but a group"),
     ],
 )
-def test_without_the_permission_to_read_groups_it_waits_loudly_and_goes_on_when_granted(
+def test_a_sweep_without_the_permission_to_read_groups_logs_an_error_and_goes_on_when_granted(
     new_world: Callable[..., World], settings: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     world = new_world(**settings)

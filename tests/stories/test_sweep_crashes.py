@@ -1,4 +1,4 @@
-"""A sweep outlives whatever happens to the instances that run it, and counts nobody twice."""
+"""A sweep survives all mishaps of the instances that run it, and counts no user twice."""
 
 import random
 import re
@@ -40,7 +40,7 @@ FOUND = {"seen": 6, "unchanged": 1, "changed": 2, "removable": 1, "missing": 1, 
 
 
 def found(figures: dict[str, Any], expected: dict[str, int] = FOUND) -> bool:
-    """Whether these are the figures; who was synced before his check was heard is not changed any more."""
+    """Whether these are the figures; a user synced before the check's answer is no longer changed."""
     told = {name: figures[name] for name in expected}
     synced = expected["changed"] - told["changed"]
     told |= {"changed": told["changed"] + synced, "unchanged": told["unchanged"] - synced}
@@ -48,7 +48,7 @@ def found(figures: dict[str, Any], expected: dict[str, int] = FOUND) -> bool:
 
 
 def ended_well(world: World, users: list[str]) -> None:
-    """Assert that the last sweep's figures are right and its consequences came about."""
+    """Assert that the last sweep's figures are correct and that its syncs and removals were done."""
     ended = world.app.health.status()["sweeps"]
     assert ended, "no sweep ended"
     figures = ended[0]
@@ -63,14 +63,14 @@ def ended_well(world: World, users: list[str]) -> None:
     assert world.outbox.messages == []
 
 
-def test_an_undisturbed_sweep_tells_six_kinds_of_users_apart(new_world: Callable[..., World]) -> None:
+def test_an_undisturbed_sweep_distinguishes_six_kinds_of_users(new_world: Callable[..., World]) -> None:
     world, users = small_world(new_world)
     figures = world.sweep()
     assert {name: figures[name] for name in FOUND} == FOUND
     ended_well(world, users)
 
 
-# Where it makes a difference to a sweep that an instance dies, or that another one's turn comes.
+# The steps at which the death of an instance, or the turn of another one, makes a difference to a sweep.
 OWN = r"write .*|scan photo(state|parts)|read photoparts|put photo-(sweep|back).*|call graph\..*"
 
 
@@ -81,7 +81,7 @@ def count_steps(new_world: Callable[..., World]) -> int:
 
 
 @pytest.mark.parametrize("after", [pytest.param(False, id="before"), pytest.param(True, id="after")])
-def test_a_sweep_whose_instance_dies_at_any_of_its_steps_ends_with_right_figures(
+def test_a_sweep_whose_instance_dies_at_any_step_ends_with_correct_figures(
     new_world: Callable[..., World], after: bool
 ) -> None:
     for step in range(1, count_steps(new_world) + 1):
@@ -95,7 +95,7 @@ def test_a_sweep_whose_instance_dies_at_any_of_its_steps_ends_with_right_figures
         world.steps.survive(world.open_sweep)
         world.drain(deliveries=5000)
         world.steps.clear()
-        if not world.app.health.status()["sweeps"]:  # it died while it opened: the timer comes again
+        if not world.app.health.status()["sweeps"]:  # it died while it opened: the timer fires again
             world.run(BETWEEN)
             world.open_sweep()
             world.drain(deliveries=5000)
@@ -108,7 +108,7 @@ def test_a_sweep_whose_instance_dies_at_any_of_its_steps_ends_with_right_figures
 
 
 def comes_to_rest(world: World, removed: str) -> None:
-    """Assert that a removal whose first attempt died is told once more, by two sweeps, to make sure."""
+    """Assert that a removal whose first attempt died is done, after two more sweeps to make sure."""
     for _ in range(2 if world.row(removed).dirty else 0):
         world.run(BETWEEN)
         world.sweep()
@@ -116,7 +116,7 @@ def comes_to_rest(world: World, removed: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_sweep_of_two_pages_finishes_although_its_instances_keep_dying(
+def test_a_sweep_of_two_pages_finishes_although_its_instances_die_repeatedly(
     new_world: Callable[..., World], seed: int
 ) -> None:
     world = new_world()
@@ -142,7 +142,7 @@ def test_a_sweep_of_two_pages_finishes_although_its_instances_keep_dying(
 
 
 @pytest.mark.parametrize("one_dies", [False, True])
-def test_two_instances_with_the_same_message_in_hand_count_everybody_once(
+def test_two_instances_that_work_on_the_same_message_count_every_user_once(
     new_world: Callable[..., World], one_dies: bool
 ) -> None:
     def run(schedule: Schedule) -> list[Turn]:
@@ -150,7 +150,7 @@ def test_two_instances_with_the_same_message_in_hand_count_everybody_once(
         sweep = world.open_sweep()
         world.clock.advance(10)
         page = SweepPage(sweep, 0, born=world.clock.now())
-        world.outbox.messages.clear()  # whoever of the two is done deletes it
+        world.outbox.messages.clear()  # the first of the two to finish deletes it
         if one_dies:
             world.steps.on("put photo-sweeps", kill)
         first, second = world.start().services.sweeper, world.start().services.sweeper
@@ -162,7 +162,7 @@ def test_two_instances_with_the_same_message_in_hand_count_everybody_once(
             },
             {},
             schedule,
-            OWN,  # between two reads it makes no difference whose turn it is
+            OWN,  # between two reads the order makes no difference
         )
         world.drain(deliveries=5000)
         assert found(world.figures(sweep))
@@ -172,14 +172,14 @@ def test_two_instances_with_the_same_message_in_hand_count_everybody_once(
     assert explore(run, changes=2) > 20
 
 
-def test_a_sweep_whose_record_comes_seconds_after_its_first_page_is_not_lost(world: World) -> None:
+def test_a_sweep_whose_record_is_written_seconds_after_its_first_page_is_not_lost(world: World) -> None:
     users = crowd.let_in(world, 3)
     world.steps.on("write photostate", lambda: world.run(9))
     assert world.sweep()["seen"] == len(users)
 
 
 @pytest.mark.parametrize("write", ["in the end", "without an answer"])
-def test_a_sweep_whose_record_comes_after_its_first_page_was_dropped_gets_another(
+def test_a_sweep_whose_record_is_written_after_its_first_page_was_dropped_gets_another(
     world: World, write: str
 ) -> None:
     users = crowd.let_in(world, 3)
@@ -195,9 +195,9 @@ def test_a_sweep_whose_record_comes_after_its_first_page_was_dropped_gets_anothe
     assert world.outbox.messages == []
 
 
-def test_a_sweep_whose_opening_was_slow_and_whose_first_page_was_not_is_read_once(world: World) -> None:
+def test_a_sweep_with_a_slow_opening_and_a_fast_first_page_is_read_once(world: World) -> None:
     users = crowd.let_in(world, 3)
-    world.steps.on("write photostate", lambda: world.clock.advance(25))  # no host looks meanwhile
+    world.steps.on("write photostate", lambda: world.clock.advance(25))  # no host reads the queue meanwhile
     figures = world.sweep()
     assert (figures["state"], figures["seen"]) == ("finished", len(users))
     assert world.outbox.messages == []
@@ -230,7 +230,7 @@ def test_a_sweep_that_lost_its_message_is_taken_over_after_its_lease_and_not_bef
     assert (figures["state"], world.figures(dead)["state"]) == ("finished", "incomplete")
 
 
-def test_a_sweep_that_waits_for_graph_for_hours_is_not_dead(world: World) -> None:
+def test_a_sweep_that_waits_for_graph_for_hours_is_not_taken_for_dead(world: World) -> None:
     users = crowd.let_in(world, 3)
     world.fault(Fault(service="graph", status=503))
     sweep = world.open_sweep()
@@ -243,7 +243,7 @@ def test_a_sweep_that_waits_for_graph_for_hours_is_not_dead(world: World) -> Non
     assert (figures["state"], figures["seen"]) == ("finished", len(users))
 
 
-def test_a_sweep_without_answers_for_two_hours_is_incomplete_and_removes_nobody(world: World) -> None:
+def test_a_sweep_without_answers_for_two_hours_is_incomplete_and_removes_nothing(world: World) -> None:
     users = crowd.let_in(world, 30)
     for user in users[:2]:
         world.remove_photo(user)
@@ -268,11 +268,11 @@ def two_pages(world: World) -> World:
     return world
 
 
-def test_a_page_that_graph_forgot_ends_a_sweep_and_begins_another(two_pages: World) -> None:
+def test_an_expired_page_ends_the_sweep_and_begins_another(two_pages: World) -> None:
     world = two_pages
     world.fault(Fault(service="graph", path="skiptoken", status=503))
     first = world.open_sweep()
-    world.run(2 * HOUR)  # longer than a page's address is good for
+    world.run(2 * HOUR)  # longer than a page's address is valid
     world.fault()
     world.drain(deliveries=5000)
     ended = world.app.health.status()["sweeps"]
@@ -280,7 +280,7 @@ def test_a_page_that_graph_forgot_ends_a_sweep_and_begins_another(two_pages: Wor
     assert (ended[1]["id"], ended[1]["seen"], ended[0]["seen"]) == (first, 999, TWO_PAGES)
 
 
-def test_pages_that_graph_keeps_forgetting_begin_only_one_more(two_pages: World) -> None:
+def test_pages_that_always_expire_begin_only_one_more_sweep(two_pages: World) -> None:
     world = two_pages
     world.tenant.world.knobs.page_token_life = 0.0
     world.open_sweep()
