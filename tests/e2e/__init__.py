@@ -1,1 +1,1 @@
-"""Stories: the app in its host, over Azurite and the emulated tenant."""
+"""End-to-end tests: the app in its host, over Azurite and the emulated tenant."""

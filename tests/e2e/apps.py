@@ -1,4 +1,4 @@
-"""The app, with a host.json for the impatient."""
+"""The app, with a host.json of short intervals."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from local.stage import ROOT
 
 
-def brisk_app(
+def fast_app(
     directory: Path,
     *,
     retry_after: int = 30,
@@ -14,11 +14,11 @@ def brisk_app(
     level: str = "Information",
     at_once: int = 8,
 ) -> Path:
-    """A copy of the app for impatient tests.
+    """Copy the app and shorten the intervals in its host.json.
 
-    Idle queues are looked at every second instead of every two, and messages that failed come
-    back after `retry_after` seconds, at most `deliveries` times. The host logs from `level` on, and fetches
-    `at_once` messages of a queue. The rest of host.json, and the app itself, are as they are.
+    Idle queues are polled every second instead of every two, and failed messages come back after
+    `retry_after` seconds, at most `deliveries` times. The host logs from `level` on, and fetches `at_once`
+    messages of a queue. The rest of host.json, and the app itself, are unchanged.
     """
     for name in ("function_app.py", "shared"):
         (directory / name).symlink_to(ROOT / name)

@@ -1,4 +1,4 @@
-"""The house in which most stories play. A module whose stories need other settings has its own `house`."""
+"""The stage on which most tests run. A module whose tests need other settings has its own `shared_story`."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from azure.data.tables import TableServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from local.azurite import Azurite
-from tests.e2e.apps import brisk_app
+from tests.e2e.apps import fast_app
 from tests.e2e.story import Story, playing, quiet_stage
 
 
@@ -25,14 +25,14 @@ def storage(azurite: Azurite) -> Azurite:
     return azurite
 
 
-@pytest.fixture(scope="module")  # not longer: even an idle host looks for messages
-def house(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    app = brisk_app(tmp_path_factory.mktemp("app"))
+@pytest.fixture(scope="module")  # not longer: even an idle host polls its queues
+def shared_story(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    app = fast_app(tmp_path_factory.mktemp("app"))
     with playing(quiet_stage(storage=storage, app=app)) as story:
         yield story
 
 
 @pytest.fixture
-def story(house: Story) -> Story:
-    """The house, with nothing left over from the story before: nothing queued, no fault, no history."""
-    return house.afresh()
+def story(shared_story: Story) -> Story:
+    """The module's story, with nothing left over from the last test: no message, no fault, no history."""
+    return shared_story.reset()

@@ -9,7 +9,7 @@ ALIKE = 12.0  # mean difference a channel, of 255, below which two renderings ar
 
 
 def jpeg(color: str, size: tuple[int, int] = (320, 320)) -> bytes:
-    """A photo of nothing but a colour, told from any other by a look."""
+    """A photo of one colour, which distinguishes it from all others."""
     stream = io.BytesIO()
     Image.new("RGB", size, color).save(stream, "JPEG", quality=90)
     return stream.getvalue()

@@ -1,6 +1,6 @@
-"""What every story needs: a house that is up, patience with a deadline, and a look at what happened.
+"""What every test needs: a running stage, waits with a deadline, and access to the state.
 
-A test plays Exchange user, administrator, Graph or stranger through `Story`, then reads the tenant's state,
+A test acts as Exchange user, administrator, Graph or stranger through `Story`, then reads the tenant's state,
 the ledger's rows and the queues. Nothing of the app is imported or patched.
 """
 
@@ -30,7 +30,7 @@ KINDS = (
     "photo-subscription",
 )
 QUIET = {
-    # Only what a story plays happens in it: no second look, no sweep after a subscription, no waiting turn.
+    # Only the test's own actions happen: no second look, no sweep after a subscription, no waiting turn.
     "RECHECK_AFTER": "PT20M,PT30M",
     "AzureWebJobs.sweep_users.Disabled": "true",
     "SHAREPOINT_UNITS_PER_MINUTE": "100000",
@@ -41,12 +41,12 @@ type Json = dict[str, Any]
 
 
 class Story:
-    """One stage, and what a test asks of it."""
+    """One stage, with the actions and queries of a test."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.people = stage.people
-        # Arrivals raise notifications of their own; stories want only those that they ask for.
+        # New users raise notifications of their own; tests want only those that they ask for.
         self._knobs = stage.people.turn() | {"edit_notifications": 0}
         self._log_begins: tuple[HostProcess | None, int] = (None, 0)
         connection = stage.storage.connection_string
@@ -57,8 +57,8 @@ class Story:
         self._tables.close()
         self._queues.close()
 
-    def afresh(self) -> Self:
-        """Nothing is queued, no fault is armed, no gate closed, no sweep known. People and rows stay."""
+    def reset(self) -> Self:
+        """Remove messages, faults, closed gates and sweeps. Users and rows stay."""
         self.people.disarm()
         self.people.turn(**self._knobs)
         self.people.consent(
@@ -75,18 +75,18 @@ class Story:
         return self
 
     def restart(self, **settings: str) -> None:
-        """End the host and start it again, at the same address, with these settings on top of the house's."""
+        """End the host and start it again, at the same address, with these settings on top of the stage's."""
         self.stage.stop_host()
         self.stage.start_host(**settings)
 
     def open_gates(self, **settings: str) -> None:
-        """Let the time be over for which services wanted to be left alone."""
+        """End the time for which services must not be called."""
         closed = any(row.get("closed_until", 0.0) > time.time() for row in self.rows("photostate"))
         self._forget("photostate", "gate")
         if closed:
-            self.restart(**settings)  # a host that closed a gate remembers that by itself
+            self.restart(**settings)  # a host that closed a gate remembers that itself
 
-    def begin_anew(self, **settings: str) -> None:
+    def restart_with_open_gates(self, **settings: str) -> None:
         """Restart the host, with every gate open."""
         self._forget("photostate", "gate")
         self.restart(**settings)
@@ -100,7 +100,7 @@ class Story:
         finally:
             self.restart()
 
-    # --- patience ---
+    # --- waiting ---
 
     def until(
         self,
@@ -110,18 +110,18 @@ class Story:
         every: float = POLL,
         what: str = "",
     ) -> Any:
-        """Wait until the condition holds and give what it returned; else say what there was to see.
+        """Wait until the condition holds and return its value; after the deadline fail and show the state.
 
-        `every`: seconds between two looks; more than usual where a look is dear.
+        `every`: seconds between two evaluations; more than usual if an evaluation is expensive.
         """
         deadline = time.monotonic() + seconds
         while not (seen := condition()):
-            assert time.monotonic() < deadline, self._what_was_seen(what, seconds, users)
+            assert time.monotonic() < deadline, self._describe_state(what, seconds, users)
             time.sleep(every)
         return seen
 
-    def _what_was_seen(self, what: str, seconds: float, users: tuple[str, ...]) -> str:
-        lines = [f"{what or 'it'} did not come about within {seconds} s"]
+    def _describe_state(self, what: str, seconds: float, users: tuple[str, ...]) -> str:
+        lines = [f"{what or 'it'} did not happen within {seconds} s"]
         for user in users:
             lines += [json.dumps(self.people.user(user), indent=1), f"ledger: {self.ledger(user)}"]
         lines += [f"{queue.name}: {self.waiting(queue.name)}" for queue in self._queues.list_queues()]
@@ -130,20 +130,20 @@ class Story:
         ]
         return "\n".join([*lines, self.log[-6000:]])
 
-    # --- what is so ---
+    # --- the state ---
 
     @property
     def log(self) -> str:
-        """What the host logged in this story; since its start, if that was in this story."""
+        """What the host logged during this test; since its start, if that was during this test."""
         host, begins = self._log_begins
         return self.stage.log[begins if self.stage.host is host else 0 :]
 
     def ledger(self, user: str) -> Json:
-        """The user's row, empty where there is none."""
+        """The user's row, empty if it does not exist."""
         return self.row("photoledger", user[:2], user)
 
     def row(self, table: str, partition: str, key: str) -> Json:
-        """A row's columns, and as `version` its ETag, which every write changes; empty if there is none."""
+        """A row's columns, and as `version` its ETag, which every write changes; empty without a row."""
         try:
             entity = self._tables.get_table_client(table).get_entity(partition, key)
         except ResourceNotFoundError:
@@ -162,7 +162,7 @@ class Story:
         return {each["RowKey"]: each.metadata["etag"] for each in found}
 
     def write_row(self, table: str, partition: str, key: str, **columns: Any) -> None:
-        """Let a row say what time would have made it say."""
+        """Set columns of a row that otherwise only time would change."""
         entity = {"PartitionKey": partition, "RowKey": key, **columns}
         self._tables.get_table_client(table).upsert_entity(entity, mode=UpdateMode.MERGE)
 
@@ -174,7 +174,7 @@ class Story:
                 client.delete_entity(row)
 
     def status(self) -> Json:
-        """What administrators see first."""
+        """The answer of `GET status`."""
         answer = self.stage.call("GET", "status")
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
@@ -220,14 +220,14 @@ class Story:
         return sum(self.waiting(f"{queue}-poison") for queue in KINDS)
 
     def shows_its_source(self, user: str) -> bool:
-        """Whether SharePoint shows a reader the user's photo, in three sizes."""
+        """Whether SharePoint shows the user's photo, in three sizes."""
         source = self.people.photo(user)
         shown = {size: self.people.shown(user, size) for size in ("S", "M", "L")}
         right = all(size_of(shown[size]) == (pixels, pixels) for size, pixels in THUMBNAILS.items())
         return right and all(alike(source, each) for each in shown.values())
 
     def shows_nothing(self, user: str) -> bool:
-        """Whether nobody ever wrote a picture for the user."""
+        """Whether no picture was ever written for the user."""
         target = self.people.user(user)["target"]
         return not target["files"] and set(target["userphoto"].values()) == {"placeholder"}
 
@@ -248,22 +248,22 @@ class Story:
         """The requests that would change SharePoint."""
         return [each for each in self.history(user, service="sharepoint") if each["method"] != "GET"]
 
-    # --- what happens ---
+    # --- actions ---
 
-    def arrive(self, **facts: Any) -> str:
-        """Let one person with a photo into the tenant."""
+    def add_user(self, **facts: Any) -> str:
+        """Add one person with a photo to the tenant."""
         (user,) = self.people.add(**{"photo": True, **facts})
         return user
 
-    def send_home(self) -> Self:
-        """Let everybody leave the tenant, so that a sweep sees only who comes after this."""
+    def remove_all_users(self) -> Self:
+        """Remove all users from the tenant, so that a sweep sees only those who are added later."""
         for person in self.people.users():
             self.people.change(person["id"], gone=True)
         return self
 
-    def arrive_synced(self, **facts: Any) -> str:
-        """Let in a person whose photo SharePoint shows already; the history begins after that."""
-        user = self.arrive(**facts)
+    def add_synced_user(self, **facts: Any) -> str:
+        """Add a person whose photo SharePoint shows already; the history begins after that."""
+        user = self.add_user(**facts)
         answer = self.stage.sync(user)
         assert answer.json()["outcome"] == "synced", answer.text
         self.people.clear_history()
@@ -274,7 +274,7 @@ class Story:
         text, client = body if isinstance(body, str) else json.dumps(body), self._queue(queue)
         try:
             client.send_message(text)
-        except ResourceNotFoundError:  # the app makes its queues on first use, and has not used this one
+        except ResourceNotFoundError:  # the app creates its queues on first use, and has not used this one
             client.create_queue()
             client.send_message(text)
 
@@ -296,15 +296,15 @@ class Story:
 
     def sweep(self, **query: str) -> str:
         """Open a sweep and return its id; its first page is read at once."""
-        return self.hurry(self.open_sweep(**query))
+        return self.start_now(self.open_sweep(**query))
 
-    def hurry(self, sweep: str) -> str:
-        """Send a sweep's first message once more, and not hidden: of two, one does nothing."""
+    def start_now(self, sweep: str) -> str:
+        """Send a sweep's first message again, not hidden: one of the two does nothing."""
         self.send("photo-sweeps", {"v": 1, "job": {"sweep": sweep, "page": 0, "born": time.time()}})
         return sweep
 
     def ended(self, sweep: str, *, seconds: float = 2 * PATIENCE) -> Json:
-        """Wait for the end of a sweep and of what it queued; its figures."""
+        """Wait for the end of a sweep and of the syncs that it queued; return its figures."""
         self.until(
             lambda: not self._runs(sweep), seconds=seconds, every=0.3, what=f"the end of sweep {sweep}"
         )
@@ -317,7 +317,7 @@ class Story:
         return record["state"] == "running" and record["id"] == sweep
 
     def settle(self, *but: str) -> None:
-        """Let the ledger say that SharePoint shows everybody's photo, these people's aside."""
+        """Let the ledger say that SharePoint shows the photos of all users but these."""
         rows: dict[str, list[Json]] = {}
         for person in self.stage.tenant.world.living():
             if person.photo and person.id not in but:
@@ -329,7 +329,7 @@ class Story:
             table.submit_transaction([("upsert", row) for row in partition])
 
     def subscribed(self) -> Json:
-        """Our subscription; made if there is none."""
+        """Our subscription; it is created if it does not exist."""
         answer = self.stage.subscribe()
         assert answer.ok, answer.text
         (subscription,) = [
@@ -346,13 +346,13 @@ class Story:
 
 
 def quiet_stage(*, settings: Mapping[str, str] | None = None, **how: Any) -> Stage:
-    """A stage on which nothing happens by itself; `settings` on top of that. Its hosts are up at once."""
+    """A stage on which nothing happens by itself; `settings` on top of that. Its hosts start at once."""
     return Stage(settings={**QUIET, **(settings or {})}, forked=True, **how)
 
 
 @contextmanager
 def playing(stage: Stage) -> Iterator[Story]:
-    """Start the stage and play on it."""
+    """Start the stage; yield the story on it."""
     with stage:
         story = Story(stage)
         try:

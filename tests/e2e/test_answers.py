@@ -1,4 +1,4 @@
-"""What administrators are answered when they ask for one user: always JSON, never a stack trace."""
+"""The answers to an administrator's sync of one user: always JSON, never a stack trace."""
 
 from typing import Any
 from uuid import uuid4
@@ -21,7 +21,7 @@ def _read(answer: requests.Response) -> dict[str, Any]:
     "key",
     [
         pytest.param(str(uuid4()), id="object id"),
-        pytest.param("nobody@contoso.onmicrosoft.com", id="UPN"),
+        pytest.param("unknown@contoso.onmicrosoft.com", id="UPN"),
         pytest.param("no.body_fabrikam.com#EXT#@contoso.onmicrosoft.com", id="a guest's UPN"),
     ],
 )
@@ -46,7 +46,7 @@ def test_an_unknown_user_is_not_found(story: Story, key: str) -> None:
         pytest.param("x" * 2000 + "@contoso.onmicrosoft.com", id="too long"),
     ],
 )
-def test_what_names_no_user_is_refused_before_graph_is_asked(story: Story, key: str) -> None:
+def test_an_invalid_name_is_refused_before_graph_is_asked(story: Story, key: str) -> None:
     answer = story.stage.sync(key)
 
     assert answer.status_code == 400
@@ -70,15 +70,15 @@ def test_a_flag_is_true_or_false(story: Story, query: dict[str, str]) -> None:
     [("POST", "users/{}/sync"), ("POST", "subscription"), ("POST", "sweeps"), ("GET", "status")],
 )
 @pytest.mark.parametrize("key", ["", "wrong"])
-def test_without_the_key_nothing_is_done(story: Story, method: str, path: str, key: str) -> None:
+def test_a_request_without_the_key_has_no_effect(story: Story, method: str, path: str, key: str) -> None:
     answer = story.stage.call(method, path.format(uuid4()), key=key)
 
     assert answer.status_code == 401
     assert story.history() == []
 
 
-def test_a_known_photo_is_unchanged_and_costs_sharepoint_nothing(story: Story) -> None:
-    user = story.arrive_synced()
+def test_a_known_photo_is_unchanged_and_causes_no_request_to_sharepoint(story: Story) -> None:
+    user = story.add_synced_user()
 
     answer = _read(story.stage.sync(user))
 
@@ -88,7 +88,7 @@ def test_a_known_photo_is_unchanged_and_costs_sharepoint_nothing(story: Story) -
 
 
 def test_force_writes_again(story: Story) -> None:
-    user = story.arrive_synced()
+    user = story.add_synced_user()
 
     answer = _read(story.stage.sync(user, force="true"))
 
@@ -98,7 +98,7 @@ def test_force_writes_again(story: Story) -> None:
 
 
 def test_a_picture_without_a_photo_is_removed_on_request_and_only_then(story: Story) -> None:
-    user = story.arrive_synced()
+    user = story.add_synced_user()
     story.people.remove_photo(user)
 
     left = _read(story.stage.sync(user))
@@ -117,8 +117,8 @@ def test_a_picture_without_a_photo_is_removed_on_request_and_only_then(story: St
     assert story.waiting("photo-syncs") == 0
 
 
-def test_a_picture_whose_photo_is_there_is_not_removed_on_request(story: Story) -> None:
-    user = story.arrive_synced()
+def test_a_picture_whose_photo_exists_is_not_removed_on_request(story: Story) -> None:
+    user = story.add_synced_user()
 
     answer = _read(story.stage.sync(user, remove="true"))
 
@@ -127,8 +127,8 @@ def test_a_picture_whose_photo_is_there_is_not_removed_on_request(story: Story) 
     assert story.shows_its_source(user)
 
 
-def test_a_dry_run_tells_and_writes_nothing(story: Story) -> None:
-    user = story.arrive()
+def test_a_dry_run_reports_the_outcome_and_writes_nothing(story: Story) -> None:
+    user = story.add_user()
 
     answer = _read(story.stage.sync(user, dry_run="true"))
 
@@ -154,10 +154,10 @@ def test_a_dry_run_tells_and_writes_nothing(story: Story) -> None:
         pytest.param({"path": "Query", "status": 403}, "sharepoint-profiles", id="profiles denied"),
     ],
 )
-def test_a_refusal_is_passed_on_with_the_services_request_id_and_a_denial_closes_its_gate(
+def test_a_refusal_is_reported_with_the_services_request_id_and_a_denial_closes_its_gate(
     story: Story, fault: dict[str, Any], service: str
 ) -> None:
-    user = story.arrive_synced()
+    user = story.add_synced_user()
     story.people.draw_photo(user)
     name = "request-id" if service == "graph" else "SPRequestGuid"
     story.people.arm(fault | {"headers": {name: REQUEST_ID}})
@@ -185,10 +185,10 @@ def test_a_refusal_is_passed_on_with_the_services_request_id_and_a_denial_closes
         pytest.param({"path": "SThumb", "status": 429, "retry_after": 55}, "sharepoint-files", id="files"),
     ],
 )
-def test_what_is_throttled_says_when_to_come_back_and_is_not_asked_before(
+def test_a_throttled_sync_reports_when_to_retry_and_the_service_is_not_called_before(
     story: Story, fault: dict[str, Any], service: str
 ) -> None:
-    user, after = story.arrive(), fault["retry_after"]
+    user, after = story.add_user(), fault["retry_after"]
     story.people.arm(fault)
 
     answer = story.stage.sync(user)

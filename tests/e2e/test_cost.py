@@ -1,4 +1,4 @@
-"""What it costs, counted where Microsoft counts: at the services. Tokens aside."""
+"""The cost of a photo, counted where Microsoft counts: at the services, without tokens."""
 
 import re
 
@@ -8,7 +8,7 @@ AGENT = re.compile(r"NONISV\|contoso\|PhotoSync/[0-9.]+")
 
 
 def _shapes(story: Story) -> list[tuple[str, str, int]]:
-    """Host, what was asked, and how many parts it had."""
+    """Host, kind and number of parts of each request."""
     return [
         (
             each["host"].partition(".")[0],
@@ -20,7 +20,7 @@ def _shapes(story: Story) -> list[tuple[str, str, int]]:
 
 
 def test_a_known_users_changed_photo_costs_five_requests_after_its_check(story: Story) -> None:
-    user = story.arrive_synced()
+    user = story.add_synced_user()
     story.subscribed()
     story.people.clear_history()
 
@@ -39,7 +39,7 @@ def test_a_known_users_changed_photo_costs_five_requests_after_its_check(story: 
 
 
 def test_a_first_contact_costs_at_most_eight_requests_with_its_check(story: Story) -> None:
-    user = story.arrive(photo=False)
+    user = story.add_user(photo=False)
     story.subscribed()
     story.people.clear_history()
 
@@ -50,14 +50,14 @@ def test_a_first_contact_costs_at_most_eight_requests_with_its_check(story: Stor
 
 
 def _checked(story: Story) -> None:
-    """Wait for the end of a notified check: of it, only the two second looks are left."""
+    """Wait for the end of a notified check: only its two second looks are left."""
     story.until(lambda: "check.done" in story.log, what="the check")
     story.until(lambda: story.waiting("photo-checks") == 2, what="the check's message is done")
     assert story.peek("photo-checks") == []
 
 
-def test_a_check_of_twenty_unchanged_users_costs_one_request_and_none_of_sharepoint(story: Story) -> None:
-    users = [story.arrive_synced() for _ in range(20)]
+def test_a_check_of_twenty_unchanged_users_costs_one_request_and_none_to_sharepoint(story: Story) -> None:
+    users = [story.add_synced_user() for _ in range(20)]
     rows = [story.ledger(user) for user in users]
 
     story.send_check(*users)
@@ -68,8 +68,8 @@ def test_a_check_of_twenty_unchanged_users_costs_one_request_and_none_of_sharepo
     assert [story.ledger(user) for user in users] == rows
 
 
-def test_a_notification_about_something_else_costs_one_request(story: Story) -> None:
-    user = story.arrive_synced()
+def test_a_notification_about_another_change_costs_one_request(story: Story) -> None:
+    user = story.add_synced_user()
     subscription = story.subscribed()
     story.people.clear_history()
 
@@ -80,12 +80,12 @@ def test_a_notification_about_something_else_costs_one_request(story: Story) -> 
     assert _shapes(story) == [("graph", "$batch", 1)]
 
 
-def test_every_request_says_who_asks_in_the_form_that_sharepoint_wants(story: Story) -> None:
+def test_every_request_has_the_user_agent_that_sharepoint_asks_for(story: Story) -> None:
     story.subscribed()
-    story.stage.sync(story.arrive(geo="eur"))
+    story.stage.sync(story.add_user(geo="eur"))
 
     asked = story.history()
 
     assert {each["service"] for each in asked} == {"graph", "sharepoint-files", "sharepoint-profiles"}
-    assert 401 not in {each["status"] for each in asked}  # each token was meant for its host
+    assert 401 not in {each["status"] for each in asked}  # each token was for its host
     assert [each for each in asked if not AGENT.fullmatch(each["user_agent"])] == []

@@ -1,7 +1,7 @@
-"""Instances die, answers get lost, storage goes away: in the end SharePoint shows the right photo.
+"""Instances die, answers get lost, storage fails: in the end SharePoint shows the right photo.
 
 A claim is valid for 4 seconds here instead of 7 minutes, and a message comes back after 2 instead of 600.
-What must be looked at before it passes is kept from passing, or told by the times that it left behind.
+Short-lived states are held until the test has seen them, or recognized by the times that they left behind.
 """
 
 import os
@@ -15,24 +15,24 @@ import pytest
 import requests
 
 from local.azurite import Azurite
-from tests.e2e.apps import brisk_app
+from tests.e2e.apps import fast_app
 from tests.e2e.pictures import alike, jpeg
 from tests.e2e.story import Json, Story, playing, quiet_stage
 
 CLAIM = 4.0  # seconds
 LEASE = 2  # seconds
 LANE = "AzureWebJobs.sync_photo.Disabled"
-AT_WORK = 0.01  # seconds between two looks at a host that is to be met in the middle of its work
+AT_WORK = 0.01  # seconds between two polls of a host that a test must meet in the middle of its work
 SETTINGS = {"CLAIM_FOR": f"PT{CLAIM:.0f}S"}
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return brisk_app(tmp_path_factory.mktemp("app"), retry_after=0)
+    return fast_app(tmp_path_factory.mktemp("app"), retry_after=0)
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, app: Path) -> Iterator[Story]:
+def shared_story(tmp_path_factory: pytest.TempPathFactory, app: Path) -> Iterator[Story]:
     with (
         Azurite(location=tmp_path_factory.mktemp("storage")) as storage,
         playing(quiet_stage(storage=storage, settings=SETTINGS, message_lease=LEASE, app=app)) as story,
@@ -67,8 +67,8 @@ def _arrive_late(story: Story, path: str, content: bytes) -> None:
         assert web.post(f"https://{host}{path}", content, headers=headers, timeout=10).ok
 
 
-def test_a_host_killed_in_the_middle_of_a_sync_leaves_nothing_wrong_behind(story: Story) -> None:
-    user = story.arrive_synced()
+def test_a_host_killed_during_a_sync_leaves_no_wrong_photo(story: Story) -> None:
+    user = story.add_synced_user()
     story.people.set_photo(user, old := jpeg("darkred", (300, 300)))
     story.people.arm({"service": "sharepoint", "path": "LThumb", "latency": 30, "drop": True})
     story.send_sync(user)
@@ -79,7 +79,7 @@ def test_a_host_killed_in_the_middle_of_a_sync_leaves_nothing_wrong_behind(story
     story.people.disarm()
     row = story.ledger(user)
     assert row["dirty"]
-    assert row["claim_until"]  # nobody ended it
+    assert row["claim_until"]  # no instance ended it
 
     story.people.set_photo(user, jpeg("darkgreen"))
     story.stage.start_host(**{LANE: "true"})
@@ -95,7 +95,7 @@ def test_a_host_killed_in_the_middle_of_a_sync_leaves_nothing_wrong_behind(story
     assert row["dirty"]
     assert row["unsure_until"] >= began + CLAIM
     assert alike(story.people.shown(user), old)
-    # ... and so everything is written once more, when nothing can arrive any more.
+    # ... and so everything is written again, once nothing more can arrive.
     story.restart()
     story.until(lambda: story.settled(user), user)
     assert story.shows_its_source(user)
@@ -103,8 +103,8 @@ def test_a_host_killed_in_the_middle_of_a_sync_leaves_nothing_wrong_behind(story
     assert story.poisoned() == 0
 
 
-def test_a_host_frozen_in_the_middle_of_a_sync_writes_nothing_when_it_thaws(story: Story, app: Path) -> None:
-    user = story.arrive_synced()
+def test_a_host_frozen_during_a_sync_writes_nothing_when_it_thaws(story: Story, app: Path) -> None:
+    user = story.add_synced_user()
     story.people.set_photo(user, jpeg("darkred"))
     story.people.arm({"service": "sharepoint", "latency": 0.2, "next": 4})
     story.send_sync(user)
@@ -118,7 +118,7 @@ def test_a_host_frozen_in_the_middle_of_a_sync_writes_nothing_when_it_thaws(stor
         with quiet_stage(tenant=tenant, storage=storage, settings=SETTINGS, message_lease=LEASE, app=app):
             story.until(lambda: _current(story, user), user)
         story.people.clear_history()
-        story.empty("photo-syncs")  # of the repetition, too: who writes now is the one that thaws
+        story.empty("photo-syncs")  # of the repetition, too: a write now can only be that of the thawed host
     finally:
         os.kill(story.stage.host.pid, signal.SIGCONT)
 
@@ -127,11 +127,11 @@ def test_a_host_frozen_in_the_middle_of_a_sync_writes_nothing_when_it_thaws(stor
     assert story.writes() == []
     assert story.shows_its_source(user)
     assert story.ledger(user)["outcome"] == "synced"
-    assert story.ledger(user)["dirty"]  # until it is sure that nothing of the frozen host's can arrive
+    assert story.ledger(user)["dirty"]  # until nothing more of the frozen host can arrive
 
 
-def test_a_write_whose_answer_was_lost_is_repeated_when_it_can_do_no_harm_any_more(story: Story) -> None:
-    user = story.arrive_synced()
+def test_a_write_whose_answer_was_lost_is_repeated_once_it_can_do_no_more_harm(story: Story) -> None:
+    user = story.add_synced_user()
     story.people.draw_photo(user)
     story.people.arm({"service": "sharepoint", "path": "MThumb", "drop": True, "when": "after", "next": 1})
 
@@ -143,12 +143,12 @@ def test_a_write_whose_answer_was_lost_is_repeated_when_it_can_do_no_harm_any_mo
     writes = [_written(each) for each in story.writes()]
     assert len(writes) == 9
     assert writes[4] < ended
-    assert writes[5] - writes[4] >= CLAIM  # for as long it was not sure what the lost one would do
+    assert writes[5] - writes[4] >= CLAIM  # for that time the effect of the lost write was unsure
     assert story.shows_its_source(user)
 
 
-def test_storage_gone_in_the_middle_of_a_sync_loses_nothing(story: Story) -> None:
-    user = story.arrive_synced()
+def test_a_failure_of_storage_during_a_sync_loses_nothing(story: Story) -> None:
+    user = story.add_synced_user()
     story.people.draw_photo(user)
     story.people.arm({"service": "sharepoint", "latency": 0.2})
     story.send_sync(user)
@@ -166,8 +166,8 @@ def test_storage_gone_in_the_middle_of_a_sync_loses_nothing(story: Story) -> Non
     assert story.poisoned() == 0
 
 
-def test_notifications_that_cannot_be_queued_are_graphs_to_keep(story: Story) -> None:
-    user = story.arrive_synced()
+def test_graph_repeats_notifications_that_cannot_be_queued(story: Story) -> None:
+    user = story.add_synced_user()
     story.subscribed()
     story.people.turn(delivery_retry_base=0.3)
     deliveries = story.stage.tenant.graph.deliveries

@@ -1,4 +1,4 @@
-"""Graph asks whether a webhook is ours by posting a token that it wants back; so may anybody."""
+"""Graph validates a webhook by posting a token that must come back; so can any stranger."""
 
 from urllib.parse import quote
 
@@ -27,9 +27,7 @@ def _shake(story: Story, face: str, query: str) -> requests.Response:
         pytest.param(quote("../../etc?x={}"), "../../etc?x={}", id="a path"),
     ],
 )
-def test_the_token_comes_back_as_plain_text_and_as_nothing_else(
-    story: Story, face: str, query: str, token: str
-) -> None:
+def test_the_token_comes_back_as_plain_text_only(story: Story, face: str, query: str, token: str) -> None:
     answer = _shake(story, face, query)
 
     assert (answer.status_code, answer.content.decode()) == (200, token)
@@ -48,21 +46,21 @@ def test_the_token_comes_back_as_plain_text_and_as_nothing_else(
         pytest.param("%E2%80%AE4711", id="an invisible character"),
     ],
 )
-def test_what_is_no_token_is_refused_without_an_echo(story: Story, face: str, query: str) -> None:
+def test_an_invalid_token_is_refused_without_an_echo(story: Story, face: str, query: str) -> None:
     answer = _shake(story, face, query)
 
     assert answer.status_code == 400
     assert "4711" not in answer.text + str(answer.headers)
 
 
-def test_two_tokens_are_one_text(story: Story, face: str) -> None:
+def test_two_tokens_are_returned_as_one_text(story: Story, face: str) -> None:
     answer = _shake(story, face, "one&validationToken=two")
 
     assert (answer.status_code, answer.text) == (200, "one,two")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_only_posts_are_answered(story: Story, face: str, method: str) -> None:
+def test_only_post_requests_are_answered(story: Story, face: str, method: str) -> None:
     answer = story.stage.call(method, f"{face}?validationToken=plain", key="")
 
     assert answer.status_code == 404

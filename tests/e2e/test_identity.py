@@ -1,4 +1,4 @@
-"""A profile is only ever written when it is this very person's, whatever happened to the names."""
+"""A profile is only written if it belongs to this very person, whatever happened to the names."""
 
 from tests.e2e.story import Story
 
@@ -12,8 +12,8 @@ def _upn(story: Story, user: str) -> str:
     return str(story.people.user(user)["upn"])
 
 
-def test_a_renamed_user_waits_until_sharepoint_has_heard_of_the_rename(story: Story) -> None:
-    user = story.arrive_synced()
+def test_a_renamed_user_waits_until_sharepoint_knows_the_new_name(story: Story) -> None:
+    user = story.add_synced_user()
 
     story.people.change(user, upn="married@contoso.onmicrosoft.com")
     story.people.draw_photo(user)
@@ -26,10 +26,10 @@ def test_a_renamed_user_waits_until_sharepoint_has_heard_of_the_rename(story: St
     assert story.ledger(user)["upn"] == "married@contoso.onmicrosoft.com"
 
 
-def test_a_renamed_user_whose_new_name_is_still_another_persons_is_not_written(story: Story) -> None:
-    other, renamed = story.arrive_synced(), story.arrive_synced()
+def test_a_renamed_user_whose_new_name_still_belongs_to_another_person_is_not_written(story: Story) -> None:
+    other, renamed = story.add_synced_user(), story.add_synced_user()
     name = _upn(story, other)
-    story.people.change(other, upn="somebody.else@contoso.onmicrosoft.com")
+    story.people.change(other, upn="someone.else@contoso.onmicrosoft.com")
     story.people.change(renamed, upn=name)
     story.people.draw_photo(renamed)
     before = _files_and_properties(story, other), _files_and_properties(story, renamed)
@@ -51,12 +51,12 @@ def test_a_renamed_user_whose_new_name_is_still_another_persons_is_not_written(s
     assert story.people.user(renamed)["target"]["properties"]["msOnline-ObjectId"] == renamed
 
 
-def test_a_new_user_under_a_recycled_name_does_not_get_his_predecessors_profile(story: Story) -> None:
-    predecessor = story.arrive_synced()
+def test_a_new_user_with_a_recycled_name_does_not_get_the_predecessors_profile(story: Story) -> None:
+    predecessor = story.add_synced_user()
     name = _upn(story, predecessor)
     before = _files_and_properties(story, predecessor)
     story.people.change(predecessor, gone=True)
-    successor = story.arrive(upn=name)
+    successor = story.add_user(upn=name)
 
     answer = story.stage.sync(name).json()
 
@@ -70,8 +70,8 @@ def test_a_new_user_under_a_recycled_name_does_not_get_his_predecessors_profile(
     assert story.shows_its_source(successor)
 
 
-def test_a_change_of_case_is_no_new_name(story: Story) -> None:
-    user = story.arrive_synced()
+def test_a_change_of_case_is_not_a_new_name(story: Story) -> None:
+    user = story.add_synced_user()
 
     story.people.change(user, upn=_upn(story, user).title())
     story.people.draw_photo(user)

@@ -1,8 +1,8 @@
-"""The host dies at any moment, again and again, and people change their photos all the same: nothing is lost.
+"""The host dies at any moment, repeatedly, while people change their photos: nothing is lost.
 
 A claim is valid for six seconds here instead of 7 minutes, and a message comes back after 2 instead of 600.
-Each kill counts as a failure of all that was being worked on, so it is poison only after one delivery more
-than there are kills. Of the app's own failures there must be none: what is delivered again was killed before.
+Each kill counts as a failed delivery of all messages at work, so a message is poison only after one delivery
+more than the number of kills. The app itself must not fail: every repeated delivery must be due to a kill.
 """
 
 import hashlib
@@ -14,24 +14,24 @@ from datetime import datetime
 import pytest
 
 from local.azurite import Azurite
-from tests.e2e.apps import brisk_app
+from tests.e2e.apps import fast_app
 from tests.e2e.pictures import jpeg
 from tests.e2e.story import Json, Story, playing, quiet_stage
 
 CLAIM, LEASE = 6, 2  # seconds
 USERS, KILLS, CHANGING = 100, 20, 3
 LONGEST_WORK = 25  # requests that a host may live for
-REST = 90.0  # seconds; from the last kill on, claims expire and what they left unsure is written once more
+REST = 90.0  # seconds; after the last kill, claims expire and unsure writes are repeated
 ENTRY = re.compile(r"^(?=\d\d:\d\d:\d\d\.\d{3} )", re.MULTILINE)  # where one of the host's log begins
 OUTAGE = "TryLater: storage: "
 PICTURE = re.compile(r"([0-9a-f-]{36})_[SML]Thumb")
 
-pytestmark = pytest.mark.timeout(300)  # a busy machine is no counterexample
+pytestmark = pytest.mark.timeout(300)  # a slow run on a busy machine is not a counterexample
 
 
 @pytest.fixture(scope="module")
-def house(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    app = brisk_app(tmp_path_factory.mktemp("app"), retry_after=0, deliveries=KILLS + 1)
+def shared_story(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    app = fast_app(tmp_path_factory.mktemp("app"), retry_after=0, deliveries=KILLS + 1)
     settings = {"CLAIM_FOR": f"PT{CLAIM}S"}
     stage = quiet_stage(storage=storage, settings=settings, message_lease=LEASE, app=app)
     with playing(stage) as story:
@@ -40,10 +40,10 @@ def house(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture
-def story(house: Story) -> Story:
-    """The house without those who were in it before; Graph comes back soon with what nobody took."""
-    house.send_home().afresh().people.turn(delivery_retry_base=0.1)
-    return house
+def story(shared_story: Story) -> Story:
+    """The module's story without its earlier users; Graph repeats unanswered notifications soon."""
+    shared_story.remove_all_users().reset().people.turn(delivery_retry_base=0.1)
+    return shared_story
 
 
 def _change(story: Story, users: list[str], chance: random.Random) -> None:
@@ -54,7 +54,7 @@ def _change(story: Story, users: list[str], chance: random.Random) -> None:
 
 
 def _work(story: Story, requests: int) -> None:
-    """Wait until the host has sent so many more requests."""
+    """Wait until the host has sent this many more requests."""
     history = story.stage.tenant.history
     enough = history.last + requests
     # On a busy machine a call may time out, which closes a gate for half a minute.
@@ -62,7 +62,7 @@ def _work(story: Story, requests: int) -> None:
 
 
 def _at_rest(story: Story, users: list[str]) -> bool:
-    """Whether nothing is left to be notified of or to be synced, and no attempt left anything unsure."""
+    """Whether no notification, sync or unsure write is left."""
     deliveries = story.stage.tenant.graph.deliveries()
     if story.waiting("photo-syncs") or any(each.outcome != "delivered" for each in deliveries):
         return False
@@ -71,7 +71,7 @@ def _at_rest(story: Story, users: list[str]) -> bool:
 
 
 def _is_settled(story: Story, user: str, row: Json) -> bool:
-    """Whether a row says that SharePoint shows the newest photo, down to its bytes, and nothing besides."""
+    """Whether a row says that SharePoint shows the newest photo, with its bytes, and has no other mark."""
     photo = story.stage.tenant.world.people[user].photo
     assert photo
     newest = (photo.etag, hashlib.sha256(photo.data).hexdigest())
@@ -80,7 +80,7 @@ def _is_settled(story: Story, user: str, row: Json) -> bool:
 
 
 def _failures(log: str) -> list[str]:
-    """What functions failed of by themselves; a queue that does not answer on a busy machine is an outage."""
+    """The functions' own errors; a queue that does not answer on a busy machine is an outage."""
     return [entry for entry in ENTRY.split(log) if " (Failed, " in entry and OUTAGE not in entry]
 
 
@@ -95,7 +95,7 @@ def _nothing_is_lost_or_left_over(story: Story, users: list[str], seed: int) -> 
     uploaded = _last_uploads(story)
     assert uploaded.keys() == set(users)
     late = [user for user in users if uploaded[user] > rows[user]["settled_at"]]
-    assert late == []  # nobody wrote a picture after it was settled for the last time
+    assert late == []  # no picture was written after its last settle
 
 
 def _last_uploads(story: Story) -> dict[str, float]:
@@ -124,7 +124,7 @@ def test_a_host_killed_twenty_times_loses_no_photo_and_leaves_nothing_behind(sto
 
 
 @pytest.mark.parametrize("seed", [20270116])
-def test_connections_to_sharepoint_that_die_before_or_after_their_effect_lose_no_photo(
+def test_connections_to_sharepoint_that_break_before_or_after_their_effect_lose_no_photo(
     story: Story, seed: int
 ) -> None:
     chance = random.Random(seed)

@@ -1,4 +1,4 @@
-"""From Exchange Online to SharePoint Online: the way of one photo."""
+"""One photo's way from Exchange Online to SharePoint Online."""
 
 import time
 
@@ -9,7 +9,7 @@ DOTNET_EPOCH = 62_135_596_800  # seconds from 0001-01-01 to 1970-01-01
 
 
 def test_a_notified_change_shows_in_sharepoint_in_three_sizes_with_its_properties(story: Story) -> None:
-    user = story.arrive_synced()
+    user = story.add_synced_user()
     story.subscribed()
 
     began = time.time()
@@ -37,8 +37,8 @@ def test_a_notified_change_shows_in_sharepoint_in_three_sizes_with_its_propertie
     assert 0 < row["lag_ms"] < 15_000
 
 
-def test_a_change_nobody_notified_of_is_brought_over_by_an_administrator(story: Story) -> None:
-    user = story.arrive_synced()
+def test_an_administrator_syncs_a_change_without_a_notification(story: Story) -> None:
+    user = story.add_synced_user()
     before = story.people.shown(user)
 
     story.people.set_photo(user, jpeg("darkgreen"), notify="off")
@@ -56,11 +56,11 @@ def test_a_change_nobody_notified_of_is_brought_over_by_an_administrator(story: 
     }
     assert answer.json()["request_id"]
     assert story.shows_its_source(user)
-    assert story.waiting("photo-syncs") == 0  # its safety net was taken back
+    assert story.waiting("photo-syncs") == 0  # the message for the case of a crash was taken back
 
 
-def test_a_first_photo_arrives(story: Story) -> None:
-    user = story.arrive(photo=False)
+def test_a_first_photo_is_shown(story: Story) -> None:
+    user = story.add_user(photo=False)
     story.subscribed()
 
     story.people.draw_photo(user, notify="on")
@@ -70,7 +70,7 @@ def test_a_first_photo_arrives(story: Story) -> None:
 
 
 def test_an_old_picture_that_sharepoint_pulled_itself_is_replaced(story: Story) -> None:
-    user = story.arrive()
+    user = story.add_user()
     story.people.configure(user, picture=True, old_names=True)
 
     assert story.stage.sync(user).json()["outcome"] == "synced"
@@ -79,7 +79,7 @@ def test_an_old_picture_that_sharepoint_pulled_itself_is_replaced(story: Story) 
 
 
 def test_a_user_without_mailbox_is_skipped_with_the_reason(story: Story) -> None:
-    user = story.arrive(mailbox=False, photo=False)
+    user = story.add_user(mailbox=False, photo=False)
     story.subscribed()
 
     story.send_check(user)
@@ -94,7 +94,7 @@ def test_a_user_without_mailbox_is_skipped_with_the_reason(story: Story) -> None
 
 
 def test_a_guest_is_skipped_where_only_members_are_in_scope(story: Story) -> None:
-    user = story.arrive(guest=True)
+    user = story.add_user(guest=True)
 
     answer = story.stage.sync(user).json()
 
@@ -102,8 +102,8 @@ def test_a_guest_is_skipped_where_only_members_are_in_scope(story: Story) -> Non
     assert story.shows_nothing(user)
 
 
-def test_a_disabled_user_is_skipped_until_he_is_enabled(story: Story) -> None:
-    user = story.arrive(enabled=False)
+def test_a_disabled_user_is_skipped_until_they_are_enabled(story: Story) -> None:
+    user = story.add_user(enabled=False)
 
     skipped = story.stage.sync(user).json()
     assert (skipped["outcome"], skipped["reason"]) == ("skipped", "account is disabled")
@@ -114,8 +114,8 @@ def test_a_disabled_user_is_skipped_until_he_is_enabled(story: Story) -> None:
     assert story.shows_its_source(user)
 
 
-def test_the_same_picture_under_a_new_etag_costs_sharepoint_nothing(story: Story) -> None:
-    user = story.arrive(photo=False)
+def test_the_same_picture_under_a_new_etag_causes_no_request_to_sharepoint(story: Story) -> None:
+    user = story.add_user(photo=False)
     story.people.set_photo(user, jpeg("navy"))
     assert story.stage.sync(user).json()["outcome"] == "synced"
     story.people.clear_history()
@@ -128,8 +128,8 @@ def test_the_same_picture_under_a_new_etag_costs_sharepoint_nothing(story: Story
     assert story.history(service="sharepoint") == []
 
 
-def test_a_removed_photo_is_noted_and_its_picture_left_alone(story: Story) -> None:
-    user = story.arrive_synced()
+def test_a_removed_photo_is_noted_and_its_picture_is_kept_for_now(story: Story) -> None:
+    user = story.add_synced_user()
     before = story.people.shown(user)
     story.subscribed()
 
@@ -141,7 +141,7 @@ def test_a_removed_photo_is_noted_and_its_picture_left_alone(story: Story) -> No
 
 
 def test_a_deleted_user_is_noted_as_gone(story: Story) -> None:
-    user = story.arrive_synced()
+    user = story.add_synced_user()
     story.subscribed()
 
     story.people.change(user, gone=True)

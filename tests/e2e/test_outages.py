@@ -1,4 +1,4 @@
-"""Services that cannot now: ridden out on the spot, or waited for in the queue, as long as they ask."""
+"""Services that fail for a while: retried at once, or waited for in the queue, as long as they ask."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from tests.e2e.story import Json, Story
 
 
 def _checks(story: Story) -> list[Json]:
-    """The batches that ask for nothing but photos' metadata."""
+    """The batches that only ask for photos' metadata."""
     batches = [each for each in story.history(service="graph") if each["parts"]]
     return [each for each in batches if all(url.endswith("/photo") for _, url, _ in each["parts"])]
 
@@ -15,8 +15,10 @@ def _at(entry: Json) -> float:
     return datetime.fromisoformat(entry["at"]).timestamp()
 
 
-def test_of_a_throttled_batch_only_the_refused_users_are_asked_again_when_graph_said(story: Story) -> None:
-    users = [story.arrive_synced() for _ in range(3)]
+def test_only_the_throttled_users_of_a_batch_are_checked_again_after_the_time_that_graph_asks_for(
+    story: Story,
+) -> None:
+    users = [story.add_synced_user() for _ in range(3)]
     for user in users:
         story.people.draw_photo(user)
     throttled = f"/users/{users[1]}/photo"
@@ -31,14 +33,14 @@ def test_of_a_throttled_batch_only_the_refused_users_are_asked_again_when_graph_
     first, second = _checks(story)
     assert len(first["parts"]) == 3
     assert second["parts"] == [["GET", throttled, 200]]
-    # Where one part is throttled all of Graph is left alone, by the syncs of the others, too.
+    # If one part is throttled, Graph is not called at all, not even by the syncs of other users.
     assert min(_at(each) for each in story.history(service="graph") if each != first) - _at(first) >= 1
     assert story.people.faults()["early_return"] == []
     assert all(story.shows_its_source(user) for user in users)
 
 
-def test_a_hiccup_of_sharepoint_is_ridden_out_on_the_spot(story: Story) -> None:
-    user = story.arrive_synced()
+def test_a_short_failure_of_sharepoint_is_retried_at_once(story: Story) -> None:
+    user = story.add_synced_user()
     story.people.draw_photo(user)
     story.people.arm({"service": "sharepoint", "path": "MThumb", "status": 503, "next": 2})
 
@@ -49,8 +51,8 @@ def test_a_hiccup_of_sharepoint_is_ridden_out_on_the_spot(story: Story) -> None:
     assert story.shows_its_source(user)
 
 
-def test_sharepoint_asking_for_patience_is_waited_for_in_the_queue(story: Story) -> None:
-    user = story.arrive_synced()
+def test_a_sync_waits_in_its_queue_as_long_as_sharepoint_asks_for(story: Story) -> None:
+    user = story.add_synced_user()
     story.people.draw_photo(user)
     story.people.arm({"service": "sharepoint", "path": "LThumb", "status": 429, "retry_after": 5, "next": 1})
 
@@ -68,13 +70,13 @@ def test_sharepoint_asking_for_patience_is_waited_for_in_the_queue(story: Story)
     assert story.poisoned() == 0
 
 
-def test_while_graph_cannot_be_reached_the_check_stays_in_its_queue(story: Story) -> None:
-    user = story.arrive_synced()
+def test_a_check_stays_in_its_queue_while_graph_is_out_of_reach(story: Story) -> None:
+    user = story.add_synced_user()
     story.people.draw_photo(user)
     story.people.arm({"service": "graph", "drop": True})
 
     story.send_check(user)
-    story.until(lambda: "check.deferred" in story.log, what="the check is put off")
+    story.until(lambda: "check.deferred" in story.log, what="the check is deferred")
     story.until(lambda: story.waiting("photo-checks") == 1, what="only its successor is left")
 
     assert story.peek("photo-checks") == []
@@ -83,8 +85,8 @@ def test_while_graph_cannot_be_reached_the_check_stays_in_its_queue(story: Story
     assert set(story.closed()) == {"graph"}
 
 
-def test_graph_hanging_up_in_the_middle_of_an_answer_is_asked_again(story: Story) -> None:
-    user = story.arrive_synced()
+def test_a_request_is_repeated_if_graph_hangs_up_during_the_answer(story: Story) -> None:
+    user = story.add_synced_user()
     story.people.draw_photo(user)
     story.people.arm({"service": "graph", "path": "batch", "truncate": True, "next": 1})
 

@@ -1,6 +1,6 @@
-"""What an administrator took away, or never gave: said loudly, waited for, and nothing is lost.
+"""Permissions that are withdrawn or missing: logged as errors and waited for, and nothing is lost.
 
-Tokens outlive the permissions in them, so each story begins with a host that has none yet.
+Tokens outlive the permissions in them, so each test begins with a host without tokens.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.e2e.story import Json, Story, playing, quiet_stage
 
 
 @pytest.fixture(scope="module")
-def house(storage: Azurite) -> Iterator[Story]:
+def shared_story(storage: Azurite) -> Iterator[Story]:
     with playing(quiet_stage(storage=storage)) as story:
         yield story
 
@@ -23,20 +23,20 @@ def _waits_hidden(story: Story, queue: str) -> bool:
     return story.peek(queue) == [] and story.poisoned() == 0
 
 
-def _cries(story: Story, event: str) -> bool:
+def _logs_error(story: Story, event: str) -> bool:
     return any("ERROR" in line and event in line for line in story.log.splitlines())
 
 
-def test_without_graphs_permission_checks_wait_and_the_log_cries(story: Story) -> None:
-    user = story.arrive()
+def test_checks_without_graphs_permission_wait_and_log_an_error(story: Story) -> None:
+    user = story.add_user()
     story.people.consent(graph=[])
     story.restart()
 
     story.send_check(user)
-    story.until(lambda: "check.deferred" in story.log, what="the check is put off")
+    story.until(lambda: "check.deferred" in story.log, what="the check is deferred")
 
     assert _waits_hidden(story, "photo-checks")
-    assert _cries(story, "check.denied")
+    assert _logs_error(story, "check.denied")
     answer = story.stage.sync(user)
     assert answer.status_code == 502
     assert answer.json()["request_id"]
@@ -53,10 +53,10 @@ def test_without_graphs_permission_checks_wait_and_the_log_cries(story: Story) -
         ),
     ],
 )
-def test_without_sharepoints_permissions_syncs_wait_until_they_are_given(
+def test_syncs_without_sharepoints_permissions_wait_until_they_are_granted(
     story: Story, left: list[str], service: str
 ) -> None:
-    user = story.arrive()
+    user = story.add_user()
     story.people.consent(sharepoint=left)
     story.restart()
 
@@ -64,28 +64,28 @@ def test_without_sharepoints_permissions_syncs_wait_until_they_are_given(
     story.until(lambda: "photo.deferred" in story.log, user)
 
     assert _waits_hidden(story, "photo-syncs")
-    assert _cries(story, "photo.deferred")
+    assert _logs_error(story, "photo.deferred")
     assert not story.ledger(user).get("settled_etag")
     assert set(story.closed()) == {service}
     answer = story.stage.sync(user)
     assert (answer.status_code, answer.json()["reason"]) == (503, f"{service}: its gate is closed")
     assert 880 < int(answer.headers["Retry-After"]) <= 900
 
-    story.afresh().restart()
+    story.reset().restart()
     assert story.stage.sync(user).json()["outcome"] == "synced"
     assert story.settled(user)
     assert story.shows_its_source(user)
 
 
-def test_an_application_that_entra_does_not_know_waits_for_its_administrator(story: Story) -> None:
-    user = story.arrive()
+def test_an_application_unknown_to_entra_waits_for_its_administrator(story: Story) -> None:
+    user = story.add_user()
     story.restart(CLIENT_ID=str(uuid4()))
 
     story.send_check(user)
-    story.until(lambda: "check.deferred" in story.log, what="the check is put off")
+    story.until(lambda: "check.deferred" in story.log, what="the check is deferred")
 
     assert _waits_hidden(story, "photo-checks")
-    assert _cries(story, "check.denied")
+    assert _logs_error(story, "check.denied")
     answer = story.stage.sync(user)
     assert answer.status_code == 500
     assert "AADSTS700016" in answer.json()["problems"][0]
@@ -93,12 +93,12 @@ def test_an_application_that_entra_does_not_know_waits_for_its_administrator(sto
     assert "CLIENT_ID" in answer.json()["problems"][0]
 
 
-def test_a_directory_that_entra_does_not_know_is_named_as_the_problem(story: Story) -> None:
-    user = story.arrive()
+def test_a_directory_unknown_to_entra_is_named_as_the_problem(story: Story) -> None:
+    user = story.add_user()
     story.restart(TENANT_ID=str(uuid4()))
 
     story.send_check(user)
-    story.until(lambda: "check.deferred" in story.log, what="the check is put off")
+    story.until(lambda: "check.deferred" in story.log, what="the check is deferred")
 
     assert _waits_hidden(story, "photo-checks")
     answer = story.stage.sync(user)
@@ -106,9 +106,9 @@ def test_a_directory_that_entra_does_not_know_is_named_as_the_problem(story: Sto
     assert "TENANT_ID" in answer.json()["problems"][0]
 
 
-def test_while_entra_cannot_answer_work_waits_and_nobody_is_blamed(story: Story) -> None:
+def test_jobs_wait_during_an_outage_of_entra_and_no_user_fails(story: Story) -> None:
     story.restart()
-    story.arrive_synced()  # tokens for Graph and the central hosts are there
+    story.add_synced_user()  # tokens for Graph and the central hosts are there
     mishaps: dict[str, Json] = {
         "nor": {"status": 503},
         "swe": {"status": 429, "retry_after": 20},
@@ -116,7 +116,7 @@ def test_while_entra_cannot_answer_work_waits_and_nobody_is_blamed(story: Story)
         "che": {"drop": True},
     }
     for geo, mishap in mishaps.items():
-        user = story.arrive(geo=geo)  # whose hosts need tokens of their own
+        user = story.add_user(geo=geo)  # the hosts of a geo need tokens of their own
         story.people.arm({"service": "entra", "path": "token", **mishap})
 
         answer = story.stage.sync(user)
@@ -128,8 +128,8 @@ def test_while_entra_cannot_answer_work_waits_and_nobody_is_blamed(story: Story)
     assert "eyJ" not in story.log
 
 
-def test_a_managed_identity_does_as_well_as_a_certificate(story: Story) -> None:
-    user = story.arrive()
+def test_a_managed_identity_works_as_well_as_a_certificate(story: Story) -> None:
+    user = story.add_user()
     story.restart(CLIENT_CERTIFICATE="", **story.stage.tenant.identity_settings)
 
     assert story.stage.sync(user).json()["outcome"] == "synced"

@@ -1,4 +1,4 @@
-"""What nobody can handle is written down, and nothing else stops for it. Here, retries come at once."""
+"""Messages that cannot be handled are recorded and delay no others. Here, retries come at once."""
 
 import time
 from collections.abc import Iterator
@@ -7,26 +7,26 @@ from uuid import uuid4
 import pytest
 
 from local.azurite import Azurite
-from tests.e2e.apps import brisk_app
+from tests.e2e.apps import fast_app
 from tests.e2e.story import KINDS, SWEEPING, Story, playing, quiet_stage
 
 GAVE_UP = "gave up after repeated failures"
 
 
 @pytest.fixture(scope="module")
-def house(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    app = brisk_app(tmp_path_factory.mktemp("app"), retry_after=0)
+def shared_story(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    app = fast_app(tmp_path_factory.mktemp("app"), retry_after=0)
     with playing(quiet_stage(storage=storage, app=app, settings=SWEEPING)) as story:
         yield story
 
 
 def _kept(story: Story) -> dict[tuple[str, str], str]:
-    """What was kept of poison that names nobody: queue and body, and why."""
+    """The kept poison that names no user: queue, body and reason."""
     rows = [row for row in story.rows("photostate") if row["PartitionKey"] == "poison"]
     return {(row["queue"], row["body"]): row["why"] for row in rows}
 
 
-def test_messages_that_are_not_ours_are_kept_as_they_are_with_the_reason(story: Story) -> None:
+def test_foreign_messages_are_kept_unchanged_with_the_reason(story: Story) -> None:
     common = '"why":"notified","seen":1,"born":1,"tries":0'
     user = str(uuid4())
     strange = {
@@ -53,7 +53,7 @@ def test_messages_that_are_not_ours_are_kept_as_they_are_with_the_reason(story: 
     for queue, body in sent:
         story.send(queue, body)
 
-    story.until(lambda: len(_kept(story)) >= len(sent), what="all of it is written down")
+    story.until(lambda: len(_kept(story)) >= len(sent), what="all of it is recorded")
 
     assert set(_kept(story)) == sent
     assert all(_kept(story).values())
@@ -64,7 +64,7 @@ def test_messages_that_are_not_ours_are_kept_as_they_are_with_the_reason(story: 
 
 
 def test_a_sync_that_sharepoint_refuses_for_good_fails_and_the_next_one_heals_it(story: Story) -> None:
-    user = story.arrive_synced()
+    user = story.add_synced_user()
     story.people.draw_photo(user)
     story.people.arm({"service": "sharepoint", "path": "MThumb", "status": 400})
 
@@ -84,8 +84,8 @@ def test_a_sync_that_sharepoint_refuses_for_good_fails_and_the_next_one_heals_it
     assert story.shows_its_source(user)
 
 
-def test_a_user_whom_graph_answers_oddly_fails_alone(story: Story) -> None:
-    odd, changed = story.arrive_synced(), story.arrive_synced()
+def test_a_user_with_an_invalid_answer_from_graph_fails_alone(story: Story) -> None:
+    odd, changed = story.add_synced_user(), story.add_synced_user()
     for user in (odd, changed):
         story.people.draw_photo(user)
     story.people.arm({"part": True, "path": f"{odd}/photo", "status": 418, "code": "Teapot"})
@@ -99,7 +99,7 @@ def test_a_user_whom_graph_answers_oddly_fails_alone(story: Story) -> None:
     assert story.poisoned() == 0
 
 
-def test_a_sweep_for_which_graph_lists_no_users_fails_and_makes_room_for_the_next(story: Story) -> None:
+def test_a_sweep_for_which_graph_lists_no_users_fails_and_does_not_block_the_next(story: Story) -> None:
     story.people.arm({"service": "graph", "method": "GET", "path": "/users", "status": 400})
 
     sweep = story.sweep()
@@ -112,7 +112,7 @@ def test_a_sweep_for_which_graph_lists_no_users_fails_and_makes_room_for_the_nex
     assert story.ended(story.sweep())["state"] == "finished"
 
 
-def test_a_lifecycle_event_that_cannot_be_followed_is_kept(story: Story) -> None:
+def test_a_lifecycle_event_that_cannot_be_handled_is_kept(story: Story) -> None:
     story.people.arm({"service": "graph", "method": "POST", "path": "/subscriptions$", "status": 400})
     subscription = str(uuid4())
     event = {"event": "reauthorizationRequired", "subscription": subscription, "born": time.time()}
@@ -120,7 +120,7 @@ def test_a_lifecycle_event_that_cannot_be_followed_is_kept(story: Story) -> None
     story.send("photo-subscription", {"v": 1, "job": event})
     kept = story.until(
         lambda: [why for (_, body), why in _kept(story).items() if subscription in body],
-        what="the event is written down",
+        what="the event is recorded",
     )
 
     assert kept == [GAVE_UP]

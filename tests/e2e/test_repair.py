@@ -1,4 +1,4 @@
-"""Whatever became poison is shown to administrators, and the next sweep heals it once its cause is gone."""
+"""All poison is shown to administrators, and the next sweep heals it once its cause is gone."""
 
 import time
 from collections.abc import Iterator
@@ -6,17 +6,17 @@ from collections.abc import Iterator
 import pytest
 
 from local.azurite import Azurite
-from tests.e2e.apps import brisk_app
+from tests.e2e.apps import fast_app
 from tests.e2e.story import SWEEPING, Json, Story, playing, quiet_stage
 
 GAVE_UP = "gave up after repeated failures"
 NO_SWEEP = "20270115T140000-2c3d"
-PATIENCE = 50.0  # seconds; on a busy machine a message may be put off for half a minute on its way
+PATIENCE = 50.0  # seconds; on a busy machine a message may be deferred for half a minute
 
 
 @pytest.fixture(scope="module")
-def house(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    app = brisk_app(tmp_path_factory.mktemp("app"), retry_after=0)
+def shared_story(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    app = fast_app(tmp_path_factory.mktemp("app"), retry_after=0)
     with playing(quiet_stage(storage=storage, app=app, settings=SWEEPING)) as story:
         yield story
 
@@ -28,7 +28,7 @@ def _send(story: Story, queue: str, version: int = 1, **job: object) -> None:
 
 
 def _failing(story: Story) -> dict[str, Json]:
-    """Who fails, as administrators see it."""
+    """The failing users, as administrators see them."""
     return {each["user"]: each for each in story.status()["failed"]["newest"]}
 
 
@@ -42,7 +42,7 @@ def _kept(story: Story) -> list[tuple[str, str]]:
 
 def test_poison_of_every_queue_shows_in_the_status_and_the_next_sweep_heals_it(story: Story) -> None:
     began = time.time()
-    checked, right, swept, synced, filled, broken, foreign = (story.arrive_synced() for _ in range(7))
+    checked, right, swept, synced, filled, broken, foreign = (story.add_synced_user() for _ in range(7))
     for user in (checked, swept, synced, filled, broken, foreign):
         story.people.draw_photo(user)
 
@@ -52,8 +52,8 @@ def test_poison_of_every_queue_shows_in_the_status_and_the_next_sweep_heals_it(s
     _send(story, "photo-sweep-checks", users=[swept], part=[NO_SWEEP, "00000-000"])
     early = {checked, right, swept}
     story.until(lambda: _gave_up(story) == early, seconds=PATIENCE, what="the checks give up")
-    # ... then SharePoint some pictures, and Graph the list of users and the subscription; a row is not as the
-    # app writes it; and another release of this app left a message of its own.
+    # ... then SharePoint some pictures, and Graph the list of users and the subscription; a row has a form
+    # that the app does not write; and another release of this app left a message of its own.
     story.people.arm(
         *({"service": "sharepoint", "path": f"{user}_M", "status": 400} for user in (synced, filled)),
         {"service": "graph", "method": "GET", "path": "/users\\?", "status": 400},
@@ -70,7 +70,7 @@ def test_poison_of_every_queue_shows_in_the_status_and_the_next_sweep_heals_it(s
     story.until(
         lambda: len(_kept(story)) == 3 and _gave_up(story) == {synced, filled, broken} | early,
         seconds=PATIENCE,
-        what="everything gives up",
+        what="all messages give up",
     )
 
     failing = _failing(story)
@@ -104,5 +104,5 @@ def test_poison_of_every_queue_shows_in_the_status_and_the_next_sweep_heals_it(s
     assert story.status()["failed"] == {"users": 0, "more": False, "since": None, "newest": []}
     assert story.poisoned() == 0
     story.stage.fire("renew_subscription")
-    story.until(story.people.subscriptions, what="the subscription that the event did not bring about")
-    assert _kept(story) == kept  # for a person to look at, for thirty days
+    story.until(story.people.subscriptions, what="the subscription that the event did not create")
+    assert _kept(story) == kept  # for an administrator to read, for thirty days

@@ -13,8 +13,8 @@ def _upload_seen(story: Story, user: str) -> bool:
     return any("Thumb" in each["path"] for each in story.writes(user))
 
 
-def test_a_sync_message_sent_again_makes_no_sharepoint_call(story: Story) -> None:
-    user = story.arrive_synced()
+def test_a_repeated_sync_message_makes_no_sharepoint_call(story: Story) -> None:
+    user = story.add_synced_user()
     story.people.draw_photo(user)
     story.send_sync(user)
     story.until(lambda: story.settled(user), user)
@@ -30,8 +30,8 @@ def test_a_sync_message_sent_again_makes_no_sharepoint_call(story: Story) -> Non
     assert story.shows_its_source(user)
 
 
-def test_a_torn_gather_is_put_off_and_ends_right(story: Story) -> None:
-    user = story.arrive_synced()
+def test_a_torn_gather_is_deferred_and_ends_with_the_right_photo(story: Story) -> None:
+    user = story.add_synced_user()
     before = story.ledger(user)
     colors = iter(COLORS)
 
@@ -54,7 +54,7 @@ def test_a_torn_gather_is_put_off_and_ends_right(story: Story) -> None:
 
 
 def test_a_gather_torn_twice_settles_the_bytes_under_their_own_etag(story: Story) -> None:
-    user = story.arrive_synced()
+    user = story.add_synced_user()
     uploaded: dict[str, bytes] = {}
     colors = iter(COLORS)
 
@@ -69,12 +69,12 @@ def test_a_gather_torn_twice_settles_the_bytes_under_their_own_etag(story: Story
     content = uploaded[row["settled_etag"]]
     assert row["settled_sha256"] == hashlib.sha256(content).hexdigest()
     assert alike(story.people.shown(user), content)
-    assert list(uploaded)[-1] == row["settled_etag"]  # the metadata said the one before
+    assert list(uploaded)[-1] == row["settled_etag"]  # the metadata had the etag of the photo before
     assert len(uploaded) == 2
 
 
-def test_a_photo_removed_while_it_is_read_stays_until_a_sweep_says_so(story: Story) -> None:
-    user = story.arrive_synced()
+def test_a_photo_removed_while_it_is_read_is_shown_until_a_sweep_removes_it(story: Story) -> None:
+    user = story.add_synced_user()
     before = story.people.shown(user)
     story.people.draw_photo(user)
     calls = iter(range(10))
@@ -94,7 +94,7 @@ def test_a_photo_removed_while_it_is_read_stays_until_a_sweep_says_so(story: Sto
 
 
 def test_a_removal_that_comes_before_its_time_clears_nothing(story: Story) -> None:
-    user = story.arrive_synced()
+    user = story.add_synced_user()
     before = story.people.shown(user)
     story.people.remove_photo(user)
     story.send_check(user)
@@ -105,13 +105,13 @@ def test_a_removal_that_comes_before_its_time_clears_nothing(story: Story) -> No
     story.send("photo-backfill", {"v": 1, "job": job})
 
     story.until(lambda: story.ledger(user)["outcome"] == "unchanged", user)
-    assert story.ledger(user)["missing_since"]  # for seconds, where an hour is asked for
+    assert story.ledger(user)["missing_since"]  # for seconds, while an hour is required
     assert story.people.shown(user) == before
     assert story.writes() == []
 
 
-def test_bytes_that_are_no_base64_are_read_once_more_as_they_are(story: Story) -> None:
-    user = story.arrive_synced()
+def test_bytes_that_are_not_base64_are_read_again_without_a_batch(story: Story) -> None:
+    user = story.add_synced_user()
     story.people.draw_photo(user)
     story.people.arm(
         {"part": True, "path": r"/photo/\$value$", "status": 200, "body": "no base64!", "next": 1}
@@ -124,8 +124,8 @@ def test_bytes_that_are_no_base64_are_read_once_more_as_they_are(story: Story) -
     assert story.shows_its_source(user)
 
 
-def test_of_two_syncs_at_once_one_waits(story: Story) -> None:
-    user = story.arrive_synced()
+def test_one_of_two_simultaneous_syncs_waits(story: Story) -> None:
+    user = story.add_synced_user()
     story.people.draw_photo(user)
     story.people.arm({"service": "sharepoint", "path": "SThumb", "latency": 1.0, "next": 1})
 
@@ -140,7 +140,7 @@ def test_of_two_syncs_at_once_one_waits(story: Story) -> None:
 
 
 def test_an_administrator_is_told_when_another_attempt_is_at_work(story: Story) -> None:
-    user = story.arrive_synced()
+    user = story.add_synced_user()
     story.people.draw_photo(user)
     story.people.arm({"service": "sharepoint", "path": "SThumb", "latency": 1.5, "next": 1})
     story.send_sync(user)
@@ -157,5 +157,5 @@ def test_an_administrator_is_told_when_another_attempt_is_at_work(story: Story) 
 
 
 def _queries(story: Story) -> list[object]:
-    """The property writes, whose URL names nobody."""
+    """The property writes, whose URL does not name the user."""
     return [each for each in story.writes() if each["path"].endswith("ProcessQuery")]

@@ -1,4 +1,4 @@
-"""Wrong settings hide nothing and lose nothing; DRY_RUN writes nothing."""
+"""Invalid settings hide nothing and lose nothing; DRY_RUN writes nothing."""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -12,7 +12,7 @@ MISSING = ("CLIENT_ID", "SHAREPOINT_HOST", "CLIENT_STATE_SECRET")
 
 
 @pytest.fixture(scope="module")
-def house(storage: Azurite) -> Iterator[Story]:
+def shared_story(storage: Azurite) -> Iterator[Story]:
     with playing(quiet_stage(storage=storage, settings=dict.fromkeys(MISSING, ""))) as story:
         yield story
 
@@ -37,11 +37,11 @@ def test_administrators_are_told_every_problem_at_once(story: Story, method: str
     assert story.history() == []
 
 
-def test_functions_are_there_and_still_want_their_key(story: Story) -> None:
+def test_functions_exist_and_still_require_their_key(story: Story) -> None:
     assert story.stage.call("POST", f"users/{uuid4()}/sync", key="").status_code == 401
 
 
-def test_the_status_is_there_all_the_same_and_names_every_problem(story: Story) -> None:
+def test_the_status_is_available_and_names_every_problem(story: Story) -> None:
     status = story.status()
 
     assert status["sweep"] is None
@@ -51,7 +51,7 @@ def test_the_status_is_there_all_the_same_and_names_every_problem(story: Story) 
 
 
 @pytest.mark.parametrize("face", ["notifications", "lifecycle"])
-def test_graph_is_asked_to_come_back_but_may_shake_hands(story: Story, face: str) -> None:
+def test_notifications_are_refused_for_now_but_the_handshake_works(story: Story, face: str) -> None:
     refused = story.stage.call("POST", face, key="", json={"value": []})
     greeted = story.stage.call("POST", f"{face}?validationToken=hello", key="")
 
@@ -59,11 +59,11 @@ def test_graph_is_asked_to_come_back_but_may_shake_hands(story: Story, face: str
     assert (greeted.status_code, greeted.text) == (200, "hello")
 
 
-def test_a_queued_message_waits_until_the_settings_are_right(story: Story) -> None:
-    user = story.arrive()
+def test_a_queued_message_waits_until_the_settings_are_valid(story: Story) -> None:
+    user = story.add_user()
 
     story.send_sync(user)
-    story.until(lambda: "settings.wrong" in story.log, what="the settings are complained of")
+    story.until(lambda: "settings.wrong" in story.log, what="the settings are reported")
     story.until(lambda: story.waiting("photo-syncs") == 1, what="only its successor is left")
 
     assert story.peek("photo-syncs") == []
@@ -71,7 +71,7 @@ def test_a_queued_message_waits_until_the_settings_are_right(story: Story) -> No
     assert story.history() == []
 
 
-def test_a_timer_that_cannot_work_fails_where_it_is_seen(story: Story) -> None:
+def test_a_timer_that_cannot_work_fails_visibly(story: Story) -> None:
     story.stage.fire("renew_subscription")
 
     story.until(lambda: "'Functions.renew_subscription' (Failed" in story.log, what="the failed run")
@@ -80,27 +80,27 @@ def test_a_timer_that_cannot_work_fails_where_it_is_seen(story: Story) -> None:
 
 def test_a_dry_run_of_the_whole_app_writes_nothing(story: Story) -> None:
     right = {name: story.stage.tenant.settings[name] for name in MISSING}
-    story.send_home()
-    known, changed, removed = (story.arrive() for _ in range(3))
+    story.remove_all_users()
+    known, changed, removed = (story.add_user() for _ in range(3))
     with story.restarted(**right):
         for user in (known, changed, removed):
             assert story.stage.sync(user).json()["outcome"] == "synced"
     story.people.draw_photo(changed)
     story.people.remove_photo(removed)
-    everybody = (known, changed, removed, story.arrive(), story.arrive(mailbox=False, photo=False))
-    rows = [story.ledger(user) for user in everybody]
-    pictures = [story.people.user(user)["target"] for user in everybody]
+    users = (known, changed, removed, story.add_user(), story.add_user(mailbox=False, photo=False))
+    rows = [story.ledger(user) for user in users]
+    pictures = [story.people.user(user)["target"] for user in users]
     story.people.clear_history()
 
     with story.restarted(DRY_RUN="true", **right, **SWEEPING):
         answer = story.stage.sync(changed).json()
         assert (answer["outcome"], answer["reason"].partition(":")[0]) == ("synced", "dry run")
-        story.send_check(*everybody)
+        story.send_check(*users)
         story.until(lambda: story.log.count("photo.synced") == 3, changed)  # by hand, and two of the check
         story.until(lambda: not story.waiting("photo-syncs"), what="the messages are done")
         figures = story.ended(story.sweep())
         assert (figures["changed"], figures["missing"]) == (2, 1)
 
-    assert [story.ledger(user) for user in everybody] == rows
-    assert [story.people.user(user)["target"] for user in everybody] == pictures
+    assert [story.ledger(user) for user in users] == rows
+    assert [story.people.user(user)["target"] for user in users] == pictures
     assert story.writes() == []

@@ -1,4 +1,4 @@
-"""The subscription lives on: lost, expiring, ended, rotated, or another deployment's."""
+"""The subscription is kept: lost, expiring, ended, rotated, or another deployment's."""
 
 import json
 import time
@@ -15,24 +15,26 @@ HOUR = 3600.0
 
 
 @pytest.fixture(scope="module")
-def house(storage: Azurite) -> Iterator[Story]:
+def shared_story(storage: Azurite) -> Iterator[Story]:
     with playing(quiet_stage(storage=storage)) as story:
         yield story
 
 
 @pytest.fixture
-def story(house: Story) -> Iterator[Story]:
-    """The house; at the end nobody is subscribed."""
-    house.afresh().people.turn(lost_refusal_seconds=0.0)  # Graph refuses a new one for hours after a loss
-    yield house
-    house.people.disarm()
-    house.open_gates()
-    assert house.stage.call("DELETE", "subscription").ok
-    assert house.people.subscriptions() == []
+def story(shared_story: Story) -> Iterator[Story]:
+    """The module's story; at the end no subscription exists."""
+    shared_story.reset().people.turn(
+        lost_refusal_seconds=0.0
+    )  # Graph refuses a new one for hours after a loss
+    yield shared_story
+    shared_story.people.disarm()
+    shared_story.open_gates()
+    assert shared_story.stage.call("DELETE", "subscription").ok
+    assert shared_story.people.subscriptions() == []
 
 
 def _age(story: Story, hours: float) -> None:
-    """Let the last renewal have been so long ago."""
+    """Make the last renewal this old."""
     story.write_row("photostate", "subscription", "users", renewed_at=time.time() - hours * HOUR)
 
 
@@ -45,19 +47,19 @@ def _asked(story: Story, method: str) -> list[str]:
 
 
 def _fire(story: Story) -> None:
-    """Let the timer come, and its run end."""
+    """Fire the timer, and wait for the end of its run."""
     ended = story.log.count("Executed 'Functions.renew_subscription'")
     story.stage.fire("renew_subscription")
     story.until(lambda: story.log.count("Executed 'Functions.renew_subscription'") > ended, what="the timer")
 
 
 def _is_believed(story: Story, user: str) -> bool:
-    """Whether a notification makes us fast again."""
+    """Whether a notification leads to a sync."""
     story.people.draw_photo(user, notify="on")
     return bool(story.until(lambda: story.settled(user), user, what="the notified photo"))
 
 
-def test_one_subscription_is_made_and_then_kept(story: Story) -> None:
+def test_one_subscription_is_created_and_then_kept(story: Story) -> None:
     made = story.stage.subscribe().json()
     kept = story.stage.subscribe().json()
     _fire(story)
@@ -73,13 +75,13 @@ def test_one_subscription_is_made_and_then_kept(story: Story) -> None:
     assert ends - time.time() == pytest.approx((41_760 - 60) * 60, abs=60)
     assert _asked(story, "POST") == ["/v1.0/subscriptions"]
     assert _asked(story, "PATCH") == []
-    sweep = story.status()["sweep"]  # what came before was not announced
+    sweep = story.status()["sweep"]  # users added before were not announced
     assert sweep["why"] == "the subscription was created: none of ours exists"
     assert story.waiting("photo-sweeps") == 1
 
 
-def test_a_lost_subscription_is_replaced_by_the_timer_and_the_new_one_is_believed(story: Story) -> None:
-    user = story.arrive_synced()
+def test_a_lost_subscription_is_replaced_by_the_timer_and_the_new_one_is_trusted(story: Story) -> None:
+    user = story.add_synced_user()
     lost = story.subscribed()
     story.people.lose(lost["id"])
 
@@ -122,11 +124,11 @@ def test_a_subscription_is_renewed_once_a_day(story: Story) -> None:
     assert _record(story)["renewed_at"] == pytest.approx(time.time(), abs=10)
 
 
-def test_a_subscription_lost_between_list_and_renewal_is_made_anew(story: Story) -> None:
+def test_a_subscription_lost_between_list_and_renewal_is_created_again(story: Story) -> None:
     before = story.subscribed()
     _age(story, 25)
     story.people.lose(before["id"])
-    # Graph's list is behind: it still names what is lost.
+    # Graph's list lags: it still names the lost subscription.
     listed = json.dumps({"value": [{**before, "clientState": None}]})
     story.people.arm({"service": "graph", "method": "GET", "status": 200, "body": listed, "next": 1})
 
@@ -140,7 +142,7 @@ def test_a_subscription_lost_between_list_and_renewal_is_made_anew(story: Story)
 def test_reauthorization_is_a_renewal_but_never_within_ten_minutes_of_the_last(story: Story) -> None:
     subscription = story.subscribed()
     story.people.reauthorize(subscription["id"])
-    story.until(lambda: "event=reauthorizationRequired" in story.log, what="the event is dealt with")
+    story.until(lambda: "event=reauthorizationRequired" in story.log, what="the event is handled")
     assert _asked(story, "PATCH") == []
 
     _age(story, 0.2)
@@ -152,7 +154,7 @@ def test_reauthorization_is_a_renewal_but_never_within_ten_minutes_of_the_last(s
     story.until(lambda: not _record(story)["lease_until"], what="the renewal is noted")
 
 
-def test_missed_notifications_make_a_sweep_wanted(story: Story) -> None:
+def test_missed_notifications_request_a_sweep(story: Story) -> None:
     subscription = story.subscribed()
     story.write_row("photostate", "sweep", "record", again=False)
     event = {
@@ -168,7 +170,7 @@ def test_missed_notifications_make_a_sweep_wanted(story: Story) -> None:
     assert "missed" in story.row("photostate", "sweep", "record")["again_why"]
 
 
-def test_an_ended_subscription_stays_ended_until_an_administrator_begins_anew(story: Story) -> None:
+def test_an_ended_subscription_stays_ended_until_an_administrator_creates_another(story: Story) -> None:
     story.subscribed()
 
     ended = story.stage.call("DELETE", "subscription")
@@ -181,7 +183,7 @@ def test_an_ended_subscription_stays_ended_until_an_administrator_begins_anew(st
 
 
 def test_a_creation_whose_answer_was_lost_is_adopted(story: Story) -> None:
-    user = story.arrive_synced()
+    user = story.add_synced_user()
     fault = {"service": "graph", "method": "POST", "path": "/subscriptions$", "drop": True, "when": "after"}
     story.people.arm(fault | {"next": 1})
 
@@ -216,8 +218,8 @@ def test_another_deployments_subscription_is_left_alone_until_it_is_taken_over(s
         assert other.stage.call("DELETE", "subscription").ok
 
 
-def test_a_rotated_secret_is_believed_while_old_and_replaces_the_subscription(story: Story) -> None:
-    user = story.arrive_synced()
+def test_an_old_secret_is_trusted_during_a_rotation_which_replaces_the_subscription(story: Story) -> None:
+    user = story.add_synced_user()
     before = story.subscribed()
     old, new = story.stage.tenant.settings["CLIENT_STATE_SECRET"], "n" * 40
 

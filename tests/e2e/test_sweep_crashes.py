@@ -1,4 +1,4 @@
-"""Every instance dies in the middle of a sweep, more than once; the sweep goes on where it was."""
+"""Every instance dies in the middle of a sweep, more than once; the sweep goes on where it stopped."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import pytest
 
 from local.azurite import Azurite
 from local.host.process import HostProcess
-from tests.e2e.apps import brisk_app
+from tests.e2e.apps import fast_app
 from tests.e2e.story import SWEEPING, Story, playing, quiet_stage
 
 LEASE = 2  # seconds after which a dead instance's message comes back, instead of 600
@@ -19,12 +19,12 @@ LANE = "AzureWebJobs.sync_swept.Disabled"
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # One at a time: two syncs of a user at once would make one of them wait for half a minute.
-    return brisk_app(tmp_path_factory.mktemp("app"), retry_after=0, at_once=1)
+    return fast_app(tmp_path_factory.mktemp("app"), retry_after=0, at_once=1)
 
 
 @pytest.fixture(scope="module")
-def house(storage: Azurite, app: Path) -> Iterator[Story]:
-    # What the sweep queues waits until it has ended, so that its figures can be foretold.
+def shared_story(storage: Azurite, app: Path) -> Iterator[Story]:
+    # The syncs that the sweep queues wait for its end, so that its figures are predictable.
     settings = {**SWEEPING, LANE: "true"}
     with playing(quiet_stage(storage=storage, app=app, settings=settings, message_lease=LEASE)) as story:
         yield story
@@ -48,7 +48,7 @@ def _answered(story: Story) -> int:
     return sum(len(row["letters"]) - row["letters"].count("?") for row in story.rows("photoparts"))
 
 
-def test_a_sweep_whose_instances_are_all_killed_twice_finishes_with_the_right_sums(
+def test_a_sweep_whose_instances_are_all_killed_twice_finishes_with_correct_figures(
     story: Story, app: Path
 ) -> None:
     users = story.people.add(count=USERS, photo="shared")

@@ -1,4 +1,4 @@
-"""What a sweep costs: two thousand users, and nothing new."""
+"""The cost of a sweep of two thousand users without a change."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from local.azurite import Azurite
-from tests.e2e.apps import brisk_app
+from tests.e2e.apps import fast_app
 from tests.e2e.story import SWEEPING, Story, playing, quiet_stage
 
 USERS = 2000
@@ -15,8 +15,8 @@ CHECKS = 50 + 50 + 1  # of at most 20 users of one page each
 
 
 @pytest.fixture(scope="module")
-def house(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    app = brisk_app(tmp_path_factory.mktemp("app"))
+def shared_story(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    app = fast_app(tmp_path_factory.mktemp("app"))
     with playing(quiet_stage(storage=storage, app=app, settings=SWEEPING)) as story:
         yield story
 
@@ -27,7 +27,7 @@ def test_two_thousand_unchanged_users_cost_a_twentieth_of_a_request_each_and_no_
     rows = story.versions("photoledger")
     assert len(rows) == USERS
 
-    figures = story.ended(story.open_sweep(), seconds=90)  # in a hurry a page could be read twice
+    figures = story.ended(story.open_sweep(), seconds=90)  # started early, a page could be read twice
 
     assert (figures["state"], figures["seen"], figures["unchanged"]) == ("finished", USERS, USERS)
     asked = Counter((each["service"], each["method"]) for each in story.history())

@@ -1,4 +1,4 @@
-"""Nobody promises that a new photo raises a notification: sweeps find what was never announced.
+"""Graph does not promise a notification for each new photo: sweeps find changes without one.
 
 A photo counts as removed here once it has been missing for a second, instead of an hour.
 """
@@ -9,15 +9,15 @@ from collections.abc import Iterator
 import pytest
 
 from local.azurite import Azurite
-from tests.e2e.apps import brisk_app
+from tests.e2e.apps import fast_app
 from tests.e2e.story import SWEEPING, Json, Story, playing, quiet_stage
 
 REMOVE_AFTER = 1.0  # seconds
 
 
 @pytest.fixture(scope="module")
-def house(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    app = brisk_app(tmp_path_factory.mktemp("app"))
+def shared_story(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    app = fast_app(tmp_path_factory.mktemp("app"))
     with playing(
         quiet_stage(storage=storage, app=app, settings={**SWEEPING, "REMOVE_AFTER": f"PT{REMOVE_AFTER}S"})
     ) as story:
@@ -25,18 +25,18 @@ def house(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture
-def story(house: Story) -> Story:
-    """The house, without those who were in it before."""
-    return house.send_home().afresh()
+def story(shared_story: Story) -> Story:
+    """The module's story, without its earlier users."""
+    return shared_story.remove_all_users().reset()
 
 
 def _counts(figures: Json) -> Json:
-    """What a sweep found, of how many users it was more than none."""
+    """The figures of a sweep that are not zero."""
     return {name: n for name, n in figures.items() if isinstance(n, int) and not isinstance(n, bool) and n}
 
 
 def _missing_for_long(story: Story, *users: str) -> None:
-    """Wait until these people's photos have been missing for as long as it takes to be removed."""
+    """Wait until these people's photos have been missing for long enough to be removed."""
     noted = max(story.ledger(user)["missing_since"] for user in users)
     assert noted
     story.until(lambda: time.time() - noted > REMOVE_AFTER, what="the time for which a photo may be missing")
@@ -48,12 +48,12 @@ def _shows_no_picture(story: Story, user: str) -> bool:
     return (target["files"], target["properties"]["PictureURL"], shown) == ([], "", {"placeholder"})
 
 
-def test_without_any_notification_every_change_shows_after_one_sweep_and_every_removal_after_two(
+def test_without_notifications_every_change_shows_after_one_sweep_and_every_removal_after_two(
     story: Story,
 ) -> None:
-    changed, removed, same, hidden = (story.arrive_synced() for _ in range(4))
-    new, blank = story.arrive(), story.arrive(photo=False)
-    guest, mailless = story.arrive(guest=True), story.arrive(mailbox=False, photo=False)
+    changed, removed, same, hidden = (story.add_synced_user() for _ in range(4))
+    new, blank = story.add_user(), story.add_user(photo=False)
+    guest, mailless = story.add_user(guest=True), story.add_user(mailbox=False, photo=False)
     before = story.people.shown(removed)
     story.people.draw_photo(changed)
     story.people.remove_photo(removed)
@@ -63,7 +63,7 @@ def test_without_any_notification_every_change_shows_after_one_sweep_and_every_r
     story.stage.fire("start_sweep")
     sweep = story.until(lambda: story.status()["sweep"], what="the sweep")
     assert sweep["why"] == "the timer"
-    first = story.ended(sweep["id"])  # nobody hurries this one: it begins after ten seconds
+    first = story.ended(sweep["id"])  # this one is not started early: it begins after ten seconds
 
     assert story.people.subscriptions() == []
     for user in (changed, new, same):
@@ -90,12 +90,12 @@ def test_without_any_notification_every_change_shows_after_one_sweep_and_every_r
     assert story.poisoned() == 0
 
 
-def test_a_lost_notification_is_caught_by_a_sweep(story: Story) -> None:
-    told, lost = story.arrive_synced(), story.arrive_synced()
+def test_a_sweep_finds_a_change_whose_notification_was_lost(story: Story) -> None:
+    told, lost = story.add_synced_user(), story.add_synced_user()
     story.subscribed()
-    opened = story.status()["sweep"]  # what changed before the subscription was not announced
+    opened = story.status()["sweep"]  # changes before the subscription were not announced
     assert opened["why"] == "the subscription was created: none of ours exists"
-    assert story.ended(story.hurry(opened["id"]))["unchanged"] == 2
+    assert story.ended(story.start_now(opened["id"]))["unchanged"] == 2
 
     story.people.draw_photo(told, notify="on")
     story.people.draw_photo(lost, notify="off")
@@ -108,7 +108,7 @@ def test_a_lost_notification_is_caught_by_a_sweep(story: Story) -> None:
     assert story.shows_its_source(lost)
 
 
-def test_a_running_sweep_shows_how_far_it_is_and_is_the_only_one(story: Story) -> None:
+def test_a_running_sweep_shows_its_progress_and_is_the_only_one(story: Story) -> None:
     story.people.add(count=45, photo="shared")
     story.settle()
     story.people.arm({"service": "graph", "path": "batch", "latency": 1.5})
@@ -133,7 +133,7 @@ def test_a_running_sweep_shows_how_far_it_is_and_is_the_only_one(story: Story) -
 
 
 def test_a_forced_sweep_writes_every_photo_again(story: Story) -> None:
-    users = [story.arrive_synced() for _ in range(3)]
+    users = [story.add_synced_user() for _ in range(3)]
 
     figures = story.ended(story.sweep(force="true"))
 
@@ -143,9 +143,11 @@ def test_a_forced_sweep_writes_every_photo_again(story: Story) -> None:
     assert all(story.settled(user) for user in users)
 
 
-def test_a_braked_sweep_removes_nothing_until_a_person_releases_exactly_its_list(story: Story) -> None:
-    lost = [story.arrive_synced() for _ in range(3)]
-    later = story.arrive_synced()
+def test_a_braked_sweep_removes_nothing_until_an_administrator_releases_exactly_its_list(
+    story: Story,
+) -> None:
+    lost = [story.add_synced_user() for _ in range(3)]
+    later = story.add_synced_user()
     for user in lost:
         story.people.remove_photo(user)
     assert _counts(story.ended(story.sweep())) == {"seen": 4, "missing": 3, "unchanged": 1, "shown": 4}
@@ -183,8 +185,8 @@ def test_a_braked_sweep_removes_nothing_until_a_person_releases_exactly_its_list
     assert _counts(ended) == _counts(braked)
 
 
-def test_where_pictures_are_kept_a_sweep_settles_the_removal_and_leaves_the_picture(story: Story) -> None:
-    user, other = story.arrive_synced(), story.arrive_synced()
+def test_a_sweep_that_keeps_pictures_settles_the_removal_and_leaves_the_picture(story: Story) -> None:
+    user, other = story.add_synced_user(), story.add_synced_user()
     before = story.people.shown(user)
     story.people.remove_photo(user)
 

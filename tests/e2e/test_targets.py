@@ -1,4 +1,4 @@
-"""Whose picture goes where: guests, geos, localised folders, profiles that are not there."""
+"""The target of each picture: guests, geos, localised folders, missing profiles."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from tests.e2e.story import Story, playing, quiet_stage
 
 
 @pytest.fixture(scope="module")
-def house(storage: Azurite) -> Iterator[Story]:
+def shared_story(storage: Azurite) -> Iterator[Story]:
     with playing(
         quiet_stage(storage=storage, settings={"SCOPE": "members+guests", "PHOTO_FOLDER": "Profilbilder"})
     ) as story:
@@ -22,7 +22,7 @@ def _folders(story: Story, user: str) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("key", ["id", "upn"])
 def test_a_guest_in_scope_is_synced_by_id_and_by_percent_encoded_upn(story: Story, key: str) -> None:
-    user = story.arrive(guest=True)
+    user = story.add_user(guest=True)
     asked = story.people.user(user)[key]
     assert key == "id" or "#EXT#@" in asked
 
@@ -33,14 +33,14 @@ def test_a_guest_in_scope_is_synced_by_id_and_by_percent_encoded_upn(story: Stor
 
 
 def test_a_member_is_found_by_a_upn_in_any_case(story: Story) -> None:
-    user = story.arrive(upn="Zoë.O'Neil@contoso.onmicrosoft.com")
+    user = story.add_user(upn="Zoë.O'Neil@contoso.onmicrosoft.com")
 
     assert story.stage.sync("ZOË.o'neil@CONTOSO.onmicrosoft.com").json()["outcome"] == "synced"
     assert story.shows_its_source(user)
 
 
-def test_the_folder_has_the_name_that_its_site_gave_it(story: Story) -> None:
-    user = story.arrive(geo="ger", folder="Bilder der Profile")
+def test_the_folder_is_found_under_its_localised_name(story: Story) -> None:
+    user = story.add_user(geo="ger", folder="Bilder der Profile")
 
     assert story.stage.sync(user).json()["outcome"] == "synced"
 
@@ -48,8 +48,8 @@ def test_the_folder_has_the_name_that_its_site_gave_it(story: Story) -> None:
     assert _folders(story, user) == {("ger", "Bilder der Profile")}
 
 
-def test_of_two_folders_the_one_of_the_current_picture_is_taken(story: Story) -> None:
-    user = story.arrive(geo="nam", folder="Profile Pictures")
+def test_of_two_folders_the_one_with_the_current_picture_is_used(story: Story) -> None:
+    user = story.add_user(geo="nam", folder="Profile Pictures")
     story.people.configure(user, picture=True)
     story.people.configure(user, folder="Profilbilder")
 
@@ -59,8 +59,8 @@ def test_of_two_folders_the_one_of_the_current_picture_is_taken(story: Story) ->
     assert _folders(story, user) == {("nam", "Profile Pictures")}
 
 
-def test_of_two_folders_without_a_picture_the_configured_one_is_taken(story: Story) -> None:
-    user = story.arrive(geo="jpn", folder="Profilbilder")
+def test_of_two_folders_without_a_picture_the_configured_one_is_used(story: Story) -> None:
+    user = story.add_user(geo="jpn", folder="Profilbilder")
     story.people.configure(user, folder="Profile Pictures")
 
     assert story.stage.sync(user).json()["outcome"] == "synced"
@@ -69,8 +69,8 @@ def test_of_two_folders_without_a_picture_the_configured_one_is_taken(story: Sto
     assert _folders(story, user) == {("jpn", "Profilbilder")}
 
 
-def test_where_nothing_tells_the_folder_the_administrator_is_asked(story: Story) -> None:
-    user = story.arrive(geo="can", folder="Profile Pictures")
+def test_the_administrator_is_asked_if_nothing_decides_on_the_folder(story: Story) -> None:
+    user = story.add_user(geo="can", folder="Profile Pictures")
     story.people.configure(user, folder="Photos de profil")
 
     answer = story.stage.sync(user).json()
@@ -82,7 +82,7 @@ def test_where_nothing_tells_the_folder_the_administrator_is_asked(story: Story)
 
 
 def test_a_user_of_another_geo_is_written_on_the_hosts_of_that_geo(story: Story) -> None:
-    user = story.arrive(geo="eur")
+    user = story.add_user(geo="eur")
 
     assert story.stage.sync(user).json()["outcome"] == "synced"
 
@@ -94,8 +94,8 @@ def test_a_user_of_another_geo_is_written_on_the_hosts_of_that_geo(story: Story)
     assert story.ledger(user)["geo"] == "contosoeur-my.sharepoint.com"
 
 
-def test_a_known_user_who_moved_to_another_geo_is_looked_for_once(story: Story) -> None:
-    user = story.arrive_synced()
+def test_a_known_user_who_moved_to_another_geo_is_looked_up_once(story: Story) -> None:
+    user = story.add_synced_user()
 
     story.people.change(user, geo="aus")
     story.people.draw_photo(user)
@@ -108,8 +108,8 @@ def test_a_known_user_who_moved_to_another_geo_is_looked_for_once(story: Story) 
     assert len(lookups) == 2  # the profile and the folders
 
 
-def test_a_user_without_profile_is_deferred_and_synced_when_there_is_one(story: Story) -> None:
-    user = story.arrive()
+def test_a_user_without_a_profile_is_deferred_and_synced_once_it_exists(story: Story) -> None:
+    user = story.add_user()
     story.people.configure(user, profile=False)
 
     answer = story.stage.sync(user).json()
@@ -124,8 +124,8 @@ def test_a_user_without_profile_is_deferred_and_synced_when_there_is_one(story: 
     assert story.shows_its_source(user)
 
 
-def test_a_profile_without_object_id_is_accepted_by_its_account_and_said_so(story: Story) -> None:
-    user = story.arrive()
+def test_a_profile_without_object_id_is_accepted_by_its_account_and_marked(story: Story) -> None:
+    user = story.add_user()
     story.people.configure(user, object_id="")
 
     answer = story.stage.sync(user).json()

@@ -1,4 +1,4 @@
-"""A photo that is none, or is too much of one: said once, and never in the way of the next.
+"""A photo that is not an image, or too large: reported once, and no obstacle to the next one.
 
 Second looks come after a second here: they are part of what an unreadable photo costs.
 """
@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from local.azurite import Azurite
-from tests.e2e.apps import brisk_app
+from tests.e2e.apps import fast_app
 from tests.e2e.pictures import bomb, jpeg
 from tests.e2e.story import Story, playing, quiet_stage
 
 
 @pytest.fixture(scope="module")
-def house(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def shared_story(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     # One at a time: two syncs of a user at once would make one of them wait for half a minute.
-    app = brisk_app(tmp_path_factory.mktemp("app"), at_once=1)
+    app = fast_app(tmp_path_factory.mktemp("app"), at_once=1)
     with playing(quiet_stage(storage=storage, app=app, settings={"RECHECK_AFTER": "PT1S"})) as story:
         yield story
 
 
 def _batches(story: Story) -> tuple[int, int]:
-    """How many checks Graph was asked for, and how often it was asked for a user's bytes."""
+    """The number of checks, and the number of requests for a user's bytes, that Graph received."""
     sizes = [len(each["parts"]) for each in story.history(service="graph")]
     return sizes.count(1), sizes.count(3)
 
@@ -34,7 +34,7 @@ def _all_done(story: Story) -> bool:
 @pytest.mark.parametrize(
     "make",
     [
-        pytest.param(lambda: b"\x00" * 5_000, id="no image"),
+        pytest.param(lambda: b"\x00" * 5_000, id="not an image"),
         pytest.param(lambda: jpeg("navy")[:600], id="half a JPEG"),
         pytest.param(bomb, id="a decompression bomb"),
     ],
@@ -42,7 +42,7 @@ def _all_done(story: Story) -> bool:
 def test_an_unreadable_image_fails_after_a_second_look_and_the_next_photo_is_synced(
     story: Story, make: Callable[[], bytes]
 ) -> None:
-    user = story.arrive_synced()
+    user = story.add_synced_user()
     before = story.people.shown(user)
     story.subscribed()
     story.people.clear_history()
@@ -56,8 +56,8 @@ def test_an_unreadable_image_fails_after_a_second_look_and_the_next_photo_is_syn
     assert story.people.shown(user) == before
     assert story.writes() == []
     checks, looks = _batches(story)
-    assert checks == 2  # the hint's, and its second look ...
-    assert 2 <= looks <= 4  # ... which may be so early that it has the photo looked at twice, too
+    assert checks == 2  # that of the hint, and its second look ...
+    assert 2 <= looks <= 4  # ... which may come so early that the photo is read twice, too
 
     story.people.clear_history()
     story.send_check(user)

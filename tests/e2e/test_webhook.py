@@ -1,4 +1,4 @@
-"""What strangers and Graph post to the two webhooks. Nobody reads the queues here, so every message shows."""
+"""Posts of strangers and Graph to the two webhooks. No function reads the queues: every message shows."""
 
 import json
 import time
@@ -20,7 +20,7 @@ type Spoil = Callable[[Json], object]
 
 
 @pytest.fixture(scope="module")
-def house(storage: Azurite) -> Iterator[Story]:
+def shared_story(storage: Azurite) -> Iterator[Story]:
     off = {f"AzureWebJobs.{name}.Disabled": "true" for name in ("check_photos", "tend_subscription")}
     with playing(quiet_stage(storage=storage, settings=off)) as story:
         yield story
@@ -28,7 +28,7 @@ def house(storage: Azurite) -> Iterator[Story]:
 
 @pytest.fixture
 def genuine(story: Story) -> Callable[[str], Json]:
-    """Make an item as Graph makes it for our subscription, about a user."""
+    """Make an item about a user as Graph sends it for our subscription."""
     subscription = story.subscribed()
     story.people.clear_history()
     graph = story.stage.tenant.graph
@@ -37,7 +37,7 @@ def genuine(story: Story) -> Callable[[str], Json]:
 
 @pytest.fixture
 def event(story: Story) -> Json:
-    """A lifecycle event as Graph makes it for our subscription."""
+    """A lifecycle event as Graph sends it for our subscription."""
     subscription = story.subscribed()
     story.people.clear_history()
     return {
@@ -60,7 +60,7 @@ def _nothing_came_of_it(story: Story, answer: requests.Response) -> None:
     assert story.history() == []
 
 
-# --- bodies that are no notifications ---
+# --- bodies that are not notifications ---
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -68,9 +68,9 @@ def _nothing_came_of_it(story: Story, answer: requests.Response) -> None:
     ("body", "status"),
     [
         pytest.param(b"", 400, id="nothing"),
-        pytest.param(b"canary-4711", 400, id="no JSON"),
+        pytest.param(b"canary-4711", 400, id="not JSON"),
         pytest.param(b'{"value": ["canary-4711"', 400, id="half a body"),
-        pytest.param(b"\xff\xfe\x00canary-4711", 400, id="no text"),
+        pytest.param(b"\xff\xfe\x00canary-4711", 400, id="not a text"),
         pytest.param(b'["canary-4711"]', 400, id="a list"),
         pytest.param(b"null", 400, id="null"),
         pytest.param(b'{"value": {"canary-4711": 1}}', 400, id="value is an object"),
@@ -81,10 +81,10 @@ def _nothing_came_of_it(story: Story, answer: requests.Response) -> None:
         pytest.param(b'{"value": [' + b"9" * 10_000 + b"]}", 400, id="a number too long for Python"),
         pytest.param(b" " * 5_000_000, 413, id="five megabytes"),
         pytest.param(b'{"value": []}', 202, id="no items"),
-        pytest.param(b'{"value": [null, 1, "canary-4711", [], {}]}', 202, id="items that are none"),
+        pytest.param(b'{"value": [null, 1, "canary-4711", [], {}]}', 202, id="items that are not objects"),
     ],
 )
-def test_a_body_that_is_no_notification_comes_to_nothing(
+def test_a_body_that_is_not_a_notification_has_no_effect(
     story: Story, face: str, body: bytes, status: int
 ) -> None:
     answer = _post(story, face, body)
@@ -93,7 +93,7 @@ def test_a_body_that_is_no_notification_comes_to_nothing(
     _nothing_came_of_it(story, answer)
 
 
-# --- items that are not Graph's ---
+# --- items that Graph did not send ---
 
 
 def _forge(client_state: str) -> str:
@@ -124,10 +124,10 @@ SPOILS = [
         pytest.param(lambda item: item.update(resource=f"Users/{uuid4()}/photo"), id="a part of a user"),
         pytest.param(lambda item: item.update(resource={CANARY: 1}), id="an object for a resource"),
         pytest.param(lambda item: item.pop("resource"), id="no resource"),
-        pytest.param(lambda item: item["resourceData"].update(id=CANARY), id="an id that is none"),
+        pytest.param(lambda item: item["resourceData"].update(id=CANARY), id="an id that is not an id"),
     ],
 )
-def test_an_item_that_is_not_graphs_is_answered_like_one_and_dropped(
+def test_an_invalid_item_is_answered_like_a_genuine_one_and_dropped(
     story: Story, genuine: Callable[[str], Json], spoil: Spoil
 ) -> None:
     item = genuine(str(uuid4()))
@@ -148,7 +148,7 @@ def test_an_item_that_is_not_graphs_is_answered_like_one_and_dropped(
         pytest.param(lambda item: item.update(subscriptionId=CANARY), id="no subscription's id"),
     ],
 )
-def test_a_lifecycle_event_that_is_not_graphs_is_answered_like_one_and_dropped(
+def test_an_invalid_lifecycle_event_is_answered_like_a_genuine_one_and_dropped(
     story: Story, event: Json, spoil: Spoil
 ) -> None:
     spoil(event)
@@ -159,7 +159,7 @@ def test_a_lifecycle_event_that_is_not_graphs_is_answered_like_one_and_dropped(
     _nothing_came_of_it(story, answer)
 
 
-# --- items that are ---
+# --- items that Graph sent ---
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_lifecycle_event_that_is_not_graphs_is_answered_like_one_and_dropped(
         pytest.param(lambda item: item.update(surprise={"new": [CANARY]}), id="with something new"),
     ],
 )
-def test_an_item_of_graphs_queues_a_check_of_its_user(
+def test_a_genuine_item_queues_a_check_of_its_user(
     story: Story, genuine: Callable[[str], Json], turn: Spoil
 ) -> None:
     user = str(uuid4())
@@ -206,7 +206,7 @@ def test_a_lifecycle_event_is_queued(story: Story, event: Json, tenant: str) -> 
     assert story.history() == []
 
 
-def test_good_items_are_taken_from_among_bad_ones(story: Story, genuine: Callable[[str], Json]) -> None:
+def test_valid_items_are_accepted_among_invalid_ones(story: Story, genuine: Callable[[str], Json]) -> None:
     good, foreign = str(uuid4()), genuine(str(uuid4())) | {"clientState": CANARY}
 
     answer = _post(story, "notifications", {"value": [None, foreign, genuine(good), 7, {"value": []}]})
@@ -216,7 +216,7 @@ def test_good_items_are_taken_from_among_bad_ones(story: Story, genuine: Callabl
     assert message["job"]["users"] == [good]
 
 
-def test_two_hundred_users_in_one_post_are_ten_messages_within_a_second(
+def test_two_hundred_users_in_one_post_make_ten_messages_within_a_second(
     story: Story, genuine: Callable[[str], Json]
 ) -> None:
     users = [str(uuid4()) for _ in range(200)]

@@ -1,7 +1,7 @@
-"""The two webhooks under fire: exactly what signed items name is queued, and nothing is heard of the rest.
+"""The two webhooks under random requests: exactly what signed items name is queued; the rest leaves no trace.
 
-Nobody reads the queues here, so that they can be looked into after each burst. `FIRE=5000` in the environment
-draws so many examples of everything instead.
+No function reads the queues here, so that a test can read them after each burst. `FIRE=5000` in the
+environment draws this many examples of each kind instead.
 """
 
 import json
@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 from local.azurite import Azurite
 from local.bench.machine import cpu_seconds
 from tests.e2e.story import Story, playing, quiet_stage
-from tests.e2e.wire import Exchange, Telegram, exchange, telegrams
+from tests.e2e.wire import Exchange, RawRequest, exchange, raw_requests
 from tests.fakes.nearly import CANARY, FOREIGN, ODD_SIGNS
 from tests.fakes.posts import OURS, Post, Terms, changes, events, posts
 
 FACES = {"notifications": changes, "lifecycle": events}
 QUEUES = {"notifications": "photo-checks", "lifecycle": "photo-subscription"}
 UNHEARD = (CANARY, FOREIGN, OURS)
-SLOW, LOST = 3.0, 10.0  # seconds after which Graph counts an answer as slow, or as none
+SLOW, LOST = 3.0, 10.0  # seconds after which Graph counts an answer as slow, or as missing
 MEBIBYTE = 2**20
 
 
@@ -42,7 +42,7 @@ def fire(examples: int) -> settings:
 
 
 class Watch:
-    """Posts, then looks at everything in which a trace could be left."""
+    """Posts, then searches everything in which a trace could be left."""
 
     def __init__(self, story: Story) -> None:
         self._story = story
@@ -56,17 +56,17 @@ class Watch:
     def post(self, face: str, body: bytes, query: str = "") -> requests.Response:
         return self._story.stage.call("POST", face + query, key="", data=body)
 
-    def exchange(self, telegram: Telegram) -> Exchange | None:
-        return exchange(self._story.stage.url, str(self._story.stage.tenant.ca), telegram)
+    def exchange(self, request: RawRequest) -> Exchange | None:
+        return exchange(self._story.stage.url, str(self._story.stage.tenant.ca), request)
 
     def spent(self) -> float:
-        """Tell how many seconds of CPU the host has used; where nobody can say, what the clock says."""
+        """Return the seconds of CPU that the host has used; if unknown, the time of the clock."""
         host = self._story.stage.host
         assert host
         return cpu_seconds(host.pid) if Path("/proc/self/stat").exists() else time.monotonic()
 
     def taken(self) -> Counter[Any]:
-        """Empty the queues, and tell whom or what their messages named, and how often."""
+        """Empty the queues; return what their messages named (users or events), and how often."""
         found: Counter[Any] = Counter()
         for queue in QUEUES.values():
             for message in self._story.take(queue):
@@ -75,21 +75,21 @@ class Watch:
                 found.update(job["users"] if "users" in job else [(job["event"], job["subscription"])])
         return found
 
-    def hear_nothing(self, *answers: str) -> None:
-        """Neither the answers nor the log since the last time repeat anything of what was posted."""
+    def assert_no_trace(self, *answers: str) -> None:
+        """Assert that neither the answers nor the log since the last time repeat anything of the posts."""
         log = self._story.log
         new, self._heard = log[self._heard :], len(log)
         for word in UNHEARD:
             assert word not in new.lower()
             assert not [answer for answer in answers if word in answer.lower()]
 
-    def hear_out(self) -> None:
-        """The same for the whole log, once it tells of everything that came."""
+    def assert_no_trace_in_log(self) -> None:
+        """Do the same for the whole log, once it contains all posts."""
         told = self._story.log.count("notifications.taken")
         assert self.post("notifications", b'{"value": []}').status_code == 202
         self._story.until(lambda: self._story.log.count("notifications.taken") > told, what="the log's end")
         self._heard = 0
-        self.hear_nothing()
+        self.assert_no_trace()
         assert "Traceback" not in self._story.log
 
 
@@ -99,7 +99,7 @@ def watch(storage: Azurite) -> Iterator[Watch]:
     with playing(quiet_stage(storage=storage, settings=off)) as story:
         watch = Watch(story)
         yield watch
-        watch.hear_out()
+        watch.assert_no_trace_in_log()
 
 
 # --- bodies ---
@@ -109,12 +109,12 @@ def watch(storage: Azurite) -> Iterator[Watch]:
 def test_exactly_what_signed_items_name_is_queued(watch: Watch, face: str) -> None:
     @fire(25)
     @given(st.lists(posts(FACES[face](watch.terms)), min_size=1, max_size=5))
-    def burst(salvo: list[Post]) -> None:
-        answers = [watch.post(face, post.body) for post in salvo]
+    def burst(posts: list[Post]) -> None:
+        answers = [watch.post(face, post.body) for post in posts]
 
-        assert [answer.status_code for answer in answers] == [post.status for post in salvo]
-        assert watch.taken() == Counter(name for post in salvo for name in post.names)
-        watch.hear_nothing(*(answer.text + str(answer.headers) for answer in answers))
+        assert [answer.status_code for answer in answers] == [post.status for post in posts]
+        assert watch.taken() == Counter(name for post in posts for name in post.names)
+        watch.assert_no_trace(*(answer.text + str(answer.headers) for answer in answers))
 
     burst()
 
@@ -135,7 +135,7 @@ def test_a_body_is_read_up_to_its_limit(watch: Watch, face: str, size: int, stat
 
     assert answer.status_code == status
     assert watch.taken() == Counter()
-    watch.hear_nothing(answer.text)
+    watch.assert_no_trace(answer.text)
 
 
 @pytest.mark.parametrize(
@@ -146,11 +146,11 @@ def test_a_body_is_read_up_to_its_limit(watch: Watch, face: str, size: int, stat
             b'{"clientState":"%s.%s"}' % (b"0" * 32, b"A" * 43),
             20_971,
             202,
-            id="what looks like our signature",
+            id="items like signed ones",
         ),
     ],
 )
-def test_the_worst_of_posts_is_answered_before_graph_would_call_us_slow(
+def test_the_slowest_post_is_answered_before_graph_counts_it_as_slow(
     watch: Watch, item: bytes, count: int, status: int
 ) -> None:
     body = b'{"value":[' + b",".join([item] * count) + b"]}"
@@ -161,7 +161,7 @@ def test_the_worst_of_posts_is_answered_before_graph_would_call_us_slow(
 
     assert answer.status_code == status
     assert spent < SLOW
-    assert took < LOST  # also where tests share the machine
+    assert took < LOST  # also if tests share the machine
     assert watch.taken() == Counter()
 
 
@@ -202,10 +202,10 @@ def test_a_token_comes_back_exactly_or_not_at_all(watch: Watch, face: str) -> No
             assert (answer.status_code, answer.content.decode()) == (200, token)
             assert answer.headers["Content-Type"].partition(";")[0] == "text/plain"
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
-            watch.hear_nothing(str(answer.headers))
+            watch.assert_no_trace(str(answer.headers))
         else:
             assert answer.status_code == 400
-            watch.hear_nothing(answer.text + str(answer.headers))
+            watch.assert_no_trace(answer.text + str(answer.headers))
 
     shake()
     assert watch.taken() == Counter()
@@ -218,19 +218,19 @@ def test_no_request_breaks_a_webhook_or_is_repeated(watch: Watch) -> None:
     body = json.dumps({CANARY: CANARY, "value": [watch.genuine, {CANARY: FOREIGN}]}).encode()
 
     @fire(120)
-    @given(telegrams(body))
-    def wire(telegram: Telegram) -> None:
-        answer = watch.exchange(telegram)
+    @given(raw_requests(body))
+    def wire(request: RawRequest) -> None:
+        answer = watch.exchange(request)
 
         if answer is None:
-            assert telegram.cut
+            assert request.cut
         elif CANARY in answer.body.decode(errors="replace"):
             assert (answer.status, answer.media_type, answer.sniff) == (200, "text/plain", "nosniff")
-            assert telegram.asks_for_an_echo
-            watch.hear_nothing(answer.head)
+            assert request.asks_for_an_echo
+            watch.assert_no_trace(answer.head)
         else:
             assert answer.status < 500
-            watch.hear_nothing(answer.head, answer.body.decode(errors="replace"))
+            watch.assert_no_trace(answer.head, answer.body.decode(errors="replace"))
         assert set(watch.taken()) <= {watch.genuine["resourceData"]["id"]}
 
     wire()

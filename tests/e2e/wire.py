@@ -1,4 +1,4 @@
-"""Requests that no library would send, written to the wire as they are."""
+"""Requests that no library would send, written to the connection byte by byte."""
 
 import http.client
 import socket
@@ -16,8 +16,8 @@ TIMEOUT = 20.0  # seconds
 
 
 @dataclass(frozen=True)
-class Telegram:
-    """A request. `cut`: it promises more than it has, so nobody can blame the host for no answer."""
+class RawRequest:
+    """A request. `cut`: it is shorter than it announces, so the host need not answer."""
 
     target: str
     head: bytes
@@ -32,7 +32,7 @@ class Telegram:
 
 @dataclass(frozen=True)
 class Exchange:
-    """What was answered."""
+    """The answer to a request."""
 
     status: int
     media_type: str
@@ -41,8 +41,8 @@ class Exchange:
     body: bytes
 
 
-def exchange(url: str, authority: str, telegram: Telegram) -> Exchange | None:
-    """Send a request on a connection of its own; None where the host hung up without an answer."""
+def exchange(url: str, authority: str, request: RawRequest) -> Exchange | None:
+    """Send a request on a connection of its own; None if the host hung up without an answer."""
     where = urlsplit(url)
     address = (where.hostname or "", where.port or 0)
     with (
@@ -50,8 +50,8 @@ def exchange(url: str, authority: str, telegram: Telegram) -> Exchange | None:
         _trust(authority).wrap_socket(plain, server_hostname=where.hostname) as wire,
     ):
         try:
-            wire.sendall(telegram.head + telegram.body)
-            if telegram.cut:
+            wire.sendall(request.head + request.body)
+            if request.cut:
                 socket.socket.shutdown(wire, socket.SHUT_WR)
             answer = http.client.HTTPResponse(wire)
             answer.begin()
@@ -114,18 +114,18 @@ LENGTHS = [
 
 
 @st.composite
-def telegrams(draw: DrawFn, body: bytes) -> Telegram:
+def raw_requests(draw: DrawFn, body: bytes) -> RawRequest:
     """Draw a request with this body, odd in its line, a header or its framing, or in several of them."""
     target = draw(st.sampled_from(PATHS)) + draw(st.sampled_from(QUERIES))
     line = f"{draw(st.sampled_from(METHODS))} {target} {draw(st.sampled_from(VERSIONS))}".rstrip()
     lines = [line, *draw(st.lists(st.sampled_from(HEADERS), max_size=2))]
     framing, sent, cut = draw(framings(body))
-    return Telegram(target, "\r\n".join([*lines, *framing, "", ""]).encode("latin-1"), sent, cut)
+    return RawRequest(target, "\r\n".join([*lines, *framing, "", ""]).encode("latin-1"), sent, cut)
 
 
 @st.composite
 def framings(draw: DrawFn, body: bytes) -> tuple[list[str], bytes, bool]:
-    """Draw how a body's end is told: the headers, the bytes, and whether some are kept back."""
+    """Draw a framing of a body: the headers, the bytes, and whether some bytes are kept back."""
     right = [f"Content-Length: {len(body)}"]
     kind = draw(
         st.sampled_from(["right", "right", "right", "none", "wrong", "short", "cut", "chunks", "both"])
