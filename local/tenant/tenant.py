@@ -42,7 +42,7 @@ class Tenant:
     """An emulated Microsoft 365 tenant; running while the `with` block lasts.
 
     `port` is the proxy's (0: any free one). `allow_http_webhook` lets a subscription name an http URL;
-    `require_open` passes on what the tenant does not play. `people` are there from the start, with photos.
+    `pass_through` passes on what the tenant does not play. `people` are there from the start, with photos.
 
     Raises:
         OSError, OverflowError: the port is not to be had.
@@ -57,13 +57,13 @@ class Tenant:
         port: int = 0,
         people: int = 0,
         allow_http_webhook: bool = False,
-        require_open: bool = False,
+        pass_through: bool = False,
     ) -> None:
         self._ended = threading.Event()
         self._people = people
         self.world = World(organisation=organisation, seed=seed)
         sock = reserve(port)  # what can fail comes before what must be cleaned up
-        self.certificates = Certificates(NAMES, public_roots=require_open)
+        self.certificates = Certificates(NAMES, public_roots=pass_through)
         self.tokens = Tokens(self.world)
         self.history = History()
         self.patience = Patience(lambda: self.world.clock.now().timestamp())
@@ -82,7 +82,7 @@ class Tenant:
         self.identity = ManagedIdentity(self.world, self.tokens, resources)
         self._client_state_secret = secrets.token_urlsafe(32)
         self._switchboard = Switchboard(self._route, self.history, self.faults, self.patience, self._throttle)
-        self._proxy = self._build_proxy(sock, require_open)
+        self._proxy = self._build_proxy(sock, pass_through)
         self._admin = self._build_admin()
         self._admin_listener = Listener(
             lambda connection: connection.converse(self._respond_plainly, "http", self.admin_address[1])
@@ -206,13 +206,13 @@ class Tenant:
             "host_certificate": {"certificate": str(certificate), "key": str(key)},
         }
 
-    def _build_proxy(self, sock: socket.socket, require_open: bool) -> Proxy:
+    def _build_proxy(self, sock: socket.socket, pass_through: bool) -> Proxy:
         return Proxy(
             self._switchboard.respond,
             self.plays,
             self.certificates.server_context(),
             sock=sock,
-            require_open=require_open,
+            pass_through=pass_through,
             refused=self._switchboard.refused,
         )
 

@@ -173,7 +173,7 @@ class TestProxy:
 class TestPassThrough:
     @pytest.fixture
     def open_tenant(self) -> Iterator[Tenant]:
-        with Tenant(require_open=True) as tenant:
+        with Tenant(pass_through=True) as tenant:
             yield tenant
 
     def test_what_the_tenant_does_not_play_is_passed_on_byte_by_byte(self, open_tenant: Tenant) -> None:

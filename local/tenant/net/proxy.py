@@ -32,13 +32,13 @@ class Proxy:
         context: ssl.SSLContext,
         *,
         sock: socket.socket,
-        require_open: bool,
+        pass_through: bool,
         refused: Callable[[str], None],
     ) -> None:
         self._handle = handle
         self._plays = plays
         self._context = context
-        self._require_open = require_open
+        self._pass_through = pass_through
         self._refused = refused
         self.listener = Listener(self._serve, sock)
 
@@ -66,7 +66,7 @@ class Proxy:
         name, _, port = target.rpartition(":")
         if port == "443" and self._plays(name.lower()):
             self._answer_for(connection, name.lower())
-        elif self._require_open and port.isdecimal():
+        elif self._pass_through and port.isdecimal():
             _tunnel(connection, name, int(port))
         else:
             self._refused(target)
