@@ -1,6 +1,6 @@
 """From a host name to the face that answers for it; what happens around every answer happens here.
 
-history → patience → throttle → faults → face → history. A face that fails is a defect of the tenant: the
+history → early_returns → throttle → faults → face → history. A face that fails is a defect of the tenant: the
 caller gets a 500 that says so, and the traceback goes to the log.
 """
 
@@ -13,9 +13,9 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
 from local.tenant.net.wire import Hangup
-from local.tenant.traffic.early_returns import Patience
+from local.tenant.traffic.early_returns import EarlyReturns
 from local.tenant.traffic.faults import Faults
-from local.tenant.traffic.history import Entry, History
+from local.tenant.traffic.history import History, HistoryEntry
 from local.tenant.traffic.throttle import Throttle
 
 logger = logging.getLogger(__name__)
@@ -28,22 +28,27 @@ class Face(Protocol):
         """Answer one request."""
 
 
-Route = Callable[[Request], tuple[str, Face] | None]
+FindFace = Callable[[Request], tuple[str, Face] | None]
 
 
-class Switchboard:
+class Dispatch:
     """Answer every request that a service of the tenant is sent.
 
     `route` says which service (as `faults.Fault.service` names it) and face a request is for, None if none.
     """
 
     def __init__(
-        self, route: Route, history: History, faults: Faults, patience: Patience, throttle: Throttle
+        self,
+        route: FindFace,
+        history: History,
+        faults: Faults,
+        early_returns: EarlyReturns,
+        throttle: Throttle,
     ) -> None:
         self._route = route
         self._history = history
         self._faults = faults
-        self._patience = patience
+        self._early_returns = early_returns
         self._throttle = throttle
 
     def respond(self, request: Request) -> Response:
@@ -52,16 +57,16 @@ class Switchboard:
         Raises:
             Hangup: a fault wants the connection cut.
         """
-        found = self._route(request)
-        if found is None:
+        match = self._route(request)
+        if match is None:
             # RFC 9110 §15.5.20: this connection was opened for another name.
             return Response("the tenant does not play this host\n", 421, mimetype="text/plain")
-        service, face = found
+        service, face = match
         path = request.environ["REQUEST_URI"]
         entry = self._history.begin(
             service, request.host, request.method, path, request.headers.get("User-Agent", "")
         )
-        self._patience.begin(service, request.method, path)
+        self._early_returns.begin(service, request.method, path)
         began = time.perf_counter()
         status: int | None = None
         try:
@@ -77,18 +82,18 @@ class Switchboard:
         entry = self._history.begin("", target, "CONNECT", "", "")
         self._history.end(entry, 502, 0.0)
 
-    def _answer(self, service: str, face: Face, request: Request, entry: Entry) -> Response:
-        toll = self._throttle.admit(service, request)
-        if toll.refusal is not None:
+    def _answer(self, service: str, face: Face, request: Request, entry: HistoryEntry) -> Response:
+        admission = self._throttle.admit(service, request)
+        if admission.refusal is not None:
             entry.fault = "quota"
-            return toll.refusal
+            return admission.refusal
         try:
             response, entry.fault = self._faults.meet(service, request, lambda: _ask(face, request))
         except Hangup as hangup:
             entry.fault = "truncate" if hangup.response else "drop"
             raise
-        self._patience.hear(service, response.status_code, response.headers)
-        response.headers.update(toll.headers)
+        self._early_returns.note_answer(service, response.status_code, response.headers)
+        response.headers.update(admission.headers)
         return response
 
 

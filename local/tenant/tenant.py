@@ -11,13 +11,13 @@ from typing import Any, Self
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Request, Response
 
-from local.tenant.admin.face import Admin
-from local.tenant.admin.people import Reception
-from local.tenant.admin.traffic import Console
+from local.tenant.admin.face import AdminFace
+from local.tenant.admin.people import PeopleCalls
+from local.tenant.admin.traffic import TrafficCalls
 from local.tenant.directory import people
 from local.tenant.directory.exchange import Exchange
 from local.tenant.directory.world import World
-from local.tenant.dispatch import Face, Switchboard
+from local.tenant.dispatch import Dispatch, Face
 from local.tenant.entra import identity
 from local.tenant.entra.face import HOST, Entra, Permissions, Resources
 from local.tenant.entra.identity import ManagedIdentity
@@ -26,9 +26,9 @@ from local.tenant.graph.face import Graph
 from local.tenant.net.certificates import Certificates
 from local.tenant.net.listener import Listener, reserve
 from local.tenant.net.proxy import Proxy
-from local.tenant.sharepoint.reader import Reader
+from local.tenant.sharepoint.reader import PictureReader
 from local.tenant.sharepoint.service import SharePoint
-from local.tenant.traffic.early_returns import Patience
+from local.tenant.traffic.early_returns import EarlyReturns
 from local.tenant.traffic.faults import Faults
 from local.tenant.traffic.history import History
 from local.tenant.traffic.quota import Limits, Quota
@@ -66,9 +66,9 @@ class Tenant:
         self.certificates = Certificates(NAMES, public_roots=pass_through)
         self.tokens = Tokens(self.world)
         self.history = History()
-        self.patience = Patience(lambda: self.world.clock.now().timestamp())
+        self.early_returns = EarlyReturns(lambda: self.world.clock.now().timestamp())
         self.quota = Quota(self.world)
-        self._throttle = Throttle(self.world, self.quota, self.patience)
+        self._throttle = Throttle(self.world, self.quota, self.early_returns)
         self.faults = Faults(self.world, self._ended.wait)
         self.permissions = Permissions()
         self.exchange = Exchange(self.world)
@@ -81,7 +81,7 @@ class Tenant:
         self.entra = Entra(self.world, self.tokens, resources, self.certificates.client)
         self.identity = ManagedIdentity(self.world, self.tokens, resources)
         self._client_state_secret = secrets.token_urlsafe(32)
-        self._switchboard = Switchboard(self._route, self.history, self.faults, self.patience, self._throttle)
+        self._dispatch = Dispatch(self._route, self.history, self.faults, self.early_returns, self._throttle)
         self._proxy = self._build_proxy(sock, pass_through)
         self._admin = self._build_admin()
         self._admin_listener = Listener(
@@ -115,7 +115,7 @@ class Tenant:
     def reset(self) -> None:
         """Make the tenant as it was at the start; ports, certificates, ids and secrets stay."""
         self.faults.arm([])
-        self.patience.clear()
+        self.early_returns.clear()
         self.permissions.reset()
         self.world.reset()
         self.quota.limit(Limits())
@@ -132,7 +132,7 @@ class Tenant:
         Raises:
             Hangup: a fault would cut the connection here.
         """
-        return self._switchboard.respond(request)
+        return self._dispatch.respond(request)
 
     def plays(self, name: str) -> bool:
         """Whether the tenant answers for a host name (lower-case, no port)."""
@@ -208,29 +208,29 @@ class Tenant:
 
     def _build_proxy(self, sock: socket.socket, pass_through: bool) -> Proxy:
         return Proxy(
-            self._switchboard.respond,
+            self._dispatch.respond,
             self.plays,
             self.certificates.server_context(),
             sock=sock,
             pass_through=pass_through,
-            refused=self._switchboard.refused,
+            refused=self._dispatch.refused,
         )
 
-    def _build_admin(self) -> Admin:
-        reader = Reader(self.world, self.tokens, self.sharepoint)
-        return Admin(
+    def _build_admin(self) -> AdminFace:
+        reader = PictureReader(self.world, self.tokens, self.sharepoint)
+        return AdminFace(
             self.world,
-            Reception(self.world, self.exchange, self.graph, self.sharepoint, reader),
+            PeopleCalls(self.world, self.exchange, self.graph, self.sharepoint, reader),
             self.graph,
             self.permissions,
-            Console(self.history, self.faults, self.patience, self.quota),
+            TrafficCalls(self.history, self.faults, self.early_returns, self.quota),
             settings=self.describe,
             reset=self.reset,
         )
 
     def _populate(self) -> None:
         if self._people:
-            people.welcome(self.world, self.exchange, people.Arrivals(count=self._people, photo=True))
+            people.add_people(self.world, self.exchange, people.NewPeople(count=self._people, photo=True))
 
     def _meet_part(self, method: str, url: str) -> tuple[int, dict[str, str], Any] | None:
         refused = self._throttle.admit_part(method, url)
@@ -238,7 +238,7 @@ class Tenant:
         if met and not refused:
             status, headers, _ = met
             if status == HTTPStatus.TOO_MANY_REQUESTS:  # a part that is busy speaks of one user's mailbox
-                self.patience.hear(name_part(url), status, Headers(headers))
+                self.early_returns.note_answer(name_part(url), status, Headers(headers))
         return met
 
     def _route(self, request: Request) -> tuple[str, Face] | None:
@@ -252,5 +252,5 @@ class Tenant:
         return ("identity", self.identity) if request.path == identity.PATH else None
 
     def _respond_plainly(self, request: Request) -> Response:
-        face = self._switchboard if request.path == identity.PATH else self._admin
+        face = self._dispatch if request.path == identity.PATH else self._admin
         return face.respond(request)

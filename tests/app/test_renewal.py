@@ -14,7 +14,7 @@ from shared.subscription import plan
 from shared.subscription.record import SubscriptionRecord, SubscriptionStore
 from tests.fakes.steps import cut_off, kill, meet_oneself
 from tests.fakes.world import World
-from tests.tenant.graph_desk import Hook, Posted, Reply, echo
+from tests.tenant.graph_client import Hook, Posted, Reply, echo
 
 DAY, HOUR = 24 * 3600.0, 3600.0
 SECOND_SECRET = "another-secret-of-at-least-32-characters"

@@ -3,7 +3,7 @@
 import hashlib
 
 from local.tenant.directory import people
-from local.tenant.directory.people import Arrivals
+from local.tenant.directory.people import NewPeople
 from local.tenant.directory.world import Photo
 from shared.sharepoint.targets import Target
 from tests.fakes.world import World, draw
@@ -21,7 +21,7 @@ def let_in(world: World, count: int, *, photo: bool = True, settled: bool = True
         photo: whether they have one.
         settled: the ledger says that SharePoint shows it; without photo, that it shows another.
     """
-    arrived = people.welcome(world.tenant.world, world.tenant.exchange, Arrivals(count=count))
+    arrived = people.add_people(world.tenant.world, world.tenant.exchange, NewPeople(count=count))
     for person in arrived:
         if photo:
             person.photo = new_photo(world)

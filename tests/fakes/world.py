@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 
 from local.tenant.directory import people
-from local.tenant.directory.people import Arrivals
+from local.tenant.directory.people import NewPeople
 from local.tenant.directory.world import Person, Photo
 from local.tenant.tenant import Tenant
 from local.tenant.traffic.faults import Fault
@@ -103,7 +103,7 @@ class World:
 
     def add(self, *, photo: bool = True, **facts: Any) -> str:
         """Let a person in and return the object id."""
-        (person,) = people.welcome(self.tenant.world, self.tenant.exchange, Arrivals(**facts))
+        (person,) = people.add_people(self.tenant.world, self.tenant.exchange, NewPeople(**facts))
         if photo:
             self.change_photo(person.id)
         return person.id

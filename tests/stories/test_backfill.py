@@ -67,7 +67,7 @@ def test_a_backfill_uses_its_share_and_no_more_and_a_live_change_overtakes_it(bu
     used = world.tenant.quota.report()
     assert used["throttled"]["all"] < 0.01 * used["calls"]["all"]
     assert used["used"]["sharepoint_units_per_minute"]["peak"] <= QUOTA
-    assert world.tenant.patience.early() == []
+    assert world.tenant.early_returns.recorded() == []
     assert world.host.failures == []
     assert minutes_taken(world) <= USERS * UNITS_KNOWN / share + 3
 

@@ -69,7 +69,7 @@ def test_no_call_is_made_before_retry_after_is_over(
     assert after - before >= asked
     for user in users:
         assert world.row(user).settled_etag == world.source(user)
-    assert world.tenant.patience.early() == []
+    assert world.tenant.early_returns.recorded() == []
 
 
 def test_a_service_without_retry_after_is_called_less_and_less_often(world: World) -> None:

@@ -87,7 +87,7 @@ def assert_recovered(world: World, users: list[str]) -> None:
     assert world.host.failures == []
     assert world.outbox.poisoned == []
     assert world.host.most_messages <= 2 * len(users)
-    assert world.tenant.patience.early() == []
+    assert world.tenant.early_returns.recorded() == []
 
 
 @pytest.mark.parametrize("deliveries", [pytest.param(0, id="from the start"), pytest.param(9, id="later")])

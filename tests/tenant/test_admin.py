@@ -13,7 +13,7 @@ from PIL import Image
 
 from local.tenant.admin.client import AdminError, TenantClient
 from local.tenant.directory import portraits
-from local.tenant.directory.exchange import MOST_BYTES
+from local.tenant.directory.exchange import MAX_BYTES
 from local.tenant.tenant import Tenant
 
 GRAPH = "https://graph.microsoft.com/v1.0"
@@ -268,7 +268,7 @@ class TestPhotos:
             pytest.param(picture("PNG"), "is PNG", id="PNG"),
             pytest.param(picture("GIF"), "is GIF", id="GIF"),
             pytest.param(picture(size=(47, 47)), "at least 48", id="too small"),
-            pytest.param(picture() + bytes(MOST_BYTES), "at most 4194304", id="too many bytes"),
+            pytest.param(picture() + bytes(MAX_BYTES), "at most 4194304", id="too many bytes"),
         ],
     )
     def test_what_exchange_would_refuse_is_refused_and_the_photo_stays(

@@ -3,7 +3,7 @@
 import time
 
 from local.tenant.directory.exchange import Exchange
-from local.tenant.directory.people import Arrivals, welcome
+from local.tenant.directory.people import NewPeople, add_people
 from local.tenant.directory.world import World
 from local.tenant.entra.tokens import Tokens
 from local.tenant.sharepoint.service import SharePoint
@@ -13,7 +13,7 @@ def test_a_hundred_thousand_people_with_photos_come_in_seconds_and_are_found_at_
     world = World()
     SharePoint(world, Tokens(world))  # keeps a profile for each
     began = time.monotonic()
-    arrived = welcome(world, Exchange(world), Arrivals(count=100_000, photo=True))
+    arrived = add_people(world, Exchange(world), NewPeople(count=100_000, photo=True))
     assert time.monotonic() - began < 30
     began = time.monotonic()
     assert all(world.find(person.upn) is person for person in arrived[::100])

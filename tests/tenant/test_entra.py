@@ -54,7 +54,7 @@ def thumbprint(tenant: Tenant) -> str:
     return base64url(hashlib.sha1(der, usedforsecurity=False).digest()).rstrip("=")
 
 
-class Desk:
+class EntraClient:
     """Asks for tokens."""
 
     def __init__(self, tenant: Tenant, session: requests.Session) -> None:
@@ -85,34 +85,34 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tenant: Tenant, session: requests.Session) -> Desk:
-    return Desk(tenant, session)
+def client(tenant: Tenant, session: requests.Session) -> EntraClient:
+    return EntraClient(tenant, session)
 
 
 class TestDiscovery:
-    def test_the_metadata_names_the_endpoints_that_libraries_read(self, desk: Desk) -> None:
-        tenant_id = desk.tenant.world.tenant_id
+    def test_the_metadata_names_the_endpoints_that_libraries_read(self, client: EntraClient) -> None:
+        tenant_id = client.tenant.world.tenant_id
         url = f"{HOST}/{tenant_id}/v2.0/.well-known/openid-configuration"
-        metadata = desk.session.get(url, timeout=10).json()
+        metadata = client.session.get(url, timeout=10).json()
         assert metadata["issuer"] == f"{HOST}/{tenant_id}/v2.0"
         assert metadata["token_endpoint"] == f"{HOST}/{tenant_id}/oauth2/v2.0/token"
         assert metadata["authorization_endpoint"].startswith(HOST)
 
-    def test_the_tenant_is_known_by_its_first_domain_too(self, desk: Desk) -> None:
+    def test_the_tenant_is_known_by_its_first_domain_too(self, client: EntraClient) -> None:
         url = f"{HOST}/contoso.onmicrosoft.com/v2.0/.well-known/openid-configuration"
-        assert desk.tenant.world.tenant_id in desk.session.get(url, timeout=10).json()["token_endpoint"]
+        assert client.tenant.world.tenant_id in client.session.get(url, timeout=10).json()["token_endpoint"]
 
-    def test_an_instance_is_discovered_with_its_aliases(self, desk: Desk) -> None:
-        found = desk.session.get(f"{HOST}/common/discovery/instance?api-version=1.1", timeout=10).json()
+    def test_an_instance_is_discovered_with_its_aliases(self, client: EntraClient) -> None:
+        found = client.session.get(f"{HOST}/common/discovery/instance?api-version=1.1", timeout=10).json()
         assert "login.microsoftonline.com" in found["metadata"][0]["aliases"]
 
-    def test_an_unknown_tenant_is_not_found(self, desk: Desk) -> None:
-        answer = desk.session.get(f"{HOST}/fabrikam.com/v2.0/.well-known/openid-configuration", timeout=10)
+    def test_an_unknown_tenant_is_not_found(self, client: EntraClient) -> None:
+        answer = client.session.get(f"{HOST}/fabrikam.com/v2.0/.well-known/openid-configuration", timeout=10)
         assert (answer.status_code, answer.json()["error_codes"]) == (400, [90002])
 
-    def test_other_paths_and_verbs_are_refused(self, desk: Desk) -> None:
-        assert desk.session.get(f"{HOST}/nothing", timeout=10).status_code == 404
-        assert desk.session.get(f"{HOST}/x/oauth2/v2.0/token", timeout=10).status_code == 405
+    def test_other_paths_and_verbs_are_refused(self, client: EntraClient) -> None:
+        assert client.session.get(f"{HOST}/nothing", timeout=10).status_code == 404
+        assert client.session.get(f"{HOST}/x/oauth2/v2.0/token", timeout=10).status_code == 405
 
 
 class TestTokens:
@@ -125,41 +125,43 @@ class TestTokens:
             pytest.param("https://contoso-admin.sharepoint.com", id="its admin host"),
         ],
     )
-    def test_a_token_says_for_whom_and_what_it_is(self, desk: Desk, resource: str) -> None:
-        answer = desk.ask(scope=f"{resource}/.default")
-        claims = desk.claims(answer)
+    def test_a_token_says_for_whom_and_what_it_is(self, client: EntraClient, resource: str) -> None:
+        answer = client.ask(scope=f"{resource}/.default")
+        claims = client.claims(answer)
         assert claims["aud"] == resource
-        assert claims["tid"] == desk.tenant.world.tenant_id
-        assert claims["appid"] == desk.tenant.world.client_id
+        assert claims["tid"] == client.tenant.world.tenant_id
+        assert claims["appid"] == client.tenant.world.client_id
         assert claims["appidacr"] == "2"
         assert claims["exp"] - claims["iat"] == answer.json()["expires_in"] == 3599
         assert "refresh_token" not in answer.json()
 
-    def test_roles_are_those_granted_for_the_resource(self, desk: Desk, admin: TenantClient) -> None:
+    def test_roles_are_those_granted_for_the_resource(self, client: EntraClient, admin: TenantClient) -> None:
         admin.consent(graph=["ProfilePhoto.Read.All", "User.Read.All"])
-        assert desk.claims(desk.ask())["roles"] == ["ProfilePhoto.Read.All", "User.Read.All"]
-        sharepoint = desk.claims(desk.ask(scope=f"{MY}/.default"))
+        assert client.claims(client.ask())["roles"] == ["ProfilePhoto.Read.All", "User.Read.All"]
+        sharepoint = client.claims(client.ask(scope=f"{MY}/.default"))
         assert sharepoint["roles"] == ["Sites.FullControl.All", "User.ReadWrite.All"]
 
-    def test_without_consent_there_is_a_token_without_roles(self, desk: Desk, admin: TenantClient) -> None:
+    def test_without_consent_there_is_a_token_without_roles(
+        self, client: EntraClient, admin: TenantClient
+    ) -> None:
         admin.consent(graph=[])
-        assert "roles" not in desk.claims(desk.ask())
+        assert "roles" not in client.claims(client.ask())
 
     def test_a_token_from_entra_opens_graph_and_not_sharepoint(
-        self, desk: Desk, session: requests.Session
+        self, client: EntraClient, session: requests.Session
     ) -> None:
-        token = desk.ask().json()["access_token"]
+        token = client.ask().json()["access_token"]
         bearer = {"Authorization": f"Bearer {token}"}
         assert session.get(f"{GRAPH}/v1.0/users", headers=bearer, timeout=10).status_code == 200
         assert session.get(f"{MY}/_api/web", headers=bearer, timeout=10).status_code == 401
 
     def test_tokens_outlive_a_tenant_moved_ahead_in_time(
-        self, desk: Desk, session: requests.Session, admin: TenantClient
+        self, client: EntraClient, session: requests.Session, admin: TenantClient
     ) -> None:
-        bearer = {"Authorization": f"Bearer {desk.ask().json()['access_token']}"}
+        bearer = {"Authorization": f"Bearer {client.ask().json()['access_token']}"}
         admin.advance(30 * 24 * 3600)
         assert session.get(f"{GRAPH}/v1.0/users", headers=bearer, timeout=10).status_code == 200
-        assert desk.ask().status_code == 200
+        assert client.ask().status_code == 200
 
     @pytest.mark.parametrize(
         ("directory", "form", "status", "error", "code"),
@@ -235,14 +237,14 @@ class TestTokens:
     )
     def test_a_wrong_request_is_refused_with_entras_number(
         self,
-        desk: Desk,
+        client: EntraClient,
         directory: str | None,
         form: dict[str, str | None],
         status: int,
         error: str,
         code: int,
     ) -> None:
-        answer = desk.ask(directory, **form)
+        answer = client.ask(directory, **form)
         body = answer.json()
         assert (answer.status_code, body["error"], body["error_codes"]) == (status, error, [code])
         assert body["error_description"].startswith(f"AADSTS{code}: ")
@@ -259,21 +261,21 @@ class TestAssertions:
         ],
     )
     def test_the_applications_signature_is_accepted(
-        self, desk: Desk, header: str | None, algorithm: str
+        self, client: EntraClient, header: str | None, algorithm: str
     ) -> None:
         headers: dict[str, Any] | None = None
         if header == "x5t":
-            headers = {"x5t": thumbprint(desk.tenant)}
+            headers = {"x5t": thumbprint(client.tenant)}
         elif header == "unpadded":
-            padded = jwt.get_unverified_header(sign(desk.tenant))["x5t#S256"]
+            padded = jwt.get_unverified_header(sign(client.tenant))["x5t#S256"]
             headers = {"x5t#S256": padded.rstrip("=")}
-        answer = desk.ask(client_assertion=sign(desk.tenant, headers, algorithm))
+        answer = client.ask(client_assertion=sign(client.tenant, headers, algorithm))
         assert answer.status_code == 200, answer.text
 
-    def test_one_assertion_is_good_for_several_tokens(self, desk: Desk) -> None:
-        assertion = sign(desk.tenant)
+    def test_one_assertion_is_good_for_several_tokens(self, client: EntraClient) -> None:
+        assertion = sign(client.tenant)
         scopes = (f"{GRAPH}/.default", f"{MY}/.default")
-        answers = [desk.ask(client_assertion=assertion, scope=scope) for scope in scopes]
+        answers = [client.ask(client_assertion=assertion, scope=scope) for scope in scopes]
         assert [answer.status_code for answer in answers] == [200, 200]
 
     @pytest.mark.parametrize(
@@ -293,18 +295,18 @@ class TestAssertions:
         ],
     )
     def test_an_assertion_about_something_else_proves_nothing(
-        self, desk: Desk, claims: dict[str, Any], code: int
+        self, client: EntraClient, claims: dict[str, Any], code: int
     ) -> None:
-        answer = desk.ask(client_assertion=sign(desk.tenant, **claims))
+        answer = client.ask(client_assertion=sign(client.tenant, **claims))
         assert (answer.status_code, answer.json()["error_codes"]) == (401, [code])
         assert answer.json()["error"] == "invalid_client"
 
-    def test_a_signature_by_another_key_proves_nothing(self, desk: Desk) -> None:
+    def test_a_signature_by_another_key_proves_nothing(self, client: EntraClient) -> None:
         stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        good = sign(desk.tenant)
+        good = sign(client.tenant)
         claims = jwt.decode(good, options={"verify_signature": False})
         header = {"x5t#S256": jwt.get_unverified_header(good)["x5t#S256"]}
-        answer = desk.ask(client_assertion=jwt.encode(claims, stranger, "PS256", header))
+        answer = client.ask(client_assertion=jwt.encode(claims, stranger, "PS256", header))
         assert (answer.status_code, answer.json()["error_codes"]) == (401, [700027])
 
     @pytest.mark.parametrize(
@@ -316,30 +318,30 @@ class TestAssertions:
         ],
     )
     def test_a_certificate_that_is_not_registered_proves_nothing(
-        self, desk: Desk, header: dict[str, Any]
+        self, client: EntraClient, header: dict[str, Any]
     ) -> None:
-        answer = desk.ask(client_assertion=sign(desk.tenant, header))
+        answer = client.ask(client_assertion=sign(client.tenant, header))
         assert (answer.status_code, answer.json()["error_codes"]) == (401, [700027])
 
-    def test_a_signature_with_a_shared_secret_proves_nothing(self, desk: Desk) -> None:
-        good = sign(desk.tenant)
+    def test_a_signature_with_a_shared_secret_proves_nothing(self, client: EntraClient) -> None:
+        good = sign(client.tenant)
         claims = jwt.decode(good, options={"verify_signature": False})
         header = {"x5t#S256": jwt.get_unverified_header(good)["x5t#S256"]}
-        answer = desk.ask(client_assertion=jwt.encode(claims, "s" * 32, "HS256", header))
+        answer = client.ask(client_assertion=jwt.encode(claims, "s" * 32, "HS256", header))
         assert (answer.status_code, answer.json()["error_codes"]) == (401, [700027])
 
 
 class TestSecrets:
     def test_a_secret_gives_a_token_that_graph_takes_and_sharepoint_does_not(
-        self, desk: Desk, session: requests.Session
+        self, client: EntraClient, session: requests.Session
     ) -> None:
         def ask(resource: str) -> dict[str, str]:
-            answer = desk.ask(
-                client_secret=desk.tenant.entra.client_secret,
+            answer = client.ask(
+                client_secret=client.tenant.entra.client_secret,
                 client_assertion=None,
                 scope=f"{resource}/.default",
             )
-            assert desk.claims(answer)["appidacr"] == "1"
+            assert client.claims(answer)["appidacr"] == "1"
             return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
         assert session.get(f"{GRAPH}/v1.0/users", headers=ask(GRAPH), timeout=10).status_code == 200
@@ -347,10 +349,10 @@ class TestSecrets:
         assert (refused.status_code, "Unsupported app only token" in refused.text) == (401, True)
 
     @pytest.mark.parametrize("allowed", [True, False], ids=["a wrong one", "none is allowed"])
-    def test_a_secret_can_be_refused(self, desk: Desk, admin: TenantClient, allowed: bool) -> None:
+    def test_a_secret_can_be_refused(self, client: EntraClient, admin: TenantClient, allowed: bool) -> None:
         admin.turn(client_secrets=allowed)
-        secret = "wrong" if allowed else desk.tenant.entra.client_secret
-        answer = desk.ask(client_secret=secret, client_assertion=None)
+        secret = "wrong" if allowed else client.tenant.entra.client_secret
+        answer = client.ask(client_secret=secret, client_assertion=None)
         assert (answer.status_code, answer.json()["error_codes"]) == (401, [7000215])
 
 
@@ -367,17 +369,17 @@ class TestManagedIdentity:
         return ask
 
     @pytest.mark.parametrize("resource", [GRAPH, f"{GRAPH}/", MY], ids=["Graph", "with a slash", "my site"])
-    def test_it_gives_a_token_for_a_plain_resource(self, ask, desk: Desk, resource: str) -> None:
+    def test_it_gives_a_token_for_a_plain_resource(self, ask, client: EntraClient, resource: str) -> None:
         answer = ask(resource=resource)
-        assert desk.claims(answer)["appidacr"] == "2"
+        assert client.claims(answer)["appidacr"] == "2"
         body = answer.json()
         assert (body["resource"], body["token_type"]) == (resource, "Bearer")
         assert isinstance(body["expires_on"], str)
         assert 3500 < int(body["expires_on"]) - time.time() < 3700
 
-    def test_the_identity_is_the_application(self, ask, desk: Desk) -> None:
-        client_id = desk.tenant.world.client_id
-        assert desk.claims(ask(client_id=client_id))["appid"] == client_id
+    def test_the_identity_is_the_application(self, ask, client: EntraClient) -> None:
+        client_id = client.tenant.world.client_id
+        assert client.claims(ask(client_id=client_id))["appid"] == client_id
 
     @pytest.mark.parametrize(
         ("change", "status"),

@@ -11,9 +11,9 @@ from werkzeug.wrappers import Request, Response
 
 from local.tenant.admin.client import AdminError, TenantClient
 from local.tenant.directory.world import World
-from local.tenant.dispatch import Switchboard
+from local.tenant.dispatch import Dispatch
 from local.tenant.net import wire
-from local.tenant.traffic.early_returns import Patience
+from local.tenant.traffic.early_returns import EarlyReturns
 from local.tenant.traffic.faults import Fault, Faults
 from local.tenant.traffic.history import History
 from local.tenant.traffic.quota import Quota
@@ -310,41 +310,41 @@ class TestPatience:
     )
     def test_who_returns_before_the_time_is_recorded(self, after: float, early: bool) -> None:
         clock = Seconds()
-        patience = Patience(clock)
-        patience.throttle("graph", 10.0)
+        early_returns = EarlyReturns(clock)
+        early_returns.note_wait("graph", 10.0)
         clock.now += after
-        patience.begin("graph", "GET", "/v1.0/users")
-        assert bool(patience.early()) is early
+        early_returns.begin("graph", "GET", "/v1.0/users")
+        assert bool(early_returns.recorded()) is early
         if early:
-            (record,) = patience.early()
+            (record,) = early_returns.recorded()
             assert (record["service"], record["path"]) == ("graph", "/v1.0/users")
             assert record["seconds_too_early"] == pytest.approx(10.0 - after)
 
     def test_a_wait_is_one_services_alone(self) -> None:
         clock = Seconds()
-        patience = Patience(clock)
-        patience.throttle("sharepoint-files", 10.0)
+        early_returns = EarlyReturns(clock)
+        early_returns.note_wait("sharepoint-files", 10.0)
         clock.now += 5
-        patience.begin("sharepoint-profiles", "GET", "/")
-        assert patience.early() == []
+        early_returns.begin("sharepoint-profiles", "GET", "/")
+        assert early_returns.recorded() == []
 
     def test_a_shorter_wait_told_later_does_not_end_the_longer(self) -> None:
         clock = Seconds()
-        patience = Patience(clock)
-        patience.throttle("graph", 100.0)
-        patience.throttle("graph", 1.0)
+        early_returns = EarlyReturns(clock)
+        early_returns.note_wait("graph", 100.0)
+        early_returns.note_wait("graph", 1.0)
         clock.now += 50
-        patience.begin("graph", "GET", "/")
-        assert len(patience.early()) == 1
+        early_returns.begin("graph", "GET", "/")
+        assert len(early_returns.recorded()) == 1
 
     def test_knocking_every_second_does_not_renew_the_grace(self) -> None:
         clock = Seconds()
-        patience = Patience(clock)
+        early_returns = EarlyReturns(clock)
         for _ in range(4):
-            patience.begin("graph", "GET", "/")
-            patience.throttle("graph", 60.0)
+            early_returns.begin("graph", "GET", "/")
+            early_returns.note_wait("graph", 60.0)
             clock.now += 1
-        assert len(patience.early()) == 2  # those of the third and the fourth second
+        assert len(early_returns.recorded()) == 2  # those of the third and the fourth second
 
     @pytest.mark.parametrize(
         ("answer", "early"),
@@ -364,14 +364,14 @@ class TestPatience:
                 return answer
 
         clock = Seconds()
-        patience, world = Patience(clock), World()
-        throttle = Throttle(world, Quota(world), patience)
+        early_returns, world = EarlyReturns(clock), World()
+        throttle = Throttle(world, Quota(world), early_returns)
         faults = Faults(world, time.sleep)
-        board = Switchboard(lambda _: ("graph", Face()), History(), faults, patience, throttle)
-        board.respond(request("GET", "/v1.0/users"))
+        dispatch = Dispatch(lambda _: ("graph", Face()), History(), faults, early_returns, throttle)
+        dispatch.respond(request("GET", "/v1.0/users"))
         clock.now += 10
-        board.respond(request("GET", "/v1.0/users"))
-        assert len(patience.early()) == early
+        dispatch.respond(request("GET", "/v1.0/users"))
+        assert len(early_returns.recorded()) == early
 
     def test_the_admin_face_lists_who_returned_early_until_told_to_forget(
         self, call, admin: TenantClient

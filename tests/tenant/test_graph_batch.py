@@ -7,17 +7,17 @@ import pytest
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
-from tests.tenant.graph_desk import ORIGIN, Desk, Hook, jpeg
+from tests.tenant.graph_client import ORIGIN, GraphClient, Webhook, jpeg
 
 
 @pytest.fixture(scope="module")
-def one() -> Desk:
-    return Desk()
+def shared_client() -> GraphClient:
+    return GraphClient()
 
 
 @pytest.fixture
-def desk(one: Desk) -> Desk:
-    return one.clear()
+def client(shared_client: GraphClient) -> GraphClient:
+    return shared_client.clear()
 
 
 def get(name: str, url: str, **more: object) -> dict:
@@ -32,25 +32,25 @@ def parts(answer) -> dict[str, dict]:
     return {part["id"]: part for part in responses}
 
 
-def test_a_part_answers_like_the_request_it_stands_for(desk: Desk) -> None:
-    person = desk.person(photo=desk.photo())
-    part = parts(desk.batch(get("a", f"/users/{person.id}/photo")))["a"]
+def test_a_part_answers_like_the_request_it_stands_for(client: GraphClient) -> None:
+    person = client.person(photo=client.photo())
+    part = parts(client.batch(get("a", f"/users/{person.id}/photo")))["a"]
     assert part["status"] == 200
-    assert part["body"] == desk.get(f"/users/{person.id}/photo").get_json()
+    assert part["body"] == client.get(f"/users/{person.id}/photo").get_json()
     assert part["headers"]["Content-Type"].startswith("application/json")
 
 
-def test_an_image_is_a_base64_string_with_headers_of_its_own(desk: Desk) -> None:
-    person = desk.person(photo=desk.photo())
-    part = parts(desk.batch(get("a", f"/users/{person.id}/photo/$value")))["a"]
+def test_an_image_is_a_base64_string_with_headers_of_its_own(client: GraphClient) -> None:
+    person = client.person(photo=client.photo())
+    part = parts(client.batch(get("a", f"/users/{person.id}/photo/$value")))["a"]
     assert base64.b64decode(part["body"], validate=True) == jpeg()
     assert part["headers"] == {"Content-Type": "image/jpeg", "ETag": person.photo.etag}
 
 
-def test_a_upn_is_encoded_in_a_parts_url_and_a_query_is_understood(desk: Desk) -> None:
-    person = desk.person("ada_example.org#EXT#@contoso.com", guest=True)
+def test_a_upn_is_encoded_in_a_parts_url_and_a_query_is_understood(client: GraphClient) -> None:
+    person = client.person("ada_example.org#EXT#@contoso.com", guest=True)
     answers = parts(
-        desk.batch(
+        client.batch(
             get("right", "/users/ada_example.org%23EXT%23@contoso.com?$select=id,userType"),
             get("wrong", f"/users/{person.upn}?$select=id"),
         )
@@ -59,9 +59,9 @@ def test_a_upn_is_encoded_in_a_parts_url_and_a_query_is_understood(desk: Desk) -
     assert answers["wrong"]["status"] == 404
 
 
-def test_every_part_may_fail_and_the_batch_is_still_200(desk: Desk) -> None:
+def test_every_part_may_fail_and_the_batch_is_still_200(client: GraphClient) -> None:
     answers = parts(
-        desk.batch(
+        client.batch(
             get("absent", "/users/nobody"),
             get("unknown", "/shoes"),
             get("versioned", "/v1.0/users"),
@@ -79,10 +79,10 @@ def test_every_part_may_fail_and_the_batch_is_still_200(desk: Desk) -> None:
     assert answers["absent"]["body"]["error"]["code"] == "Request_ResourceNotFound"
 
 
-def test_a_part_needs_the_permission_of_its_own_operation(desk: Desk) -> None:
-    person = desk.person(photo=desk.photo())
+def test_a_part_needs_the_permission_of_its_own_operation(client: GraphClient) -> None:
+    person = client.person(photo=client.photo())
     answers = parts(
-        desk.batch(
+        client.batch(
             get("photo", f"/users/{person.id}/photo"),
             get("user", f"/users/{person.id}"),
             roles=["ProfilePhoto.Read.All"],
@@ -92,35 +92,35 @@ def test_a_part_needs_the_permission_of_its_own_operation(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("path", ["photo", "photo/$value"])
-def test_a_missing_photo_has_no_body_and_a_missing_user_has_one(desk: Desk, path: str) -> None:
-    person = desk.person()
+def test_a_missing_photo_has_no_body_and_a_missing_user_has_one(client: GraphClient, path: str) -> None:
+    person = client.person()
     ask = [get("photo", f"/users/{person.id}/{path}"), get("user", f"/users/nobody/{path}")]
-    answers = parts(desk.batch(*ask))
+    answers = parts(client.batch(*ask))
     assert (answers["photo"]["status"], answers["photo"]["body"]) == (404, None)
     assert answers["user"]["body"]["error"]["code"] == "Request_ResourceNotFound"
-    desk.world.knobs.batch_no_photo = "error"
-    assert parts(desk.batch(*ask))["photo"]["body"]["error"]["code"] == "ImageNotFound"
+    client.world.knobs.batch_no_photo = "error"
+    assert parts(client.batch(*ask))["photo"]["body"]["error"]["code"] == "ImageNotFound"
 
 
-def test_somebody_without_a_mailbox_is_told_apart_from_somebody_without_a_photo(desk: Desk) -> None:
-    person = desk.person(mailbox=False)
-    body = parts(desk.batch(get("a", f"/users/{person.id}/photo")))["a"]["body"]
+def test_somebody_without_a_mailbox_is_told_apart_from_somebody_without_a_photo(client: GraphClient) -> None:
+    person = client.person(mailbox=False)
+    body = parts(client.batch(get("a", f"/users/{person.id}/photo")))["a"]["body"]
     assert body["error"]["code"] == "ErrorNonExistentMailbox"
 
 
-def test_a_part_can_write(desk: Desk) -> None:
-    with Hook() as hook:
+def test_a_part_can_write(client: GraphClient) -> None:
+    with Webhook() as webhook:
         request = {
             "id": "a",
             "method": "post",
             "url": "/subscriptions",
             "headers": {"content-type": "application/json"},
-            "body": desk.wish(hook.url),
+            "body": client.creation(webhook.url),
         }
-        created = parts(desk.batch(request))["a"]
+        created = parts(client.batch(request))["a"]
         assert created["status"] == 201
         gone = {"id": "b", "method": "DELETE", "url": f"/subscriptions/{created['body']['id']}"}
-        assert parts(desk.batch(gone))["b"] == {
+        assert parts(client.batch(gone))["b"] == {
             "id": "b",
             "status": 204,
             "headers": {"Cache-Control": "no-cache"},
@@ -174,7 +174,7 @@ TWENTY_ONE = [get(str(n), "/users") for n in range(21)]
         pytest.param(
             {"requests": [get("a", "/users", dependsOn=["b"]), get("b", "/users")]},
             "BadRequest",
-            id="on a later one",
+            id="on a later shared_client",
         ),
         pytest.param(
             {"requests": [get("a", "/users"), get("b", "/users", dependsOn=["a"]), get("c", "/users")]},
@@ -194,40 +194,40 @@ TWENTY_ONE = [get(str(n), "/users") for n in range(21)]
         ),
     ],
 )
-def test_a_batch_that_breaks_a_rule_is_400_as_a_whole(desk: Desk, body, code: str) -> None:
-    answer = desk.call("POST", "/$batch", body)
+def test_a_batch_that_breaks_a_rule_is_400_as_a_whole(client: GraphClient, body, code: str) -> None:
+    answer = client.call("POST", "/$batch", body)
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, code)
 
 
-def test_twenty_parts_run_and_answer_in_orders_of_their_own(desk: Desk) -> None:
-    people = [desk.person(f"{n}@contoso.com") for n in range(20)]
+def test_twenty_parts_run_and_answer_in_orders_of_their_own(client: GraphClient) -> None:
+    people = [client.person(f"{n}@contoso.com") for n in range(20)]
     ran = []
-    desk.graph.part_fault = lambda _, url: ran.append(url)
+    client.graph.part_fault = lambda _, url: ran.append(url)
     asked = [get(str(n), f"/users/{person.id}") for n, person in enumerate(people)]
-    answer = desk.batch(*asked)
+    answer = client.batch(*asked)
     answered = [f"/users/{part['body']['id']}" for part in answer.get_json()["responses"]]
     urls = [part["url"] for part in asked]
     assert sorted(urls) == sorted(ran) == sorted(answered)
     assert urls != ran != answered != urls
 
 
-def test_serial_parts_run_in_order_and_answer_in_any(desk: Desk) -> None:
+def test_serial_parts_run_in_order_and_answer_in_any(client: GraphClient) -> None:
     ran = []
-    desk.graph.part_fault = lambda _, url: ran.append(url)
+    client.graph.part_fault = lambda _, url: ran.append(url)
     asked = [get("P0", "/users?$top=1")]
     asked += [get(f"P{n}", f"/users?$top={n + 1}", dependsOn=[f"{'pP'[n % 2]}{n - 1}"]) for n in range(1, 10)]
-    answer = desk.batch(*asked)
+    answer = client.batch(*asked)
     assert ran == [f"/users?$top={n}" for n in range(1, 11)]
     answered = [part["id"] for part in answer.get_json()["responses"]]
     assert sorted(answered) == [f"P{n}" for n in range(10)] != answered
 
 
-def test_what_depends_on_a_failure_is_424_and_never_runs(desk: Desk) -> None:
-    person = desk.person(photo=desk.photo())
+def test_what_depends_on_a_failure_is_424_and_never_runs(client: GraphClient) -> None:
+    person = client.person(photo=client.photo())
     ran = []
-    desk.graph.part_fault = lambda _, url: ran.append(url)
+    client.graph.part_fault = lambda _, url: ran.append(url)
     answers = parts(
-        desk.batch(
+        client.batch(
             get("1", f"/users/{person.id}"),
             get("2", "/users/nobody/photo", dependsOn=["1"]),
             get("3", f"/users/{person.id}/photo/$value", dependsOn=["2"]),
@@ -238,18 +238,18 @@ def test_what_depends_on_a_failure_is_424_and_never_runs(desk: Desk) -> None:
     assert ran == [f"/users/{person.id}", "/users/nobody/photo"]
 
 
-def test_a_photo_may_change_between_its_metadata_and_its_bytes(desk: Desk) -> None:
-    person = desk.person(photo=desk.photo(504, "red"))
-    old, new = person.photo.etag, desk.photo(504, "blue")
+def test_a_photo_may_change_between_its_metadata_and_its_bytes(client: GraphClient) -> None:
+    person = client.person(photo=client.photo(504, "red"))
+    old, new = person.photo.etag, client.photo(504, "blue")
     seen = []
 
     def change_photo() -> None:
         seen.append(True)
-        desk.world.set_photo(person, new)
+        client.world.set_photo(person, new)
 
-    desk.graph.between_parts = change_photo
+    client.graph.between_parts = change_photo
     answers = parts(
-        desk.batch(
+        client.batch(
             get("metadata", f"/users/{person.id}/photo"),
             get("bytes", f"/users/{person.id}/photo/$value", dependsOn=["metadata"]),
         )
@@ -261,35 +261,37 @@ def test_a_photo_may_change_between_its_metadata_and_its_bytes(desk: Desk) -> No
 
 
 @pytest.mark.parametrize("outer", [200, 424])
-def test_a_throttled_part_says_so_itself_and_by_knob_the_batch_does_too(desk: Desk, outer: int) -> None:
-    person = desk.person()
+def test_a_throttled_part_says_so_itself_and_by_knob_the_batch_does_too(
+    client: GraphClient, outer: int
+) -> None:
+    person = client.person()
     body = {"error": {"code": "TooManyRequests", "message": "Please retry again later."}}
-    desk.graph.part_fault = lambda _, url: (429, {"Retry-After": "10"}, body) if "photo" in url else None
-    desk.world.knobs.batch_throttled_outer = outer
-    answer = desk.batch(get("1", f"/users/{person.id}/photo"), get("2", f"/users/{person.id}"))
+    client.graph.part_fault = lambda _, url: (429, {"Retry-After": "10"}, body) if "photo" in url else None
+    client.world.knobs.batch_throttled_outer = outer
+    answer = client.batch(get("1", f"/users/{person.id}/photo"), get("2", f"/users/{person.id}"))
     assert answer.status_code == outer
     answers = {part["id"]: part for part in answer.get_json()["responses"]}
     assert answers["1"] == {"id": "1", "status": 429, "headers": {"Retry-After": "10"}, "body": body}
     assert answers["2"]["status"] == 200
-    assert desk.batch(get("2", f"/users/{person.id}")).status_code == 200
+    assert client.batch(get("2", f"/users/{person.id}")).status_code == 200
 
 
-def test_the_parts_are_left_for_the_history(desk: Desk) -> None:
-    person = desk.person()
+def test_the_parts_are_left_for_the_history(client: GraphClient) -> None:
+    person = client.person()
     asked = [get("1", f"/users/{person.id}"), get("2", f"/users/{person.id}/photo", dependsOn=["1"])]
-    token = desk.tokens.issue(ORIGIN, ["User.Read.All"])
+    token = client.tokens.issue(ORIGIN, ["User.Read.All"])
     environ = EnvironBuilder(
         "/v1.0/$batch", method="POST", json={"requests": asked}, headers={"Authorization": f"Bearer {token}"}
     ).get_environ()
-    desk.graph.respond(Request(environ))
+    client.graph.respond(Request(environ))
     assert environ["tenant.parts"] == [
         ("GET", f"/users/{person.id}", 200),
         ("GET", f"/users/{person.id}/photo", 404),
     ]
 
 
-def test_a_part_cannot_stand_in_for_the_batchs_own_token(desk: Desk) -> None:
-    token = {"Authorization": f"Bearer {desk.tokens.issue(ORIGIN, ['User.Read.All'])}"}
-    answer = desk.batch(get("1", "/users", headers=token), token="")
+def test_a_part_cannot_stand_in_for_the_batchs_own_token(client: GraphClient) -> None:
+    token = {"Authorization": f"Bearer {client.tokens.issue(ORIGIN, ['User.Read.All'])}"}
+    answer = client.batch(get("1", "/users", headers=token), token="")
     assert answer.status_code == 401
     assert json.loads(answer.data)["error"]["code"] == "InvalidAuthenticationToken"

@@ -3,17 +3,17 @@
 import pytest
 
 from local.tenant.graph.wire import read_time, write_time
-from tests.tenant.graph_desk import ORIGIN, Desk
+from tests.tenant.graph_client import ORIGIN, GraphClient
 
 
 @pytest.fixture(scope="module")
-def one() -> Desk:
-    return Desk()
+def shared_client() -> GraphClient:
+    return GraphClient()
 
 
 @pytest.fixture
-def desk(one: Desk) -> Desk:
-    return one.clear()
+def client(shared_client: GraphClient) -> GraphClient:
+    return shared_client.clear()
 
 
 @pytest.mark.parametrize(
@@ -22,22 +22,24 @@ def desk(one: Desk) -> Desk:
         pytest.param(lambda _: "", "Access token is empty.", id="no token"),
         pytest.param(lambda _: "nonsense", "JWT is not well formed", id="no JWT"),
         pytest.param(
-            lambda desk: desk.tokens.issue("https://contoso.sharepoint.com", ["User.Read.All"]),
+            lambda client: client.tokens.issue("https://contoso.sharepoint.com", ["User.Read.All"]),
             "Invalid audience",
             id="a token for SharePoint",
         ),
         pytest.param(
-            lambda desk: desk.tokens.issue(ORIGIN, ["User.Read.All"], lifetime=-1),
+            lambda client: client.tokens.issue(ORIGIN, ["User.Read.All"], lifetime=-1),
             "expired",
             id="an old token",
         ),
         pytest.param(
-            lambda _: Desk().tokens.issue(ORIGIN, ["User.Read.All"]), "Invalid signature", id="a forged token"
+            lambda _: GraphClient().tokens.issue(ORIGIN, ["User.Read.All"]),
+            "Invalid signature",
+            id="a forged token",
         ),
     ],
 )
-def test_a_token_that_does_not_fit_is_401_with_a_challenge(desk: Desk, make, message: str) -> None:
-    answer = desk.get("/users", token=make(desk))
+def test_a_token_that_does_not_fit_is_401_with_a_challenge(client: GraphClient, make, message: str) -> None:
+    answer = client.get("/users", token=make(client))
     assert answer.status_code == 401
     assert answer.get_json()["error"]["code"] == "InvalidAuthenticationToken"
     assert message in answer.get_json()["error"]["message"]
@@ -55,8 +57,8 @@ def test_a_token_that_does_not_fit_is_401_with_a_challenge(desk: Desk, make, mes
         pytest.param("DELETE", "/subscriptions/x", ["User.ReadBasic.All"], id="unsubscribing"),
     ],
 )
-def test_a_missing_permission_is_403(desk: Desk, method: str, path: str, roles: list[str]) -> None:
-    answer = desk.call(method, path, roles=roles)
+def test_a_missing_permission_is_403(client: GraphClient, method: str, path: str, roles: list[str]) -> None:
+    answer = client.call(method, path, roles=roles)
     assert answer.status_code == 403
     assert answer.get_json()["error"]["code"] == "Authorization_RequestDenied"
 
@@ -64,9 +66,9 @@ def test_a_missing_permission_is_403(desk: Desk, method: str, path: str, roles: 
 @pytest.mark.parametrize(
     "role", ["User.Read.All", "User.ReadBasic.All", "ProfilePhoto.Read.All", "ProfilePhoto.ReadWrite.All"]
 )
-def test_any_one_of_the_documented_permissions_opens_a_photo(desk: Desk, role: str) -> None:
-    person = desk.person(photo=desk.photo())
-    assert desk.get(f"/users/{person.id}/photo", roles=[role]).status_code == 200
+def test_any_one_of_the_documented_permissions_opens_a_photo(client: GraphClient, role: str) -> None:
+    person = client.person(photo=client.photo())
+    assert client.get(f"/users/{person.id}/photo", roles=[role]).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -75,28 +77,28 @@ def test_any_one_of_the_documented_permissions_opens_a_photo(desk: Desk, role: s
         pytest.param("GET", "/nothing/here", 400, "BadRequest", id="an unknown path"),
         pytest.param("GET", "/users/a/photos/48x48/more", 400, "BadRequest", id="below a known path"),
         pytest.param("PUT", "/users", 405, "Request_BadRequest", id="a method that is not for this path"),
-        pytest.param("GET", "/$batch", 400, "BadRequest", id="a batch that is not posted"),
+        pytest.param("GET", "/$batch", 400, "BadRequest", id="a batch that is not received"),
         pytest.param("GET", "/users?$search=x", 400, "BadRequest", id="an unknown query parameter"),
         pytest.param("GET", "/users?$top=1&$top=2", 400, "BadRequest", id="a parameter twice"),
         pytest.param("GET", "/users/a/photo?$select=id", 400, "BadRequest", id="a parameter of another path"),
     ],
 )
 def test_what_graph_does_not_know_it_refuses_in_its_own_shape(
-    desk: Desk, method: str, path: str, status: int, code: str
+    client: GraphClient, method: str, path: str, status: int, code: str
 ) -> None:
-    answer = desk.call(method, path)
+    answer = client.call(method, path)
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (status, code)
 
 
-def test_the_words_of_a_path_are_read_in_any_case(desk: Desk) -> None:
-    person = desk.person(photo=desk.photo())
-    assert desk.get(f"/USERS/{person.id}/Photo/$VALUE").status_code == 200
-    assert "The batch payload" in desk.call("POST", "/$Batch", {}).get_json()["error"]["message"]
+def test_the_words_of_a_path_are_read_in_any_case(client: GraphClient) -> None:
+    person = client.person(photo=client.photo())
+    assert client.get(f"/USERS/{person.id}/Photo/$VALUE").status_code == 200
+    assert "The batch payload" in client.call("POST", "/$Batch", {}).get_json()["error"]["message"]
 
 
 @pytest.mark.parametrize("path", ["/beta/users", "/users", "/v1.0", "/v2.0/users", "/v1.0users"])
-def test_only_version_1_is_played(desk: Desk, path: str) -> None:
-    answer = desk.get(path, version="")
+def test_only_version_1_is_played(client: GraphClient, path: str) -> None:
+    answer = client.get(path, version="")
     assert (answer.status_code, answer.get_json()["error"]["message"]) == (400, "Invalid version")
 
 
@@ -113,22 +115,22 @@ def test_only_version_1_is_played(desk: Desk, path: str) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["/subscriptions", "/$batch"])
-def test_a_body_that_is_no_json_object_is_400(desk: Desk, path: str, body: bytes, headers) -> None:
-    answer = desk.call("POST", path, body, **headers)
+def test_a_body_that_is_no_json_object_is_400(client: GraphClient, path: str, body: bytes, headers) -> None:
+    answer = client.call("POST", path, body, **headers)
     assert answer.status_code == 400
     assert answer.get_json()["error"]["code"] in {"BadRequest", "Request_BadRequest"}
 
 
-def test_an_error_names_the_request_by_both_ids(desk: Desk) -> None:
-    answer = desk.get("/users/nobody", client_request_id="mine")
+def test_an_error_names_the_request_by_both_ids(client: GraphClient) -> None:
+    answer = client.get("/users/nobody", client_request_id="mine")
     inner = answer.get_json()["error"]["innerError"]
     assert inner["client-request-id"] == answer.headers["client-request-id"] == "mine"
     assert inner["request-id"] == answer.headers["request-id"] != "mine"
     assert read_time(f"{inner['date']}Z")
 
 
-def test_every_answer_has_ids_of_its_own(desk: Desk) -> None:
-    first, second = desk.get("/users"), desk.get("/users")
+def test_every_answer_has_ids_of_its_own(client: GraphClient) -> None:
+    first, second = client.get("/users"), client.get("/users")
     assert first.headers["request-id"] == first.headers["client-request-id"]
     assert first.headers["request-id"] != second.headers["request-id"]
 

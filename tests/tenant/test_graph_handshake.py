@@ -5,38 +5,38 @@ from dataclasses import replace
 
 import pytest
 
-from tests.tenant.graph_desk import HASTY, Desk, Hook, Posted, Reply, echo
+from tests.tenant.graph_client import SHORT_TIMING, GraphClient, Received, Reply, Webhook, echo
 
 PLAIN = {"Content-Type": "text/plain"}
 
 
 @pytest.fixture(scope="module")
-def one() -> Desk:
-    return Desk()
+def shared_client() -> GraphClient:
+    return GraphClient()
 
 
 @pytest.fixture
-def desk(one: Desk) -> Desk:
-    return one.clear()
+def client(shared_client: GraphClient) -> GraphClient:
+    return shared_client.clear()
 
 
 @pytest.fixture
-def hook():
-    with Hook() as hook:
-        yield hook
+def webhook():
+    with Webhook() as webhook:
+        yield webhook
 
 
-def test_a_handshake_looks_like_the_captured_one(desk: Desk, hook: Hook) -> None:
-    created = desk.call("POST", "/subscriptions", desk.wish(f"{hook.url}?code=a%2Fb%2b"))
-    (posted,) = hook.handshakes
+def test_a_handshake_looks_like_the_captured_one(client: GraphClient, webhook: Webhook) -> None:
+    created = client.call("POST", "/subscriptions", client.creation(f"{webhook.url}?code=a%2Fb%2b"))
+    (received,) = webhook.handshakes
     request_id = created.headers["request-id"]
-    assert posted.target == (
+    assert received.target == (
         "/api/notifications?code=a%2Fb%2b&validationToken=Validation%3a+Testing+client+application+reachability"
         f"+for+subscription+Request-Id%3a+{request_id}"
     )
-    assert posted.body == b""
-    del posted.headers["Host"]
-    assert posted.headers == {
+    assert received.body == b""
+    del received.headers["Host"]
+    assert received.headers == {
         "Content-Length": "0",
         "Accept": "text/plain",
         "Content-Type": "text/plain; charset=utf-8",
@@ -44,23 +44,23 @@ def test_a_handshake_looks_like_the_captured_one(desk: Desk, hook: Hook) -> None
     }
 
 
-def test_both_urls_are_validated_and_the_same_url_twice(desk: Desk, hook: Hook) -> None:
-    desk.subscribe(hook, lifecycleNotificationUrl=f"{hook.url}/lifecycle")
-    assert [posted.target.partition("?")[0] for posted in hook.handshakes] == [
+def test_both_urls_are_validated_and_the_same_url_twice(client: GraphClient, webhook: Webhook) -> None:
+    client.subscribe(webhook, lifecycleNotificationUrl=f"{webhook.url}/lifecycle")
+    assert [received.target.partition("?")[0] for received in webhook.handshakes] == [
         "/api/notifications",
         "/api/notifications/lifecycle",
     ]
-    desk.subscribe(hook, changeType="updated", lifecycleNotificationUrl=hook.url)
-    assert len(hook.handshakes) == 4
+    client.subscribe(webhook, changeType="updated", lifecycleNotificationUrl=webhook.url)
+    assert len(webhook.handshakes) == 4
 
 
 NOT_OK = "Notification endpoint must respond with 200 OK to validation request."
 NOT_EXACT = "Response must exactly match validationToken query parameter."
 
 
-def raw(posted: Posted) -> bytes:
+def raw(received: Received) -> bytes:
     """The token as it stands in the request line, still encoded."""
-    return posted.target.partition("validationToken=")[2].encode()
+    return received.target.partition("validationToken=")[2].encode()
 
 
 @pytest.mark.parametrize(
@@ -98,88 +98,96 @@ def raw(posted: Posted) -> bytes:
         pytest.param(lambda p: Reply(200, echo(p).body), "InvalidRequest", NOT_EXACT, id="no content type"),
     ],
 )
-def test_a_wrong_answer_prevents_the_subscription(desk: Desk, hook: Hook, handshake, code, message) -> None:
-    hook.handshake = handshake
-    answer = desk.call("POST", "/subscriptions", desk.wish(hook.url))
+def test_a_wrong_answer_prevents_the_subscription(
+    client: GraphClient, webhook: Webhook, handshake, code, message
+) -> None:
+    webhook.handshake = handshake
+    answer = client.call("POST", "/subscriptions", client.creation(webhook.url))
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, code)
     assert answer.get_json()["error"]["message"].endswith(message)
-    assert len(hook.posted) == 1
-    assert desk.graph.subscriptions() == []
+    assert len(webhook.received) == 1
+    assert client.graph.subscriptions() == []
 
 
 @pytest.mark.parametrize(
     "late",
     [
         pytest.param({"held": True}, id="not at all"),
-        pytest.param({"trickle": HASTY.handshake * 0.7}, id="each half in time, the whole too late"),
+        pytest.param({"trickle": SHORT_TIMING.handshake * 0.7}, id="each half in time, the whole too late"),
     ],
 )
-def test_an_answer_that_comes_too_late_prevents_the_subscription(hook: Hook, late) -> None:
-    desk = Desk(timing=HASTY)
-    hook.handshake = lambda posted: replace(echo(posted), **late)
-    answer = desk.call("POST", "/subscriptions", desk.wish(hook.url))
+def test_an_answer_that_comes_too_late_prevents_the_subscription(webhook: Webhook, late) -> None:
+    client = GraphClient(timing=SHORT_TIMING)
+    webhook.handshake = lambda received: replace(echo(received), **late)
+    answer = client.call("POST", "/subscriptions", client.creation(webhook.url))
     error = answer.get_json()["error"]
     assert (answer.status_code, error["code"]) == (400, "InvalidRequest")
     assert error["message"] == "Subscription validation request timed out."
-    assert desk.graph.subscriptions() == []
+    assert client.graph.subscriptions() == []
 
 
 @pytest.mark.parametrize(
     ("pack", "status"),
     [pytest.param(gzip.compress, 201, id="packed"), pytest.param(bytes, 400, id="only said to be packed")],
 )
-def test_an_answer_may_be_compressed_as_the_request_offers(desk: Desk, hook: Hook, pack, status: int) -> None:
-    hook.handshake = lambda p: Reply(200, pack(echo(p).body), PLAIN | {"Content-Encoding": "gzip"})
-    assert desk.call("POST", "/subscriptions", desk.wish(hook.url)).status_code == status
+def test_an_answer_may_be_compressed_as_the_request_offers(
+    client: GraphClient, webhook: Webhook, pack, status: int
+) -> None:
+    webhook.handshake = lambda p: Reply(200, pack(echo(p).body), PLAIN | {"Content-Encoding": "gzip"})
+    assert client.call("POST", "/subscriptions", client.creation(webhook.url)).status_code == status
 
 
-def test_a_wrong_lifecycle_url_prevents_the_subscription_too(desk: Desk, hook: Hook) -> None:
-    hook.handshake = lambda posted: Reply(500) if "lifecycle" in posted.target else echo(posted)
-    wish = desk.wish(hook.url, lifecycleNotificationUrl=f"{hook.url}/lifecycle")
-    assert desk.call("POST", "/subscriptions", wish).status_code == 400
-    assert desk.graph.subscriptions() == []
+def test_a_wrong_lifecycle_url_prevents_the_subscription_too(client: GraphClient, webhook: Webhook) -> None:
+    webhook.handshake = lambda received: Reply(500) if "lifecycle" in received.target else echo(received)
+    creation = client.creation(webhook.url, lifecycleNotificationUrl=f"{webhook.url}/lifecycle")
+    assert client.call("POST", "/subscriptions", creation).status_code == 400
+    assert client.graph.subscriptions() == []
 
 
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:1/api", f"http://{'a' * 70}.example/api", "https://127.0.0.1:1/api"]
 )
-def test_an_endpoint_that_cannot_be_reached_is_refused_like_one_that_fails(desk: Desk, url: str) -> None:
-    answer = desk.call("POST", "/subscriptions", desk.wish(url))
+def test_an_endpoint_that_cannot_be_reached_is_refused_like_one_that_fails(
+    client: GraphClient, url: str
+) -> None:
+    answer = client.call("POST", "/subscriptions", client.creation(url))
     assert answer.status_code == 400
     assert answer.get_json()["error"]["message"].endswith(NOT_OK)
 
 
-def test_an_endpoint_that_speaks_no_tls_is_refused(desk: Desk, hook: Hook) -> None:
-    answer = desk.call("POST", "/subscriptions", desk.wish(hook.url.replace("http:", "https:")))
+def test_an_endpoint_that_speaks_no_tls_is_refused(client: GraphClient, webhook: Webhook) -> None:
+    answer = client.call("POST", "/subscriptions", client.creation(webhook.url.replace("http:", "https:")))
     assert answer.status_code == 400
-    assert hook.posted == []
+    assert webhook.received == []
 
 
-def test_the_endpoint_may_ask_graph_something_before_it_answers(desk: Desk, hook: Hook) -> None:
+def test_the_endpoint_may_ask_graph_something_before_it_answers(
+    client: GraphClient, webhook: Webhook
+) -> None:
     seen = []
 
-    def ask_first(posted: Posted) -> Reply:
-        seen.append(desk.get("/subscriptions").status_code)
-        with desk.world.lock:
-            return echo(posted)
+    def ask_first(received: Received) -> Reply:
+        seen.append(client.get("/subscriptions").status_code)
+        with client.world.lock:
+            return echo(received)
 
-    hook.handshake = ask_first
-    desk.subscribe(hook)
+    webhook.handshake = ask_first
+    client.subscribe(webhook)
     assert seen == [200]
 
 
-def test_of_two_creations_at_once_only_one_succeeds(desk: Desk, hook: Hook) -> None:
+def test_of_two_creations_at_once_only_one_succeeds(client: GraphClient, webhook: Webhook) -> None:
     second = []
 
-    def create_again(posted: Posted) -> Reply:
-        hook.handshake = echo
-        second.append(desk.call("POST", "/subscriptions", desk.wish(hook.url)).status_code)
-        return echo(posted)
+    def create_again(received: Received) -> Reply:
+        webhook.handshake = echo
+        second.append(client.call("POST", "/subscriptions", client.creation(webhook.url)).status_code)
+        return echo(received)
 
-    hook.handshake = create_again
-    first = desk.call("POST", "/subscriptions", desk.wish(hook.url)).status_code
+    webhook.handshake = create_again
+    first = client.call("POST", "/subscriptions", client.creation(webhook.url)).status_code
     assert (first, second) == (409, [201])
-    assert len(desk.graph.subscriptions()) == 1
+    assert len(client.graph.subscriptions()) == 1
 
 
 @pytest.mark.parametrize(
@@ -193,47 +201,53 @@ def test_of_two_creations_at_once_only_one_succeeds(desk: Desk, hook: Hook) -> N
         pytest.param("always", "elsewhere", ["/elsewhere", "/lifecycle"], id="always, another URL"),
     ],
 )
-def test_a_knob_says_what_a_renewal_validates(desk: Desk, hook: Hook, knob: str, change: str, asked) -> None:
-    base = hook.url.removesuffix("/api/notifications")
-    created = desk.subscribe(hook, lifecycleNotificationUrl=f"{base}/lifecycle")
-    hook.posted.clear()
-    desk.world.knobs.validate_on_patch = knob
+def test_a_knob_says_what_a_renewal_validates(
+    client: GraphClient, webhook: Webhook, knob: str, change: str, asked
+) -> None:
+    base = webhook.url.removesuffix("/api/notifications")
+    created = client.subscribe(webhook, lifecycleNotificationUrl=f"{base}/lifecycle")
+    webhook.received.clear()
+    client.world.knobs.validate_on_patch = knob
     body = {
-        "expiry": {"expirationDateTime": desk.in_minutes(2000)},
-        "same url": {"notificationUrl": hook.url},
+        "expiry": {"expirationDateTime": client.in_minutes(2000)},
+        "same url": {"notificationUrl": webhook.url},
         "elsewhere": {"notificationUrl": f"{base}/elsewhere"},
     }[change]
-    assert desk.call("PATCH", f"/subscriptions/{created['id']}", body).status_code == 200
-    assert [posted.target.partition("?")[0] for posted in hook.handshakes] == asked
+    assert client.call("PATCH", f"/subscriptions/{created['id']}", body).status_code == 200
+    assert [received.target.partition("?")[0] for received in webhook.handshakes] == asked
 
 
-def test_a_renewal_whose_handshake_fails_changes_nothing(desk: Desk, hook: Hook) -> None:
-    created = desk.subscribe(hook)
-    desk.world.knobs.validate_on_patch = "always"
-    hook.handshake = lambda _: Reply(500)
-    body = {"expirationDateTime": desk.in_minutes(2000)}
-    answer = desk.call("PATCH", f"/subscriptions/{created['id']}", body)
+def test_a_renewal_whose_handshake_fails_changes_nothing(client: GraphClient, webhook: Webhook) -> None:
+    created = client.subscribe(webhook)
+    client.world.knobs.validate_on_patch = "always"
+    webhook.handshake = lambda _: Reply(500)
+    body = {"expirationDateTime": client.in_minutes(2000)}
+    answer = client.call("PATCH", f"/subscriptions/{created['id']}", body)
     assert answer.status_code == 400
-    assert desk.graph.subscriptions()[0]["expirationDateTime"] == created["expirationDateTime"]
+    assert client.graph.subscriptions()[0]["expirationDateTime"] == created["expirationDateTime"]
 
 
-def test_a_renewal_beyond_the_maximum_is_refused_before_any_handshake(desk: Desk, hook: Hook) -> None:
-    created = desk.subscribe(hook)
-    hook.posted.clear()
-    desk.world.knobs.validate_on_patch = "always"
-    body = {"expirationDateTime": desk.in_minutes(50_000)}
-    assert desk.call("PATCH", f"/subscriptions/{created['id']}", body).status_code == 400
-    assert hook.posted == []
+def test_a_renewal_beyond_the_maximum_is_refused_before_any_handshake(
+    client: GraphClient, webhook: Webhook
+) -> None:
+    created = client.subscribe(webhook)
+    webhook.received.clear()
+    client.world.knobs.validate_on_patch = "always"
+    body = {"expirationDateTime": client.in_minutes(50_000)}
+    assert client.call("PATCH", f"/subscriptions/{created['id']}", body).status_code == 400
+    assert webhook.received == []
 
 
-def test_a_subscription_deleted_during_the_handshake_of_its_renewal_is_404(desk: Desk, hook: Hook) -> None:
-    created = desk.subscribe(hook)
-    desk.world.knobs.validate_on_patch = "always"
+def test_a_subscription_deleted_during_the_handshake_of_its_renewal_is_404(
+    client: GraphClient, webhook: Webhook
+) -> None:
+    created = client.subscribe(webhook)
+    client.world.knobs.validate_on_patch = "always"
     path = f"/subscriptions/{created['id']}"
 
-    def delete_first(posted: Posted) -> Reply:
-        assert desk.call("DELETE", path).status_code == 204
-        return echo(posted)
+    def delete_first(received: Received) -> Reply:
+        assert client.call("DELETE", path).status_code == 204
+        return echo(received)
 
-    hook.handshake = delete_first
-    assert desk.call("PATCH", path, {"expirationDateTime": desk.in_minutes(99)}).status_code == 404
+    webhook.handshake = delete_first
+    assert client.call("PATCH", path, {"expirationDateTime": client.in_minutes(99)}).status_code == 404

@@ -7,24 +7,26 @@ import pytest
 from PIL import Image
 
 from local.tenant.directory.world import Photo
-from tests.tenant.graph_desk import Desk, jpeg
+from tests.tenant.graph_client import GraphClient, jpeg
 
 
 @pytest.fixture(scope="module")
-def one() -> Desk:
-    return Desk()
+def shared_client() -> GraphClient:
+    return GraphClient()
 
 
 @pytest.fixture
-def desk(one: Desk) -> Desk:
-    return one.clear()
+def client(shared_client: GraphClient) -> GraphClient:
+    return shared_client.clear()
 
 
-def test_metadata_names_the_largest_photo_and_its_etag(desk: Desk) -> None:
-    person = desk.person(photo=desk.photo(504))
-    assert desk.get(f"/users/{person.id}/photo").get_json() == {
+def test_metadata_names_the_largest_photo_and_its_etag(client: GraphClient) -> None:
+    person = client.person(photo=client.photo(504))
+    assert client.get(f"/users/{person.id}/photo").get_json() == {
         "@odata.context": f"https://graph.microsoft.com/v1.0/$metadata#users('{person.id}')/photo/$entity",
-        "@odata.id": (f"https://graph.microsoft.com/v1.0/users('{person.id}@{desk.world.tenant_id}')/photo"),
+        "@odata.id": (
+            f"https://graph.microsoft.com/v1.0/users('{person.id}@{client.world.tenant_id}')/photo"
+        ),
         "@odata.mediaContentType": "image/jpeg",
         "@odata.mediaEtag": person.photo.etag,
         "id": "504x504",
@@ -33,41 +35,41 @@ def test_metadata_names_the_largest_photo_and_its_etag(desk: Desk) -> None:
     }
 
 
-def test_the_bytes_come_as_they_are_with_the_etag_of_the_metadata(desk: Desk) -> None:
-    person = desk.person(photo=desk.photo(504))
-    answer = desk.get(f"/users/{person.upn}/photo/$value")
+def test_the_bytes_come_as_they_are_with_the_etag_of_the_metadata(client: GraphClient) -> None:
+    person = client.person(photo=client.photo(504))
+    answer = client.get(f"/users/{person.upn}/photo/$value")
     assert answer.data == jpeg(504)
     assert (answer.content_type, answer.headers["ETag"]) == ("image/jpeg", person.photo.etag)
     assert person.photo.etag.startswith('"')
 
 
-def test_a_conditional_request_is_answered_in_full(desk: Desk) -> None:
-    person = desk.person(photo=desk.photo())
-    answer = desk.get(f"/users/{person.id}/photo/$value", If_None_Match=person.photo.etag)
+def test_a_conditional_request_is_answered_in_full(client: GraphClient) -> None:
+    person = client.person(photo=client.photo())
+    answer = client.get(f"/users/{person.id}/photo/$value", If_None_Match=person.photo.etag)
     assert (answer.status_code, answer.data) == (200, jpeg())
 
 
-def test_bytes_that_are_no_picture_are_passed_on_and_have_no_sizes(desk: Desk) -> None:
-    person = desk.person(photo=Photo(b"no picture", '"1"', 648, 648, "image/png"))
-    answer = desk.get(f"/users/{person.id}/photo/$value")
+def test_bytes_that_are_no_picture_are_passed_on_and_have_no_sizes(client: GraphClient) -> None:
+    person = client.person(photo=Photo(b"no picture", '"1"', 648, 648, "image/png"))
+    answer = client.get(f"/users/{person.id}/photo/$value")
     assert (answer.data, answer.content_type) == (b"no picture", "image/png")
-    assert desk.get(f"/users/{person.id}/photos/48x48/$value").status_code == 404
+    assert client.get(f"/users/{person.id}/photos/48x48/$value").status_code == 404
 
 
-def test_every_size_up_to_the_upload_exists_and_none_above(desk: Desk) -> None:
-    person = desk.person(photo=desk.photo(504))
-    sizes = desk.get(f"/users/{person.id}/photos").get_json()["value"]
+def test_every_size_up_to_the_upload_exists_and_none_above(client: GraphClient) -> None:
+    person = client.person(photo=client.photo(504))
+    sizes = client.get(f"/users/{person.id}/photos").get_json()["value"]
     small = [48, 64, 96, 120, 240, 360, 432, 504]
     assert [size["id"] for size in sizes] == [f"{edge}x{edge}" for edge in small]
-    assert desk.get(f"/users/{person.id}/photos/648x648").status_code == 404
-    assert desk.get(f"/users/{person.id}/photos/50x50/$value").status_code == 404
+    assert client.get(f"/users/{person.id}/photos/648x648").status_code == 404
+    assert client.get(f"/users/{person.id}/photos/50x50/$value").status_code == 404
 
 
 @pytest.mark.parametrize("edge", [48, 240])
-def test_a_size_is_a_jpeg_of_that_size_with_an_etag_of_its_own(desk: Desk, edge: int) -> None:
-    person = desk.person(photo=desk.photo(504, "crimson"))
+def test_a_size_is_a_jpeg_of_that_size_with_an_etag_of_its_own(client: GraphClient, edge: int) -> None:
+    person = client.person(photo=client.photo(504, "crimson"))
     path = f"/users/{person.id}/photos/{edge}X{edge}"
-    metadata, value = desk.get(path).get_json(), desk.get(f"{path}/$value")
+    metadata, value = client.get(path).get_json(), client.get(f"{path}/$value")
     with Image.open(io.BytesIO(value.data)) as image:
         assert (image.format, image.size) == ("JPEG", (edge, edge))
         red, green, _ = image.getpixel((edge // 2, edge // 2))
@@ -76,32 +78,32 @@ def test_a_size_is_a_jpeg_of_that_size_with_an_etag_of_its_own(desk: Desk, edge:
     assert metadata["@odata.mediaEtag"] == value.headers["ETag"] != person.photo.etag
 
 
-def test_the_largest_size_by_name_is_the_upload_itself(desk: Desk) -> None:
-    person = desk.person(photo=desk.photo(504))
-    answer = desk.get(f"/users/{person.id}/photos/504x504/$value")
+def test_the_largest_size_by_name_is_the_upload_itself(client: GraphClient) -> None:
+    person = client.person(photo=client.photo(504))
+    answer = client.get(f"/users/{person.id}/photos/504x504/$value")
     assert (answer.data, answer.headers["ETag"]) == (jpeg(504), person.photo.etag)
 
 
-def test_an_oblong_photo_keeps_its_shape_and_its_sizes_are_square(desk: Desk) -> None:
+def test_an_oblong_photo_keeps_its_shape_and_its_sizes_are_square(client: GraphClient) -> None:
     out = io.BytesIO()
     Image.new("RGB", (300, 240)).save(out, "PNG")
-    person = desk.person(photo=Photo(out.getvalue(), '"1"', 300, 240, "image/png"))
-    assert desk.get(f"/users/{person.id}/photo").get_json()["id"] == "300x240"
-    sizes = desk.get(f"/users/{person.id}/photos").get_json()["value"]
+    person = client.person(photo=Photo(out.getvalue(), '"1"', 300, 240, "image/png"))
+    assert client.get(f"/users/{person.id}/photo").get_json()["id"] == "300x240"
+    sizes = client.get(f"/users/{person.id}/photos").get_json()["value"]
     assert [size["id"] for size in sizes] == ["48x48", "64x64", "96x96", "120x120", "240x240", "300x240"]
     kinds = {size["@odata.mediaContentType"] for size in sizes}
     assert kinds == {"image/jpeg", "image/png"}
 
 
-def test_a_new_photo_has_another_etag_in_every_size(desk: Desk) -> None:
-    person = desk.person(photo=desk.photo())
-    before = desk.get(f"/users/{person.id}/photos").get_json()["value"]
-    desk.world.set_photo(person, desk.photo(504, "gold"))
-    after = desk.get(f"/users/{person.id}/photos").get_json()["value"]
+def test_a_new_photo_has_another_etag_in_every_size(client: GraphClient) -> None:
+    person = client.person(photo=client.photo())
+    before = client.get(f"/users/{person.id}/photos").get_json()["value"]
+    client.world.set_photo(person, client.photo(504, "gold"))
+    after = client.get(f"/users/{person.id}/photos").get_json()["value"]
     tags = [size["@odata.mediaEtag"] for size in before + after]
     assert len(set(tags)) == len(tags) == 16
     path = f"/users/{person.id}/photos/48x48/$value"
-    with Image.open(io.BytesIO(desk.get(path).data)) as image:
+    with Image.open(io.BytesIO(client.get(path).data)) as image:
         assert image.getpixel((24, 24))[2] < 50
 
 
@@ -110,46 +112,48 @@ PATHS = ["photo", "photo/$value", "photos", "photos/48x48", "photos/48x48/$value
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("code", ["ImageNotFound", "ErrorItemNotFound", "ErrorEntityNotFound"])
-def test_no_photo_is_404_with_the_code_of_the_knob(desk: Desk, path: str, code: str) -> None:
-    person = desk.person()
-    desk.world.knobs.no_photo_code = code
-    answer = desk.get(f"/users/{person.id}/{path}")
+def test_no_photo_is_404_with_the_code_of_the_knob(client: GraphClient, path: str, code: str) -> None:
+    person = client.person()
+    client.world.knobs.no_photo_code = code
+    answer = client.get(f"/users/{person.id}/{path}")
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (404, code)
     assert "ImageNotFoundException" in answer.get_json()["error"]["message"]
 
 
 @pytest.mark.parametrize("path", ["photo", "photos/48x48"])
-def test_no_photo_can_also_be_a_dot_without_an_etag(desk: Desk, path: str) -> None:
-    person = desk.person()
-    desk.world.knobs.no_photo = "1x1"
-    metadata = desk.get(f"/users/{person.id}/{path}").get_json()
+def test_no_photo_can_also_be_a_dot_without_an_etag(client: GraphClient, path: str) -> None:
+    person = client.person()
+    client.world.knobs.no_photo = "1x1"
+    metadata = client.get(f"/users/{person.id}/{path}").get_json()
     assert {key: metadata[key] for key in ("id", "width", "height")} == {"id": "1x1", "width": 1, "height": 1}
     assert (metadata["@odata.mediaEtag"], metadata["@odata.mediaContentType"]) == ("", "image/gif")
-    value = desk.get(f"/users/{person.id}/{path}/$value")
+    value = client.get(f"/users/{person.id}/{path}/$value")
     assert "ETag" not in value.headers
     with Image.open(io.BytesIO(value.data)) as image:
         assert (image.format, image.size) == ("GIF", (1, 1))
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_user_who_does_not_exist_is_told_apart_from_a_photo_that_does_not(desk: Desk, path: str) -> None:
-    gone = desk.person("gone@contoso.com", photo=desk.photo())
-    desk.world.remove(gone)
+def test_a_user_who_does_not_exist_is_told_apart_from_a_photo_that_does_not(
+    client: GraphClient, path: str
+) -> None:
+    gone = client.person("gone@contoso.com", photo=client.photo())
+    client.world.remove(gone)
     for user in (gone.id, gone.upn, "nobody@contoso.com"):
-        answer = desk.get(f"/users/{user}/{path}")
+        answer = client.get(f"/users/{user}/{path}")
         assert answer.status_code == 404
         assert answer.get_json()["error"]["code"] == "Request_ResourceNotFound"
 
 
 @pytest.mark.parametrize("knob", ["photo_user_gone", "no_mailbox"])
-def test_a_photo_store_may_put_json_into_the_message(desk: Desk, knob: str) -> None:
-    person = desk.person(mailbox=False)
+def test_a_photo_store_may_put_json_into_the_message(client: GraphClient, knob: str) -> None:
+    person = client.person(mailbox=False)
     if knob == "photo_user_gone":
-        desk.world.remove(person)
-        desk.world.knobs.photo_user_gone = "UnknownError"
+        client.world.remove(person)
+        client.world.knobs.photo_user_gone = "UnknownError"
     else:
-        desk.world.knobs.no_mailbox = "unresolved"
-    error = desk.get(f"/users/{person.id}/photo").get_json()["error"]
+        client.world.knobs.no_mailbox = "unresolved"
+    error = client.get(f"/users/{person.id}/photo").get_json()["error"]
     assert error["code"] == "UnknownError"
     inner = json.loads(error["message"])
     assert inner["errorCode"] == "ErrorUserResolutionFailedUserDoesNotExist"
@@ -163,30 +167,30 @@ def test_a_photo_store_may_put_json_into_the_message(desk: Desk, knob: str) -> N
     ],
 )
 def test_somebody_without_a_mailbox_has_no_photo_whatever_entra_holds(
-    desk: Desk, knob: str, status: int, code: str
+    client: GraphClient, knob: str, status: int, code: str
 ) -> None:
-    person = desk.person(mailbox=False, photo=desk.photo(300))
-    desk.world.knobs.no_mailbox = knob
-    answer = desk.get(f"/users/{person.id}/photo")
+    person = client.person(mailbox=False, photo=client.photo(300))
+    client.world.knobs.no_mailbox = knob
+    answer = client.get(f"/users/{person.id}/photo")
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (status, code)
 
 
-def test_the_code_for_a_missing_mailbox_is_a_knob(desk: Desk) -> None:
-    person = desk.person(mailbox=False)
-    desk.world.knobs.no_mailbox_code = "MailboxNotEnabledForRESTAPI"
-    answer = desk.get(f"/users/{person.id}/photo")
+def test_the_code_for_a_missing_mailbox_is_a_knob(client: GraphClient) -> None:
+    person = client.person(mailbox=False)
+    client.world.knobs.no_mailbox_code = "MailboxNotEnabledForRESTAPI"
+    answer = client.get(f"/users/{person.id}/photo")
     assert answer.get_json()["error"]["code"] == "MailboxNotEnabledForRESTAPI"
 
 
-def test_by_knob_entra_gives_a_photo_of_any_size_to_whom_has_no_mailbox(desk: Desk) -> None:
-    desk.world.knobs.no_mailbox, desk.world.knobs.no_photo = "entra-photo", "1x1"
-    person = desk.person(mailbox=False, photo=desk.photo(300))
-    other = desk.person("bob@contoso.com", mailbox=False)
-    assert desk.get(f"/users/{person.id}/photo").get_json()["id"] == "300x300"
-    assert desk.get(f"/users/{person.id}/photo/$value").data == jpeg(300)
-    assert desk.get(f"/users/{other.id}/photo").status_code == 404
+def test_by_knob_entra_gives_a_photo_of_any_size_to_whom_has_no_mailbox(client: GraphClient) -> None:
+    client.world.knobs.no_mailbox, client.world.knobs.no_photo = "entra-photo", "1x1"
+    person = client.person(mailbox=False, photo=client.photo(300))
+    other = client.person("bob@contoso.com", mailbox=False)
+    assert client.get(f"/users/{person.id}/photo").get_json()["id"] == "300x300"
+    assert client.get(f"/users/{person.id}/photo/$value").data == jpeg(300)
+    assert client.get(f"/users/{other.id}/photo").status_code == 404
 
 
-def test_photos_cannot_be_written_here(desk: Desk) -> None:
-    person = desk.person()
-    assert desk.call("PUT", f"/users/{person.id}/photo/$value", b"x").status_code == 405
+def test_photos_cannot_be_written_here(client: GraphClient) -> None:
+    person = client.person()
+    assert client.call("PUT", f"/users/{person.id}/photo/$value", b"x").status_code == 405

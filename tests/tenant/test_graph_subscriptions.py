@@ -2,46 +2,46 @@
 
 import pytest
 
-from tests.tenant.graph_desk import Desk, Hook
+from tests.tenant.graph_client import GraphClient, Webhook
 
 
 @pytest.fixture(scope="module")
-def one() -> Desk:
-    return Desk()
+def shared_client() -> GraphClient:
+    return GraphClient()
 
 
 @pytest.fixture
-def desk(one: Desk) -> Desk:
-    return one.clear()
+def client(shared_client: GraphClient) -> GraphClient:
+    return shared_client.clear()
 
 
 @pytest.fixture(scope="module")
-def hook():
-    with Hook() as hook:
-        yield hook
+def webhook():
+    with Webhook() as webhook:
+        yield webhook
 
 
 def refusal(answer) -> tuple[int, str]:
     return answer.status_code, answer.get_json()["error"]["message"]
 
 
-def test_a_creation_answers_the_whole_resource_nulls_included(desk: Desk, hook: Hook) -> None:
-    wish = desk.wish(hook.url, lifecycleNotificationUrl=f"{hook.url}/life")
-    created = desk.call("POST", "/subscriptions", wish)
+def test_a_creation_answers_the_whole_resource_nulls_included(client: GraphClient, webhook: Webhook) -> None:
+    creation = client.creation(webhook.url, lifecycleNotificationUrl=f"{webhook.url}/life")
+    created = client.call("POST", "/subscriptions", creation)
     assert created.status_code == 201
     body = created.get_json()
     assert len(body.pop("id")) == 36
     assert body == {
         "@odata.context": "https://graph.microsoft.com/v1.0/$metadata#subscriptions/$entity",
         "resource": "users",
-        "applicationId": desk.world.client_id,
+        "applicationId": client.world.client_id,
         "changeType": "updated,deleted",
         "clientState": "a secret",
-        "notificationUrl": hook.url,
+        "notificationUrl": webhook.url,
         "notificationQueryOptions": None,
-        "lifecycleNotificationUrl": f"{hook.url}/life",
-        "expirationDateTime": wish["expirationDateTime"],
-        "creatorId": desk.world.service_principal_id,
+        "lifecycleNotificationUrl": f"{webhook.url}/life",
+        "expirationDateTime": creation["expirationDateTime"],
+        "creatorId": client.world.service_principal_id,
         "includeResourceData": None,
         "latestSupportedTlsVersion": "v1_2",
         "encryptionCertificate": None,
@@ -90,11 +90,13 @@ UNREADABLE = "Could not process subscription creation payload."
         pytest.param({"vapidPublicKey": "x"}, "not supported for this resource", id="Web Push"),
     ],
 )
-def test_a_payload_that_breaks_a_rule_is_400(desk: Desk, hook: Hook, changes, message: str) -> None:
-    status, said = refusal(desk.call("POST", "/subscriptions", desk.wish(hook.url, **changes)))
+def test_a_payload_that_breaks_a_rule_is_400(
+    client: GraphClient, webhook: Webhook, changes, message: str
+) -> None:
+    status, said = refusal(client.call("POST", "/subscriptions", client.creation(webhook.url, **changes)))
     assert status == 400
     assert message in said
-    assert desk.graph.subscriptions() == []
+    assert client.graph.subscriptions() == []
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,7 @@ def test_a_payload_that_breaks_a_rule_is_400(desk: Desk, hook: Hook, changes, me
     [
         pytest.param({"resource": "/users"}, id="a leading slash"),
         pytest.param({"resource": "Users"}, id="a capital"),
-        pytest.param({"resource": "users/00000000-0000-0000-0000-000000000000"}, id="one user"),
+        pytest.param({"resource": "users/00000000-0000-0000-0000-000000000000"}, id="shared_client user"),
         pytest.param({"resource": "users/x/memberOf"}, id="what is never notified of"),
         pytest.param({"changeType": "created,updated"}, id="created in a list"),
         pytest.param({"clientState": "x" * 128}, id="the longest client state"),
@@ -113,68 +115,77 @@ def test_a_payload_that_breaks_a_rule_is_400(desk: Desk, hook: Hook, changes, me
         ),
     ],
 )
-def test_what_was_seen_to_be_accepted_is_accepted_and_echoed(desk: Desk, hook: Hook, changes) -> None:
-    created = desk.subscribe(hook, **changes)
+def test_what_was_seen_to_be_accepted_is_accepted_and_echoed(
+    client: GraphClient, webhook: Webhook, changes
+) -> None:
+    created = client.subscribe(webhook, **changes)
     for name, value in changes.items():
         assert created[name] == (None if value in (..., False) else value)
 
 
-def test_created_in_a_list_is_refused_by_knob(desk: Desk, hook: Hook) -> None:
-    desk.world.knobs.created_in_list = False
-    wish = desk.wish(hook.url, changeType="created,updated")
-    assert desk.call("POST", "/subscriptions", wish).status_code == 400
+def test_created_in_a_list_is_refused_by_knob(client: GraphClient, webhook: Webhook) -> None:
+    client.world.knobs.created_in_list = False
+    creation = client.creation(webhook.url, changeType="created,updated")
+    assert client.call("POST", "/subscriptions", creation).status_code == 400
 
 
-def test_http_is_refused_unless_the_tenant_allows_it(hook: Hook) -> None:
-    desk = Desk(allow_http=False)
-    status, said = refusal(desk.call("POST", "/subscriptions", desk.wish(hook.url)))
+def test_http_is_refused_unless_the_tenant_allows_it(webhook: Webhook) -> None:
+    client = GraphClient(allow_http=False)
+    status, said = refusal(client.call("POST", "/subscriptions", client.creation(webhook.url)))
     assert (status, said) == (400, "The notificationUrl must be an absolute HTTPS URL.")
 
 
 @pytest.mark.parametrize("minutes", [-100, 0, 44])
-def test_an_expiry_nearer_than_45_minutes_is_raised_to_45(desk: Desk, hook: Hook, minutes: float) -> None:
-    before = desk.in_minutes(45)
-    created = desk.subscribe(hook, expirationDateTime=desk.in_minutes(minutes))
-    assert before <= created["expirationDateTime"] <= desk.in_minutes(45)
-    later = desk.in_minutes(45)
+def test_an_expiry_nearer_than_45_minutes_is_raised_to_45(
+    client: GraphClient, webhook: Webhook, minutes: float
+) -> None:
+    before = client.in_minutes(45)
+    created = client.subscribe(webhook, expirationDateTime=client.in_minutes(minutes))
+    assert before <= created["expirationDateTime"] <= client.in_minutes(45)
+    later = client.in_minutes(45)
     path = f"/subscriptions/{created['id']}"
-    renewed = desk.call("PATCH", path, {"expirationDateTime": desk.in_minutes(minutes)}).get_json()
-    assert later <= renewed["expirationDateTime"] <= desk.in_minutes(45)
+    renewed = client.call("PATCH", path, {"expirationDateTime": client.in_minutes(minutes)}).get_json()
+    assert later <= renewed["expirationDateTime"] <= client.in_minutes(45)
 
 
-def test_an_expiry_is_a_moment_in_whatever_zone(desk: Desk, hook: Hook) -> None:
-    utc = desk.in_minutes(600)[:19]
-    created = desk.subscribe(hook, expirationDateTime=f"{utc}+02:00")
+def test_an_expiry_is_a_moment_in_whatever_zone(client: GraphClient, webhook: Webhook) -> None:
+    utc = client.in_minutes(600)[:19]
+    created = client.subscribe(webhook, expirationDateTime=f"{utc}+02:00")
     hour = (int(utc[11:13]) - 2) % 24
     assert created["expirationDateTime"][11:] == f"{hour:02d}{utc[13:]}Z"
 
 
-def test_an_expiry_beyond_the_maximum_is_400_on_creation_and_renewal(desk: Desk, hook: Hook) -> None:
+def test_an_expiry_beyond_the_maximum_is_400_on_creation_and_renewal(
+    client: GraphClient, webhook: Webhook
+) -> None:
     text = "Subscription expiration can only be 41760 minutes in the future."
-    too_far = {"expirationDateTime": desk.in_minutes(41_761)}
-    assert refusal(desk.call("POST", "/subscriptions", desk.wish(hook.url, **too_far))) == (400, text)
-    created = desk.subscribe(hook, expirationDateTime=desk.in_minutes(41_759))
-    answer = desk.call("PATCH", f"/subscriptions/{created['id']}", too_far)
+    too_far = {"expirationDateTime": client.in_minutes(41_761)}
+    assert refusal(client.call("POST", "/subscriptions", client.creation(webhook.url, **too_far))) == (
+        400,
+        text,
+    )
+    created = client.subscribe(webhook, expirationDateTime=client.in_minutes(41_759))
+    answer = client.call("PATCH", f"/subscriptions/{created['id']}", too_far)
     assert refusal(answer) == (400, text)
     assert answer.get_json()["error"]["code"] == "ExtensionError"
 
 
-def test_by_knob_an_expiry_beyond_the_maximum_is_lowered_to_it(desk: Desk, hook: Hook) -> None:
-    desk.world.knobs.over_max_expiry = "clamped"
-    created = desk.subscribe(hook, expirationDateTime=desk.in_minutes(50_000))
-    assert desk.in_minutes(41_759) < created["expirationDateTime"] <= desk.in_minutes(41_760)
+def test_by_knob_an_expiry_beyond_the_maximum_is_lowered_to_it(client: GraphClient, webhook: Webhook) -> None:
+    client.world.knobs.over_max_expiry = "clamped"
+    created = client.subscribe(webhook, expirationDateTime=client.in_minutes(50_000))
+    assert client.in_minutes(41_759) < created["expirationDateTime"] <= client.in_minutes(41_760)
 
 
-def test_an_expired_subscription_is_gone(desk: Desk, hook: Hook) -> None:
-    created = desk.subscribe(hook, expirationDateTime=desk.in_minutes(60))
+def test_an_expired_subscription_is_gone(client: GraphClient, webhook: Webhook) -> None:
+    created = client.subscribe(webhook, expirationDateTime=client.in_minutes(60))
     path = f"/subscriptions/{created['id']}"
-    desk.world.clock.advance(59 * 60)
-    assert desk.get(path).status_code == 200
-    desk.world.clock.advance(61)
-    assert desk.graph.subscriptions() == []
-    renewal = desk.call("PATCH", path, {"expirationDateTime": desk.in_minutes(60)})
+    client.world.clock.advance(59 * 60)
+    assert client.get(path).status_code == 200
+    client.world.clock.advance(61)
+    assert client.graph.subscriptions() == []
+    renewal = client.call("PATCH", path, {"expirationDateTime": client.in_minutes(60)})
     assert refusal(renewal) == (404, "The object was not found.")
-    assert desk.subscribe(hook)["id"] != created["id"]
+    assert client.subscribe(webhook)["id"] != created["id"]
 
 
 @pytest.mark.parametrize(
@@ -187,78 +198,82 @@ def test_an_expired_subscription_is_gone(desk: Desk, hook: Hook) -> None:
         pytest.param({"clientState": "new"}, id="another client state"),
     ],
 )
-def test_the_same_combination_twice_is_409(desk: Desk, hook: Hook, changes) -> None:
-    first = desk.subscribe(hook)
+def test_the_same_combination_twice_is_409(client: GraphClient, webhook: Webhook, changes) -> None:
+    first = client.subscribe(webhook)
     if "notificationUrl" in changes:
-        changes = {"notificationUrl": f"{hook.url}/elsewhere"}
-    answer = desk.call("POST", "/subscriptions", desk.wish(hook.url, **changes))
+        changes = {"notificationUrl": f"{webhook.url}/elsewhere"}
+    answer = client.call("POST", "/subscriptions", client.creation(webhook.url, **changes))
     said = f"Subscription Id <{first['id']}> already exists for the requested combination"
     assert refusal(answer) == (409, said)
 
 
-def test_other_change_types_and_other_applications_do_not_collide(desk: Desk, hook: Hook) -> None:
-    mine, desk.world.client_id = desk.world.client_id, "another application"
-    theirs = desk.subscribe(hook)
-    desk.world.client_id = mine
-    first, second = desk.subscribe(hook), desk.subscribe(hook, changeType="updated")
-    assert {each["id"] for each in desk.graph.subscriptions()} == {theirs["id"], first["id"], second["id"]}
-    for method, body in (("GET", None), ("DELETE", None), ("PATCH", {"notificationUrl": hook.url})):
-        assert desk.call(method, f"/subscriptions/{theirs['id']}", body).status_code == 404
+def test_other_change_types_and_other_applications_do_not_collide(
+    client: GraphClient, webhook: Webhook
+) -> None:
+    mine, client.world.client_id = client.world.client_id, "another application"
+    theirs = client.subscribe(webhook)
+    client.world.client_id = mine
+    first, second = client.subscribe(webhook), client.subscribe(webhook, changeType="updated")
+    assert {each["id"] for each in client.graph.subscriptions()} == {theirs["id"], first["id"], second["id"]}
+    for method, body in (("GET", None), ("DELETE", None), ("PATCH", {"notificationUrl": webhook.url})):
+        assert client.call(method, f"/subscriptions/{theirs['id']}", body).status_code == 404
 
 
-def test_the_hundred_and_first_subscription_is_403_and_says_why(desk: Desk, hook: Hook) -> None:
+def test_the_hundred_and_first_subscription_is_403_and_says_why(
+    client: GraphClient, webhook: Webhook
+) -> None:
     for n in range(100):
-        desk.subscribe(hook, resource=f"users/{n}")
-    status, said = refusal(desk.call("POST", "/subscriptions", desk.wish(hook.url)))
+        client.subscribe(webhook, resource=f"users/{n}")
+    status, said = refusal(client.call("POST", "/subscriptions", client.creation(webhook.url)))
     assert status == 403
-    assert f"App '{desk.world.client_id}' has reached its limit of '100'" in said
-    gone = desk.graph.subscriptions()[0]["id"]
-    assert desk.call("DELETE", f"/subscriptions/{gone}").status_code == 204
-    desk.subscribe(hook)
+    assert f"App '{client.world.client_id}' has reached its limit of '100'" in said
+    gone = client.graph.subscriptions()[0]["id"]
+    assert client.call("DELETE", f"/subscriptions/{gone}").status_code == 204
+    client.subscribe(webhook)
 
 
-def test_listing_hides_the_client_state_and_comes_in_pages(desk: Desk, hook: Hook) -> None:
+def test_listing_hides_the_client_state_and_comes_in_pages(client: GraphClient, webhook: Webhook) -> None:
     wanted = [
-        desk.subscribe(hook, changeType=kind)["id"] for kind in ("updated", "deleted", "updated,deleted")
+        client.subscribe(webhook, changeType=kind)["id"] for kind in ("updated", "deleted", "updated,deleted")
     ]
-    desk.world.knobs.subscriptions_per_page = 2
-    page = desk.get("/subscriptions").get_json()
+    client.world.knobs.subscriptions_per_page = 2
+    page = client.get("/subscriptions").get_json()
     assert page["@odata.context"] == "https://graph.microsoft.com/v1.0/$metadata#subscriptions"
-    rest = desk.follow(page["@odata.nextLink"]).get_json()
+    rest = client.follow(page["@odata.nextLink"]).get_json()
     assert "@odata.nextLink" not in rest
     seen = page["value"] + rest["value"]
     assert [each["id"] for each in seen] == wanted
     assert {each["clientState"] for each in seen} == {None}
 
 
-def test_by_default_every_page_of_subscriptions_holds_one(desk: Desk, hook: Hook) -> None:
-    assert desk.get("/subscriptions").get_json()["value"] == []
-    desk.subscribe(hook)
-    page = desk.get("/subscriptions").get_json()
+def test_by_default_every_page_of_subscriptions_holds_one(client: GraphClient, webhook: Webhook) -> None:
+    assert client.get("/subscriptions").get_json()["value"] == []
+    client.subscribe(webhook)
+    page = client.get("/subscriptions").get_json()
     assert (len(page["value"]), "@odata.nextLink" in page) == (1, False)
-    desk.subscribe(hook, changeType="updated")
-    page = desk.get("/subscriptions").get_json()
+    client.subscribe(webhook, changeType="updated")
+    page = client.get("/subscriptions").get_json()
     assert (len(page["value"]), "@odata.nextLink" in page) == (1, True)
 
 
 @pytest.mark.parametrize(
     "query", ["$top=5", "$filter=resource eq 'users'", "$select=id", "$skiptoken=made-up"]
 )
-def test_listing_takes_no_query_parameters(desk: Desk, query: str) -> None:
-    assert desk.get(f"/subscriptions?{query}").status_code == 400
+def test_listing_takes_no_query_parameters(client: GraphClient, query: str) -> None:
+    assert client.get(f"/subscriptions?{query}").status_code == 400
 
 
-def test_reading_one_hides_the_client_state(desk: Desk, hook: Hook) -> None:
-    created = desk.subscribe(hook)
-    body = desk.get(f"/subscriptions/{created['id'].upper()}").get_json()
+def test_reading_one_hides_the_client_state(client: GraphClient, webhook: Webhook) -> None:
+    created = client.subscribe(webhook)
+    body = client.get(f"/subscriptions/{created['id'].upper()}").get_json()
     assert body == created | {"clientState": None}
-    assert desk.graph.subscriptions()[0]["clientState"] == "a secret"
+    assert client.graph.subscriptions()[0]["clientState"] == "a secret"
 
 
-def test_a_renewal_changes_expiry_and_url_and_nothing_else(desk: Desk, hook: Hook) -> None:
-    created = desk.subscribe(hook)
-    changes = {"expirationDateTime": desk.in_minutes(3000), "notificationUrl": f"{hook.url}/new"}
-    renewed = desk.call("PATCH", f"/subscriptions/{created['id']}", changes)
+def test_a_renewal_changes_expiry_and_url_and_nothing_else(client: GraphClient, webhook: Webhook) -> None:
+    created = client.subscribe(webhook)
+    changes = {"expirationDateTime": client.in_minutes(3000), "notificationUrl": f"{webhook.url}/new"}
+    renewed = client.call("PATCH", f"/subscriptions/{created['id']}", changes)
     assert renewed.status_code == 200
     assert renewed.get_json() == created | changes | {"clientState": None}
 
@@ -279,16 +294,18 @@ def test_a_renewal_changes_expiry_and_url_and_nothing_else(desk: Desk, hook: Hoo
         pytest.param({"colour": "red"}, UNREADABLE, id="an unknown property"),
     ],
 )
-def test_a_renewal_that_breaks_a_rule_is_400(desk: Desk, hook: Hook, body, message: str) -> None:
-    created = desk.subscribe(hook)
-    status, said = refusal(desk.call("PATCH", f"/subscriptions/{created['id']}", body))
+def test_a_renewal_that_breaks_a_rule_is_400(
+    client: GraphClient, webhook: Webhook, body, message: str
+) -> None:
+    created = client.subscribe(webhook)
+    status, said = refusal(client.call("PATCH", f"/subscriptions/{created['id']}", body))
     assert status == 400
     assert message in said
 
 
-def test_a_deleted_subscription_is_404_for_everything(desk: Desk, hook: Hook) -> None:
-    path = f"/subscriptions/{desk.subscribe(hook)['id']}"
-    deleted = desk.call("DELETE", path)
+def test_a_deleted_subscription_is_404_for_everything(client: GraphClient, webhook: Webhook) -> None:
+    path = f"/subscriptions/{client.subscribe(webhook)['id']}"
+    deleted = client.call("DELETE", path)
     assert (deleted.status_code, deleted.data) == (204, b"")
     for method, target, body in (
         ("GET", path, None),
@@ -296,37 +313,37 @@ def test_a_deleted_subscription_is_404_for_everything(desk: Desk, hook: Hook) ->
         ("PATCH", path, {}),  # gone counts before what is wrong with the body
         ("POST", f"{path}/reauthorize", None),
     ):
-        answer = desk.call(method, target, body, Content_Type="application/json")
+        answer = client.call(method, target, body, Content_Type="application/json")
         assert refusal(answer) == (404, "The object was not found."), method
 
 
 @pytest.mark.parametrize("status", [403, 409])
 def test_a_lost_subscription_answers_404_and_creation_is_refused_for_a_while(
-    desk: Desk, hook: Hook, status: int
+    client: GraphClient, webhook: Webhook, status: int
 ) -> None:
-    desk.world.knobs.lost_refusal = status
-    lost = desk.subscribe(hook)["id"]
-    desk.graph.lose(lost)
-    assert desk.get("/subscriptions").get_json()["value"] == []
+    client.world.knobs.lost_refusal = status
+    lost = client.subscribe(webhook)["id"]
+    client.graph.lose(lost)
+    assert client.get("/subscriptions").get_json()["value"] == []
     for method in ("GET", "PATCH", "DELETE"):
-        body = {"expirationDateTime": desk.in_minutes(60)} if method == "PATCH" else None
-        assert desk.call(method, f"/subscriptions/{lost}", body).status_code == 404
-    assert desk.call("POST", "/subscriptions", desk.wish(hook.url)).status_code == status
-    desk.world.clock.advance(desk.world.knobs.lost_refusal_seconds - 1)
-    assert desk.call("POST", "/subscriptions", desk.wish(hook.url)).status_code == status
-    desk.world.clock.advance(2)
-    desk.subscribe(hook)
+        body = {"expirationDateTime": client.in_minutes(60)} if method == "PATCH" else None
+        assert client.call(method, f"/subscriptions/{lost}", body).status_code == 404
+    assert client.call("POST", "/subscriptions", client.creation(webhook.url)).status_code == status
+    client.world.clock.advance(client.world.knobs.lost_refusal_seconds - 1)
+    assert client.call("POST", "/subscriptions", client.creation(webhook.url)).status_code == status
+    client.world.clock.advance(2)
+    client.subscribe(webhook)
 
 
-def test_what_does_not_exist_cannot_be_lost_or_reauthorized(desk: Desk) -> None:
-    for play in (desk.graph.lose, desk.graph.reauthorize):
+def test_what_does_not_exist_cannot_be_lost_or_reauthorized(client: GraphClient) -> None:
+    for play in (client.graph.lose, client.graph.reauthorize):
         with pytest.raises(KeyError):
             play("nothing")
 
 
-def test_a_reset_forgets_subscriptions_and_losses(desk: Desk, hook: Hook) -> None:
-    desk.graph.lose(desk.subscribe(hook)["id"])
-    desk.clear()
-    desk.subscribe(hook)
-    desk.clear()
-    assert desk.graph.subscriptions() == []
+def test_a_reset_forgets_subscriptions_and_losses(client: GraphClient, webhook: Webhook) -> None:
+    client.graph.lose(client.subscribe(webhook)["id"])
+    client.clear()
+    client.subscribe(webhook)
+    client.clear()
+    assert client.graph.subscriptions() == []

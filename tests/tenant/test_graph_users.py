@@ -1,33 +1,33 @@
-"""The directory: one user, pages of users, what is shown to whom."""
+"""The directory: shared_client user, pages of users, what is shown to whom."""
 
 from urllib.parse import quote
 
 import pytest
 
 from local.tenant.graph.users import BASIC, DEFAULT
-from tests.tenant.graph_desk import Desk
+from tests.tenant.graph_client import GraphClient
 
 
 @pytest.fixture(scope="module")
-def one() -> Desk:
-    return Desk()
+def shared_client() -> GraphClient:
+    return GraphClient()
 
 
 @pytest.fixture
-def desk(one: Desk) -> Desk:
-    return one.clear()
+def client(shared_client: GraphClient) -> GraphClient:
+    return shared_client.clear()
 
 
 def names(page: dict) -> list[str]:
     return [user["userPrincipalName"] for user in page["value"]]
 
 
-def walk(desk: Desk, path: str) -> list[list[str]]:
+def walk(client: GraphClient, path: str) -> list[list[str]]:
     """The UPNs of every page."""
-    page = desk.get(path).get_json()
+    page = client.get(path).get_json()
     pages = [names(page)]
     while "@odata.nextLink" in page:
-        page = desk.follow(page["@odata.nextLink"]).get_json()
+        page = client.follow(page["@odata.nextLink"]).get_json()
         pages.append(names(page))
     return pages
 
@@ -41,9 +41,9 @@ def walk(desk: Desk, path: str) -> list[list[str]]:
         pytest.param(lambda person: quote(person.upn.upper()), id="UPN in capitals"),
     ],
 )
-def test_a_user_is_found_by_id_and_by_upn_in_any_case(desk: Desk, key) -> None:
-    person = desk.person("ada_example.org#EXT#@contoso.com", guest=True)
-    answer = desk.get(f"/users/{key(person)}?$select=id,userPrincipalName,userType")
+def test_a_user_is_found_by_id_and_by_upn_in_any_case(client: GraphClient, key) -> None:
+    person = client.person("ada_example.org#EXT#@contoso.com", guest=True)
+    answer = client.get(f"/users/{key(person)}?$select=id,userPrincipalName,userType")
     body = answer.get_json()
     assert body.pop("@odata.context") == (
         "https://graph.microsoft.com/v1.0/$metadata#users(id,userPrincipalName,userType)/$entity"
@@ -51,22 +51,22 @@ def test_a_user_is_found_by_id_and_by_upn_in_any_case(desk: Desk, key) -> None:
     assert body == {"id": person.id, "userPrincipalName": person.upn, "userType": "Guest"}
 
 
-def test_an_unencoded_hash_cuts_a_upn_short_and_finds_nobody(desk: Desk) -> None:
-    person = desk.person("ada_example.org#EXT#@contoso.com", guest=True)
-    assert desk.get(f"/users/{person.upn}").status_code == 404
+def test_an_unencoded_hash_cuts_a_upn_short_and_finds_nobody(client: GraphClient) -> None:
+    person = client.person("ada_example.org#EXT#@contoso.com", guest=True)
+    assert client.get(f"/users/{person.upn}").status_code == 404
 
 
-def test_without_select_only_the_default_properties_come(desk: Desk) -> None:
-    person = desk.person()
-    body = desk.get(f"/users/{person.id}").get_json()
+def test_without_select_only_the_default_properties_come(client: GraphClient) -> None:
+    person = client.person()
+    body = client.get(f"/users/{person.id}").get_json()
     assert body.keys() - {"@odata.context"} == set(DEFAULT)
     assert "accountEnabled" not in body
 
 
-def test_select_shows_exactly_what_it_names(desk: Desk) -> None:
-    person = desk.person(enabled=False, mailbox=False, geo="eur")
+def test_select_shows_exactly_what_it_names(client: GraphClient) -> None:
+    person = client.person(enabled=False, mailbox=False, geo="eur")
     wanted = "accountEnabled,userType,mail,proxyAddresses,assignedLicenses,preferredDataLocation"
-    body = desk.get(f"/users/{person.id}?$select={wanted}").get_json()
+    body = client.get(f"/users/{person.id}?$select={wanted}").get_json()
     del body["@odata.context"]
     assert body == {
         "accountEnabled": False,
@@ -78,96 +78,96 @@ def test_select_shows_exactly_what_it_names(desk: Desk) -> None:
     }
 
 
-def test_a_mailbox_shows_in_mail_and_in_the_primary_proxy_address(desk: Desk) -> None:
-    person = desk.person("ada@contoso.com")
-    body = desk.get(f"/users/{person.id}?$select=mail,proxyAddresses").get_json()
+def test_a_mailbox_shows_in_mail_and_in_the_primary_proxy_address(client: GraphClient) -> None:
+    person = client.person("ada@contoso.com")
+    body = client.get(f"/users/{person.id}?$select=mail,proxyAddresses").get_json()
     assert (body["mail"], body["proxyAddresses"]) == ("ada@contoso.com", ["SMTP:ada@contoso.com"])
 
 
-def test_a_photo_can_be_selected_and_never_shows(desk: Desk) -> None:
-    desk.person(photo=desk.photo())
-    page = desk.get("/users?$select=id,photo").get_json()
+def test_a_photo_can_be_selected_and_never_shows(client: GraphClient) -> None:
+    client.person(photo=client.photo())
+    page = client.get("/users?$select=id,photo").get_json()
     assert [user.keys() for user in page["value"]] == [{"id"}]
 
 
 @pytest.mark.parametrize("select", ["id,shoeSize", "ID", "", "id,"])
-def test_select_of_what_no_user_has_is_400(desk: Desk, select: str) -> None:
-    answer = desk.get(f"/users?$select={select}")
+def test_select_of_what_no_user_has_is_400(client: GraphClient, select: str) -> None:
+    answer = client.get(f"/users?$select={select}")
     assert answer.status_code == 400
     assert "Could not find a property named" in answer.get_json()["error"]["message"]
 
 
-def test_somebody_deleted_is_404_and_in_no_list(desk: Desk) -> None:
-    person = desk.person()
-    desk.world.remove(person)
-    answer = desk.get(f"/users/{person.id}")
+def test_somebody_deleted_is_404_and_in_no_list(client: GraphClient) -> None:
+    person = client.person()
+    client.world.remove(person)
+    answer = client.get(f"/users/{person.id}")
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (404, "Request_ResourceNotFound")
-    assert names(desk.get("/users").get_json()) == []
+    assert names(client.get("/users").get_json()) == []
 
 
-def test_pages_hold_a_hundred_unless_top_says_otherwise(desk: Desk) -> None:
-    people = [desk.person(f"{n}@contoso.com").upn for n in range(205)]
-    assert [len(page) for page in walk(desk, "/users")] == [100, 100, 5]
-    pages = walk(desk, "/users?$top=90&$select=id,userPrincipalName")
+def test_pages_hold_a_hundred_unless_top_says_otherwise(client: GraphClient) -> None:
+    people = [client.person(f"{n}@contoso.com").upn for n in range(205)]
+    assert [len(page) for page in walk(client, "/users")] == [100, 100, 5]
+    pages = walk(client, "/users?$top=90&$select=id,userPrincipalName")
     assert [len(page) for page in pages] == [90, 90, 25]
     assert [name for page in pages for name in page] == people
 
 
-def test_a_last_page_that_is_just_full_has_no_next_link(desk: Desk) -> None:
+def test_a_last_page_that_is_just_full_has_no_next_link(client: GraphClient) -> None:
     for n in range(4):
-        desk.person(f"{n}@contoso.com")
-    assert [len(page) for page in walk(desk, "/users?$top=2")] == [2, 2]
+        client.person(f"{n}@contoso.com")
+    assert [len(page) for page in walk(client, "/users?$top=2")] == [2, 2]
 
 
-def test_nobody_is_missed_or_repeated_when_people_leave_and_join_between_pages(desk: Desk) -> None:
-    people = [desk.person(f"{n}@contoso.com") for n in range(4)]
-    page = desk.get("/users?$top=2").get_json()
-    desk.world.remove(people[0])
-    desk.world.remove(people[2])
-    desk.person("new@contoso.com")
-    rest = desk.follow(page["@odata.nextLink"]).get_json()
+def test_nobody_is_missed_or_repeated_when_people_leave_and_join_between_pages(client: GraphClient) -> None:
+    people = [client.person(f"{n}@contoso.com") for n in range(4)]
+    page = client.get("/users?$top=2").get_json()
+    client.world.remove(people[0])
+    client.world.remove(people[2])
+    client.person("new@contoso.com")
+    rest = client.follow(page["@odata.nextLink"]).get_json()
     assert names(rest) == ["3@contoso.com", "new@contoso.com"]
 
 
-def test_a_next_link_can_be_followed_again(desk: Desk) -> None:
+def test_a_next_link_can_be_followed_again(client: GraphClient) -> None:
     for n in range(3):
-        desk.person(f"{n}@contoso.com")
-    link = desk.get("/users?$top=2").get_json()["@odata.nextLink"]
-    assert names(desk.follow(link).get_json()) == names(desk.follow(link).get_json()) == ["2@contoso.com"]
+        client.person(f"{n}@contoso.com")
+    link = client.get("/users?$top=2").get_json()["@odata.nextLink"]
+    assert names(client.follow(link).get_json()) == names(client.follow(link).get_json()) == ["2@contoso.com"]
 
 
-def test_a_next_link_that_was_tampered_with_or_is_too_old_is_refused(desk: Desk) -> None:
+def test_a_next_link_that_was_tampered_with_or_is_too_old_is_refused(client: GraphClient) -> None:
     for n in range(3):
-        desk.person(f"{n}@contoso.com")
-    link = desk.get("/users?$top=2").get_json()["@odata.nextLink"]
+        client.person(f"{n}@contoso.com")
+    link = client.get("/users?$top=2").get_json()["@odata.nextLink"]
     for wrong in (f"{link}x", link.replace("$top=2", "$top=1"), link.replace("users", "subscriptions")):
-        assert desk.follow(wrong).status_code == 400, wrong
-    desk.world.clock.advance(desk.world.knobs.page_token_life - 1)
-    assert desk.follow(link).status_code == 200
-    desk.world.clock.advance(2)
-    answer = desk.follow(link)
+        assert client.follow(wrong).status_code == 400, wrong
+    client.world.clock.advance(client.world.knobs.page_token_life - 1)
+    assert client.follow(link).status_code == 200
+    client.world.clock.advance(2)
+    answer = client.follow(link)
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, "Directory_ExpiredPageToken")
 
 
-def test_a_reset_forgets_page_tokens(desk: Desk) -> None:
+def test_a_reset_forgets_page_tokens(client: GraphClient) -> None:
     for n in range(3):
-        desk.person(f"{n}@contoso.com")
-    link = desk.get("/users?$top=2").get_json()["@odata.nextLink"]
-    desk.clear()
-    assert desk.follow(link).status_code == 400
+        client.person(f"{n}@contoso.com")
+    link = client.get("/users?$top=2").get_json()["@odata.nextLink"]
+    client.clear()
+    assert client.follow(link).status_code == 400
 
 
-def test_a_page_token_is_good_for_its_own_collection_only(desk: Desk) -> None:
+def test_a_page_token_is_good_for_its_own_collection_only(client: GraphClient) -> None:
     for n in range(101):
-        desk.person(f"{n}@contoso.com")
-    link = desk.get("/users").get_json()["@odata.nextLink"]
-    assert desk.follow(link).status_code == 200
-    assert desk.follow(link.replace("/users", "/subscriptions")).status_code == 400
+        client.person(f"{n}@contoso.com")
+    link = client.get("/users").get_json()["@odata.nextLink"]
+    assert client.follow(link).status_code == 200
+    assert client.follow(link.replace("/users", "/subscriptions")).status_code == 400
 
 
 @pytest.mark.parametrize("top", ["0", "1000", "-1", "ten", ""])
-def test_a_page_size_out_of_bounds_is_400(desk: Desk, top: str) -> None:
-    answer = desk.get(f"/users?$top={top}")
+def test_a_page_size_out_of_bounds_is_400(client: GraphClient, top: str) -> None:
+    answer = client.get(f"/users?$top={top}")
     assert answer.status_code == 400
     assert f"Invalid page size specified: '{top}'" in answer.get_json()["error"]["message"]
 
@@ -184,18 +184,20 @@ def test_a_page_size_out_of_bounds_is_400(desk: Desk, top: str) -> None:
         pytest.param("displayName eq 'a and b eq c'", [], id="an and within quotes"),
     ],
 )
-def test_filter_passes_those_who_satisfy_every_clause(desk: Desk, wanted: str, found: list[str]) -> None:
-    desk.person("member@contoso.com", name="Mia O'Hara")
-    desk.person("guest@contoso.com", guest=True)
-    desk.person("leaver@contoso.com", enabled=False)
-    page = desk.get(f"/users?$filter={quote(wanted)}").get_json()
+def test_filter_passes_those_who_satisfy_every_clause(
+    client: GraphClient, wanted: str, found: list[str]
+) -> None:
+    client.person("member@contoso.com", name="Mia O'Hara")
+    client.person("guest@contoso.com", guest=True)
+    client.person("leaver@contoso.com", enabled=False)
+    page = client.get(f"/users?$filter={quote(wanted)}").get_json()
     assert names(page) == [f"{name}@contoso.com" for name in found]
 
 
-def test_a_filter_holds_on_every_page(desk: Desk) -> None:
+def test_a_filter_holds_on_every_page(client: GraphClient) -> None:
     for n in range(7):
-        desk.person(f"{n}@contoso.com", enabled=n % 2 == 0)
-    pages = walk(desk, f"/users?$top=2&$filter={quote('accountEnabled eq true')}")
+        client.person(f"{n}@contoso.com", enabled=n % 2 == 0)
+    pages = walk(client, f"/users?$top=2&$filter={quote('accountEnabled eq true')}")
     assert pages == [["0@contoso.com", "2@contoso.com"], ["4@contoso.com", "6@contoso.com"]]
 
 
@@ -212,20 +214,20 @@ def test_a_filter_holds_on_every_page(desk: Desk) -> None:
         "",
     ],
 )
-def test_a_filter_that_is_not_understood_is_400(desk: Desk, wanted: str) -> None:
-    answer = desk.get(f"/users?$filter={quote(wanted)}")
+def test_a_filter_that_is_not_understood_is_400(client: GraphClient, wanted: str) -> None:
+    answer = client.get(f"/users?$filter={quote(wanted)}")
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, "Request_UnsupportedQuery")
 
 
-def test_the_basic_permission_shows_basic_properties_only(desk: Desk) -> None:
-    person = desk.person()
+def test_the_basic_permission_shows_basic_properties_only(client: GraphClient) -> None:
+    person = client.person()
     basic = ["User.ReadBasic.All"]
-    body = desk.get(f"/users/{person.id}", roles=basic).get_json()
+    body = client.get(f"/users/{person.id}", roles=basic).get_json()
     assert body.keys() - {"@odata.context"} == BASIC & set(DEFAULT)
-    assert desk.get("/users?$select=id,surname", roles=basic).status_code == 200
+    assert client.get("/users?$select=id,surname", roles=basic).status_code == 200
     for more in ("$select=id,accountEnabled", f"$filter={quote('accountEnabled eq true')}"):
-        assert desk.get(f"/users?{more}", roles=basic).status_code == 403, more
-    assert desk.get(f"/users/{person.id}?$select=userType", roles=basic).status_code == 403
+        assert client.get(f"/users?{more}", roles=basic).status_code == 403, more
+    assert client.get(f"/users/{person.id}?$select=userType", roles=basic).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -234,10 +236,10 @@ def test_the_basic_permission_shows_basic_properties_only(desk: Desk) -> None:
         pytest.param("/users", "2", id="a list"),
         pytest.param("/users?$select=id&$top=999", "1", id="a list of ids"),
         pytest.param("/users?$top=19", "1", id="a short page"),
-        pytest.param("/users?$select=id&$top=5", "1", id="never below one"),
-        pytest.param("/users/{}", "1", id="one user"),
+        pytest.param("/users?$select=id&$top=5", "1", id="never below shared_client"),
+        pytest.param("/users/{}", "1", id="shared_client user"),
     ],
 )
-def test_answers_say_what_they_cost(desk: Desk, path: str, units: str) -> None:
-    person = desk.person()
-    assert desk.get(path.format(person.id)).headers["x-ms-resource-unit"] == units
+def test_answers_say_what_they_cost(client: GraphClient, path: str, units: str) -> None:
+    person = client.person()
+    assert client.get(path.format(person.id)).headers["x-ms-resource-unit"] == units

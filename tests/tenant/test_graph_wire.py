@@ -5,25 +5,25 @@ import ssl
 
 import pytest
 
-from tests.tenant.graph_desk import SOON, Hook, jpeg
+from tests.tenant.graph_client import SOON, Webhook, jpeg
 
 GRAPH = "https://graph.microsoft.com/v1.0"
 
 
 @pytest.fixture
-def hook(tenant):
+def webhook(tenant):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*tenant.host_certificate)
-    with Hook(context) as hook:
-        yield hook
+    with Webhook(context) as webhook:
+        yield webhook
 
 
-def subscribe(call, hook: Hook) -> dict:
+def subscribe(call, webhook: Webhook) -> dict:
     """Subscribe over the wire; return the subscription."""
     body = {
         "changeType": "updated,deleted",
-        "notificationUrl": hook.url,
-        "lifecycleNotificationUrl": f"{hook.url}/life",
+        "notificationUrl": webhook.url,
+        "lifecycleNotificationUrl": f"{webhook.url}/life",
         "resource": "users",
         "expirationDateTime": "2020-01-01T00:00:00Z",
         "clientState": "a secret",
@@ -33,31 +33,31 @@ def subscribe(call, hook: Hook) -> dict:
     return created.json()
 
 
-def test_a_hint_reaches_an_https_webhook_and_leads_to_the_photo(tenant, admin, call, hook) -> None:
+def test_a_hint_reaches_an_https_webhook_and_leads_to_the_photo(tenant, admin, call, webhook) -> None:
     (user,) = admin.add(upn="ada@contoso.com", photo=True)
-    created = subscribe(call, hook)
-    assert len(hook.handshakes) == 2
+    created = subscribe(call, webhook)
+    assert len(webhook.handshakes) == 2
     source = admin.set_photo(user, jpeg(360), notify="twice")
     assert source
     tenant.graph.idle(SOON)
-    assert [item["subscriptionId"] for item in hook.items] == [created["id"]] * 2
-    found = hook.items[0]["resourceData"]["id"]
+    assert [item["subscriptionId"] for item in webhook.items] == [created["id"]] * 2
+    found = webhook.items[0]["resourceData"]["id"]
     answer = call("GET", f"{GRAPH}/users/{found}/photo/$value")
     assert hashlib.sha256(answer.content).digest() == hashlib.sha256(jpeg(360)).digest()
     assert answer.headers["ETag"] == call("GET", f"{GRAPH}/users/{found}/photo").json()["@odata.mediaEtag"]
 
 
-def test_http_webhooks_and_unknown_authorities_are_refused(call, hook) -> None:
+def test_http_webhooks_and_unknown_authorities_are_refused(call, webhook) -> None:
     body = {
         "changeType": "updated",
-        "notificationUrl": hook.url.replace("https:", "http:"),
+        "notificationUrl": webhook.url.replace("https:", "http:"),
         "resource": "users",
         "expirationDateTime": "2020-01-01T00:00:00Z",
     }
     assert "HTTPS" in call("POST", f"{GRAPH}/subscriptions", json=body).json()["error"]["message"]
-    body["notificationUrl"] = hook.url.replace("127.0.0.1", "127.0.0.2")
+    body["notificationUrl"] = webhook.url.replace("127.0.0.1", "127.0.0.2")
     assert call("POST", f"{GRAPH}/subscriptions", json=body).status_code == 400
-    assert hook.posted == []
+    assert webhook.received == []
 
 
 def test_the_history_shows_a_batch_and_its_parts(admin, call) -> None:
@@ -85,12 +85,12 @@ def test_a_fault_can_meet_single_parts(admin, call) -> None:
     assert throttled["headers"]["Retry-After"] == "7"
 
 
-def test_the_admin_face_loses_and_reauthorizes_subscriptions(tenant, admin, call, hook) -> None:
-    created = subscribe(call, hook)
+def test_the_admin_face_loses_and_reauthorizes_subscriptions(tenant, admin, call, webhook) -> None:
+    created = subscribe(call, webhook)
     assert admin.subscriptions()[0]["clientState"] == "a secret"
     admin.reauthorize(created["id"])
     tenant.graph.idle(SOON)
-    assert [item["lifecycleEvent"] for item in hook.items] == ["reauthorizationRequired"]
+    assert [item["lifecycleEvent"] for item in webhook.items] == ["reauthorizationRequired"]
     admin.lose(created["id"])
     assert admin.subscriptions() == []
     assert call("GET", f"{GRAPH}/subscriptions/{created['id']}").status_code == 404

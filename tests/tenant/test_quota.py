@@ -11,7 +11,7 @@ from local.tenant.admin.client import AdminError, TenantClient
 from local.tenant.sharepoint.csom import count_methods
 from local.tenant.tenant import Tenant
 from local.tenant.traffic import refusals
-from tests.tenant.sharepoint_stage import query
+from tests.tenant.sharepoint_client import query
 
 GRAPH = "https://graph.microsoft.com/v1.0"
 FILES = "https://contoso-my.sharepoint.com/_api/contextinfo"
@@ -472,7 +472,7 @@ class TestReport:
 def test_a_client_that_obeys_gets_all_that_the_quota_allows_and_returns_never_early(
     call: Call, admin: TenantClient
 ) -> None:
-    """Ten minutes' worth of calls in as many minutes, under the deadline of the test's own patience."""
+    """Ten minutes' worth of calls in as many minutes, under the deadline of the test's own early_returns."""
     admin.limit(sharepoint_units_per_minute=20)
     done, waited, deadline = 0, 0.0, time.monotonic() + 20
     while done < 100:

@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from local.tenant.directory.world import World
-from local.tenant.traffic.meters import Meter, Reading
+from local.tenant.traffic.meters import Meter, MeterReading
 from local.tenant.traffic.quota import Limits, Quota
 
 
 def charge(
     meter: Meter, now: float, amount: int = 1, limit: int | None = 10, *, aligned: bool = False
-) -> Reading:
+) -> MeterReading:
     return meter.charge(amount, limit, now, aligned=aligned)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.tenant.sharepoint_stage import (
+from tests.tenant.sharepoint_client import (
     ADMIN,
     FILE,
     FOLDER,
@@ -12,7 +12,7 @@ from tests.tenant.sharepoint_stage import (
     MY,
     PEOPLE,
     ROOT,
-    Stage,
+    SharePointClient,
     claim,
     jpeg,
     query,
@@ -20,14 +20,14 @@ from tests.tenant.sharepoint_stage import (
 
 
 @pytest.fixture(scope="module")
-def whole() -> Stage:
-    return Stage()
+def shared_client() -> SharePointClient:
+    return SharePointClient()
 
 
 @pytest.fixture
-def stage(whole: Stage) -> Stage:
-    whole.clear()
-    return whole
+def client(shared_client: SharePointClient) -> SharePointClient:
+    shared_client.clear()
+    return shared_client
 
 
 READ = f"{PEOPLE}/GetPropertiesFor(accountName=@v)?@v='{claim('anna@contoso.com')}'"
@@ -36,15 +36,15 @@ VALUE = {"accountName": "i:0#.f|membership|anna@contoso.com", "propertyName": "A
 UPLOAD = f"{FOLDER}/Files/AddUsingPath(decodedUrl='a.jpg',overwrite=true)"
 
 
-def test_a_tenant_has_three_hosts_in_each_geo_it_uses(stage: Stage) -> None:
-    stage.add(geo="eur")
-    assert stage.sharepoint.hosts() == {
+def test_a_tenant_has_three_hosts_in_each_geo_it_uses(client: SharePointClient) -> None:
+    client.add(geo="eur")
+    assert client.sharepoint.hosts() == {
         ROOT, MY, ADMIN,
         "contosoeur.sharepoint.com", "contosoeur-my.sharepoint.com", "contosoeur-admin.sharepoint.com",
     }  # fmt: skip
-    assert stage.sharepoint.plays("ContosoEUR-my.sharepoint.com")
-    assert not stage.sharepoint.plays("contosoapc.sharepoint.com")
-    assert not stage.sharepoint.plays("fabrikam.sharepoint.com")
+    assert client.sharepoint.plays("ContosoEUR-my.sharepoint.com")
+    assert not client.sharepoint.plays("contosoapc.sharepoint.com")
+    assert not client.sharepoint.plays("fabrikam.sharepoint.com")
 
 
 @pytest.mark.parametrize(
@@ -59,16 +59,16 @@ def test_a_tenant_has_three_hosts_in_each_geo_it_uses(stage: Stage) -> None:
     ],
 )
 def test_a_token_that_will_not_do_is_a_401_that_says_why(
-    stage: Stage, audience: str, how: dict[str, object], says: str
+    client: SharePointClient, audience: str, how: dict[str, object], says: str
 ) -> None:
-    answer = stage.get(MY, FOLDER, token=stage.tokens.issue(audience, ["Sites.FullControl.All"], **how))
+    answer = client.get(MY, FOLDER, token=client.tokens.issue(audience, ["Sites.FullControl.All"], **how))
     assert (answer.status_code, answer.json) == (401, {"error_description": says})
     assert answer.headers["WWW-Authenticate"].startswith("Bearer realm=")
 
 
 @pytest.mark.parametrize("header", ["", "Basic YTpi", "Bearer x.y.z"])
-def test_what_is_no_token_is_a_401(stage: Stage, header: str) -> None:
-    assert stage.get(MY, FOLDER, Authorization=header).status_code == 401
+def test_what_is_no_token_is_a_401(client: SharePointClient, header: str) -> None:
+    assert client.get(MY, FOLDER, Authorization=header).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -94,82 +94,84 @@ def test_what_is_no_token_is_a_401(stage: Stage, header: str) -> None:
     ],
 )
 def test_what_is_not_allowed_is_a_403(
-    stage: Stage, method: str, host: str, path: str, body: object, roles: list[str]
+    client: SharePointClient, method: str, host: str, path: str, body: object, roles: list[str]
 ) -> None:
-    anna = stage.add()
-    answer = stage.send(method, host, path, body, roles=roles)
+    anna = client.add()
+    answer = client.send(method, host, path, body, roles=roles)
     assert answer.status_code == 403
     assert answer.json["odata.error"]["code"] == "-2147024891, System.UnauthorizedAccessException"
-    assert stage.describe(anna)["files"] == []
-    assert stage.properties("anna@contoso.com")["AboutMe"] == ""
+    assert client.describe(anna)["files"] == []
+    assert client.properties("anna@contoso.com")["AboutMe"] == ""
 
 
-def test_a_reader_without_permission_is_told_which_kind_is_missing(stage: Stage) -> None:
-    said = stage.profile("anna@contoso.com", roles=["Sites.FullControl.All"]).json["odata.error"]["message"]
+def test_a_reader_without_permission_is_told_which_kind_is_missing(client: SharePointClient) -> None:
+    said = client.profile("anna@contoso.com", roles=["Sites.FullControl.All"]).json["odata.error"]["message"]
     assert said["value"].endswith("required permissions to access profile information.")
 
 
 @pytest.mark.parametrize("roles", [["User.Read.All"], ["User.ReadWrite.All"]])
 @pytest.mark.parametrize("host", [ROOT, ADMIN])
-def test_profiles_are_read_on_the_root_and_the_admin_host(stage: Stage, host: str, roles: list[str]) -> None:
-    stage.add()
-    assert stage.profile("anna@contoso.com", host=host, roles=roles).json["DisplayName"] == "Anna Berg"
+def test_profiles_are_read_on_the_root_and_the_admin_host(
+    client: SharePointClient, host: str, roles: list[str]
+) -> None:
+    client.add()
+    assert client.profile("anna@contoso.com", host=host, roles=roles).json["DisplayName"] == "Anna Berg"
 
 
 @pytest.mark.parametrize("host", [ROOT, ADMIN])
-def test_only_the_my_site_host_has_the_library(stage: Stage, host: str) -> None:
-    answer = stage.get(host, FOLDER)
+def test_only_the_my_site_host_has_the_library(client: SharePointClient, host: str) -> None:
+    answer = client.get(host, FOLDER)
     assert answer.status_code == 404
     assert answer.json["odata.error"]["code"] == "-2147024894, System.IO.FileNotFoundException"
 
 
-def test_a_query_that_is_not_allowed_is_a_200_with_error_info(stage: Stage) -> None:
-    stage.add()
+def test_a_query_that_is_not_allowed_is_a_200_with_error_info(client: SharePointClient) -> None:
+    client.add()
     for how in ({"roles": ["User.Read.All"]}, {"host": ROOT}, {"host": MY}):
-        error = stage.query("anna@contoso.com", ("AboutMe", "x"), **how)
+        error = client.query("anna@contoso.com", ("AboutMe", "x"), **how)
         assert error["ErrorTypeName"] == "System.UnauthorizedAccessException", how
         assert error["ErrorCode"] == -2147024891
-    assert stage.properties("anna@contoso.com")["AboutMe"] == ""
+    assert client.properties("anna@contoso.com")["AboutMe"] == ""
 
 
-def test_every_answer_carries_its_request_guid(stage: Stage) -> None:
-    stage.add()
+def test_every_answer_carries_its_request_guid(client: SharePointClient) -> None:
+    client.add()
     answers = [
-        stage.profile("anna@contoso.com"),
-        stage.get(MY, "/nowhere"),
-        stage.get(MY, FOLDER, token="x"),
-        stage.get(MY, "/_layouts/15/userphoto.aspx"),
+        client.profile("anna@contoso.com"),
+        client.get(MY, "/nowhere"),
+        client.get(MY, FOLDER, token="x"),
+        client.get(MY, "/_layouts/15/userphoto.aspx"),
     ]
     guids = {answer.headers["sprequestguid"] for answer in answers}
     assert len(guids) == len(answers)
     assert all(answer.headers["request-id"] == answer.headers["SPRequestGuid"] for answer in answers)
 
 
-def test_a_form_digest_is_given_and_never_asked_for(stage: Stage) -> None:
-    stage.add()
-    given_ = stage.send("POST", ADMIN, "/_api/contextinfo").json
+def test_a_form_digest_is_given_and_never_asked_for(client: SharePointClient) -> None:
+    client.add()
+    given_ = client.send("POST", ADMIN, "/_api/contextinfo").json
     assert given_["FormDigestTimeoutSeconds"] == 1800
     assert given_["WebFullUrl"] == f"https://{ADMIN}"
-    verbose = stage.send("POST", ADMIN, "/_api/contextinfo", accept="application/json;odata=verbose").json
+    verbose = client.send("POST", ADMIN, "/_api/contextinfo", accept="application/json;odata=verbose").json
     assert verbose["d"]["GetContextWebInformation"]["FormDigestValue"].startswith("0x")
     for digest in ({}, {"X_RequestDigest": given_["FormDigestValue"]}, {"X_RequestDigest": "rubbish"}):
-        assert stage.send("POST", ADMIN, SET, VALUE, **digest).status_code == 200, digest
+        assert client.send("POST", ADMIN, SET, VALUE, **digest).status_code == 200, digest
 
 
 @pytest.mark.parametrize("accept", ["", "*/*", "application/atom+xml", "application/json;odata=other"])
 def test_a_write_that_accepts_no_json_is_refused_before_anything_is_written(
-    stage: Stage, accept: str
+    client: SharePointClient, accept: str
 ) -> None:
-    anna = stage.add()
-    assert stage.send("POST", ADMIN, SET, VALUE, accept=accept).status_code == 406
-    assert stage.send("POST", MY, UPLOAD, jpeg(), accept=accept).status_code == 406
-    assert stage.properties("anna@contoso.com")["AboutMe"] == ""
-    assert stage.get(MY, FILE.format("a.jpg")).status_code == 404
-    assert stage.describe(anna)["files"] == []
+    anna = client.add()
+    assert client.send("POST", ADMIN, SET, VALUE, accept=accept).status_code == 406
+    assert client.send("POST", MY, UPLOAD, jpeg(), accept=accept).status_code == 406
+    assert client.properties("anna@contoso.com")["AboutMe"] == ""
+    assert client.get(MY, FILE.format("a.jpg")).status_code == 404
+    assert client.describe(anna)["files"] == []
 
 
-def test_errors_have_their_old_name_in_the_verbose_form(stage: Stage) -> None:
-    answer = stage.get(MY, "/_api/web/lists", accept="application/json;odata=verbose")
+def test_errors_have_their_old_name_in_the_verbose_form(client: SharePointClient) -> None:
+    answer = client.get(MY, "/_api/web/lists", accept="application/json;odata=verbose")
     assert answer.json["error"]["code"] == "-1, Microsoft.SharePoint.Client.ResourceNotFoundException"
 
 
@@ -204,16 +206,16 @@ def test_errors_have_their_old_name_in_the_verbose_form(stage: Stage) -> None:
     ],
 )
 def test_an_odd_request_is_answered_in_sharepoints_error_envelope(
-    stage: Stage, method: str, host: str, path: str, status: int
+    client: SharePointClient, method: str, host: str, path: str, status: int
 ) -> None:
-    answer = stage.send(method, host, path)
+    answer = client.send(method, host, path)
     assert answer.status_code == status, answer.text
     assert set(answer.json["odata.error"]) == {"code", "message"}
 
 
-def test_the_two_services_are_told_apart_by_path(stage: Stage) -> None:
+def test_the_two_services_are_told_apart_by_path(client: SharePointClient) -> None:
     served = {
-        path: stage.sharepoint.service(stage.request(path))
+        path: client.sharepoint.service(client.request(path))
         for path in (READ, "/_vti_bin/client.svc/ProcessQuery", FOLDER, "/_layouts/15/userphoto.aspx")
     }
     assert list(served.values()) == ["sharepoint-profiles"] * 2 + ["sharepoint-files"] * 2
@@ -222,9 +224,11 @@ def test_the_two_services_are_told_apart_by_path(stage: Stage) -> None:
 @settings(max_examples=150, deadline=None)
 @given(tail=st.text("()'/@%$,=.aé# \\", max_size=30), host=st.sampled_from([MY, ADMIN]))
 @example(tail="///.", host=MY)
-def test_no_path_whatever_makes_sharepoint_stumble(whole: Stage, tail: str, host: str) -> None:
+def test_no_path_whatever_makes_sharepoint_stumble(
+    shared_client: SharePointClient, tail: str, host: str
+) -> None:
     for start in ("/", "/_api/", f"{PEOPLE}/", "/_api/web/GetFolderByServerRelativePath("):
-        answer = whole.get(host, (start + tail).replace("%", "%25").replace("?", "%3F"))
+        answer = shared_client.get(host, (start + tail).replace("%", "%25").replace("?", "%3F"))
         assert answer.status_code in {200, 400, 403, 404}, start + tail
 
 
@@ -234,17 +238,19 @@ def test_no_path_whatever_makes_sharepoint_stumble(whole: Stage, tail: str, host
         st.binary(max_size=200), st.text(max_size=100).map(lambda text: query(text, (text, text)).encode())
     )
 )
-def test_no_body_whatever_makes_a_query_stumble(whole: Stage, body: bytes) -> None:
-    answer = whole.send("POST", ADMIN, "/_vti_bin/client.svc/ProcessQuery", body, Content_Type="text/xml")
+def test_no_body_whatever_makes_a_query_stumble(shared_client: SharePointClient, body: bytes) -> None:
+    answer = shared_client.send(
+        "POST", ADMIN, "/_vti_bin/client.svc/ProcessQuery", body, Content_Type="text/xml"
+    )
     assert answer.status_code == 200
     assert answer.json[0]["ErrorInfo"]["ErrorCode"] == -1
 
 
-def test_json_with_any_case_and_order_of_options_is_accepted(stage: Stage) -> None:
-    stage.add()
+def test_json_with_any_case_and_order_of_options_is_accepted(client: SharePointClient) -> None:
+    client.add()
     for accept in (
         "application/json; odata=NoMetadata",
         "text/html, application/json;odata=nometadata;q=0.9",
         JSON,
     ):
-        assert "AccountName" in stage.profile("anna@contoso.com", accept=accept).json, accept
+        assert "AccountName" in client.profile("anna@contoso.com", accept=accept).json, accept

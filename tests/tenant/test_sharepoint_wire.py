@@ -8,7 +8,7 @@ import requests
 from local.tenant.admin.client import TenantClient
 from local.tenant.directory.world import Person
 from local.tenant.tenant import Tenant
-from tests.tenant.sharepoint_stage import ADMIN, JSON, MY, ROOT, jpeg, query
+from tests.tenant.sharepoint_client import ADMIN, JSON, MY, ROOT, jpeg, query
 
 Call = Callable[..., requests.Response]
 AGENT = {"User-Agent": "NONISV|Contoso|Test/1.0", "Accept": JSON}

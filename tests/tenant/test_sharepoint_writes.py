@@ -4,7 +4,15 @@ import json
 
 import pytest
 
-from tests.tenant.sharepoint_stage import ADMIN, PEOPLE, PEOPLE_MANAGER, Stage, query, set_property, wrap
+from tests.tenant.sharepoint_client import (
+    ADMIN,
+    PEOPLE,
+    PEOPLE_MANAGER,
+    SharePointClient,
+    query,
+    set_property,
+    wrap,
+)
 
 ANNA = "anna@contoso.com"
 BERT = "bert@contoso.com"
@@ -19,44 +27,44 @@ QUERY = "/_vti_bin/client.svc/ProcessQuery"
 
 
 @pytest.fixture(scope="module")
-def whole() -> Stage:
-    return Stage()
+def shared_client() -> SharePointClient:
+    return SharePointClient()
 
 
 @pytest.fixture
-def stage(whole: Stage) -> Stage:
-    whole.clear()
-    whole.add()
-    return whole
+def client(shared_client: SharePointClient) -> SharePointClient:
+    shared_client.clear()
+    shared_client.add()
+    return shared_client
 
 
-def write(stage: Stage, body: dict[str, object], **how: object) -> object:
-    return stage.send("POST", ADMIN, f"{PEOPLE}/SetSingleValueProfileProperty", body, **how)
+def write(client: SharePointClient, body: dict[str, object], **how: object) -> object:
+    return client.send("POST", ADMIN, f"{PEOPLE}/SetSingleValueProfileProperty", body, **how)
 
 
 def arguments(name: str, value: object, upn: str = ANNA) -> dict[str, object]:
     return {"accountName": f"i:0#.f|membership|{upn}", "propertyName": name, "propertyValue": value}
 
 
-def ask(stage: Stage, body: str) -> list[object]:
-    answer = stage.send("POST", ADMIN, QUERY, body, Content_Type="text/xml")
+def ask(client: SharePointClient, body: str) -> list[object]:
+    answer = client.send("POST", ADMIN, QUERY, body, Content_Type="text/xml")
     assert answer.status_code == 200, answer.text
     return answer.json
 
 
-def test_one_property_is_written_over_rest(stage: Stage) -> None:
-    answer = write(stage, arguments("SPS-PicturePlaceholderState", "1"))
+def test_one_property_is_written_over_rest(client: SharePointClient) -> None:
+    answer = write(client, arguments("SPS-PicturePlaceholderState", "1"))
     assert (answer.status_code, answer.json) == (200, {"odata.null": True})
-    assert stage.properties(ANNA)["SPS-PicturePlaceholderState"] == "1"
+    assert client.properties(ANNA)["SPS-PicturePlaceholderState"] == "1"
 
 
-def test_the_name_of_a_written_property_may_have_any_case(stage: Stage) -> None:
-    write(stage, arguments("pictureurl", URL))
-    assert stage.properties(ANNA)["PictureURL"] == URL
+def test_the_name_of_a_written_property_may_have_any_case(client: SharePointClient) -> None:
+    write(client, arguments("pictureurl", URL))
+    assert client.properties(ANNA)["PictureURL"] == URL
 
 
-def test_writing_to_nobody_over_rest_is_an_error_that_says_so(stage: Stage) -> None:
-    answer = write(stage, arguments("AboutMe", "x", "nobody@contoso.com"))
+def test_writing_to_nobody_over_rest_is_an_error_that_says_so(client: SharePointClient) -> None:
+    answer = write(client, arguments("AboutMe", "x", "nobody@contoso.com"))
     assert answer.status_code == 500
     assert answer.json["odata.error"]["message"]["value"].startswith(
         "User Profile Error 1000: User Not Found"
@@ -72,9 +80,9 @@ def test_writing_to_nobody_over_rest_is_an_error_that_says_so(stage: Stage) -> N
         pytest.param({**arguments("AboutMe", "x"), "extra": "y"}, id="an unknown parameter"),
     ],
 )
-def test_a_rest_write_takes_three_strings(stage: Stage, body: dict[str, object]) -> None:
-    assert write(stage, body).status_code == 400
-    assert stage.properties(ANNA)["SPS-PicturePlaceholderState"] == ""
+def test_a_rest_write_takes_three_strings(client: SharePointClient, body: dict[str, object]) -> None:
+    assert write(client, body).status_code == 400
+    assert client.properties(ANNA)["SPS-PicturePlaceholderState"] == ""
 
 
 @pytest.mark.parametrize(
@@ -85,47 +93,49 @@ def test_a_rest_write_takes_three_strings(stage: Stage, body: dict[str, object])
         pytest.param(json.dumps(arguments("AboutMe", "x")).encode(), "text/plain", id="not declared as JSON"),
     ],
 )
-def test_a_rest_write_takes_json(stage: Stage, body: bytes, kind: str) -> None:
-    answer = stage.send("POST", ADMIN, f"{PEOPLE}/SetSingleValueProfileProperty", body, Content_Type=kind)
+def test_a_rest_write_takes_json(client: SharePointClient, body: bytes, kind: str) -> None:
+    answer = client.send("POST", ADMIN, f"{PEOPLE}/SetSingleValueProfileProperty", body, Content_Type=kind)
     assert answer.status_code == 400
-    assert stage.properties(ANNA)["AboutMe"] == ""
+    assert client.properties(ANNA)["AboutMe"] == ""
 
 
-def test_a_query_writes_all_four_picture_properties_at_once(stage: Stage) -> None:
-    header, number, result = ask(stage, query(ANNA, *PICTURE))
+def test_a_query_writes_all_four_picture_properties_at_once(client: SharePointClient) -> None:
+    header, number, result = ask(client, query(ANNA, *PICTURE))
     assert (header["SchemaVersion"], header["ErrorInfo"]) == ("15.0.0.0", None)
     assert (number, result) == (2, {"IsNull": False})
-    written = stage.properties(ANNA)
+    written = client.properties(ANNA)
     assert {name: written[name] for name, _ in PICTURE} == dict(PICTURE)
-    assert stage.profile(ANNA).json["PictureUrl"] == f"{URL}?t=63902822400"
+    assert client.profile(ANNA).json["PictureUrl"] == f"{URL}?t=63902822400"
 
 
-def test_a_query_can_write_to_several_people(stage: Stage) -> None:
-    stage.add(BERT)
+def test_a_query_can_write_to_several_people(client: SharePointClient) -> None:
+    client.add(BERT)
     header, *_ = ask(
-        stage, wrap(set_property(3, ANNA, "AboutMe", "a") + set_property(4, BERT, "AboutMe", "b & <c>"))
+        client, wrap(set_property(3, ANNA, "AboutMe", "a") + set_property(4, BERT, "AboutMe", "b & <c>"))
     )
     assert header["ErrorInfo"] is None
-    assert (stage.properties(ANNA)["AboutMe"], stage.properties(BERT)["AboutMe"]) == ("a", "b & <c>")
+    assert (client.properties(ANNA)["AboutMe"], client.properties(BERT)["AboutMe"]) == ("a", "b & <c>")
 
 
-def test_a_failing_action_leaves_the_ones_before_it_done_and_the_ones_after_it_undone(stage: Stage) -> None:
+def test_a_failing_action_leaves_the_ones_before_it_done_and_the_ones_after_it_undone(
+    client: SharePointClient,
+) -> None:
     actions = (
         set_property(3, ANNA, "AboutMe", "before")
         + set_property(4, "nobody@contoso.com", "AboutMe", "x")
         + set_property(5, ANNA, "CellPhone", "after")
     )
-    (header,) = ask(stage, wrap(actions))
+    (header,) = ask(client, wrap(actions))
     assert header["ErrorInfo"]["ErrorMessage"].startswith("User Profile Error 1000: User Not Found")
     assert header["ErrorInfo"]["ErrorTypeName"] == "Microsoft.SharePoint.Client.ServerException"
     assert header["ErrorInfo"]["TraceCorrelationId"] == header["TraceCorrelationId"]
-    assert (stage.properties(ANNA)["AboutMe"], stage.properties(ANNA)["CellPhone"]) == ("before", "")
+    assert (client.properties(ANNA)["AboutMe"], client.properties(ANNA)["CellPhone"]) == ("before", "")
 
 
-def test_the_type_of_a_missing_user_is_a_knob(stage: Stage) -> None:
+def test_the_type_of_a_missing_user_is_a_knob(client: SharePointClient) -> None:
     kind = "Microsoft.Office.Server.UserProfiles.UserNotFoundException"
-    stage.world.knobs.user_not_found_type = kind
-    error = stage.query("nobody@contoso.com", ("AboutMe", "x"))
+    client.world.knobs.user_not_found_type = kind
+    error = client.query("nobody@contoso.com", ("AboutMe", "x"))
     assert (error["ErrorTypeName"], error["ErrorCode"]) == (kind, -1)
 
 
@@ -167,18 +177,20 @@ METHOD = set_property(3, ANNA, "AboutMe", "x")
         pytest.param(wrap(METHOD + set_property(4, ANNA, "AboutMe", "y" * 2_100_000)), id="above 2 MB"),
     ],
 )
-def test_a_query_that_cannot_be_read_writes_nothing_at_all(stage: Stage, body: str) -> None:
-    (header,) = ask(stage, body)
+def test_a_query_that_cannot_be_read_writes_nothing_at_all(client: SharePointClient, body: str) -> None:
+    (header,) = ask(client, body)
     assert header["ErrorInfo"]["ErrorTypeName"] == "Microsoft.SharePoint.Client.InvalidClientQueryException"
-    assert stage.properties(ANNA)["AboutMe"] == ""
+    assert client.properties(ANNA)["AboutMe"] == ""
 
 
-def test_a_query_must_be_declared_as_xml(stage: Stage) -> None:
+def test_a_query_must_be_declared_as_xml(client: SharePointClient) -> None:
     assert (
-        stage.send("POST", ADMIN, QUERY, query(ANNA, ("AboutMe", "x")), Content_Type="text/plain").status_code
+        client.send(
+            "POST", ADMIN, QUERY, query(ANNA, ("AboutMe", "x")), Content_Type="text/plain"
+        ).status_code
         == 400
     )
-    assert stage.properties(ANNA)["AboutMe"] == ""
+    assert client.properties(ANNA)["AboutMe"] == ""
 
 
 @pytest.mark.parametrize(
@@ -204,16 +216,16 @@ def test_a_query_must_be_declared_as_xml(stage: Stage) -> None:
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_and_leaves_the_property(
-    stage: Stage, name: str, value: str
+    client: SharePointClient, name: str, value: str
 ) -> None:
-    before = stage.properties(ANNA)
-    error = stage.query(ANNA, (name, value))
+    before = client.properties(ANNA)
+    error = client.query(ANNA, (name, value))
     assert error["ErrorTypeName"] in {
         "System.ArgumentException",
         "Microsoft.SharePoint.Client.InvalidClientQueryException",
     }
-    assert write(stage, arguments(name, value)).status_code == 400
-    assert stage.properties(ANNA) == before
+    assert write(client, arguments(name, value)).status_code == 400
+    assert client.properties(ANNA) == before
 
 
 @pytest.mark.parametrize(
@@ -225,13 +237,13 @@ def test_a_value_that_makes_no_sense_is_refused_and_leaves_the_property(
         pytest.param("", id="empty, to take a picture away"),
     ],
 )
-def test_a_picture_url_may_be_spelled_as_tools_spell_it(stage: Stage, url: str) -> None:
-    assert stage.query(ANNA, ("PictureURL", url)) is None
-    assert stage.properties(ANNA)["PictureURL"] == url
+def test_a_picture_url_may_be_spelled_as_tools_spell_it(client: SharePointClient, url: str) -> None:
+    assert client.query(ANNA, ("PictureURL", url)) is None
+    assert client.properties(ANNA)["PictureURL"] == url
 
 
-def test_writing_twice_leaves_what_writing_once_leaves(stage: Stage) -> None:
-    assert stage.query(ANNA, *PICTURE) is None
-    once = stage.properties(ANNA)
-    assert stage.query(ANNA, *PICTURE) is None
-    assert stage.properties(ANNA) == once
+def test_writing_twice_leaves_what_writing_once_leaves(client: SharePointClient) -> None:
+    assert client.query(ANNA, *PICTURE) is None
+    once = client.properties(ANNA)
+    assert client.query(ANNA, *PICTURE) is None
+    assert client.properties(ANNA) == once

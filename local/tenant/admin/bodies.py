@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
-class Unacceptable(Exception):
+class AdminRefusal(Exception):
     """The caller of the admin face asked for what makes no sense; the text says what would."""
 
     def __init__(self, message: str, status: int = 400, **details: Any) -> None:
@@ -19,30 +19,30 @@ def read[Kind](kind: type[Kind], body: object) -> Kind:
     """Return `body`, a JSON object, as an instance of the dataclass `kind`.
 
     Raises:
-        Unacceptable: a key is unknown, or a value not what the dataclass wants.
+        AdminRefusal: a key is unknown, or a value not what the dataclass wants.
     """
     values = check(kind, body)
     try:
         return kind(**values)
     except (TypeError, ValueError) as error:
-        raise Unacceptable(str(error), known=describe(kind)) from error
+        raise AdminRefusal(str(error), known=describe(kind)) from error
 
 
 def check(kind: type, body: object) -> dict[str, Any]:
     """Return `body` if it is a JSON object of some of the keys of `kind`, with values of their types.
 
     Raises:
-        Unacceptable: it is not.
+        AdminRefusal: it is not.
     """
     if not isinstance(body, dict):
-        raise Unacceptable("the body is a JSON object", known=describe(kind))
+        raise AdminRefusal("the body is a JSON object", known=describe(kind))
     hints = get_type_hints(kind)
     known = {field.name for field in fields(kind)}
     if unknown := sorted(body.keys() - known):
-        raise Unacceptable(f"unknown: {', '.join(unknown)}", known=describe(kind))
+        raise AdminRefusal(f"unknown: {', '.join(unknown)}", known=describe(kind))
     wrong = [name for name, value in body.items() if not fits(value, hints[name])]
     if wrong:
-        raise Unacceptable(f"of the wrong type: {', '.join(sorted(wrong))}", known=describe(kind))
+        raise AdminRefusal(f"of the wrong type: {', '.join(sorted(wrong))}", known=describe(kind))
     return body
 
 

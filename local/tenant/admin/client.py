@@ -48,9 +48,9 @@ class TenantClient:
         """Return what the ready line says, `settings` among it."""
         return self._ask("GET", "/settings")
 
-    def add(self, **arrivals: Any) -> list[str]:
+    def add(self, **facts: Any) -> list[str]:
         """Let people in: `count`, `upn`, `name`, `guest`, `mailbox`, `enabled`, `geo`, `folder`, `photo`."""
-        return list(self._ask("POST", "/users", json=arrivals)["ids"])
+        return list(self._ask("POST", "/users", json=facts)["ids"])
 
     def users(self, limit: int = 1000) -> list[Json]:
         """Return everybody living, at most `limit` of them."""
@@ -64,9 +64,9 @@ class TenantClient:
         """Change a person: `upn`, `name`, `geo`, `enabled`, `mailbox`, `gone`."""
         return self._ask("POST", _user(key), json=changes)
 
-    def configure(self, key: str, **oddities: Any) -> Json:
+    def configure(self, key: str, **changes: Any) -> Json:
         """Make a person's SharePoint profile odd: `profile`, `object_id`, `folder`, `picture`, ..."""
-        return self._ask("PUT", f"{_user(key)}/profile", json=oddities)
+        return self._ask("PUT", f"{_user(key)}/profile", json=changes)
 
     def photo(self, key: str) -> bytes:
         """Return the source's bytes."""
@@ -89,11 +89,11 @@ class TenantClient:
         """Remove a photo as its owner would."""
         self._ask("DELETE", f"{_user(key)}/photo", params=_notify(notify))
 
-    def found(self, *members: str, name: str = "") -> str:
+    def create_group(self, *members: str, name: str = "") -> str:
         """Found a group of people (ids or UPNs) and groups (ids); return its id."""
         return str(self._ask("POST", "/groups", json={"members": [*members], "name": name})["id"])
 
-    def enrol(self, group: str, *members: str) -> Json:
+    def set_members(self, group: str, *members: str) -> Json:
         """Let these be a group's members, in the place of those before; return what it is then."""
         return self._ask("PUT", f"/groups/{quote(group, safe='')}/members", json={"members": [*members]})
 

@@ -12,10 +12,10 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from local.tenant.admin.bodies import Unacceptable, check, describe, read
-from local.tenant.admin.groups import Membership
-from local.tenant.admin.people import Reception
-from local.tenant.admin.traffic import Console
+from local.tenant.admin.bodies import AdminRefusal, check, describe, read
+from local.tenant.admin.groups import GroupCalls
+from local.tenant.admin.people import PeopleCalls
+from local.tenant.admin.traffic import TrafficCalls
 from local.tenant.directory.world import World
 from local.tenant.entra.face import Permissions
 from local.tenant.graph.face import Graph
@@ -25,7 +25,7 @@ Json = dict[str, Any]
 
 
 @dataclass(slots=True, kw_only=True)
-class Advance:
+class ClockAdvance:
     """The body of `POST /clock`: seconds."""
 
     advance: float
@@ -39,16 +39,16 @@ class Consent:
     sharepoint: list[str] | None = None
 
 
-class Admin:
+class AdminFace:
     """Answer the admin face's calls. `settings` makes the body of `GET /settings`, `reset` a fresh tenant."""
 
     def __init__(
         self,
         world: World,
-        reception: Reception,
+        people_calls: PeopleCalls,
         graph: Graph,
         permissions: Permissions,
-        console: Console,
+        traffic_calls: TrafficCalls,
         *,
         settings: Callable[[], Json],
         reset: Callable[[], None],
@@ -61,9 +61,9 @@ class Admin:
         self._routes = Map(
             [
                 *self._list_own(),
-                *_list_people(reception),
-                *_list_groups(Membership(world)),
-                *_list_traffic(console),
+                *_list_people(people_calls),
+                *_list_groups(GroupCalls(world)),
+                *_list_traffic(traffic_calls),
             ]
         )
 
@@ -72,7 +72,7 @@ class Admin:
         try:
             endpoint, values = self._routes.bind_to_environ(request.environ).match()
             answer = endpoint(request, **values)
-        except Unacceptable as error:
+        except AdminRefusal as error:
             return _json({"error": str(error), **error.details}, error.status)
         except HTTPException as error:
             return _json({"error": f"{error.name}; GET / lists the calls"}, error.code or 500)
@@ -142,9 +142,9 @@ class Admin:
     def advance(self, request: Request) -> Json:
         """`POST /clock`: what expires in the tenant expires sooner. Tokens stay on the machine's time."""
         try:
-            self._world.clock.advance(read(Advance, request.get_json(force=True)).advance)
+            self._world.clock.advance(read(ClockAdvance, request.get_json(force=True)).advance)
         except (ValueError, OverflowError) as error:
-            raise Unacceptable(str(error)) from error
+            raise AdminRefusal(str(error)) from error
         return self.clock(request)
 
     def start_over(self, request: Request) -> Json:
@@ -172,41 +172,41 @@ class Admin:
     def _require_subscription(self, key: str) -> None:
         known = [each["id"] for each in self._graph.subscriptions()]
         if key not in known:
-            raise Unacceptable(f"no subscription {key}", 404, known=known)
+            raise AdminRefusal(f"no subscription {key}", 404, known=known)
 
 
-def _list_people(reception: Reception) -> list[Rule]:
+def _list_people(people_calls: PeopleCalls) -> list[Rule]:
     return [
-        _rule("GET", "/users", reception.index, "limit"),
-        _rule("POST", "/users", reception.welcome),
-        _rule("GET", "/users/<key>", reception.show),
-        _rule("POST", "/users/<key>", reception.change),
-        _rule("PUT", "/users/<key>/profile", reception.configure),
-        _rule("GET", "/users/<key>/shown", reception.shown, "size"),
-        _rule("GET", "/users/<key>/photo", reception.photo),
-        _rule("PUT", "/users/<key>/photo", reception.change_photo, "notify", "raw", "drawn"),
-        _rule("DELETE", "/users/<key>/photo", reception.remove_photo, "notify"),
+        _rule("GET", "/users", people_calls.index, "limit"),
+        _rule("POST", "/users", people_calls.add),
+        _rule("GET", "/users/<key>", people_calls.show),
+        _rule("POST", "/users/<key>", people_calls.change),
+        _rule("PUT", "/users/<key>/profile", people_calls.configure),
+        _rule("GET", "/users/<key>/shown", people_calls.shown, "size"),
+        _rule("GET", "/users/<key>/photo", people_calls.photo),
+        _rule("PUT", "/users/<key>/photo", people_calls.change_photo, "notify", "raw", "drawn"),
+        _rule("DELETE", "/users/<key>/photo", people_calls.remove_photo, "notify"),
     ]
 
 
-def _list_groups(membership: Membership) -> list[Rule]:
+def _list_groups(group_calls: GroupCalls) -> list[Rule]:
     return [
-        _rule("GET", "/groups", membership.index),
-        _rule("POST", "/groups", membership.found),
-        _rule("PUT", "/groups/<key>/members", membership.enrol),
+        _rule("GET", "/groups", group_calls.index),
+        _rule("POST", "/groups", group_calls.create),
+        _rule("PUT", "/groups/<key>/members", group_calls.set_members),
     ]
 
 
-def _list_traffic(console: Console) -> list[Rule]:
+def _list_traffic(traffic_calls: TrafficCalls) -> list[Rule]:
     return [
-        _rule("GET", "/history", console.requests, "host", "service", "since"),
-        _rule("GET", "/history/summary", console.summary, "host", "service", "since"),
-        _rule("DELETE", "/history", console.forget_requests),
-        _rule("GET", "/faults", console.faults),
-        _rule("PUT", "/faults", console.arm_faults),
-        _rule("DELETE", "/faults", console.disarm_faults),
-        _rule("GET", "/quota", console.quota),
-        _rule("PUT", "/quota", console.limit),
+        _rule("GET", "/history", traffic_calls.requests, "host", "service", "since"),
+        _rule("GET", "/history/summary", traffic_calls.summary, "host", "service", "since"),
+        _rule("DELETE", "/history", traffic_calls.forget_requests),
+        _rule("GET", "/faults", traffic_calls.faults),
+        _rule("PUT", "/faults", traffic_calls.arm_faults),
+        _rule("DELETE", "/faults", traffic_calls.disarm_faults),
+        _rule("GET", "/quota", traffic_calls.quota),
+        _rule("PUT", "/quota", traffic_calls.limit),
     ]
 
 
@@ -215,7 +215,7 @@ def _rule(method: str, path: str, call: Callable[..., Any], *query: str) -> Rule
 
     def endpoint(request: Request, **values: str) -> Json | Response:
         if unknown := sorted(request.args.keys() - set(query)):
-            raise Unacceptable(f"unknown in the query: {', '.join(unknown)}", known=query)
+            raise AdminRefusal(f"unknown in the query: {', '.join(unknown)}", known=query)
         answer: Json | Response = call(request, **values)
         return answer
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from werkzeug.wrappers import Request
 
-from local.tenant.admin.bodies import Unacceptable, read
+from local.tenant.admin.bodies import AdminRefusal, read
 from local.tenant.directory.groups import Group
 from local.tenant.directory.world import World
 
@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 
 @dataclass(slots=True, kw_only=True)
-class Founding:
+class NewGroup:
     """The body of `POST /groups`: `members` are ids or UPNs of people, or ids of groups."""
 
     members: list[str] = field(default_factory=list)
@@ -21,13 +21,13 @@ class Founding:
 
 
 @dataclass(slots=True, kw_only=True)
-class Roll:
+class MemberList:
     """The body of `PUT /groups/{id}/members`: everybody who is a member from now on."""
 
     members: list[str]
 
 
-class Membership:
+class GroupCalls:
     """Who is in which group, as the administrator decides it. Nobody is told."""
 
     def __init__(self, world: World) -> None:
@@ -39,23 +39,23 @@ class Membership:
         with self._world.lock:
             return {"groups": [self._describe(group) for group in self._world.groups.every()]}
 
-    def found(self, request: Request) -> Json:
+    def create(self, request: Request) -> Json:
         """`POST /groups`: a new group; its id."""
-        founding = read(Founding, request.get_json(force=True))
+        new = read(NewGroup, request.get_json(force=True))
         with self._world.lock:
-            members = self._identify(founding.members)
-            group = Group(self._world.new_id(), founding.name, members)
+            members = self._identify(new.members)
+            group = Group(self._world.new_id(), new.name, members)
             self._world.groups.put(group)
         return {"id": group.id}
 
-    def enrol(self, request: Request, key: str) -> Json:
+    def set_members(self, request: Request, key: str) -> Json:
         """`PUT /groups/{id}/members`: in the place of the members before."""
-        roll = read(Roll, request.get_json(force=True))
+        wanted = read(MemberList, request.get_json(force=True))
         with self._world.lock:
             group = self._world.groups.find(key)
             if group is None:
-                raise Unacceptable(f"no group has the id {key}", 404)
-            changed = Group(group.id, group.name, self._identify(roll.members))
+                raise AdminRefusal(f"no group has the id {key}", 404)
+            changed = Group(group.id, group.name, self._identify(wanted.members))
             self._world.groups.put(changed)
             return self._describe(changed)
 
@@ -65,7 +65,7 @@ class Membership:
     def _find_id(self, key: str) -> str:
         found = self._world.find(key) or self._world.groups.find(key)
         if found is None:
-            raise Unacceptable(f"neither somebody living nor a group: {key}", 404)
+            raise AdminRefusal(f"neither somebody living nor a group: {key}", 404)
         return found.id
 
     def _describe(self, group: Group) -> Json:

@@ -6,19 +6,19 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from local.tenant.admin.bodies import Unacceptable, read
+from local.tenant.admin.bodies import AdminRefusal, read
 from local.tenant.directory import people
 from local.tenant.directory.exchange import Exchange
 from local.tenant.directory.world import Person, Photo, World
 from local.tenant.graph.face import Graph
-from local.tenant.sharepoint.reader import SIZES, Reader
+from local.tenant.sharepoint.reader import SIZES, PictureReader
 from local.tenant.sharepoint.service import SharePoint
 
 LONGEST_DELAY = 3600.0  # seconds
 
 
 @dataclass(slots=True, kw_only=True)
-class Change:
+class PersonChange:
     """What becomes of a person; None leaves it as it is. `gone` deletes them, and their UPN is free again.
 
     Whatever changes, Graph tells its subscribers that the user was updated: hints without a new photo.
@@ -33,7 +33,7 @@ class Change:
 
 
 @dataclass(slots=True, kw_only=True)
-class Oddities:
+class ProfileOddities:
     """What is odd about a person's profile; see `sharepoint.scenes.Scenes.configure`."""
 
     profile: bool | None = None
@@ -44,11 +44,11 @@ class Oddities:
     properties: dict[str, str] | None = None
 
 
-class Reception:
+class PeopleCalls:
     """People as the administrator sees them."""
 
     def __init__(
-        self, world: World, exchange: Exchange, graph: Graph, sharepoint: SharePoint, reader: Reader
+        self, world: World, exchange: Exchange, graph: Graph, sharepoint: SharePoint, reader: PictureReader
     ) -> None:
         self._reader = reader
         self._world = world
@@ -57,26 +57,26 @@ class Reception:
         self._sharepoint = sharepoint
 
     def index(self, request: Request) -> dict[str, Any]:
-        """`GET /users`: everybody living, at most `?limit=` of them."""
+        """`GET /users`: living living, at most `?limit=` of them."""
         limit = request.args.get("limit", 1000, type=int)
-        everybody = list(self._world.living())
-        return {"count": len(everybody), "users": [_facts(person) for person in everybody[:limit]]}
+        living = list(self._world.living())
+        return {"count": len(living), "users": [_facts(person) for person in living[:limit]]}
 
-    def welcome(self, request: Request) -> dict[str, Any]:
+    def add(self, request: Request) -> dict[str, Any]:
         """`POST /users`: new people; their ids."""
-        arrivals = read(people.Arrivals, request.get_json(force=True))
+        wanted = read(people.NewPeople, request.get_json(force=True))
         try:
-            if arrivals.folder:
-                self._sharepoint.set_folder(arrivals.folder, arrivals.geo)
-            arrived = people.welcome(self._world, self._exchange, arrivals)
+            if wanted.folder:
+                self._sharepoint.set_folder(wanted.folder, wanted.geo)
+            added = people.add_people(self._world, self._exchange, wanted)
         except ValueError as error:
-            raise Unacceptable(str(error), 409) from error
-        return {"ids": [person.id for person in arrived]}
+            raise AdminRefusal(str(error), 409) from error
+        return {"ids": [person.id for person in added]}
 
     def show(self, request: Request, key: str) -> dict[str, Any]:
         """`GET /users/{id}`: the source and the target, so that a test can compare them."""
         del request
-        person = self._anybody(key)
+        person = self._find_ever(key)
         photo = person.photo
         return {
             **_facts(person),
@@ -86,9 +86,9 @@ class Reception:
 
     def change(self, request: Request, key: str) -> dict[str, Any]:
         """`POST /users/{id}`: rename, move, disable, remove a person."""
-        change = read(Change, request.get_json(force=True))
+        change = read(PersonChange, request.get_json(force=True))
         with self._world.lock:
-            person = self._living(key)
+            person = self._find_living(key)
             self._rename(person, change.upn)
             if change.geo is not None:
                 self._world.move(person, change.geo)
@@ -99,44 +99,44 @@ class Reception:
 
     def configure(self, request: Request, key: str) -> dict[str, Any]:
         """`PUT /users/{id}/profile`: an odd SharePoint profile, as years of use leave it behind."""
-        oddities = read(Oddities, request.get_json(force=True))
-        person = self._anybody(key)
+        changes = read(ProfileOddities, request.get_json(force=True))
+        person = self._find_ever(key)
         try:
-            self._sharepoint.configure(person.id, **asdict(oddities))
+            self._sharepoint.configure(person.id, **asdict(changes))
         except ValueError as error:
-            raise Unacceptable(str(error), 409) from error
+            raise AdminRefusal(str(error), 409) from error
         return self.show(request, person.id)
 
     def shown(self, request: Request, key: str) -> Response:
         """`GET /users/{id}/shown`: the picture that SharePoint shows its readers, `?size=S|M|L`."""
         size = request.args.get("size", "L")
         if size not in SIZES:
-            raise Unacceptable("size is S, M or L")
-        account = self._sharepoint.describe(self._anybody(key).id)["account"]
+            raise AdminRefusal("size is S, M or L")
+        account = self._sharepoint.describe(self._find_ever(key).id)["account"]
         if account is None:
-            raise Unacceptable("SharePoint has no profile of this person", 404)
+            raise AdminRefusal("SharePoint has no profile of this person", 404)
         return self._reader.look(str(account), size)
 
     def photo(self, request: Request, key: str) -> Response:
         """`GET /users/{id}/photo`: the source's bytes."""
         del request
-        photo = self._living(key).photo
+        photo = self._find_living(key).photo
         if photo is None:
-            raise Unacceptable("no photo", 404)
+            raise AdminRefusal("no photo", 404)
         return Response(photo.data, content_type=photo.content_type, headers={"ETag": photo.etag})
 
     def change_photo(self, request: Request, key: str) -> dict[str, Any]:
         """`PUT /users/{id}/photo`: the image in the body, or with `?drawn=true` a new portrait."""
-        person = self._living(key)
+        person = self._find_living(key)
         photo = self._receive(request, person)
         self._change(person, photo, request.args.get("notify"))
         return _describe(photo)
 
     def remove_photo(self, request: Request, key: str) -> dict[str, Any]:
         """`DELETE /users/{id}/photo`."""
-        person = self._living(key)
+        person = self._find_living(key)
         if person.photo is None:
-            raise Unacceptable("no photo", 404)
+            raise AdminRefusal("no photo", 404)
         self._change(person, None, request.args.get("notify"))
         return {}
 
@@ -149,7 +149,7 @@ class Reception:
         try:
             return self._exchange.accept(data)
         except ValueError as error:
-            raise Unacceptable(str(error)) from error
+            raise AdminRefusal(str(error)) from error
 
     def _change(self, person: Person, photo: Photo | None, notify: str | None) -> None:
         hints, delay = _notifications(notify)
@@ -157,7 +157,7 @@ class Reception:
         if hints:
             self._graph.photo_hint(person, times=hints, delay=delay)
 
-    def _edit(self, person: Person, change: Change) -> None:
+    def _edit(self, person: Person, change: PersonChange) -> None:
         edits = {"display_name": change.name, "enabled": change.enabled, "mailbox": change.mailbox}
         made = {name: value for name, value in edits.items() if value is not None}
         for name, value in made.items():
@@ -171,18 +171,18 @@ class Reception:
         try:
             self._world.rename(person, upn)
         except ValueError as error:
-            raise Unacceptable(str(error), 409) from error
+            raise AdminRefusal(str(error), 409) from error
 
-    def _living(self, key: str) -> Person:
+    def _find_living(self, key: str) -> Person:
         person = self._world.find(key)
         if person is None:
-            raise Unacceptable(f"nobody living has the id or UPN {key}", 404)
+            raise AdminRefusal(f"nobody living has the id or UPN {key}", 404)
         return person
 
-    def _anybody(self, key: str) -> Person:
+    def _find_ever(self, key: str) -> Person:
         person = self._world.find(key) or self._world.people.get(key.lower())
         if person is None:
-            raise Unacceptable(f"nobody has or had the id or UPN {key}", 404)
+            raise AdminRefusal(f"nobody has or had the id or UPN {key}", 404)
         return person
 
 
@@ -194,9 +194,9 @@ def _notifications(notify: str | None) -> tuple[int, float]:
     try:
         seconds = float(notify or "")
     except ValueError:
-        raise Unacceptable("notify is on, off, twice or a number of seconds") from None
+        raise AdminRefusal("notify is on, off, twice or a number of seconds") from None
     if not 0 <= seconds <= LONGEST_DELAY:
-        raise Unacceptable(f"notify waits at most {LONGEST_DELAY} seconds")
+        raise AdminRefusal(f"notify waits at most {LONGEST_DELAY} seconds")
     return 1, seconds
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from werkzeug.wrappers import Request
 
 from local.tenant.admin.bodies import read
-from local.tenant.traffic.early_returns import Patience
+from local.tenant.traffic.early_returns import EarlyReturns
 from local.tenant.traffic.faults import Fault, Faults
 from local.tenant.traffic.history import History
 from local.tenant.traffic.quota import Limits, Quota
@@ -15,20 +15,20 @@ Json = dict[str, Any]
 
 
 @dataclass(slots=True, kw_only=True)
-class Arming:
+class FaultList:
     """The body of `PUT /faults`."""
 
     faults: list[dict[str, object]] = field(default_factory=list)
     seed: int | None = None
 
 
-class Console:
+class TrafficCalls:
     """The traffic between the application and the tenant, as the administrator watches and bends it."""
 
-    def __init__(self, history: History, faults: Faults, patience: Patience, quota: Quota) -> None:
+    def __init__(self, history: History, faults: Faults, early_returns: EarlyReturns, quota: Quota) -> None:
         self._history = history
         self._faults = faults
-        self._patience = patience
+        self._early_returns = early_returns
         self._quota = quota
 
     def requests(self, request: Request) -> Json:
@@ -49,18 +49,18 @@ class Console:
     def faults(self, request: Request) -> Json:
         """`GET /faults`: what is armed, how often each fired, and who returned before `Retry-After`."""
         del request
-        return {"faults": self._faults.report(), "early_return": self._patience.early()}
+        return {"faults": self._faults.report(), "early_return": self._early_returns.recorded()}
 
     def arm_faults(self, request: Request) -> Json:
         """`PUT /faults`: in the place of those armed before."""
-        arming = read(Arming, request.get_json(force=True))
+        arming = read(FaultList, request.get_json(force=True))
         self._faults.arm([read(Fault, fault) for fault in arming.faults], arming.seed)
         return self.faults(request)
 
     def disarm_faults(self, request: Request) -> Json:
         """`DELETE /faults`: none is armed, and no one returned early."""
         self._faults.arm([])
-        self._patience.clear()
+        self._early_returns.clear()
         return self.faults(request)
 
     def quota(self, request: Request) -> Json:

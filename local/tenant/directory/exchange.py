@@ -11,9 +11,9 @@ from PIL import Image, UnidentifiedImageError
 from local.tenant.directory import portraits
 from local.tenant.directory.world import Person, Photo, World
 
-MOST_BYTES = 4 * 1024 * 1024
-SMALLEST = 48  # pixels; the smallest square that Microsoft 365 gives out
-BROKEN = (UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning)
+MAX_BYTES = 4 * 1024 * 1024
+MIN_PIXELS = 48  # pixels; the smallest square that Microsoft 365 gives out
+UNREADABLE = (UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 class Exchange:
@@ -29,18 +29,18 @@ class Exchange:
         Raises:
             ValueError: Exchange would refuse it; the text says why.
         """
-        if len(data) > MOST_BYTES:
-            raise ValueError(f"a photo has at most {MOST_BYTES} bytes, this one {len(data)}")
+        if len(data) > MAX_BYTES:
+            raise ValueError(f"a photo has at most {MAX_BYTES} bytes, this one {len(data)}")
         try:
             with Image.open(io.BytesIO(data)) as image:
                 kind, (width, height) = image.format, image.size
                 image.load()
-        except (OSError, *BROKEN) as error:
+        except (OSError, *UNREADABLE) as error:
             raise ValueError(f"not a picture that can be read: {error}") from error
         if kind != "JPEG":
             raise ValueError(f"a photo is a JPEG, this is {kind} (?raw=true stores it all the same)")
-        if min(width, height) < SMALLEST:
-            raise ValueError(f"a photo is at least {SMALLEST} pixels each way, this one {width}x{height}")
+        if min(width, height) < MIN_PIXELS:
+            raise ValueError(f"a photo is at least {MIN_PIXELS} pixels each way, this one {width}x{height}")
         return Photo(data, self._world.new_etag(), width, height)
 
     def accept_raw(self, data: bytes, content_type: str = "image/jpeg") -> Photo:
@@ -48,7 +48,7 @@ class Exchange:
         try:
             with Image.open(io.BytesIO(data)) as image:
                 width, height = image.size
-        except (OSError, *BROKEN):
+        except (OSError, *UNREADABLE):
             width = height = portraits.SIZE
         return Photo(data, self._world.new_etag(), width, height, content_type)
 
@@ -58,9 +58,9 @@ class Exchange:
         picture = functools.partial(portraits.draw, person.display_name, version)
         return Photo(picture, self._world.new_etag(), portraits.SIZE, portraits.SIZE)
 
-    def share(self) -> Photo:
+    def draw_shared(self) -> Photo:
         """Return the one portrait for everybody, under a new etag: a crowd of them costs no drawing."""
-        return Photo(_draw_everybody, self._world.new_etag(), portraits.SIZE, portraits.SIZE)
+        return Photo(_draw_shared, self._world.new_etag(), portraits.SIZE, portraits.SIZE)
 
     def reset(self) -> None:
         """Forget how many portraits were drawn."""
@@ -68,5 +68,5 @@ class Exchange:
 
 
 @functools.cache
-def _draw_everybody() -> bytes:
+def _draw_shared() -> bytes:
     return portraits.draw("Every Body")

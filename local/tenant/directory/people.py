@@ -22,7 +22,7 @@ ASCII = str.maketrans("ëíÅ", "eiA")
 
 
 @dataclass(slots=True, kw_only=True)
-class Arrivals:
+class NewPeople:
     """Who is to come: `count` people alike. `upn` and `name` are invented where they are not given.
 
     `photo`: with a portrait of their own, or all with one, "shared", under etags of their own. `folder`: the
@@ -48,38 +48,38 @@ class Arrivals:
             raise ValueError('geo is three lower-case letters, such as eur, or "" for the central location')
 
 
-def welcome(world: World, exchange: Exchange, arrivals: Arrivals) -> list[Person]:
+def add_people(world: World, exchange: Exchange, wanted: NewPeople) -> list[Person]:
     """Take the people into the directory and return them.
 
     Raises:
         ValueError: their UPN is taken.
     """
     with world.lock:
-        return [_welcome(world, exchange, arrivals) for _ in range(arrivals.count)]
+        return [_add_person(world, exchange, wanted) for _ in range(wanted.count)]
 
 
-def _welcome(world: World, exchange: Exchange, arrivals: Arrivals) -> Person:
+def _add_person(world: World, exchange: Exchange, wanted: NewPeople) -> Person:
     number = len(world.people)
-    name = arrivals.name or _name(number)
+    name = wanted.name or _invent_name(number)
     person = Person(
         world.new_id(),
-        arrivals.upn or _upn(world, name, number, guest=arrivals.guest),
+        wanted.upn or _invent_upn(world, name, number, guest=wanted.guest),
         name,
-        guest=arrivals.guest,
-        enabled=arrivals.enabled,
-        mailbox=arrivals.mailbox,
-        geo=arrivals.geo,
+        guest=wanted.guest,
+        enabled=wanted.enabled,
+        mailbox=wanted.mailbox,
+        geo=wanted.geo,
     )
-    if arrivals.photo:
-        person.photo = exchange.share() if arrivals.photo == "shared" else exchange.draw(person)
+    if wanted.photo:
+        person.photo = exchange.draw_shared() if wanted.photo == "shared" else exchange.draw(person)
     return world.add(person)
 
 
-def _name(number: int) -> str:
+def _invent_name(number: int) -> str:
     return f"{FIRST[number % len(FIRST)]} {LAST[(number * 7 + number // len(FIRST)) % len(LAST)]}"
 
 
-def _upn(world: World, name: str, number: int, *, guest: bool) -> str:
+def _invent_upn(world: World, name: str, number: int, *, guest: bool) -> str:
     """Return a UPN that nobody has; a guest's is their own address and `#EXT#`."""
     local = name.translate(ASCII).lower().replace(" ", ".")
     domain = f"{world.organisation}.onmicrosoft.com"

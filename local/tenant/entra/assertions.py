@@ -26,7 +26,7 @@ INVALID_ISSUER = 700021
 MALFORMED = 50027
 
 
-class Unproven(Exception):
+class InvalidAssertion(Exception):
     """The assertion proves nothing. `code` is Entra's number for the reason."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -38,18 +38,18 @@ def verify(assertion: str, certificate: x509.Certificate, client_id: str, audien
     """Accept an assertion of application `client_id`, meant for one of `audiences`.
 
     Raises:
-        Unproven: it is malformed, wrongly signed, out of its time, or about something else.
+        InvalidAssertion: it is malformed, wrongly signed, out of its time, or about something else.
     """
     try:
         header = jwt.get_unverified_header(assertion)
     except jwt.InvalidTokenError as error:
-        raise Unproven(MALFORMED, "JWT token is invalid or malformed.") from error
-    if not _names(header, certificate):
-        raise Unproven(INVALID_SIGNATURE, _unregistered("The key was not found."))
-    _judge(_claims(assertion, certificate), client_id, audiences)
+        raise InvalidAssertion(MALFORMED, "JWT token is invalid or malformed.") from error
+    if not _names_certificate(header, certificate):
+        raise InvalidAssertion(INVALID_SIGNATURE, _word_unregistered("The key was not found."))
+    _check_claims(_read_claims(assertion, certificate), client_id, audiences)
 
 
-def _names(header: dict[str, Any], certificate: x509.Certificate) -> bool:
+def _names_certificate(header: dict[str, Any], certificate: x509.Certificate) -> bool:
     der = certificate.public_bytes(serialization.Encoding.DER)
     for name, digest in (
         ("x5t#S256", hashlib.sha256(der)),
@@ -60,7 +60,7 @@ def _names(header: dict[str, Any], certificate: x509.Certificate) -> bool:
     return False
 
 
-def _claims(assertion: str, certificate: x509.Certificate) -> dict[str, Any]:
+def _read_claims(assertion: str, certificate: x509.Certificate) -> dict[str, Any]:
     key = certificate.public_key()
     if not isinstance(key, rsa.RSAPublicKey):
         raise TypeError("the application's certificate has an RSA key")
@@ -72,28 +72,36 @@ def _claims(assertion: str, certificate: x509.Certificate) -> dict[str, Any]:
             options={"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False},
         )
     except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError) as error:
-        raise Unproven(INVALID_SIGNATURE, _unregistered("The signature does not match.")) from error
+        raise InvalidAssertion(
+            INVALID_SIGNATURE, _word_unregistered("The signature does not match.")
+        ) from error
     except jwt.InvalidTokenError as error:
-        raise Unproven(MALFORMED, "JWT token is invalid or malformed.") from error
+        raise InvalidAssertion(MALFORMED, "JWT token is invalid or malformed.") from error
     return claims
 
 
-def _judge(claims: dict[str, Any], client_id: str, audiences: Collection[str]) -> None:
+def _check_claims(claims: dict[str, Any], client_id: str, audiences: Collection[str]) -> None:
     begin, end = claims.get("nbf", claims.get("iat")), claims.get("exp")  # msal sends `iat` alone
     missing = [name for name in ("aud", "iss", "jti", "sub") if not claims.get(name)]
     if missing or not isinstance(begin, int | float) or not isinstance(end, int | float):
-        raise Unproven(MALFORMED, f"JWT token is invalid or malformed. Without: {missing or 'its times'}.")
+        raise InvalidAssertion(
+            MALFORMED, f"JWT token is invalid or malformed. Without: {missing or 'its times'}."
+        )
     if claims["aud"] not in audiences:
-        raise Unproven(INVALID_AUDIENCE, "Client assertion audience claim does not match Realm issuer.")
+        raise InvalidAssertion(
+            INVALID_AUDIENCE, "Client assertion audience claim does not match Realm issuer."
+        )
     if claims["iss"] != client_id or claims["sub"] != client_id:
-        raise Unproven(INVALID_ISSUER, "Client assertion's issuer and subject are not the 'client_id'.")
+        raise InvalidAssertion(
+            INVALID_ISSUER, "Client assertion's issuer and subject are not the 'client_id'."
+        )
     if not begin - SKEW <= time.time() < end + SKEW:
-        raise Unproven(INVALID_TIME, "Client assertion is not within its valid time range.")
+        raise InvalidAssertion(INVALID_TIME, "Client assertion is not within its valid time range.")
     if end - begin > LONGEST_LIFE:
-        raise Unproven(INVALID_TIME, f"Client assertion lives longer than {LONGEST_LIFE} s.")
+        raise InvalidAssertion(INVALID_TIME, f"Client assertion lives longer than {LONGEST_LIFE} s.")
 
 
-def _unregistered(why: str) -> str:
+def _word_unregistered(why: str) -> str:
     return f"The certificate used to sign the client assertion is not registered on application. [{why}]"
 
 

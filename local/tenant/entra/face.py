@@ -30,7 +30,7 @@ DEFAULT_PERMISSIONS: Mapping[str, frozenset[str]] = {
 }
 
 
-class Refusal(Exception):
+class EntraRefusal(Exception):
     """Entra's answer is an error: `code` is the number after AADSTS, `error` OAuth's word for it."""
 
     def __init__(self, status: int, error: str, code: int, text: str) -> None:
@@ -114,7 +114,7 @@ class Entra:
         endpoint, values = self._routes.bind_to_environ(request.environ).match()
         try:
             return _json(endpoint(request, **values))
-        except Refusal as refusal:
+        except EntraRefusal as refusal:
             return _error(refusal, request.headers.get("client-request-id") or str(uuid.uuid4()))
 
     def _instance(self, request: Request) -> dict[str, Any]:
@@ -159,7 +159,7 @@ class Entra:
             roles = self._resources.roles(audience)
         except LookupError as error:
             text = f"The resource principal named {audience} was not found in the tenant."
-            raise Refusal(400, "invalid_resource", 500011, text) from error
+            raise EntraRefusal(400, "invalid_resource", 500011, text) from error
         token = self._tokens.issue(audience, roles, appidacr=appidacr)
         return {
             "token_type": "Bearer",
@@ -177,21 +177,21 @@ class Entra:
 
     def _require_tenant(self, tenant: str) -> None:
         if tenant in ("common", "organizations", "consumers"):
-            raise Refusal(400, "invalid_request", 50059, "No tenant-identifying information found.")
+            raise EntraRefusal(400, "invalid_request", 50059, "No tenant-identifying information found.")
         if tenant.lower() not in (self._world.tenant_id, f"{self._world.organisation}.onmicrosoft.com"):
-            raise Refusal(400, "invalid_request", 90002, f"Tenant '{tenant}' not found.")
+            raise EntraRefusal(400, "invalid_request", 90002, f"Tenant '{tenant}' not found.")
 
     def _require_client(self, form: Mapping[str, str]) -> None:
         for name in ("grant_type", "client_id"):
             if not form.get(name):
                 text = f"The request body must contain the following parameter: '{name}'."
-                raise Refusal(400, "invalid_request", 900144, text)
+                raise EntraRefusal(400, "invalid_request", 900144, text)
         if form["grant_type"] != "client_credentials":
             text = f"The app requested an unsupported grant type '{form['grant_type']}'."
-            raise Refusal(400, "unsupported_grant_type", 70003, text)
+            raise EntraRefusal(400, "unsupported_grant_type", 70003, text)
         if form["client_id"].lower() != self._world.client_id:
             text = f"Application with identifier '{form['client_id']}' was not found in the directory."
-            raise Refusal(400, "unauthorized_client", 700016, text)
+            raise EntraRefusal(400, "unauthorized_client", 700016, text)
 
     def _authenticate(self, form: Mapping[str, str], tenant: str) -> Literal["1", "2"]:
         if "client_assertion" in form:
@@ -199,35 +199,35 @@ class Entra:
             return "2"
         if "client_secret" not in form:
             text = "The request body must contain 'client_assertion' or 'client_secret'."
-            raise Refusal(401, "invalid_client", 7000218, text)
+            raise EntraRefusal(401, "invalid_client", 7000218, text)
         right = secrets.compare_digest(form["client_secret"].encode(), self.client_secret.encode())
         if not right or not self._world.knobs.client_secrets:
-            raise Refusal(401, "invalid_client", 7000215, "Invalid client secret provided.")
+            raise EntraRefusal(401, "invalid_client", 7000215, "Invalid client secret provided.")
         return "1"
 
     def _check_assertion(self, form: Mapping[str, str], tenant: str) -> None:
         if form.get("client_assertion_type") != JWT_BEARER:
             text = "The request body must contain the following parameter: 'client_assertion_type'."
-            raise Refusal(400, "invalid_request", 900144, text)
+            raise EntraRefusal(400, "invalid_request", 900144, text)
         self.assertions.append(form["client_assertion"])
         audiences = {self._token_endpoint(tenant), self._token_endpoint(self._world.tenant_id)}
         try:
             assertions.verify(form["client_assertion"], self._certificate, self._world.client_id, audiences)
-        except assertions.Unproven as error:
-            raise Refusal(401, "invalid_client", error.code, str(error)) from error
+        except assertions.InvalidAssertion as error:
+            raise EntraRefusal(401, "invalid_client", error.code, str(error)) from error
 
 
 def _audience(scope: str) -> str:
     """Return the one resource whose `.default` is asked for."""
     scopes = scope.split()
     if not scopes:
-        raise Refusal(400, "invalid_request", 900144, "The request body must contain 'scope'.")
+        raise EntraRefusal(400, "invalid_request", 900144, "The request body must contain 'scope'.")
     if len({each.rpartition("/")[0] for each in scopes}) > 1:
         text = f"The value of scope contains more than one resource. Scope {scope} is not valid."
-        raise Refusal(400, "invalid_scope", 70011, text)
+        raise EntraRefusal(400, "invalid_scope", 70011, text)
     if len(scopes) > 1 or not scope.endswith(SCOPE):
         text = f"The value {scope} of scope is not valid: client credentials take one scope, {SCOPE}."
-        raise Refusal(400, "invalid_scope", 1002012, text)
+        raise EntraRefusal(400, "invalid_scope", 1002012, text)
     return scopes[0].removesuffix(SCOPE)
 
 
@@ -236,7 +236,7 @@ def _json(body: Mapping[str, Any], status: int = 200) -> Response:
     return Response(json.dumps(body), status, headers, content_type="application/json; charset=utf-8")
 
 
-def _error(refusal: Refusal, correlation: str) -> Response:
+def _error(refusal: EntraRefusal, correlation: str) -> Response:
     trace, at = str(uuid.uuid4()), datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     text = f"AADSTS{refusal.code}: {refusal} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {at}"
     body = {

@@ -23,15 +23,15 @@ LIFETIME = 3599  # seconds; Entra's `expires_in` for a client credential
 KEY_ID = "emulated"
 REMEMBERED = 1000  # tokens, issued or found good; a run has a handful
 
-Reason = Literal["missing", "malformed", "signature", "expired", "audience"]
+BadTokenReason = Literal["missing", "malformed", "signature", "expired", "audience"]
 
 
 class BadToken(Exception):
     """The Authorization header does not carry a token that this audience accepts."""
 
-    def __init__(self, reason: Reason) -> None:
+    def __init__(self, reason: BadTokenReason) -> None:
         super().__init__(reason)
-        self.reason: Reason = reason
+        self.reason: BadTokenReason = reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,18 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from local.tenant.directory.world import World
-from local.tenant.graph.batch_parts import Part, read_parts
+from local.tenant.graph.batch_parts import BatchPart, read_parts
 from local.tenant.graph.router import Router
-from local.tenant.graph.wire import JSON, Answer, Call, Json, NoPhoto, Refusal, envelope, read_query
+from local.tenant.graph.wire import (
+    JSON,
+    GraphAnswer,
+    GraphCall,
+    GraphRefusal,
+    Json,
+    NoPhoto,
+    envelope,
+    read_query,
+)
 
 type PartFault = Callable[[str, str], tuple[int, dict[str, str], Any] | None]
 
@@ -33,11 +42,11 @@ class Batch:
         self.between_parts: Callable[[], None] | None = None
         self.part_fault: PartFault | None = None
 
-    def run(self, call: Call) -> tuple[Answer, list[tuple[str, str, int]]]:
+    def run(self, call: GraphCall) -> tuple[GraphAnswer, list[tuple[str, str, int]]]:
         """Return the batch's answer, and each part's method, URL and status in the order they ran.
 
         Raises:
-            Refusal: 400, the batch as a whole breaks a rule; nothing was run.
+            GraphRefusal: 400, the batch as a whole breaks a rule; nothing was run.
         """
         call.allow()
         parts, serial = read_parts(call.json())
@@ -49,14 +58,14 @@ class Batch:
         shuffled = list(responses.values())
         with self._world.lock:
             self._world.random.shuffle(shuffled)
-        return Answer(self._status(shuffled), {"responses": shuffled}), played
+        return GraphAnswer(self._status(shuffled), {"responses": shuffled}), played
 
     def _status(self, responses: list[Json]) -> int:
         """Return 200 even if every part failed; by knob 424 for throttled parts, as an older page has it."""
         throttled = any(response["status"] == 429 for response in responses)
         return self._world.knobs.batch_throttled_outer if throttled else 200
 
-    def _run(self, call: Call, parts: list[Part]) -> dict[str, Json]:
+    def _run(self, call: GraphCall, parts: list[BatchPart]) -> dict[str, Json]:
         responses: dict[str, Json] = {}
         for part in parts:
             if responses and self.between_parts:
@@ -68,7 +77,7 @@ class Batch:
             responses[part.id] = {"id": part.name, **answer}
         return responses
 
-    def _answer(self, call: Call, part: Part) -> Json:
+    def _answer(self, call: GraphCall, part: BatchPart) -> Json:
         """Return a part's status, headers and body."""
         fault = self.part_fault(part.method, part.url) if self.part_fault else None
         if fault:
@@ -80,18 +89,18 @@ class Batch:
             # Without any body: github.com/microsoftgraph/microsoft-graph-docs/issues/1524
             answer = self._refused(call, refusal)
             return answer if self._world.knobs.batch_no_photo == "error" else answer | {"body": None}
-        except Refusal as refusal:
+        except GraphRefusal as refusal:
             return self._refused(call, refusal)
 
-    def _refused(self, call: Call, refusal: Refusal) -> Json:
+    def _refused(self, call: GraphCall, refusal: GraphRefusal) -> Json:
         body = envelope(refusal, self._world.clock.now(), call.trace)
-        return _written(Answer(refusal.status, body, refusal.headers))
+        return _written(GraphAnswer(refusal.status, body, refusal.headers))
 
 
-def _call(call: Call, part: Part) -> Call:
+def _call(call: GraphCall, part: BatchPart) -> GraphCall:
     """Return the request that a part stands for. What follows an unencoded `#` is no part of its path."""
     url = urlsplit(part.url)
-    return Call(
+    return GraphCall(
         method=part.method,
         path=unquote(url.path),
         query=read_query(url.query),
@@ -103,7 +112,7 @@ def _call(call: Call, part: Part) -> Call:
     )
 
 
-def _written(answer: Answer) -> Json:
+def _written(answer: GraphAnswer) -> Json:
     """Return an answer as a part of the response: an image is a base64 string, with its own headers."""
     if isinstance(answer.body, bytes):
         image = base64.b64encode(answer.body).decode("ascii")
@@ -112,5 +121,7 @@ def _written(answer: Answer) -> Json:
     return {"status": answer.status, "headers": headers | answer.headers, "body": answer.body}
 
 
-def _dependency_failed() -> Refusal:
-    return Refusal(FAILED_DEPENDENCY, "FailedDependency", "A request that this one depends on has failed.")
+def _dependency_failed() -> GraphRefusal:
+    return GraphRefusal(
+        FAILED_DEPENDENCY, "FailedDependency", "A request that this one depends on has failed."
+    )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from local.tenant.graph.wire import Json, Refusal
+from local.tenant.graph.wire import GraphRefusal, Json
 
 PARTS_MAX = 20
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
@@ -12,7 +12,7 @@ MEMBERS = frozenset({"id", "method", "url", "headers", "body", "dependsOn"})
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BatchPart:
     """One request of a batch. `name` is its id as written, `id` the one by which ids are compared."""
 
     name: str
@@ -29,25 +29,25 @@ class Part:
         return self.name.lower()
 
 
-def read_parts(body: Json) -> tuple[list[Part], bool]:
+def read_parts(body: Json) -> tuple[list[BatchPart], bool]:
     """Return a batch's parts in their order, and whether they are to run in that order.
 
     Raises:
-        Refusal: 400; the batch breaks a rule.
+        GraphRefusal: 400; the batch breaks a rule.
     """
     requests = body.get("requests")
     if not isinstance(requests, list) or not requests or body.keys() != {"requests"}:
         raise _invalid("The batch payload must have one property, 'requests': an array that is not empty.")
     if len(requests) > PARTS_MAX:
         message = f"Number of batch request steps exceeds the maximum value of {PARTS_MAX}."
-        raise Refusal(400, "MaximumValueExceeded", message)
+        raise GraphRefusal(400, "MaximumValueExceeded", message)
     parts = [_read_part(request) for request in requests]
     if len({part.id for part in parts}) < len(parts):
         raise _invalid("Each request of a batch must have an id of its own, whatever its case.")
     return parts, _is_serial(parts)
 
 
-def _is_serial(parts: list[Part]) -> bool:
+def _is_serial(parts: list[BatchPart]) -> bool:
     """Return whether each part waits for the one before it.
 
     Refuses any dependency that is not of that kind: a batch is fully serial or fully parallel. A part can
@@ -61,7 +61,7 @@ def _is_serial(parts: list[Part]) -> bool:
     return True
 
 
-def _read_part(request: object) -> Part:
+def _read_part(request: object) -> BatchPart:
     if not isinstance(request, dict) or not request.keys() <= MEMBERS:
         raise _invalid(
             "A request of a batch has id, method, url, headers, body and dependsOn, and nothing else."
@@ -72,7 +72,7 @@ def _read_part(request: object) -> Part:
     if not isinstance(method, str) or method.upper() not in METHODS:
         raise _invalid(f"The request '{name}' has no method that Graph knows.")
     headers = _read_headers(name, request)
-    return Part(
+    return BatchPart(
         name=name,
         method=method.upper(),
         url=_read_url(name, url),
@@ -111,5 +111,5 @@ def _read_dependency(name: str, value: object) -> str | None:
     return value[0].lower()
 
 
-def _invalid(message: str) -> Refusal:
-    return Refusal(400, "BadRequest", message)
+def _invalid(message: str) -> GraphRefusal:
+    return GraphRefusal(400, "BadRequest", message)

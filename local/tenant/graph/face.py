@@ -15,19 +15,19 @@ from werkzeug.wrappers import Request, Response
 from local.tenant.directory.world import Person, World
 from local.tenant.entra.tokens import Tokens
 from local.tenant.graph.batch import Batch, PartFault
-from local.tenant.graph.door import Door
-from local.tenant.graph.groups import Groups
+from local.tenant.graph.gateway import GraphGateway
+from local.tenant.graph.groups import GroupOperations
 from local.tenant.graph.operations import route
 from local.tenant.graph.pages import Pages
-from local.tenant.graph.photos import Photos
-from local.tenant.graph.subscriptions.operations import Subscriptions, Webhooks
-from local.tenant.graph.subscriptions.store import Register
-from local.tenant.graph.users import Users
-from local.tenant.graph.webhooks.changes import Changes
-from local.tenant.graph.webhooks.deliveries import PostOffice
-from local.tenant.graph.webhooks.endpoint import Timing
-from local.tenant.graph.webhooks.notices import change_item
-from local.tenant.graph.webhooks.notifications import Parcel
+from local.tenant.graph.photos import PhotoOperations
+from local.tenant.graph.subscriptions.operations import SubscriptionOperations, WebhookPolicy
+from local.tenant.graph.subscriptions.store import SubscriptionStore
+from local.tenant.graph.users import UserOperations
+from local.tenant.graph.webhooks.changes import ChangeNotifier
+from local.tenant.graph.webhooks.deliveries import Deliveries
+from local.tenant.graph.webhooks.endpoint import WebhookTiming
+from local.tenant.graph.webhooks.notifications import NotificationPost
+from local.tenant.graph.webhooks.payloads import change_item
 from local.tenant.graph.wire import Json
 
 
@@ -47,19 +47,24 @@ class Graph:
         *,
         allow_http_webhook: bool = False,
         ca: str | None = None,
-        timing: Timing | None = None,
+        timing: WebhookTiming | None = None,
     ) -> None:
-        timing = timing or Timing()
+        timing = timing or WebhookTiming()
         self._world = world
         self._pages = Pages(world)
-        self._register = Register(world)
-        self._post_office = PostOffice(world, timing, ca)
-        self._changes = Changes(world, self._register, self._post_office)
-        webhooks = Webhooks(allow_http_webhook, timing.handshake, ca)
-        subscriptions = Subscriptions(world, self._register, self._pages, webhooks)
-        router = route(subscriptions, Users(world, self._pages), Photos(world), Groups(world, self._pages))
+        self._store = SubscriptionStore(world)
+        self._deliveries = Deliveries(world, timing, ca)
+        self._changes = ChangeNotifier(world, self._store, self._deliveries)
+        webhooks = WebhookPolicy(allow_http_webhook, timing.handshake, ca)
+        subscriptions = SubscriptionOperations(world, self._store, self._pages, webhooks)
+        router = route(
+            subscriptions,
+            UserOperations(world, self._pages),
+            PhotoOperations(world),
+            GroupOperations(world, self._pages),
+        )
         self._batch = Batch(world, router)
-        self._door = Door(world, tokens, router, self._batch)
+        self._gateway = GraphGateway(world, tokens, router, self._batch)
         world.observers.append(self._changes)
 
     def respond(self, request: Request) -> Response:
@@ -68,22 +73,22 @@ class Graph:
         The parts of a `$batch` are left in `request.environ["tenant.parts"]`: method, URL and status of each,
         in the order in which they ran.
         """
-        return self._door.respond(request)
+        return self._gateway.respond(request)
 
     def start(self) -> None:
         """Begin to deliver notifications."""
-        self._post_office.start()
+        self._deliveries.start()
 
     def stop(self) -> None:
         """Cease to deliver notifications; what is under way is still waited for."""
-        self._post_office.stop()
+        self._deliveries.stop()
 
     def reset(self) -> None:
         """Forget every subscription, notification, page token and hook."""
         with self._world.lock:
-            self._register.reset()
+            self._store.reset()
             self._pages.reset()
-            self._post_office.reset()
+            self._deliveries.reset()
             self.between_parts = self.part_fault = None
 
     def photo_hint(self, person: Person, times: int = 1, delay: float = 0.0) -> None:
@@ -95,7 +100,7 @@ class Graph:
     def subscriptions(self) -> list[Json]:
         """Return the subscriptions in force, each with its `clientState`, oldest first."""
         with self._world.lock:
-            return [each.as_json(secret=True) for each in self._register.living()]
+            return [each.as_json(secret=True) for each in self._store.living()]
 
     def lose(self, subscription_id: str) -> None:
         """Lose a subscription silently; for a while no other can be created.
@@ -104,7 +109,7 @@ class Graph:
             KeyError: there is none of that id.
         """
         with self._world.lock:
-            self._register.lose(subscription_id)
+            self._store.lose(subscription_id)
 
     def reauthorize(self, subscription_id: str) -> None:
         """Send a `reauthorizationRequired` event.
@@ -122,7 +127,7 @@ class Graph:
             KeyError: there is no such subscription.
         """
         with self._world.lock:
-            return change_item(self._world, self._register.find(subscription_id), user_id, change)
+            return change_item(self._world, self._store.find(subscription_id), user_id, change)
 
     def deliver(self, items: list[Json], url: str | None = None) -> None:
         """Post these items as they are, in one POST, to `url`, else to the oldest subscription's.
@@ -132,15 +137,15 @@ class Graph:
         """
         if url is None:
             with self._world.lock:
-                oldest = next(self._register.living(), None)
+                oldest = next(self._store.living(), None)
             if oldest is None:
                 raise LookupError("nobody has subscribed")
             url = oldest.notification_url
-        self._post_office.send_parcel(url, items)
+        self._deliveries.send_post(url, items)
 
-    def deliveries(self) -> list[Parcel]:
+    def deliveries(self) -> list[NotificationPost]:
         """Return every POST of notifications so far or still to come, oldest first."""
-        return self._post_office.log()
+        return self._deliveries.log()
 
     def idle(self, deadline: float) -> None:
         """Wait until no notification is left to deliver, retries and delayed ones included.
@@ -148,7 +153,7 @@ class Graph:
         Raises:
             TimeoutError: after `deadline` seconds; says what is left.
         """
-        self._post_office.idle(deadline)
+        self._deliveries.idle(deadline)
 
     @property
     def between_parts(self) -> Callable[[], None] | None:

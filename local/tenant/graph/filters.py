@@ -7,7 +7,7 @@ learn.microsoft.com/graph/aad-advanced-queries: other operators on users partly 
 import re
 from dataclasses import dataclass
 
-from local.tenant.graph.wire import Json, Refusal
+from local.tenant.graph.wire import GraphRefusal, Json
 
 _CLAUSE = r"(\w+)\s+eq\s+('(?:[^']|'')*'|true|false)"
 _FILTER = re.compile(rf"\s*{_CLAUSE}(?:\s+and\s+{_CLAUSE})*\s*")
@@ -23,7 +23,7 @@ _TYPES: dict[str, type[bool] | type[str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class UserFilter:
     """What every user shown must have. Text is compared without regard to case, as the directory does."""
 
     clauses: dict[str, bool | str]
@@ -38,26 +38,28 @@ class Filter:
         return all(_fold(properties[name]) == _fold(value) for name, value in self.clauses.items())
 
 
-def read_filter(text: str) -> Filter:
+def read_filter(text: str) -> UserFilter:
     """Return the filter that `text` spells.
 
     Raises:
-        Refusal: it is no conjunction of `eq`, or names a property that cannot be filtered by, or one twice.
+        GraphRefusal: it is no conjunction of `eq`, or names a property that cannot be filtered by, or one twice.
     """
     if not _FILTER.fullmatch(text):
-        raise Refusal(400, "Request_UnsupportedQuery", f"Unsupported or invalid query filter clause: {text}")
+        raise GraphRefusal(
+            400, "Request_UnsupportedQuery", f"Unsupported or invalid query filter clause: {text}"
+        )
     clauses: dict[str, bool | str] = {}
     for name, literal in re.findall(_CLAUSE, text):
         value = literal[1:-1].replace("''", "'") if literal.startswith("'") else literal == "true"
         if _TYPES.get(name) is not type(value) or name in clauses:
-            raise Refusal(
+            raise GraphRefusal(
                 400,
                 "Request_UnsupportedQuery",
                 "Unsupported or invalid query filter clause specified for property "
                 f"'{name}' of resource 'User'.",
             )
         clauses[name] = value
-    return Filter(clauses)
+    return UserFilter(clauses)
 
 
 def _fold(value: object) -> object:

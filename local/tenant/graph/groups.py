@@ -13,7 +13,7 @@ from itertools import islice
 
 from local.tenant.directory.groups import Group
 from local.tenant.directory.world import World
-from local.tenant.graph.filters import Filter, read_filter
+from local.tenant.graph.filters import UserFilter, read_filter
 from local.tenant.graph.pages import TOKEN, Pages
 from local.tenant.graph.users import (
     BASIC,
@@ -27,7 +27,7 @@ from local.tenant.graph.users import (
     read_top,
     show,
 )
-from local.tenant.graph.wire import CONTEXT, Answer, Call, Json, Refusal
+from local.tenant.graph.wire import CONTEXT, GraphAnswer, GraphCall, GraphRefusal, Json
 
 CHECKED_MAX = 20  # learn.microsoft.com/graph/api/directoryobject-checkmembergroups
 CHECK_COST, LIST_COST = 4, 5  # resource units; learn.microsoft.com/graph/throttling-limits
@@ -35,25 +35,25 @@ CHECK_COST, LIST_COST = 4, 5  # resource units; learn.microsoft.com/graph/thrott
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-class Groups:
+class GroupOperations:
     """The directory's groups as Graph shows them."""
 
     def __init__(self, world: World, pages: Pages) -> None:
         self._world = world
         self._pages = pages
 
-    def page(self, call: Call, group: str) -> Answer:
+    def page(self, call: GraphCall, group: str) -> GraphAnswer:
         """Answer one page of the people in a group, those in nested groups too, each once."""
         call.allow("$top", "$select", "$filter", "$count", TOKEN)
         _demand_advanced(call)
         top, selected = read_top(call), read_select(call)
-        wanted = read_filter(call.query["$filter"]) if "$filter" in call.query else Filter({})
+        wanted = read_filter(call.query["$filter"]) if "$filter" in call.query else UserFilter({})
         admit(call, set(wanted.properties))
         with self._world.lock:
             body = self._list(call, self._find(group), wanted, selected, top)
-        return Answer(200, body, {"x-ms-resource-unit": str(cost(LIST_COST, call, top))})
+        return GraphAnswer(200, body, {"x-ms-resource-unit": str(cost(LIST_COST, call, top))})
 
-    def check(self, call: Call, user: str) -> Answer:
+    def check(self, call: GraphCall, user: str) -> GraphAnswer:
         """Answer which of the groups asked for the user is in, be it through other groups."""
         call.allow()
         asked = _read_ids(call.json())
@@ -64,7 +64,7 @@ class Groups:
             groups = [group for each in asked if (group := self._world.groups.find(each))]
             value = [group.id for group in groups if person.id in self._world.groups.people(group)]
         body: Json = {"@odata.context": f"{CONTEXT}Collection(Edm.String)", "value": value}
-        return Answer(200, body, {"x-ms-resource-unit": str(CHECK_COST)})
+        return GraphAnswer(200, body, {"x-ms-resource-unit": str(CHECK_COST)})
 
     def _find(self, key: str) -> Group:
         if not _ID.fullmatch(key):
@@ -74,7 +74,7 @@ class Groups:
             raise absent(key)
         return group
 
-    def _list(self, call: Call, group: Group, wanted: Filter, selected: list[str], top: int) -> Json:
+    def _list(self, call: GraphCall, group: Group, wanted: UserFilter, selected: list[str], top: int) -> Json:
         collection = f"groups/{group.id}/transitiveMembers/microsoft.graph.user"
         start = self._pages.position(collection, call.query)
         members = self._world.groups.people(group)
@@ -89,19 +89,19 @@ class Groups:
         return body
 
 
-def _demand_advanced(call: Call) -> None:
+def _demand_advanced(call: GraphCall) -> None:
     if call.consistency.lower() == "eventual" and call.query.get("$count", "").lower() == "true":
         return
     if TOKEN in call.query:  # github.com/microsoftgraph/msgraph-sdk-java-core/issues/203
-        raise Refusal(400, "Request_UnsupportedQuery", "Unsupported Query.")
-    raise Refusal(
+        raise GraphRefusal(400, "Request_UnsupportedQuery", "Unsupported Query.")
+    raise GraphRefusal(
         400,
         "Request_UnsupportedQuery",
         "Members of one type take the query parameter $count=true and the header ConsistencyLevel: eventual.",
     )
 
 
-def _list_visible(call: Call) -> frozenset[str]:
+def _list_visible(call: GraphCall) -> frozenset[str]:
     """Return the properties of users that the token may see.
 
     Members of a type that it may not read come all the same, with nothing but their id:
@@ -120,20 +120,22 @@ def _read_ids(body: Json) -> list[str]:
     """Return the ids that a check is about, each once. How its refusals are worded is not published."""
     ids = body.get("groupIds")
     if body.keys() != {"groupIds"} or not isinstance(ids, list) or not ids:
-        raise Refusal(
+        raise GraphRefusal(
             400, "Request_BadRequest", "The body must have one property, 'groupIds': an array of ids."
         )
     if len(ids) > CHECKED_MAX:
-        raise Refusal(400, "Request_BadRequest", f"No more than {CHECKED_MAX} groups can be checked at once.")
+        raise GraphRefusal(
+            400, "Request_BadRequest", f"No more than {CHECKED_MAX} groups can be checked at once."
+        )
     for each in ids:
         if not isinstance(each, str) or not _ID.fullmatch(each):
             raise _no_id(each)
     return list(dict.fromkeys(each.lower() for each in ids))
 
 
-def _no_id(key: object) -> Refusal:
+def _no_id(key: object) -> GraphRefusal:
     """Return the refusal of what cannot be an object id.
 
     github.com/microsoftgraph/microsoft-graph-docs/issues/11724
     """
-    return Refusal(400, "Request_BadRequest", f"Invalid object identifier '{key}'.")
+    return GraphRefusal(400, "Request_BadRequest", f"Invalid object identifier '{key}'.")

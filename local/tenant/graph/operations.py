@@ -1,10 +1,10 @@
 """Every operation of the emulated Graph, with the permissions that open it."""
 
-from local.tenant.graph.groups import Groups
-from local.tenant.graph.photos import Photos
+from local.tenant.graph.groups import GroupOperations
+from local.tenant.graph.photos import PhotoOperations
 from local.tenant.graph.router import Route, Router
-from local.tenant.graph.subscriptions.operations import Subscriptions
-from local.tenant.graph.users import Users
+from local.tenant.graph.subscriptions.operations import SubscriptionOperations
+from local.tenant.graph.users import UserOperations
 
 # Application permissions, any one of which will do; learn.microsoft.com/graph/permissions-reference
 SUBSCRIBE = frozenset({"User.Read.All"})
@@ -25,7 +25,12 @@ CHECK_USERS = frozenset({"User.Read.All", "Directory.Read.All"})
 MEMBERS = "/groups/{group}/transitiveMembers/microsoft.graph.user"
 
 
-def route(subscriptions: Subscriptions, users: Users, photos: Photos, groups: Groups) -> Router:
+def route(
+    subscriptions: SubscriptionOperations,
+    users: UserOperations,
+    photos: PhotoOperations,
+    groups: GroupOperations,
+) -> Router:
     """Return the router of all operations but `$batch`, which runs them."""
     return Router(
         [

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from urllib.parse import quote, urlencode
 
 from local.tenant.directory.world import World
-from local.tenant.graph.wire import ROOT, Refusal
+from local.tenant.graph.wire import ROOT, GraphRefusal
 
 TOKEN = "$skiptoken"  # noqa: S105 - the name of a query parameter
 
@@ -45,17 +45,17 @@ class Pages:
         """Return where the page that `query` asks for begins; 0 without a token.
 
         Raises:
-            Refusal: the token is not ours, does not belong to this query, or is too old.
+            GraphRefusal: the token is not ours, does not belong to this query, or is too old.
         """
         if TOKEN not in query:
             return 0
         rest = {name: value for name, value in query.items() if name != TOKEN}
         place = self._places.get(query[TOKEN])
         if place is None or (place.collection, place.query) != (collection, rest):
-            raise Refusal(400, "BadRequest", "Invalid Skip Token")
+            raise GraphRefusal(400, "BadRequest", "Invalid Skip Token")
         # github.com/microsoftgraph/msgraph-sdk-dotnet/issues/2254; how long a token lives is not published.
         if self._world.clock.now() - place.issued > timedelta(seconds=self._world.knobs.page_token_life):
-            raise Refusal(
+            raise GraphRefusal(
                 400,
                 "Directory_ExpiredPageToken",
                 "The specified page token value has expired and can no longer be included in your request.",

@@ -16,37 +16,37 @@ from functools import lru_cache
 from local.tenant.directory.world import Person, Photo, World
 from local.tenant.graph.renditions import SIZES, draw
 from local.tenant.graph.users import absent
-from local.tenant.graph.wire import CONTEXT, ROOT, Answer, Call, Json, NoPhoto, Refusal
+from local.tenant.graph.wire import CONTEXT, ROOT, GraphAnswer, GraphCall, GraphRefusal, Json, NoPhoto
 
 # The smallest GIF there is: what Graph may answer in place of a photo that does not exist.
 DOT = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 PLACEHOLDER = Photo(DOT, "", 1, 1, "image/gif")
 
 
-class Photos:
+class PhotoOperations:
     """Graph's reading of everybody's photo."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._draw = lru_cache(maxsize=256)(draw)
 
-    def show(self, call: Call, user: str, size: str = "") -> Answer:
+    def show(self, call: GraphCall, user: str, size: str = "") -> GraphAnswer:
         """Answer the metadata of the largest photo, or of one size."""
         call.allow()
         person, photo = self._photo(user)
         size = self._size(photo, size)
         part = f"photos/{size}" if "photos" in call.path.lower() else "photo"
         context = f"{CONTEXT}users('{user}')/{part.partition('/')[0]}/$entity"
-        return Answer(200, {"@odata.context": context, **self._describe(person, photo, size, part)})
+        return GraphAnswer(200, {"@odata.context": context, **self._describe(person, photo, size, part)})
 
-    def sizes(self, call: Call, user: str) -> Answer:
+    def sizes(self, call: GraphCall, user: str) -> GraphAnswer:
         """Answer the metadata of every size there is."""
         call.allow()
         person, photo = self._photo(user)
         value = [self._describe(person, photo, size, f"photos/{size}") for size in _sizes(photo)]
-        return Answer(200, {"@odata.context": f"{CONTEXT}users('{user}')/photos", "value": value})
+        return GraphAnswer(200, {"@odata.context": f"{CONTEXT}users('{user}')/photos", "value": value})
 
-    def value(self, call: Call, user: str, size: str = "") -> Answer:
+    def value(self, call: GraphCall, user: str, size: str = "") -> GraphAnswer:
         """Answer the bytes of the largest photo, or of one size."""
         call.allow()
         _, photo = self._photo(user)
@@ -56,7 +56,7 @@ class Photos:
         else:
             data, kind = self._smaller(photo, size), "image/jpeg"
         etag = _etag(photo, size)
-        return Answer(200, data, {"Content-Type": kind, **({"ETag": etag} if etag else {})})
+        return GraphAnswer(200, data, {"Content-Type": kind, **({"ETag": etag} if etag else {})})
 
     def _photo(self, user: str) -> tuple[Person, Photo]:
         """Return the user and what Graph takes for their photo; the bytes may still be undrawn."""
@@ -80,14 +80,14 @@ class Photos:
         name = "Microsoft.Fast.Profile.Core.Exception.ImageNotFoundException"
         return NoPhoto(404, self._world.knobs.no_photo_code, f"Exception of type '{name}' was thrown.")
 
-    def _no_mailbox(self, user: str) -> Refusal:
+    def _no_mailbox(self, user: str) -> GraphRefusal:
         knobs = self._world.knobs
         if knobs.no_mailbox == "unresolved":
             return _unresolved(user)
         if knobs.no_mailbox == "400":  # github.com/microsoftgraph/microsoft-graph-docs/issues/8877
-            return Refusal(400, "AuthenticationError", "Error authenticating with resource")
+            return GraphRefusal(400, "AuthenticationError", "Error authenticating with resource")
         # learn.microsoft.com/graph/known-issues, "Photo restrictions" (2021)
-        return Refusal(404, knobs.no_mailbox_code, "The SMTP address has no mailbox associated with it.")
+        return GraphRefusal(404, knobs.no_mailbox_code, "The SMTP address has no mailbox associated with it.")
 
     def _size(self, photo: Photo, asked: str) -> str:
         """Return the size to answer for the one asked for; "" asks for the largest.
@@ -137,7 +137,7 @@ def _etag(photo: Photo, size: str) -> str:
     return f'"{hashlib.sha256(f"{photo.etag} {size}".encode()).hexdigest()[:8].upper()}"'
 
 
-def _unresolved(user: str) -> Refusal:
+def _unresolved(user: str) -> GraphRefusal:
     """Return the error of a photo store that cannot resolve the user: JSON inside the message.
 
     github.com/microsoftgraph/msgraph-beta-sdk-dotnet/issues/388
@@ -150,4 +150,4 @@ def _unresolved(user: str) -> Refusal:
         "details": None,
         "innerError": None,
     }
-    return Refusal(404, "UnknownError", json.dumps(inner))
+    return GraphRefusal(404, "UnknownError", json.dumps(inner))

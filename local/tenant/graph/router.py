@@ -4,22 +4,22 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from local.tenant.graph.wire import Answer, Call, Refusal
+from local.tenant.graph.wire import GraphAnswer, GraphCall, GraphRefusal
 
-type Handler = Callable[..., Answer]
+type Operation = Callable[..., GraphAnswer]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """One operation. `path` is a template such as `/users/{user}/photo`; `{…}` never spans a slash.
 
-    The handler is called with the `Call` and the template's parts by name. A token needs one of `permissions`
+    The handler is called with the `GraphCall` and the template's parts by name. A token needs one of `permissions`
     and one of `besides`, where those are not empty.
     """
 
     method: str
     path: str
-    handler: Handler
+    handler: Operation
     permissions: frozenset[str]
     besides: frozenset[str] = frozenset()
 
@@ -37,30 +37,30 @@ class Router:
         for route in routes:
             self._routes.setdefault(route.path.count("/"), []).append((_compile(route.path), route))
 
-    def answer(self, call: Call) -> Answer:
+    def answer(self, call: GraphCall) -> GraphAnswer:
         """Return what the operation says.
 
         Raises:
-            Refusal: there is no such operation, it may not be called, or it refuses.
+            GraphRefusal: there is no such operation, it may not be called, or it refuses.
         """
         routes = self._routes.get(call.path.count("/"), [])
         matches = [(route, found) for path, route in routes if (found := path.fullmatch(call.path))]
         if not matches:
             segment = call.path.strip("/").rpartition("/")[2]
-            raise Refusal(400, "BadRequest", f"Resource not found for the segment '{segment}'.")
+            raise GraphRefusal(400, "BadRequest", f"Resource not found for the segment '{segment}'.")
         for route, found in matches:
             if route.method == call.method:
                 _admit(route, call)
                 return route.handler(call, **found.groupdict())
-        raise Refusal(
+        raise GraphRefusal(
             405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target."
         )
 
 
-def _admit(route: Route, call: Call) -> None:
+def _admit(route: Route, call: GraphCall) -> None:
     """Refuse a caller whose token has not the permissions that the route needs."""
     for needed in (route.permissions, route.besides):
         if needed and not needed & call.claims.roles:
-            raise Refusal(
+            raise GraphRefusal(
                 403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."
             )

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from itertools import islice
 
 from local.tenant.directory.world import Person, World
-from local.tenant.graph.filters import Filter, read_filter
+from local.tenant.graph.filters import UserFilter, read_filter
 from local.tenant.graph.pages import TOKEN, Pages
-from local.tenant.graph.wire import CONTEXT, Answer, Call, Json, Refusal
+from local.tenant.graph.wire import CONTEXT, GraphAnswer, GraphCall, GraphRefusal, Json
 
 PAGE, PAGE_MAX = 100, 999  # learn.microsoft.com/graph/api/user-list
 
@@ -42,27 +42,27 @@ BASIC = frozenset(
 )
 
 
-def absent(key: str) -> Refusal:
+def absent(key: str) -> GraphRefusal:
     """Return the refusal for a user who is not in the directory."""
-    return Refusal(
+    return GraphRefusal(
         404,
         "Request_ResourceNotFound",
         f"Resource '{key}' does not exist or one of its queried reference-property objects are not present.",
     )
 
 
-class Users:
+class UserOperations:
     """The directory as Graph shows it."""
 
     def __init__(self, world: World, pages: Pages) -> None:
         self._world = world
         self._pages = pages
 
-    def page(self, call: Call) -> Answer:
+    def page(self, call: GraphCall) -> GraphAnswer:
         """Answer one page, in the order in which people came."""
         call.allow("$top", "$select", "$filter", TOKEN)
         top, selected = read_top(call), read_select(call)
-        wanted = read_filter(call.query["$filter"]) if "$filter" in call.query else Filter({})
+        wanted = read_filter(call.query["$filter"]) if "$filter" in call.query else UserFilter({})
         admit(call, {*selected, *wanted.properties})
         with self._world.lock:
             start = self._pages.position("users", call.query)
@@ -71,9 +71,9 @@ class Users:
             if len(found) > top:
                 body["@odata.nextLink"] = self._pages.link("users", call.query, found[top][0])
             body["value"] = [show(person, selected) for _, person in found[:top]]
-        return Answer(200, body, {"x-ms-resource-unit": str(cost(2, call, top))})
+        return GraphAnswer(200, body, {"x-ms-resource-unit": str(cost(2, call, top))})
 
-    def get(self, call: Call, user: str) -> Answer:
+    def get(self, call: GraphCall, user: str) -> GraphAnswer:
         """Answer one user."""
         call.allow("$select")
         selected = read_select(call)
@@ -84,11 +84,11 @@ class Users:
                 raise absent(user)
             context = f"{CONTEXT}users{name_context(call, selected)}/$entity"
             body = {"@odata.context": context, **show(person, selected)}
-        return Answer(200, body, {"x-ms-resource-unit": str(cost(1, call, PAGE))})
+        return GraphAnswer(200, body, {"x-ms-resource-unit": str(cost(1, call, PAGE))})
 
 
 def find_matching(
-    world: World, wanted: Filter, start: int, among: frozenset[str] | None = None
+    world: World, wanted: UserFilter, start: int, among: frozenset[str] | None = None
 ) -> Iterator[tuple[int, Person]]:
     """Yield the living whom the filter passes, from a position on that stays everybody's for good.
 
@@ -139,15 +139,15 @@ def show(person: Person, selected: list[str]) -> Json:
     return {name: every[name] for name in selected if name in every}
 
 
-def read_top(call: Call) -> int:
+def read_top(call: GraphCall) -> int:
     """Return how many users a page has.
 
     Raises:
-        Refusal: no number that a page can have.
+        GraphRefusal: no number that a page can have.
     """
     text = call.query.get("$top", str(PAGE))
     if not text.isdecimal() or not 1 <= int(text) <= PAGE_MAX:
-        raise Refusal(
+        raise GraphRefusal(
             400,
             "Request_UnsupportedQuery",
             f"Invalid page size specified: '{text}'. Must be between 1 and {PAGE_MAX} inclusive.",
@@ -155,11 +155,11 @@ def read_top(call: Call) -> int:
     return int(text)
 
 
-def read_select(call: Call) -> list[str]:
+def read_select(call: GraphCall) -> list[str]:
     """Return the properties asked for: those of `$select`, else the default ones that the token may see.
 
     Raises:
-        Refusal: naming a property that no user has.
+        GraphRefusal: naming a property that no user has.
     """
     if "$select" not in call.query:
         basic = "User.Read.All" not in call.claims.roles
@@ -167,7 +167,7 @@ def read_select(call: Call) -> list[str]:
     selected = [name.strip() for name in call.query["$select"].split(",")]
     for name in selected:
         if name not in KNOWN:
-            raise Refusal(
+            raise GraphRefusal(
                 400,
                 "BadRequest",
                 "Parsing OData Select and Expand failed: "
@@ -176,23 +176,23 @@ def read_select(call: Call) -> list[str]:
     return selected
 
 
-def admit(call: Call, touched: set[str]) -> None:
+def admit(call: GraphCall, touched: set[str]) -> None:
     """Refuse to show, or to filter by, what only User.Read.All may see.
 
     Raises:
-        Refusal: 403, the token has no such role.
+        GraphRefusal: 403, the token has no such role.
     """
     if "User.Read.All" not in call.claims.roles and not touched <= BASIC:
-        raise Refusal(
+        raise GraphRefusal(
             403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."
         )
 
 
-def name_context(call: Call, selected: list[str]) -> str:
+def name_context(call: GraphCall, selected: list[str]) -> str:
     """Return what the context of an answer says of the properties in it."""
     return f"({','.join(selected)})" if "$select" in call.query else ""
 
 
-def cost(units: int, call: Call, top: int) -> int:
+def cost(units: int, call: GraphCall, top: int) -> int:
     """Return the request's resource units: learn.microsoft.com/graph/throttling-limits, "Identity"."""
     return max(1, units - ("$select" in call.query) - (top < 20))

@@ -23,7 +23,7 @@ JSON = (
 )
 
 
-class Refusal(Exception):
+class GraphRefusal(Exception):
     """A request that Graph answers with an error. `code` and `message` are what the client sees."""
 
     def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
@@ -34,7 +34,7 @@ class Refusal(Exception):
         self.headers = headers or {}
 
 
-class NoPhoto(Refusal):
+class NoPhoto(GraphRefusal):
     """A refusal because the user exists and the photo does not; `$batch` may answer it without a body."""
 
 
@@ -47,7 +47,7 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class GraphCall:
     """One request, or one part of a batch. `path` is decoded and begins after `/v1.0`.
 
     `consistency` is its `ConsistencyLevel`, which a part does not inherit from its batch.
@@ -66,10 +66,10 @@ class Call:
         """Return the body, a JSON object.
 
         Raises:
-            Refusal: the body is no JSON object, or is not declared as one.
+            GraphRefusal: the body is no JSON object, or is not declared as one.
         """
         if self.content_type.partition(";")[0].strip().lower() != "application/json":
-            raise Refusal(
+            raise GraphRefusal(
                 400,
                 "Request_BadRequest",
                 "Write requests (excluding DELETE) must contain the Content-Type header declaration.",
@@ -79,7 +79,7 @@ class Call:
         except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
             read = None
         if not isinstance(read, dict):
-            raise Refusal(
+            raise GraphRefusal(
                 400,
                 "BadRequest",
                 "Unable to read JSON request payload. Please ensure Content-Type header is set "
@@ -91,15 +91,15 @@ class Call:
         """Refuse a query that says anything besides `options`.
 
         Raises:
-            Refusal: naming the first parameter that is not understood.
+            GraphRefusal: naming the first parameter that is not understood.
         """
         for name in self.query:
             if name not in options:
-                raise Refusal(400, "BadRequest", f"The query parameter '{name}' is not supported.")
+                raise GraphRefusal(400, "BadRequest", f"The query parameter '{name}' is not supported.")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GraphAnswer:
     """What Graph says: a JSON object, an image's bytes, or nothing."""
 
     status: int = 200
@@ -111,17 +111,17 @@ def read_query(raw: str) -> dict[str, str]:
     """Return the decoded parameters of a query string.
 
     Raises:
-        Refusal: a parameter stands there twice.
+        GraphRefusal: a parameter stands there twice.
     """
     query: dict[str, str] = {}
     for name, value in parse_qsl(raw, keep_blank_values=True):
         if name in query:
-            raise Refusal(400, "BadRequest", f"Query option '{name}' was specified more than once.")
+            raise GraphRefusal(400, "BadRequest", f"Query option '{name}' was specified more than once.")
         query[name] = value
     return query
 
 
-def envelope(refusal: Refusal, now: datetime, trace: Trace) -> Json:
+def envelope(refusal: GraphRefusal, now: datetime, trace: Trace) -> Json:
     """Return the body of an error as learn.microsoft.com/graph/errors shows it."""
     return {
         "error": {

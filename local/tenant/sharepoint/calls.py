@@ -14,13 +14,13 @@ from werkzeug.http import parse_options_header
 from werkzeug.wrappers import Request, Response
 
 from local.tenant.entra.tokens import Claims
-from local.tenant.sharepoint.errors import Refusal, access_denied
+from local.tenant.sharepoint.errors import SharePointRefusal, access_denied
 from local.tenant.sharepoint.hosts import Site
 
-Form = Literal["nometadata", "minimalmetadata", "verbose"]
-Row = Mapping[str, object]
+ODataForm = Literal["nometadata", "minimalmetadata", "verbose"]
+ODataRow = Mapping[str, object]
 
-_FORMS: dict[str, Form] = {
+_FORMS: dict[str, ODataForm] = {
     "nometadata": "nometadata",
     "minimalmetadata": "minimalmetadata",
     "verbose": "verbose",
@@ -28,7 +28,7 @@ _FORMS: dict[str, Form] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class SharePointCall:
     """A request whose token was accepted. `trace` is the request's GUID, also in its `SPRequestGuid`."""
 
     request: Request
@@ -40,21 +40,21 @@ class Call:
         """Let only an application through that was granted one of `roles`.
 
         Raises:
-            Refusal: it was granted none, with the text `denial` where SharePoint has a special one.
+            SharePointRefusal: it was granted none, with the text `denial` where SharePoint has a special one.
         """
         if self.claims.roles.isdisjoint(roles):
             raise access_denied(denial)
 
-    def form(self) -> Form:
+    def form(self) -> ODataForm:
         """Return the OData form the caller accepts.
 
         Raises:
-            Refusal: none of the JSON forms. SharePoint would answer in Atom then, which no client of this
+            SharePointRefusal: none of the JSON forms. SharePoint would answer in Atom then, which no client of this
                 tenant wants: forgetting the header must fail here too, and says why.
         """
         form = accepted_form(self.request)
         if form is None:
-            raise Refusal(
+            raise SharePointRefusal(
                 406,
                 -1,
                 "Microsoft.SharePoint.Client.ClientServiceException",
@@ -62,12 +62,12 @@ class Call:
             )
         return form
 
-    def entity(self, kind: str, values: Row, chosen: Sequence[str] | None = None) -> Response:
+    def entity(self, kind: str, values: ODataRow, chosen: Sequence[str] | None = None) -> Response:
         """Answer one object of the OData type `kind`, cut down to the properties `chosen`."""
         row = values if chosen is None else {name: values[name] for name in chosen}
         return self._answer(kind, _dress(row, kind, self.form()))
 
-    def rows(self, kind: str, rows: Iterable[Row], chosen: Sequence[str] | None = None) -> Response:
+    def rows(self, kind: str, rows: Iterable[ODataRow], chosen: Sequence[str] | None = None) -> Response:
         """Answer a collection of objects of the OData type `kind`."""
         form = self.form()
         cut = [row if chosen is None else {name: row[name] for name in chosen} for row in rows]
@@ -80,7 +80,7 @@ class Call:
             return self._answer(name, {name: value})
         return self._answer(name, {"odata.null": True} if value is None else {"value": value})
 
-    def _answer(self, kind: str, payload: Row) -> Response:
+    def _answer(self, kind: str, payload: ODataRow) -> Response:
         form = self.form()
         if form == "verbose":
             return json_response({"d": payload}, "application/json;odata=verbose;charset=utf-8")
@@ -89,7 +89,7 @@ class Call:
         return json_response(payload, f"application/json;odata={form};streaming=true;charset=utf-8")
 
 
-def accepted_form(request: Request) -> Form | None:
+def accepted_form(request: Request) -> ODataForm | None:
     """Return the first JSON form in the request's `Accept`, None where it names none."""
     for part in request.headers.get("Accept", "").split(","):
         kind, options = parse_options_header(part)
@@ -103,7 +103,7 @@ def json_response(payload: object, content_type: str, status: int = 200) -> Resp
     return Response(json.dumps(payload, ensure_ascii=False), status, content_type=content_type)
 
 
-def refuse(request: Request, refusal: Refusal) -> Response:
+def refuse(request: Request, refusal: SharePointRefusal) -> Response:
     """Return a refusal in OData's error envelope; the verbose form has an older name for it."""
     verbose = accepted_form(request) == "verbose"
     error = {"code": refusal.code, "message": {"lang": "en-US", "value": refusal.message}}
@@ -115,7 +115,7 @@ def refuse(request: Request, refusal: Refusal) -> Response:
     return json_response({"error" if verbose else "odata.error": error}, kind, refusal.status)
 
 
-def _dress(row: Row, kind: str, form: Form) -> dict[str, object]:
+def _dress(row: ODataRow, kind: str, form: ODataForm) -> dict[str, object]:
     """Put on what the verbose form wears: a type on each object, `results` around each list."""
     if form != "verbose":
         return dict(row)

@@ -16,9 +16,9 @@ from xml.etree import ElementTree as ET
 
 from werkzeug.wrappers import Response
 
-from local.tenant.sharepoint.calls import Call
-from local.tenant.sharepoint.errors import Refusal, bad_query, wrong_method
-from local.tenant.sharepoint.people import People
+from local.tenant.sharepoint.calls import SharePointCall
+from local.tenant.sharepoint.errors import SharePointRefusal, bad_query, wrong_method
+from local.tenant.sharepoint.people_manager import PeopleManager
 
 NAMESPACE = "{http://schemas.microsoft.com/sharepoint/clientquery/2009}"
 PEOPLE_MANAGER = "{cf560d69-0fdb-4489-a216-b6b47adf8ef8}"
@@ -27,18 +27,18 @@ LIBRARY_VERSION = "16.0.26330.12017"
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
+class CsomAction:
     """One action: `arguments` is None for `ObjectPath`, which only resolves the path."""
 
     id: int
     arguments: tuple[str, str, str] | None
 
 
-def respond(call: Call, people: People) -> Response:
+def respond(call: SharePointCall, people: PeopleManager) -> Response:
     """Run a query and answer it.
 
     Raises:
-        Refusal: another verb than POST, or a body that is not declared as XML; everything else goes into
+        SharePointRefusal: another verb than POST, or a body that is not declared as XML; everything else goes into
             `ErrorInfo`.
     """
     if call.request.method != "POST":
@@ -52,12 +52,12 @@ def respond(call: Call, people: People) -> Response:
                 results += [action.id, {"IsNull": False}]
             else:
                 people.write(call, *action.arguments)
-    except Refusal as refusal:
+    except SharePointRefusal as refusal:
         return _answer(call, refusal, [])
     return _answer(call, None, results)
 
 
-def _answer(call: Call, refusal: Refusal | None, results: list[object]) -> Response:
+def _answer(call: SharePointCall, refusal: SharePointRefusal | None, results: list[object]) -> Response:
     error = refusal and {
         "ErrorMessage": refusal.message,
         "ErrorValue": None,
@@ -76,11 +76,11 @@ def _answer(call: Call, refusal: Refusal | None, results: list[object]) -> Respo
     )
 
 
-def parse_query(body: bytes) -> Iterator[Action]:
+def parse_query(body: bytes) -> Iterator[CsomAction]:
     """Return the actions of a query in order, the whole query checked before the first is yielded.
 
     Raises:
-        Refusal: XML that is not well-formed or not CSOM's, or something the emulated tenant does not have.
+        SharePointRefusal: XML that is not well-formed or not CSOM's, or something the emulated tenant does not have.
     """
     if len(body) > MAX_BYTES:
         raise bad_query(f"The request message is too big: more than {MAX_BYTES} bytes.")
@@ -128,7 +128,7 @@ def _check_path(path: ET.Element) -> int:
     return _read_id(path, "Id")
 
 
-def _parse_action(action: ET.Element, paths: set[int]) -> Action:
+def _parse_action(action: ET.Element, paths: set[int]) -> CsomAction:
     kind = _local_name(action)
     if action.tag != NAMESPACE + kind or kind not in {"ObjectPath", "Method"}:
         raise bad_query(f"The emulated tenant does not know the action {kind}.")
@@ -136,12 +136,12 @@ def _parse_action(action: ET.Element, paths: set[int]) -> Action:
         raise bad_query(f"The action {action.get('Id')} is on an object path that does not exist.")
     number = _read_id(action, "Id")
     if kind == "ObjectPath":
-        return Action(number, None)
+        return CsomAction(number, None)
     name = action.get("Name", "")
     if name != "SetSingleValueProfileProperty":
         raise bad_query(f'Method "{name}" does not exist.')
     (parameters,) = _expect_children(action, "Parameters")
-    return Action(number, _read_parameters(parameters))
+    return CsomAction(number, _read_parameters(parameters))
 
 
 def _read_parameters(parameters: ET.Element) -> tuple[str, str, str]:

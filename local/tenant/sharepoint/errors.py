@@ -5,7 +5,7 @@ in anything Microsoft published; clients must not depend on them.
 """
 
 
-class Refusal(Exception):
+class SharePointRefusal(Exception):
     """SharePoint's answer is an error. Raised by every rule, answered by `SharePoint.respond`."""
 
     def __init__(self, status: int, hresult: int, kind: str, message: str) -> None:
@@ -29,51 +29,53 @@ class Unauthorized(Exception):
         self.description = description
 
 
-def access_denied(message: str | None = None) -> Refusal:
+def access_denied(message: str | None = None) -> SharePointRefusal:
     """Return the refusal of a caller whose token is valid but not allowed to do this.
 
     learn.microsoft.com/openspecs/sharepoint_protocols/ms-csomspt has the code and the type.
     """
     text = "Access denied. You do not have permission to perform this action or access this resource."
-    return Refusal(403, -2147024891, "System.UnauthorizedAccessException", message or text)
+    return SharePointRefusal(403, -2147024891, "System.UnauthorizedAccessException", message or text)
 
 
-def bad_query(message: str) -> Refusal:
+def bad_query(message: str) -> SharePointRefusal:
     """Return the refusal of a request SharePoint cannot read."""
-    return Refusal(400, -1, "Microsoft.SharePoint.Client.InvalidClientQueryException", message)
+    return SharePointRefusal(400, -1, "Microsoft.SharePoint.Client.InvalidClientQueryException", message)
 
 
-def bad_argument(message: str) -> Refusal:
+def bad_argument(message: str) -> SharePointRefusal:
     """Return the refusal of a value that could be read and makes no sense."""
-    return Refusal(400, -2147024809, "System.ArgumentException", message)
+    return SharePointRefusal(400, -2147024809, "System.ArgumentException", message)
 
 
-def no_resource(path: str) -> Refusal:
+def no_resource(path: str) -> SharePointRefusal:
     """Return the refusal of a route that does not exist."""
     kind = "Microsoft.SharePoint.Client.ResourceNotFoundException"
-    return Refusal(404, -1, kind, f"Cannot find resource for the request {path}.")
+    return SharePointRefusal(404, -1, kind, f"Cannot find resource for the request {path}.")
 
 
-def no_folder() -> Refusal:
+def no_folder() -> SharePointRefusal:
     """Return the refusal of a folder path that does not exist."""
-    return Refusal(404, -2147024894, "System.IO.FileNotFoundException", "File Not Found.")
+    return SharePointRefusal(404, -2147024894, "System.IO.FileNotFoundException", "File Not Found.")
 
 
-def no_file(path: str) -> Refusal:
+def no_file(path: str) -> SharePointRefusal:
     """Return the refusal of a file path that does not exist."""
-    return Refusal(404, -2130575338, "Microsoft.SharePoint.SPException", f"The file {path} does not exist.")
+    return SharePointRefusal(
+        404, -2130575338, "Microsoft.SharePoint.SPException", f"The file {path} does not exist."
+    )
 
 
-def wrong_method(method: str, resource: str) -> Refusal:
+def wrong_method(method: str, resource: str) -> SharePointRefusal:
     """Return the refusal of a verb that a resource does not know (inferred)."""
     return bad_query(f"The HTTP method '{method}' cannot be used to access the resource '{resource}'.")
 
 
-def user_not_found(kind: str) -> Refusal:
+def user_not_found(kind: str) -> SharePointRefusal:
     """Return the refusal of a write to a profile that is not here; `kind` is the knob's .NET type name.
 
     The sentence is what tools in the field report. The REST status is inferred: an exception that
     SharePoint does not translate is a 500.
     """
     text = "User Profile Error 1000: User Not Found: Could not load profile data from the database."
-    return Refusal(500, -1, kind, text)
+    return SharePointRefusal(500, -1, kind, text)

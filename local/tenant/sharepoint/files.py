@@ -12,11 +12,18 @@ import uuid
 from werkzeug.wrappers import Response
 
 from local.tenant.directory.world import World
-from local.tenant.sharepoint.calls import Call
+from local.tenant.sharepoint.calls import SharePointCall
 from local.tenant.sharepoint.entries import FileRow, FolderRow, serve, show_file, show_folder
-from local.tenant.sharepoint.errors import Refusal, bad_query, no_file, no_folder, no_resource, wrong_method
+from local.tenant.sharepoint.errors import (
+    SharePointRefusal,
+    bad_query,
+    no_file,
+    no_folder,
+    no_resource,
+    wrong_method,
+)
 from local.tenant.sharepoint.library import File, Folder, Library
-from local.tenant.sharepoint.odata import Segment, selected
+from local.tenant.sharepoint.odata import PathSegment, selected
 from local.tenant.sharepoint.uploads import read_name, read_path, read_upload, save
 
 ROLE = "Sites.FullControl.All"
@@ -29,11 +36,11 @@ class Files:
         self._world = world
         self._libraries = libraries
 
-    def respond(self, call: Call, steps: list[Segment]) -> Response:
+    def respond(self, call: SharePointCall, steps: list[PathSegment]) -> Response:
         """Answer a REST call whose path after `web` is `steps`.
 
         Raises:
-            Refusal: not allowed, no such folder, file or route, or an upload that is refused.
+            SharePointRefusal: not allowed, no such folder, file or route, or an upload that is refused.
         """
         call.demand(ROLE)
         if call.site.kind != "my":  # the other hosts have no such library
@@ -50,14 +57,14 @@ class Files:
             case _:
                 raise no_resource(f"web/{first.spelled}")
 
-    def respond_direct(self, call: Call) -> Response:
+    def respond_direct(self, call: SharePointCall) -> Response:
         """Answer GET or PUT of a file under its own URL, such as the one a profile points to.
 
         PUT is what CSOM's `File.SaveBinaryDirect` sends; a folder that does not exist is a 409 there
         (github.com/pnp/PnP/issues/1419), not a 404 as over REST.
 
         Raises:
-            Refusal: not allowed, no such file or folder, or an upload that is refused.
+            SharePointRefusal: not allowed, no such file or folder, or an upload that is refused.
         """
         call.demand(ROLE)
         path = call.request.path
@@ -71,11 +78,11 @@ class Files:
         with self._world.lock:
             folder = self._libraries[call.site.geo].find_folder(parent)
             if folder is None:
-                raise Refusal(409, -2147024893, "System.IO.DirectoryNotFoundException", "Conflict")
+                raise SharePointRefusal(409, -2147024893, "System.IO.DirectoryNotFoundException", "Conflict")
             file = save(folder, upload, self._world.clock.now(), overwrite=True)
             return Response(status=201 if file.version == 1 else 200)
 
-    def _show(self, call: Call, path: str, names: list[str]) -> Response:
+    def _show(self, call: SharePointCall, path: str, names: list[str]) -> Response:
         if names not in ([], ["folders"], ["files"]):
             raise no_resource("/".join(names))
         if call.request.method != "GET":
@@ -99,7 +106,7 @@ class Files:
             else call.rows("SP.Folder", inside, chosen)
         )
 
-    def _upload(self, call: Call, path: str, step: Segment) -> Response:
+    def _upload(self, call: SharePointCall, path: str, step: PathSegment) -> Response:
         if call.request.method != "POST":
             raise wrong_method(call.request.method, step.spelled)
         call.form()
@@ -112,7 +119,7 @@ class Files:
             row = show_file(folder, file, call.site.origin)
         return call.entity("SP.File", row, chosen)
 
-    def _answer_file(self, call: Call, path: str, names: list[str]) -> Response:
+    def _answer_file(self, call: SharePointCall, path: str, names: list[str]) -> Response:
         verb = call.request.headers.get("X-HTTP-Method", call.request.method).upper()
         with self._world.lock:
             folder, file = self._find_file(call, path)
@@ -132,20 +139,20 @@ class Files:
                     return call.value("Recycle", str(uuid.uuid4()))
         raise wrong_method(verb, "/".join(names) or "File")
 
-    def _find_folder(self, call: Call, path: str) -> Folder:
+    def _find_folder(self, call: SharePointCall, path: str) -> Folder:
         folder = self._libraries[call.site.geo].find_folder(path)
         if folder is None:
             raise no_folder()
         return folder
 
-    def _find_file(self, call: Call, path: str) -> tuple[Folder, File]:
+    def _find_file(self, call: SharePointCall, path: str) -> tuple[Folder, File]:
         found = self._libraries[call.site.geo].find_file(path)
         if found is None:
             raise no_file(path)
         return found
 
 
-def _check_match(call: Call, file: File) -> None:
+def _check_match(call: SharePointCall, file: File) -> None:
     """Hold a deletion to its `If-Match`, which a tunnelled one must have.
 
     learn.microsoft.com/sharepoint/dev/sp-add-ins/complete-basic-operations-using-sharepoint-rest-endpoints
@@ -155,4 +162,6 @@ def _check_match(call: Call, file: File) -> None:
         raise bad_query("X-HTTP-Method: DELETE needs an If-Match header.")
     if wanted not in {None, "*", file.etag}:
         kind = "Microsoft.SharePoint.Client.ClientServiceException"
-        raise Refusal(412, -1, kind, "The request ETag value does not match the object's ETag value.")
+        raise SharePointRefusal(
+            412, -1, kind, "The request ETag value does not match the object's ETag value."
+        )

@@ -9,16 +9,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["root", "my", "admin"]
+SiteKind = Literal["root", "my", "admin"]
 
-_SUFFIXES: dict[Kind, str] = {"root": "", "my": "-my", "admin": "-admin"}
+_SUFFIXES: dict[SiteKind, str] = {"root": "", "my": "-my", "admin": "-admin"}
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
     """One host: its kind, its geo ("" for the central location) and its name, lower-case, no port."""
 
-    kind: Kind
+    kind: SiteKind
     geo: str
     host: str
 
@@ -28,7 +28,7 @@ class Site:
         return f"https://{self.host}"
 
 
-def name_host(organisation: str, geo: str, kind: Kind) -> str:
+def name_host(organisation: str, geo: str, kind: SiteKind) -> str:
     """Return the host name of a kind of site in a geo."""
     return f"{organisation}{geo}{_SUFFIXES[kind]}.sharepoint.com".lower()
 

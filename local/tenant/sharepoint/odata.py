@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from local.tenant.sharepoint.errors import Refusal, bad_query
+from local.tenant.sharepoint.errors import SharePointRefusal, bad_query
 
-Value = str | bool | int
+ODataValue = str | bool | int
 
 _STRING = r"'(?:[^']|'')*+'"
 _SEGMENT = re.compile(rf"([A-Za-z_$][\w.]*)(?:\(((?:{_STRING}|[^'()])*+)\))?(?:/|$)")
@@ -18,18 +18,18 @@ _ARGUMENT = re.compile(rf"\s*(?:([A-Za-z_]\w*)\s*=\s*)?({_STRING}|@\w+|true|fals
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class PathSegment:
     """One step of a path. `name` is lower-case (SharePoint ignores its case); so are the arguments' names."""
 
     name: str
     spelled: str
-    arguments: Mapping[str, Value]
+    arguments: Mapping[str, ODataValue]
 
     def text(self, name: str) -> str:
         """Return a string argument.
 
         Raises:
-            Refusal: it is missing or no string.
+            SharePointRefusal: it is missing or no string.
         """
         value = self.arguments.get(name.lower())
         if not isinstance(value, str):
@@ -40,7 +40,7 @@ class Segment:
         """Return a Boolean argument; a missing one is False.
 
         Raises:
-            Refusal: it is no Boolean.
+            SharePointRefusal: it is no Boolean.
         """
         value = self.arguments.get(name.lower(), False)
         if not isinstance(value, bool):
@@ -50,13 +50,13 @@ class Segment:
         return value
 
 
-def parse_path(path: str, query: Mapping[str, str]) -> list[Segment]:
+def parse_path(path: str, query: Mapping[str, str]) -> list[PathSegment]:
     """Return the steps of a decoded path below `/_api/`, aliases replaced from `query`.
 
     Raises:
-        Refusal: the expression cannot be read, or an alias has no value.
+        SharePointRefusal: the expression cannot be read, or an alias has no value.
     """
-    segments: list[Segment] = []
+    segments: list[PathSegment] = []
     at = 0
     text = path.rstrip("/")
     while at < len(text) or not segments:
@@ -64,13 +64,13 @@ def parse_path(path: str, query: Mapping[str, str]) -> list[Segment]:
         if step is None:
             raise bad_query(f'The expression "{path}" is not valid.')
         name, arguments = step.group(1), step.group(2)
-        segments.append(Segment(name.lower(), name, _parse_arguments(arguments or "", query)))
+        segments.append(PathSegment(name.lower(), name, _parse_arguments(arguments or "", query)))
         at = step.end()
     return segments
 
 
-def _parse_arguments(text: str, query: Mapping[str, str]) -> dict[str, Value]:
-    arguments: dict[str, Value] = {}
+def _parse_arguments(text: str, query: Mapping[str, str]) -> dict[str, ODataValue]:
+    arguments: dict[str, ODataValue] = {}
     at = 0
     while at < len(text):
         found = _ARGUMENT.match(text, at)
@@ -82,7 +82,7 @@ def _parse_arguments(text: str, query: Mapping[str, str]) -> dict[str, Value]:
     return arguments
 
 
-def _parse_literal(text: str, query: Mapping[str, str]) -> Value:
+def _parse_literal(text: str, query: Mapping[str, str]) -> ODataValue:
     if text.startswith("@"):
         aliased = query.get(text)
         if aliased is None or not re.fullmatch(_STRING, aliased):
@@ -97,7 +97,7 @@ def selected(query: Mapping[str, str], names: Iterable[str]) -> list[str] | None
     """Return the properties `$select` asks for in the type's own spelling and order, None for all.
 
     Raises:
-        Refusal: a property that the type lacks, or another `$` option: SharePoint has them, the emulated
+        SharePointRefusal: a property that the type lacks, or another `$` option: SharePoint has them, the emulated
             tenant does not, and an ignored `$filter` would be a lie.
     """
     unknown = [option for option in query if option.startswith("$") and option.lower() != "$select"]
@@ -110,7 +110,7 @@ def selected(query: Mapping[str, str], names: Iterable[str]) -> list[str] | None
     chosen = [name for name in names if asked.pop(name.lower(), None) is not None]
     if asked:
         missing = next(iter(asked.values()))
-        raise Refusal(
+        raise SharePointRefusal(
             400, -1, "Microsoft.SharePoint.SPException", f"The field or property '{missing}' does not exist."
         )
     return chosen

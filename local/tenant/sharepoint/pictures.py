@@ -12,9 +12,9 @@ from typing import Literal
 
 from PIL import Image, ImageDraw
 
-Size = Literal["S", "M", "L"]
+PictureSize = Literal["S", "M", "L"]
 
-SIZES: dict[Size, int] = {"S": 48, "M": 72, "L": 200}  # pixels
+SIZES: dict[PictureSize, int] = {"S": 48, "M": 72, "L": 200}  # pixels
 _MAX_PIXELS = 20_000_000  # a thumbnail is far below; what is above is an attack on the decoder
 _BASELINE = 0xC0  # SOF0
 # What Pillow raises for broken bytes, by the way in which they are broken.
@@ -60,7 +60,7 @@ def _list_markers(data: bytes) -> list[int]:
     return markers
 
 
-def make_thumbnail(data: bytes, size: Size) -> bytes:
+def make_thumbnail(data: bytes, size: PictureSize) -> bytes:
     """Return a picture (any format Pillow reads) as SharePoint's own JPEG thumbnail.
 
     Raises:
@@ -76,7 +76,7 @@ def make_thumbnail(data: bytes, size: Size) -> bytes:
 
 
 @cache
-def draw_silhouette(size: Size) -> bytes:
+def draw_silhouette(size: PictureSize) -> bytes:
     """Return the grey figure that stands for nobody's picture."""
     image = Image.new("RGB", (200, 200), (225, 225, 225))
     draw = ImageDraw.Draw(image)

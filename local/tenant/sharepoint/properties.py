@@ -100,7 +100,7 @@ def check_value(name: str, value: str, my_host: str) -> None:
     or would show it from another tenant or geo, is refused here so that it cannot pass unseen.
 
     Raises:
-        Refusal: the value makes no sense, or the property belongs to the directory.
+        SharePointRefusal: the value makes no sense, or the property belongs to the directory.
     """
     if name in _FROM_DIRECTORY:
         raise bad_argument(f"{name} comes from the directory and cannot be set.")

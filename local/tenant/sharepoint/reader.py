@@ -13,7 +13,7 @@ PAGE = "/_layouts/15/userphoto.aspx"
 SIZES = ("S", "M", "L")
 
 
-class Reader:
+class PictureReader:
     """Opens `userphoto.aspx` without a network, so that looking never counts as a request received."""
 
     def __init__(self, world: World, tokens: Tokens, sharepoint: SharePoint) -> None:

@@ -13,14 +13,14 @@ from werkzeug.wrappers import Request, Response
 from local.tenant.directory.world import Person, World
 from local.tenant.entra.tokens import Tokens
 from local.tenant.sharepoint import description
-from local.tenant.sharepoint.door import PEOPLE_MANAGER, PROCESS_QUERY, Door
+from local.tenant.sharepoint.gateway import PEOPLE_MANAGER, PROCESS_QUERY, SharePointGateway
 from local.tenant.sharepoint.hosts import find_site, list_sites
 from local.tenant.sharepoint.library import Library
 from local.tenant.sharepoint.profiles import Profiles
-from local.tenant.sharepoint.scenes import Scenes
-from local.tenant.sharepoint.userphoto import Pull, UserPhotos
+from local.tenant.sharepoint.setup import ProfileSetup
+from local.tenant.sharepoint.userphoto import PullOutcome, UserPhotos
 
-Service = Literal["sharepoint-files", "sharepoint-profiles"]
+ServiceName = Literal["sharepoint-files", "sharepoint-profiles"]
 
 
 class SharePoint:
@@ -31,9 +31,9 @@ class SharePoint:
         self._libraries: dict[str, Library] = {}
         self._profiles = Profiles(world)
         self._photos = UserPhotos(world, self._profiles, self._libraries)
-        self._door = Door(world, tokens, self._profiles, self._libraries, self._photos)
-        self._scenes = Scenes(world, self._profiles, self._libraries, self._photos)
-        self.configure = self._scenes.configure
+        self._gateway = SharePointGateway(world, tokens, self._profiles, self._libraries, self._photos)
+        self._setup = ProfileSetup(world, self._profiles, self._libraries, self._photos)
+        self.configure = self._setup.configure
         self.reset()
         world.observers.append(self)
 
@@ -47,7 +47,7 @@ class SharePoint:
         with self._world.lock:
             return find_site(host, self._world.organisation, self._libraries) is not None
 
-    def service(self, request: Request) -> Service:
+    def service(self, request: Request) -> ServiceName:
         """Return which of SharePoint's two services a request is for: they are throttled apart."""
         path = request.path.lower()
         return (
@@ -58,11 +58,11 @@ class SharePoint:
 
     def respond(self, request: Request) -> Response:
         """Answer a request; whatever is wrong with it is an error in SharePoint's own shape."""
-        return self._door.respond(request)
+        return self._gateway.respond(request)
 
     def person_added(self, person: Person) -> None:
         """Give a new person a profile in their geo."""
-        self._scenes.open_geo(person.geo)
+        self._setup.open_geo(person.geo)
         self._profiles.add(person)
 
     def person_renamed(self, person: Person, old_upn: str) -> None:  # noqa: ARG002 - the observer's signature
@@ -71,7 +71,7 @@ class SharePoint:
 
     def person_moved(self, person: Person, old_geo: str) -> None:  # noqa: ARG002 - the observer's signature
         """Move the profile; its files stay where they are, and its `PictureURL` still points there."""
-        self._scenes.open_geo(person.geo)
+        self._setup.open_geo(person.geo)
         if profile := self._profiles.of(person.id):
             profile.geo = person.geo
 
@@ -87,7 +87,7 @@ class SharePoint:
         with self._world.lock:
             self._libraries.clear()
             self._profiles.clear()
-            self._scenes.open_geo("")
+            self._setup.open_geo("")
             for person in self._world.living():
                 self.person_added(person)
 
@@ -96,7 +96,7 @@ class SharePoint:
         with self._world.lock:
             self._profiles.settle()
 
-    def own_request(self, person_id: str) -> Pull:
+    def own_request(self, person_id: str) -> PullOutcome:
         """Play the person opening their own profile: SharePoint may then pull from Exchange."""
         return self._photos.pull(person_id)
 
@@ -107,7 +107,7 @@ class SharePoint:
             ValueError: no folder of pictures can have that name.
         """
         with self._world.lock:
-            self._scenes.open_geo(geo).add_folder(name)
+            self._setup.open_geo(geo).add_folder(name)
 
     def set_folder(self, name: str, geo: str = "") -> None:
         """Let the geo's library have one folder of pictures, with a name in its own language.
@@ -116,7 +116,7 @@ class SharePoint:
             ValueError: no folder of pictures can have that name.
         """
         with self._world.lock:
-            self._scenes.open_geo(geo).set_folder(name)
+            self._setup.open_geo(geo).set_folder(name)
 
     def describe(self, person_id: str) -> Mapping[str, object]:
         """Return what SharePoint holds of a person, as JSON; see `description.describe`.

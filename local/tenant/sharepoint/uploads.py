@@ -9,10 +9,10 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from local.tenant.sharepoint.calls import Call
-from local.tenant.sharepoint.errors import Refusal, access_denied, bad_argument
+from local.tenant.sharepoint.calls import SharePointCall
+from local.tenant.sharepoint.errors import SharePointRefusal, access_denied, bad_argument
 from local.tenant.sharepoint.library import FORMS, File, Folder
-from local.tenant.sharepoint.odata import Segment
+from local.tenant.sharepoint.odata import PathSegment
 from local.tenant.sharepoint.pictures import Picture, inspect_jpeg
 
 MAX_BYTES = 5_000_000  # what PeopleManager.SetMyProfilePicture takes; the library's own bound is far higher
@@ -28,28 +28,28 @@ class Upload:
     picture: Picture | None
 
 
-def read_path(step: Segment) -> str:
+def read_path(step: PathSegment) -> str:
     """Return the path that `Get…ByServerRelativePath(decodedUrl=…)` or `…Url('…')` names."""
     return step.text("decodedUrl") if step.name.endswith("path") else _be_unambiguous(step.text("0"))
 
 
-def read_name(step: Segment) -> str:
+def read_name(step: PathSegment) -> str:
     """Return the file name that `AddUsingPath(decodedUrl=…)` or `Add(url=…)` gives."""
     return step.text("decodedUrl") if step.name == "addusingpath" else _be_unambiguous(step.text("url"))
 
 
-def read_upload(call: Call, name: str) -> Upload:
+def read_upload(call: SharePointCall, name: str) -> Upload:
     """Return the request's body as a file of this name. Decodes it: do not call under `World.lock`.
 
     Raises:
-        Refusal: a name that cannot be, too many bytes, or a `.jpg` that is none.
+        SharePointRefusal: a name that cannot be, too many bytes, or a `.jpg` that is none.
     """
     if not name or len(name) > 255 or re.search(r'["*:<>?/\\|\x00-\x1f]', name) or name != name.strip():
-        raise Refusal(
+        raise SharePointRefusal(
             400, -2130575245, _SP, "The file name is empty or contains characters that are not permitted."
         )
     if (call.request.content_length or 0) > MAX_BYTES:
-        raise Refusal(
+        raise SharePointRefusal(
             413, -2147024809, "System.ArgumentException", f"A picture has at most {MAX_BYTES} bytes."
         )
     data = call.request.get_data()
@@ -63,13 +63,13 @@ def save(folder: Folder, upload: Upload, now: datetime, *, overwrite: bool) -> F
     """Write an upload into a folder and return the file.
 
     Raises:
-        Refusal: the folder takes no files, or has one of that name that may not be overwritten.
+        SharePointRefusal: the folder takes no files, or has one of that name that may not be overwritten.
     """
     if folder.name == FORMS:
         raise access_denied()
     if folder.find(upload.name) and not overwrite:
         path = f"{folder.path}/{upload.name}".lstrip("/")
-        raise Refusal(400, -2130575257, _SP, f"A file with the name {path} already exists.")
+        raise SharePointRefusal(400, -2130575257, _SP, f"A file with the name {path} already exists.")
     return folder.save(upload.name, upload.data, upload.picture, now)
 
 

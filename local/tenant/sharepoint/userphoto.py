@@ -21,17 +21,17 @@ from werkzeug.wrappers import Request, Response
 
 from local.tenant.directory.world import World
 from local.tenant.sharepoint import properties
-from local.tenant.sharepoint.calls import Call
-from local.tenant.sharepoint.errors import Refusal, wrong_method
+from local.tenant.sharepoint.calls import SharePointCall
+from local.tenant.sharepoint.errors import SharePointRefusal, wrong_method
 from local.tenant.sharepoint.hosts import find_site, name_host
 from local.tenant.sharepoint.library import File, Library
-from local.tenant.sharepoint.pictures import SIZES, Size, draw_silhouette, inspect_jpeg, make_thumbnail
+from local.tenant.sharepoint.pictures import SIZES, PictureSize, draw_silhouette, inspect_jpeg, make_thumbnail
 from local.tenant.sharepoint.profiles import CLAIM, Profile, Profiles
 
 PAGE = "/_layouts/15/userphoto.aspx"
 TIME_LIMITED = "/_vti_bin/afdcache.ashx/_userprofile/userphoto.jpg"
 
-Pull = Literal["pulled", "placeholder", "unreadable", "fresh", "off", "no profile"]
+PullOutcome = Literal["pulled", "placeholder", "unreadable", "fresh", "off", "no profile"]
 
 _PULL_AFTER = 24 * 3600  # seconds
 _LINK_LIFE = 300  # seconds; the real life of the address is not published
@@ -47,11 +47,11 @@ class UserPhotos:
         self._libraries = libraries
         self._key = secrets.token_bytes(16)
 
-    def respond(self, call: Call) -> Response:
+    def respond(self, call: SharePointCall) -> Response:
         """Answer userphoto.aspx; any valid token will do.
 
         Raises:
-            Refusal: another verb than GET.
+            SharePointRefusal: another verb than GET.
         """
         request = call.request
         if request.method != "GET":
@@ -73,7 +73,7 @@ class UserPhotos:
         """Answer the address that userphoto.aspx redirected to: no token, but a signature and an end.
 
         Raises:
-            Refusal: the address is not ours, or too old.
+            SharePointRefusal: the address is not ours, or too old.
         """
         account, size = request.args.get("accountName", ""), request.args.get("size", "")
         until, _, signature = request.args.get("_oat_", "").partition("_")
@@ -81,12 +81,12 @@ class UserPhotos:
         if late or not hmac.compare_digest(
             signature.encode(), self._sign(int(until), account, size).encode()
         ):
-            raise Refusal(
+            raise SharePointRefusal(
                 403, -2147024891, "System.UnauthorizedAccessException", "Time-Limited URL validation failed"
             )
         return self._serve(account, size)
 
-    def find_shown(self, profile: Profile | None, size: Size) -> File | None:
+    def find_shown(self, profile: Profile | None, size: PictureSize) -> File | None:
         """Return the file a reader sees, None for the silhouette. Call under `World.lock`."""
         if profile is None or profile.get(properties.PLACEHOLDER) == "1":
             return None
@@ -97,7 +97,7 @@ class UserPhotos:
         file = self._libraries[site.geo].find_file(found[1])
         return file and file[1]
 
-    def pull(self, person_id: str) -> Pull:
+    def pull(self, person_id: str) -> PullOutcome:
         """Do what SharePoint does when the person's own L picture is asked for by the person.
 
         Return what became of it: without a photo in Exchange the placeholder is written over whatever was
@@ -126,7 +126,7 @@ class UserPhotos:
             profile.set(properties.EXCHANGE_SYNC, "1")
         return "pulled" if photo else "placeholder"
 
-    def keep(self, profile: Profile, thumbnails: dict[Size, bytes], stem: str | None = None) -> None:
+    def keep(self, profile: Profile, thumbnails: dict[PictureSize, bytes], stem: str | None = None) -> None:
         """Write thumbnails where SharePoint itself would, and point the profile at them.
 
         The URL does not change when the picture does; `stem`, the file name up to `_MThumb.jpg`, is the
@@ -141,7 +141,7 @@ class UserPhotos:
         profile.set(properties.PICTURE_URL, f"https://{host}:443{path}")
 
     def _serve(self, account: str, size: str) -> Response:
-        wanted: Size = "L" if size == "L" else "M" if size == "M" else "S"
+        wanted: PictureSize = "L" if size == "L" else "M" if size == "M" else "S"
         claim = account if "|" in account else CLAIM + account
         with self._world.lock:
             file = self.find_shown(self._profiles.find(claim), wanted)
@@ -157,7 +157,7 @@ def seconds(moment: datetime) -> int:
     return int((moment - _BEGINNING).total_seconds())
 
 
-def locate(picture_url: str, size: Size) -> tuple[str, str] | None:
+def locate(picture_url: str, size: PictureSize) -> tuple[str, str] | None:
     """Return host and decoded path of a thumbnail beside a `PictureURL`, None for an empty one."""
     parts = urlsplit(picture_url)
     if not parts.netloc:

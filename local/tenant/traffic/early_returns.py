@@ -12,13 +12,13 @@ from typing import Any
 
 from werkzeug.datastructures import Headers
 
-ON_ITS_WAY = 2.0  # seconds
+GRACE = 2.0  # seconds
 # Both carry `Retry-After`, and mean the same: learn.microsoft.com/sharepoint/dev/general-development/
 # how-to-avoid-getting-throttled-or-blocked-in-sharepoint-online
 ASKING = (429, 503)
 
 
-class Patience:
+class EarlyReturns:
     """The waiting times given, and who did not keep to them. `now` is the clock, in seconds."""
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -32,17 +32,17 @@ class Patience:
         now = self._now()
         with self._lock:
             told, until = self._waits.get(service, (now, now))
-            if told + ON_ITS_WAY <= now < until:
+            if told + GRACE <= now < until:
                 early = {"service": service, "method": method, "path": path}
                 self._early.append(early | {"seconds_too_early": round(until - now, 3)})
 
-    def hear(self, service: str, status: int, headers: Headers) -> None:
+    def note_answer(self, service: str, status: int, headers: Headers) -> None:
         """Note the service's answer, or a part's of a `$batch`, if it asks to wait."""
         if status in ASKING and (asked := headers.get("Retry-After")):
             with contextlib.suppress(ValueError):  # a fault may ask for any header, a senseless one too
-                self.throttle(service, float(asked))
+                self.note_wait(service, float(asked))
 
-    def throttle(self, service: str, retry_after: float) -> None:
+    def note_wait(self, service: str, retry_after: float) -> None:
         """Note that the service has just asked everybody to wait for `retry_after` seconds."""
         now = self._now()
         with self._lock:
@@ -50,7 +50,7 @@ class Patience:
             # The grace runs from the first time: knocking each second must not renew it for ever.
             self._waits[service] = (told if now < until else now, max(until, now + retry_after))
 
-    def early(self) -> list[dict[str, Any]]:
+    def recorded(self) -> list[dict[str, Any]]:
         """Return the requests that came too early, in order."""
         with self._lock:
             return list(self._early)

@@ -73,7 +73,7 @@ class Fault:
 
 
 @dataclass(slots=True)
-class Armed:
+class ArmedFault:
     """A fault at work: how many requests it matched and how many it met."""
 
     fault: Fault
@@ -88,13 +88,13 @@ class Faults:
         self._world = world
         self._pause = pause
         self._lock = threading.Lock()
-        self._armed: list[Armed] = []
+        self._armed: list[ArmedFault] = []
         self._random = random.Random(world.seed)  # noqa: S311 - chance, not secrets
 
     def arm(self, faults: Iterable[Fault], seed: int | None = None) -> None:
         """Put `faults` in the place of those armed before; the same `seed` meets the same requests."""
         with self._lock:
-            self._armed = [Armed(fault) for fault in faults]
+            self._armed = [ArmedFault(fault) for fault in faults]
             self._random.seed(self._world.seed if seed is None else seed)
 
     def report(self) -> list[dict[str, Any]]:
@@ -142,7 +142,7 @@ class Faults:
                         return armed.fault
         return None
 
-    def _due(self, armed: Armed) -> bool:
+    def _due(self, armed: ArmedFault) -> bool:
         fault = armed.fault
         if armed.matched <= fault.skip or (fault.next is not None and armed.fired >= fault.next):
             return False

@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
-Part = tuple[str, str, int]  # method, url, status of one part of a $batch
+PlayedPart = tuple[str, str, int]  # method, url, status of one part of a $batch
 
 
 @dataclass(slots=True)
-class Entry:
+class HistoryEntry:
     """One request. `status` is None while it is being answered, and for ever if it got no answer.
 
     `number` counts arrivals from 1 and never starts over; `at` is the machine's time in UTC; `ms` how long
@@ -29,32 +29,36 @@ class Entry:
     user_agent: str
     status: int | None = None
     ms: float | None = None
-    parts: Sequence[Part] = ()
+    parts: Sequence[PlayedPart] = ()
     fault: str = ""
 
 
-_NAMES = tuple(each.name for each in fields(Entry))
+_NAMES = tuple(each.name for each in fields(HistoryEntry))
 
 
 class History:
     """The record of requests; safe to use from every thread."""
 
     def __init__(self) -> None:
-        self._entries: list[Entry] = []
+        self._entries: list[HistoryEntry] = []
         self._last = 0
         self._lock = threading.Lock()
 
-    def begin(self, service: str, host: str, method: str, path: str, user_agent: str) -> Entry:
+    def begin(self, service: str, host: str, method: str, path: str, user_agent: str) -> HistoryEntry:
         """Record a request that has just arrived, and return its entry."""
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         with self._lock:
             self._last += 1
             # The same few agents come a hundred thousand times: keep each text once.
-            entry = Entry(self._last, at, service, sys.intern(host), method, path, sys.intern(user_agent))
+            entry = HistoryEntry(
+                self._last, at, service, sys.intern(host), method, path, sys.intern(user_agent)
+            )
             self._entries.append(entry)
         return entry
 
-    def end(self, entry: Entry, status: int | None, seconds: float, parts: Sequence[Part] = ()) -> None:
+    def end(
+        self, entry: HistoryEntry, status: int | None, seconds: float, parts: Sequence[PlayedPart] = ()
+    ) -> None:
         """Record how the request was answered; `status` None: it was not."""
         with self._lock:
             entry.status, entry.ms, entry.parts = status, round(seconds * 1000, 2), parts
@@ -89,17 +93,17 @@ class History:
         """The number of the newest request."""
         return self._last
 
-    def _after(self, since: int) -> Iterator[Entry]:
+    def _after(self, since: int) -> Iterator[HistoryEntry]:
         if not self._entries:
             return iter(())
         return iter(self._entries[max(0, since + 1 - self._entries[0].number) :])
 
 
-def _is_of(entry: Entry, host: str, service: str) -> bool:
+def _is_of(entry: HistoryEntry, host: str, service: str) -> bool:
     return (not host or entry.host == host) and (not service or entry.service == service)
 
 
-def _copy(entry: Entry) -> dict[str, Any]:
+def _copy(entry: HistoryEntry) -> dict[str, Any]:
     """Return an entry as JSON. `asdict` would copy each part of each batch."""
     return {name: getattr(entry, name) for name in _NAMES}
 

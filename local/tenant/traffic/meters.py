@@ -9,9 +9,9 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from local.tenant.traffic.early_returns import ON_ITS_WAY
+from local.tenant.traffic.early_returns import GRACE
 
-REMEMBERED = 10_080  # windows; a week of minutes
+WINDOWS_KEPT = 10_080  # windows; a week of minutes
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Window:
         """Note that the call of `amount` units that was counted last is refused."""
         self.throttled += 1
         self.told = now if self.told is None else self.told
-        if now < self.told + ON_ITS_WAY:
+        if now < self.told + GRACE:
             self.forgiven += amount
 
     def debt(self, limit: int, passed: int = 0) -> int:
@@ -47,7 +47,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class MeterReading:
     """What a meter shows after a call, `used` of `limit` (None: unlimited), both in units.
 
     `reset` is seconds until the window ends; `wait` seconds after which the same call would pass, 0.0 if it
@@ -70,10 +70,10 @@ class Meter:
 
     def __init__(self, period: float) -> None:
         self._period = period
-        self.windows: deque[Window] = deque(maxlen=REMEMBERED)
+        self.windows: deque[Window] = deque(maxlen=WINDOWS_KEPT)
         self.peak = 0
 
-    def charge(self, amount: int, limit: int | None, now: float, *, aligned: bool) -> Reading:
+    def charge(self, amount: int, limit: int | None, now: float, *, aligned: bool) -> MeterReading:
         """Count a call of `amount` units at `now` (seconds) and return what the meter shows then.
 
         A window begins with the first call after the last one ended, or, `aligned`, at a multiple of the
@@ -87,10 +87,10 @@ class Meter:
         self.peak = max(self.peak, window.used)
         reset = window.began + self._period - now
         if limit is None or window.total <= limit:
-            return Reading(limit, window.total, reset, 0.0)
+            return MeterReading(limit, window.total, reset, 0.0)
         window.refuse(amount, now)
         windows = max(1, math.ceil((window.debt(limit) + amount - limit) / limit))
-        return Reading(limit, window.total, reset, reset + (windows - 1) * self._period)
+        return MeterReading(limit, window.total, reset, reset + (windows - 1) * self._period)
 
     def _turn(self, limit: int | None, now: float, *, aligned: bool) -> None:
         """Begin the window in which `now` lies."""

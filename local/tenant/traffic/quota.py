@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from local.tenant.directory.world import World
-from local.tenant.traffic.meters import Meter, Reading, Window
+from local.tenant.traffic.meters import Meter, MeterReading, Window
 
-Limit = Literal[
+LimitName = Literal[
     "sharepoint_units_per_minute", "people_manager_calls_per_5_minutes", "graph_photos_per_10_seconds"
 ]
-PERIODS: dict[Limit, float] = {  # seconds
+PERIODS: dict[LimitName, float] = {  # seconds
     "sharepoint_units_per_minute": 60.0,
     "people_manager_calls_per_5_minutes": 300.0,
     "graph_photos_per_10_seconds": 10.0,
@@ -55,11 +55,13 @@ class Quota:
         """Put `limits` in the place of the old, and count from zero."""
         with self._lock:
             self._limits = limits
-            self._meters: dict[tuple[Limit, str], Meter] = {}
+            self._meters: dict[tuple[LimitName, str], Meter] = {}
             self._calls: Counter[str] = Counter()
             self._throttled: Counter[str] = Counter()
 
-    def charge(self, service: str, amounts: dict[Limit, int], geo: str = "") -> dict[Limit, Reading]:
+    def charge(
+        self, service: str, amounts: dict[LimitName, int], geo: str = ""
+    ) -> dict[LimitName, MeterReading]:
         """Count one call to `service` against these limits, and return what each meter shows then."""
         now = self._world.clock.now().timestamp()
         with self._lock:
@@ -78,12 +80,12 @@ class Quota:
                 "used": {name: self._describe(name) for name in PERIODS},
             }
 
-    def _read(self, name: Limit, geo: str, amount: int, now: float) -> Reading:
+    def _read(self, name: LimitName, geo: str, amount: int, now: float) -> MeterReading:
         meter = self._meters.setdefault((name, geo), Meter(PERIODS[name]))
         aligned = self._world.knobs.quota_window == "clock"
         return meter.charge(amount, getattr(self._limits, name), now, aligned=aligned)
 
-    def _describe(self, name: Limit) -> dict[str, Any]:
+    def _describe(self, name: LimitName) -> dict[str, Any]:
         meters = {geo: meter for (limit, geo), meter in self._meters.items() if limit == name}
         return {
             "peak": max((meter.peak for meter in meters.values()), default=0),

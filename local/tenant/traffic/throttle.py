@@ -16,18 +16,18 @@ from werkzeug.wrappers import Request, Response
 
 from local.tenant.directory.world import World
 from local.tenant.sharepoint.csom import count_methods
-from local.tenant.sharepoint.door import PROCESS_QUERY
+from local.tenant.sharepoint.gateway import PROCESS_QUERY
 from local.tenant.sharepoint.hosts import name_geo
 from local.tenant.traffic import refusals
-from local.tenant.traffic.early_returns import Patience
-from local.tenant.traffic.meters import Reading
-from local.tenant.traffic.quota import Limit, Quota
+from local.tenant.traffic.early_returns import EarlyReturns
+from local.tenant.traffic.meters import MeterReading
+from local.tenant.traffic.quota import LimitName, Quota
 
-UNITS: Limit = "sharepoint_units_per_minute"
-PEOPLE_MANAGER: Limit = "people_manager_calls_per_5_minutes"
-PHOTOS: Limit = "graph_photos_per_10_seconds"
+UNITS: LimitName = "sharepoint_units_per_minute"
+PEOPLE_MANAGER: LimitName = "people_manager_calls_per_5_minutes"
+PHOTOS: LimitName = "graph_photos_per_10_seconds"
 PHOTO_SERVICE = "graph-photos"  # who waits for photos need not wait for the rest of Graph
-TELLING_SHARE = 0.8  # of the limit; from there on SharePoint says how much is left
+INFORM_SHARE = 0.8  # of the limit; from there on SharePoint says how much is left
 
 _PHOTO = re.compile(r"(/v1\.0)?/users/[^/?]+/photos?(/|\?|$)", re.IGNORECASE)
 
@@ -38,7 +38,7 @@ def name_part(url: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Toll:
+class Admission:
     """What becomes of a request: refused, or let through to an answer that gets these headers."""
 
     headers: dict[str, str] = field(default_factory=dict)
@@ -46,14 +46,14 @@ class Toll:
 
 
 class Throttle:
-    """Charges the quota for requests and refuses what is over it; tells `patience` who was to wait."""
+    """Charges the quota for requests and refuses what is over it; tells `early_returns` who was to wait."""
 
-    def __init__(self, world: World, quota: Quota, patience: Patience) -> None:
+    def __init__(self, world: World, quota: Quota, early_returns: EarlyReturns) -> None:
         self._world = world
         self._quota = quota
-        self._patience = patience
+        self._early_returns = early_returns
 
-    def admit(self, service: str, request: Request) -> Toll:
+    def admit(self, service: str, request: Request) -> Admission:
         """Charge a whole request."""
         if service.startswith("sharepoint-"):
             return self._admit_sharepoint(service, request)
@@ -61,16 +61,16 @@ class Throttle:
             refused = self.admit_part(request.method, request.environ["REQUEST_URI"])
             if refused is not None:
                 status, headers, body = refused
-                return Toll(
+                return Admission(
                     refusal=Response(json.dumps(body), status, headers, content_type="application/json")
                 )
-        return Toll()
+        return Admission()
 
     def admit_part(self, method: str, url: str) -> tuple[int, dict[str, str], Any] | None:
         """Charge one part of a Graph `$batch`; return the status, headers and body of its refusal, if any."""
         if not _PHOTO.match(url):
             return None
-        self._patience.begin(PHOTO_SERVICE, method, url)
+        self._early_returns.begin(PHOTO_SERVICE, method, url)
         wait = self._quota.charge(PHOTO_SERVICE, {PHOTOS: 1})[PHOTOS].wait
         if not wait:
             return None
@@ -83,19 +83,19 @@ class Throttle:
         }
         return 429, self._ask_to_wait(PHOTO_SERVICE, wait) | headers, refusals.graph_throttled()
 
-    def _admit_sharepoint(self, service: str, request: Request) -> Toll:
-        amounts: dict[Limit, int] = {UNITS: self._world.knobs.sharepoint_units_per_call}
+    def _admit_sharepoint(self, service: str, request: Request) -> Admission:
+        amounts: dict[LimitName, int] = {UNITS: self._world.knobs.sharepoint_units_per_call}
         if service == "sharepoint-profiles":
             amounts[PEOPLE_MANAGER] = self._count_calls(request)
         readings = self._quota.charge(service, amounts, name_geo(request.host, self._world.organisation))
         wait = max(reading.wait for reading in readings.values())
         # Documented to be left out where another limit is hit than the one that they describe.
-        headers = {} if wait and not readings[UNITS].wait else self._tell(readings[UNITS])
+        headers = {} if wait and not readings[UNITS].wait else self._inform(readings[UNITS])
         if not wait:
-            return Toll(headers)
+            return Admission(headers)
         headers |= self._ask_to_wait(service, wait)
         body, kind = refusals.text(service, 429), refusals.content_type(service)
-        return Toll(refusal=Response(body, 429, headers, content_type=kind))
+        return Admission(refusal=Response(body, 429, headers, content_type=kind))
 
     def _count_calls(self, request: Request) -> int:
         """Return how many calls to PeopleManager a request is; a query of several methods, by knob."""
@@ -103,8 +103,8 @@ class Throttle:
             return 1
         return max(1, count_methods(request.get_data()))
 
-    def _tell(self, reading: Reading) -> dict[str, str]:
-        if self._world.knobs.rate_limit_headers == "never" or reading.share < TELLING_SHARE:
+    def _inform(self, reading: MeterReading) -> dict[str, str]:
+        if self._world.knobs.rate_limit_headers == "never" or reading.share < INFORM_SHARE:
             return {}
         limit = reading.limit or 0
         return {
@@ -116,5 +116,5 @@ class Throttle:
     def _ask_to_wait(self, service: str, seconds: float) -> dict[str, str]:
         headers = refusals.retry_after(seconds, self._world.knobs.retry_after)
         if headers:
-            self._patience.throttle(service, float(headers["Retry-After"]))
+            self._early_returns.note_wait(service, float(headers["Retry-After"]))
         return headers

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from local.tenant.graph.wire import Json, Refusal, read_time
+from local.tenant.graph.wire import GraphRefusal, Json, read_time
 
 CLIENT_STATE_MAX = 128  # characters; learn.microsoft.com/graph/api/resources/subscription
 CHANGE_TYPES = {"created", "updated", "deleted"}
@@ -48,7 +48,7 @@ _UNREADABLE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class SubscriptionRequest:
     """A creation payload that keeps every rule. `expires` is as asked, in any zone."""
 
     change_type: str
@@ -62,20 +62,20 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Update:
+class SubscriptionUpdate:
     """An update payload: None stands for "as it was"."""
 
     expires: datetime | None
     notification_url: str | None
 
 
-def read_terms(body: Json, *, http: bool, created_in_list: bool) -> Terms:
+def read_request(body: Json, *, http: bool, created_in_list: bool) -> SubscriptionRequest:
     """Return the terms that a creation payload states.
 
     `http` lets plain http URLs through; `created_in_list` the change type `created` beside another.
 
     Raises:
-        Refusal: with Graph's words, where they are known.
+        GraphRefusal: with Graph's words, where they are known.
     """
     texts = _read_texts(body)
     for name in ("changeType", "resource", "notificationUrl", "expirationDateTime"):
@@ -83,7 +83,7 @@ def read_terms(body: Json, *, http: bool, created_in_list: bool) -> Terms:
             # github.com/microsoftgraph/microsoft-graph-docs-contrib/issues/7399
             raise _invalid(f"{name} is a required property for subscription creation")
     lifecycle_url = texts.get("lifecycleNotificationUrl")
-    return Terms(
+    return SubscriptionRequest(
         change_type=_read_change_type(texts["changeType"], created_in_list=created_in_list),
         resource=_read_resource(texts["resource"]),
         notification_url=_read_url("notificationUrl", texts["notificationUrl"], http=http),
@@ -95,11 +95,11 @@ def read_terms(body: Json, *, http: bool, created_in_list: bool) -> Terms:
     )
 
 
-def read_update(body: Json, *, http: bool) -> Update:
+def read_update(body: Json, *, http: bool) -> SubscriptionUpdate:
     """Return what an update payload asks for.
 
     Raises:
-        Refusal: it asks for nothing that can be updated, or for anything else besides.
+        GraphRefusal: it asks for nothing that can be updated, or for anything else besides.
     """
     texts = _read_texts(body)
     if not texts.keys() & {"expirationDateTime", "notificationUrl"}:
@@ -112,7 +112,7 @@ def read_update(body: Json, *, http: bool) -> Update:
         # learn.microsoft.com/graph/change-notifications-lifecycle-events: a lifecycle URL cannot come later.
         raise _invalid(f"The property '{name}' of a subscription cannot be updated.")
     expiry, url = texts.get("expirationDateTime"), texts.get("notificationUrl")
-    return Update(
+    return SubscriptionUpdate(
         expires=None if expiry is None else _read_expiry(expiry),
         notification_url=None if url is None else _read_url("notificationUrl", url, http=http),
     )
@@ -181,5 +181,5 @@ def _read_tls(text: str) -> str:
     return text
 
 
-def _invalid(message: str) -> Refusal:
-    return Refusal(400, "InvalidRequest", message)
+def _invalid(message: str) -> GraphRefusal:
+    return GraphRefusal(400, "InvalidRequest", message)

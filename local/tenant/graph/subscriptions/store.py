@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 
 from local.tenant.directory.world import World
 from local.tenant.graph.subscriptions.subscription import Subscription
-from local.tenant.graph.wire import Refusal
+from local.tenant.graph.wire import GraphRefusal
 
 # Subscriptions on users of one application in one tenant:
 # learn.microsoft.com/graph/change-notifications-overview
 QUOTA = 100
 
 
-class Register:
+class SubscriptionStore:
     """Every subscription of the tenant, in the order in which they were created."""
 
     def __init__(self, world: World) -> None:
@@ -43,7 +43,7 @@ class Register:
         """Refuse a subscription that exists already, or that the tenant has no room for.
 
         Raises:
-            Refusal: 409 or 403.
+            GraphRefusal: 409 or 403.
         """
         mine = self.owned(draft.application)
         for each in mine:
@@ -81,8 +81,8 @@ class Register:
         self._all = {}
         self._refuse_until = None
 
-    def _full(self, draft: Subscription) -> Refusal:
-        return Refusal(
+    def _full(self, draft: Subscription) -> GraphRefusal:
+        return GraphRefusal(
             403,
             "ExtensionError",
             f"Operation: Create; Exception: [Status Code: Forbidden; Reason: App '{draft.application}' has "
@@ -90,7 +90,7 @@ class Register:
         )
 
 
-def _duplicate(subscription: str) -> Refusal:
+def _duplicate(subscription: str) -> GraphRefusal:
     # The message: learn.microsoft.com/graph/change-notifications-delivery-webhooks. Its code is not known.
     message = f"Subscription Id <{subscription}> already exists for the requested combination"
-    return Refusal(409, "Conflict", message)
+    return GraphRefusal(409, "Conflict", message)

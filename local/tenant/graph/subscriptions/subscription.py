@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from local.tenant.directory.world import World
-from local.tenant.graph.subscriptions.rules import Terms
-from local.tenant.graph.wire import Json, Refusal, write_time
+from local.tenant.graph.subscriptions.rules import SubscriptionRequest
+from local.tenant.graph.wire import GraphRefusal, Json, write_time
 
 # learn.microsoft.com/graph/api/resources/subscription, "Subscription lifetime"
 LIFE_MAX = timedelta(minutes=41_760)
@@ -21,7 +21,7 @@ class Subscription:
     id: str
     application: str
     creator: str
-    terms: Terms
+    request: SubscriptionRequest
     notification_url: str
     expires: datetime
     reauthorize_by: datetime | None = None  # an unanswered reauthorizationRequired stops the flow then
@@ -32,18 +32,21 @@ class Subscription:
     @property
     def resource(self) -> str:
         """The resource in one spelling: `users`, `users/{id}`."""
-        return self.terms.resource.lstrip("/").lower()
+        return self.request.resource.lstrip("/").lower()
 
     @property
     def combination(self) -> tuple[str, str, frozenset[str]]:
         """What no two subscriptions may have in common."""
-        return self.application, self.resource, frozenset(self.terms.change_type.split(","))
+        return self.application, self.resource, frozenset(self.request.change_type.split(","))
 
     def hears(self, change: str, user_id: str, now: datetime) -> bool:
         """Return whether a change of a user reaches this subscription. What it misses is lost."""
         if self.muted or (self.reauthorize_by and now > self.reauthorize_by):
             return False
-        return change in self.terms.change_type.split(",") and self.resource in ("users", f"users/{user_id}")
+        return change in self.request.change_type.split(",") and self.resource in (
+            "users",
+            f"users/{user_id}",
+        )
 
     def fall_due(self, now: datetime, within: float) -> None:
         """Note that a reauthorizationRequired went out; unanswered for `within` seconds it stops the flow."""
@@ -70,23 +73,23 @@ class Subscription:
         The set of properties, nulls spelled out, is the one in
         github.com/microsoftgraph/microsoft-graph-docs-contrib/issues/1633.
         """
-        terms = self.terms
+        request = self.request
         return {
             "id": self.id,
-            "resource": terms.resource,
+            "resource": request.resource,
             "applicationId": self.application,
-            "changeType": terms.change_type,
-            "clientState": terms.client_state if secret else None,
+            "changeType": request.change_type,
+            "clientState": request.client_state if secret else None,
             "notificationUrl": self.notification_url,
             "notificationQueryOptions": None,
-            "lifecycleNotificationUrl": terms.lifecycle_url,
+            "lifecycleNotificationUrl": request.lifecycle_url,
             "expirationDateTime": write_time(self.expires),
             "creatorId": self.creator,
             "includeResourceData": None,
-            "latestSupportedTlsVersion": terms.tls,
+            "latestSupportedTlsVersion": request.tls,
             "encryptionCertificate": None,
             "encryptionCertificateId": None,
-            "notificationUrlAppId": terms.url_application,
+            "notificationUrlAppId": request.url_application,
         }
 
 
@@ -94,7 +97,7 @@ def grant_expiry(world: World, asked: datetime) -> datetime:
     """Return the expiry that a subscription gets: never nearer than 45 minutes, whatever was asked.
 
     Raises:
-        Refusal: more than the maximum was asked for (or, by knob, the maximum is granted).
+        GraphRefusal: more than the maximum was asked for (or, by knob, the maximum is granted).
     """
     now = world.clock.now()
     # A zone other than UTC may have been written; the smallest difference is one of moments.
@@ -103,6 +106,6 @@ def grant_expiry(world: World, asked: datetime) -> datetime:
             # github.com/microsoftgraph/microsoft-graph-docs/issues/2988
             minutes = int(LIFE_MAX.total_seconds() // 60)
             message = f"Subscription expiration can only be {minutes} minutes in the future."
-            raise Refusal(400, "ExtensionError", message)
+            raise GraphRefusal(400, "ExtensionError", message)
         return now + LIFE_MAX
     return max(asked.astimezone(now.tzinfo), now + LIFE_MIN)

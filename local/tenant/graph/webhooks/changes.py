@@ -7,19 +7,19 @@ raises any: a knob decides.
 """
 
 from local.tenant.directory.world import Person, World
-from local.tenant.graph.subscriptions.store import Register
-from local.tenant.graph.webhooks.deliveries import PostOffice
-from local.tenant.graph.webhooks.notices import change_item, lifecycle_item, validation_token
-from local.tenant.graph.webhooks.notifications import Letter
+from local.tenant.graph.subscriptions.store import SubscriptionStore
+from local.tenant.graph.webhooks.deliveries import Deliveries
+from local.tenant.graph.webhooks.notifications import Notification
+from local.tenant.graph.webhooks.payloads import change_item, lifecycle_item, validation_token
 
 
-class Changes:
+class ChangeNotifier:
     """The observer that tells subscribers. Its methods are called under the world's lock."""
 
-    def __init__(self, world: World, register: Register, post_office: PostOffice) -> None:
+    def __init__(self, world: World, store: SubscriptionStore, deliveries: Deliveries) -> None:
         self._world = world
-        self._register = register
-        self._post_office = post_office
+        self._store = store
+        self._deliveries = deliveries
 
     def person_added(self, person: Person) -> None:
         """Tell of a creation."""
@@ -47,10 +47,10 @@ class Changes:
     def tell(self, person: Person, change: str, delay: float = 0.0) -> None:
         """Send one notification to every subscription that hears of it, `delay` seconds from now."""
         now = self._world.clock.now()
-        for subscription in self._register.living():
+        for subscription in self._store.living():
             if subscription.hears(change, person.id, now):
                 item = change_item(self._world, subscription, person.id, change)
-                self._post_office.send(Letter(subscription.notification_url, item), delay)
+                self._deliveries.send(Notification(subscription.notification_url, item), delay)
 
     def require_reauthorization(self, subscription_id: str) -> None:
         """Ask for reauthorization, if there is a lifecycle URL; without an answer the flow stops by knob.
@@ -58,14 +58,14 @@ class Changes:
         Raises:
             KeyError: there is no such subscription.
         """
-        subscription = self._register.find(subscription_id)
+        subscription = self._store.find(subscription_id)
         subscription.fall_due(self._world.clock.now(), self._world.knobs.reauthorize_within)
-        if subscription.terms.lifecycle_url:
+        if subscription.request.lifecycle_url:
             item = lifecycle_item(self._world, subscription, "reauthorizationRequired")
             observed = self._world.knobs.lifecycle_shape == "observed"
             tokens = (validation_token(self._world),) if observed else ()
-            self._post_office.send(
-                Letter(subscription.terms.lifecycle_url, item, lifecycle=True, tokens=tokens)
+            self._deliveries.send(
+                Notification(subscription.request.lifecycle_url, item, lifecycle=True, tokens=tokens)
             )
 
     def _edited(self, person: Person) -> None:

@@ -15,23 +15,23 @@ from datetime import datetime, timedelta
 from random import Random
 
 from local.tenant.directory.world import World
-from local.tenant.graph.webhooks.endpoint import WINDOW, Endpoint, Timing
-from local.tenant.graph.webhooks.notifications import Letter, Parcel, pack
-from local.tenant.graph.webhooks.webhook import Unreachable, post
+from local.tenant.graph.webhooks.endpoint import WINDOW, WebhookEndpoint, WebhookTiming
+from local.tenant.graph.webhooks.notifications import Notification, NotificationPost, pack
+from local.tenant.graph.webhooks.webhook import Unreachable, call_webhook
 from local.tenant.graph.wire import Json
 
 GATHER = timedelta(seconds=0.05)
 TICK = 0.02  # seconds between two looks at the tenant's clock, which anybody may advance
 RETRY_FOR = timedelta(hours=4)
 WORKERS = 4  # posts under way at once
-LOG_MAX = 20_000  # parcels remembered
+LOG_MAX = 20_000  # posts remembered
 HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
 
-class PostOffice:
-    """Takes letters and parcels, and delivers them while it is started."""
+class Deliveries:
+    """Takes notifications and posts, and delivers them while it is started."""
 
-    def __init__(self, world: World, timing: Timing, ca: str | None) -> None:
+    def __init__(self, world: World, timing: WebhookTiming, ca: str | None) -> None:
         self._world = world
         self._timing = timing
         self._ca = ca
@@ -39,15 +39,15 @@ class PostOffice:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._open = False
-        self._under_way = 0
-        self._era = 0  # a reset begins another: what was under way then is nobody's any more
+        self._in_flight = 0
+        self._generation = 0  # a reset begins another: what was under way then is nobody's any more
         self._forget()
 
     def _forget(self) -> None:
-        self._loose: list[tuple[datetime, Letter]] = []
-        self._waiting: list[Parcel] = []
-        self._log: deque[Parcel] = deque(maxlen=LOG_MAX)
-        self._endpoints: dict[str, Endpoint] = {}
+        self._unsent: list[tuple[datetime, Notification]] = []
+        self._waiting: list[NotificationPost] = []
+        self._log: deque[NotificationPost] = deque(maxlen=LOG_MAX)
+        self._endpoints: dict[str, WebhookEndpoint] = {}
 
     def start(self) -> None:
         """Begin to deliver, in threads of its own."""
@@ -60,23 +60,23 @@ class PostOffice:
         with self._changed:
             self._open = False
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._under_way)
+            self._changed.wait_for(lambda: not self._in_flight)
         if self._thread:
             self._thread.join()
             self._thread = None
 
-    def send(self, letter: Letter, delay: float = 0.0) -> None:
-        """Deliver a letter `delay` seconds from now, with others if it happens so."""
+    def send(self, notification: Notification, delay: float = 0.0) -> None:
+        """Deliver a notification `delay` seconds from now, with others if it happens so."""
         with self._changed:
-            self._loose.append((self._world.clock.now() + timedelta(seconds=delay), letter))
-            if len(self._loose) == 1:  # otherwise the thread looks by itself every TICK
+            self._unsent.append((self._world.clock.now() + timedelta(seconds=delay), notification))
+            if len(self._unsent) == 1:  # otherwise the thread looks by itself every TICK
                 self._changed.notify_all()
 
-    def send_parcel(self, url: str, items: list[Json]) -> None:
+    def send_post(self, url: str, items: list[Json]) -> None:
         """Deliver just these items in one POST, at once."""
         with self._changed:
             now = self._world.clock.now()
-            self._take(Parcel(url, items, (), born=now, due=now))
+            self._take(NotificationPost(url, items, (), born=now, due=now))
             self._changed.notify_all()
 
     def idle(self, deadline: float) -> None:
@@ -89,102 +89,102 @@ class PostOffice:
             if not self._changed.wait_for(self._empty, deadline):
                 waiting = [(each.url, each.attempts, each.status, each.due) for each in self._waiting]
                 raise TimeoutError(
-                    f"after {deadline} s: {len(self._loose)} notifications to send, "
-                    f"{self._under_way} posts under way, waiting: {waiting}"
+                    f"after {deadline} s: {len(self._unsent)} notifications to send, "
+                    f"{self._in_flight} posts under way, waiting: {waiting}"
                 )
 
-    def log(self) -> list[Parcel]:
-        """Return every parcel, oldest first."""
+    def log(self) -> list[NotificationPost]:
+        """Return every post, oldest first."""
         with self._changed:
-            return [replace(parcel, items=list(parcel.items)) for parcel in self._log]
+            return [replace(post, items=list(post.items)) for post in self._log]
 
     def reset(self) -> None:
         """Forget what is to be delivered and what was; only what is under way still arrives."""
         with self._changed:
             self._forget()
-            self._era += 1
+            self._generation += 1
             self._random.seed(self._world.seed)
             self._changed.notify_all()
 
     def _empty(self) -> bool:
-        return not (self._loose or self._waiting or self._under_way)
+        return not (self._unsent or self._waiting or self._in_flight)
 
     def _run(self) -> None:
         with self._changed:
             while self._open:
                 self._pack()
-                for parcel in self._ready():
-                    self._waiting.remove(parcel)
-                    self._under_way += 1
-                    work = (parcel, self._era)
+                for post in self._ready():
+                    self._waiting.remove(post)
+                    self._in_flight += 1
+                    work = (post, self._generation)
                     threading.Thread(
                         target=self._deliver, args=work, name="graph-webhook", daemon=True
                     ).start()
-                self._changed.wait(TICK if self._loose or self._waiting else None)
+                self._changed.wait(TICK if self._unsent or self._waiting else None)
 
-    def _ready(self) -> list[Parcel]:
+    def _ready(self) -> list[NotificationPost]:
         now = self._world.clock.now()
-        ready = [parcel for parcel in self._waiting if parcel.due <= now]
-        return ready[: max(0, WORKERS - self._under_way)]
+        ready = [post for post in self._waiting if post.due <= now]
+        return ready[: max(0, WORKERS - self._in_flight)]
 
     def _pack(self) -> None:
-        """Make parcels of the letters whose time has come, once the first of them has waited for company."""
+        """Make posts of the notifications whose time has come, once the first of them has waited for company."""
         now = self._world.clock.now()
-        if any(due + GATHER <= now for due, _ in self._loose):
-            ready = [letter for due, letter in self._loose if due <= now]
-            self._loose = [(due, letter) for due, letter in self._loose if due > now]
-            for parcel in pack(ready, self._world.knobs, self._random, now):
-                self._take(parcel)
+        if any(due + GATHER <= now for due, _ in self._unsent):
+            ready = [notification for due, notification in self._unsent if due <= now]
+            self._unsent = [(due, notification) for due, notification in self._unsent if due > now]
+            for post in pack(ready, self._world.knobs, self._random, now):
+                self._take(post)
             self._changed.notify_all()  # whoever waits until all is idle: what was dropped is done with
 
-    def _take(self, parcel: Parcel) -> None:
-        """Let a new parcel wait for a worker: ten minutes more if its endpoint is slow, never if it drops."""
-        self._log.append(parcel)
-        state = self._endpoint(parcel.url).state(parcel.born)
+    def _take(self, post: NotificationPost) -> None:
+        """Let a new post wait for a worker: ten minutes more if its endpoint is slow, never if it drops."""
+        self._log.append(post)
+        state = self._endpoint(post.url).state(post.born)
         if state == "drop":
-            parcel.outcome = "dropped"
+            post.outcome = "dropped"
             return
         if state == "slow":
-            parcel.due += WINDOW
-        self._waiting.append(parcel)
+            post.due += WINDOW
+        self._waiting.append(post)
 
-    def _endpoint(self, url: str) -> Endpoint:
-        return self._endpoints.setdefault(url.partition("?")[0], Endpoint(self._timing))
+    def _endpoint(self, url: str) -> WebhookEndpoint:
+        return self._endpoints.setdefault(url.partition("?")[0], WebhookEndpoint(self._timing))
 
-    def _deliver(self, parcel: Parcel, era: int) -> None:
+    def _deliver(self, post: NotificationPost, generation: int) -> None:
         """Try once, in a thread of its own; what fails waits for its next turn."""
         try:
-            status, seconds = self._post(parcel)
+            status, seconds = self._post(post)
             with self._changed:
-                if era == self._era:
-                    self._settle(parcel, status, seconds)
+                if generation == self._generation:
+                    self._settle(post, status, seconds)
         finally:
             with self._changed:
-                self._under_way -= 1
+                self._in_flight -= 1
                 self._changed.notify_all()
 
-    def _post(self, parcel: Parcel) -> tuple[int | None, float]:
+    def _post(self, post: NotificationPost) -> tuple[int | None, float]:
         """Return the answer's status, None without one in time, and the seconds it took."""
-        timeout = self._timing.retry if parcel.attempts else self._timing.first
+        timeout = self._timing.retry if post.attempts else self._timing.first
         started = time.monotonic()
         try:
-            reply = post(parcel.url, HEADERS, parcel.body(), timeout=timeout, ca=self._ca)
+            reply = call_webhook(post.url, HEADERS, post.body(), timeout=timeout, ca=self._ca)
             status: int | None = reply.status
         except (TimeoutError, Unreachable):
             status = None
         seconds = time.monotonic() - started
         return (status if seconds < timeout else None), seconds
 
-    def _settle(self, parcel: Parcel, status: int | None, seconds: float) -> None:
+    def _settle(self, post: NotificationPost, status: int | None, seconds: float) -> None:
         now, base = self._world.clock.now(), self._world.knobs.delivery_retry_base
-        parcel.attempts += 1
-        parcel.status = status
-        self._endpoint(parcel.url).note(now, seconds)
-        parcel.due = now + timedelta(seconds=base * 2 ** (parcel.attempts - 1))
+        post.attempts += 1
+        post.status = status
+        self._endpoint(post.url).note(now, seconds)
+        post.due = now + timedelta(seconds=base * 2 ** (post.attempts - 1))
         if status is not None and 200 <= status < 300:
-            parcel.outcome = "delivered"
-        elif parcel.due > parcel.born + RETRY_FOR:
-            parcel.outcome = "given up"
+            post.outcome = "delivered"
+        elif post.due > post.born + RETRY_FOR:
+            post.outcome = "given up"
         else:
-            parcel.outcome = "retrying"
-            self._waiting.append(parcel)
+            post.outcome = "retrying"
+            self._waiting.append(post)

@@ -14,11 +14,11 @@ WINDOW = timedelta(minutes=10)
 SAMPLE = 10
 SLOW_SHARE, DROP_SHARE = 0.10, 0.15
 
-State = Literal["normal", "slow", "drop"]
+EndpointState = Literal["normal", "slow", "drop"]
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class WebhookTiming:
     """Seconds of the machine's clock: for a handshake, for the first attempt, for each later one."""
 
     handshake: float = 10.0
@@ -26,16 +26,16 @@ class Timing:
     retry: float = 10.0
 
 
-class Endpoint:
+class WebhookEndpoint:
     """One webhook URL's answers of the last ten minutes of the tenant's time."""
 
-    def __init__(self, timing: Timing) -> None:
+    def __init__(self, timing: WebhookTiming) -> None:
         self._timing = timing
         self._answers: deque[tuple[datetime, float]] = deque()
-        self._state: State = "normal"
+        self._state: EndpointState = "normal"
         self._until: datetime | None = None
 
-    def state(self, now: datetime) -> State:
+    def state(self, now: datetime) -> EndpointState:
         """Return how new notifications are to be treated."""
         if self._until and now >= self._until:
             self._answers.clear()
@@ -51,7 +51,7 @@ class Endpoint:
         if len(self._answers) >= SAMPLE:
             self._judge(state, now)
 
-    def _judge(self, state: State, now: datetime) -> None:
+    def _judge(self, state: EndpointState, now: datetime) -> None:
         """Let the state become worse; only time makes it better."""
         if state != "drop" and self._share(self._timing.retry) > DROP_SHARE:
             self._state, self._until = "drop", now + WINDOW

@@ -8,32 +8,32 @@ import http
 import time
 from urllib.parse import quote_plus
 
-from local.tenant.graph.webhooks.webhook import Unreachable, post
-from local.tenant.graph.wire import Refusal
+from local.tenant.graph.webhooks.webhook import Unreachable, call_webhook
+from local.tenant.graph.wire import GraphRefusal
 
 TOKEN = "Validation: Testing client application reachability for subscription Request-Id: {}"  # noqa: S105
 HEADERS = {"Accept": "text/plain", "Content-Type": "text/plain; charset=utf-8"}
 
 
-def shake_hands(url: str, request_id: str, *, patience: float, ca: str | None) -> None:
+def validate_webhook(url: str, request_id: str, *, timeout: float, ca: str | None) -> None:
     """Validate `url`.
 
-    `patience` is the seconds the whole answer may take; `ca` a file of authorities to trust.
+    `timeout` is the seconds the whole answer may take; `ca` a file of authorities to trust.
 
     Raises:
-        Refusal: 400 with the reason, as the creation of a subscription answers it.
+        GraphRefusal: 400 with the reason, as the creation of a subscription answers it.
     """
     token = TOKEN.format(request_id)
     # As .NET encodes: a space is `+`, a colon the lower-case `%3a`.
     query = f"validationToken={quote_plus(token).replace('%3A', '%3a')}"
     started = time.monotonic()
     try:
-        reply = post(url, HEADERS, query=query, timeout=patience, ca=ca)
+        reply = call_webhook(url, HEADERS, query=query, timeout=timeout, ca=ca)
     except TimeoutError as error:
         raise _timed_out() from error
     except Unreachable as error:
         raise _not_ok() from error
-    if time.monotonic() - started > patience:
+    if time.monotonic() - started > timeout:
         raise _timed_out()
     if reply.status != http.HTTPStatus.OK:  # 202 is not good enough
         raise _not_ok()
@@ -41,9 +41,9 @@ def shake_hands(url: str, request_id: str, *, patience: float, ca: str | None) -
         raise _not_exact()
 
 
-def _not_ok() -> Refusal:
+def _not_ok() -> GraphRefusal:
     # github.com/splunk/azure-functions-splunk/issues/26
-    return Refusal(
+    return GraphRefusal(
         400,
         "ValidationError",
         "Subscription validation request failed. "
@@ -51,9 +51,9 @@ def _not_ok() -> Refusal:
     )
 
 
-def _not_exact() -> Refusal:
+def _not_exact() -> GraphRefusal:
     # github.com/microsoftgraph/msgraph-sdk-go/issues/237
-    return Refusal(
+    return GraphRefusal(
         400,
         "InvalidRequest",
         "Subscription validation request failed. "
@@ -61,7 +61,7 @@ def _not_exact() -> Refusal:
     )
 
 
-def _timed_out() -> Refusal:
+def _timed_out() -> GraphRefusal:
     # github.com/microsoftgraph/nodejs-webhooks-sample/issues/350; the ten seconds cannot be changed:
     # github.com/microsoftgraph/microsoft-graph-docs/issues/5554
-    return Refusal(400, "InvalidRequest", "Subscription validation request timed out.")
+    return GraphRefusal(400, "InvalidRequest", "Subscription validation request timed out.")

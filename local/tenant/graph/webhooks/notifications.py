@@ -1,4 +1,4 @@
-"""What travels to a webhook: single letters, and the parcels (one POST each) they are packed into."""
+"""What travels to a webhook: single notifications, and the posts (one POST each) they are packed into."""
 
 import json
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from typing import Literal
 from local.tenant.graph.wire import Json
 from local.tenant.knobs import Knobs
 
-Outcome = Literal["pending", "retrying", "delivered", "given up", "dropped"]
+DeliveryOutcome = Literal["pending", "retrying", "delivered", "given up", "dropped"]
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class Notification:
     """One notification on its way. Lifecycle events travel apart, with `tokens` as their post's own."""
 
     url: str
@@ -24,7 +24,7 @@ class Letter:
 
 
 @dataclass(slots=True, eq=False)
-class Parcel:
+class NotificationPost:
     """One POST and what became of it. `status` is the last answer's; None where there was none."""
 
     url: str
@@ -34,7 +34,7 @@ class Parcel:
     due: datetime
     attempts: int = 0
     status: int | None = None
-    outcome: Outcome = "pending"
+    outcome: DeliveryOutcome = "pending"
 
     def body(self) -> bytes:
         """Return the changeNotificationCollection."""
@@ -42,15 +42,21 @@ class Parcel:
         return json.dumps({"value": self.items, **tokens}).encode()
 
 
-def pack(letters: list[Letter], knobs: Knobs, random: Random, now: datetime) -> Iterator[Parcel]:
-    """Yield the parcels for these letters: repeated, reordered and cut to size as the knobs say."""
-    letters = letters + [each for each in letters if random.random() < knobs.notification_duplicates]
+def pack(
+    notifications: list[Notification], knobs: Knobs, random: Random, now: datetime
+) -> Iterator[NotificationPost]:
+    """Yield the posts for these notifications: repeated, reordered and cut to size as the knobs say."""
+    notifications = notifications + [
+        each for each in notifications if random.random() < knobs.notification_duplicates
+    ]
     if knobs.notification_order == "shuffled":
-        random.shuffle(letters)
+        random.shuffle(notifications)
     piles: dict[tuple[str, bool, tuple[str, ...]], list[Json]] = {}
-    for letter in letters:
-        piles.setdefault((letter.url, letter.lifecycle, letter.tokens), []).append(letter.item)
+    for notification in notifications:
+        piles.setdefault((notification.url, notification.lifecycle, notification.tokens), []).append(
+            notification.item
+        )
     size = knobs.notifications_per_post
     for (url, _, tokens), items in piles.items():
         for start in range(0, len(items), size):
-            yield Parcel(url, items[start : start + size], tokens, born=now, due=now)
+            yield NotificationPost(url, items[start : start + size], tokens, born=now, due=now)

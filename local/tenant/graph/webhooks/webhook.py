@@ -20,7 +20,7 @@ class Unreachable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class WebhookReply:
     """An endpoint's answer; `kind` is its media type in lower case, "" where it has none."""
 
     status: int
@@ -28,9 +28,9 @@ class Reply:
     body: bytes
 
 
-def post(
+def call_webhook(
     url: str, headers: dict[str, str], body: bytes = b"", *, query: str = "", timeout: float, ca: str | None
-) -> Reply:
+) -> WebhookReply:
     """Post `body` and return the answer. `query` is sent as it is, after the URL's own.
 
     `timeout` is the seconds that each step may take; `ca` a file of authorities to trust besides the
@@ -57,7 +57,7 @@ def post(
 
 def _exchange(
     connection: http.client.HTTPConnection, target: str, headers: dict[str, str], body: bytes
-) -> Reply:
+) -> WebhookReply:
     connection.putrequest("POST", target, skip_accept_encoding=True)
     for name, value in {"Content-Length": str(len(body)), **headers, "Accept-Encoding": "gzip"}.items():
         connection.putheader(name, value)
@@ -67,7 +67,7 @@ def _exchange(
         if response.headers.get("Content-Encoding", "").lower() == "gzip":
             read = gzip.decompress(read)
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        return Reply(response.status, kind, read)
+        return WebhookReply(response.status, kind, read)
 
 
 def _connect(

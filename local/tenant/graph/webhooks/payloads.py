@@ -26,7 +26,7 @@ def change_item(world: World, subscription: Subscription, user_id: str, change: 
     data: Json = {"@odata.type": "#Microsoft.Graph.User", "@odata.id": user, "id": user_id}
     item: Json = {
         "changeType": change,
-        "clientState": subscription.terms.client_state,
+        "clientState": subscription.request.client_state,
         "resource": user,
         "resourceData": data,
         "subscriptionExpirationDateTime": subscription.expires.astimezone(_REDMOND).isoformat(),
@@ -50,7 +50,7 @@ def lifecycle_item(world: World, subscription: Subscription, event: str) -> Json
     item: Json = {
         "subscriptionId": subscription.id,
         "subscriptionExpirationDateTime": write_time(subscription.expires),
-        "clientState": subscription.terms.client_state,
+        "clientState": subscription.request.client_state,
         "lifecycleEvent": event,
     }
     if world.knobs.lifecycle_shape == "documented":

@@ -21,7 +21,7 @@ FILE = "/_api/web/GetFileByServerRelativePath(decodedUrl='/User Photos/Profile P
 PEOPLE_MANAGER = "{cf560d69-0fdb-4489-a216-b6b47adf8ef8}"
 
 
-class Stage:
+class SharePointClient:
     """One tenant, and an application that asks it things."""
 
     def __init__(self, organisation: str = "contoso") -> None:

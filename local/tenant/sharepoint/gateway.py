@@ -7,13 +7,13 @@ from werkzeug.wrappers import Request, Response
 from local.tenant.directory.world import World
 from local.tenant.entra.tokens import BadToken, Claims, Tokens
 from local.tenant.sharepoint import csom
-from local.tenant.sharepoint.calls import Call, json_response, refuse
-from local.tenant.sharepoint.errors import Refusal, Unauthorized, no_resource, wrong_method
+from local.tenant.sharepoint.calls import SharePointCall, json_response, refuse
+from local.tenant.sharepoint.errors import SharePointRefusal, Unauthorized, no_resource, wrong_method
 from local.tenant.sharepoint.files import Files
 from local.tenant.sharepoint.hosts import find_site
 from local.tenant.sharepoint.library import LIBRARY, Library
 from local.tenant.sharepoint.odata import parse_path
-from local.tenant.sharepoint.people import People
+from local.tenant.sharepoint.people_manager import PeopleManager
 from local.tenant.sharepoint.profiles import Profiles
 from local.tenant.sharepoint.userphoto import PAGE, TIME_LIMITED, UserPhotos
 
@@ -29,7 +29,7 @@ _REASONS = {
 }
 
 
-class Door:
+class SharePointGateway:
     """Answers HTTP over the tenant's profiles and, by geo, its libraries."""
 
     def __init__(
@@ -44,7 +44,7 @@ class Door:
         self._tokens = tokens
         self._libraries = libraries
         self._photos = photos
-        self._people = People(world, profiles)
+        self._people_manager = PeopleManager(world, profiles)
         self._files = Files(world, libraries)
 
     def respond(self, request: Request) -> Response:
@@ -52,7 +52,7 @@ class Door:
         trace = str(uuid.uuid4())
         try:
             response = self._route(request, trace)
-        except Refusal as refusal:
+        except SharePointRefusal as refusal:
             response = refuse(request, refusal)
         except Unauthorized as refusal:
             response = self._challenge(refusal)
@@ -69,28 +69,28 @@ class Door:
             raise no_resource(request.host)
         if path == TIME_LIMITED:
             return self._photos.respond_limited(request)
-        call = Call(request, site, self._authenticate(request, site.origin), trace)
+        call = SharePointCall(request, site, self._authenticate(request, site.origin), trace)
         if path.startswith("/_api/"):
             return self._route_rest(call)
         if path == PROCESS_QUERY:
-            return csom.respond(call, self._people)
+            return csom.respond(call, self._people_manager)
         if path == PAGE:
             return self._photos.respond(call)
         if site.kind == "my" and path.startswith(f"/{LIBRARY.lower()}/"):
             return self._files.respond_direct(call)
         raise no_resource(request.path)
 
-    def _route_rest(self, call: Call) -> Response:
+    def _route_rest(self, call: SharePointCall) -> Response:
         first, *rest = parse_path(call.request.path[len("/_api/") :], call.request.args)
         if first.name == PEOPLE_MANAGER:
-            return self._people.respond(call, rest)
+            return self._people_manager.respond(call, rest)
         if first.name == "web" and rest:
             return self._files.respond(call, rest)
         if first.name == "contextinfo" and not rest:
             return self._give_digest(call)
         raise no_resource("/".join(step.spelled for step in (first, *rest)))
 
-    def _give_digest(self, call: Call) -> Response:
+    def _give_digest(self, call: SharePointCall) -> Response:
         """Answer `contextinfo`. With a bearer token nothing ever asks for the digest.
 
         learn.microsoft.com/sharepoint/dev/sp-add-ins/complete-basic-operations-using-sharepoint-rest-endpoints

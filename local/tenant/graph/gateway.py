@@ -10,7 +10,16 @@ from local.tenant.directory.world import World
 from local.tenant.entra.tokens import BadToken, Claims, Tokens
 from local.tenant.graph.batch import Batch
 from local.tenant.graph.router import Router
-from local.tenant.graph.wire import JSON, ORIGIN, Answer, Call, Refusal, Trace, envelope, read_query
+from local.tenant.graph.wire import (
+    JSON,
+    ORIGIN,
+    GraphAnswer,
+    GraphCall,
+    GraphRefusal,
+    Trace,
+    envelope,
+    read_query,
+)
 
 VERSION = "/v1.0"
 
@@ -27,7 +36,7 @@ _CHALLENGE = (
 )
 
 
-class Door:
+class GraphGateway:
     """What stands between HTTP and the operations."""
 
     def __init__(self, world: World, tokens: Tokens, router: Router, batch: Batch) -> None:
@@ -42,17 +51,17 @@ class Door:
         trace = Trace(request_id, request.headers.get("client-request-id", request_id))
         try:
             answer = self._answer(request, trace)
-        except Refusal as refusal:
+        except GraphRefusal as refusal:
             body = envelope(refusal, self._world.clock.now(), trace)
-            answer = Answer(refusal.status, body, refusal.headers)
+            answer = GraphAnswer(refusal.status, body, refusal.headers)
         return _respond(answer, trace)
 
-    def _answer(self, request: Request, trace: Trace) -> Answer:
+    def _answer(self, request: Request, trace: Trace) -> GraphAnswer:
         claims = self._admit(request)
         version, path = request.path[: len(VERSION)], request.path[len(VERSION) :]
         if version.lower() != VERSION or not path.startswith("/"):
-            raise Refusal(400, "BadRequest", "Invalid version")
-        call = Call(
+            raise GraphRefusal(400, "BadRequest", "Invalid version")
+        call = GraphCall(
             method=request.method,
             path=path,
             query=read_query(request.query_string.decode("latin-1")),
@@ -71,12 +80,12 @@ class Door:
         try:
             return self._tokens.check(request.headers.get("Authorization"), ORIGIN)
         except BadToken as error:
-            raise Refusal(
+            raise GraphRefusal(
                 401, "InvalidAuthenticationToken", _BAD_TOKEN[error.reason], {"WWW-Authenticate": _CHALLENGE}
             ) from error
 
 
-def _respond(answer: Answer, trace: Trace) -> Response:
+def _respond(answer: GraphAnswer, trace: Trace) -> Response:
     headers: dict[str, Any] = {
         "request-id": trace.request,
         "client-request-id": trace.client,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from local.tenant.directory.world import World
 from local.tenant.sharepoint.description import old_stem
 from local.tenant.sharepoint.library import Library
-from local.tenant.sharepoint.pictures import SIZES, Size, draw_old_picture, make_thumbnail
+from local.tenant.sharepoint.pictures import SIZES, PictureSize, draw_old_picture, make_thumbnail
 from local.tenant.sharepoint.profiles import Profile, Profiles
 from local.tenant.sharepoint.properties import EXCHANGE_SYNC, PLACEHOLDER, TIMESTAMP
 from local.tenant.sharepoint.userphoto import UserPhotos
@@ -14,7 +14,7 @@ from local.tenant.sharepoint.userphoto import UserPhotos
 OLD_STAMP = "63605901091"
 
 
-class Scenes:
+class ProfileSetup:
     """Sets the stage: geos, and odd profiles."""
 
     def __init__(
@@ -88,7 +88,9 @@ class Scenes:
             for file in filter(None, map(folder.find, names)):
                 folder.delete(file)
 
-    def _give_picture(self, profile: Profile, thumbnails: dict[Size, bytes], *, old_names: bool) -> None:
+    def _give_picture(
+        self, profile: Profile, thumbnails: dict[PictureSize, bytes], *, old_names: bool
+    ) -> None:
         self._photos.keep(profile, thumbnails, old_stem(profile.account) if old_names else None)
         profile.set(TIMESTAMP, OLD_STAMP)
         profile.set(PLACEHOLDER, "0")

@@ -14,10 +14,10 @@ from werkzeug.wrappers import Response
 
 from local.tenant.directory.world import World
 from local.tenant.sharepoint import properties
-from local.tenant.sharepoint.calls import Call
+from local.tenant.sharepoint.calls import SharePointCall
 from local.tenant.sharepoint.errors import access_denied, bad_query, no_resource, user_not_found, wrong_method
 from local.tenant.sharepoint.hosts import name_host
-from local.tenant.sharepoint.odata import Segment, selected
+from local.tenant.sharepoint.odata import PathSegment, selected
 from local.tenant.sharepoint.profiles import Profile, Profiles
 
 # github.com/pnp/powershell/issues/5084 quotes the sentence.
@@ -27,18 +27,18 @@ _NO_READING = (
 _PERSON = "SP.UserProfiles.PersonProperties"
 
 
-class People:
+class PeopleManager:
     """PeopleManager over the tenant's profiles."""
 
     def __init__(self, world: World, profiles: Profiles) -> None:
         self._world = world
         self._profiles = profiles
 
-    def write(self, call: Call, account: str, name: str, value: str) -> None:
+    def write(self, call: SharePointCall, account: str, name: str, value: str) -> None:
         """Set one property of the profile with this account name.
 
         Raises:
-            Refusal: not allowed, not on this host, no such profile in this geo, no such property, or a value
+            SharePointRefusal: not allowed, not on this host, no such profile in this geo, no such property, or a value
                 that makes no sense.
         """
         call.demand("User.ReadWrite.All")
@@ -54,11 +54,11 @@ class People:
             properties.check_value(spelled, value, name_host(self._world.organisation, profile.geo, "my"))
             profile.set(spelled, value)
 
-    def respond(self, call: Call, steps: list[Segment]) -> Response:
+    def respond(self, call: SharePointCall, steps: list[PathSegment]) -> Response:
         """Answer a REST call whose path after `SP.UserProfiles.PeopleManager` is `steps`.
 
         Raises:
-            Refusal: any of `write`'s, or a route or query that PeopleManager does not have.
+            SharePointRefusal: any of `write`'s, or a route or query that PeopleManager does not have.
         """
         if call.site.kind == "my":
             raise access_denied()
@@ -74,7 +74,7 @@ class People:
                     "/".join(["SP.UserProfiles.PeopleManager", *(step.spelled for step in steps)])
                 )
 
-    def _get_properties(self, call: Call, step: Segment, rest: list[str]) -> Response:
+    def _get_properties(self, call: SharePointCall, step: PathSegment, rest: list[str]) -> Response:
         profile, person = self._read(call, step)
         if profile is None:
             return call.value(step.spelled, None)
@@ -90,13 +90,13 @@ class People:
             else call.value(found, value)
         )
 
-    def _get_property(self, call: Call, step: Segment) -> Response:
+    def _get_property(self, call: SharePointCall, step: PathSegment) -> Response:
         name = properties.spell(step.text("propertyName"))
         profile, _ = self._read(call, step)
         value = properties.list_values(profile)[name] if profile and name else None
         return call.value(step.spelled, value)
 
-    def _read(self, call: Call, step: Segment) -> tuple[Profile | None, dict[str, object]]:
+    def _read(self, call: SharePointCall, step: PathSegment) -> tuple[Profile | None, dict[str, object]]:
         """Return the profile a step names (None: no such account) and how it looks from outside.
 
         Any geo answers for every profile: that is how the right geo is found.
@@ -110,7 +110,7 @@ class People:
             profile = self._profiles.find(account)
             return profile, properties.describe_person(profile, self._world.organisation) if profile else {}
 
-    def _set_property(self, call: Call) -> Response:
+    def _set_property(self, call: SharePointCall) -> Response:
         if call.request.method != "POST":
             raise wrong_method(call.request.method, "SetSingleValueProfileProperty")
         call.form()
@@ -119,7 +119,7 @@ class People:
         return call.value("SetSingleValueProfileProperty", None)
 
 
-def _read_arguments(call: Call) -> tuple[str, str, str]:
+def _read_arguments(call: SharePointCall) -> tuple[str, str, str]:
     if not call.request.mimetype.startswith("application/json"):
         raise bad_query("The request's Content-Type must be application/json.")
     try:

@@ -1,4 +1,4 @@
-"""A tenant's Graph without sockets, and a webhook with one: what the tests of the emulated Graph stand on."""
+"""A tenant's Graph without sockets, and a webhook with shared_client: what the tests of the emulated Graph stand on."""
 
 import io
 import json
@@ -20,28 +20,30 @@ from werkzeug.wrappers import Request
 from local.tenant.directory.world import Person, Photo, World
 from local.tenant.entra.tokens import Tokens
 from local.tenant.graph.face import Graph
-from local.tenant.graph.webhooks.endpoint import Timing
-from local.tenant.graph.webhooks.notifications import Parcel
+from local.tenant.graph.webhooks.endpoint import WebhookTiming
+from local.tenant.graph.webhooks.notifications import NotificationPost
 from local.tenant.graph.wire import write_time
 
 ORIGIN = "https://graph.microsoft.com"
 USER_READ = ("User.Read.All",)
-HASTY = Timing(handshake=0.2, first=0.2, retry=0.2)  # for what is to come too late, and for nothing else
+SHORT_TIMING = WebhookTiming(
+    handshake=0.2, first=0.2, retry=0.2
+)  # for what is to come too late, and for nothing else
 SOON = 10.0  # seconds: the deadline of everything that happens by itself
 
 
 @cache
 def jpeg(edge: int = 504, colour: str = "steelblue") -> bytes:
-    """A square picture of one colour."""
+    """A square picture of shared_client colour."""
     out = io.BytesIO()
     Image.new("RGB", (edge, edge), colour).save(out, "JPEG")
     return out.getvalue()
 
 
-class Desk:
+class GraphClient:
     """One tenant, and an application that asks its Graph things."""
 
-    def __init__(self, *, allow_http: bool = True, timing: Timing | None = None) -> None:
+    def __init__(self, *, allow_http: bool = True, timing: WebhookTiming | None = None) -> None:
         self.world = World()
         self.tokens = Tokens(self.world)
         self.graph = Graph(self.world, self.tokens, allow_http_webhook=allow_http, timing=timing)
@@ -77,7 +79,7 @@ class Desk:
         version: str = "/v1.0",
         **headers: str,
     ) -> TestResponse:
-        """Send a request; `path` follows the version. `token` replaces the one with `roles`."""
+        """Send a request; `path` follows the version. `token` replaces the shared_client with `roles`."""
         bearer = self.tokens.issue(ORIGIN, roles) if token is None else token
         sent = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -95,7 +97,7 @@ class Desk:
     def in_minutes(self, minutes: float) -> str:
         return write_time(self.world.clock.now() + timedelta(minutes=minutes))
 
-    def wish(self, url: str, **changes: Any) -> dict[str, Any]:
+    def creation(self, url: str, **changes: Any) -> dict[str, Any]:
         """What the body of a creation says; a value `...` leaves the property out."""
         body = {
             "changeType": "updated,deleted",
@@ -106,21 +108,21 @@ class Desk:
         }
         return {name: value for name, value in (body | changes).items() if value is not ...}
 
-    def subscribe(self, hook: "Hook", **changes: Any) -> dict[str, Any]:
-        """Create a subscription whose notifications go to `hook`; return the answer's body."""
-        created = self.call("POST", "/subscriptions", self.wish(hook.url, **changes))
+    def subscribe(self, webhook: "Webhook", **changes: Any) -> dict[str, Any]:
+        """Create a subscription whose notifications go to `webhook`; return the answer's body."""
+        created = self.call("POST", "/subscriptions", self.creation(webhook.url, **changes))
         assert created.status_code == 201, created.text
         return created.get_json()
 
     def batch(self, *requests: dict[str, Any], **how: Any) -> TestResponse:
         return self.call("POST", "/$batch", {"requests": list(requests)}, **how)
 
-    def parcels(self) -> list[Parcel]:
+    def posts(self) -> list[NotificationPost]:
         """Every POST, once nothing is left to deliver."""
         self.graph.idle(SOON)
         return self.graph.deliveries()
 
-    def parcels_when(self, ready: Callable[[list[Parcel]], bool]) -> list[Parcel]:
+    def posts_when(self, ready: Callable[[list[NotificationPost]], bool]) -> list[NotificationPost]:
         """Every POST, as soon as `ready` says so of them."""
         return wait_for(self.graph.deliveries, ready)
 
@@ -136,7 +138,7 @@ def wait_for[Seen](look: Callable[[], Seen], ready: Callable[[Seen], bool]) -> S
 
 
 @dataclass
-class Posted:
+class Received:
     """A request as the webhook got it: the target exactly as it stood in the request line."""
 
     target: str
@@ -154,7 +156,7 @@ class Posted:
 
 @dataclass
 class Reply:
-    """What the webhook answers; a `held` one only when the webhook is released.
+    """What the webhook answers; a `held` shared_client only when the webhook is released.
 
     A `trickle` is the seconds it waits before the headers, and again before the body.
     """
@@ -166,12 +168,12 @@ class Reply:
     trickle: float = 0.0
 
 
-def echo(posted: Posted) -> Reply:
+def echo(received: Received) -> Reply:
     """The right answer to a handshake."""
-    return Reply(200, (posted.token or "").encode(), {"Content-Type": "text/plain; charset=utf-8"})
+    return Reply(200, (received.token or "").encode(), {"Content-Type": "text/plain; charset=utf-8"})
 
 
-class Hook:
+class Webhook:
     """An application's webhook on 127.0.0.1.
 
     `handshake` and `notified` say how it answers; both may be replaced at any time. `released` lets go of
@@ -179,9 +181,9 @@ class Hook:
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        self.handshake: Callable[[Posted], Reply] = echo
-        self.notified: Callable[[Posted], Reply] = lambda _: Reply()
-        self.posted: list[Posted] = []
+        self.handshake: Callable[[Received], Reply] = echo
+        self.notified: Callable[[Received], Reply] = lambda _: Reply()
+        self.received: list[Received] = []
         self.released = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._scheme = "https" if tls else "http"
@@ -204,16 +206,18 @@ class Hook:
         return f"{self._scheme}://127.0.0.1:{self._server.server_port}/api/notifications"
 
     @property
-    def handshakes(self) -> list[Posted]:
-        return [posted for posted in self.posted if posted.token is not None]
+    def handshakes(self) -> list[Received]:
+        return [received for received in self.received if received.token is not None]
 
     @property
     def items(self) -> list[dict[str, Any]]:
         """Every notification received, in order."""
-        return [item for posted in self.posted if posted.token is None for item in posted.json["value"]]
+        return [
+            item for received in self.received if received.token is None for item in received.json["value"]
+        ]
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        hook = self
+        webhook = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -221,23 +225,23 @@ class Hook:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-                posted = Posted(self.path, dict(self.headers), body)
-                hook.posted.append(posted)
-                reply = hook.notified(posted) if posted.token is None else hook.handshake(posted)
+                received = Received(self.path, dict(self.headers), body)
+                webhook.received.append(received)
+                reply = webhook.notified(received) if received.token is None else webhook.handshake(received)
                 if reply.held:
-                    hook.released.wait(SOON)
+                    webhook.released.wait(SOON)
                 try:
                     self._send(reply)
                 except OSError:
-                    self.close_connection = True  # Graph had no patience left
+                    self.close_connection = True  # Graph had no early_returns left
 
             def _send(self, reply: Reply) -> None:
-                hook.released.wait(reply.trickle)
+                webhook.released.wait(reply.trickle)
                 self.send_response(reply.status)
                 for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                hook.released.wait(reply.trickle)
+                webhook.released.wait(reply.trickle)
                 self.wfile.write(reply.body)
 
             def log_message(self, *_: object) -> None:
