@@ -14,11 +14,11 @@ from werkzeug.wrappers import Request, Response
 
 from local.tenant.admin.client import TenantClient
 from local.tenant.directory.world import World
-from local.tenant.dispatch import Switchboard
+from local.tenant.dispatch import Dispatch
 from local.tenant.net import wire
 from local.tenant.net.listener import Connection, Listener
 from local.tenant.tenant import Tenant
-from local.tenant.traffic.early_returns import Patience
+from local.tenant.traffic.early_returns import EarlyReturns
 from local.tenant.traffic.faults import Faults
 from local.tenant.traffic.history import History
 from local.tenant.traffic.quota import Quota
@@ -286,9 +286,9 @@ class TestSwitchboard:
             def respond(self, request: Request) -> Response:
                 raise KeyError(request.path)
 
-        history, world, patience = History(), World(), Patience(time.monotonic)
+        history, world, patience = History(), World(), EarlyReturns(time.monotonic)
         throttle, faults = Throttle(world, Quota(world), patience), Faults(world, time.sleep)
-        board = Switchboard(lambda _: ("graph", Broken()), history, faults, patience, throttle)
+        board = Dispatch(lambda _: ("graph", Broken()), history, faults, patience, throttle)
         environ = wire.make_environ(wire.Head("GET", "/x", "HTTP/1.1", {"host": GRAPH}), b"", "https", 443)
         response = board.respond(Request(environ))
         assert (response.status_code, "defect" in response.get_data(as_text=True)) == (500, True)
