@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(number, lambda *_: ended.set())
     try:
         tenant = Tenant(**vars(options))
-    except (OSError, OverflowError, ValueError) as error:  # the port is taken, the organisation no name
+    except (OSError, OverflowError, ValueError) as error:  # the port is taken, the organisation not valid
         parser.exit(1, f"{parser.prog}: cannot start: {error}\n")
     with tenant:
         sys.stdout.write(json.dumps({"ready": True, **tenant.describe()}) + "\n")
@@ -38,7 +38,9 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="the proxy's port (default: any free one)")
     parser.add_argument("--organisation", default="contoso", help="contoso gives contoso.sharepoint.com")
     parser.add_argument("--seed", type=int, default=0, help="the same seed, the same ids, order and faults")
-    parser.add_argument("--people", type=int, default=0, help="how many people with photos are there at once")
+    parser.add_argument(
+        "--people", type=int, default=0, help="how many people with photos exist at the start"
+    )
     parser.add_argument(
         "--allow-http-webhook",
         action="store_true",

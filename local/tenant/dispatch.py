@@ -1,6 +1,6 @@
 """From a host name to the face that answers for it; what happens around every answer happens here.
 
-history → early_returns → throttle → faults → face → history. A face that fails is a defect of the tenant: the
+history → early returns → throttle → faults → face → history. A face that fails is a defect of the tenant: the
 caller gets a 500 that says so, and the traceback goes to the log.
 """
 
@@ -34,7 +34,7 @@ FindFace = Callable[[Request], tuple[str, Face] | None]
 class Dispatch:
     """Answer every request that a service of the tenant is sent.
 
-    `route` says which service (as `faults.Fault.service` names it) and face a request is for, None if none.
+    `route` returns the service (as `faults.Fault.service` names it) and the face for a request, else None.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Dispatch:
         """Answer `request` and record it.
 
         Raises:
-            Hangup: a fault wants the connection cut.
+            Hangup: a fault cuts the connection.
         """
         match = self._route(request)
         if match is None:
@@ -100,7 +100,7 @@ class Dispatch:
 def _ask(face: Face, request: Request) -> Response:
     try:
         return face.respond(request)
-    except HTTPException as error:  # werkzeug's own, e.g. for a body that is no form
+    except HTTPException as error:  # werkzeug's own, e.g. for a body that is not a form
         return Response(f"{error.name}\n", error.code, mimetype="text/plain")
     except Exception:
         logger.exception("the tenant failed to answer %s %s", request.method, request.path)

@@ -1,4 +1,4 @@
-"""The tenant's knobs: how it behaves where nobody knows how Microsoft's services do."""
+"""The tenant's knobs: its behaviour where that of Microsoft's services is not known."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +11,7 @@ class Knobs:
     # Graph: subscriptions and notifications
     photo_change_notifies: bool | Literal["some"] = False  # "some": for every other user
     validate_on_patch: Literal["never", "url-change", "always"] = "url-change"
-    created_in_list: bool = True  # `created,updated` on users is let through, though only the latter exists
+    created_in_list: bool = True  # `created,updated` on users is accepted, though only the latter exists
     over_max_expiry: Literal["refused", "clamped"] = "refused"
     subscriptions_per_page: int = 1
     lost_refusal: Literal[403, 409] = 403  # how creation is refused after a silent loss ...

@@ -45,8 +45,8 @@ class Tenant:
     `pass_through` passes on what the tenant does not play. `people` are there from the start, with photos.
 
     Raises:
-        OSError, OverflowError: the port is not to be had.
-        ValueError: the organisation is no name for a host.
+        OSError, OverflowError: the port is not available.
+        ValueError: the organisation is not valid in a host name.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Tenant:
         self._ended = threading.Event()
         self._people = people
         self.world = World(organisation=organisation, seed=seed)
-        sock = reserve(port)  # what can fail comes before what must be cleaned up
+        sock = reserve(port)  # this may fail, so it precedes what must be cleaned up
         self.certificates = Certificates(NAMES, public_roots=pass_through)
         self.tokens = Tokens(self.world)
         self.history = History()
@@ -98,7 +98,7 @@ class Tenant:
         self.stop()
 
     def start(self) -> None:
-        """Let people in and answer requests."""
+        """Add the people and answer requests."""
         self._populate()
         self.graph.start()
         self._proxy.listener.start()
@@ -106,14 +106,14 @@ class Tenant:
 
     def stop(self) -> None:
         """Finish what is being answered, then close every port and delete every file."""
-        self._ended.set()  # wakes whoever a fault keeps waiting
+        self._ended.set()  # wakes the requests that a fault delays
         self._admin_listener.stop()
         self._proxy.listener.stop()
         self.graph.stop()
         self.certificates.remove()
 
     def reset(self) -> None:
-        """Make the tenant as it was at the start; ports, certificates, ids and secrets stay."""
+        """Return to the state after the start; ports, certificates, ids and secrets stay."""
         self.faults.arm([])
         self.early_returns.clear()
         self.permissions.reset()
@@ -127,10 +127,10 @@ class Tenant:
         self._populate()
 
     def respond(self, request: Request) -> Response:
-        """Answer a request that came without a connection, as any other.
+        """Answer a request that did not come over a connection.
 
         Raises:
-            Hangup: a fault would cut the connection here.
+            Hangup: a fault cuts the connection.
         """
         return self._dispatch.respond(request)
 
@@ -170,7 +170,7 @@ class Tenant:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The settings of an app that lives here, without its own address and storage."""
+        """The settings of an app that uses this tenant, without its own address and storage."""
         organisation = self.world.organisation
         return {
             "TENANT_ID": self.world.tenant_id,
@@ -195,7 +195,7 @@ class Tenant:
         }
 
     def describe(self) -> dict[str, Any]:
-        """Return everything that somebody outside this process needs, as JSON."""
+        """Return everything that another process needs to use the tenant, as JSON."""
         certificate, key = self.host_certificate
         return {
             "proxy": self.proxy_url,
@@ -237,7 +237,7 @@ class Tenant:
         met = refused or self.faults.meet_part(method, url)
         if met and not refused:
             status, headers, _ = met
-            if status == HTTPStatus.TOO_MANY_REQUESTS:  # a part that is busy speaks of one user's mailbox
+            if status == HTTPStatus.TOO_MANY_REQUESTS:  # a 503 of a part concerns one user's mailbox
                 self.early_returns.note_answer(name_part(url), status, Headers(headers))
         return met
 

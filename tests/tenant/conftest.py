@@ -21,7 +21,7 @@ def running_tenant() -> Iterator[Tenant]:
 
 @pytest.fixture
 def tenant(running_tenant: Tenant) -> Tenant:
-    """The tenant, as it is after a start: nobody there, no faults, every knob at its default."""
+    """The tenant, as after a start: no people, no faults, every knob at its default."""
     running_tenant.reset()
     return running_tenant
 

@@ -1,4 +1,4 @@
-"""A tenant's Graph without sockets, and a webhook with shared_client: what the tests of the emulated Graph stand on."""
+"""A tenant's Graph without sockets, and a webhook with one, for the tests of the emulated Graph."""
 
 import io
 import json
@@ -28,7 +28,7 @@ ORIGIN = "https://graph.microsoft.com"
 USER_READ = ("User.Read.All",)
 SHORT_TIMING = WebhookTiming(
     handshake=0.2, first=0.2, retry=0.2
-)  # for what is to come too late, and for nothing else
+)  # only for answers that are meant to be late
 SOON = 10.0  # seconds: the deadline of everything that happens by itself
 
 
@@ -98,7 +98,7 @@ class GraphClient:
         return write_time(self.world.clock.now() + timedelta(minutes=minutes))
 
     def creation(self, url: str, **changes: Any) -> dict[str, Any]:
-        """What the body of a creation says; a value `...` leaves the property out."""
+        """The body of a creation; a value `...` leaves the property out."""
         body = {
             "changeType": "updated,deleted",
             "notificationUrl": url,
@@ -118,17 +118,17 @@ class GraphClient:
         return self.call("POST", "/$batch", {"requests": list(requests)}, **how)
 
     def posts(self) -> list[NotificationPost]:
-        """Every POST, once nothing is left to deliver."""
+        """Every POST, after nothing is left to deliver."""
         self.graph.idle(SOON)
         return self.graph.deliveries()
 
     def posts_when(self, ready: Callable[[list[NotificationPost]], bool]) -> list[NotificationPost]:
-        """Every POST, as soon as `ready` says so of them."""
+        """Every POST, as soon as `ready` returns true for them."""
         return wait_for(self.graph.deliveries, ready)
 
 
 def wait_for[Seen](look: Callable[[], Seen], ready: Callable[[Seen], bool]) -> Seen:
-    """What `look` sees as soon as `ready` likes it."""
+    """The result of `look` as soon as `ready` returns true for it."""
     deadline = time.monotonic() + SOON
     never = threading.Event()
     while not ready(seen := look()):
@@ -139,7 +139,7 @@ def wait_for[Seen](look: Callable[[], Seen], ready: Callable[[Seen], bool]) -> S
 
 @dataclass
 class Received:
-    """A request as the webhook got it: the target exactly as it stood in the request line."""
+    """A request as the webhook received it, with the target exactly as in the request line."""
 
     target: str
     headers: dict[str, str]
@@ -176,8 +176,8 @@ def echo(received: Received) -> Reply:
 class Webhook:
     """An application's webhook on 127.0.0.1.
 
-    `handshake` and `notified` say how it answers; both may be replaced at any time. `released` lets go of
-    held answers. With `tls` it speaks https.
+    `handshake` and `notified` make its answers; both may be replaced at any time. `released` sends the
+    held answers. With `tls` it uses https.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
@@ -245,6 +245,6 @@ class Webhook:
                 self.wfile.write(reply.body)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         return Handler

@@ -31,13 +31,13 @@ def sha256(data: bytes) -> str:
 
 @pytest.fixture
 def anna(admin: TenantClient) -> str:
-    """The id of somebody with a drawn portrait."""
+    """The id of a user with a drawn portrait."""
     (anna,) = admin.add(upn="anna@contoso.com", name="Anna Berg", photo=True)
     return anna
 
 
 class TestPeople:
-    def test_somebody_new_is_in_the_directory_and_has_a_profile(self, call, admin: TenantClient) -> None:
+    def test_a_new_user_is_in_the_directory_and_has_a_profile(self, call, admin: TenantClient) -> None:
         (anna,) = admin.add(upn="Anna@contoso.com", name="Anna Berg")
         in_graph = call("GET", f"{GRAPH}/users/anna@contoso.com?$select=id,displayName").json()
         assert (in_graph["id"], in_graph["displayName"]) == (anna, "Anna Berg")
@@ -56,29 +56,29 @@ class TestPeople:
             pytest.param({"geo": "eur"}, {"geo": "eur"}, id="in another geo"),
         ],
     )
-    def test_people_are_what_they_were_said_to_be(
+    def test_users_have_the_properties_that_were_given(
         self, admin: TenantClient, arrivals: dict[str, Any], expected: dict[str, Any]
     ) -> None:
-        (someone,) = admin.add(**arrivals)
-        seen = admin.user(someone)
+        (user,) = admin.add(**arrivals)
+        seen = admin.user(user)
         assert {key: seen[key] for key in expected} == expected
         assert ("#EXT#" in seen["upn"]) is seen["guest"]
 
-    def test_invented_people_have_names_and_upns_of_their_own(self, admin: TenantClient) -> None:
+    def test_invented_users_have_different_names_and_upns(self, admin: TenantClient) -> None:
         ids = admin.add(count=300)
         users = admin.users()
         assert [user["id"] for user in users] == ids
         assert len({user["upn"].lower() for user in users}) == 300
         assert len({user["name"] for user in users}) > 200
 
-    def test_the_seed_decides_who_comes(self) -> None:
+    def test_the_seed_decides_the_ids(self) -> None:
         def ids(seed: int) -> list[str]:
             with Tenant(seed=seed, people=3) as tenant:
                 return [person.id for person in tenant.world.living()]
 
         assert ids(1) == ids(1) != ids(2)
 
-    def test_people_can_be_there_from_the_start_and_after_a_reset(self) -> None:
+    def test_users_can_exist_from_the_start_and_after_a_reset(self) -> None:
         with Tenant(people=2) as tenant, TenantClient(tenant.admin_url) as admin:
             admin.add()
             admin.reset()
@@ -86,7 +86,7 @@ class TestPeople:
             assert len(users) == 2
             assert all(admin.user(user["id"])["source"] for user in users)
 
-    def test_a_folder_name_is_the_librarys_in_the_persons_geo(self, admin: TenantClient) -> None:
+    def test_a_folder_name_applies_to_the_library_of_the_users_geo(self, admin: TenantClient) -> None:
         (elsewhere,) = admin.add(geo="eur", folder="Profilbilder")
         (here,) = admin.add()
         assert admin.user(elsewhere)["target"]["folders"] == ["Profilbilder"]
@@ -98,14 +98,14 @@ class TestPeople:
             pytest.param({"nme": "Anna"}, 400, "unknown: nme", id="a misspelt key"),
             pytest.param({"count": "3"}, 400, "wrong type: count", id="a text for a number"),
             pytest.param({"guest": 1}, 400, "wrong type: guest", id="a number for a Boolean"),
-            pytest.param({"count": 0}, 400, "count is", id="nobody"),
+            pytest.param({"count": 0}, 400, "count is", id="absent"),
             pytest.param({"count": 2, "upn": "a@b.c"}, 400, "one person", id="one UPN for two"),
             pytest.param({"geo": "Europe"}, 400, "geo is", id="a geo that is none"),
             pytest.param({"upn": "ANNA@contoso.com"}, 409, "UPN", id="a UPN that is taken"),
         ],
     )
     @pytest.mark.usefixtures("anna")
-    def test_people_who_cannot_be_are_refused_and_nobody_comes(
+    def test_invalid_users_are_refused_and_none_is_added(
         self, admin: TenantClient, arrivals: dict[str, Any], status: int, reason: str
     ) -> None:
         with pytest.raises(AdminError, match=reason) as refused:
@@ -113,7 +113,7 @@ class TestPeople:
         assert refused.value.status == status
         assert len(admin.users()) == 1
 
-    def test_an_unknown_key_is_answered_with_the_known_ones(self, admin: TenantClient) -> None:
+    def test_the_refusal_of_an_unknown_key_lists_the_known_keys(self, admin: TenantClient) -> None:
         with pytest.raises(AdminError) as refused:
             admin.add(nme="Anna")
         known = json.loads(str(refused.value).removeprefix("400: "))["known"]
@@ -138,13 +138,13 @@ class TestPeople:
 
 
 class TestChanges:
-    def test_a_renamed_person_keeps_the_id(self, admin: TenantClient, anna: str) -> None:
+    def test_a_renamed_user_keeps_the_id(self, admin: TenantClient, anna: str) -> None:
         admin.change(anna, upn="anna.weber@contoso.com")
         assert admin.user("ANNA.weber@contoso.com")["id"] == anna
         with pytest.raises(AdminError, match="404"):
             admin.user("anna@contoso.com")
 
-    def test_a_upn_that_somebody_has_cannot_be_taken(self, admin: TenantClient, anna: str) -> None:
+    def test_a_upn_in_use_is_refused(self, admin: TenantClient, anna: str) -> None:
         (bilal,) = admin.add(upn="bilal@contoso.com")
         with pytest.raises(AdminError, match="409"):
             admin.change(bilal, upn="Anna@contoso.com")
@@ -153,9 +153,7 @@ class TestChanges:
             admin.change(anna, upn="ANNA@contoso.com")["upn"] == "ANNA@contoso.com"
         )  # one's own is no clash
 
-    def test_a_person_who_is_gone_frees_the_upn_for_another(
-        self, call, admin: TenantClient, anna: str
-    ) -> None:
+    def test_a_deleted_user_frees_the_upn(self, call, admin: TenantClient, anna: str) -> None:
         assert admin.change(anna, gone=True)["gone"]
         assert call("GET", f"{GRAPH}/users/{anna}").status_code == 404
         assert admin.users() == []
@@ -168,7 +166,7 @@ class TestChanges:
         admin.change(anna, geo="eur")
         assert admin.user(anna)["target"]["host"] == "contosoeur-my.sharepoint.com"
 
-    def test_accounts_are_blocked_and_mailboxes_taken_away(
+    def test_an_account_can_be_blocked_and_a_mailbox_removed(
         self, call, admin: TenantClient, anna: str
     ) -> None:
         admin.change(anna, enabled=False, mailbox=False)
@@ -183,14 +181,16 @@ class TestChanges:
             pytest.param({"gone": "yes"}, 400, id="a text for a Boolean"),
         ],
     )
-    def test_a_senseless_change_is_refused(
+    def test_an_invalid_change_is_refused(
         self, admin: TenantClient, anna: str, change: dict[str, Any], status: int
     ) -> None:
         with pytest.raises(AdminError) as refused:
             admin.change(anna, **change)
         assert refused.value.status == status
 
-    def test_a_profile_can_be_as_odd_as_years_of_use_leave_it(self, admin: TenantClient, anna: str) -> None:
+    def test_a_profile_can_have_a_picture_another_object_id_and_a_second_folder(
+        self, admin: TenantClient, anna: str
+    ) -> None:
         admin.configure(anna, picture=True, object_id="", folder="Profilbilder")
         target = admin.user(anna)["target"]
         assert target["properties"]["msOnline-ObjectId"] == ""
@@ -198,15 +198,13 @@ class TestChanges:
         assert "Profilbilder" in target["folders"]
         assert sha256(admin.shown(anna, "M")) == target["userphoto"]["M"] != "placeholder"
 
-    def test_what_sharepoint_shows_is_seen_through_its_redirect(self, admin: TenantClient, anna: str) -> None:
+    def test_the_shown_picture_is_the_same_after_a_redirect(self, admin: TenantClient, anna: str) -> None:
         admin.configure(anna, picture=True)
         direct = admin.shown(anna)
         admin.turn(userphoto_redirects=True)
         assert admin.shown(anna) == direct
 
-    def test_an_oddity_of_a_profile_that_is_not_there_is_refused(
-        self, admin: TenantClient, anna: str
-    ) -> None:
+    def test_a_change_of_an_absent_profile_is_refused(self, admin: TenantClient, anna: str) -> None:
         admin.configure(anna, profile=False)
         with pytest.raises(AdminError, match="409"):
             admin.configure(anna, object_id="x")
@@ -216,35 +214,37 @@ class TestChanges:
     @pytest.mark.parametrize(
         "act",
         [
-            pytest.param(lambda admin: admin.user("nobody"), id="looked at"),
-            pytest.param(lambda admin: admin.change("nobody", gone=True), id="changed"),
-            pytest.param(lambda admin: admin.set_photo("nobody", b""), id="given a photo"),
-            pytest.param(lambda admin: admin.remove_photo("nobody"), id="without a photo"),
-            pytest.param(lambda admin: admin.shown("nobody"), id="shown"),
+            pytest.param(lambda admin: admin.user("absent"), id="looked at"),
+            pytest.param(lambda admin: admin.change("absent", gone=True), id="changed"),
+            pytest.param(lambda admin: admin.set_photo("absent", b""), id="given a photo"),
+            pytest.param(lambda admin: admin.remove_photo("absent"), id="without a photo"),
+            pytest.param(lambda admin: admin.shown("absent"), id="shown"),
         ],
     )
-    def test_nobody_is_not_found(self, admin: TenantClient, act: Callable[[TenantClient], object]) -> None:
-        with pytest.raises(AdminError, match="nobody") as refused:
+    def test_an_unknown_user_is_not_found(
+        self, admin: TenantClient, act: Callable[[TenantClient], object]
+    ) -> None:
+        with pytest.raises(AdminError, match="absent") as refused:
             act(admin)
         assert refused.value.status == 404
 
 
 class TestPhotos:
-    def test_an_uploaded_photo_is_what_graph_gives(self, call, admin: TenantClient, anna: str) -> None:
-        data = portraits.draw("somebody else")
+    def test_graph_returns_the_uploaded_photo(self, call, admin: TenantClient, anna: str) -> None:
+        data = portraits.draw("Bilal Conti")
         stored = admin.set_photo(anna, data)
         assert admin.photo(anna) == data
         metadata = call("GET", f"{GRAPH}/users/{anna}/photo").json()
         assert metadata["@odata.mediaEtag"] == stored["etag"] == admin.user(anna)["source"]["etag"]
         assert admin.user(anna)["source"]["sha256"] == sha256(data)
 
-    def test_every_upload_has_an_etag_of_its_own(self, admin: TenantClient, anna: str) -> None:
+    def test_every_upload_has_a_new_etag(self, admin: TenantClient, anna: str) -> None:
         data = picture()
         etags = {admin.set_photo(anna, data)["etag"] for _ in range(5)}
         assert len(etags) == 5
         assert all(len(etag) == 10 and etag[0] == etag[-1] == '"' for etag in etags), etags
 
-    def test_each_drawn_portrait_is_another(self, admin: TenantClient, anna: str) -> None:
+    def test_each_drawn_portrait_is_different(self, admin: TenantClient, anna: str) -> None:
         hashes = [admin.user(anna)["source"]["sha256"]]
         hashes += [admin.draw_photo(anna)["sha256"] for _ in range(3)]
         assert len(set(hashes)) == 4
@@ -271,7 +271,7 @@ class TestPhotos:
             pytest.param(picture() + bytes(MAX_BYTES), "at most 4194304", id="too many bytes"),
         ],
     )
-    def test_what_exchange_would_refuse_is_refused_and_the_photo_stays(
+    def test_a_photo_that_exchange_refuses_leaves_the_old_one(
         self, admin: TenantClient, anna: str, data: bytes, reason: str
     ) -> None:
         before = admin.user(anna)["source"]
@@ -287,7 +287,7 @@ class TestPhotos:
             pytest.param(picture()[:-200], id="cut short"),
         ],
     )
-    def test_broken_bytes_can_be_let_through_to_see_what_becomes_of_them(
+    def test_raw_stores_bytes_that_exchange_would_refuse(
         self, call, admin: TenantClient, anna: str, data: bytes
     ) -> None:
         admin.set_photo(anna, data, raw=True)
@@ -302,7 +302,7 @@ class TestPhotos:
             pytest.param({"notfy": "on"}, "unknown in the query: notfy", id="misspelt"),
         ],
     )
-    def test_a_senseless_query_is_refused_and_the_photo_stays(
+    def test_an_invalid_query_is_refused_and_the_photo_stays(
         self,
         session: requests.Session,
         tenant: Tenant,
@@ -320,7 +320,7 @@ class TestPhotos:
 
 
 class TestSwitches:
-    def test_knobs_turn_and_say_what_they_take(
+    def test_a_knob_is_set_and_its_values_are_listed(
         self, session: requests.Session, tenant: Tenant, admin: TenantClient
     ) -> None:
         assert admin.turn(no_photo="1x1")["no_photo"] == "1x1"
@@ -341,7 +341,7 @@ class TestSwitches:
             pytest.param("page_token_life", "long", id="a text for seconds"),
         ],
     )
-    def test_a_knob_that_does_not_turn_so_turns_nothing(
+    def test_an_invalid_knob_changes_nothing(
         self, tenant: Tenant, admin: TenantClient, knob: str, value: object
     ) -> None:
         before = str(tenant.world.knobs)
@@ -349,7 +349,7 @@ class TestSwitches:
             admin.turn(**{"no_photo": "1x1", knob: value})
         assert str(tenant.world.knobs) == before
 
-    def test_permissions_granted_later_come_with_the_next_token(self, call, admin: TenantClient) -> None:
+    def test_new_permissions_are_in_the_next_token(self, call, admin: TenantClient) -> None:
         assert admin.consent(graph=["Mail.Read"]) == {
             "graph": ["Mail.Read"],
             "sharepoint": ["Sites.FullControl.All", "User.ReadWrite.All"],
@@ -366,14 +366,14 @@ class TestSwitches:
             with pytest.raises(AdminError, match="400"):
                 admin.advance(seconds)
 
-    def test_a_subscription_that_is_not_there_cannot_be_lost(self, admin: TenantClient) -> None:
+    def test_an_unknown_subscription_cannot_be_lost(self, admin: TenantClient) -> None:
         assert admin.subscriptions() == []
         for act in (admin.lose, admin.reauthorize):
             with pytest.raises(AdminError, match="no subscription") as refused:
                 act("none")
             assert refused.value.status == 404
 
-    def test_a_reset_leaves_nothing_but_the_settings(
+    def test_a_reset_keeps_only_the_settings(
         self, call, tenant: Tenant, admin: TenantClient, anna: str
     ) -> None:
         settings = admin.settings()
@@ -391,7 +391,7 @@ class TestSwitches:
         assert call("GET", f"{GRAPH}/users/{anna}").status_code == 404
         assert admin.settings() == settings
 
-    def test_the_same_people_come_again_after_a_reset(self, admin: TenantClient) -> None:
+    def test_a_reset_restarts_the_ids(self, admin: TenantClient) -> None:
         before = admin.add(count=3)
         admin.reset()
         assert admin.add(count=3) == before
@@ -405,7 +405,7 @@ class TestSwitches:
 
 
 class TestFace:
-    def test_the_settings_are_those_an_app_needs(self, tenant: Tenant, admin: TenantClient) -> None:
+    def test_the_settings_are_complete_for_an_app(self, tenant: Tenant, admin: TenantClient) -> None:
         described = admin.settings()
         assert described["settings"] == tenant.settings
         assert described["settings"]["HTTPS_PROXY"] == described["proxy"] == tenant.proxy_url
@@ -428,7 +428,7 @@ class TestFace:
             pytest.param("POST", "/clock", "{}", 400, id="nothing said"),
         ],
     )
-    def test_errors_are_json_with_what_to_do(
+    def test_errors_are_json_with_a_reason(
         self, session: requests.Session, tenant: Tenant, method: str, path: str, body: str, status: int
     ) -> None:
         answer = session.request(method, tenant.admin_url + path, data=body, timeout=10)
@@ -439,14 +439,14 @@ class TestFace:
         ("method", "path"),
         [("POST", "/users"), ("PUT", "/faults"), ("PUT", "/knobs"), ("PUT", "/permissions")],
     )
-    def test_json_is_read_whatever_its_content_type(
+    def test_json_is_read_with_any_content_type(
         self, session: requests.Session, tenant: Tenant, method: str, path: str
     ) -> None:
         form = {"Content-Type": "application/x-www-form-urlencoded"}  # curl's
         answer = session.request(method, tenant.admin_url + path, data="{}", headers=form, timeout=10)
         assert answer.status_code == 200, answer.text
 
-    def test_the_admin_faces_own_calls_are_not_history(self, admin: TenantClient, anna: str) -> None:
+    def test_calls_of_the_admin_face_are_not_in_the_history(self, admin: TenantClient, anna: str) -> None:
         admin.user(anna)
         admin.shown(anna)
         assert admin.history() == []

@@ -105,7 +105,7 @@ def test_a_photo_change_notifies_as_it_is_asked_to(
 
 
 @pytest.mark.usefixtures("subscription")
-def test_an_edit_of_something_else_is_a_hint_without_a_new_photo(
+def test_another_edit_notifies_without_a_new_photo(
     tenant: Tenant, admin: TenantClient, webhook: Webhook, anna: str
 ) -> None:
     etag = admin.user(anna)["source"]["etag"]
@@ -125,7 +125,7 @@ def test_a_removed_photo_notifies_too(
     assert webhook.items("changeType") == ["updated"]
 
 
-def test_a_lost_subscription_is_gone_without_a_word(
+def test_a_lost_subscription_sends_no_notification(
     call, tenant: Tenant, admin: TenantClient, webhook: Webhook, subscription: str, anna: str
 ) -> None:
     admin.lose(subscription)

@@ -43,20 +43,18 @@ def shake_hands(server: ssl.SSLContext, ca: Path, name: str) -> None:
         pytest.param("127.0.0.1", id="an address"),
     ],
 )
-def test_a_strict_client_that_trusts_the_authority_believes_the_tenants_names(
-    certificates: Certificates, name: str
-) -> None:
+def test_a_strict_client_accepts_the_tenants_names(certificates: Certificates, name: str) -> None:
     assert ssl.create_default_context().verify_flags & ssl.VERIFY_X509_STRICT
     shake_hands(certificates.server_context(), certificates.ca, name)
 
 
 @pytest.mark.parametrize("name", ["storage.azure.com", "sharepoint.com", "a.b.sharepoint.com"])
-def test_nobody_believes_a_name_that_the_tenant_does_not_play(certificates: Certificates, name: str) -> None:
+def test_a_client_refuses_other_names(certificates: Certificates, name: str) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
         shake_hands(certificates.server_context(), certificates.ca, name)
 
 
-def test_one_tenants_authority_is_nothing_to_the_clients_of_another(certificates: Certificates) -> None:
+def test_a_client_of_another_tenant_refuses_the_certificate(certificates: Certificates) -> None:
     other = Certificates(NAMES)
     try:
         with pytest.raises(ssl.SSLCertVerificationError):
@@ -85,7 +83,7 @@ def test_the_authoritys_key_is_in_no_file(certificates: Certificates) -> None:
     assert sorted(keys) == ["host.key", "tenant.key"]
 
 
-def test_removing_leaves_nothing_behind() -> None:
+def test_removing_deletes_every_file() -> None:
     certificates = Certificates(NAMES)
     folder = certificates.ca.parent
     certificates.remove()

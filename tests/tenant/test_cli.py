@@ -31,7 +31,7 @@ def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, An
             process.kill()
 
 
-def test_one_line_says_that_it_is_ready_and_all_that_an_app_needs() -> None:
+def test_the_ready_line_has_all_that_an_app_needs() -> None:
     with running("--organisation", "fabrikam", "--people", "2", "--seed", "7") as (_, ready):
         assert ready["ready"] is True
         assert ready["settings"]["SHAREPOINT_HOST"] == "fabrikam.sharepoint.com"
@@ -44,7 +44,7 @@ def test_one_line_says_that_it_is_ready_and_all_that_an_app_needs() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_a_signal_ends_it_in_order(number: signal.Signals) -> None:
+def test_a_signal_ends_the_tenant_cleanly(number: signal.Signals) -> None:
     with running() as (process, ready):
         with TenantClient(ready["admin"]) as admin:
             admin.add()
@@ -55,7 +55,7 @@ def test_a_signal_ends_it_in_order(number: signal.Signals) -> None:
         assert not Path(ready["ca"]).parent.exists()
 
 
-def test_it_takes_the_port_it_is_given_and_says_if_it_cannot() -> None:
+def test_a_port_in_use_is_reported_and_a_free_one_is_used() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         refused = subprocess.run(
@@ -77,7 +77,7 @@ def test_it_takes_the_port_it_is_given_and_says_if_it_cannot() -> None:
         pytest.param(["--people", "many"], "invalid int", id="people"),
     ],
 )
-def test_a_senseless_option_is_refused_in_one_line(options: list[str], reason: str) -> None:
+def test_an_invalid_option_is_refused_in_one_line(options: list[str], reason: str) -> None:
     refused = subprocess.run(
         [*COMMAND, *options], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
     )

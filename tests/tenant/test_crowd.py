@@ -81,12 +81,12 @@ def figures() -> dict[str, Any]:
     return json.loads(run.stdout)
 
 
-def test_they_come_in_seconds(figures: dict[str, Any]) -> None:
+def test_people_are_added_in_seconds(figures: dict[str, Any]) -> None:
     assert figures["people"] == 100_000
     assert figures["arrival"] < 30  # alone on a machine less than 10
 
 
-def test_they_fit_into_500_megabytes_with_everything_asked_of_them(figures: dict[str, Any]) -> None:
+def test_people_pages_and_batches_fit_into_500_megabytes(figures: dict[str, Any]) -> None:
     assert figures["megabytes"] < 500
 
 
@@ -99,12 +99,12 @@ def test_a_batch_about_twenty_photos_takes_milliseconds(figures: dict[str, Any])
     assert figures["batch"] < 0.04  # it takes under 4 ms where nothing else runs
 
 
-def test_each_of_them_has_an_etag_of_their_own(figures: dict[str, Any]) -> None:
+def test_each_photo_has_an_etag_of_its_own(figures: dict[str, Any]) -> None:
     assert figures["etags"] == 2000
 
 
 class TestShared:
-    def test_a_shared_photo_is_the_same_for_everybody_and_drawn_when_somebody_looks(
+    def test_a_shared_photo_is_the_same_for_all_and_drawn_when_it_is_read(
         self, call: Callable[..., requests.Response], admin: TenantClient
     ) -> None:
         drawn = portraits.draw.cache_info().misses
@@ -115,11 +115,11 @@ class TestShared:
         assert len({admin.photo(each) for each in people}) == 1
         assert portraits.draw.cache_info().misses <= drawn + 1
 
-    def test_whoever_shared_one_can_have_another_later(self, admin: TenantClient) -> None:
+    def test_a_user_with_a_shared_photo_can_get_another_later(self, admin: TenantClient) -> None:
         anna, bert = admin.add(count=2, photo="shared")
         admin.draw_photo(anna)
         assert admin.photo(anna) != admin.photo(bert)
 
-    def test_a_photo_is_their_own_shared_or_none(self, admin: TenantClient) -> None:
+    def test_a_photo_is_drawn_shared_or_absent(self, admin: TenantClient) -> None:
         with pytest.raises(AdminError, match="wrong type: photo"):
             admin.add(photo="borrowed")

@@ -66,7 +66,7 @@ class TestWhich:
             pytest.param({"part": True}, False, id="parts of batches only"),
         ],
     )
-    def test_a_fault_meets_what_it_names(
+    def test_a_fault_applies_to_the_requests_it_names(
         self, call, admin: TenantClient, fault: dict[str, Any], met: bool
     ) -> None:
         admin.arm({"status": 503, **fault})
@@ -103,17 +103,19 @@ class TestWhich:
         assert call("GET", f"{MY}/_api/web/lists").status_code == 418
         assert call("GET", f"{ADMIN}/_api/SP.UserProfiles.PeopleManager/x").status_code == 418
 
-    def test_a_fault_can_be_for_the_next_few_after_letting_some_by(self, call, admin: TenantClient) -> None:
+    def test_a_fault_can_skip_some_requests_and_apply_to_the_next_few(
+        self, call, admin: TenantClient
+    ) -> None:
         admin.arm({"status": 503, "skip": 1, "next": 2})
         assert [call("GET", f"{GRAPH}/users").status_code for _ in range(5)] == [200, 503, 503, 200, 200]
         (fault,) = admin.faults()["faults"]
         assert (fault["matched"], fault["fired"]) == (5, 2)
 
-    def test_the_first_fault_that_is_due_happens(self, call, admin: TenantClient) -> None:
+    def test_the_first_fault_that_is_due_applies(self, call, admin: TenantClient) -> None:
         admin.arm({"status": 500, "next": 1}, {"status": 503, "next": 1})
         assert [call("GET", f"{GRAPH}/users").status_code for _ in range(3)] == [500, 503, 200]
 
-    def test_a_rate_meets_its_share_and_the_same_seed_the_same_requests(self) -> None:
+    def test_a_rate_applies_to_its_share_and_the_seed_decides_which(self) -> None:
         def meet(seed: int) -> list[int]:
             faults = Faults(World(), time.sleep)
             faults.arm([Fault(status=503, rate=0.25)], seed)
@@ -276,7 +278,7 @@ class TestArming:
             pytest.param({"status": 500, "headers": {"A": 1}}, "wrong type: headers", id="a header's value"),
         ],
     )
-    def test_a_senseless_fault_is_refused_and_the_armed_ones_stay(
+    def test_an_invalid_fault_is_refused_and_the_armed_ones_stay(
         self, call, admin: TenantClient, fault: dict[str, Any], reason: str
     ) -> None:
         admin.arm({"status": 503})
@@ -297,7 +299,7 @@ class Seconds:
         return self.now
 
 
-class TestPatience:
+class TestEarlyReturns:
     @pytest.mark.parametrize(
         ("after", "early"),
         [
@@ -308,7 +310,7 @@ class TestPatience:
             pytest.param(10.0, False, id="at the end"),
         ],
     )
-    def test_who_returns_before_the_time_is_recorded(self, after: float, early: bool) -> None:
+    def test_a_request_before_the_time_is_recorded(self, after: float, early: bool) -> None:
         clock = Seconds()
         early_returns = EarlyReturns(clock)
         early_returns.note_wait("graph", 10.0)
@@ -328,7 +330,7 @@ class TestPatience:
         early_returns.begin("sharepoint-profiles", "GET", "/")
         assert early_returns.recorded() == []
 
-    def test_a_shorter_wait_told_later_does_not_end_the_longer(self) -> None:
+    def test_a_later_shorter_wait_does_not_end_the_longer_one(self) -> None:
         clock = Seconds()
         early_returns = EarlyReturns(clock)
         early_returns.note_wait("graph", 100.0)
@@ -337,7 +339,7 @@ class TestPatience:
         early_returns.begin("graph", "GET", "/")
         assert len(early_returns.recorded()) == 1
 
-    def test_knocking_every_second_does_not_renew_the_grace(self) -> None:
+    def test_a_request_each_second_does_not_renew_the_grace(self) -> None:
         clock = Seconds()
         early_returns = EarlyReturns(clock)
         for _ in range(4):
@@ -373,7 +375,7 @@ class TestPatience:
         dispatch.respond(request("GET", "/v1.0/users"))
         assert len(early_returns.recorded()) == early
 
-    def test_the_admin_face_lists_who_returned_early_until_told_to_forget(
+    def test_the_admin_face_lists_early_returns_until_they_are_deleted(
         self, call, admin: TenantClient
     ) -> None:
         admin.arm({"status": 429, "retry_after": 60, "next": 1})

@@ -32,7 +32,7 @@ def parts(answer) -> dict[str, dict]:
     return {part["id"]: part for part in responses}
 
 
-def test_a_part_answers_like_the_request_it_stands_for(client: GraphClient) -> None:
+def test_a_part_has_the_answer_of_the_single_request(client: GraphClient) -> None:
     person = client.person(photo=client.photo())
     part = parts(client.batch(get("a", f"/users/{person.id}/photo")))["a"]
     assert part["status"] == 200
@@ -40,7 +40,7 @@ def test_a_part_answers_like_the_request_it_stands_for(client: GraphClient) -> N
     assert part["headers"]["Content-Type"].startswith("application/json")
 
 
-def test_an_image_is_a_base64_string_with_headers_of_its_own(client: GraphClient) -> None:
+def test_an_image_is_a_base64_string_with_its_headers(client: GraphClient) -> None:
     person = client.person(photo=client.photo())
     part = parts(client.batch(get("a", f"/users/{person.id}/photo/$value")))["a"]
     assert base64.b64decode(part["body"], validate=True) == jpeg()
@@ -62,7 +62,7 @@ def test_a_upn_is_encoded_in_a_parts_url_and_a_query_is_understood(client: Graph
 def test_every_part_may_fail_and_the_batch_is_still_200(client: GraphClient) -> None:
     answers = parts(
         client.batch(
-            get("absent", "/users/nobody"),
+            get("absent", "/users/absent"),
             get("unknown", "/shoes"),
             get("versioned", "/v1.0/users"),
             get("query", "/users?$search=x"),
@@ -94,7 +94,7 @@ def test_a_part_needs_the_permission_of_its_own_operation(client: GraphClient) -
 @pytest.mark.parametrize("path", ["photo", "photo/$value"])
 def test_a_missing_photo_has_no_body_and_a_missing_user_has_one(client: GraphClient, path: str) -> None:
     person = client.person()
-    ask = [get("photo", f"/users/{person.id}/{path}"), get("user", f"/users/nobody/{path}")]
+    ask = [get("photo", f"/users/{person.id}/{path}"), get("user", f"/users/absent/{path}")]
     answers = parts(client.batch(*ask))
     assert (answers["photo"]["status"], answers["photo"]["body"]) == (404, None)
     assert answers["user"]["body"]["error"]["code"] == "Request_ResourceNotFound"
@@ -102,7 +102,7 @@ def test_a_missing_photo_has_no_body_and_a_missing_user_has_one(client: GraphCli
     assert parts(client.batch(*ask))["photo"]["body"]["error"]["code"] == "ImageNotFound"
 
 
-def test_somebody_without_a_mailbox_is_told_apart_from_somebody_without_a_photo(client: GraphClient) -> None:
+def test_a_missing_mailbox_and_a_missing_photo_have_different_answers(client: GraphClient) -> None:
     person = client.person(mailbox=False)
     body = parts(client.batch(get("a", f"/users/{person.id}/photo")))["a"]["body"]
     assert body["error"]["code"] == "ErrorNonExistentMailbox"
@@ -169,7 +169,9 @@ TWENTY_ONE = [get(str(n), "/users") for n in range(21)]
             id="an untyped body",
         ),
         pytest.param({"requests": [get("a", "/users", dependsOn="b")]}, "BadRequest", id="no array of ids"),
-        pytest.param({"requests": [get("a", "/users", dependsOn=["b"])]}, "BadRequest", id="on nobody"),
+        pytest.param(
+            {"requests": [get("a", "/users", dependsOn=["b"])]}, "BadRequest", id="on an absent part"
+        ),
         pytest.param({"requests": [get("a", "/users", dependsOn=["a"])]}, "BadRequest", id="on itself"),
         pytest.param(
             {"requests": [get("a", "/users", dependsOn=["b"]), get("b", "/users")]},
@@ -199,7 +201,7 @@ def test_a_batch_that_breaks_a_rule_is_400_as_a_whole(client: GraphClient, body,
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, code)
 
 
-def test_twenty_parts_run_and_answer_in_orders_of_their_own(client: GraphClient) -> None:
+def test_twenty_parts_run_and_answer_in_random_orders(client: GraphClient) -> None:
     people = [client.person(f"{n}@contoso.com") for n in range(20)]
     ran = []
     client.graph.part_fault = lambda _, url: ran.append(url)
@@ -222,20 +224,20 @@ def test_serial_parts_run_in_order_and_answer_in_any(client: GraphClient) -> Non
     assert sorted(answered) == [f"P{n}" for n in range(10)] != answered
 
 
-def test_what_depends_on_a_failure_is_424_and_never_runs(client: GraphClient) -> None:
+def test_a_part_that_depends_on_a_failed_one_is_424_and_does_not_run(client: GraphClient) -> None:
     person = client.person(photo=client.photo())
     ran = []
     client.graph.part_fault = lambda _, url: ran.append(url)
     answers = parts(
         client.batch(
             get("1", f"/users/{person.id}"),
-            get("2", "/users/nobody/photo", dependsOn=["1"]),
+            get("2", "/users/absent/photo", dependsOn=["1"]),
             get("3", f"/users/{person.id}/photo/$value", dependsOn=["2"]),
             get("4", f"/users/{person.id}", dependsOn=["3"]),
         )
     )
     assert [answers[name]["status"] for name in "1234"] == [200, 404, 424, 424]
-    assert ran == [f"/users/{person.id}", "/users/nobody/photo"]
+    assert ran == [f"/users/{person.id}", "/users/absent/photo"]
 
 
 def test_a_photo_may_change_between_its_metadata_and_its_bytes(client: GraphClient) -> None:
@@ -261,9 +263,7 @@ def test_a_photo_may_change_between_its_metadata_and_its_bytes(client: GraphClie
 
 
 @pytest.mark.parametrize("outer", [200, 424])
-def test_a_throttled_part_says_so_itself_and_by_knob_the_batch_does_too(
-    client: GraphClient, outer: int
-) -> None:
+def test_a_throttled_part_is_429_and_by_knob_the_batch_is_424(client: GraphClient, outer: int) -> None:
     person = client.person()
     body = {"error": {"code": "TooManyRequests", "message": "Please retry again later."}}
     client.graph.part_fault = lambda _, url: (429, {"Retry-After": "10"}, body) if "photo" in url else None
@@ -276,7 +276,7 @@ def test_a_throttled_part_says_so_itself_and_by_knob_the_batch_does_too(
     assert client.batch(get("2", f"/users/{person.id}")).status_code == 200
 
 
-def test_the_parts_are_left_for_the_history(client: GraphClient) -> None:
+def test_the_parts_are_passed_to_the_history(client: GraphClient) -> None:
     person = client.person()
     asked = [get("1", f"/users/{person.id}"), get("2", f"/users/{person.id}/photo", dependsOn=["1"])]
     token = client.tokens.issue(ORIGIN, ["User.Read.All"])
@@ -290,7 +290,7 @@ def test_the_parts_are_left_for_the_history(client: GraphClient) -> None:
     ]
 
 
-def test_a_part_cannot_stand_in_for_the_batchs_own_token(client: GraphClient) -> None:
+def test_a_token_in_a_part_does_not_replace_the_batchs_token(client: GraphClient) -> None:
     token = {"Authorization": f"Bearer {client.tokens.issue(ORIGIN, ['User.Read.All'])}"}
     answer = client.batch(get("1", "/users", headers=token), token="")
     assert answer.status_code == 401

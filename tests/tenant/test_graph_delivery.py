@@ -1,4 +1,4 @@
-"""Notifications: who is notified_of what, in which shape, how often, and what happens to those nobody takes."""
+"""Notifications: their recipients, shape and number, and the retries."""
 
 import time
 from datetime import datetime, timedelta
@@ -34,9 +34,7 @@ def notified_of(client: GraphClient, webhook: Webhook) -> list[tuple[str, str]]:
     return sorted((item["changeType"], item["resource"].partition("/")[2]) for item in webhook.items)
 
 
-def test_a_notification_has_the_shape_pieced_together_from_reports(
-    client: GraphClient, webhook: Webhook
-) -> None:
+def test_a_notification_has_the_reported_shape(client: GraphClient, webhook: Webhook) -> None:
     person, created = client.person(), client.subscribe(webhook)
     client.graph.photo_hint(person)
     client.posts()
@@ -62,7 +60,7 @@ def test_a_notification_has_the_shape_pieced_together_from_reports(
     }
 
 
-def test_by_knob_a_notification_says_more_or_less(client: GraphClient, webhook: Webhook) -> None:
+def test_by_knob_a_notification_has_more_or_fewer_properties(client: GraphClient, webhook: Webhook) -> None:
     person = client.person()
     client.subscribe(webhook)
     for shape in ("extended", "bare"):
@@ -107,10 +105,10 @@ def change_photo(client: GraphClient, person) -> None:
         pytest.param(
             remove, ["deleted", "updated", "updated"], id="a deletion, by way of the soft shared_client"
         ),
-        pytest.param(change_photo, [], id="a new photo: nobody promises any"),
+        pytest.param(change_photo, [], id="a new photo: none is promised"),
     ],
 )
-def test_what_happens_to_a_person_is_told_as_documented(
+def test_a_change_of_a_user_notifies_as_documented(
     client: GraphClient, webhook: Webhook, happen, changes
 ) -> None:
     person = client.person()
@@ -119,14 +117,16 @@ def test_what_happens_to_a_person_is_told_as_documented(
     assert notified_of(client, webhook) == [(change, person.id) for change in changes]
 
 
-def test_a_creation_is_told_as_an_update(client: GraphClient, webhook: Webhook) -> None:
+def test_a_creation_notifies_as_an_update(client: GraphClient, webhook: Webhook) -> None:
     client.subscribe(webhook)
     client.world.knobs.edit_notifications = 1
     person = client.person()
     assert notified_of(client, webhook) == [("updated", person.id)]
 
 
-def test_by_knob_a_photo_change_is_told_for_all_or_for_some(client: GraphClient, webhook: Webhook) -> None:
+def test_by_knob_a_photo_change_notifies_for_all_users_or_for_some(
+    client: GraphClient, webhook: Webhook
+) -> None:
     people = [client.person(f"{n}@contoso.com") for n in range(20)]
     client.subscribe(webhook)
     client.world.knobs.photo_change_notifies = True
@@ -152,7 +152,7 @@ def test_by_knob_a_photo_change_is_told_for_all_or_for_some(client: GraphClient,
         pytest.param({"resource": "users/{ada}/memberOf"}, [], id="of what lies below"),
     ],
 )
-def test_a_subscription_hears_what_it_asked_for(
+def test_a_subscription_gets_only_its_changes_and_resource(
     client: GraphClient, webhook: Webhook, changes, heard
 ) -> None:
     client.world.knobs.edit_notifications = 1
@@ -164,7 +164,7 @@ def test_a_subscription_hears_what_it_asked_for(
     assert [change for change, _ in notified_of(client, webhook)] == heard
 
 
-def test_nobody_is_told_anything_after_deletion_expiry_or_loss(client: GraphClient, webhook: Webhook) -> None:
+def test_after_deletion_expiry_or_loss_no_notification_is_sent(client: GraphClient, webhook: Webhook) -> None:
     person = client.person()
     client.world.knobs.lost_refusal_seconds = 0.0
     client.call("DELETE", f"/subscriptions/{client.subscribe(webhook)['id']}")
@@ -177,7 +177,9 @@ def test_nobody_is_told_anything_after_deletion_expiry_or_loss(client: GraphClie
     assert notified_of(client, webhook) == []
 
 
-def test_what_is_raised_together_travels_together_in_any_order(client: GraphClient, webhook: Webhook) -> None:
+def test_simultaneous_notifications_share_posts_in_random_order(
+    client: GraphClient, webhook: Webhook
+) -> None:
     people = [client.person(f"{n}@contoso.com") for n in range(45)]
     client.subscribe(webhook)
     with client.world.lock:
@@ -201,7 +203,7 @@ def test_by_knob_order_is_kept_and_each_post_has_one_item(client: GraphClient, w
     assert [post.items[0]["resourceData"]["id"] for post in posts] == [person.id for person in people]
 
 
-def test_by_knob_notifications_come_twice(client: GraphClient, webhook: Webhook) -> None:
+def test_by_knob_notifications_are_sent_twice(client: GraphClient, webhook: Webhook) -> None:
     person = client.person()
     client.subscribe(webhook)
     client.world.knobs.notification_duplicates = 1.0
@@ -230,7 +232,7 @@ def test_any_2xx_is_a_delivery(client: GraphClient, webhook: Webhook, status: in
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 404, 429, 500, 503])
-def test_anything_else_is_tried_again_after_growing_waits_until_it_is_taken(
+def test_any_other_status_is_retried_after_doubling_waits_until_it_is_2xx(
     client: GraphClient, webhook: Webhook, status: int
 ) -> None:
     person = client.person()
@@ -262,9 +264,7 @@ def test_after_four_hours_a_notification_is_given_up(client: GraphClient, webhoo
     assert (post.attempts, post.outcome) == (11, "given up")
 
 
-def test_an_endpoint_that_is_gone_gets_its_notifications_when_it_is_back(
-    client: GraphClient, webhook: Webhook
-) -> None:
+def test_a_post_to_an_unreachable_endpoint_is_retried(client: GraphClient, webhook: Webhook) -> None:
     person = client.person()
     created = client.subscribe(webhook)
     item = client.graph.notification(created["id"], person.id)
@@ -281,7 +281,7 @@ def test_an_endpoint_that_is_gone_gets_its_notifications_when_it_is_back(
         pytest.param(Reply(202, b"x", trickle=0.15), id="each half in time, the whole too late"),
     ],
 )
-def test_an_answer_that_comes_too_late_is_none_and_the_notification_comes_again(
+def test_a_late_answer_does_not_count_and_the_notification_is_sent_again(
     webhook: Webhook, late: Reply
 ) -> None:
     with GraphClient(timing=WebhookTiming(handshake=10, first=0.2, retry=10)) as client:
@@ -310,7 +310,7 @@ def test_at_most_four_posts_are_under_way_at_once(client: GraphClient, webhook: 
     assert [post.outcome for post in client.posts()] == ["delivered"] * 6
 
 
-def test_an_arbitrary_batch_is_one_post_as_it_stands(client: GraphClient, webhook: Webhook) -> None:
+def test_given_items_are_sent_unchanged_in_one_post(client: GraphClient, webhook: Webhook) -> None:
     created = client.subscribe(webhook)
     person = client.person()
     client.posts()
@@ -322,7 +322,7 @@ def test_an_arbitrary_batch_is_one_post_as_it_stands(client: GraphClient, webhoo
     assert [received.json["value"] for received in webhook.received] == [batch]
 
 
-def test_nothing_can_be_delivered_to_nobody(client: GraphClient) -> None:
+def test_items_without_a_subscription_cannot_be_delivered(client: GraphClient) -> None:
     with pytest.raises(LookupError):
         client.graph.deliver([{}])
 
@@ -335,7 +335,7 @@ def test_a_reset_forgets_what_is_still_to_deliver(client: GraphClient, webhook: 
     assert client.posts() == []
 
 
-def test_what_a_reset_overtakes_leaves_no_trace(client: GraphClient, webhook: Webhook) -> None:
+def test_a_post_in_progress_during_a_reset_is_not_logged(client: GraphClient, webhook: Webhook) -> None:
     client.subscribe(webhook)
     webhook.notified = lambda _: Reply(500, held=True)
     client.graph.photo_hint(client.person())
@@ -345,7 +345,7 @@ def test_what_a_reset_overtakes_leaves_no_trace(client: GraphClient, webhook: We
     assert client.posts() == []
 
 
-def test_what_is_sent_while_stopped_is_delivered_after_the_next_start(webhook: Webhook) -> None:
+def test_notifications_of_a_stopped_tenant_are_delivered_after_the_next_start(webhook: Webhook) -> None:
     client = GraphClient()
     person = client.person()
     client.subscribe(webhook)
@@ -419,7 +419,7 @@ def test_without_a_lifecycle_url_no_event_is_sent(client: GraphClient, webhook: 
 
 
 @pytest.mark.parametrize("answer", ["PATCH", "reauthorize", None])
-def test_an_unanswered_reauthorization_stops_the_flow_and_what_is_missed_is_lost(
+def test_an_unanswered_reauthorization_stops_notifications_until_a_renewal(
     client: GraphClient, webhook: Webhook, answer: str | None
 ) -> None:
     person = client.person()
@@ -485,7 +485,7 @@ NOON = datetime.fromisoformat("2026-11-20T12:00:00Z")
         pytest.param([10.0] * 9, "normal", id="too few to judge"),
     ],
 )
-def test_an_endpoint_is_judged_by_the_share_of_late_answers(seconds: list[float], state: str) -> None:
+def test_an_endpoint_is_rated_by_the_share_of_late_answers(seconds: list[float], state: str) -> None:
     endpoint = WebhookEndpoint(WebhookTiming())
     for each in seconds:
         endpoint.note(NOON, each)
@@ -536,7 +536,7 @@ def test_a_slow_endpoint_gets_new_notifications_ten_minutes_later(webhook: Webho
         assert {post.outcome for post in client.posts()} == {"delivered"}
 
 
-def test_a_dropping_endpoint_loses_new_notifications_for_good(webhook: Webhook) -> None:
+def test_a_dropping_endpoint_loses_new_notifications(webhook: Webhook) -> None:
     with GraphClient(timing=WebhookTiming(handshake=10, first=0.2, retry=0.2)) as client:
         client.world.knobs.delivery_retry_base = 5 * 3600.0  # the first retry would come too late already
         webhook.notified = lambda _: Reply(202, held=True)
@@ -548,6 +548,6 @@ def test_a_dropping_endpoint_loses_new_notifications_for_good(webhook: Webhook) 
         client.graph.photo_hint(client.person())
         before = time.monotonic()
         lost = client.posts()[10:]
-        assert time.monotonic() - before < SOON / 2  # what is dropped keeps nobody waiting
+        assert time.monotonic() - before < SOON / 2  # dropped posts do not delay `idle`
         assert [(each.attempts, each.outcome) for each in lost] == [(0, "dropped")] * 2
         assert lost[0].items == [{"lost": True}]

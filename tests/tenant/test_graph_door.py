@@ -38,7 +38,7 @@ def client(shared_client: GraphClient) -> GraphClient:
         ),
     ],
 )
-def test_a_token_that_does_not_fit_is_401_with_a_challenge(client: GraphClient, make, message: str) -> None:
+def test_an_invalid_token_is_401_with_a_challenge(client: GraphClient, make, message: str) -> None:
     answer = client.get("/users", token=make(client))
     assert answer.status_code == 401
     assert answer.get_json()["error"]["code"] == "InvalidAuthenticationToken"
@@ -83,7 +83,7 @@ def test_any_one_of_the_documented_permissions_opens_a_photo(client: GraphClient
         pytest.param("GET", "/users/a/photo?$select=id", 400, "BadRequest", id="a parameter of another path"),
     ],
 )
-def test_what_graph_does_not_know_it_refuses_in_its_own_shape(
+def test_an_unknown_request_is_refused_in_graphs_shape(
     client: GraphClient, method: str, path: str, status: int, code: str
 ) -> None:
     answer = client.call(method, path)
@@ -115,21 +115,23 @@ def test_only_version_1_is_played(client: GraphClient, path: str) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["/subscriptions", "/$batch"])
-def test_a_body_that_is_no_json_object_is_400(client: GraphClient, path: str, body: bytes, headers) -> None:
+def test_a_body_that_is_not_a_json_object_is_400(
+    client: GraphClient, path: str, body: bytes, headers
+) -> None:
     answer = client.call("POST", path, body, **headers)
     assert answer.status_code == 400
     assert answer.get_json()["error"]["code"] in {"BadRequest", "Request_BadRequest"}
 
 
 def test_an_error_names_the_request_by_both_ids(client: GraphClient) -> None:
-    answer = client.get("/users/nobody", client_request_id="mine")
+    answer = client.get("/users/absent", client_request_id="mine")
     inner = answer.get_json()["error"]["innerError"]
     assert inner["client-request-id"] == answer.headers["client-request-id"] == "mine"
     assert inner["request-id"] == answer.headers["request-id"] != "mine"
     assert read_time(f"{inner['date']}Z")
 
 
-def test_every_answer_has_ids_of_its_own(client: GraphClient) -> None:
+def test_every_answer_has_new_ids(client: GraphClient) -> None:
     first, second = client.get("/users"), client.get("/users")
     assert first.headers["request-id"] == first.headers["client-request-id"]
     assert first.headers["request-id"] != second.headers["request-id"]
@@ -151,5 +153,5 @@ def test_times_are_written_as_graph_writes_them(text: str, written: str) -> None
     "text",
     ["2026-11-20T18:23:45", "2026-11-20", "2026-13-20T18:23:45Z", "2026-11-20T18:23:45.12345678Z", 7, None],
 )
-def test_what_is_no_complete_time_is_not_read(text: object) -> None:
+def test_an_incomplete_time_is_not_read(text: object) -> None:
     assert read_time(text) is None

@@ -147,23 +147,19 @@ def test_a_wrong_lifecycle_url_prevents_the_subscription_too(client: GraphClient
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:1/api", f"http://{'a' * 70}.example/api", "https://127.0.0.1:1/api"]
 )
-def test_an_endpoint_that_cannot_be_reached_is_refused_like_one_that_fails(
-    client: GraphClient, url: str
-) -> None:
+def test_an_unreachable_endpoint_is_refused_like_one_that_fails(client: GraphClient, url: str) -> None:
     answer = client.call("POST", "/subscriptions", client.creation(url))
     assert answer.status_code == 400
     assert answer.get_json()["error"]["message"].endswith(NOT_OK)
 
 
-def test_an_endpoint_that_speaks_no_tls_is_refused(client: GraphClient, webhook: Webhook) -> None:
+def test_an_endpoint_without_tls_is_refused(client: GraphClient, webhook: Webhook) -> None:
     answer = client.call("POST", "/subscriptions", client.creation(webhook.url.replace("http:", "https:")))
     assert answer.status_code == 400
     assert webhook.received == []
 
 
-def test_the_endpoint_may_ask_graph_something_before_it_answers(
-    client: GraphClient, webhook: Webhook
-) -> None:
+def test_the_endpoint_may_call_graph_before_it_answers(client: GraphClient, webhook: Webhook) -> None:
     seen = []
 
     def ask_first(received: Received) -> Reply:

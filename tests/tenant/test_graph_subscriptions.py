@@ -115,7 +115,7 @@ def test_a_payload_that_breaks_a_rule_is_400(
         ),
     ],
 )
-def test_what_was_seen_to_be_accepted_is_accepted_and_echoed(
+def test_payloads_that_graph_was_observed_to_accept_are_accepted(
     client: GraphClient, webhook: Webhook, changes
 ) -> None:
     created = client.subscribe(webhook, **changes)
@@ -148,7 +148,7 @@ def test_an_expiry_nearer_than_45_minutes_is_raised_to_45(
     assert later <= renewed["expirationDateTime"] <= client.in_minutes(45)
 
 
-def test_an_expiry_is_a_moment_in_whatever_zone(client: GraphClient, webhook: Webhook) -> None:
+def test_an_expiry_may_have_any_zone(client: GraphClient, webhook: Webhook) -> None:
     utc = client.in_minutes(600)[:19]
     created = client.subscribe(webhook, expirationDateTime=f"{utc}+02:00")
     hour = (int(utc[11:13]) - 2) % 24
@@ -335,7 +335,7 @@ def test_a_lost_subscription_answers_404_and_creation_is_refused_for_a_while(
     client.subscribe(webhook)
 
 
-def test_what_does_not_exist_cannot_be_lost_or_reauthorized(client: GraphClient) -> None:
+def test_an_unknown_subscription_cannot_be_lost_or_reauthorized(client: GraphClient) -> None:
     for play in (client.graph.lose, client.graph.reauthorize):
         with pytest.raises(KeyError):
             play("nothing")

@@ -1,4 +1,4 @@
-"""The directory: shared_client user, pages of users, what is shown to whom."""
+"""The directory: one user, pages of users, and what a permission shows."""
 
 from urllib.parse import quote
 
@@ -51,7 +51,7 @@ def test_a_user_is_found_by_id_and_by_upn_in_any_case(client: GraphClient, key) 
     assert body == {"id": person.id, "userPrincipalName": person.upn, "userType": "Guest"}
 
 
-def test_an_unencoded_hash_cuts_a_upn_short_and_finds_nobody(client: GraphClient) -> None:
+def test_an_unencoded_hash_cuts_a_upn_short_and_finds_no_user(client: GraphClient) -> None:
     person = client.person("ada_example.org#EXT#@contoso.com", guest=True)
     assert client.get(f"/users/{person.upn}").status_code == 404
 
@@ -91,13 +91,13 @@ def test_a_photo_can_be_selected_and_never_shows(client: GraphClient) -> None:
 
 
 @pytest.mark.parametrize("select", ["id,shoeSize", "ID", "", "id,"])
-def test_select_of_what_no_user_has_is_400(client: GraphClient, select: str) -> None:
+def test_select_of_an_unknown_property_is_400(client: GraphClient, select: str) -> None:
     answer = client.get(f"/users?$select={select}")
     assert answer.status_code == 400
     assert "Could not find a property named" in answer.get_json()["error"]["message"]
 
 
-def test_somebody_deleted_is_404_and_in_no_list(client: GraphClient) -> None:
+def test_a_deleted_user_is_404_and_not_listed(client: GraphClient) -> None:
     person = client.person()
     client.world.remove(person)
     answer = client.get(f"/users/{person.id}")
@@ -119,7 +119,7 @@ def test_a_last_page_that_is_just_full_has_no_next_link(client: GraphClient) -> 
     assert [len(page) for page in walk(client, "/users?$top=2")] == [2, 2]
 
 
-def test_nobody_is_missed_or_repeated_when_people_leave_and_join_between_pages(client: GraphClient) -> None:
+def test_no_user_is_missed_or_repeated_when_users_change_between_pages(client: GraphClient) -> None:
     people = [client.person(f"{n}@contoso.com") for n in range(4)]
     page = client.get("/users?$top=2").get_json()
     client.world.remove(people[0])
@@ -184,7 +184,7 @@ def test_a_page_size_out_of_bounds_is_400(client: GraphClient, top: str) -> None
         pytest.param("displayName eq 'a and b eq c'", [], id="an and within quotes"),
     ],
 )
-def test_filter_passes_those_who_satisfy_every_clause(
+def test_a_filter_passes_users_that_satisfy_every_clause(
     client: GraphClient, wanted: str, found: list[str]
 ) -> None:
     client.person("member@contoso.com", name="Mia O'Hara")
@@ -240,6 +240,6 @@ def test_the_basic_permission_shows_basic_properties_only(client: GraphClient) -
         pytest.param("/users/{}", "1", id="shared_client user"),
     ],
 )
-def test_answers_say_what_they_cost(client: GraphClient, path: str, units: str) -> None:
+def test_answers_have_their_cost_in_resource_units(client: GraphClient, path: str, units: str) -> None:
     person = client.person()
     assert client.get(path.format(person.id)).headers["x-ms-resource-unit"] == units

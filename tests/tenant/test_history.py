@@ -36,7 +36,7 @@ def test_tokens_are_never_recorded(call, admin: TenantClient) -> None:
 
 def test_the_parts_of_a_batch_are_recorded_with_it(call, admin: TenantClient) -> None:
     (anna,) = admin.add(photo=True)
-    urls = [f"/users/{anna}/photo", "/users/nobody/photo"]
+    urls = [f"/users/{anna}/photo", "/users/absent/photo"]
     parts = [{"id": str(number), "method": "GET", "url": url} for number, url in enumerate(urls)]
     call("POST", f"{GRAPH}/$batch", json={"requests": parts})
     (entry,) = admin.history()
@@ -95,7 +95,7 @@ def test_since_counts_from_the_number_not_from_the_place(since: int, expected: l
     assert [entry["number"] for entry in history.entries(since=since)] == expected
 
 
-def test_a_request_under_way_is_listed_without_an_answer() -> None:
+def test_a_request_in_progress_is_listed_without_an_answer() -> None:
     history = History()
     history.begin("graph", "a", "GET", "/", "agent")
     (entry,) = history.entries()
@@ -106,7 +106,7 @@ def test_a_summary_counts_by_service_method_and_status(call, admin: TenantClient
     (anna,) = admin.add(photo=True)
     call("GET", f"{GRAPH}/users")
     since = admin.history()[-1]["number"]
-    urls = [f"/users/{anna}/photo", "/users/nobody/photo", "/users/nobody"]
+    urls = [f"/users/{anna}/photo", "/users/absent/photo", "/users/absent"]
     parts = [{"id": str(number), "method": "GET", "url": url} for number, url in enumerate(urls)]
     call("POST", f"{GRAPH}/$batch", json={"requests": parts})
     call("GET", f"{GRAPH}/users", token="")
@@ -126,7 +126,7 @@ def test_a_summary_counts_by_service_method_and_status(call, admin: TenantClient
     assert admin.summary(host="contoso-my.sharepoint.com")["requests"] == 1
 
 
-def test_a_summary_counts_what_was_not_answered() -> None:
+def test_a_summary_counts_requests_without_an_answer() -> None:
     history = History()
     history.begin("graph", "a", "GET", "/", "agent")
     assert history.summary()["answers"] == {"graph": {"GET": {"none": 1}}}

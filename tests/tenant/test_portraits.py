@@ -10,7 +10,7 @@ from local.tenant.directory import portraits
 GPS = 0x8825
 
 
-def test_the_same_person_has_the_same_face_in_every_run() -> None:
+def test_a_portrait_is_the_same_in_every_run() -> None:
     first = portraits.draw("Anna Berg")
     portraits.draw.cache_clear()
     assert portraits.draw("Anna Berg") == first

@@ -100,7 +100,7 @@ class TestSharePoint:
         windows = admin.quota()["used"]["sharepoint_units_per_minute"]["windows"]
         assert [(window["geo"], window["used"]) for window in windows] == [("", 6), ("eur", 4)]
 
-    def test_who_goes_on_knocking_stays_outside_for_longer(self, call: Call, admin: TenantClient) -> None:
+    def test_calls_during_a_wait_make_it_longer(self, call: Call, admin: TenantClient) -> None:
         admin.limit(sharepoint_units_per_minute=4)
         use_files(call, 3)
         admin.advance(5)
@@ -112,7 +112,7 @@ class TestSharePoint:
         admin.advance(90)
         assert use_files(call) == [200]
 
-    def test_the_quota_is_the_services_and_other_services_go_on(
+    def test_the_quota_of_a_service_does_not_affect_others(
         self, call: Call, admin: TenantClient, people: list[str]
     ) -> None:
         admin.limit(sharepoint_units_per_minute=2)
@@ -133,13 +133,13 @@ class TestPeopleManager:
         admin.advance(300)
         assert read_profile(call).status_code == 200
 
-    def test_its_refusal_says_nothing_of_units(self, call: Call, admin: TenantClient) -> None:
+    def test_a_refusal_by_calls_has_no_headers_about_units(self, call: Call, admin: TenantClient) -> None:
         admin.limit(people_manager_calls_per_5_minutes=1, sharepoint_units_per_minute=4)
         assert "RateLimit-Limit" not in read_profile(call).headers
         refused = read_profile(call)
         assert (refused.status_code, "RateLimit-Limit" in refused.headers) == (429, False)
 
-    def test_where_both_limits_are_hit_the_longer_wait_is_told(self, call: Call, admin: TenantClient) -> None:
+    def test_over_both_limits_the_longer_wait_is_sent(self, call: Call, admin: TenantClient) -> None:
         admin.limit(people_manager_calls_per_5_minutes=1, sharepoint_units_per_minute=2)
         read_profile(call)
         refused = read_profile(call)
@@ -154,7 +154,7 @@ class TestPeopleManager:
             pytest.param("methods", 0, 1, id="a query without methods"),
         ],
     )
-    def test_what_a_query_counts_is_a_knob(
+    def test_by_knob_a_query_counts_its_methods_or_one(
         self, call: Call, admin: TenantClient, knob: str, methods: int, counted: int
     ) -> None:
         admin.add(upn="anna@contoso.com")
@@ -177,8 +177,8 @@ class TestPeopleManager:
         assert count_methods(body) == methods
 
 
-class TestTelling:
-    def test_from_four_fifths_on_every_answer_tells_what_is_left(
+class TestHeaders:
+    def test_from_80_percent_on_every_answer_reports_what_is_left(
         self, call: Call, admin: TenantClient
     ) -> None:
         admin.limit(sharepoint_units_per_minute=20)
@@ -194,7 +194,7 @@ class TestTelling:
         assert (told["RateLimit-Limit"], answers[-2].status_code) == ("20", 200)
         assert 50 <= int(told["RateLimit-Reset"]) <= 60
 
-    def test_it_can_tell_nothing(self, call: Call, admin: TenantClient) -> None:
+    def test_by_knob_no_answer_reports_what_is_left(self, call: Call, admin: TenantClient) -> None:
         admin.turn(rate_limit_headers="never")
         admin.limit(sharepoint_units_per_minute=2)
         for _ in range(2):
@@ -299,7 +299,7 @@ class TestPhotos:
     ) -> None:
         admin.limit()
         parts = [
-            {"id": "1", "method": "GET", "url": "/users/nobody"},
+            {"id": "1", "method": "GET", "url": "/users/absent"},
             {"id": "2", "method": "GET", "url": f"/users/{people[0]}/photo", "dependsOn": ["1"]},
         ]
         assert statuses(call("POST", f"{GRAPH}/$batch", json={"requests": parts})) == [404, 424]
@@ -313,8 +313,8 @@ class TestPhotos:
         assert statuses(ask_photos(call, *people[:3])) == [200, 429, 503]
 
 
-class TestPatience:
-    def test_who_returns_before_the_time_on_the_tenants_clock_is_recorded(
+class TestEarlyReturns:
+    def test_a_request_before_the_time_on_the_tenants_clock_is_recorded(
         self, call: Call, admin: TenantClient
     ) -> None:
         admin.limit(sharepoint_units_per_minute=2)
@@ -325,7 +325,9 @@ class TestPatience:
         assert early["service"] == "sharepoint-files"
         assert 20 < early["seconds_too_early"] <= 30
 
-    def test_who_waits_on_the_tenants_clock_is_not(self, call: Call, admin: TenantClient) -> None:
+    def test_a_request_after_the_wait_on_the_tenants_clock_is_not_recorded(
+        self, call: Call, admin: TenantClient
+    ) -> None:
         admin.limit(sharepoint_units_per_minute=2)
         use_files(call)
         admin.advance(int(call("POST", FILES, headers=JSON).headers["Retry-After"]))
@@ -361,7 +363,7 @@ class TestPatience:
         (early,) = admin.faults()["early_return"]
         assert (early["service"], early["path"]) == ("graph-photos", f"/users/{people[1]}/photo")
 
-    def test_a_part_that_is_busy_makes_nobody_else_wait(
+    def test_a_busy_part_makes_no_other_request_wait(
         self, call: Call, admin: TenantClient, people: list[str]
     ) -> None:
         admin.arm({"part": True, "path": "photo", "status": 503, "retry_after": 600, "next": 1})
@@ -380,7 +382,7 @@ class TestPatience:
         call("GET", f"{GRAPH}/users")
         assert [each["service"] for each in admin.faults()["early_return"]] == ["graph"]
 
-    def test_a_part_told_to_wait_makes_photos_wait_and_nothing_else(
+    def test_a_part_throttled_by_quota_makes_only_photos_wait(
         self, call: Call, admin: TenantClient, people: list[str]
     ) -> None:
         admin.limit(graph_photos_per_10_seconds=1)
@@ -392,7 +394,7 @@ class TestPatience:
         (early,) = admin.faults()["early_return"]
         assert (early["service"], early["path"]) == ("graph-photos", f"/users/{people[1]}/photo")
 
-    def test_a_service_is_not_kept_waiting_by_anothers_limit(self, call: Call, admin: TenantClient) -> None:
+    def test_the_limit_of_profiles_does_not_make_files_wait(self, call: Call, admin: TenantClient) -> None:
         admin.limit(people_manager_calls_per_5_minutes=1)
         read_profile(call)
         read_profile(call)
@@ -402,7 +404,9 @@ class TestPatience:
 
 
 class TestReport:
-    def test_it_tells_calls_refusals_windows_and_the_peak(self, call: Call, admin: TenantClient) -> None:
+    def test_the_report_has_calls_refusals_windows_and_the_peak(
+        self, call: Call, admin: TenantClient
+    ) -> None:
         admin.limit(sharepoint_units_per_minute=6)
         use_files(call, 4)
         read_profile(call)
@@ -426,7 +430,7 @@ class TestReport:
         use_files(call, 2)
         assert [(each["status"], each["fault"]) for each in admin.history()] == [(200, ""), (429, "quota")]
 
-    def test_a_call_that_a_fault_meets_counts(self, call: Call, admin: TenantClient) -> None:
+    def test_a_call_with_a_fault_counts(self, call: Call, admin: TenantClient) -> None:
         admin.limit(sharepoint_units_per_minute=4)
         admin.arm({"service": "sharepoint", "status": 503, "next": 1})
         assert use_files(call, 3) == [503, 200, 429]
@@ -450,7 +454,7 @@ class TestReport:
             pytest.param({"sharepoint_units_per_minute": "5"}, "wrong type", id="a text"),
         ],
     )
-    def test_senseless_limits_are_refused_and_the_old_stay(
+    def test_invalid_limits_are_refused_and_the_old_ones_stay(
         self, admin: TenantClient, limits: dict[str, Any], reason: str
     ) -> None:
         admin.limit(sharepoint_units_per_minute=7)
@@ -469,9 +473,7 @@ class TestReport:
         assert ":00.000+00:00" in window["began"]
 
 
-def test_a_client_that_obeys_gets_all_that_the_quota_allows_and_returns_never_early(
-    call: Call, admin: TenantClient
-) -> None:
+def test_a_client_that_waits_gets_the_whole_quota_and_is_never_early(call: Call, admin: TenantClient) -> None:
     """Ten minutes' worth of calls in as many minutes, under the deadline of the test's own early_returns."""
     admin.limit(sharepoint_units_per_minute=20)
     done, waited, deadline = 0, 0.0, time.monotonic() + 20

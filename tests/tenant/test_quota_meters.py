@@ -15,7 +15,7 @@ def charge(
     return meter.charge(amount, limit, now, aligned=aligned)
 
 
-def test_what_fits_the_limit_passes_and_the_next_is_to_wait_for_the_rest_of_the_window() -> None:
+def test_calls_within_the_limit_pass_and_the_next_waits_for_the_rest_of_the_window() -> None:
     meter = Meter(60.0)
     assert [charge(meter, 100.0 + n).wait for n in range(10)] == [0.0] * 10
     refused = charge(meter, 110.0)
@@ -68,7 +68,7 @@ def test_what_was_used_above_the_limit_is_owed_by_the_next_window(
     assert charge(meter, later).used == owed + 1
 
 
-def test_who_owes_whole_windows_is_told_to_wait_for_them_and_then_passes() -> None:
+def test_a_debt_of_whole_windows_is_a_wait_for_all_of_them() -> None:
     meter = Meter(60.0)
     charge(meter, 0.0, 11)
     for _ in range(35):
@@ -78,7 +78,7 @@ def test_who_owes_whole_windows_is_told_to_wait_for_them_and_then_passes() -> No
     assert charge(meter, 180.0).wait == 0.0
 
 
-def test_calls_on_their_way_at_the_first_refusal_count_and_are_not_owed() -> None:
+def test_calls_within_two_seconds_of_the_first_refusal_count_and_are_not_owed() -> None:
     meter = Meter(60.0)
     waits = [charge(meter, now, 5).wait for now in (0.0, 1.0, 30.0, 30.5, 31.9)]
     assert waits == [0.0, 0.0, 30.0, 29.5, 28.1]
@@ -86,7 +86,7 @@ def test_calls_on_their_way_at_the_first_refusal_count_and_are_not_owed() -> Non
     assert charge(meter, 60.0, 5).used == 5
 
 
-def test_two_seconds_after_the_first_refusal_nobody_is_on_the_way() -> None:
+def test_calls_two_seconds_after_the_first_refusal_are_owed() -> None:
     meter = Meter(60.0)
     for now in (0.0, 30.0, 32.0):
         charge(meter, now, 10)
@@ -114,7 +114,7 @@ def test_windows_can_lie_at_multiples_of_the_period() -> None:
     assert [(window.began, window.calls) for window in meter.windows] == [(0.0, 1), (60.0, 2), (120.0, 1)]
 
 
-def test_a_moment_that_only_rounding_keeps_in_the_last_window_is_in_the_next() -> None:
+def test_a_moment_at_the_end_of_a_window_is_in_the_next_despite_rounding() -> None:
     meter = Meter(60.0)
     began = 4.1  # 64.1 - 4.1 is a little less than 60 to a computer
     charge(meter, began, 10)

@@ -58,7 +58,7 @@ def test_a_tenant_has_three_hosts_in_each_geo_it_uses(client: SharePointClient) 
         ),
     ],
 )
-def test_a_token_that_will_not_do_is_a_401_that_says_why(
+def test_an_invalid_token_is_a_401_with_the_reason(
     client: SharePointClient, audience: str, how: dict[str, object], says: str
 ) -> None:
     answer = client.get(MY, FOLDER, token=client.tokens.issue(audience, ["Sites.FullControl.All"], **how))
@@ -67,7 +67,7 @@ def test_a_token_that_will_not_do_is_a_401_that_says_why(
 
 
 @pytest.mark.parametrize("header", ["", "Basic YTpi", "Bearer x.y.z"])
-def test_what_is_no_token_is_a_401(client: SharePointClient, header: str) -> None:
+def test_a_header_without_a_token_is_a_401(client: SharePointClient, header: str) -> None:
     assert client.get(MY, FOLDER, Authorization=header).status_code == 401
 
 
@@ -93,7 +93,7 @@ def test_what_is_no_token_is_a_401(client: SharePointClient, header: str) -> Non
         pytest.param("POST", ROOT, SET, VALUE, ["User.ReadWrite.All"], id="write a profile on the root host"),
     ],
 )
-def test_what_is_not_allowed_is_a_403(
+def test_a_missing_permission_is_a_403(
     client: SharePointClient, method: str, host: str, path: str, body: object, roles: list[str]
 ) -> None:
     anna = client.add()
@@ -104,7 +104,7 @@ def test_what_is_not_allowed_is_a_403(
     assert client.properties("anna@contoso.com")["AboutMe"] == ""
 
 
-def test_a_reader_without_permission_is_told_which_kind_is_missing(client: SharePointClient) -> None:
+def test_the_refusal_of_a_profile_has_its_own_text(client: SharePointClient) -> None:
     said = client.profile("anna@contoso.com", roles=["Sites.FullControl.All"]).json["odata.error"]["message"]
     assert said["value"].endswith("required permissions to access profile information.")
 
@@ -147,7 +147,7 @@ def test_every_answer_carries_its_request_guid(client: SharePointClient) -> None
     assert all(answer.headers["request-id"] == answer.headers["SPRequestGuid"] for answer in answers)
 
 
-def test_a_form_digest_is_given_and_never_asked_for(client: SharePointClient) -> None:
+def test_a_form_digest_is_given_and_never_required(client: SharePointClient) -> None:
     client.add()
     given_ = client.send("POST", ADMIN, "/_api/contextinfo").json
     assert given_["FormDigestTimeoutSeconds"] == 1800
@@ -159,7 +159,7 @@ def test_a_form_digest_is_given_and_never_asked_for(client: SharePointClient) ->
 
 
 @pytest.mark.parametrize("accept", ["", "*/*", "application/atom+xml", "application/json;odata=other"])
-def test_a_write_that_accepts_no_json_is_refused_before_anything_is_written(
+def test_a_write_that_does_not_accept_json_is_refused_and_writes_nothing(
     client: SharePointClient, accept: str
 ) -> None:
     anna = client.add()
@@ -205,7 +205,7 @@ def test_errors_have_their_old_name_in_the_verbose_form(client: SharePointClient
         pytest.param("GET", "fabrikam.sharepoint.com", "/_api/web", 404, id="another tenant's host"),
     ],
 )
-def test_an_odd_request_is_answered_in_sharepoints_error_envelope(
+def test_an_invalid_request_is_answered_in_sharepoints_error_envelope(
     client: SharePointClient, method: str, host: str, path: str, status: int
 ) -> None:
     answer = client.send(method, host, path)
@@ -213,7 +213,7 @@ def test_an_odd_request_is_answered_in_sharepoints_error_envelope(
     assert set(answer.json["odata.error"]) == {"code", "message"}
 
 
-def test_the_two_services_are_told_apart_by_path(client: SharePointClient) -> None:
+def test_the_path_decides_the_service(client: SharePointClient) -> None:
     served = {
         path: client.sharepoint.service(client.request(path))
         for path in (READ, "/_vti_bin/client.svc/ProcessQuery", FOLDER, "/_layouts/15/userphoto.aspx")
@@ -224,9 +224,7 @@ def test_the_two_services_are_told_apart_by_path(client: SharePointClient) -> No
 @settings(max_examples=150, deadline=None)
 @given(tail=st.text("()'/@%$,=.aé# \\", max_size=30), host=st.sampled_from([MY, ADMIN]))
 @example(tail="///.", host=MY)
-def test_no_path_whatever_makes_sharepoint_stumble(
-    shared_client: SharePointClient, tail: str, host: str
-) -> None:
+def test_any_path_gets_an_answer(shared_client: SharePointClient, tail: str, host: str) -> None:
     for start in ("/", "/_api/", f"{PEOPLE}/", "/_api/web/GetFolderByServerRelativePath("):
         answer = shared_client.get(host, (start + tail).replace("%", "%25").replace("?", "%3F"))
         assert answer.status_code in {200, 400, 403, 404}, start + tail
@@ -238,7 +236,7 @@ def test_no_path_whatever_makes_sharepoint_stumble(
         st.binary(max_size=200), st.text(max_size=100).map(lambda text: query(text, (text, text)).encode())
     )
 )
-def test_no_body_whatever_makes_a_query_stumble(shared_client: SharePointClient, body: bytes) -> None:
+def test_any_query_body_gets_an_answer(shared_client: SharePointClient, body: bytes) -> None:
     answer = shared_client.send(
         "POST", ADMIN, "/_vti_bin/client.svc/ProcessQuery", body, Content_Type="text/xml"
     )

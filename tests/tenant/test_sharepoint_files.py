@@ -37,7 +37,7 @@ def test_the_library_has_a_folder_of_pictures_and_one_of_forms(client: SharePoin
     assert client.get(MY, FOLDER).json["ItemCount"] == 0
 
 
-def test_the_folder_is_named_in_the_sites_language_and_several_can_coexist(client: SharePointClient) -> None:
+def test_folders_are_named_in_the_sites_language_and_several_can_coexist(client: SharePointClient) -> None:
     client.sharepoint.set_folder("Profilbilder")
     assert folders(client) == ["Forms", "Profilbilder"]
     client.sharepoint.add_folder("Images du profil")
@@ -48,12 +48,12 @@ def test_the_folder_is_named_in_the_sites_language_and_several_can_coexist(clien
 
 
 @pytest.mark.parametrize("name", ["", " ", "forms", "a/b"])
-def test_a_folder_of_pictures_cannot_have_just_any_name(client: SharePointClient, name: str) -> None:
-    with pytest.raises(ValueError, match="no folder of pictures"):
+def test_an_invalid_folder_name_is_refused(client: SharePointClient, name: str) -> None:
+    with pytest.raises(ValueError, match="not a valid name"):
         client.sharepoint.add_folder(name)
 
 
-def test_an_upload_answers_the_file_and_can_be_read_back(client: SharePointClient) -> None:
+def test_an_upload_returns_the_file_and_can_be_read_back(client: SharePointClient) -> None:
     data = jpeg()
     file = client.upload("x_MThumb.jpg", data).json
     guid = file["UniqueId"].upper()
@@ -123,7 +123,7 @@ def test_odd_file_names_survive_the_resource_path_functions(client: SharePointCl
     assert client.get(MY, FILE.format(spelled) + "/$value").data == jpeg()
 
 
-def test_the_string_functions_refuse_what_is_ambiguous(client: SharePointClient) -> None:
+def test_the_string_functions_refuse_ambiguous_names(client: SharePointClient) -> None:
     for name in ("a%23b.jpg", "a%25b.jpg"):
         assert (
             client.send("POST", MY, f"{FOLDER}/Files/Add(url='{name}',overwrite=true)", jpeg()).status_code
@@ -131,7 +131,7 @@ def test_the_string_functions_refuse_what_is_ambiguous(client: SharePointClient)
         )
 
 
-def test_listed_files_can_be_cut_to_some_properties(client: SharePointClient) -> None:
+def test_listed_files_can_be_limited_to_some_properties(client: SharePointClient) -> None:
     data = jpeg()
     etag = client.upload("a.jpg", data).json["ETag"]
     listed = client.get(MY, f"{FOLDER}/Files?$select=Name,Length,ETag").json
@@ -192,7 +192,7 @@ def test_a_file_can_be_deleted(
     assert client.get(MY, FILE.format("a.jpg")).status_code == 404
 
 
-def test_a_deletion_is_held_to_its_if_match(client: SharePointClient) -> None:
+def test_a_deletion_checks_its_if_match(client: SharePointClient) -> None:
     first = client.upload("a.jpg", jpeg()).json["ETag"]
     second = client.upload("a.jpg", jpeg()).json["ETag"]
     tunnelled = {"X_HTTP_Method": "DELETE"}
@@ -217,7 +217,7 @@ def test_a_deletion_is_held_to_its_if_match(client: SharePointClient) -> None:
         pytest.param("a" * 252 + ".jpg", jpeg(), 400, id="a name of 256 characters"),
     ],
 )
-def test_what_can_be_no_picture_is_refused_and_not_kept(
+def test_an_invalid_picture_is_refused_and_not_stored(
     client: SharePointClient, name: str, data: bytes, status: int
 ) -> None:
     answer = client.upload(name, data)
@@ -244,7 +244,7 @@ def test_forms_takes_no_files(client: SharePointClient) -> None:
         pytest.param({"comment": b"taken at home"}, True, True, id="a comment"),
     ],
 )
-def test_a_person_is_described_with_what_the_uploaded_bytes_really_are(
+def test_a_description_has_the_properties_of_the_uploaded_bytes(
     client: SharePointClient, options: dict[str, object], *, baseline: bool, metadata: bool
 ) -> None:
     anna = client.add()

@@ -1,4 +1,4 @@
-"""Whose profile an account name leads to: renames, moves, deletions, recycled names, odd profiles."""
+"""Whose profile an account name leads to: renames, moves, deletions, recycled names, changes profiles."""
 
 import pytest
 from hypothesis import given, settings
@@ -36,7 +36,7 @@ def test_a_renamed_person_keeps_the_old_account_name_until_the_rename_arrives(
     assert client.properties("anna.lund@contoso.com")["AboutMe"] == "hello"
 
 
-def test_a_rename_arrives_by_itself_after_the_knobs_delay(client: SharePointClient) -> None:
+def test_a_rename_arrives_after_the_knobs_delay(client: SharePointClient) -> None:
     client.world.knobs.profile_rename_after = 3600
     client.world.rename(client.add(), "anna.lund@contoso.com")
     client.world.clock.advance(3500)
@@ -62,7 +62,7 @@ def test_a_deleted_persons_profile_keeps_the_name_it_had(client: SharePointClien
     assert client.profile("anna.lund@contoso.com").json == {"odata.null": True}
 
 
-def test_a_profile_taken_away_does_not_come_back_with_a_rename(client: SharePointClient) -> None:
+def test_a_removed_profile_does_not_return_with_a_rename(client: SharePointClient) -> None:
     anna = client.add()
     client.world.rename(anna, "anna.lund@contoso.com")
     client.sharepoint.configure(anna.id, profile=False)
@@ -97,7 +97,7 @@ def test_a_recycled_upn_meets_the_former_owners_profile_until_it_is_settled(clie
     assert client.describe(former)["account"] is None
 
 
-def test_a_person_renamed_to_a_left_name_takes_its_place_when_it_arrives(client: SharePointClient) -> None:
+def test_a_rename_to_a_deleted_persons_upn_displaces_that_profile(client: SharePointClient) -> None:
     former, bert = client.add(), client.add("bert@contoso.com")
     client.world.remove(former)
     client.world.rename(bert, ANNA)
@@ -119,7 +119,7 @@ def test_a_moved_person_has_a_profile_in_the_new_geo(client: SharePointClient) -
 
 
 @pytest.mark.parametrize(
-    ("odd", "found"),
+    ("changes", "found"),
     [
         pytest.param(
             {"object_id": "11111111-1111-4111-8111-111111111111"},
@@ -130,13 +130,13 @@ def test_a_moved_person_has_a_profile_in_the_new_geo(client: SharePointClient) -
     ],
 )
 def test_a_profile_can_carry_an_odd_object_id(
-    client: SharePointClient, odd: dict[str, str], found: str
+    client: SharePointClient, changes: dict[str, str], found: str
 ) -> None:
-    client.sharepoint.configure(client.add().id, **odd)
+    client.sharepoint.configure(client.add().id, **changes)
     assert client.properties(ANNA)["msOnline-ObjectId"] == found
 
 
-def test_a_profile_that_is_not_there_yet_can_come_later(client: SharePointClient) -> None:
+def test_an_absent_profile_can_be_added_later(client: SharePointClient) -> None:
     anna = client.add()
     client.sharepoint.configure(anna.id, profile=False)
     assert client.profile(ANNA).json == {"odata.null": True}
@@ -154,7 +154,7 @@ STEP = st.tuples(
 
 @settings(max_examples=200, deadline=None)
 @given(steps=st.lists(STEP, max_size=12))
-def test_once_settled_everybody_living_is_found_under_their_own_name(
+def test_after_settling_every_person_is_found_under_their_own_upn(
     shared_client: SharePointClient, steps: list[tuple[str, str, str]]
 ) -> None:
     shared_client.clear()

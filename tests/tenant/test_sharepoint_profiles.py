@@ -40,7 +40,7 @@ def test_a_profile_is_shown_in_sharepoints_own_order(client: SharePointClient) -
     assert client.properties(ANNA)["msOnline-ObjectId"] == anna.id
 
 
-def test_a_person_who_never_had_a_picture_has_empty_picture_properties(client: SharePointClient) -> None:
+def test_without_a_picture_the_picture_properties_are_empty(client: SharePointClient) -> None:
     client.add()
     values = client.properties(ANNA)
     assert client.profile(ANNA).json["PictureUrl"] is None
@@ -78,13 +78,13 @@ def test_an_account_is_found_in_any_case(client: SharePointClient) -> None:
     assert profile["AccountName"] == "i:0#.f|membership|anna.berg@contoso.com"
 
 
-@pytest.mark.parametrize("account", ["nobody@contoso.com", "o''clock@contoso.com"])
-def test_an_unknown_account_is_null_and_no_error(client: SharePointClient, account: str) -> None:
+@pytest.mark.parametrize("account", ["absent@contoso.com", "o''clock@contoso.com"])
+def test_an_unknown_account_is_null_and_not_an_error(client: SharePointClient, account: str) -> None:
     answer = client.profile(account)
     assert (answer.status_code, answer.json) == (200, {"odata.null": True})
 
 
-def test_a_plain_upn_is_no_account_name(client: SharePointClient) -> None:
+def test_a_plain_upn_is_not_an_account_name(client: SharePointClient) -> None:
     client.add()
     assert client.get(ADMIN, f"{PEOPLE}/GetPropertiesFor(accountName=@v)?@v='{ANNA}'").json == {
         "odata.null": True
@@ -117,7 +117,7 @@ def test_a_guest_is_an_external_member_in_lower_case(client: SharePointClient) -
     assert profile["AccountName"] == "i:0#.f|membership|pat_ext.com#ext#@contoso.onmicrosoft.com"
 
 
-def test_parts_of_a_profile_can_be_asked_for(client: SharePointClient) -> None:
+def test_parts_of_a_profile_can_be_requested(client: SharePointClient) -> None:
     anna = client.add()
     assert client.profile(ANNA, tail="/personalsitehosturl").json == {
         "value": "https://contoso-my.sharepoint.com:443/"
@@ -134,7 +134,7 @@ def test_parts_of_a_profile_can_be_asked_for(client: SharePointClient) -> None:
     assert client.profile(ANNA, query="&$filter=x").status_code == 400
 
 
-def test_one_property_can_be_asked_for(client: SharePointClient) -> None:
+def test_one_property_can_be_requested(client: SharePointClient) -> None:
     anna = client.add()
 
     def ask(name: str, upn: str = ANNA) -> object:
@@ -144,10 +144,10 @@ def test_one_property_can_be_asked_for(client: SharePointClient) -> None:
     assert ask("msonline-objectid") == {"value": anna.id}
     assert ask("PictureURL") == {"value": ""}
     assert ask("Nonsense") == {"odata.null": True}
-    assert ask("PictureURL", "nobody@contoso.com") == {"odata.null": True}
+    assert ask("PictureURL", "absent@contoso.com") == {"odata.null": True}
 
 
-def test_the_answer_takes_the_form_that_was_asked_for(client: SharePointClient) -> None:
+def test_the_answer_has_the_requested_form(client: SharePointClient) -> None:
     client.add()
     verbose = client.profile(ANNA, accept="application/json;odata=verbose").json["d"]
     assert verbose["__metadata"] == {"type": "SP.UserProfiles.PersonProperties"}
@@ -156,18 +156,18 @@ def test_the_answer_takes_the_form_that_was_asked_for(client: SharePointClient) 
     assert verbose["DirectReports"] == {"__metadata": {"type": "Collection(Edm.String)"}, "results": []}
     minimal = client.profile(ANNA, accept="application/json").json
     assert minimal["odata.metadata"].endswith("$metadata#SP.UserProfiles.PersonProperties")
-    null = client.profile("nobody@contoso.com", accept="application/json;odata=verbose").json
+    null = client.profile("absent@contoso.com", accept="application/json;odata=verbose").json
     assert null == {"d": {"GetPropertiesFor": None}}
 
 
-def test_people_who_were_there_before_sharepoint_have_profiles_too(client: SharePointClient) -> None:
+def test_people_added_before_sharepoint_have_profiles_too(client: SharePointClient) -> None:
     anna = client.add(geo="eur")
     client.sharepoint.reset()
     assert client.properties(ANNA)["msOnline-ObjectId"] == anna.id
     assert client.describe(anna)["host"] == "contosoeur-my.sharepoint.com"
 
 
-def test_a_profile_that_nobody_wrote_to_costs_little_memory(client: SharePointClient) -> None:
+def test_a_profile_without_writes_needs_little_memory(client: SharePointClient) -> None:
     world, count = client.world, 20_000
     people = [Person(world.new_id(), f"user{number}@contoso.com", "A User") for number in range(count)]
     tracemalloc.start()
@@ -178,7 +178,7 @@ def test_a_profile_that_nobody_wrote_to_costs_little_memory(client: SharePointCl
     assert used / count < 600, f"{used / count:.0f} bytes a profile"
 
 
-def test_profiles_have_no_my_site_face(client: SharePointClient) -> None:
+def test_the_my_site_host_has_no_profiles(client: SharePointClient) -> None:
     client.add()
     assert client.profile(ANNA, host=MY).status_code == 403
 

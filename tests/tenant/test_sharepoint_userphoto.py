@@ -72,10 +72,8 @@ def test_a_reader_sees_the_files_beside_the_picture_url(
     }
 
 
-def test_a_reader_sees_the_silhouette_where_there_is_no_picture(
-    client: SharePointClient, anna: Person
-) -> None:
-    silhouette = look(client, "L", "nobody@contoso.com")
+def test_without_a_picture_a_reader_sees_the_silhouette(client: SharePointClient, anna: Person) -> None:
+    silhouette = look(client, "L", "absent@contoso.com")
     assert pixels(silhouette) == (200, 200)
     assert look(client, "L") == silhouette
 
@@ -164,7 +162,7 @@ def test_sharepoint_asks_exchange_at_most_once_a_day(client: SharePointClient, a
     assert look(client, "M") != first
 
 
-def test_a_tools_fresh_timestamp_holds_the_pull_off_for_a_day(client: SharePointClient, anna: Person) -> None:
+def test_a_tools_fresh_timestamp_delays_the_pull_for_a_day(client: SharePointClient, anna: Person) -> None:
     pictures = publish(client, anna, **{"SPS-PictureTimestamp": str(seconds(client))})
     client.world.set_photo(anna, photo("red"))
     assert client.sharepoint.own_request(anna.id) == "fresh"
@@ -196,7 +194,7 @@ def test_a_photo_in_exchange_that_cannot_be_read_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("facts", "odd", "outcome"),
+    ("facts", "changes", "outcome"),
     [
         pytest.param({}, {"properties": {"SPS-PictureExchangeSyncState": "0"}}, "off", id="switched off"),
         pytest.param({"mailbox": False}, {}, "off", id="no mailbox"),
@@ -204,16 +202,16 @@ def test_a_photo_in_exchange_that_cannot_be_read_changes_nothing(
     ],
 )
 def test_sharepoint_pulls_nothing(
-    client: SharePointClient, facts: dict[str, bool], odd: dict[str, object], outcome: str
+    client: SharePointClient, facts: dict[str, bool], changes: dict[str, object], outcome: str
 ) -> None:
     person = client.add("bert@contoso.com", photo=photo(), **facts)
-    client.sharepoint.configure(person.id, **odd)
+    client.sharepoint.configure(person.id, **changes)
     assert client.sharepoint.own_request(person.id) == outcome
     assert client.describe(person)["files"] == []
 
 
 @pytest.mark.parametrize(
-    ("odd", "stem"),
+    ("changes", "stem"),
     [
         pytest.param({"picture": True}, "{id}", id="drawn"),
         pytest.param({"picture": jpeg((100, 50))}, "{id}", id="given"),
@@ -221,9 +219,9 @@ def test_sharepoint_pulls_nothing(
     ],
 )
 def test_a_person_can_have_an_old_picture(
-    client: SharePointClient, anna: Person, odd: dict[str, object], stem: str
+    client: SharePointClient, anna: Person, changes: dict[str, object], stem: str
 ) -> None:
-    client.sharepoint.configure(anna.id, folder="Profilbilder", **odd)
+    client.sharepoint.configure(anna.id, folder="Profilbilder", **changes)
     target = client.describe(anna)
     stem = stem.format(id=anna.id)
     assert [file["name"] for file in target["files"]] == [f"{stem}_{size}Thumb.jpg" for size in "SML"]
@@ -242,7 +240,7 @@ def test_a_person_can_have_an_old_picture(
     }
 
 
-def test_a_person_can_be_made_to_have_never_had_a_picture(client: SharePointClient, anna: Person) -> None:
+def test_a_picture_can_be_removed_with_all_traces(client: SharePointClient, anna: Person) -> None:
     client.sharepoint.configure(anna.id, picture=True)
     client.sharepoint.configure(anna.id, picture=False)
     assert set(client.describe(anna)["properties"].values()) == {"", anna.id}
@@ -269,12 +267,10 @@ def test_a_description_needs_no_profile(client: SharePointClient, anna: Person) 
     assert (target["account"], target["properties"], target["picture_url"]) == (None, None, None)
     assert target["userphoto"] == dict.fromkeys("SML", "placeholder")
     with pytest.raises(KeyError):
-        client.sharepoint.describe("nobody")
+        client.sharepoint.describe("absent")
 
 
-def test_a_description_keeps_showing_what_a_deleted_person_left(
-    client: SharePointClient, anna: Person
-) -> None:
+def test_a_description_shows_the_files_of_a_deleted_person(client: SharePointClient, anna: Person) -> None:
     publish(client, anna)
     client.world.remove(anna)
     assert len(client.describe(anna)["files"]) == 3

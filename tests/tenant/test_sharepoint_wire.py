@@ -43,9 +43,7 @@ def test_a_guests_picture_is_synchronised_with_six_requests(tenant: Tenant, call
         assert call("GET", page, params={"size": size, "accountname": GUEST}).content == data, size
 
 
-def test_the_history_shows_an_undecorated_client_that_sharepoint_serves_all_the_same(
-    admin: TenantClient, call: Call
-) -> None:
+def test_an_undecorated_client_is_served_and_is_in_the_history(admin: TenantClient, call: Call) -> None:
     answer = call(
         "POST", f"https://{ADMIN}/_api/contextinfo", headers={"Accept": JSON, "User-Agent": "curl/8"}
     )

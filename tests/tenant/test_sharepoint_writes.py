@@ -63,8 +63,8 @@ def test_the_name_of_a_written_property_may_have_any_case(client: SharePointClie
     assert client.properties(ANNA)["PictureURL"] == URL
 
 
-def test_writing_to_nobody_over_rest_is_an_error_that_says_so(client: SharePointClient) -> None:
-    answer = write(client, arguments("AboutMe", "x", "nobody@contoso.com"))
+def test_writing_to_an_unknown_profile_over_rest_is_an_error(client: SharePointClient) -> None:
+    answer = write(client, arguments("AboutMe", "x", "absent@contoso.com"))
     assert answer.status_code == 500
     assert answer.json["odata.error"]["message"]["value"].startswith(
         "User Profile Error 1000: User Not Found"
@@ -122,7 +122,7 @@ def test_a_failing_action_leaves_the_ones_before_it_done_and_the_ones_after_it_u
 ) -> None:
     actions = (
         set_property(3, ANNA, "AboutMe", "before")
-        + set_property(4, "nobody@contoso.com", "AboutMe", "x")
+        + set_property(4, "absent@contoso.com", "AboutMe", "x")
         + set_property(5, ANNA, "CellPhone", "after")
     )
     (header,) = ask(client, wrap(actions))
@@ -135,7 +135,7 @@ def test_a_failing_action_leaves_the_ones_before_it_done_and_the_ones_after_it_u
 def test_the_type_of_a_missing_user_is_a_knob(client: SharePointClient) -> None:
     kind = "Microsoft.Office.Server.UserProfiles.UserNotFoundException"
     client.world.knobs.user_not_found_type = kind
-    error = client.query("nobody@contoso.com", ("AboutMe", "x"))
+    error = client.query("absent@contoso.com", ("AboutMe", "x"))
     assert (error["ErrorTypeName"], error["ErrorCode"]) == (kind, -1)
 
 
@@ -215,7 +215,7 @@ def test_a_query_must_be_declared_as_xml(client: SharePointClient) -> None:
         pytest.param("Nonsense", "x", id="no such property"),
     ],
 )
-def test_a_value_that_makes_no_sense_is_refused_and_leaves_the_property(
+def test_an_invalid_value_is_refused_and_leaves_the_property(
     client: SharePointClient, name: str, value: str
 ) -> None:
     before = client.properties(ANNA)

@@ -7,7 +7,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
 class AdminRefusal(Exception):
-    """The caller of the admin face asked for what makes no sense; the text says what would."""
+    """The admin face refuses a call; the text says what it accepts."""
 
     def __init__(self, message: str, status: int = 400, **details: Any) -> None:
         super().__init__(message)
@@ -19,7 +19,7 @@ def read[Kind](kind: type[Kind], body: object) -> Kind:
     """Return `body`, a JSON object, as an instance of the dataclass `kind`.
 
     Raises:
-        AdminRefusal: a key is unknown, or a value not what the dataclass wants.
+        AdminRefusal: a key is unknown, or a value is not valid.
     """
     values = check(kind, body)
     try:
@@ -57,7 +57,7 @@ def fits(value: object, hint: Any) -> bool:
         return isinstance(value, dict) and all(fits(each, arguments[1]) for each in value.values())
     if origin is list:
         return isinstance(value, list) and all(fits(each, arguments[0]) for each in value)
-    if isinstance(value, bool):  # a bool is an int to Python, and a mistake to us
+    if isinstance(value, bool):  # Python takes a bool for an int; here it is a mistake
         return hint in (bool, object)
     return isinstance(value, int | float) if hint is float else isinstance(value, hint)
 

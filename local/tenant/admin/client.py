@@ -14,7 +14,7 @@ Notify = Literal["on", "off", "twice"] | float | None
 
 
 class AdminError(Exception):
-    """The admin face refused. `status` is HTTP's, the text its reason."""
+    """The admin face refused a call. `status` is the HTTP status, the text the reason."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(f"{status}: {reason}")
@@ -24,7 +24,7 @@ class AdminError(Exception):
 class TenantClient:
     """Play administrator, Exchange user and SharePoint reader of the tenant at `url`.
 
-    `key` is an object id or a UPN everywhere. Every method raises `AdminError` where the face refuses.
+    `key` is an object id or a UPN. Every method raises `AdminError` if the face refuses.
     """
 
     def __init__(self, url: str) -> None:
@@ -49,11 +49,11 @@ class TenantClient:
         return self._ask("GET", "/settings")
 
     def add(self, **facts: Any) -> list[str]:
-        """Let people in: `count`, `upn`, `name`, `guest`, `mailbox`, `enabled`, `geo`, `folder`, `photo`."""
+        """Add people: `count`, `upn`, `name`, `guest`, `mailbox`, `enabled`, `geo`, `folder`, `photo`."""
         return list(self._ask("POST", "/users", json=facts)["ids"])
 
     def users(self, limit: int = 1000) -> list[Json]:
-        """Return everybody living, at most `limit` of them."""
+        """Return the users who are not deleted, at most `limit`."""
         return list(self._ask("GET", "/users", params={"limit": limit})["users"])
 
     def user(self, key: str) -> Json:
@@ -65,7 +65,7 @@ class TenantClient:
         return self._ask("POST", _user(key), json=changes)
 
     def configure(self, key: str, **changes: Any) -> Json:
-        """Make a person's SharePoint profile odd: `profile`, `object_id`, `folder`, `picture`, ..."""
+        """Change a person's SharePoint profile: `profile`, `object_id`, `folder`, `picture`, ..."""
         return self._ask("PUT", f"{_user(key)}/profile", json=changes)
 
     def photo(self, key: str) -> bytes:
@@ -73,7 +73,7 @@ class TenantClient:
         return self._call("GET", f"{_user(key)}/photo").content
 
     def shown(self, key: str, size: Literal["S", "M", "L"] = "L") -> bytes:
-        """Return the picture that SharePoint shows its readers, a silhouette if it has none."""
+        """Return the picture that SharePoint shows its readers, a silhouette if it has no picture."""
         return self._call("GET", f"{_user(key)}/shown", params={"size": size}).content
 
     def set_photo(self, key: str, data: bytes, *, notify: Notify = None, raw: bool = False) -> Json:
@@ -90,11 +90,11 @@ class TenantClient:
         self._ask("DELETE", f"{_user(key)}/photo", params=_notify(notify))
 
     def create_group(self, *members: str, name: str = "") -> str:
-        """Found a group of people (ids or UPNs) and groups (ids); return its id."""
+        """Create a group of people (ids or UPNs) and groups (ids); return its id."""
         return str(self._ask("POST", "/groups", json={"members": [*members], "name": name})["id"])
 
     def set_members(self, group: str, *members: str) -> Json:
-        """Let these be a group's members, in the place of those before; return what it is then."""
+        """Replace a group's members; return the group."""
         return self._ask("PUT", f"/groups/{quote(group, safe='')}/members", json={"members": [*members]})
 
     def groups(self) -> list[Json]:
@@ -116,7 +116,7 @@ class TenantClient:
         return self._ask("GET", "/history/summary", params=query)
 
     def limit(self, **limits: int | None) -> Json:
-        """Set quotas in the place of others and count from zero; no argument: none."""
+        """Replace the quotas and count from zero; without an argument there are no quotas."""
         return self._ask("PUT", "/quota", json=limits)
 
     def quota(self) -> Json:
@@ -124,19 +124,19 @@ class TenantClient:
         return self._ask("GET", "/quota")
 
     def arm(self, *faults: Mapping[str, Any], seed: int | None = None) -> Json:
-        """Arm these faults in the place of others; no argument: none."""
+        """Replace the armed faults; without an argument no fault is armed."""
         return self._ask("PUT", "/faults", json={"faults": [*faults], "seed": seed})
 
     def disarm(self) -> None:
-        """Arm no faults, and forget who returned early."""
+        """Disarm all faults, and forget the requests that returned early."""
         self._ask("DELETE", "/faults")
 
     def faults(self) -> Json:
-        """Return the armed `faults` and the requests that came back early, `early_return`."""
+        """Return the armed `faults` and the requests that returned early, `early_return`."""
         return self._ask("GET", "/faults")
 
     def turn(self, **knobs: Any) -> Json:
-        """Turn knobs; return where all stand."""
+        """Set knobs; return the values of all."""
         return dict(self._ask("PUT", "/knobs", json=knobs)["knobs"])
 
     def consent(self, *, graph: Iterable[str] | None = None, sharepoint: Iterable[str] | None = None) -> Json:
@@ -147,7 +147,7 @@ class TenantClient:
         )
 
     def subscriptions(self) -> list[Json]:
-        """Return every subscription there is."""
+        """Return every subscription."""
         return list(self._ask("GET", "/subscriptions")["subscriptions"])
 
     def lose(self, subscription: str) -> None:
@@ -155,7 +155,7 @@ class TenantClient:
         self._ask("POST", f"/subscriptions/{quote(subscription)}/lose")
 
     def reauthorize(self, subscription: str) -> None:
-        """Let Graph ask for reauthorization."""
+        """Make Graph ask for reauthorization."""
         self._ask("POST", f"/subscriptions/{quote(subscription)}/reauthorize")
 
     def advance(self, seconds: float) -> str:

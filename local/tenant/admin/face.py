@@ -1,6 +1,6 @@
 """The admin face: plain HTTP and JSON on its own port, for demo, tests and people. Nothing of Microsoft's.
 
-Each call is one method; its docstring begins with the route. A refusal says what would have been right.
+Each call is one method; its docstring begins with the route. A refusal says what is accepted.
 """
 
 import json
@@ -79,23 +79,23 @@ class AdminFace:
         return answer if isinstance(answer, Response) else _json(answer)
 
     def calls(self, request: Request) -> Json:
-        """`GET /`: every call there is."""
+        """`GET /`: every call."""
         del request
         rules = self._routes.iter_rules()
         return {"calls": [f"{min((rule.methods or set()) - {'HEAD'})} {rule.rule}" for rule in rules]}
 
     def settings(self, request: Request) -> Json:
-        """`GET /settings`: what an app needs to live in this tenant."""
+        """`GET /settings`: what an app needs to use this tenant."""
         del request
         return self._settings()
 
     def knobs(self, request: Request) -> Json:
-        """`GET /knobs`: where each stands, and what it takes."""
+        """`GET /knobs`: the value of each, and the values that it accepts."""
         del request
         return {"knobs": asdict(self._world.knobs), "known": describe(Knobs)}
 
     def turn_knobs(self, request: Request) -> Json:
-        """`PUT /knobs`: those given."""
+        """`PUT /knobs`: set those given."""
         wanted = check(Knobs, request.get_json(force=True))
         with self._world.lock:
             for name, value in wanted.items():
@@ -109,7 +109,7 @@ class AdminFace:
         return {resource: sorted(self._permissions.roles(resource)) for resource in resources}
 
     def consent(self, request: Request) -> Json:
-        """`PUT /permissions`: in the place of those granted before; tokens already out keep theirs."""
+        """`PUT /permissions`: replace those granted; tokens already issued keep theirs."""
         consent = read(Consent, request.get_json(force=True))
         if consent.graph is not None:
             self._permissions.consent("graph", consent.graph)
@@ -118,12 +118,12 @@ class AdminFace:
         return self.permissions(request)
 
     def subscriptions(self, request: Request) -> Json:
-        """`GET /subscriptions`: every subscription, whoever made it."""
+        """`GET /subscriptions`: every subscription of every application."""
         del request
         return {"subscriptions": self._graph.subscriptions()}
 
     def lose(self, request: Request, key: str) -> Json:
-        """`POST /subscriptions/{id}/lose`: it vanishes without a word."""
+        """`POST /subscriptions/{id}/lose`: remove it without a notification."""
         self._require_subscription(key)
         self._graph.lose(key)
         return self.subscriptions(request)
@@ -148,7 +148,7 @@ class AdminFace:
         return self.clock(request)
 
     def start_over(self, request: Request) -> Json:
-        """`POST /reset`: nobody there, no subscription, every knob back; the settings stay true."""
+        """`POST /reset`: no people, no subscriptions, default knobs; the settings stay valid."""
         del request
         self._reset()
         return {}

@@ -22,25 +22,25 @@ class NewGroup:
 
 @dataclass(slots=True, kw_only=True)
 class MemberList:
-    """The body of `PUT /groups/{id}/members`: everybody who is a member from now on."""
+    """The body of `PUT /groups/{id}/members`: all members from now on."""
 
     members: list[str]
 
 
 class GroupCalls:
-    """Who is in which group, as the administrator decides it. Nobody is told."""
+    """The members of groups, as the administrator sets them. No notification is sent."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def index(self, request: Request) -> Json:
-        """`GET /groups`: every group, and how many living people are in it, nested groups included."""
+        """`GET /groups`: every group, with the number of its people, nested and not deleted."""
         del request
         with self._world.lock:
             return {"groups": [self._describe(group) for group in self._world.groups.every()]}
 
     def create(self, request: Request) -> Json:
-        """`POST /groups`: a new group; its id."""
+        """`POST /groups`: create a group; return its id."""
         new = read(NewGroup, request.get_json(force=True))
         with self._world.lock:
             members = self._identify(new.members)
@@ -49,7 +49,7 @@ class GroupCalls:
         return {"id": group.id}
 
     def set_members(self, request: Request, key: str) -> Json:
-        """`PUT /groups/{id}/members`: in the place of the members before."""
+        """`PUT /groups/{id}/members`: replace the members."""
         wanted = read(MemberList, request.get_json(force=True))
         with self._world.lock:
             group = self._world.groups.find(key)
@@ -65,7 +65,7 @@ class GroupCalls:
     def _find_id(self, key: str) -> str:
         found = self._world.find(key) or self._world.groups.find(key)
         if found is None:
-            raise AdminRefusal(f"neither somebody living nor a group: {key}", 404)
+            raise AdminRefusal(f"neither a person nor a group: {key}", 404)
         return found.id
 
     def _describe(self, group: Group) -> Json:

@@ -1,4 +1,4 @@
-"""The admin face's calls about people: who is there, what their photo is, what SharePoint shows of them."""
+"""The admin face's calls about people: their data, their photo, and what SharePoint shows of them."""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -19,9 +19,9 @@ LONGEST_DELAY = 3600.0  # seconds
 
 @dataclass(slots=True, kw_only=True)
 class PersonChange:
-    """What becomes of a person; None leaves it as it is. `gone` deletes them, and their UPN is free again.
+    """The changes to a person; None changes nothing. `gone` deletes them and frees their UPN.
 
-    Whatever changes, Graph tells its subscribers that the user was updated: hints without a new photo.
+    After any change Graph notifies its subscribers that the user was updated: hints without a new photo.
     """
 
     upn: str | None = None
@@ -34,7 +34,7 @@ class PersonChange:
 
 @dataclass(slots=True, kw_only=True)
 class ProfileOddities:
-    """What is odd about a person's profile; see `sharepoint.scenes.Scenes.configure`."""
+    """The irregular parts of a person's profile; see `sharepoint.scenes.Scenes.configure`."""
 
     profile: bool | None = None
     object_id: str | None = None
@@ -57,13 +57,13 @@ class PeopleCalls:
         self._sharepoint = sharepoint
 
     def index(self, request: Request) -> dict[str, Any]:
-        """`GET /users`: living living, at most `?limit=` of them."""
+        """`GET /users`: all people who are not deleted, at most `?limit=`."""
         limit = request.args.get("limit", 1000, type=int)
         living = list(self._world.living())
         return {"count": len(living), "users": [_facts(person) for person in living[:limit]]}
 
     def add(self, request: Request) -> dict[str, Any]:
-        """`POST /users`: new people; their ids."""
+        """`POST /users`: add people; return their ids."""
         wanted = read(people.NewPeople, request.get_json(force=True))
         try:
             if wanted.folder:
@@ -98,7 +98,7 @@ class PeopleCalls:
             return _facts(person)
 
     def configure(self, request: Request, key: str) -> dict[str, Any]:
-        """`PUT /users/{id}/profile`: an odd SharePoint profile, as years of use leave it behind."""
+        """`PUT /users/{id}/profile`: an irregular SharePoint profile, as years of use produce it."""
         changes = read(ProfileOddities, request.get_json(force=True))
         person = self._find_ever(key)
         try:
@@ -176,13 +176,13 @@ class PeopleCalls:
     def _find_living(self, key: str) -> Person:
         person = self._world.find(key)
         if person is None:
-            raise AdminRefusal(f"nobody living has the id or UPN {key}", 404)
+            raise AdminRefusal(f"no person has the id or UPN {key}", 404)
         return person
 
     def _find_ever(self, key: str) -> Person:
         person = self._world.find(key) or self._world.people.get(key.lower())
         if person is None:
-            raise AdminRefusal(f"nobody has or had the id or UPN {key}", 404)
+            raise AdminRefusal(f"no person has or had the id or UPN {key}", 404)
         return person
 
 

@@ -1,4 +1,4 @@
-"""The admin face's calls about traffic: what was received, what goes wrong, how much is allowed."""
+"""The admin face's calls about traffic: history, faults, quotas."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +23,7 @@ class FaultList:
 
 
 class TrafficCalls:
-    """The traffic between the application and the tenant, as the administrator watches and bends it."""
+    """The traffic between the application and the tenant: what the administrator can see and change."""
 
     def __init__(self, history: History, faults: Faults, early_returns: EarlyReturns, quota: Quota) -> None:
         self._history = history
@@ -47,18 +47,18 @@ class TrafficCalls:
         return {"last": self._history.clear()}
 
     def faults(self, request: Request) -> Json:
-        """`GET /faults`: what is armed, how often each fired, and who returned before `Retry-After`."""
+        """`GET /faults`: the armed faults, how often each fired, and the early requests."""
         del request
         return {"faults": self._faults.report(), "early_return": self._early_returns.recorded()}
 
     def arm_faults(self, request: Request) -> Json:
-        """`PUT /faults`: in the place of those armed before."""
+        """`PUT /faults`: replace the armed faults."""
         arming = read(FaultList, request.get_json(force=True))
         self._faults.arm([read(Fault, fault) for fault in arming.faults], arming.seed)
         return self.faults(request)
 
     def disarm_faults(self, request: Request) -> Json:
-        """`DELETE /faults`: none is armed, and no one returned early."""
+        """`DELETE /faults`: disarm all, and forget the early returns."""
         self._faults.arm([])
         self._early_returns.clear()
         return self.faults(request)
@@ -69,7 +69,7 @@ class TrafficCalls:
         return self._quota.report()
 
     def limit(self, request: Request) -> Json:
-        """`PUT /quota`: in the place of the limits before; what was used is counted from zero."""
+        """`PUT /quota`: replace the limits; count from zero."""
         self._quota.limit(read(Limits, request.get_json(force=True)))
         return self.quota(request)
 

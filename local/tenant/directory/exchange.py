@@ -1,4 +1,4 @@
-"""What Exchange Online does with a photo that it is given: refuse it, or keep it under a new etag.
+"""What Exchange Online does with an uploaded photo: refuse it, or keep it under a new etag.
 
 learn.microsoft.com/graph/api/profilephoto-update: at most 4 MB, `image/jpeg`.
 """
@@ -27,7 +27,7 @@ class Exchange:
         """Return `data` as the photo that Exchange would keep.
 
         Raises:
-            ValueError: Exchange would refuse it; the text says why.
+            ValueError: Exchange would refuse it; the text gives the reason.
         """
         if len(data) > MAX_BYTES:
             raise ValueError(f"a photo has at most {MAX_BYTES} bytes, this one {len(data)}")
@@ -44,7 +44,7 @@ class Exchange:
         return Photo(data, self._world.new_etag(), width, height)
 
     def accept_raw(self, data: bytes, content_type: str = "image/jpeg") -> Photo:
-        """Return `data` as a photo whatever it is, claiming to be a large one if its size cannot be read."""
+        """Return `data` as a photo of any kind; if its size cannot be read, it counts as a large one."""
         try:
             with Image.open(io.BytesIO(data)) as image:
                 width, height = image.size
@@ -53,13 +53,13 @@ class Exchange:
         return Photo(data, self._world.new_etag(), width, height, content_type)
 
     def draw(self, person: Person) -> Photo:
-        """Return a portrait of `person`, a different one each time, drawn when somebody looks at it."""
+        """Return a portrait of `person`, a different one each time, drawn when its bytes are read."""
         version = self._versions[person.id] = self._versions.get(person.id, 0) + 1
         picture = functools.partial(portraits.draw, person.display_name, version)
         return Photo(picture, self._world.new_etag(), portraits.SIZE, portraits.SIZE)
 
     def draw_shared(self) -> Photo:
-        """Return the one portrait for everybody, under a new etag: a crowd of them costs no drawing."""
+        """Return the one shared portrait under a new etag: it is drawn once for any number of people."""
         return Photo(_draw_shared, self._world.new_etag(), portraits.SIZE, portraits.SIZE)
 
     def reset(self) -> None:

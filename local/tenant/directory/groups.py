@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Group:
-    """One group. `members` are the object ids of people and of groups, of itself too if somebody likes."""
+    """One group. `members` are the object ids of people and of groups, possibly its own."""
 
     id: str
     name: str
@@ -17,10 +17,10 @@ class Groups:
 
     def __init__(self) -> None:
         self._groups: dict[str, Group] = {}
-        self._people: dict[str, frozenset[str]] = {}  # who is in a group, once somebody has asked
+        self._people: dict[str, frozenset[str]] = {}  # the people in a group; filled by `people`
 
     def put(self, group: Group) -> None:
-        """Take a group in, or let it be another than before."""
+        """Add a group, or replace the one with its id."""
         self._groups[group.id] = group
         self._people.clear()
 
@@ -33,7 +33,7 @@ class Groups:
         return list(self._groups.values())
 
     def people(self, group: Group) -> frozenset[str]:
-        """Return the object ids of everybody in a group or in the groups in it, the deleted too."""
+        """Return the object ids of all people in a group and its nested groups, deleted ones too."""
         if group.id not in self._people:
             self._people[group.id] = frozenset(self._collect(group))
         return self._people[group.id]

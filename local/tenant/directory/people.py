@@ -23,7 +23,7 @@ ASCII = str.maketrans("ëíÅ", "eiA")
 
 @dataclass(slots=True, kw_only=True)
 class NewPeople:
-    """Who is to come: `count` people alike. `upn` and `name` are invented where they are not given.
+    """The people to add: `count` alike. `upn` and `name` are invented if they are not given.
 
     `photo`: with a portrait of their own, or all with one, "shared", under etags of their own. `folder`: the
     SharePoint library folder of their geo.
@@ -49,7 +49,7 @@ class NewPeople:
 
 
 def add_people(world: World, exchange: Exchange, wanted: NewPeople) -> list[Person]:
-    """Take the people into the directory and return them.
+    """Add the people to the directory and return them.
 
     Raises:
         ValueError: their UPN is taken.
@@ -80,7 +80,7 @@ def _invent_name(number: int) -> str:
 
 
 def _invent_upn(world: World, name: str, number: int, *, guest: bool) -> str:
-    """Return a UPN that nobody has; a guest's is their own address and `#EXT#`."""
+    """Return an unused UPN; a guest's is their own address and `#EXT#`."""
     local = name.translate(ASCII).lower().replace(" ", ".")
     domain = f"{world.organisation}.onmicrosoft.com"
     middle = "_fabrikam.com#EXT#" if guest else ""

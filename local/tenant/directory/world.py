@@ -1,8 +1,8 @@
-"""What every face of the tenant shares: its people, their photos and groups, its clock, its knobs.
+"""What all faces of the tenant share: people, their photos and groups, the clock, the knobs.
 
-No HTTP here. Entra, Graph, SharePoint and the admin face each read and change this state, always under
-`World.lock`, and hear of each other's changes as an `Observer`. People change only through `World`'s own
-methods, which keep the index of UPNs and tell the observers.
+No HTTP here. Entra, Graph, SharePoint and the admin face read and change this state, always under
+`World.lock`, and observe each other's changes as an `Observer`. People change only through the methods of
+`World`, which keep the index of UPNs and call the observers.
 """
 
 import random
@@ -84,10 +84,10 @@ class Clock:
 
 
 class Observer(Protocol):
-    """A face of the tenant that wants to know what happened to a person. Called under `World.lock`."""
+    """A face of the tenant that is called after a person changed, under `World.lock`."""
 
     def person_added(self, person: Person) -> None:
-        """A person came into being."""
+        """The person was added."""
 
     def person_renamed(self, person: Person, old_upn: str) -> None:
         """The person's UPN changed."""
@@ -104,7 +104,7 @@ class Observer(Protocol):
 
 @dataclass
 class World:
-    """One tenant: who is in it, what time it is there, and how it behaves where nobody knows.
+    """One tenant: its people, its time, and its knobs.
 
     `organisation` is the first label of its hosts: `contoso` → `contoso.sharepoint.com`.
 
@@ -128,7 +128,7 @@ class World:
             raise ValueError("an organisation has lower-case letters and digits only")
         self.lock = threading.RLock()
         self.random = random.Random(self.seed)  # noqa: S311 - shuffling, not secrets
-        self._ids: dict[str, str] = {}  # lower-case UPN of everybody living -> object id
+        self._ids: dict[str, str] = {}  # lower-case UPN of each person not deleted -> object id
 
     def find(self, key: str) -> Person | None:
         """Return the living person whose object id or UPN (any case) is `key`."""
@@ -138,12 +138,12 @@ class World:
             return person if person and not person.gone else None
 
     def living(self) -> Iterator[Person]:
-        """Yield everybody who was not deleted, in the order in which they came."""
+        """Yield all people who are not deleted, in the order in which they were added."""
         with self.lock:
             return iter([p for p in self.people.values() if not p.gone])
 
     def new_id(self) -> str:
-        """Return an object id that the seed decides."""
+        """Return an object id that depends on the seed."""
         with self.lock:
             return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
 
@@ -153,7 +153,7 @@ class World:
             return f'"{self.random.getrandbits(32):08X}"'
 
     def add(self, person: Person) -> Person:
-        """Take `person` into the directory and return them.
+        """Add `person` to the directory and return them.
 
         Raises:
             ValueError: a living person has that UPN, or any person that id (ids are lower-case).
@@ -190,7 +190,7 @@ class World:
                 observer.person_moved(person, old)
 
     def remove(self, person: Person) -> None:
-        """Delete `person` for good: their UPN is free again, their id never is."""
+        """Delete `person` permanently: their UPN can be used again, their id cannot."""
         with self.lock:
             if person.gone:
                 return
@@ -200,16 +200,16 @@ class World:
                 observer.person_removed(person)
 
     def set_photo(self, person: Person, photo: Photo | None, *, tell: bool = True) -> None:
-        """Change (or with None remove) a photo as its owner would; observers hear of it if `tell`."""
+        """Change (or with None remove) a photo as its owner would; call the observers if `tell`."""
         with self.lock:
             person.photo = photo
             for observer in self.observers if tell else ():
                 observer.photo_changed(person)
 
     def reset(self) -> None:
-        """Forget everybody, set the clock and every knob back, and start the random numbers over.
+        """Remove all people, reset the clock and every knob, and restart the random numbers.
 
-        The tenant's id, its organisation and its application stay: a running app's settings stay true.
+        The ids of tenant and application and the organisation stay, so a running app's settings stay valid.
         """
         with self.lock:
             self.people.clear()

@@ -2,7 +2,7 @@
 
 learn.microsoft.com/entra/identity-platform/certificate-credentials: a JWT for one token endpoint, signed
 PS256 (certificate named by `x5t#S256`) or, as azure-identity still does, RS256 (`x5t`). A `jti` seen before
-is no replay: the libraries send one assertion for several tokens within its life.
+is not a replay: the libraries send one assertion for several tokens within its life.
 """
 
 import base64
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 LONGEST_LIFE = 600  # seconds from `nbf` (or `iat`) to `exp`; the page above asks for five to ten minutes
-SKEW = 300  # seconds by which the sender's clock may be wrong
+SKEW = 300  # seconds by which the sender's clock may be off
 
 INVALID_SIGNATURE = 700027
 INVALID_TIME = 700024
@@ -27,7 +27,7 @@ MALFORMED = 50027
 
 
 class InvalidAssertion(Exception):
-    """The assertion proves nothing. `code` is Entra's number for the reason."""
+    """The assertion is not valid. `code` is Entra's number for the reason."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -38,7 +38,7 @@ def verify(assertion: str, certificate: x509.Certificate, client_id: str, audien
     """Accept an assertion of application `client_id`, meant for one of `audiences`.
 
     Raises:
-        InvalidAssertion: it is malformed, wrongly signed, out of its time, or about something else.
+        InvalidAssertion: it is malformed, wrongly signed, outside its validity, or for another purpose.
     """
     try:
         header = jwt.get_unverified_header(assertion)

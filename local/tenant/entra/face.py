@@ -31,7 +31,7 @@ DEFAULT_PERMISSIONS: Mapping[str, frozenset[str]] = {
 
 
 class EntraRefusal(Exception):
-    """Entra's answer is an error: `code` is the number after AADSTS, `error` OAuth's word for it."""
+    """Entra answers with an error: `code` is the number after AADSTS, `error` is OAuth's name for it."""
 
     def __init__(self, status: int, error: str, code: int, text: str) -> None:
         super().__init__(text)
@@ -60,7 +60,7 @@ class Permissions:
 
 
 class Resources:
-    """The services a token can be for; `plays_sharepoint(host)` knows SharePoint's hosts."""
+    """The services that tokens are for; `plays_sharepoint(host)` says whether a host is SharePoint's."""
 
     def __init__(self, permissions: Permissions, plays_sharepoint: Callable[[str], bool]) -> None:
         self._permissions = permissions
@@ -83,8 +83,8 @@ class Resources:
 class Entra:
     """`login.microsoftonline.com`, for one tenant with one application.
 
-    `certificate` is the one registered on the application. `client_secret` is a secret that it has too, so
-    that a test can see SharePoint refuse its tokens. `assertions` are the newest that came in, good or not.
+    `certificate` is registered on the application. `client_secret` is the application's secret: a test can
+    see that SharePoint refuses its tokens. `assertions` are the newest received, valid or not.
     """
 
     def __init__(
@@ -218,7 +218,7 @@ class Entra:
 
 
 def _audience(scope: str) -> str:
-    """Return the one resource whose `.default` is asked for."""
+    """Return the one resource whose `.default` the scope names."""
     scopes = scope.split()
     if not scopes:
         raise EntraRefusal(400, "invalid_request", 900144, "The request body must contain 'scope'.")

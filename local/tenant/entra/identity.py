@@ -21,7 +21,7 @@ API_VERSION = "2019-08-01"
 
 
 class ManagedIdentity:
-    """What `IDENTITY_ENDPOINT` names. `header` is the secret that the platform hands the app beside it."""
+    """The endpoint behind `IDENTITY_ENDPOINT`. `header` is the secret that the app gets with it."""
 
     def __init__(self, world: World, tokens: Tokens, resources: Resources) -> None:
         self._world = world

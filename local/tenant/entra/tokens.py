@@ -1,11 +1,11 @@
 """Access tokens of the tenant: issued by Entra's face, checked by Graph's and SharePoint's.
 
-A token is a JWT signed with a key that lives as long as the process. The claims are those that decide
-anything: `aud`, `tid`, `appid`, `roles`, `appidacr` ("1" a secret, "2" a certificate or managed identity) and
+A token is a JWT signed with a key that lives as long as the process. The claims are those that have an
+effect: `aud`, `tid`, `appid`, `roles`, `appidacr` ("1" a secret, "2" a certificate or managed identity) and
 `exp`.
 
-Tokens live on the machine's clock, not on the tenant's: the application that caches them has no other, and a
-tenant moved a month ahead would refuse every token and every assertion it is sent.
+Tokens follow the machine's clock, not the tenant's: the application that caches them has no other clock. A
+tenant moved a month ahead would refuse every token and every assertion.
 """
 
 import time
@@ -21,7 +21,7 @@ from local.tenant.directory.world import World
 
 LIFETIME = 3599  # seconds; Entra's `expires_in` for a client credential
 KEY_ID = "emulated"
-REMEMBERED = 1000  # tokens, issued or found good; a run has a handful
+REMEMBERED = 1000  # tokens issued, and tokens verified; a run has few
 
 BadTokenReason = Literal["missing", "malformed", "signature", "expired", "audience"]
 
@@ -36,7 +36,7 @@ class BadToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a checked token says. `audience` is a plain origin such as `https://graph.microsoft.com`."""
+    """The claims of a verified token. `audience` is a plain origin such as `https://graph.microsoft.com`."""
 
     audience: str
     application: str
@@ -45,7 +45,7 @@ class Claims:
 
 
 class Tokens:
-    """The tenant's token signer and verifier. `issued` are the newest tokens, to look where they went."""
+    """The tenant's token signer and verifier. `issued` are the newest tokens, for tests to look for."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -86,7 +86,7 @@ class Tokens:
         """Return the claims of an `Authorization` header.
 
         Raises:
-            BadToken: with the reason, in the order in which a real service notices.
+            BadToken: with the reason; the checks have the order of a real service.
         """
         if not authorization:
             raise BadToken("missing")

@@ -1,7 +1,7 @@
 """`POST /$batch`: up to twenty requests in one.
 
-learn.microsoft.com/graph/json-batching. Parts that do not depend on each other run in an order of the world's
-choosing, their answers come in another, and the world may change between two parts.
+learn.microsoft.com/graph/json-batching. Parts that do not depend on each other run in a random order, their
+answers come in another, and the world may change between two parts.
 """
 
 import base64
@@ -61,7 +61,7 @@ class Batch:
         return GraphAnswer(self._status(shuffled), {"responses": shuffled}), played
 
     def _status(self, responses: list[Json]) -> int:
-        """Return 200 even if every part failed; by knob 424 for throttled parts, as an older page has it."""
+        """Return 200 even if every part failed; by knob 424 for throttled parts, as an older page says."""
         throttled = any(response["status"] == 429 for response in responses)
         return self._world.knobs.batch_throttled_outer if throttled else 200
 
@@ -98,7 +98,7 @@ class Batch:
 
 
 def _call(call: GraphCall, part: BatchPart) -> GraphCall:
-    """Return the request that a part stands for. What follows an unencoded `#` is no part of its path."""
+    """Return the request that a part stands for. The path ends at an unencoded `#`."""
     url = urlsplit(part.url)
     return GraphCall(
         method=part.method,

@@ -1,4 +1,4 @@
-"""The rules that a `$batch` as a whole must keep: learn.microsoft.com/graph/json-batching."""
+"""The rules for a whole `$batch`: learn.microsoft.com/graph/json-batching."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ MEMBERS = frozenset({"id", "method", "url", "headers", "body", "dependsOn"})
 
 @dataclass(frozen=True, slots=True)
 class BatchPart:
-    """One request of a batch. `name` is its id as written, `id` the one by which ids are compared."""
+    """One request of a batch. `name` is its id as written, `id` is compared."""
 
     name: str
     method: str

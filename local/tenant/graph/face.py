@@ -1,11 +1,11 @@
-"""The emulated Graph as the rest of the tenant sees it: its parts together, and what may be asked of it.
+"""The emulated Graph as the rest of the tenant uses it.
 
-Stricter than the real one where the documents allow: a query parameter, property or permission that they do
-not name is refused. Where the truth is unknown a knob in `local.tenant.knobs.Knobs` decides.
+Stricter than the real one where the documents allow: it refuses a query parameter, property or permission
+that they do not name. Where the behaviour is not known a knob in `local.tenant.knobs.Knobs` decides.
 
 What it does not play: the beta endpoint, delta queries, groups but for the people in them, writing photos,
-rich notifications, throttling (which the tenant does before Graph hears of a request), the one-hour life of
-the token behind a subscription, and lifecycle events that come by themselves (somebody has to ask for them).
+rich notifications, throttling (which `traffic.throttle` does before Graph gets a request), the one-hour life
+of the token behind a subscription, and lifecycle events by themselves (the admin face triggers them).
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class Graph:
     """The emulated Microsoft Graph.
 
     `allow_http_webhook` lets plain http notification URLs through; `ca` is a file of the authorities that
-    webhooks' certificates may come from; `timing` shortens Graph's patience with webhooks.
+    webhooks' certificates may come from; `timing` shortens the time that webhooks have for their answers.
     """
 
     host = "graph.microsoft.com"
@@ -80,7 +80,7 @@ class Graph:
         self._deliveries.start()
 
     def stop(self) -> None:
-        """Cease to deliver notifications; what is under way is still waited for."""
+        """Stop the deliveries, after those in progress."""
         self._deliveries.stop()
 
     def reset(self) -> None:
@@ -106,7 +106,7 @@ class Graph:
         """Lose a subscription silently; for a while no other can be created.
 
         Raises:
-            KeyError: there is none of that id.
+            KeyError: no subscription has that id.
         """
         with self._world.lock:
             self._store.lose(subscription_id)
@@ -115,7 +115,7 @@ class Graph:
         """Send a `reauthorizationRequired` event.
 
         Raises:
-            KeyError: there is no such subscription.
+            KeyError: no subscription has that id.
         """
         with self._world.lock:
             self._changes.require_reauthorization(subscription_id)
@@ -124,7 +124,7 @@ class Graph:
         """Return a notification as this subscription would get it, for `deliver`.
 
         Raises:
-            KeyError: there is no such subscription.
+            KeyError: no subscription has that id.
         """
         with self._world.lock:
             return change_item(self._world, self._store.find(subscription_id), user_id, change)
@@ -133,25 +133,25 @@ class Graph:
         """Post these items as they are, in one POST, to `url`, else to the oldest subscription's.
 
         Raises:
-            LookupError: no `url`, and no subscription to take it from.
+            LookupError: no `url` is given, and no subscription exists.
         """
         if url is None:
             with self._world.lock:
                 oldest = next(self._store.living(), None)
             if oldest is None:
-                raise LookupError("nobody has subscribed")
+                raise LookupError("no subscription exists")
             url = oldest.notification_url
         self._deliveries.send_post(url, items)
 
     def deliveries(self) -> list[NotificationPost]:
-        """Return every POST of notifications so far or still to come, oldest first."""
+        """Return every POST of notifications, sent or waiting, oldest first."""
         return self._deliveries.log()
 
     def idle(self, deadline: float) -> None:
         """Wait until no notification is left to deliver, retries and delayed ones included.
 
         Raises:
-            TimeoutError: after `deadline` seconds; says what is left.
+            TimeoutError: after `deadline` seconds; the text says what is left.
         """
         self._deliveries.idle(deadline)
 

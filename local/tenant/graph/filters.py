@@ -24,7 +24,7 @@ _TYPES: dict[str, type[bool] | type[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class UserFilter:
-    """What every user shown must have. Text is compared without regard to case, as the directory does."""
+    """The properties that every user shown has. Text is compared in any case, as in the directory."""
 
     clauses: dict[str, bool | str]
 
@@ -39,10 +39,10 @@ class UserFilter:
 
 
 def read_filter(text: str) -> UserFilter:
-    """Return the filter that `text` spells.
+    """Return the filter in `text`.
 
     Raises:
-        GraphRefusal: it is no conjunction of `eq`, or names a property that cannot be filtered by, or one twice.
+        GraphRefusal: it is not a conjunction of `eq`, or names an unknown property, or one twice.
     """
     if not _FILTER.fullmatch(text):
         raise GraphRefusal(

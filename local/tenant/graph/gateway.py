@@ -1,4 +1,4 @@
-"""Graph's door: a token and a version in, an answer or Graph's envelope of an error out."""
+"""Graph's gateway: check token and version, then answer, or refuse in Graph's error envelope."""
 
 import json
 import uuid
@@ -37,7 +37,7 @@ _CHALLENGE = (
 
 
 class GraphGateway:
-    """What stands between HTTP and the operations."""
+    """Turn HTTP requests into calls of the operations."""
 
     def __init__(self, world: World, tokens: Tokens, router: Router, batch: Batch) -> None:
         self._world = world

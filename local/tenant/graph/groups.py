@@ -1,11 +1,12 @@
-"""Groups as far as a scope of users needs them: who is in one, and which of some somebody is in.
+"""Groups as far as a scope of users needs them: the users in a group, and the groups of a user.
 
 learn.microsoft.com/graph/api/group-list-transitivemembers and
 learn.microsoft.com/graph/api/directoryobject-checkmembergroups.
 
 Stricter than the service is said to be: the members of one type are an advanced query
 (learn.microsoft.com/graph/aad-advanced-queries), so each page needs `ConsistencyLevel: eventual` and
-`$count=true`, though many report answers without. Only members of the type `microsoft.graph.user` are played.
+`$count=true`, though many report answers without them. Only members of the type `microsoft.graph.user` are
+played.
 """
 
 import re
@@ -43,7 +44,7 @@ class GroupOperations:
         self._pages = pages
 
     def page(self, call: GraphCall, group: str) -> GraphAnswer:
-        """Answer one page of the people in a group, those in nested groups too, each once."""
+        """Answer one page of the people in a group and its nested groups, each once."""
         call.allow("$top", "$select", "$filter", "$count", TOKEN)
         _demand_advanced(call)
         top, selected = read_top(call), read_select(call)
@@ -54,7 +55,7 @@ class GroupOperations:
         return GraphAnswer(200, body, {"x-ms-resource-unit": str(cost(LIST_COST, call, top))})
 
     def check(self, call: GraphCall, user: str) -> GraphAnswer:
-        """Answer which of the groups asked for the user is in, be it through other groups."""
+        """Answer which of the given groups the user is in, directly or through other groups."""
         call.allow()
         asked = _read_ids(call.json())
         with self._world.lock:
@@ -80,7 +81,7 @@ class GroupOperations:
         members = self._world.groups.people(group)
         found = list(islice(find_matching(self._world, wanted, start, members), top + 1))
         body: Json = {"@odata.context": f"{CONTEXT}users{name_context(call, selected)}"}
-        if TOKEN not in call.query:  # the first page alone has it: learn.microsoft.com/graph/known-issues
+        if TOKEN not in call.query:  # only the first page has it: learn.microsoft.com/graph/known-issues
             body["@odata.count"] = sum(1 for _ in find_matching(self._world, wanted, 0, members))
         if len(found) > top:
             body["@odata.nextLink"] = self._pages.link(collection, call.query, found[top][0])
@@ -104,7 +105,7 @@ def _demand_advanced(call: GraphCall) -> None:
 def _list_visible(call: GraphCall) -> frozenset[str]:
     """Return the properties of users that the token may see.
 
-    Members of a type that it may not read come all the same, with nothing but their id:
+    Members of a type that it may not read are listed too, with their id only:
     learn.microsoft.com/graph/permissions-overview, "Limited information returned".
     """
     if call.claims.roles & {"User.Read.All", "Directory.Read.All"}:
@@ -117,7 +118,7 @@ def _hide(shown: Json, visible: frozenset[str]) -> Json:
 
 
 def _read_ids(body: Json) -> list[str]:
-    """Return the ids that a check is about, each once. How its refusals are worded is not published."""
+    """Return the ids to check, each once. The texts of the refusals are not published."""
     ids = body.get("groupIds")
     if body.keys() != {"groupIds"} or not isinstance(ids, list) or not ids:
         raise GraphRefusal(
@@ -134,7 +135,7 @@ def _read_ids(body: Json) -> list[str]:
 
 
 def _no_id(key: object) -> GraphRefusal:
-    """Return the refusal of what cannot be an object id.
+    """Return the refusal of an invalid object id.
 
     github.com/microsoftgraph/microsoft-graph-docs/issues/11724
     """

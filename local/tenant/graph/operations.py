@@ -1,4 +1,4 @@
-"""Every operation of the emulated Graph, with the permissions that open it."""
+"""Every operation of the emulated Graph, with the permissions that it needs."""
 
 from local.tenant.graph.groups import GroupOperations
 from local.tenant.graph.photos import PhotoOperations
@@ -6,7 +6,7 @@ from local.tenant.graph.router import Route, Router
 from local.tenant.graph.subscriptions.operations import SubscriptionOperations
 from local.tenant.graph.users import UserOperations
 
-# Application permissions, any one of which will do; learn.microsoft.com/graph/permissions-reference
+# Application permissions, any one of which is enough; learn.microsoft.com/graph/permissions-reference
 SUBSCRIBE = frozenset({"User.Read.All"})
 READ_USERS = frozenset({"User.Read.All", "User.ReadBasic.All"})
 READ_PHOTOS = READ_USERS | {"ProfilePhoto.Read.All", "ProfilePhoto.ReadWrite.All"}
@@ -19,7 +19,7 @@ READ_MEMBERS = frozenset(
         "Directory.Read.All",
     }
 )
-# A check takes one of these and, but for the last, the users' permission beside it.
+# A check needs one of these and one for users; the last is enough alone.
 CHECK_MEMBERS = frozenset({"GroupMember.Read.All", "Group.Read.All", "Directory.Read.All"})
 CHECK_USERS = frozenset({"User.Read.All", "Directory.Read.All"})
 MEMBERS = "/groups/{group}/transitiveMembers/microsoft.graph.user"

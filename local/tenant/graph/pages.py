@@ -1,7 +1,7 @@
 """Pages of a collection: opaque `$skiptoken`s that expire, and the `@odata.nextLink` that carries them.
 
-learn.microsoft.com/graph/paging: the link is to be followed whole, never taken apart; so a token is good only
-beside the very parameters it was issued with.
+learn.microsoft.com/graph/paging: a client follows the link as it is. So a token is valid only
+with the parameters it was issued with.
 """
 
 import secrets
@@ -24,7 +24,7 @@ class _Place:
 
 
 class Pages:
-    """The page tokens that are out. A token may be used again, by a client whose request got no answer."""
+    """The issued page tokens. A client whose request got no answer may use a token again."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -45,7 +45,7 @@ class Pages:
         """Return where the page that `query` asks for begins; 0 without a token.
 
         Raises:
-            GraphRefusal: the token is not ours, does not belong to this query, or is too old.
+            GraphRefusal: the token is unknown, does not belong to this query, or is too old.
         """
         if TOKEN not in query:
             return 0

@@ -2,10 +2,10 @@
 
 learn.microsoft.com/graph/api/profilephoto-get and learn.microsoft.com/graph/api/resources/profilephoto.
 
-The largest photo (`/photo`) is the stored one as it is, whatever its shape and even where no decoder reads
-it: that is how odd sources are played. The sizes are drawn from it. `If-None-Match` is not honoured
-(github.com/microsoftgraph/microsoft-graph-docs/issues/5012). There is no writing: people change photos in the
-world.
+The largest photo (`/photo`) is the stored one unchanged, of any shape and even if no decoder reads it: so
+invalid sources can be played. The sizes are drawn from it. `If-None-Match` is not honoured
+(github.com/microsoftgraph/microsoft-graph-docs/issues/5012). Writing is not played: people change
+photos in the world.
 """
 
 import base64
@@ -18,13 +18,13 @@ from local.tenant.graph.renditions import SIZES, draw
 from local.tenant.graph.users import absent
 from local.tenant.graph.wire import CONTEXT, ROOT, GraphAnswer, GraphCall, GraphRefusal, Json, NoPhoto
 
-# The smallest GIF there is: what Graph may answer in place of a photo that does not exist.
+# The smallest possible GIF, which Graph may answer if a photo does not exist.
 DOT = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 PLACEHOLDER = Photo(DOT, "", 1, 1, "image/gif")
 
 
 class PhotoOperations:
-    """Graph's reading of everybody's photo."""
+    """The operations that read photos."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -40,7 +40,7 @@ class PhotoOperations:
         return GraphAnswer(200, {"@odata.context": context, **self._describe(person, photo, size, part)})
 
     def sizes(self, call: GraphCall, user: str) -> GraphAnswer:
-        """Answer the metadata of every size there is."""
+        """Answer the metadata of every size."""
         call.allow()
         person, photo = self._photo(user)
         value = [self._describe(person, photo, size, f"photos/{size}") for size in _sizes(photo)]
@@ -59,7 +59,7 @@ class PhotoOperations:
         return GraphAnswer(200, data, {"Content-Type": kind, **({"ETag": etag} if etag else {})})
 
     def _photo(self, user: str) -> tuple[Person, Photo]:
-        """Return the user and what Graph takes for their photo; the bytes may still be undrawn."""
+        """Return the user and their photo; its bytes may not be drawn yet."""
         knobs = self._world.knobs
         with self._world.lock:
             person = self._world.find(user)
@@ -92,7 +92,7 @@ class PhotoOperations:
     def _size(self, photo: Photo, asked: str) -> str:
         """Return the size to answer for the one asked for; "" asks for the largest.
 
-        Refuses what is not there: larger than the upload, or none of Microsoft 365's sizes.
+        Refuses a size that does not exist: larger than the upload, or not one of Microsoft 365's.
         """
         size = asked.lower()
         if not size or photo is PLACEHOLDER:
@@ -131,7 +131,7 @@ def _sizes(photo: Photo) -> list[str]:
 
 
 def _etag(photo: Photo, size: str) -> str:
-    """Return the tag of one size. Whether the sizes share one is not known: here each has its own."""
+    """Return the tag of one size. It is not known whether the sizes share one; here each has its own."""
     if size == _own(photo) or not photo.etag:
         return photo.etag
     return f'"{hashlib.sha256(f"{photo.etag} {size}".encode()).hexdigest()[:8].upper()}"'

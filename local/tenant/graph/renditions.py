@@ -10,7 +10,7 @@ SIZES = (48, 64, 96, 120, 240, 360, 432, 504, 648)  # pixels; learn.microsoft.co
 
 
 def draw(photo: Photo, size: str) -> bytes | None:
-    """Return `photo` as a square JPEG of `size` (`48x48`), or None where its bytes are no picture."""
+    """Return `photo` as a square JPEG of `size` (`48x48`), or None if its bytes are not a picture."""
     edge = int(size.partition("x")[0])
     try:
         with Image.open(io.BytesIO(photo.data)) as image:

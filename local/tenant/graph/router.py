@@ -1,4 +1,4 @@
-"""Which handler answers which path, and which permissions (any one of them) open it."""
+"""The handler of each path, and the permissions (any one of them) that it needs."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -13,8 +13,8 @@ type Operation = Callable[..., GraphAnswer]
 class Route:
     """One operation. `path` is a template such as `/users/{user}/photo`; `{…}` never spans a slash.
 
-    The handler is called with the `GraphCall` and the template's parts by name. A token needs one of `permissions`
-    and one of `besides`, where those are not empty.
+    The handler is called with the `GraphCall` and the template's parts by name. A token needs one of
+    `permissions` and one of `besides`, if those are not empty.
     """
 
     method: str
@@ -25,7 +25,7 @@ class Route:
 
 
 def _compile(path: str) -> re.Pattern[str]:
-    """Return the pattern of a template. Graph does not mind the case of its own words."""
+    """Return the pattern of a template. Graph ignores the case of the fixed parts."""
     return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path)), re.IGNORECASE)
 
 
@@ -38,10 +38,10 @@ class Router:
             self._routes.setdefault(route.path.count("/"), []).append((_compile(route.path), route))
 
     def answer(self, call: GraphCall) -> GraphAnswer:
-        """Return what the operation says.
+        """Return the answer of the operation.
 
         Raises:
-            GraphRefusal: there is no such operation, it may not be called, or it refuses.
+            GraphRefusal: the operation does not exist, is not permitted, or refuses.
         """
         routes = self._routes.get(call.path.count("/"), [])
         matches = [(route, found) for path, route in routes if (found := path.fullmatch(call.path))]
@@ -58,7 +58,7 @@ class Router:
 
 
 def _admit(route: Route, call: GraphCall) -> None:
-    """Refuse a caller whose token has not the permissions that the route needs."""
+    """Refuse a caller whose token lacks the permissions of the route."""
     for needed in (route.permissions, route.besides):
         if needed and not needed & call.claims.roles:
             raise GraphRefusal(

@@ -27,7 +27,7 @@ DEFAULT = (
     "surname",
     "userPrincipalName",
 )
-# learn.microsoft.com/graph/api/resources/users: all that User.ReadBasic.All shows of an application's users
+# learn.microsoft.com/graph/api/resources/users: what User.ReadBasic.All shows to an application
 BASIC = frozenset(
     {
         "displayName",
@@ -52,14 +52,14 @@ def absent(key: str) -> GraphRefusal:
 
 
 class UserOperations:
-    """The directory as Graph shows it."""
+    """The operations on users."""
 
     def __init__(self, world: World, pages: Pages) -> None:
         self._world = world
         self._pages = pages
 
     def page(self, call: GraphCall) -> GraphAnswer:
-        """Answer one page, in the order in which people came."""
+        """Answer one page, in the order in which people were added."""
         call.allow("$top", "$select", "$filter", TOKEN)
         top, selected = read_top(call), read_select(call)
         wanted = read_filter(call.query["$filter"]) if "$filter" in call.query else UserFilter({})
@@ -90,9 +90,9 @@ class UserOperations:
 def find_matching(
     world: World, wanted: UserFilter, start: int, among: frozenset[str] | None = None
 ) -> Iterator[tuple[int, Person]]:
-    """Yield the living whom the filter passes, from a position on that stays everybody's for good.
+    """Yield position and person for all who pass the filter, from position `start`; a position never changes.
 
-    `among` are object ids, and nobody else will do. Call under `World.lock`.
+    `among` (object ids) restricts the people. Deleted people are left out. Call under `World.lock`.
     """
     for position, person in islice(enumerate(world.people.values()), start, None):
         if person.gone or (among is not None and person.id not in among):
@@ -102,12 +102,12 @@ def find_matching(
 
 
 def properties(person: Person) -> Json:
-    """Return every property that this directory knows of `person`."""
+    """Return every property of `person` in this directory."""
     given, _, surname = person.display_name.partition(" ")
     mail = person.upn if person.mailbox else None
     return {
         "accountEnabled": person.enabled,
-        # A licence does not prove a mailbox, nor its absence that there is none.
+        # A licence proves neither a mailbox nor the lack of one.
         "assignedLicenses": [],
         "businessPhones": [],
         "displayName": person.display_name,
@@ -143,7 +143,7 @@ def read_top(call: GraphCall) -> int:
     """Return how many users a page has.
 
     Raises:
-        GraphRefusal: no number that a page can have.
+        GraphRefusal: the page size is not valid.
     """
     text = call.query.get("$top", str(PAGE))
     if not text.isdecimal() or not 1 <= int(text) <= PAGE_MAX:
@@ -159,7 +159,7 @@ def read_select(call: GraphCall) -> list[str]:
     """Return the properties asked for: those of `$select`, else the default ones that the token may see.
 
     Raises:
-        GraphRefusal: naming a property that no user has.
+        GraphRefusal: a property does not exist; the text names it.
     """
     if "$select" not in call.query:
         basic = "User.Read.All" not in call.claims.roles
@@ -180,7 +180,7 @@ def admit(call: GraphCall, touched: set[str]) -> None:
     """Refuse to show, or to filter by, what only User.Read.All may see.
 
     Raises:
-        GraphRefusal: 403, the token has no such role.
+        GraphRefusal: 403, the token lacks the role.
     """
     if "User.Read.All" not in call.claims.roles and not touched <= BASIC:
         raise GraphRefusal(
@@ -189,7 +189,7 @@ def admit(call: GraphCall, touched: set[str]) -> None:
 
 
 def name_context(call: GraphCall, selected: list[str]) -> str:
-    """Return what the context of an answer says of the properties in it."""
+    """Return the list of properties in the context of an answer."""
     return f"({','.join(selected)})" if "$select" in call.query else ""
 
 

@@ -1,4 +1,4 @@
-"""What a Graph handler receives and returns, without HTTP: a `$batch` part is the same as a request.
+"""What a Graph handler receives and returns, without HTTP: a request or a part of a `$batch`.
 
 learn.microsoft.com/graph/errors has the shape of an error.
 """
@@ -24,7 +24,7 @@ JSON = (
 
 
 class GraphRefusal(Exception):
-    """A request that Graph answers with an error. `code` and `message` are what the client sees."""
+    """A request that Graph answers with an error. The client sees `code` and `message`."""
 
     def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(f"{status} {code}: {message}")
@@ -35,12 +35,12 @@ class GraphRefusal(Exception):
 
 
 class NoPhoto(GraphRefusal):
-    """A refusal because the user exists and the photo does not; `$batch` may answer it without a body."""
+    """The user exists and the photo does not; `$batch` may answer this without a body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What identifies a request in its answer: `client` is the caller's own id, or again Graph's."""
+    """The ids of a request in its answer: `client` is the caller's, by default Graph's own again."""
 
     request: str
     client: str
@@ -66,7 +66,7 @@ class GraphCall:
         """Return the body, a JSON object.
 
         Raises:
-            GraphRefusal: the body is no JSON object, or is not declared as one.
+            GraphRefusal: the body is not a JSON object, or is not declared as one.
         """
         if self.content_type.partition(";")[0].strip().lower() != "application/json":
             raise GraphRefusal(
@@ -88,10 +88,10 @@ class GraphCall:
         return read
 
     def allow(self, *options: str) -> None:
-        """Refuse a query that says anything besides `options`.
+        """Refuse a query with any parameter besides `options`.
 
         Raises:
-            GraphRefusal: naming the first parameter that is not understood.
+            GraphRefusal: a parameter is unknown; the text names it.
         """
         for name in self.query:
             if name not in options:
@@ -100,7 +100,7 @@ class GraphCall:
 
 @dataclass(frozen=True, slots=True)
 class GraphAnswer:
-    """What Graph says: a JSON object, an image's bytes, or nothing."""
+    """What Graph answers: a JSON object, an image's bytes, or nothing."""
 
     status: int = 200
     body: Json | bytes | None = None
@@ -111,7 +111,7 @@ def read_query(raw: str) -> dict[str, str]:
     """Return the decoded parameters of a query string.
 
     Raises:
-        GraphRefusal: a parameter stands there twice.
+        GraphRefusal: a parameter occurs twice.
     """
     query: dict[str, str] = {}
     for name, value in parse_qsl(raw, keep_blank_values=True):
@@ -146,7 +146,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?(Z|[+-]\d\d:\d\d)
 
 
 def read_time(text: object) -> datetime | None:
-    """Return the moment that `text` names, or None where it is no RFC 3339 time with a zone."""
+    """Return the moment in `text`, or None if it is not an RFC 3339 time with a zone."""
     if not isinstance(text, str) or not _TIME.fullmatch(text):
         return None
     try:

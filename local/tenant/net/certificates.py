@@ -1,7 +1,7 @@
 """The tenant's throw-away certificates: an authority, what it signed, and the application's own.
 
 Everything is made anew for each run and removed with `remove`. The authority's private key never leaves the
-process, so whoever trusts the file trusts nothing once the tenant has stopped.
+process, so the file is worthless once the tenant has stopped.
 """
 
 import ssl
@@ -45,7 +45,7 @@ class Certificates:
         self.client, self.client_pem = _application()
 
     def server_context(self) -> ssl.SSLContext:
-        """Return a TLS context that proves to be each of the tenant's names."""
+        """Return a TLS context whose certificate covers each of the tenant's names."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*self._server)
         context.set_alpn_protocols(["http/1.1"])
@@ -72,7 +72,7 @@ class Certificates:
 
     def _write(self, name: str, content: bytes) -> Path:
         path = Path(self._folder.name, name)
-        path.touch(mode=0o600)  # before there is anything to read in it
+        path.touch(mode=0o600)  # before it has content
         path.write_bytes(content)
         return path
 

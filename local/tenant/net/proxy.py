@@ -1,7 +1,7 @@
-"""The tenant's front door: a CONNECT proxy that is itself the end of every TLS connection.
+"""A CONNECT proxy that ends every TLS connection itself.
 
-A client that has `HTTPS_PROXY` set and trusts the tenant's authority reaches `graph.microsoft.com` and its
-neighbours here, under their own names, without one setting of its own changed.
+A client that has `HTTPS_PROXY` set and trusts the tenant's authority reaches `graph.microsoft.com` and the
+other hosts here under their own names, without any other setting.
 """
 
 import logging
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 class Proxy:
     """Answer `CONNECT name:443` with TLS and `handle` where `plays(name)`; refuse or pass on the rest.
 
-    `sock` is where to listen; `refused(name)` is told of each name refused.
+    `sock` is where to listen; `refused(name)` is called with each name refused.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Proxy:
             )
             secure.do_handshake()
         except ssl.SSLEOFError:
-            return  # it went away, and said nothing of our certificate
+            return  # the client closed the connection without an alert
         except ssl.SSLError as error:
             logger.warning("no TLS as %s; does REQUESTS_CA_BUNDLE name the tenant's CA? %s", name, error)
             return

@@ -1,4 +1,4 @@
-"""One request to SharePoint as its handlers see it: who calls which host, and what the answer looks like.
+"""One request to SharePoint as its handlers get it: the caller, the host, and the form of the answer.
 
 SharePoint answers in the OData form that `Accept` asks for: `odata=nometadata`, `minimalmetadata` (what a
 bare `application/json` means) or `verbose`
@@ -37,10 +37,10 @@ class SharePointCall:
     trace: str
 
     def demand(self, *roles: str, denial: str | None = None) -> None:
-        """Let only an application through that was granted one of `roles`.
+        """Permit only an application that was granted one of `roles`.
 
         Raises:
-            SharePointRefusal: it was granted none, with the text `denial` where SharePoint has a special one.
+            SharePointRefusal: it has none of them; the text is `denial` where SharePoint has a special one.
         """
         if self.claims.roles.isdisjoint(roles):
             raise access_denied(denial)
@@ -49,8 +49,9 @@ class SharePointCall:
         """Return the OData form the caller accepts.
 
         Raises:
-            SharePointRefusal: none of the JSON forms. SharePoint would answer in Atom then, which no client of this
-                tenant wants: forgetting the header must fail here too, and says why.
+            SharePointRefusal: none of the JSON forms. SharePoint would answer in Atom then, which no client
+            of
+                this tenant reads: a missing header must fail here too, with the reason.
         """
         form = accepted_form(self.request)
         if form is None:
@@ -116,7 +117,7 @@ def refuse(request: Request, refusal: SharePointRefusal) -> Response:
 
 
 def _dress(row: ODataRow, kind: str, form: ODataForm) -> dict[str, object]:
-    """Put on what the verbose form wears: a type on each object, `results` around each list."""
+    """Return a row in a form: the verbose one has a type on each object and `results` around each list."""
     if form != "verbose":
         return dict(row)
     return {"__metadata": {"type": kind}} | {name: _dress_value(value) for name, value in row.items()}

@@ -1,11 +1,11 @@
-"""CSOM's door: POST /_vti_bin/client.svc/ProcessQuery, for PeopleManager's single-valued writes.
+"""CSOM's endpoint: POST /_vti_bin/client.svc/ProcessQuery, for PeopleManager's single-valued writes.
 
-The request is XML: actions in order, each on an object path. The answer is HTTP 200 and a JSON array
-whatever happens: a header with `ErrorInfo`, then an id and a result for each action that has one. A void
+The request is XML: actions in order, each on an object path. The answer is always HTTP 200 and a JSON array:
+a header with `ErrorInfo`, then an id and a result for each action that has one. A void
 method has none (learn.microsoft.com/openspecs/sharepoint_protocols/ms-csom).
 
-What stood before a failing action stays done, what stands after it is not tried (inferred: the protocol has
-no transaction). What happens to XML that cannot be read is inferred too: an `ErrorInfo` like any other.
+The actions before a failing one stay done, those after it are not tried (inferred: the protocol has no
+transaction). The answer to XML that cannot be read is inferred too: an `ErrorInfo` like any other.
 """
 
 import json
@@ -38,8 +38,8 @@ def respond(call: SharePointCall, people: PeopleManager) -> Response:
     """Run a query and answer it.
 
     Raises:
-        SharePointRefusal: another verb than POST, or a body that is not declared as XML; everything else goes into
-            `ErrorInfo`.
+        SharePointRefusal: another verb than POST, or a body that is not declared as XML; every other error
+            goes into `ErrorInfo`.
     """
     if call.request.method != "POST":
         raise wrong_method(call.request.method, "ProcessQuery")
@@ -80,7 +80,8 @@ def parse_query(body: bytes) -> Iterator[CsomAction]:
     """Return the actions of a query in order, the whole query checked before the first is yielded.
 
     Raises:
-        SharePointRefusal: XML that is not well-formed or not CSOM's, or something the emulated tenant does not have.
+        SharePointRefusal: XML that is not well-formed or not CSOM's, or that the emulated tenant does not
+            know.
     """
     if len(body) > MAX_BYTES:
         raise bad_query(f"The request message is too big: more than {MAX_BYTES} bytes.")
@@ -95,7 +96,7 @@ def parse_query(body: bytes) -> Iterator[CsomAction]:
 
 
 def count_methods(body: bytes) -> int:
-    """Return how many methods a query calls, be it readable or not."""
+    """Return how many methods a query calls, valid or not."""
     return len(re.findall(rb"<(?:\w+:)?Method[\s/>]", body))
 
 

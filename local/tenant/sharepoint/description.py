@@ -1,4 +1,4 @@
-"""What SharePoint holds of one person, for a human or a test: files, properties, and what a reader sees."""
+"""What SharePoint has of one person, for people and tests: files, properties, and what a reader sees."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ def describe(
 ) -> dict[str, object]:
     """Return a person's target as JSON. Call under `World.lock`.
 
-    `account`, `properties`, `picture_url`: None without a profile. `files`: whatever lies in any geo under
+    `account`, `properties`, `picture_url`: None without a profile. `files`: those in any geo under
     the person's object id, old-style name or `PictureURL`. `userphoto`: by size, "placeholder" or a sha-256.
     """
     profile = profiles.of(person.id)
@@ -43,7 +43,7 @@ def _find_folder(profile: Profile | None) -> str | None:
 
 
 def _list_stems(person: Person, profile: Profile | None) -> set[str]:
-    """Return the file names, up to `_MThumb.jpg`, under which a person's pictures may lie."""
+    """Return the file names, up to `_MThumb.jpg`, that a person's pictures may have."""
     stems = {person.id, old_stem(person.upn)}
     if profile:
         stems |= {old_stem(profile.account), profile.object_id}

@@ -25,7 +25,7 @@ class FolderRow(TypedDict):
 
 
 class FileRow(TypedDict):
-    """`SP.File`. `Length` is a string: SharePoint sends 64-bit numbers so."""
+    """`SP.File`. `Length` is a string, as SharePoint sends 64-bit numbers."""
 
     CheckInComment: str
     CheckOutType: int

@@ -1,12 +1,12 @@
-"""How SharePoint Online says no: a status, an HRESULT, a .NET type name and a sentence.
+"""The errors of SharePoint Online: a status, an HRESULT, a .NET type name and a sentence.
 
-REST wraps the last three in an OData error, CSOM in `ErrorInfo`. Texts marked *inferred* were not found
-in anything Microsoft published; clients must not depend on them.
+REST wraps the last three in an OData error, CSOM in `ErrorInfo`. Texts marked *inferred* are not
+published by Microsoft; clients must not depend on them.
 """
 
 
 class SharePointRefusal(Exception):
-    """SharePoint's answer is an error. Raised by every rule, answered by `SharePoint.respond`."""
+    """SharePoint answers with an error. Raised by every rule, answered by `SharePoint.respond`."""
 
     def __init__(self, status: int, hresult: int, kind: str, message: str) -> None:
         super().__init__(message)
@@ -22,7 +22,7 @@ class SharePointRefusal(Exception):
 
 
 class Unauthorized(Exception):
-    """The token is not good enough to be heard at all. `description` is the body's `error_description`."""
+    """The token is not accepted. `description` is the body's `error_description`."""
 
     def __init__(self, description: str) -> None:
         super().__init__(description)
@@ -30,7 +30,7 @@ class Unauthorized(Exception):
 
 
 def access_denied(message: str | None = None) -> SharePointRefusal:
-    """Return the refusal of a caller whose token is valid but not allowed to do this.
+    """Return the refusal of a caller whose valid token lacks the permission.
 
     learn.microsoft.com/openspecs/sharepoint_protocols/ms-csomspt has the code and the type.
     """
@@ -39,12 +39,12 @@ def access_denied(message: str | None = None) -> SharePointRefusal:
 
 
 def bad_query(message: str) -> SharePointRefusal:
-    """Return the refusal of a request SharePoint cannot read."""
+    """Return the refusal of a request that SharePoint cannot read."""
     return SharePointRefusal(400, -1, "Microsoft.SharePoint.Client.InvalidClientQueryException", message)
 
 
 def bad_argument(message: str) -> SharePointRefusal:
-    """Return the refusal of a value that could be read and makes no sense."""
+    """Return the refusal of a readable value that is not valid."""
     return SharePointRefusal(400, -2147024809, "System.ArgumentException", message)
 
 
@@ -67,14 +67,14 @@ def no_file(path: str) -> SharePointRefusal:
 
 
 def wrong_method(method: str, resource: str) -> SharePointRefusal:
-    """Return the refusal of a verb that a resource does not know (inferred)."""
+    """Return the refusal of a verb that a resource does not support (inferred)."""
     return bad_query(f"The HTTP method '{method}' cannot be used to access the resource '{resource}'.")
 
 
 def user_not_found(kind: str) -> SharePointRefusal:
-    """Return the refusal of a write to a profile that is not here; `kind` is the knob's .NET type name.
+    """Return the refusal of a write to an unknown profile; `kind` is the knob's .NET type name.
 
-    The sentence is what tools in the field report. The REST status is inferred: an exception that
+    Tools in the field report the sentence. The REST status is inferred: an exception that
     SharePoint does not translate is a 500.
     """
     text = "User Profile Error 1000: User Not Found: Could not load profile data from the database."

@@ -4,7 +4,7 @@ Routes (learn.microsoft.com/sharepoint/dev/sp-add-ins/working-with-folders-and-f
 `web/GetFolderByServerRelativePath(decodedUrl='…')`, below it `Folders`, `Files`, `Files/Add` and
 `Files/AddUsingPath`; `web/GetFileByServerRelativePath(decodedUrl='…')`, below it `$value` and `recycle`.
 
-Stricter than Microsoft: no other permission than `Sites.FullControl.All` is let in.
+Stricter than Microsoft: no permission but `Sites.FullControl.All` is accepted.
 """
 
 import uuid
@@ -30,7 +30,7 @@ ROLE = "Sites.FullControl.All"
 
 
 class Files:
-    """The libraries of the tenant, by geo, as their clients see them."""
+    """The libraries of the tenant, by geo, over HTTP."""
 
     def __init__(self, world: World, libraries: dict[str, Library]) -> None:
         self._world = world
@@ -40,7 +40,7 @@ class Files:
         """Answer a REST call whose path after `web` is `steps`.
 
         Raises:
-            SharePointRefusal: not allowed, no such folder, file or route, or an upload that is refused.
+            SharePointRefusal: not permitted, no such folder, file or route, or a refused upload.
         """
         call.demand(ROLE)
         if call.site.kind != "my":  # the other hosts have no such library
@@ -64,7 +64,7 @@ class Files:
         (github.com/pnp/PnP/issues/1419), not a 404 as over REST.
 
         Raises:
-            SharePointRefusal: not allowed, no such file or folder, or an upload that is refused.
+            SharePointRefusal: not permitted, no such file or folder, or a refused upload.
         """
         call.demand(ROLE)
         path = call.request.path
@@ -153,7 +153,7 @@ class Files:
 
 
 def _check_match(call: SharePointCall, file: File) -> None:
-    """Hold a deletion to its `If-Match`, which a tunnelled one must have.
+    """Check the `If-Match` of a deletion; a tunnelled deletion must have one.
 
     learn.microsoft.com/sharepoint/dev/sp-add-ins/complete-basic-operations-using-sharepoint-rest-endpoints
     """

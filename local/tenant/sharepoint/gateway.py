@@ -1,4 +1,4 @@
-"""The door of SharePoint Online: who is let in, and which handler a request is for."""
+"""The gateway of SharePoint Online: check the token, and find the handler of a request."""
 
 import uuid
 
@@ -20,8 +20,8 @@ from local.tenant.sharepoint.userphoto import PAGE, TIME_LIMITED, UserPhotos
 PEOPLE_MANAGER = "sp.userprofiles.peoplemanager"
 PROCESS_QUERY = "/_vti_bin/client.svc/processquery"
 
-# What SharePoint's token handler says in the body of its 401; the second is what a token of another
-# audience gets (github.com/SharePoint/sp-dev-docs/issues/5889).
+# The texts of SharePoint's token handler in the body of its 401; the second is for a token of another
+# audience (github.com/SharePoint/sp-dev-docs/issues/5889).
 _REASONS = {
     "expired": "Invalid JWT token. The token is expired.",
     "audience": "Invalid issuer or signature.",
@@ -48,7 +48,7 @@ class SharePointGateway:
         self._files = Files(world, libraries)
 
     def respond(self, request: Request) -> Response:
-        """Answer a request; whatever is wrong with it is an error in SharePoint's own shape."""
+        """Answer a request; every error has SharePoint's own shape."""
         trace = str(uuid.uuid4())
         try:
             response = self._route(request, trace)
@@ -91,7 +91,7 @@ class SharePointGateway:
         raise no_resource("/".join(step.spelled for step in (first, *rest)))
 
     def _give_digest(self, call: SharePointCall) -> Response:
-        """Answer `contextinfo`. With a bearer token nothing ever asks for the digest.
+        """Answer `contextinfo`. With a bearer token the digest is never required.
 
         learn.microsoft.com/sharepoint/dev/sp-add-ins/complete-basic-operations-using-sharepoint-rest-endpoints
         """
@@ -115,7 +115,9 @@ class SharePointGateway:
             claims = self._tokens.check(request.headers.get("Authorization"), audience)
         except BadToken as error:
             raise Unauthorized(_REASONS.get(error.reason, "Unsupported security token.")) from error
-        if claims.appidacr == "1":  # got with a client secret; it takes a certificate or a managed identity
+        if (
+            claims.appidacr == "1"
+        ):  # got with a client secret; a certificate or a managed identity is required
             raise Unauthorized("Unsupported app only token.")
         return claims
 

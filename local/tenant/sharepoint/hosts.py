@@ -1,4 +1,4 @@
-"""The names SharePoint Online answers to: three hosts for each geo location of the tenant.
+"""The host names of SharePoint Online: three for each geo location of the tenant.
 
 Names by convention: `contoso`, `contoso-my`, `contoso-admin`, and for the geo `eur` `contosoeur`,
 `contosoeur-my`, `contosoeur-admin`, all under `.sharepoint.com`
@@ -47,6 +47,6 @@ def name_geo(host: str, organisation: str) -> str:
 
 
 def find_site(host: str, organisation: str, geos: Iterable[str]) -> Site | None:
-    """Return the site a `Host` header (any case, any port) names, None where the tenant has no such host."""
+    """Return the site of a `Host` header (any case, any port), None if the tenant has no such host."""
     wanted = host.partition(":")[0].lower()
     return next((site for site in list_sites(organisation, geos) if site.host == wanted), None)

@@ -17,7 +17,7 @@ FORMS = "Forms"
 
 @dataclass(slots=True)
 class File:
-    """One file. `version` rises by one with each overwrite; `picture` is what the bytes really are."""
+    """One file. `version` rises by one with each overwrite; `picture` describes the bytes."""
 
     name: str
     data: bytes
@@ -52,7 +52,7 @@ class Folder:
         return self.files.get(name.lower())
 
     def save(self, name: str, data: bytes, picture: Picture | None, now: datetime) -> File:
-        """Write a file, over the one of that name if there is one, which keeps its id and its spelling."""
+        """Write a file; an existing one of that name is overwritten and keeps its id and its spelling."""
         file = self.find(name)
         if file is None:
             file = self.files[name.lower()] = File(name, data, picture, now, now)
@@ -68,8 +68,8 @@ class Folder:
 class Library:
     """`/User Photos` of one geo.
 
-    SharePoint names the folder in the language its site has at the time of an upload, so that several can
-    coexist; the one added last is the one SharePoint itself would use now.
+    SharePoint names the folder in the language of its site at the time of an upload, so several can coexist.
+    SharePoint itself would use the last one now.
     """
 
     def __init__(self, now: datetime) -> None:
@@ -79,10 +79,10 @@ class Library:
         self._folders = [Folder(f"/{LIBRARY}/{DEFAULT_FOLDER}", now)]
 
     def set_folder(self, name: str) -> None:
-        """Let there be one folder of pictures: others and their files are gone.
+        """Have one folder of pictures; the others and their files are removed.
 
         Raises:
-            ValueError: no folder of pictures can have that name.
+            ValueError: the name is not valid for a folder of pictures.
         """
         self._folders = [self.add_folder(name)]
 
@@ -90,10 +90,10 @@ class Library:
         """Add a folder (or find it, in any case) and make it the current one.
 
         Raises:
-            ValueError: no folder of pictures can have that name.
+            ValueError: the name is not valid for a folder of pictures.
         """
         if not name.strip() or "/" in name or name.lower() == FORMS.lower():
-            raise ValueError(f"no folder of pictures can be called {name!r}")
+            raise ValueError(f"not a valid name for a folder of pictures: {name!r}")
         path = f"/{LIBRARY}/{name}"
         folder = self.find_folder(path) or Folder(path, self._now)
         self._folders = [other for other in self._folders if other is not folder] + [folder]
@@ -101,7 +101,7 @@ class Library:
 
     @property
     def current(self) -> Folder:
-        """The folder into which SharePoint itself would write now."""
+        """The folder that SharePoint itself would write to now."""
         return self._folders[-1]
 
     def folders_in(self, folder: Folder) -> list[Folder]:

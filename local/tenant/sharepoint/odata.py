@@ -1,7 +1,7 @@
 """SharePoint's OData URLs: `web/GetFolderByServerRelativePath(decodedUrl='/a b')/Files?$select=Name`.
 
-Paths arrive decoded once, as a web server hands them over, so a percent-encoded quote is a quote; a quote
-inside a literal is doubled. An argument may be an alias (`@v`) whose literal stands in the query.
+Paths arrive decoded once, as from a web server, so a percent-encoded quote is a quote; a quote inside a
+literal is doubled. An argument may be an alias (`@v`) with its literal in the query.
 """
 
 import re
@@ -29,7 +29,7 @@ class PathSegment:
         """Return a string argument.
 
         Raises:
-            SharePointRefusal: it is missing or no string.
+            SharePointRefusal: it is missing or not a string.
         """
         value = self.arguments.get(name.lower())
         if not isinstance(value, str):
@@ -40,7 +40,7 @@ class PathSegment:
         """Return a Boolean argument; a missing one is False.
 
         Raises:
-            SharePointRefusal: it is no Boolean.
+            SharePointRefusal: it is not a Boolean.
         """
         value = self.arguments.get(name.lower(), False)
         if not isinstance(value, bool):
@@ -94,11 +94,11 @@ def _parse_literal(text: str, query: Mapping[str, str]) -> ODataValue:
 
 
 def selected(query: Mapping[str, str], names: Iterable[str]) -> list[str] | None:
-    """Return the properties `$select` asks for in the type's own spelling and order, None for all.
+    """Return the properties in `$select` in the type's own spelling and order, None for all.
 
     Raises:
-        SharePointRefusal: a property that the type lacks, or another `$` option: SharePoint has them, the emulated
-            tenant does not, and an ignored `$filter` would be a lie.
+        SharePointRefusal: a property that the type lacks, or another `$` option. SharePoint has such options,
+            the emulated tenant does not, and it must not ignore a `$filter`.
     """
     unknown = [option for option in query if option.startswith("$") and option.lower() != "$select"]
     if unknown:

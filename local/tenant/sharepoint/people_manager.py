@@ -1,11 +1,11 @@
-"""SP.UserProfiles.PeopleManager: who may read and write whose profile, and its REST face.
+"""SP.UserProfiles.PeopleManager: the permissions to read and write profiles, and its REST interface.
 
 Documented rules: the audience host and the SharePoint roles `User.Read.All` or `User.ReadWrite.All`
 (learn.microsoft.com/troubleshoot/sharepoint, "app-permission-error-update-user-profile-property"); another
-person's profile is written on the admin host of the geo it lives in
+person's profile is written on the admin host of its geo
 (learn.microsoft.com/sharepoint/dev/solution-guidance/multigeo-userprofileexperience).
 
-Stricter than Microsoft: the my-site host has no PeopleManager here, not even for reading.
+Stricter than Microsoft: the my-site host has no PeopleManager here, for reading either.
 """
 
 import json
@@ -38,11 +38,14 @@ class PeopleManager:
         """Set one property of the profile with this account name.
 
         Raises:
-            SharePointRefusal: not allowed, not on this host, no such profile in this geo, no such property, or a value
-                that makes no sense.
+            SharePointRefusal: not permitted, not on this host, no such profile in this geo, no such property,
+            or
+                a value that is not valid.
         """
         call.demand("User.ReadWrite.All")
-        if call.site.kind != "admin":  # an application has no profile of its own: every write is to another's
+        if (
+            call.site.kind != "admin"
+        ):  # an application has no profile of its own, so every write is to another profile
             raise access_denied()
         spelled = properties.spell(name)
         with self._world.lock:
@@ -97,9 +100,9 @@ class PeopleManager:
         return call.value(step.spelled, value)
 
     def _read(self, call: SharePointCall, step: PathSegment) -> tuple[Profile | None, dict[str, object]]:
-        """Return the profile a step names (None: no such account) and how it looks from outside.
+        """Return the profile in a step (None: no such account) and its REST form.
 
-        Any geo answers for every profile: that is how the right geo is found.
+        Any geo answers for every profile: so a client finds the right geo.
         """
         if call.request.method != "GET":
             raise wrong_method(call.request.method, step.spelled)

@@ -1,7 +1,7 @@
-"""What the bytes of a picture are, and the pictures SharePoint draws by itself. Pure.
+"""The inspection of a picture's bytes, and the pictures that SharePoint draws itself. Pure.
 
-Sizes: S 48, M 72, L 200 pixels on the longer side, ratio kept, never enlarged: what SharePoint's own
-thumbnails are known to be. A tool may write others; nothing says that SharePoint minds.
+Sizes: S 48, M 72, L 200 pixels on the longer side, ratio kept, never enlarged: the known
+sizes of SharePoint's own thumbnails. A tool may write others; SharePoint is not known to refuse them.
 """
 
 import io
@@ -15,16 +15,16 @@ from PIL import Image, ImageDraw
 PictureSize = Literal["S", "M", "L"]
 
 SIZES: dict[PictureSize, int] = {"S": 48, "M": 72, "L": 200}  # pixels
-_MAX_PIXELS = 20_000_000  # a thumbnail is far below; what is above is an attack on the decoder
+_MAX_PIXELS = 20_000_000  # far above any thumbnail; more is an attack on the decoder
 _BASELINE = 0xC0  # SOF0
-# What Pillow raises for broken bytes, by the way in which they are broken.
+# Pillow's exceptions for the various kinds of broken bytes.
 _UNREADABLE = (Image.DecompressionBombError, OSError, ValueError, SyntaxError, IndexError)
-_PLAIN = {0xE0, 0xEE}  # JFIF's APP0 and Adobe's APP14 say how to decode, not what is shown
+_PLAIN = {0xE0, 0xEE}  # JFIF's APP0 and Adobe's APP14 concern decoding only
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What a JPEG is: its size in pixels, whether it is baseline, whether it carries metadata.
+    """A JPEG's size in pixels, whether it is baseline, and whether it has metadata.
 
     Metadata is every application segment that decoding does not need (EXIF, XMP, ICC, Photoshop) and every
     comment.
@@ -37,7 +37,7 @@ class Picture:
 
 
 def inspect_jpeg(data: bytes) -> Picture | None:
-    """Return what a JPEG is, None where the bytes are none that decodes to the end."""
+    """Describe a JPEG; None if the bytes are not a complete JPEG."""
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
             if image.width * image.height > _MAX_PIXELS:
@@ -64,20 +64,20 @@ def make_thumbnail(data: bytes, size: PictureSize) -> bytes:
     """Return a picture (any format Pillow reads) as SharePoint's own JPEG thumbnail.
 
     Raises:
-        ValueError: the bytes are no picture.
+        ValueError: the bytes are not a picture.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
             small = image.convert("RGB")
     except _UNREADABLE as error:
-        raise ValueError("the bytes are no picture") from error
+        raise ValueError("the bytes are not a picture") from error
     small.thumbnail((SIZES[size], SIZES[size]))
     return _encode(small)
 
 
 @cache
 def draw_silhouette(size: PictureSize) -> bytes:
-    """Return the grey figure that stands for nobody's picture."""
+    """Return the grey figure that is shown without a picture."""
     image = Image.new("RGB", (200, 200), (225, 225, 225))
     draw = ImageDraw.Draw(image)
     draw.ellipse((65, 40, 135, 110), fill=(160, 160, 160))
@@ -86,7 +86,7 @@ def draw_silhouette(size: PictureSize) -> bytes:
 
 
 def draw_old_picture(name: str) -> bytes:
-    """Return a picture such as somebody had years ago: the same for the same name, 200 pixels square."""
+    """Return a picture as from years ago: the same for the same name, 200 pixels square."""
     number = zlib.crc32(name.encode())
     image = Image.new("RGB", (200, 200), (150 + number % 60, 130, 95))
     draw = ImageDraw.Draw(image)

@@ -1,8 +1,8 @@
 """The user profiles SharePoint keeps: under which account name, in which geo, with what written into them.
 
-A profile is not a person: it keeps its old account name for a while after a rename, stays behind after a
-deletion, and may carry another person's object id when a UPN is used again. Nothing here is computed before
-it is asked for: a profile nobody wrote to is one small object. Call everything under `World.lock`.
+A profile is not a person: it keeps its old account name for a while after a rename, stays after a deletion,
+and may have another person's object id when a UPN is used again. Nothing is computed in advance: a profile
+without writes is one small object. Call everything under `World.lock`.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ CLAIM = "i:0#.f|membership|"  # how SharePoint Online names the account of a dir
 
 @dataclass(slots=True)
 class Profile:
-    """One profile. `account` is the lower-case UPN SharePoint knows; `object_id` is "" where it has none.
+    """One profile. `account` is the lower-case UPN that SharePoint knows; `object_id` is "" without one.
 
     `written` holds what was set through the API, under the property names' own spelling.
     """
@@ -45,8 +45,8 @@ class Profiles:
     """Every profile of the tenant, found by account name or by person.
 
     A rename reaches SharePoint with the next synchronisation from Entra, not at once
-    (learn.microsoft.com/sharepoint/user-profile-sync). Until then the old account name still resolves and the
-    new one meets nobody, or, where the UPN had another owner before, that owner's profile.
+    (learn.microsoft.com/sharepoint/user-profile-sync). Until then the old account name still resolves, and
+    the new one finds no profile or, if the UPN had another owner before, that owner's.
     """
 
     def __init__(self, world: World) -> None:
@@ -73,7 +73,7 @@ class Profiles:
         return self._by_person.get(person_id)
 
     def add(self, person: Person) -> None:
-        """Make the person's profile, at once unless somebody else's still has the account name."""
+        """Make the person's profile, at once unless another person's still has the account name."""
         if person.upn.lower() in self._by_account:
             self._wait(person.id)
         else:
@@ -89,18 +89,18 @@ class Profiles:
             self._wait(person.id)
 
     def leave(self, person: Person) -> None:
-        """Note that the person was deleted: the profile stays as it is."""
+        """Note that the person was deleted; the profile stays unchanged."""
         self._waiting.pop(person.id, None)
 
     def drop(self, person_id: str) -> None:
-        """Take the person's profile away, as if SharePoint had never heard of them."""
+        """Remove the person's profile, as if SharePoint did not know them."""
         self._waiting.pop(person_id, None)
         profile = self._by_person.pop(person_id, None)
         if profile is not None:
             del self._by_account[profile.account]
 
     def settle(self, person_ids: Iterable[str] | None = None) -> None:
-        """Let the waiting renames arrive (by default all); who left the directory makes room."""
+        """Apply the waiting renames (by default all); they displace profiles of deleted people."""
         arriving = list(self._waiting if person_ids is None else person_ids)
         profiles = [self._lift(self._world.people[person_id]) for person_id in arriving]
         for profile in profiles:
@@ -121,7 +121,7 @@ class Profiles:
             )
 
     def _lift(self, person: Person) -> Profile:
-        """Take the person's profile, or a new one, out of the index so that its account name is free."""
+        """Take the person's profile, or a new one, out of the index, which frees its account name."""
         del self._waiting[person.id]
         profile = self._by_person.pop(person.id, None)
         if profile is None:

@@ -1,6 +1,6 @@
-"""What a profile looks like from outside, and which values may be written into it. Pure.
+"""The REST form of a profile, and the values that may be written to it. Pure.
 
-Names and order are those of a profile that SharePoint Online showed in public
+Names and order are those of a published profile of SharePoint Online
 (pnp.github.io/cli-microsoft365/cmd/spo/userprofile/userprofile-get). Every value is a string, "" where unset.
 """
 
@@ -45,7 +45,7 @@ _SPELLING = {name.lower(): name for name in NAMES}
 
 
 def spell(name: str) -> str | None:
-    """Return a property name in its own spelling (any case will do), None where there is no such property."""
+    """Return a property name in its own spelling (any case will do), None if the property does not exist."""
     return _SPELLING.get(name.lower())
 
 
@@ -58,7 +58,7 @@ def list_values(profile: Profile) -> dict[str, str]:
 def derive_picture_url(profile: Profile) -> str | None:
     """Return the top-level `PictureUrl`: the written URL with the timestamp as cache key.
 
-    None where the placeholder state is 1, even though the property `PictureURL` holds a URL.
+    None if the placeholder state is 1, even if the property `PictureURL` has a URL.
     """
     url, stamp = profile.get(PICTURE_URL), profile.get(TIMESTAMP)
     if not url or profile.get(PLACEHOLDER) == "1":
@@ -94,13 +94,13 @@ def describe_person(profile: Profile, organisation: str) -> dict[str, object]:
 
 
 def check_value(name: str, value: str, my_host: str) -> None:
-    """Let a value pass that may be written into the property `name` (own spelling).
+    """Check a value that is to be written to the property `name` (own spelling).
 
-    Stricter than Microsoft, who is not known to look at the values at all: what would never show a picture,
-    or would show it from another tenant or geo, is refused here so that it cannot pass unseen.
+    Stricter than Microsoft, which is not known to check the values: a value that would never show a picture,
+    or would show one from another tenant or geo, is refused here so that it cannot go unnoticed.
 
     Raises:
-        SharePointRefusal: the value makes no sense, or the property belongs to the directory.
+        SharePointRefusal: the value is not valid, or the property belongs to the directory.
     """
     if name in _FROM_DIRECTORY:
         raise bad_argument(f"{name} comes from the directory and cannot be set.")
@@ -131,7 +131,7 @@ def _directory_values(profile: Profile) -> dict[str, str]:
     return {
         "UserProfile_GUID": str(uuid.uuid5(uuid.NAMESPACE_OID, person.id)),
         "SID": f"i:0h.f|membership|{person.id.replace('-', '')[:16]}@live.com",
-        "ADGuid": "System.Byte[]",  # what REST really prints for a byte array
+        "ADGuid": "System.Byte[]",  # REST's text for a byte array
         "AccountName": profile.claim,
         "FirstName": first,
         "LastName": last,

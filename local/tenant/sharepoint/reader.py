@@ -1,4 +1,4 @@
-"""A colleague looking at somebody's picture in SharePoint: the request that a browser would make."""
+"""A reader's look at a picture in SharePoint: the request that a browser would send."""
 
 from urllib.parse import urlsplit
 
@@ -14,7 +14,7 @@ SIZES = ("S", "M", "L")
 
 
 class PictureReader:
-    """Opens `userphoto.aspx` without a network, so that looking never counts as a request received."""
+    """Open `userphoto.aspx` without a network, so that a look does not count as a request received."""
 
     def __init__(self, world: World, tokens: Tokens, sharepoint: SharePoint) -> None:
         self._sharepoint = sharepoint
@@ -22,7 +22,7 @@ class PictureReader:
         self._token = tokens.issue(self._origin, (), lifetime=10 * 365 * 24 * 3600)
 
     def look(self, account: str, size: str) -> Response:
-        """Return what SharePoint shows of an account, after the redirect that it may answer with."""
+        """Return what SharePoint shows of an account, after a redirect, if any."""
         response = self._get(PAGE, {"size": size, "accountname": account})
         if response.status_code != 302:
             return response

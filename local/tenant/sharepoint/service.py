@@ -1,8 +1,8 @@
-"""The emulated SharePoint Online: the one class that the tenant, its admin face and tests speak to.
+"""The emulated SharePoint Online: the one class that the tenant, its admin face and tests use.
 
-`profiles` and `library` hold the state; `properties` and `pictures` are the pure rules about it. Behind
-`door` the handlers `people`, `csom`, `files` and `userphoto` answer, and each says where it is stricter than
-Microsoft and what is inferred. `scenes` sets the stage, `description` shows it; `service` ties all together.
+`profiles` and `library` hold the state; `properties` and `pictures` are the pure rules for it. `gateway`
+calls the handlers `people_manager`, `csom`, `files` and `userphoto`; each says where it is stricter than
+Microsoft and what is inferred. `setup` changes the state for tests, `description` shows it.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ ServiceName = Literal["sharepoint-files", "sharepoint-profiles"]
 
 
 class SharePoint:
-    """SharePoint Online of one tenant, every geo of it. Hears of people as an observer of the world."""
+    """SharePoint Online of one tenant, with all its geos. Observes the people of the world."""
 
     def __init__(self, world: World, tokens: Tokens) -> None:
         self._world = world
@@ -48,7 +48,7 @@ class SharePoint:
             return find_site(host, self._world.organisation, self._libraries) is not None
 
     def service(self, request: Request) -> ServiceName:
-        """Return which of SharePoint's two services a request is for: they are throttled apart."""
+        """Return which of SharePoint's two services a request is for: they are throttled separately."""
         path = request.path.lower()
         return (
             "sharepoint-profiles"
@@ -57,7 +57,7 @@ class SharePoint:
         )
 
     def respond(self, request: Request) -> Response:
-        """Answer a request; whatever is wrong with it is an error in SharePoint's own shape."""
+        """Answer a request; every error has SharePoint's own shape."""
         return self._gateway.respond(request)
 
     def person_added(self, person: Person) -> None:
@@ -76,14 +76,14 @@ class SharePoint:
             profile.geo = person.geo
 
     def person_removed(self, person: Person) -> None:
-        """Leave the profile behind, as a recycled UPN would meet it."""
+        """Keep the profile, as a reused UPN would find it."""
         self._profiles.leave(person)
 
     def photo_changed(self, person: Person) -> None:
-        """Hear nothing: that SharePoint is not told is why anybody needs a synchronisation."""
+        """Do nothing: SharePoint is not notified, hence the need for a synchronisation."""
 
     def reset(self) -> None:
-        """Start again with an empty English library in the central geo and a profile for everybody living."""
+        """Start again with an empty English library in the central geo and a profile for each person."""
         with self._world.lock:
             self._libraries.clear()
             self._profiles.clear()
@@ -92,7 +92,7 @@ class SharePoint:
                 self.person_added(person)
 
     def settle_renames(self) -> None:
-        """Let every rename that SharePoint has not heard of arrive now."""
+        """Apply every rename that SharePoint does not know yet."""
         with self._world.lock:
             self._profiles.settle()
 
@@ -101,28 +101,28 @@ class SharePoint:
         return self._photos.pull(person_id)
 
     def add_folder(self, name: str, geo: str = "") -> None:
-        """Add a folder of pictures beside the others; SharePoint itself writes into it from now on.
+        """Add a folder of pictures beside the others; SharePoint itself writes to it from now on.
 
         Raises:
-            ValueError: no folder of pictures can have that name.
+            ValueError: the name is not valid for a folder of pictures.
         """
         with self._world.lock:
             self._setup.open_geo(geo).add_folder(name)
 
     def set_folder(self, name: str, geo: str = "") -> None:
-        """Let the geo's library have one folder of pictures, with a name in its own language.
+        """Have one folder of pictures in the geo's library, with a name in its own language.
 
         Raises:
-            ValueError: no folder of pictures can have that name.
+            ValueError: the name is not valid for a folder of pictures.
         """
         with self._world.lock:
             self._setup.open_geo(geo).set_folder(name)
 
     def describe(self, person_id: str) -> Mapping[str, object]:
-        """Return what SharePoint holds of a person, as JSON; see `description.describe`.
+        """Return what SharePoint has of a person, as JSON; see `description.describe`.
 
         Raises:
-            KeyError: nobody has that id.
+            KeyError: no person has that id.
         """
         with self._world.lock:
             return description.describe(

@@ -1,4 +1,4 @@
-"""States of SharePoint that years of use leave behind, made to order for a test."""
+"""Profiles and libraries as years of use leave them, set up for a test."""
 
 from collections.abc import Mapping
 
@@ -10,12 +10,12 @@ from local.tenant.sharepoint.profiles import Profile, Profiles
 from local.tenant.sharepoint.properties import EXCHANGE_SYNC, PLACEHOLDER, TIMESTAMP
 from local.tenant.sharepoint.userphoto import UserPhotos
 
-# 2016-08-04: the constant that scripts have copied from each other ever since, instead of the time.
+# 2016-08-04: a constant that published scripts copy from each other in place of the time.
 OLD_STAMP = "63605901091"
 
 
 class ProfileSetup:
-    """Sets the stage: geos, and odd profiles."""
+    """Set up geos and irregular profiles."""
 
     def __init__(
         self, world: World, profiles: Profiles, libraries: dict[str, Library], photos: UserPhotos
@@ -26,7 +26,7 @@ class ProfileSetup:
         self._photos = photos
 
     def open_geo(self, geo: str) -> Library:
-        """Return the library of a geo, made (and with it the geo's hosts) if new. Call under `World.lock`."""
+        """Return the library of a geo; a new geo gets a library and its hosts. Call under `World.lock`."""
         if geo not in self._libraries:
             self._libraries[geo] = Library(self._world.clock.now())
         return self._libraries[geo]
@@ -42,18 +42,19 @@ class ProfileSetup:
         old_names: bool = False,
         properties: Mapping[str, str] | None = None,
     ) -> None:
-        """Make one person's profile odd, in the order of these arguments; None leaves as it is.
+        """Change one person's profile, in the order of these arguments; None changes nothing.
 
-        - `profile`: False takes it away, as of somebody SharePoint has not heard of; True brings it back.
-        - `object_id`: the profile's `msOnline-ObjectId` where it is not the person's; "" for none.
-        - `folder`: add this folder of pictures to the person's geo; SharePoint writes into it from now on.
-        - `picture`: an old picture, files and properties: True draws one, bytes are one, False: never any.
+        - `profile`: False removes it, as for a person unknown to SharePoint; True adds it again.
+        - `object_id`: the profile's `msOnline-ObjectId` if it is not the person's; "" for none.
+        - `folder`: add this folder of pictures to the person's geo; SharePoint writes to it from now on.
+        - `picture`: an old picture, files and properties: True draws one, bytes are one, False removes every
+        trace.
         - `old_names`: the files of `picture` are named after the UPN, as SharePoint did until about 2021.
-        - `properties`: set as they are, unchecked.
+        - `properties`: set without checks.
 
         Raises:
-            KeyError: nobody has that id.
-            ValueError: a profile that is not there, a name no folder can have, or bytes that are no picture.
+            KeyError: no person has that id.
+            ValueError: no profile exists, the folder name is not valid, or the bytes are not a picture.
         """
         person = self._world.people[person_id]
         source = draw_old_picture(person.display_name) if picture is True else picture

@@ -1,7 +1,7 @@
-"""What an upload must be to be taken: a name, a body, a folder that accepts it.
+"""The rules for an upload: its name, its body, its folder.
 
-Stricter than Microsoft: `.jpg` must be a JPEG of at most 5 000 000 bytes, `Forms` takes nothing, and the
-string functions, ambiguous about `%` and `#`, take neither
+Stricter than Microsoft: `.jpg` must be a JPEG of at most 5 000 000 bytes, `Forms` accepts nothing, and the
+string functions, ambiguous for `%` and `#`, accept neither
 (learn.microsoft.com/sharepoint/dev/solution-guidance, "Supporting % and # in files and folders").
 """
 
@@ -21,7 +21,7 @@ _SP = "Microsoft.SharePoint.SPException"
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file about to be written. `picture` is what a JPEG turned out to be, else None."""
+    """A file to write. `picture` describes a JPEG; None for other files."""
 
     name: str
     data: bytes
@@ -42,7 +42,7 @@ def read_upload(call: SharePointCall, name: str) -> Upload:
     """Return the request's body as a file of this name. Decodes it: do not call under `World.lock`.
 
     Raises:
-        SharePointRefusal: a name that cannot be, too many bytes, or a `.jpg` that is none.
+        SharePointRefusal: the name is not valid, the bytes are too many, or a `.jpg` is not a JPEG.
     """
     if not name or len(name) > 255 or re.search(r'["*:<>?/\\|\x00-\x1f]', name) or name != name.strip():
         raise SharePointRefusal(
@@ -63,7 +63,7 @@ def save(folder: Folder, upload: Upload, now: datetime, *, overwrite: bool) -> F
     """Write an upload into a folder and return the file.
 
     Raises:
-        SharePointRefusal: the folder takes no files, or has one of that name that may not be overwritten.
+        SharePointRefusal: the folder accepts no files, or has one of that name and `overwrite` is false.
     """
     if folder.name == FORMS:
         raise access_denied()

@@ -1,13 +1,13 @@
 """/_layouts/15/userphoto.aspx: what a reader in SharePoint sees, and the pull from Exchange behind it.
 
-Documented: `size=S|M|L`, `accountname=` (an account or a UPN); a silhouette where there is no picture; for
+Documented: `size=S|M|L`, `accountname=` (an account or a UPN); a silhouette without a picture; for
 a while a redirect to a time-limited address (github.com/SharePoint/sp-dev-docs/issues/7909). SharePoint asks
 Exchange only when the *owner's* own photo is requested and at most once every 24 hours
 (support.microsoft.com, "Information about profile picture synchronization in Microsoft 365"), and only for
 the L thumbnail. Inferred: the other sizes are found beside `PictureURL` by their names, and the 24 hours
 count from `SPS-PictureTimestamp`.
 
-Not played: people without an Exchange licence, for whom SharePoint is said to show Graph's picture.
+Not played: people without an Exchange licence; SharePoint is said to show Graph's picture for them.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
 
 class UserPhotos:
-    """The readers' side of the tenant's pictures. `libraries` are by geo."""
+    """The tenant's pictures as readers see them. `libraries` are by geo."""
 
     def __init__(self, world: World, profiles: Profiles, libraries: dict[str, Library]) -> None:
         self._world = world
@@ -48,7 +48,7 @@ class UserPhotos:
         self._key = secrets.token_bytes(16)
 
     def respond(self, call: SharePointCall) -> Response:
-        """Answer userphoto.aspx; any valid token will do.
+        """Answer userphoto.aspx; any valid token is enough.
 
         Raises:
             SharePointRefusal: another verb than GET.
@@ -70,10 +70,10 @@ class UserPhotos:
         return self._serve(account, size)
 
     def respond_limited(self, request: Request) -> Response:
-        """Answer the address that userphoto.aspx redirected to: no token, but a signature and an end.
+        """Answer the address that userphoto.aspx redirects to: no token, but a signature and an expiry.
 
         Raises:
-            SharePointRefusal: the address is not ours, or too old.
+            SharePointRefusal: the signature is not valid, or the address has expired.
         """
         account, size = request.args.get("accountName", ""), request.args.get("size", "")
         until, _, signature = request.args.get("_oat_", "").partition("_")
@@ -98,10 +98,10 @@ class UserPhotos:
         return file and file[1]
 
     def pull(self, person_id: str) -> PullOutcome:
-        """Do what SharePoint does when the person's own L picture is asked for by the person.
+        """Play SharePoint's reaction when the person requests their own L picture.
 
-        Return what became of it: without a photo in Exchange the placeholder is written over whatever was
-        there (github.com/SharePoint/sp-dev-docs/issues/7392); a photo that cannot be read changes nothing.
+        Return the outcome. Without a photo in Exchange the placeholder replaces any picture
+        (github.com/SharePoint/sp-dev-docs/issues/7392); a photo that cannot be read changes nothing.
         """
         with self._world.lock:
             profile = self._profiles.of(person_id)

@@ -1,7 +1,7 @@
-"""Who came back before the `Retry-After` it was told: what turns a throttled client into a blocked one.
+"""Requests that come before `Retry-After` has passed: they turn a throttled client into a blocked one.
 
-Each service keeps the latest moment until which a 429 or a 503 asked everybody to wait. A request that begins
-within two seconds of that answer was perhaps already on its way; one that begins later, yet before that
+Each service has the latest moment until which a 429 or a 503 asked clients to wait. A request that begins
+within two seconds of that answer was possibly sent before it; a request that begins later, but before that
 moment, is recorded.
 """
 
@@ -19,7 +19,7 @@ ASKING = (429, 503)
 
 
 class EarlyReturns:
-    """The waiting times given, and who did not keep to them. `now` is the clock, in seconds."""
+    """The waits asked for, and the requests that did not observe them. `now` is the clock, in seconds."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -28,7 +28,7 @@ class EarlyReturns:
         self._lock = threading.Lock()
 
     def begin(self, service: str, method: str, path: str) -> None:
-        """Judge a request that has just arrived."""
+        """Record a request that has just arrived if it is early."""
         now = self._now()
         with self._lock:
             told, until = self._waits.get(service, (now, now))
@@ -37,17 +37,17 @@ class EarlyReturns:
                 self._early.append(early | {"seconds_too_early": round(until - now, 3)})
 
     def note_answer(self, service: str, status: int, headers: Headers) -> None:
-        """Note the service's answer, or a part's of a `$batch`, if it asks to wait."""
+        """Note the answer of a service, or of a part of a `$batch`, if it asks to wait."""
         if status in ASKING and (asked := headers.get("Retry-After")):
-            with contextlib.suppress(ValueError):  # a fault may ask for any header, a senseless one too
+            with contextlib.suppress(ValueError):  # a fault may set any header, an invalid one too
                 self.note_wait(service, float(asked))
 
     def note_wait(self, service: str, retry_after: float) -> None:
-        """Note that the service has just asked everybody to wait for `retry_after` seconds."""
+        """Note that the service has just asked its clients to wait for `retry_after` seconds."""
         now = self._now()
         with self._lock:
             told, until = self._waits.get(service, (now, now))
-            # The grace runs from the first time: knocking each second must not renew it for ever.
+            # The grace counts from the first answer: a request each second must not renew it.
             self._waits[service] = (told if now < until else now, max(until, now + retry_after))
 
     def recorded(self) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
-"""Faults that the tenant commits on purpose: refusals, delays, cut connections, before or after the effect.
+"""Faults on purpose: refusals, delays, cut connections, before or after the effect.
 
-A fault says which requests it may meet (`service`, `host`, `method`, `path`, `part`), how often (`rate`,
-`next`, `skip`) and what it does to them. The first one that matches and is due is the one that happens.
+A fault says which requests it applies to (`service`, `host`, `method`, `path`, `part`), how often (`rate`,
+`next`, `skip`) and what it does. The first fault that matches and is due applies.
 """
 
 import random
@@ -27,11 +27,11 @@ class Fault:
     Which: `service` ("" any; `sharepoint` stands for both of its halves), `host`, `method`, and `path`, a
     regular expression searched in path and query as they were sent. `part`: single requests inside a Graph
     `$batch` instead of whole ones (then only `status` works). How often: each with probability `rate`, after
-    letting `skip` of them by, at most `next` times (None: for ever).
+    `skip` requests, at most `next` times (None: no limit).
 
-    What: wait `latency` seconds, then answer `status` with `code`, `headers` and `body` (left empty: as the
-    service would say it) and `Retry-After: retry_after` seconds; or `drop` the connection; or `truncate` the
-    answer in the middle of its body. `when` "after" lets the call take effect first.
+    What: wait `latency` seconds, then answer `status` with `code`, `headers` and `body` (empty: the service's
+    own) and `Retry-After: retry_after` seconds; or `drop` the connection; or `truncate` the
+    answer in the middle of its body. With `when` "after" the call takes effect first.
 
     Raises:
         ValueError: the fields do not describe a fault.
@@ -69,12 +69,12 @@ class Fault:
         try:
             re.compile(self.path)
         except re.error as error:
-            raise ValueError(f"path is no regular expression: {error}") from error
+            raise ValueError(f"path is not a regular expression: {error}") from error
 
 
 @dataclass(slots=True)
 class ArmedFault:
-    """A fault at work: how many requests it matched and how many it met."""
+    """An armed fault: how many requests it matched, and to how many it applied."""
 
     fault: Fault
     matched: int = 0
@@ -92,7 +92,7 @@ class Faults:
         self._random = random.Random(world.seed)  # noqa: S311 - chance, not secrets
 
     def arm(self, faults: Iterable[Fault], seed: int | None = None) -> None:
-        """Put `faults` in the place of those armed before; the same `seed` meets the same requests."""
+        """Replace the armed faults; with the same `seed` they apply to the same requests."""
         with self._lock:
             self._armed = [ArmedFault(fault) for fault in faults]
             self._random.seed(self._world.seed if seed is None else seed)
@@ -108,7 +108,7 @@ class Faults:
         """Return the answer to `request`, by `answer` or by a fault, and the name of that fault.
 
         Raises:
-            Hangup: the connection is to be cut.
+            Hangup: the fault cuts the connection.
         """
         path = request.environ["REQUEST_URI"]
         fault = self._pick(service, request.host, request.method, path, part=False)
@@ -125,7 +125,7 @@ class Faults:
         return Response(self._body(fault, service), fault.status, self._headers(fault, service)), "status"
 
     def meet_part(self, method: str, url: str) -> tuple[int, dict[str, str], Any] | None:
-        """Return status, headers and body for one part of a Graph `$batch`; None: no fault meets it."""
+        """Return status, headers and body for one part of a Graph `$batch`; None: no fault applies."""
         fault = self._pick("graph", "graph.microsoft.com", method, url, part=True)
         if fault is None or fault.status is None:
             return None

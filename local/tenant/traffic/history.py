@@ -1,4 +1,4 @@
-"""Every request that the tenant received, in the order of arrival. Never what it carried to prove itself."""
+"""Every request that the tenant received, in the order of arrival, without its credentials."""
 
 import sys
 import threading
@@ -13,11 +13,11 @@ PlayedPart = tuple[str, str, int]  # method, url, status of one part of a $batch
 
 @dataclass(slots=True)
 class HistoryEntry:
-    """One request. `status` is None while it is being answered, and for ever if it got no answer.
+    """One request. `status` is None until it is answered, and stays None without an answer.
 
     `number` counts arrivals from 1 and never starts over; `at` is the machine's time in UTC; `ms` how long
-    the answer took; `parts` the parts of a Graph `$batch`; `fault` the kind of fault that met it, if one did,
-    or `quota`.
+    the answer took; `parts` the parts of a Graph `$batch`; `fault` the kind of fault that applied to it, if
+    any, or `quota`.
     """
 
     number: int
@@ -49,7 +49,7 @@ class History:
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         with self._lock:
             self._last += 1
-            # The same few agents come a hundred thousand times: keep each text once.
+            # A few agents send a hundred thousand requests: keep each text once.
             entry = HistoryEntry(
                 self._last, at, service, sys.intern(host), method, path, sys.intern(user_agent)
             )
@@ -59,7 +59,7 @@ class History:
     def end(
         self, entry: HistoryEntry, status: int | None, seconds: float, parts: Sequence[PlayedPart] = ()
     ) -> None:
-        """Record how the request was answered; `status` None: it was not."""
+        """Record how the request was answered; `status` None: without an answer."""
         with self._lock:
             entry.status, entry.ms, entry.parts = status, round(seconds * 1000, 2), parts
 

@@ -1,8 +1,8 @@
-"""How much of a quota is used: windows of time, one after the other, and what each owes to the next.
+"""How much of a quota is used: consecutive windows of time, and what each carries over to the next.
 
-A throttled call counts like any other. What the calls of a window used beyond the limit is owed by the window
-after it, so whoever goes on knocking stays outside; but calls that were perhaps on their way when the first
-was refused are forgiven then. Nothing here knows of HTTP or of a clock.
+A throttled call counts like any other. What the calls of a window use beyond the limit is owed by the next
+window, so a client that keeps calling stays throttled. Calls that were possibly sent before the first refusal
+are not carried over. Nothing here knows of HTTP or of a clock.
 """
 
 import math
@@ -18,7 +18,7 @@ WINDOWS_KEPT = 10_080  # windows; a week of minutes
 class Window:
     """One stretch of time, from `began` (seconds): `owed` by the one before, `used` by its own calls.
 
-    `told` is when its first call was refused; of what was used, `forgiven` is not owed afterwards.
+    `told` is when its first call was refused; `forgiven` is the part of `used` that the next does not owe.
     """
 
     began: float
@@ -31,7 +31,7 @@ class Window:
 
     @property
     def total(self) -> int:
-        """What stands against the limit."""
+        """What counts against the limit."""
         return self.owed + self.used
 
     def refuse(self, amount: int, now: float) -> None:
@@ -42,7 +42,7 @@ class Window:
             self.forgiven += amount
 
     def debt(self, limit: int, passed: int = 0) -> int:
-        """Return what is owed once `passed` windows, this one first, have paid off a limit's worth each."""
+        """Return what is owed after `passed` windows, this one included; each pays off one limit."""
         return max(0, self.total - self.forgiven - passed * limit)
 
 

@@ -1,8 +1,8 @@
 """What the application may use of SharePoint and of Graph's photos, and what it has used.
 
 learn.microsoft.com/sharepoint/dev/general-development/how-to-avoid-getting-throttled-or-blocked-in-sharepoint-online
-has the limits, which hold for each geo location by itself. Graph publishes none for photos as such; the one
-here stands for whatever the mailboxes' store does under load. Windows lie on the tenant's clock.
+has the limits, which hold for each geo location by itself. Graph publishes no limit for photos; the one
+here stands for the behaviour of the mailboxes' store under load. Windows follow the tenant's clock.
 """
 
 import threading
@@ -26,7 +26,7 @@ PERIODS: dict[LimitName, float] = {  # seconds
 
 @dataclass(slots=True, kw_only=True)
 class Limits:
-    """How much is allowed; None: any amount.
+    """How much is allowed; None: no limit.
 
     Raises:
         ValueError: a limit is below 1.
@@ -44,7 +44,7 @@ class Limits:
 
 
 class Quota:
-    """The limits in force, and meters of what was used; without a limit they count all the same."""
+    """The limits in force, and meters of what was used; they count without limits too."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -52,7 +52,7 @@ class Quota:
         self.limit(Limits())
 
     def limit(self, limits: Limits) -> None:
-        """Put `limits` in the place of the old, and count from zero."""
+        """Replace the limits, and count from zero."""
         with self._lock:
             self._limits = limits
             self._meters: dict[tuple[LimitName, str], Meter] = {}

@@ -1,4 +1,4 @@
-"""How each service words a refusal that a fault asks for: its usual body and content type."""
+"""The body and content type with which each service refuses a request for a fault."""
 
 import json
 import math
@@ -24,7 +24,7 @@ GRAPH_CODES = {
 
 
 def text(service: str, status: int, code: str = "") -> str:
-    """Return the body with which `service` goes with `status`; `code` "" is the usual one."""
+    """Return the body that `service` sends with `status`; `code` "" is the usual one."""
     if service == "graph":
         return json.dumps(graph(status, code))
     if service.startswith("sharepoint"):
@@ -69,11 +69,11 @@ def retry_after(seconds: float, style: Literal["integer", "decimal", "absent"]) 
 
 
 def entra(status: int, code: str = "") -> dict[str, Any]:
-    """Return the token endpoint's error; 90033 is what it says of its own passing trouble."""
+    """Return the token endpoint's error; 90033 is its number for a transient error."""
     error = code or ("temporarily_unavailable" if status >= 429 else "invalid_request")
     return {"error": error, "error_description": "AADSTS90033: A transient error.", "error_codes": [90033]}
 
 
 def _sharepoint(status: int, code: str) -> str:
-    # SharePoint's front door throttles before any API could word an error: the body is a line of text.
+    # SharePoint's front end throttles before any API handles the request: the body is a line of text.
     return f"{status} {code or 'TOO MANY REQUESTS' if status == 429 else code or 'The server is busy'}"

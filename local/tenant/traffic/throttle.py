@@ -1,4 +1,4 @@
-"""The turnstile before every service: what a request costs, and what it is told when that is too much.
+"""Throttling before every service: what a request costs, and how it is refused over the limit.
 
 SharePoint: each request costs units, those to PeopleManager a call each besides
 (learn.microsoft.com/sharepoint/dev/general-development/how-to-avoid-getting-throttled-or-blocked-in-sharepoint-online).
@@ -26,27 +26,27 @@ from local.tenant.traffic.quota import LimitName, Quota
 UNITS: LimitName = "sharepoint_units_per_minute"
 PEOPLE_MANAGER: LimitName = "people_manager_calls_per_5_minutes"
 PHOTOS: LimitName = "graph_photos_per_10_seconds"
-PHOTO_SERVICE = "graph-photos"  # who waits for photos need not wait for the rest of Graph
-INFORM_SHARE = 0.8  # of the limit; from there on SharePoint says how much is left
+PHOTO_SERVICE = "graph-photos"  # a wait for photos is not a wait for the rest of Graph
+INFORM_SHARE = 0.8  # of the limit; from there on SharePoint reports what is left
 
 _PHOTO = re.compile(r"(/v1\.0)?/users/[^/?]+/photos?(/|\?|$)", re.IGNORECASE)
 
 
 def name_part(url: str) -> str:
-    """Return who is to be left alone when this part of a `$batch` is told to wait."""
+    """Return the service that a wait for this part of a `$batch` applies to."""
     return PHOTO_SERVICE if _PHOTO.match(url) else "graph"
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What becomes of a request: refused, or let through to an answer that gets these headers."""
+    """The decision on a request: its refusal, or the headers to add to its answer."""
 
     headers: dict[str, str] = field(default_factory=dict)
     refusal: Response | None = None
 
 
 class Throttle:
-    """Charges the quota for requests and refuses what is over it; tells `early_returns` who was to wait."""
+    """Charge the quota for requests, refuse what is over it, and report each wait to `early_returns`."""
 
     def __init__(self, world: World, quota: Quota, early_returns: EarlyReturns) -> None:
         self._world = world

@@ -1,7 +1,7 @@
 """The operations on `/subscriptions`.
 
 learn.microsoft.com/graph/api/resources/subscription and the pages of its methods. Handshakes run outside the
-world's lock, as the endpoint may well ask the tenant something before it answers.
+world's lock, as the endpoint may call the tenant before it answers.
 """
 
 import uuid
@@ -25,7 +25,7 @@ from local.tenant.graph.wire import CONTEXT, GraphAnswer, GraphCall, GraphRefusa
 
 @dataclass(frozen=True, slots=True)
 class WebhookPolicy:
-    """How webhooks are reached: plain http too?, seconds for a handshake, a file of authorities to trust."""
+    """How webhooks are called: plain http or not, seconds for a handshake, a file of authorities to trust."""
 
     http: bool = False
     timeout: float = 10.0
@@ -33,7 +33,7 @@ class WebhookPolicy:
 
 
 class SubscriptionOperations:
-    """What an application may do with its subscriptions."""
+    """The operations on an application's subscriptions."""
 
     def __init__(self, world: World, store: SubscriptionStore, pages: Pages, webhooks: WebhookPolicy) -> None:
         self._world = world
@@ -42,18 +42,19 @@ class SubscriptionOperations:
         self._webhooks = webhooks
 
     def create(self, call: GraphCall) -> GraphAnswer:
-        """Create a subscription once its endpoint has proved itself."""
+        """Create a subscription after the handshakes with its endpoints."""
         call.allow()
         knobs = self._world.knobs
         request = read_request(call.json(), http=self._webhooks.http, created_in_list=knobs.created_in_list)
         with self._world.lock:
             self._store.admit(self._draft(call, request))
-        # learn.microsoft.com/graph/change-notifications-with-resource-data: one URL for both is asked twice.
+        # learn.microsoft.com/graph/change-notifications-with-resource-data: one URL for both is validated
+        # twice.
         for url in filter(None, (request.notification_url, request.lifecycle_url)):
             self._validate(url, call)
         with self._world.lock:
             subscription = self._draft(call, request)
-            # Once more: another creation may have come first during the handshake.
+            # Again: another subscription may have been created during the handshake.
             self._store.admit(subscription)
             self._store.add(subscription)
             return GraphAnswer(201, _entity(subscription, secret=True))
@@ -79,7 +80,7 @@ class SubscriptionOperations:
             return GraphAnswer(200, _entity(self._mine(call, subscription), secret=False))
 
     def update(self, call: GraphCall, subscription: str) -> GraphAnswer:
-        """Renew a subscription or send its notifications elsewhere; a knob says what is validated again."""
+        """Renew a subscription or change its URL; a knob says what is validated again."""
         call.allow()
         with self._world.lock:
             self._mine(call, subscription)  # 404 comes before any complaint about the body
@@ -106,14 +107,14 @@ class SubscriptionOperations:
         return GraphAnswer(204)
 
     def reauthorize(self, call: GraphCall, subscription: str) -> GraphAnswer:
-        """Take the answer to a `reauthorizationRequired` that does not renew."""
+        """Accept the answer to a `reauthorizationRequired` that does not renew."""
         call.allow()
         with self._world.lock:
             self._note_contact(self._mine(call, subscription), "reauthorized")
         return GraphAnswer(204)
 
     def _mine(self, call: GraphCall, subscription: str) -> Subscription:
-        """Return the caller's subscription; gone, expired, lost and another's are all 404."""
+        """Return the caller's subscription; deleted, expired, lost and another application's are all 404."""
         for each in self._store.owned(call.claims.application):
             if each.id == subscription.lower():
                 return each
@@ -130,7 +131,7 @@ class SubscriptionOperations:
         )
 
     def _to_validate(self, subscription: Subscription, update: SubscriptionUpdate) -> Iterator[str]:
-        """Yield the URLs whose handshake this update needs. The documents never say; both were seen."""
+        """Yield the URLs that this update validates. The documents do not say; both were observed."""
         url, knob = update.notification_url, self._world.knobs.validate_on_patch
         if knob == "always":
             yield from filter(

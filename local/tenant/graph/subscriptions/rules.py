@@ -1,4 +1,4 @@
-"""What a subscription's creation or update may ask for: the body's rules, without any state.
+"""The rules for the body of a subscription's creation or update, without any state.
 
 learn.microsoft.com/graph/api/resources/subscription has the properties,
 learn.microsoft.com/graph/api/subscription-post-subscriptions and
@@ -16,7 +16,7 @@ CLIENT_STATE_MAX = 128  # characters; learn.microsoft.com/graph/api/resources/su
 CHANGE_TYPES = {"created", "updated", "deleted"}
 TLS_VERSIONS = {"v1_0", "v1_1", "v1_2", "v1_3"}
 
-# Each is a string on the wire, or null as good as absent.
+# Each is a string on the wire; null means absent.
 _TEXTS = {
     "changeType",
     "clientState",
@@ -49,7 +49,7 @@ _UNREADABLE = (
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionRequest:
-    """A creation payload that keeps every rule. `expires` is as asked, in any zone."""
+    """A valid creation payload. `expires` is as requested, in any zone."""
 
     change_type: str
     resource: str
@@ -63,19 +63,19 @@ class SubscriptionRequest:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionUpdate:
-    """An update payload: None stands for "as it was"."""
+    """A valid update payload; None changes nothing."""
 
     expires: datetime | None
     notification_url: str | None
 
 
 def read_request(body: Json, *, http: bool, created_in_list: bool) -> SubscriptionRequest:
-    """Return the terms that a creation payload states.
+    """Return a creation payload as a request.
 
-    `http` lets plain http URLs through; `created_in_list` the change type `created` beside another.
+    `http` permits plain http URLs; `created_in_list` the change type `created` beside another.
 
     Raises:
-        GraphRefusal: with Graph's words, where they are known.
+        GraphRefusal: a rule is broken; the text is Graph's where it is known.
     """
     texts = _read_texts(body)
     for name in ("changeType", "resource", "notificationUrl", "expirationDateTime"):
@@ -96,10 +96,10 @@ def read_request(body: Json, *, http: bool, created_in_list: bool) -> Subscripti
 
 
 def read_update(body: Json, *, http: bool) -> SubscriptionUpdate:
-    """Return what an update payload asks for.
+    """Return an update payload as an update.
 
     Raises:
-        GraphRefusal: it asks for nothing that can be updated, or for anything else besides.
+        GraphRefusal: it has no property that can be updated, or any other property.
     """
     texts = _read_texts(body)
     if not texts.keys() & {"expirationDateTime", "notificationUrl"}:
@@ -131,10 +131,10 @@ def _read_texts(body: Json) -> dict[str, str]:
 
 
 def _read_change_type(text: str, *, created_in_list: bool) -> str:
-    """Return the change types as they were written: users know `updated` and `deleted` only."""
+    """Return the change types as written: for users only `updated` and `deleted` exist."""
     wanted = text.split(",")
     known = set(wanted) <= CHANGE_TYPES and len(set(wanted)) == len(wanted)
-    # github.com/microsoftgraph/microsoft-graph-docs/issues/4819; in a list it was let through in 2022:
+    # github.com/microsoftgraph/microsoft-graph-docs/issues/4819; in a list it was accepted in 2022:
     # github.com/microsoftgraph/microsoft-graph-docs-contrib/issues/1633
     if not known or wanted == ["created"] or ("created" in wanted and not created_in_list):
         raise _invalid(f"Invalid 'changeType' attribute: '{text}'.")
@@ -142,9 +142,10 @@ def _read_change_type(text: str, *, created_in_list: bool) -> str:
 
 
 def _read_resource(text: str) -> str:
-    """Return the resource as it was written: `users`, a user, or what lies below one.
+    """Return the resource as written: `users`, a user, or a path below one.
 
-    What lies below is taken and never notified of: github.com/microsoftgraph/microsoft-graph-docs/issues/8454
+    A path below a user is accepted and never notifies:
+    github.com/microsoftgraph/microsoft-graph-docs/issues/8454
     """
     if not _USERS.fullmatch(text):
         raise _invalid(f"Resource '{text}' is not supported for subscriptions here.")

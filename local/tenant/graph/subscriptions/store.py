@@ -1,4 +1,4 @@
-"""Which subscriptions there are, and whether there is room for another. Every method needs `World.lock`."""
+"""The subscriptions of the tenant, and its limit. Every method needs `World.lock`."""
 
 import uuid
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ class SubscriptionStore:
         self._refuse_until: datetime | None = None
 
     def living(self) -> Iterator[Subscription]:
-        """Yield the subscriptions in force, and forget the expired ones."""
+        """Yield the subscriptions in force, and remove the expired ones."""
         now = self._world.clock.now()
         self._all = {each.id: each for each in self._all.values() if each.expires > now}
         yield from self._all.values()
@@ -35,12 +35,12 @@ class SubscriptionStore:
         """Return a subscription in force.
 
         Raises:
-            KeyError: there is none of that id.
+            KeyError: no subscription has that id.
         """
         return {each.id: each for each in self.living()}[subscription.lower()]
 
     def admit(self, draft: Subscription) -> None:
-        """Refuse a subscription that exists already, or that the tenant has no room for.
+        """Refuse a subscription that exists already, or that is over the limit.
 
         Raises:
             GraphRefusal: 409 or 403.
@@ -56,7 +56,7 @@ class SubscriptionStore:
             raise self._full(draft)
 
     def add(self, subscription: Subscription) -> None:
-        """Take an admitted subscription in."""
+        """Add an admitted subscription."""
         self._all[subscription.id] = subscription
 
     def remove(self, subscription: Subscription) -> None:
@@ -64,20 +64,20 @@ class SubscriptionStore:
         del self._all[subscription.id]
 
     def lose(self, subscription: str) -> None:
-        """Lose a subscription without a word, and refuse to create another for a while.
+        """Remove a subscription without a notification, and refuse to create another for a while.
 
         techcommunity.microsoft.com, Teams developer forum, thread 4194946: 404 on PATCH and DELETE, then 403
         on creation for one to three hours.
 
         Raises:
-            KeyError: there is none of that id.
+            KeyError: no subscription has that id.
         """
         self.remove(self.find(subscription))
         pause = timedelta(seconds=self._world.knobs.lost_refusal_seconds)
         self._refuse_until = self._world.clock.now() + pause
 
     def reset(self) -> None:
-        """Forget every subscription and every loss."""
+        """Remove every subscription and every loss."""
         self._all = {}
         self._refuse_until = None
 

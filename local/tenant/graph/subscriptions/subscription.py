@@ -1,4 +1,4 @@
-"""One subscription: what it asked for, how long it lives, what it wants to hear."""
+"""One subscription: its request, its life, the changes that it receives."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,7 +24,9 @@ class Subscription:
     request: SubscriptionRequest
     notification_url: str
     expires: datetime
-    reauthorize_by: datetime | None = None  # an unanswered reauthorizationRequired stops the flow then
+    reauthorize_by: datetime | None = (
+        None  # then an unanswered reauthorizationRequired stops the notifications
+    )
     renewed: datetime | None = None
     reauthorized: datetime | None = None
     muted: bool = False
@@ -36,11 +38,11 @@ class Subscription:
 
     @property
     def combination(self) -> tuple[str, str, frozenset[str]]:
-        """What no two subscriptions may have in common."""
+        """What is unique for each subscription."""
         return self.application, self.resource, frozenset(self.request.change_type.split(","))
 
     def hears(self, change: str, user_id: str, now: datetime) -> bool:
-        """Return whether a change of a user reaches this subscription. What it misses is lost."""
+        """Return whether this subscription is notified of a change of a user. What it misses is lost."""
         if self.muted or (self.reauthorize_by and now > self.reauthorize_by):
             return False
         return change in self.request.change_type.split(",") and self.resource in (
@@ -49,13 +51,13 @@ class Subscription:
         )
 
     def fall_due(self, now: datetime, within: float) -> None:
-        """Note that a reauthorizationRequired went out; unanswered for `within` seconds it stops the flow."""
+        """Note that a reauthorizationRequired was sent; after `within` seconds unanswered it mutes."""
         self.reauthorize_by = now + timedelta(seconds=within)
 
     def note_contact(self, kind: str, now: datetime, *, mute: bool) -> None:
-        """Take a renewal (`kind` "renewed") or a reauthorization ("reauthorized") to the record.
+        """Note a renewal (`kind` "renewed") or a reauthorization ("reauthorized").
 
-        Both let the notifications flow again. Both within ten minutes leave the subscription in a state that
+        Either one resumes the notifications. Both within ten minutes leave the subscription in a state that
         Microsoft calls inconsistent; with `mute` it is still listed, but never notifies again.
         """
         other = self.reauthorized if kind == "renewed" else self.renewed
@@ -94,10 +96,10 @@ class Subscription:
 
 
 def grant_expiry(world: World, asked: datetime) -> datetime:
-    """Return the expiry that a subscription gets: never nearer than 45 minutes, whatever was asked.
+    """Return the expiry that a subscription gets: at least 45 minutes ahead.
 
     Raises:
-        GraphRefusal: more than the maximum was asked for (or, by knob, the maximum is granted).
+        GraphRefusal: the expiry is beyond the maximum (by knob, the maximum is granted instead).
     """
     now = world.clock.now()
     # A zone other than UTC may have been written; the smallest difference is one of moments.

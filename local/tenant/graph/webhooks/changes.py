@@ -1,9 +1,9 @@
-"""What happens to people becomes notifications: who is told what, and how often.
+"""Changes of people become notifications: for which subscriptions, and how many.
 
 learn.microsoft.com/graph/api/resources/subscription: on users, `updated` also stands for creation and soft
 deletion, `deleted` for permanent deletion. One edit raises several `updated`
-(github.com/microsoftgraph/microsoft-graph-docs-contrib/issues/1098). Nobody documents that a changed photo
-raises any: a knob decides.
+(github.com/microsoftgraph/microsoft-graph-docs-contrib/issues/1098). That a changed photo
+raises any is not documented: a knob decides.
 """
 
 from local.tenant.directory.world import Person, World
@@ -14,7 +14,7 @@ from local.tenant.graph.webhooks.payloads import change_item, lifecycle_item, va
 
 
 class ChangeNotifier:
-    """The observer that tells subscribers. Its methods are called under the world's lock."""
+    """The observer that notifies subscribers. Its methods are called under the world's lock."""
 
     def __init__(self, world: World, store: SubscriptionStore, deliveries: Deliveries) -> None:
         self._world = world
@@ -22,30 +22,30 @@ class ChangeNotifier:
         self._deliveries = deliveries
 
     def person_added(self, person: Person) -> None:
-        """Tell of a creation."""
+        """Notify of a creation."""
         self._edited(person)
 
     def person_renamed(self, person: Person, old_upn: str) -> None:  # noqa: ARG002 - an Observer's signature
-        """Tell of another UPN."""
+        """Notify of a new UPN."""
         self._edited(person)
 
     def person_moved(self, person: Person, old_geo: str) -> None:  # noqa: ARG002 - an Observer's signature
-        """Tell of another preferred data location."""
+        """Notify of a new preferred data location."""
         self._edited(person)
 
     def person_removed(self, person: Person) -> None:
-        """Tell of both steps on the way out: the soft deletion and the permanent one."""
+        """Notify of both steps: the soft deletion and the permanent one."""
         self._edited(person)
         self.tell(person, "deleted")
 
     def photo_changed(self, person: Person) -> None:
-        """Tell of a photo only as far as the knob says."""
+        """Notify of a photo if the knob says so."""
         knob = self._world.knobs.photo_change_notifies
         if knob is True or (knob == "some" and int(person.id[-1], 16) % 2):
             self.tell(person, "updated")
 
     def tell(self, person: Person, change: str, delay: float = 0.0) -> None:
-        """Send one notification to every subscription that hears of it, `delay` seconds from now."""
+        """Send one notification to every subscription that receives the change, `delay` seconds from now."""
         now = self._world.clock.now()
         for subscription in self._store.living():
             if subscription.hears(change, person.id, now):
@@ -53,10 +53,10 @@ class ChangeNotifier:
                 self._deliveries.send(Notification(subscription.notification_url, item), delay)
 
     def require_reauthorization(self, subscription_id: str) -> None:
-        """Ask for reauthorization, if there is a lifecycle URL; without an answer the flow stops by knob.
+        """Ask for reauthorization at the lifecycle URL, if any; unanswered it mutes, by knob.
 
         Raises:
-            KeyError: there is no such subscription.
+            KeyError: no subscription has that id.
         """
         subscription = self._store.find(subscription_id)
         subscription.fall_due(self._world.clock.now(), self._world.knobs.reauthorize_within)

@@ -1,10 +1,10 @@
 """The delivery of notifications: real POSTs, batched, retried for four hours of the tenant's time, logged.
 
-learn.microsoft.com/graph/change-notifications-delivery-webhooks. Delivered is what is answered 2xx within
-three seconds; anything else is tried again, each time after twice the wait, with ten seconds for the answer.
-What is sent within a twentieth of a second to one URL goes in one POST; order and duplicates are knobs. While
-an endpoint is in its "slow" state, what is new waits ten minutes; in its "drop" state it is lost without a
-word.
+learn.microsoft.com/graph/change-notifications-delivery-webhooks. A post is delivered if it is answered 2xx
+within three seconds. Otherwise it is tried again, each time after twice the wait, with ten seconds for the
+answer. Notifications for one URL within a twentieth of a second go in one POST; order and duplicates are
+knobs. While an endpoint is in its "slow" state, new notifications wait ten minutes; in its "drop" state they
+are lost silently.
 """
 
 import threading
@@ -21,15 +21,15 @@ from local.tenant.graph.webhooks.webhook import Unreachable, call_webhook
 from local.tenant.graph.wire import Json
 
 GATHER = timedelta(seconds=0.05)
-TICK = 0.02  # seconds between two looks at the tenant's clock, which anybody may advance
+TICK = 0.02  # seconds between two looks at the tenant's clock, which the admin face may advance
 RETRY_FOR = timedelta(hours=4)
-WORKERS = 4  # posts under way at once
-LOG_MAX = 20_000  # posts remembered
+WORKERS = 4  # posts in progress at once
+LOG_MAX = 20_000  # posts kept
 HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
 
 class Deliveries:
-    """Takes notifications and posts, and delivers them while it is started."""
+    """Accept notifications, and deliver them while started."""
 
     def __init__(self, world: World, timing: WebhookTiming, ca: str | None) -> None:
         self._world = world
@@ -40,7 +40,7 @@ class Deliveries:
         self._thread: threading.Thread | None = None
         self._open = False
         self._in_flight = 0
-        self._generation = 0  # a reset begins another: what was under way then is nobody's any more
+        self._generation = 0  # a reset begins another, and ends the posts of the one before
         self._forget()
 
     def _forget(self) -> None:
@@ -56,7 +56,7 @@ class Deliveries:
         self._thread.start()
 
     def stop(self) -> None:
-        """Cease to deliver, once what is under way is answered or timed out."""
+        """Stop, after the posts in progress are answered or timed out."""
         with self._changed:
             self._open = False
             self._changed.notify_all()
@@ -66,7 +66,7 @@ class Deliveries:
             self._thread = None
 
     def send(self, notification: Notification, delay: float = 0.0) -> None:
-        """Deliver a notification `delay` seconds from now, with others if it happens so."""
+        """Deliver a notification `delay` seconds from now, possibly together with others."""
         with self._changed:
             self._unsent.append((self._world.clock.now() + timedelta(seconds=delay), notification))
             if len(self._unsent) == 1:  # otherwise the thread looks by itself every TICK
@@ -99,7 +99,7 @@ class Deliveries:
             return [replace(post, items=list(post.items)) for post in self._log]
 
     def reset(self) -> None:
-        """Forget what is to be delivered and what was; only what is under way still arrives."""
+        """Forget all posts, delivered or not; those in progress still arrive."""
         with self._changed:
             self._forget()
             self._generation += 1
@@ -128,17 +128,17 @@ class Deliveries:
         return ready[: max(0, WORKERS - self._in_flight)]
 
     def _pack(self) -> None:
-        """Make posts of the notifications whose time has come, once the first of them has waited for company."""
+        """Make posts of the notifications that are due, once the first has waited for others."""
         now = self._world.clock.now()
         if any(due + GATHER <= now for due, _ in self._unsent):
             ready = [notification for due, notification in self._unsent if due <= now]
             self._unsent = [(due, notification) for due, notification in self._unsent if due > now]
             for post in pack(ready, self._world.knobs, self._random, now):
                 self._take(post)
-            self._changed.notify_all()  # whoever waits until all is idle: what was dropped is done with
+            self._changed.notify_all()  # for `idle`: dropped posts are finished
 
     def _take(self, post: NotificationPost) -> None:
-        """Let a new post wait for a worker: ten minutes more if its endpoint is slow, never if it drops."""
+        """Queue a new post: ten minutes later if its endpoint is slow, not at all if it drops."""
         self._log.append(post)
         state = self._endpoint(post.url).state(post.born)
         if state == "drop":
@@ -152,7 +152,7 @@ class Deliveries:
         return self._endpoints.setdefault(url.partition("?")[0], WebhookEndpoint(self._timing))
 
     def _deliver(self, post: NotificationPost, generation: int) -> None:
-        """Try once, in a thread of its own; what fails waits for its next turn."""
+        """Try once, in a thread of its own; a failed post is queued again."""
         try:
             status, seconds = self._post(post)
             with self._changed:

@@ -1,8 +1,8 @@
-"""How Graph judges an endpoint by the pace of its answers: normal, slow, or drop.
+"""How Graph rates an endpoint by the times of its answers: normal, slow, or drop.
 
-learn.microsoft.com/graph/change-notifications-delivery-webhooks, "Throttling". Two things are ours: nothing
-is decided on fewer than `SAMPLE` answers, and after ten minutes the endpoint starts over with a clean sheet,
-where Graph would try it with a few notifications first.
+learn.microsoft.com/graph/change-notifications-delivery-webhooks, "Throttling". Two things are not Graph's:
+fewer than `SAMPLE` answers decide nothing, and after ten minutes the endpoint starts over, where Graph would
+try it with a few notifications first.
 """
 
 from collections import deque
@@ -36,14 +36,14 @@ class WebhookEndpoint:
         self._until: datetime | None = None
 
     def state(self, now: datetime) -> EndpointState:
-        """Return how new notifications are to be treated."""
+        """Return how to treat new notifications."""
         if self._until and now >= self._until:
             self._answers.clear()
             self._state, self._until = "normal", None
         return self._state
 
     def note(self, now: datetime, seconds: float) -> None:
-        """Take an attempt to the record that was answered, or given up, after `seconds`."""
+        """Note an attempt that was answered, or given up, after `seconds`."""
         self._answers.append((now, seconds))
         while self._answers[0][0] < now - WINDOW:
             self._answers.popleft()

@@ -1,4 +1,4 @@
-"""The validation of a webhook: Graph posts a token to the URL and wants it back, decoded, within ten seconds.
+"""The validation of a webhook: Graph posts a token and expects it back, decoded, within ten seconds.
 
 learn.microsoft.com/graph/change-notifications-delivery-webhooks; the request is the one captured in
 github.com/microsoftgraph/msgraph-sdk-go/issues/237.

@@ -1,4 +1,4 @@
-"""What travels to a webhook: single notifications, and the posts (one POST each) they are packed into."""
+"""Single notifications, and the posts (one POST each) that carry them to a webhook."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ DeliveryOutcome = Literal["pending", "retrying", "delivered", "given up", "dropp
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One notification on its way. Lifecycle events travel apart, with `tokens` as their post's own."""
+    """One notification to deliver. Lifecycle events get posts of their own, with `tokens`."""
 
     url: str
     item: Json
@@ -25,7 +25,7 @@ class Notification:
 
 @dataclass(slots=True, eq=False)
 class NotificationPost:
-    """One POST and what became of it. `status` is the last answer's; None where there was none."""
+    """One POST and its outcome. `status` is the last answer's, None without an answer."""
 
     url: str
     items: list[Json]

@@ -1,7 +1,7 @@
 """The shape of one notification.
 
 learn.microsoft.com/graph/api/resources/changenotification; no page shows one of `users`, so its
-`resourceData` is pieced together from github.com/microsoftgraph/microsoft-graph-docs/issues/2993 and from
+`resourceData` is taken from github.com/microsoftgraph/microsoft-graph-docs/issues/2993 and from
 public receivers.
 """
 
@@ -65,7 +65,7 @@ def lifecycle_item(world: World, subscription: Subscription, event: str) -> Json
 
 
 def validation_token(world: World) -> str:
-    """Return a token as it comes in `validationTokens`, but signed with a key that is published nowhere."""
+    """Return a token as in `validationTokens`, but signed with a key that is not published."""
     now = int(world.clock.now().timestamp())
     claims = {
         "aud": world.client_id,

@@ -1,8 +1,7 @@
 """One POST to an application's webhook, over a connection of its own.
 
 Made with `http.client`: `requests` would turn the lower-case `%3a` of a validation token into `%3A`, and
-would ask the environment for a proxy, which may well be this very tenant. A redirect is an answer like any
-other.
+would take a proxy from the environment, possibly this tenant. A redirect is an answer like any other.
 """
 
 import gzip
@@ -21,7 +20,7 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WebhookReply:
-    """An endpoint's answer; `kind` is its media type in lower case, "" where it has none."""
+    """An endpoint's answer; `kind` is its media type in lower case, "" without one."""
 
     status: int
     kind: str
