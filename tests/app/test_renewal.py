@@ -14,7 +14,7 @@ from shared.subscription import plan
 from shared.subscription.record import SubscriptionRecord, SubscriptionStore
 from tests.fakes.steps import cut_off, kill, meet_oneself
 from tests.fakes.world import World
-from tests.tenant.graph_client import Hook, Posted, Reply, echo
+from tests.tenant.graph_client import Received, Reply, Webhook, echo
 
 DAY, HOUR = 24 * 3600.0, 3600.0
 SECOND_SECRET = "another-secret-of-at-least-32-characters"
@@ -28,13 +28,13 @@ def tls(running_tenant: Tenant) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def hook(tls: ssl.SSLContext) -> Iterator[Hook]:
-    with Hook(tls) as hook:
+def hook(tls: ssl.SSLContext) -> Iterator[Webhook]:
+    with Webhook(tls) as hook:
         yield hook
 
 
 @pytest.fixture
-def base(hook: Hook) -> str:
+def base(hook: Webhook) -> str:
     return hook.url.removesuffix("/api/notifications")
 
 
@@ -86,7 +86,7 @@ def test_the_first_run_creates_a_subscription_and_wants_a_sweep(world: World, ba
     at_rest(world)
 
 
-def test_our_own_urls_are_called_before_graph_validates_them(world: World, hook: Hook) -> None:
+def test_our_own_urls_are_called_before_graph_validates_them(world: World, hook: Webhook) -> None:
     tend(world)
     agents = [posted.headers.get("User-Agent", "") for posted in hook.handshakes]
     assert len(agents) == 4
@@ -94,14 +94,14 @@ def test_our_own_urls_are_called_before_graph_validates_them(world: World, hook:
     assert not any("PhotoSync" in agent for agent in agents[2:])
 
 
-def test_a_validation_that_fails_is_tried_three_times(world: World, hook: Hook) -> None:
+def test_a_validation_that_fails_is_tried_three_times(world: World, hook: Webhook) -> None:
     answers = iter([Reply(500)] * 4)  # our own two calls, and Graph's first two tries
     hook.handshake = lambda posted: next(answers, None) or echo(posted)
     assert tend(world) == "created"
     at_rest(world)
 
 
-def test_a_validation_that_always_fails_is_a_refusal(world: World, hook: Hook) -> None:
+def test_a_validation_that_always_fails_is_a_refusal(world: World, hook: Webhook) -> None:
     hook.handshake = lambda _: Reply(500)
     with pytest.raises(Refused) as caught:
         tend(world)
@@ -310,7 +310,7 @@ def test_ending_a_subscription_that_never_began_succeeds(world: World) -> None:
 @pytest.fixture
 def theirs(world: World, tls: ssl.SSLContext) -> Iterator[str]:
     """Another deployment of this application, with a subscription of its own."""
-    with Hook(tls) as hook:
+    with Webhook(tls) as hook:
         other = world.start(NOTIFICATION_URL=hook.url.removesuffix("/api/notifications"))
         other.services.renewal.tend()
         del world.state.rows["subscription", "users"]
@@ -403,8 +403,8 @@ def test_an_event_waits_until_graph_can_answer(world: World, fault: Fault) -> No
     at_rest(world)
 
 
-def test_an_event_that_is_refused_for_good_is_recorded(world: World, hook: Hook) -> None:
-    def refuse(posted: Posted) -> Reply:
+def test_an_event_that_is_refused_for_good_is_recorded(world: World, hook: Webhook) -> None:
+    def refuse(posted: Received) -> Reply:
         return Reply(404, posted.body)
 
     hook.handshake = refuse

@@ -34,7 +34,7 @@ SOON = 10.0  # seconds: the deadline of everything that happens by itself
 
 @cache
 def jpeg(edge: int = 504, colour: str = "steelblue") -> bytes:
-    """A square picture of shared_client colour."""
+    """A square picture of one colour."""
     out = io.BytesIO()
     Image.new("RGB", (edge, edge), colour).save(out, "JPEG")
     return out.getvalue()
@@ -79,7 +79,7 @@ class GraphClient:
         version: str = "/v1.0",
         **headers: str,
     ) -> TestResponse:
-        """Send a request; `path` follows the version. `token` replaces the shared_client with `roles`."""
+        """Send a request; `path` follows the version. `token` replaces the one with `roles`."""
         bearer = self.tokens.issue(ORIGIN, roles) if token is None else token
         sent = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -156,7 +156,7 @@ class Received:
 
 @dataclass
 class Reply:
-    """What the webhook answers; a `held` shared_client only when the webhook is released.
+    """What the webhook answers; a `held` one only when the webhook is released.
 
     A `trickle` is the seconds it waits before the headers, and again before the body.
     """

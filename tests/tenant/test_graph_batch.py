@@ -176,7 +176,7 @@ TWENTY_ONE = [get(str(n), "/users") for n in range(21)]
         pytest.param(
             {"requests": [get("a", "/users", dependsOn=["b"]), get("b", "/users")]},
             "BadRequest",
-            id="on a later shared_client",
+            id="on a later one",
         ),
         pytest.param(
             {"requests": [get("a", "/users"), get("b", "/users", dependsOn=["a"]), get("c", "/users")]},

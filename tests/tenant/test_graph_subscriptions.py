@@ -104,7 +104,7 @@ def test_a_payload_that_breaks_a_rule_is_400(
     [
         pytest.param({"resource": "/users"}, id="a leading slash"),
         pytest.param({"resource": "Users"}, id="a capital"),
-        pytest.param({"resource": "users/00000000-0000-0000-0000-000000000000"}, id="shared_client user"),
+        pytest.param({"resource": "users/00000000-0000-0000-0000-000000000000"}, id="one user"),
         pytest.param({"resource": "users/x/memberOf"}, id="what is never notified of"),
         pytest.param({"changeType": "created,updated"}, id="created in a list"),
         pytest.param({"clientState": "x" * 128}, id="the longest client state"),

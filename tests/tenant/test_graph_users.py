@@ -236,8 +236,8 @@ def test_the_basic_permission_shows_basic_properties_only(client: GraphClient) -
         pytest.param("/users", "2", id="a list"),
         pytest.param("/users?$select=id&$top=999", "1", id="a list of ids"),
         pytest.param("/users?$top=19", "1", id="a short page"),
-        pytest.param("/users?$select=id&$top=5", "1", id="never below shared_client"),
-        pytest.param("/users/{}", "1", id="shared_client user"),
+        pytest.param("/users?$select=id&$top=5", "1", id="never below one"),
+        pytest.param("/users/{}", "1", id="one user"),
     ],
 )
 def test_answers_have_their_cost_in_resource_units(client: GraphClient, path: str, units: str) -> None:

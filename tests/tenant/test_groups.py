@@ -85,7 +85,7 @@ class TestMembers:
         body = answer.get_json()
         assert body["@odata.context"].endswith("$metadata#users(id,userType,accountEnabled)")
         assert body["value"] == [{"id": person.id, "userType": "Guest", "accountEnabled": True}]
-        assert answer.headers["x-ms-resource-unit"] == "4"  # five, less shared_client for $select
+        assert answer.headers["x-ms-resource-unit"] == "4"  # five, less one for $select
 
     def test_a_filter_passes_some(self, client: GraphClient) -> None:
         anna, _ = people(client, 2)
@@ -302,7 +302,7 @@ class TestCheck:
             pytest.param({"groupIds": ["not-an-id"]}, id="no id"),
             pytest.param({"groupIds": [7]}, id="a number"),
             pytest.param({"ids": [ABSENT]}, id="another name"),
-            pytest.param({"groupIds": [ABSENT], "more": 1}, id="shared_client name too many"),
+            pytest.param({"groupIds": [ABSENT], "more": 1}, id="one name too many"),
         ],
     )
     def test_an_invalid_list_of_ids_is_refused(self, client: GraphClient, body: dict[str, object]) -> None:
