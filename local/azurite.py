@@ -1,9 +1,9 @@
-"""Azurite, the storage account's stand-in, as a child process on free ports of 127.0.0.1.
+"""Run Azurite, the storage emulator, as a child process on free ports of 127.0.0.1.
 
     with Azurite() as storage:
         QueueServiceClient.from_connection_string(storage.connection_string)
 
-Started with node directly, never through npx, so that it hears our signals and leaves nothing behind.
+It is started with node directly, not through npx, so that it receives signals and leaves no process behind.
 """
 
 import re
@@ -33,16 +33,16 @@ PORT_TRIES = 5
 
 
 class AzuriteError(Exception):
-    """Azurite is not installed, or did not start; the message says what it printed."""
+    """Azurite is not installed or did not start; the message contains its output."""
 
 
 class Azurite:
     """One storage account with blobs, queues and tables.
 
     Args:
-        location: a directory that keeps the data; absent, everything is in memory and ends with the process.
-        program: Azurite's own main file.
-        on_request: is told each request's method and path, as Azurite's access log has them.
+        location: a directory for the data; without it, the data is in memory and ends with the process.
+        program: Azurite's main file.
+        on_request: called with each request's method and path, as in Azurite's access log.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class Azurite:
         self._on_request = on_request
         self._ports: dict[str, int] = {}
         self._process: subprocess.Popen[str] | None = None
-        self._output = _Output()
+        self._output = _AzuriteOutput()
 
     @property
     def connection_string(self) -> str:
-        """The account's connection string, with all three endpoints. It stays the same over a restart."""
+        """The account's connection string, with all three endpoints. A restart does not change it."""
         endpoints = ";".join(
             f"{service.capitalize()}Endpoint=http://127.0.0.1:{self._ports[service]}/{ACCOUNT}"
             for service in SERVICES
@@ -69,7 +69,7 @@ class Azurite:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         if self._process is None:
             raise AzuriteError("Azurite is not running")
         return self._process.pid
@@ -84,10 +84,10 @@ class Azurite:
         self.stop()
 
     def start(self) -> None:
-        """Start and wait until all three ports answer; on the ports of the last start, if there was one.
+        """Start and wait until all three ports answer; on the ports of the last start, if any.
 
         Raises:
-            AzuriteError: not installed, or not ready in time.
+            AzuriteError: it is not installed, or not ready in time.
         """
         if not self._program.exists():
             raise AzuriteError(f"Azurite is not installed (no {self._program}): run `npm ci` in {ROOT}.")
@@ -99,7 +99,7 @@ class Azurite:
             try:
                 self._start_on(ports)
             except AzuriteError:
-                # Between our look for free ports and Azurite's bind, somebody else can take one.
+                # Another process can take a port between the search for free ports and Azurite's bind.
                 if not tries_left:
                     raise
             else:
@@ -107,7 +107,7 @@ class Azurite:
                 return
 
     def stop(self) -> None:
-        """Stop it and wait for its end; with a `location` the data is on disk by then. Twice is harmless."""
+        """Stop and wait; with a `location`, the data is on disk then. A second call has no effect."""
         if self._process is None:
             return
         self._process.terminate()
@@ -123,7 +123,7 @@ class Azurite:
         """Stop and start again on the same ports, with the same data.
 
         Raises:
-            ValueError: the data is in memory, so it would be lost.
+            ValueError: the data is in memory and would be lost.
         """
         if self._location is None:
             raise ValueError(
@@ -133,13 +133,13 @@ class Azurite:
         self.start()
 
     def _start_on(self, ports: dict[str, int]) -> None:
-        process = subprocess.Popen(  # noqa: S603 - our own program and arguments
-            [  # noqa: S607 - whichever node the developer has on the path
+        process = subprocess.Popen(  # noqa: S603 - this project's program and arguments
+            [  # noqa: S607 - the node on the developer's path
                 "node",
                 str(self._program),
-                *([] if self._on_request else ["--silent"]),  # it silences the access log
+                *([] if self._on_request else ["--silent"]),  # this option disables the access log
                 "--disableTelemetry",
-                "--skipApiVersionCheck",  # current SDKs ask for newer API versions than Azurite lists
+                "--skipApiVersionCheck",  # current SDKs request newer API versions than Azurite lists
                 *(["--location", str(self._location)] if self._location else ["--inMemoryPersistence"]),
                 *(arg for name, port in ports.items() for arg in (f"--{name}Port", str(port))),
             ],
@@ -149,7 +149,7 @@ class Azurite:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self._process, self._output = process, _Output(process.stdout, self._on_request)
+        self._process, self._output = process, _AzuriteOutput(process.stdout, self._on_request)
         try:
             self._wait_until_ready(process, ports)
         except AzuriteError:
@@ -167,8 +167,8 @@ class Azurite:
             time.sleep(0.02)
 
 
-class _Output:
-    """Reads a child's output as it comes, so that the child never blocks on a full pipe."""
+class _AzuriteOutput:
+    """Read a child's output at once, so that the child never blocks on a full pipe."""
 
     def __init__(
         self, stream: IO[str] | None = None, on_request: Callable[[str, str], object] | None = None

@@ -1,4 +1,4 @@
-"""A contact sheet: what Exchange has, and what SharePoint showed before and after, side by side."""
+"""Draw a contact sheet: Exchange's photo, and SharePoint's before and after, side by side."""
 
 import io
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ def draw_contact_sheet(path: Path, rows: Sequence[tuple[str, Sequence[bytes]]]) 
     """Write a PNG with a caption and three pictures a row, two rows beside each other.
 
     Args:
-        path: where to; its folder is made.
-        rows: a caption and the bytes of three images, b"" for none.
+        path: the file; its folder is created.
+        rows: a caption and the bytes of three images, b"" for no image.
     """
     panel = (3 * TILE + 2 * GAP, CAPTION + TILE + GAP)
     columns, lines = 2, (len(rows) + 1) // 2

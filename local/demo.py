@@ -1,7 +1,7 @@
-"""`make demo`: watch photos travel from Exchange Online to SharePoint Online, on one machine, for real.
+"""`make demo`: copy photos from Exchange Online to SharePoint Online, on one machine.
 
-Microsoft's own Functions worker runs the app, Azurite is its storage account, the emulated tenant is all the
-rest. Eight things happen to eight people; a table says how each ended, a contact sheet shows it.
+Microsoft's own Functions worker runs the app, Azurite is its storage account, and the emulated tenant is the
+rest. Eight cases with eight users: a table lists the outcomes, and a contact sheet shows the photos.
 """
 
 import argparse
@@ -28,12 +28,12 @@ SHEET = ROOT / "out" / "contact-sheet.png"
 
 
 class DemoError(Exception):
-    """Something did not go as it must; the message says what."""
+    """The demo failed; the message says why."""
 
 
 @dataclass
-class Line:
-    """One line of the table and of the contact sheet. `before` and `after` are what SharePoint showed."""
+class DemoCase:
+    """One row of the table and of the contact sheet. `before` and `after` are SharePoint's pictures."""
 
     who: str
     user: str
@@ -50,74 +50,72 @@ class Line:
 
 
 class Demo:
-    """The story, told on a stage.
+    """Run the cases on a stage.
 
     Args:
-        stage: the running house.
-        photo: JPEG bytes to use for the first photo change, b"" for a drawn one.
-        tell: prints a line of progress.
+        stage: runs.
+        photo: JPEG bytes to use for the first photo change, b"" for a generated one.
+        report: prints a line of progress.
     """
 
-    def __init__(self, stage: Stage, photo: bytes, tell: Callable[[str], None]) -> None:
+    def __init__(self, stage: Stage, photo: bytes, report: Callable[[str], None]) -> None:
         self._stage = stage
         self._people = stage.people
         self._photo = photo
-        self._tell = tell
-        self.lines: list[Line] = []
+        self._report = report
+        self.cases: list[DemoCase] = []
 
-    def play(self) -> None:
-        """Let everything happen, in order.
+    def run(self) -> None:
+        """Run all cases, in order.
 
         Raises:
-            DemoError: a photo did not arrive, or the app answered something else than it must.
+            DemoError: a photo did not arrive, or the app gave an unexpected answer.
         """
-        changing, unnoticed, late, silent = [self._settled_person() for _ in range(4)]
+        changing, unnotified, late, silent = [self._settled_user() for _ in range(4)]
         (newcomer,) = self._people.add()
         (without,) = self._people.add(mailbox=False)
         (guest,) = self._people.add(guest=True, photo=True)
         (german,) = self._people.add(geo="eur", folder="Profilbilder", photo=True)
-        self._tell("eight people; SharePoint shows the photos of the first four")
+        self._report("eight users; SharePoint shows the photos of the first four")
         did = self._did(self._stage.subscribe().json())
-        self._tell(f"subscription {did}: Graph validated both of our URLs")
-        self._notified(changing, "notified of a change", self._photo)
-        self._unnoticed(unnoticed)
-        self._notified(newcomer, "first photo, notified")
-        self._by_hand(without, "no mailbox; sync_user", "skipped")
-        self._by_hand(guest, "guest; sync_user by UPN", "synced", key=self._people.user(guest)["upn"])
-        self._by_hand(german, "folder Profilbilder, geo EUR", "synced")
+        self._report(f"subscription {did}: Graph validated both of our URLs")
+        self._sync_by_notification(changing, "notified of a change", self._photo)
+        self._sync_without_notification(unnotified)
+        self._sync_by_notification(newcomer, "first photo, notified")
+        self._sync_manually(without, "no mailbox; sync_user", "skipped")
+        self._sync_manually(guest, "guest; sync_user by UPN", "synced", key=self._people.user(guest)["upn"])
+        self._sync_manually(german, "folder Profilbilder, geo EUR", "synced")
         self._lose_subscription()
-        self._notified(late, "after a lost subscription")
-        self._tell("a new subscription opens a sweep, which begins after ten seconds...")
-        self._arrives(silent, "nobody notified; the sweep", b"", notify="off")
+        self._sync_by_notification(late, "after a lost subscription")
+        self._report("a new subscription opens a sweep, which begins after ten seconds...")
+        self._expect_arrival(silent, "no notification; the sweep", b"", notify="off")
 
-    # --- what happens ---
-
-    def _settled_person(self) -> str:
-        """Return a new person whose photo SharePoint shows already."""
+    def _settled_user(self) -> str:
+        """Return a new user whose photo SharePoint shows already."""
         (user,) = self._people.add(photo=True)
         answer = self._stage.sync(user).json()
         if answer.get("outcome") != "synced":
-            raise DemoError(f"a new person's photo was not synced: {answer}")
+            raise DemoError(f"a new user's photo was not synced: {answer}")
         return user
 
-    def _notified(self, user: str, why: str, photo: bytes = b"") -> None:
-        self._arrives(user, why, photo, notify="on")
+    def _sync_by_notification(self, user: str, why: str, photo: bytes = b"") -> None:
+        self._expect_arrival(user, why, photo, notify="on")
 
-    def _arrives(self, user: str, why: str, photo: bytes, *, notify: Literal["on", "off"]) -> None:
-        with self._line(user, why) as line:
+    def _expect_arrival(self, user: str, why: str, photo: bytes, *, notify: Literal["on", "off"]) -> None:
+        with self._case(user, why) as case:
             shown = self._shown(user)
             began = time.monotonic()
             self._change(user, photo, notify=notify)
-            self._wait(f"{line.who}'s photo", lambda: self._shown(user) != shown)
-            line.lag, line.outcome = time.monotonic() - began, "synced"
+            self._wait(f"{case.who}'s photo", lambda: self._shown(user) != shown)
+            case.lag, case.outcome = time.monotonic() - began, "synced"
 
-    def _unnoticed(self, user: str) -> None:
-        why = "nobody notified; sync_user"
+    def _sync_without_notification(self, user: str) -> None:
+        why = "no notification; sync_user"
         before = self._people.user(user), self._people.shown(user)
         self._change(user, b"", notify="off")
-        self._by_hand(user, why, "synced", before=before)
+        self._sync_manually(user, why, "synced", before=before)
 
-    def _by_hand(
+    def _sync_manually(
         self,
         user: str,
         why: str,
@@ -126,13 +124,13 @@ class Demo:
         key: str = "",
         before: tuple[dict[str, Any], bytes] | None = None,
     ) -> None:
-        with self._line(user, why, before) as line:
+        with self._case(user, why, before) as case:
             began = time.monotonic()
             answer = self._stage.sync(key or user).json()
             if answer.get("outcome") != expected:
-                raise DemoError(f"{line.who}: {answer} instead of {expected}")
-            line.lag = time.monotonic() - began if expected == "synced" else None
-            line.outcome = f"{expected}: {answer['reason']}" if answer["reason"] else expected
+                raise DemoError(f"{case.who}: {answer} instead of {expected}")
+            case.lag = time.monotonic() - began if expected == "synced" else None
+            case.outcome = f"{expected}: {answer['reason']}" if answer["reason"] else expected
 
     def _lose_subscription(self) -> None:
         # Graph refuses a new one for hours after a loss; the demo has less time.
@@ -141,9 +139,7 @@ class Demo:
             self._people.lose(subscription["id"])
         self._stage.fire("renew_subscription")
         self._wait("a new subscription", self._people.subscriptions)
-        self._tell("subscription lost without a word; the timer found out and made another")
-
-    # --- how it happens ---
+        self._report("subscription lost without a notification; the timer detected it and created another")
 
     def _change(self, user: str, photo: bytes, *, notify: Literal["on", "off"]) -> None:
         if photo:
@@ -152,24 +148,24 @@ class Demo:
             self._people.draw_photo(user, notify=notify)
 
     @contextmanager
-    def _line(
+    def _case(
         self, user: str, why: str, before: tuple[dict[str, Any], bytes] | None = None
-    ) -> Iterator[Line]:
+    ) -> Iterator[DemoCase]:
         facts, shown = before or (self._people.user(user), self._people.shown(user))
         placeholder = facts["target"]["userphoto"]["L"] == "placeholder"
-        line = Line(facts["name"], user, why, "" if placeholder else _etag(facts), before=shown)
+        case = DemoCase(facts["name"], user, why, "" if placeholder else _etag(facts), before=shown)
         last = self._people.clear_history()
-        yield line
+        yield case
         facts = self._people.user(user)
-        line.etag_after, line.after = _etag(facts), self._people.shown(user)
-        line.exchange = self._people.photo(user) if line.etag_after else b""
-        line.calls = sum(entry["host"] != ENTRA for entry in self._people.history(since=last))
-        line.wrong = _what_is_wrong(line)
-        self.lines.append(line)
-        self._tell(f"{line.who}: {line.why}: {line.outcome}")
+        case.etag_after, case.after = _etag(facts), self._people.shown(user)
+        case.exchange = self._people.photo(user) if case.etag_after else b""
+        case.calls = sum(entry["host"] != ENTRA for entry in self._people.history(since=last))
+        case.wrong = _what_is_wrong(case)
+        self.cases.append(case)
+        self._report(f"{case.who}: {case.why}: {case.outcome}")
 
     def _shown(self, user: str) -> object:
-        """Return what tells one written picture from the next: the last property that a sync writes."""
+        """Return what changes with each written picture: the last property that a sync writes."""
         target = self._people.user(user)["target"]
         return target["userphoto"]["L"], target["properties"]["SPS-PictureTimestamp"]
 
@@ -195,19 +191,19 @@ def same_picture(left: bytes, right: bytes) -> bool:
     return max(ImageStat.Stat(ImageChops.difference(*images)).mean) < SAME_PICTURE
 
 
-def print_table(lines: list[Line]) -> None:
-    """Print who, why, ETag before and after, lag in seconds and HTTP calls (tokens aside)."""
+def print_table(cases: list[DemoCase]) -> None:
+    """Print who, why, ETag before and after, lag in seconds and HTTP calls (without those for tokens)."""
     rows = [("who", "why", "etag before → after", "outcome", "lag", "calls")]
     rows += [
         (
-            line.who,
-            line.why,
-            f"{line.etag_before or '-'} → {line.etag_after or '-'}",
-            line.wrong or line.outcome,
-            "" if line.lag is None else f"{line.lag:.2f} s",
-            str(line.calls),
+            case.who,
+            case.why,
+            f"{case.etag_before or '-'} → {case.etag_after or '-'}",
+            case.wrong or case.outcome,
+            "" if case.lag is None else f"{case.lag:.2f} s",
+            str(case.calls),
         )
-        for line in lines
+        for case in cases
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     print()
@@ -216,10 +212,10 @@ def print_table(lines: list[Line]) -> None:
 
 
 def main() -> int:
-    """Play the story; return 0 only if every target in scope shows its source and the rest say why not."""
+    """Run the demo; return 0 if every user in scope shows their photo and the others have a reason."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--photo", type=Path, help="a JPEG of yours for the first change (make demo PHOTO=me.jpg)"
+        "--photo", type=Path, help="a JPEG file for the first change (make demo PHOTO=me.jpg)"
     )
     photo = parser.parse_args().photo
     try:
@@ -232,25 +228,25 @@ def main() -> int:
         print(f"storage, tenant and host are up after {time.monotonic() - began:.1f} s: {stage.url}")
         demo = Demo(stage, data, print)
         try:
-            demo.play()
+            demo.run()
         except (DemoError, AdminError) as error:
-            print(f"\n{error}\n\nThe host said last:\n{stage.log[-4000:]}", file=sys.stderr)
+            print(f"\n{error}\n\nThe host's last log lines:\n{stage.log[-4000:]}", file=sys.stderr)
             return 1
-    print_table(demo.lines)
-    draw_contact_sheet(SHEET, [(f"{e.who}: {e.why}", (e.exchange, e.before, e.after)) for e in demo.lines])
+    print_table(demo.cases)
+    draw_contact_sheet(SHEET, [(f"{e.who}: {e.why}", (e.exchange, e.before, e.after)) for e in demo.cases])
     print(f"\ncontact sheet: {SHEET.relative_to(ROOT)}   ({time.monotonic() - began:.1f} s in all)")
-    return 1 if any(line.wrong for line in demo.lines) else 0
+    return 1 if any(case.wrong for case in demo.cases) else 0
 
 
 def _etag(facts: dict[str, dict[str, str]]) -> str:
     return (facts["source"] or {}).get("etag", "").strip('"')
 
 
-def _what_is_wrong(line: Line) -> str:
-    """Return why a line is not as it must be, "" if it is."""
-    if line.outcome == "synced":
-        return "" if same_picture(line.exchange, line.after) else "WRONG: SharePoint shows another picture"
-    return "" if ": " in line.outcome else f"WRONG: {line.outcome} without a reason"
+def _what_is_wrong(case: DemoCase) -> str:
+    """Return what is wrong with a case, or ""."""
+    if case.outcome == "synced":
+        return "" if same_picture(case.exchange, case.after) else "WRONG: SharePoint shows another picture"
+    return "" if ": " in case.outcome else f"WRONG: {case.outcome} without a reason"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The whole house on one machine: storage, the tenant and the Functions host, wired as in production.
+"""Run everything on one machine: storage, the tenant and the Functions host, connected as in production.
 
-The demo, `make up` and the end-to-end tests stand on it. The app in the host speaks to Microsoft's real host
-names; that they are played by the tenant is only a matter of `HTTPS_PROXY` and one certificate authority.
+The demo, `make up` and the end-to-end tests use it. The app in the host requests Microsoft's real host names;
+`HTTPS_PROXY` and one certificate authority direct these requests to the tenant.
 """
 
 from collections.abc import Mapping
@@ -23,15 +23,15 @@ TIMEOUT = 60.0  # seconds; a sync by hand waits for every service
 
 
 class Stage:
-    """Storage, tenant and host; running while the `with` block lasts, if no host was started before it ended.
+    """Storage, tenant and host; they run within the `with` block.
 
     Args:
-        tenant: a running tenant to use; by default one is started here.
-        storage: running storage to use; by default some is started here.
-        settings: app settings over those that the tenant gives.
-        message_lease: seconds a queue message is hidden while it is worked on.
-        app: where the app lies; by default it is this project.
-        forked: start hosts from a process that has imported the libraries already.
+        tenant: a running tenant; by default, one is started.
+        storage: running storage; by default, one is started.
+        settings: app settings that take precedence over the tenant's.
+        message_lease: seconds for which a received queue message is hidden.
+        app: the directory of the app; by default, this project.
+        forked: fork hosts from a process that has imported the libraries already.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Stage:
             self.tenant = tenant or self._exits.enter_context(Tenant())
             self.people = self._exits.enter_context(TenantClient(self.tenant.admin_url))
             self._web = self._exits.enter_context(requests.Session())
-            self._web.trust_env = False  # the proxy is for the app, not for us
+            self._web.trust_env = False  # the proxy is for the app alone
             self._web.verify = str(self.tenant.ca)
             self.start_host()
         except BaseException:
@@ -77,10 +77,8 @@ class Stage:
         self.stop_host()
         self._exits.close()
 
-    # --- the host ---
-
     def start_host(self, **settings: str) -> None:
-        """Start the Functions host with our app in it, with `settings` on top; again at the old address."""
+        """Start the Functions host with the app; `settings` take precedence. A restart keeps the address."""
         self.host = HostProcess.start(
             self._app,
             {**self.environment, **settings},
@@ -93,12 +91,12 @@ class Stage:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a host on this stage finds in its environment."""
+        """The environment of a host on this stage."""
         storage = {"AzureWebJobsStorage": self.storage.connection_string}
         return {**self.tenant.settings, **storage, **self._settings}
 
     def stop_host(self) -> None:
-        """Let the host finish what it does, and stop it."""
+        """Drain and stop the host."""
         if self.host is not None:
             self.host.stop()
             self.host = None
@@ -115,7 +113,7 @@ class Stage:
 
     @property
     def log(self) -> str:
-        """What the host has logged so far."""
+        """The host's log so far."""
         return self._running.log
 
     @property
@@ -124,23 +122,21 @@ class Stage:
             raise RuntimeError("the host is not running")
         return self.host
 
-    # --- what administrators and Graph do ---
-
     def call(self, method: str, path: str, *, key: str | None = None, **how: Any) -> requests.Response:
         """Call one of the app's HTTP functions with the host key, or with another."""
         headers = {"x-functions-key": self.key if key is None else key, **how.pop("headers", {})}
         return self._web.request(method, f"{self.url}/api/{path}", headers=headers, timeout=TIMEOUT, **how)
 
     def sync(self, user: str, **query: str) -> requests.Response:
-        """Sync one user by hand."""
+        """Sync one user manually."""
         return self.call("POST", f"users/{quote(user, safe='')}/sync", params=query)
 
     def subscribe(self, **query: str) -> requests.Response:
-        """Have the subscription created or renewed now."""
+        """Create or renew the subscription now."""
         return self.call("POST", "subscription", params=query)
 
     def fire(self, function: str, body: str = "{}") -> None:
-        """Run a timer function by hand, as the portal does."""
+        """Run a timer function manually, as the portal does."""
         response = self._web.post(
             f"{self.url}/admin/functions/{function}",
             data=body,

@@ -1,4 +1,4 @@
-"""`make up`: the whole house on one machine, staying up until Ctrl-C, with what to try printed first."""
+"""`make up`: run everything on one machine until Ctrl-C; print what to try first."""
 
 import argparse
 import signal
@@ -9,7 +9,7 @@ from local.stage import Stage
 
 GUIDE = """
 The app        {app}/api        key: {key}
-The tenant     {admin}        people: {admin}/users
+The tenant     {admin}        users: {admin}/users
 Storage        {storage}
 
 Try:
@@ -19,18 +19,18 @@ Try:
   curl -s -o shown.jpg {admin}/users/{person}/shown
   curl -s --cacert {ca} -X POST -H 'x-functions-key: {key}' {app}/api/users/{person}/sync
 
-The host's log follows. Ctrl-C stops everything; nothing is kept.
+The host's log follows. Ctrl-C stops everything; no data is kept.
 """
 
 
 def main() -> int:
     """Start everything, print what to try, and wait for SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(prog="make up", description=__doc__.partition("\n")[0])
-    parser.add_argument("--people", type=int, default=5, help="how many people with photos (5)")
+    parser.add_argument("--people", type=int, default=5, help="how many users with photos (5)")
     people = parser.parse_args().people
-    told = threading.Event()
+    stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: told.set())
+        signal.signal(number, lambda *_: stopped.set())
     with Stage(settings={"SCOPE": "members+guests"}) as stage:
         ids = stage.people.add(count=people, photo=True)
         for user in ids:
@@ -39,14 +39,14 @@ def main() -> int:
         facts = {"app": stage.url, "key": stage.key, "admin": stage.tenant.admin_url, "person": ids[0]}
         storage = stage.storage.connection_string
         print(GUIDE.format(**facts, ca=stage.tenant.ca, storage=storage), flush=True)
-        _follow(stage, told)
+        _follow(stage, stopped)
     return 0
 
 
-def _follow(stage: Stage, told: threading.Event) -> None:
-    """Print the host's log as it grows, until somebody told us to stop."""
+def _follow(stage: Stage, stopped: threading.Event) -> None:
+    """Print the host's log as it grows, until a signal arrives."""
     shown = 0
-    while not told.wait(0.5):
+    while not stopped.wait(0.5):
         log = stage.log
         print(log[shown:], end="", flush=True)
         shown = len(log)

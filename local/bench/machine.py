@@ -1,4 +1,4 @@
-"""What the benchmarks share: a ledger that knows everybody, and who used how much of the machine."""
+"""Shared by the benchmarks: a ledger that contains all users, and the CPU time of processes."""
 
 import os
 from collections import defaultdict
@@ -11,8 +11,8 @@ from azure.data.tables import TableServiceClient
 from local.stage import Stage
 
 
-def settle_everybody(stage: Stage) -> None:
-    """Write the ledger as if every photo had been synced: checks must find nothing to do."""
+def settle_all_users(stage: Stage) -> None:
+    """Write the ledger as if every photo had been synced, so that checks find nothing to do."""
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for person in stage.tenant.world.living():
         etag = person.photo.etag if person.photo else ""
@@ -26,6 +26,6 @@ def settle_everybody(stage: Stage) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the seconds of CPU that a process has used (Linux)."""
+    """Return the CPU seconds that a process has used (Linux)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,7 +1,7 @@
 """`make bench-sweep`: a sweep over 100 000 users whose photos did not change, through real host and Azurite.
 
-A benchmark, not a test. It says what a sweep costs Graph, SharePoint and memory, and how long it takes
-with one host process and with two.
+A benchmark, not a test. It prints how many requests to Graph and SharePoint and how much memory a sweep
+needs, and how long it takes with one host process and with two.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from local.azurite import Azurite
-from local.bench.machine import cpu_seconds, settle_everybody
+from local.bench.machine import cpu_seconds, settle_all_users
 from local.host.process import HostProcess
 from local.stage import ROOT, Stage
 
@@ -23,39 +23,39 @@ POLL = 5.0  # seconds
 
 
 def main() -> int:
-    """Sweep once with each number of host processes, and print what it took."""
+    """Sweep once with each number of host processes, and print the figures."""
     parser = argparse.ArgumentParser(prog="make bench-sweep", description=__doc__.partition("\n")[0])
-    parser.add_argument("--users", type=int, default=100_000, help="how many (100000)")
+    parser.add_argument("--users", type=int, default=100_000, help="how many users (100000)")
     parser.add_argument(
         "--hosts", type=int, nargs="+", default=[1, 2], help="host processes of each run (1 2)"
     )
     options = parser.parse_args()
-    rows = LedgerAccess()
+    rows = LedgerRequests()
     with Azurite(on_request=rows.note) as storage, Stage(storage=storage) as stage:
         began = time.monotonic()
         stage.people.add(count=options.users, photo="shared")
         print(f"{options.users} users with photos after {time.monotonic() - began:.0f} s", flush=True)
         began = time.monotonic()
-        settle_everybody(stage)
-        print(f"a ledger that knows them all after {time.monotonic() - began:.0f} s", flush=True)
+        settle_all_users(stage)
+        print(f"a ledger with all of them after {time.monotonic() - began:.0f} s", flush=True)
         for hosts in options.hosts:
             _run(stage, hosts, rows)
     return 0
 
 
-class LedgerAccess:
-    """Counts what is asked of the ledger, from storage's access log."""
+class LedgerRequests:
+    """Count the requests to the ledger, from storage's access log."""
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Reset the counts."""
         self._reads: Counter[str] = Counter()
         self._others: Counter[str] = Counter()
 
     def note(self, method: str, path: str) -> None:
-        """Count one request, if it is about the ledger."""
+        """Count one request, if it goes to the ledger."""
         if "/photoledger" not in path:
             return
         if method == "GET" and "RowKey=" in path:
@@ -64,15 +64,15 @@ class LedgerAccess:
             self._others[method] += 1
 
     def __str__(self) -> str:
-        """Say how often rows were read and written."""
+        """Return how often rows were read and written."""
         most = max(self._reads.values(), default=0)
         others = ", ".join(f"{count} {method}" for method, count in self._others.items()) or "none"
         reads = f"{self._reads.total()} reads of {len(self._reads)} rows, {most} of one at most"
         return f"{reads}; other requests: {others}"
 
 
-def _run(stage: Stage, hosts: int, rows: LedgerAccess) -> None:
-    """Sweep with so many host processes and print the figures."""
+def _run(stage: Stage, hosts: int, rows: LedgerRequests) -> None:
+    """Sweep with this number of host processes and print the figures."""
     with ExitStack() as more:
         others = [
             more.enter_context(HostProcess.start(ROOT, stage.environment, tls=stage.tenant.host_certificate))
@@ -107,9 +107,9 @@ def _run(stage: Stage, hosts: int, rows: LedgerAccess) -> None:
 
 
 def _watch(stage: Stage, sweep: str, pids: list[int]) -> dict[str, Any]:
-    """Print how the sweep goes until it ended, and return its figures.
+    """Print the progress of the sweep until it ends, and return its figures.
 
-    Memory is measured from the second page on: before it, each host loads the libraries that it needs.
+    Memory is measured from the second page on, because each host loads its libraries before that.
     """
     before: list[float] = []
     most = 0.0
@@ -136,13 +136,13 @@ def _statuses(stage: Stage) -> Iterator[dict[str, Any]]:
 
 
 def _work(stage: Stage, pids: list[int]) -> dict[str, float]:
-    """Return the seconds of CPU that each of the house's processes has used (Linux): who bounds the sweep."""
+    """Return the CPU seconds that each process has used (Linux), which shows what bounds the sweep."""
     hosts = {f"host {number}": cpu_seconds(pid) for number, pid in enumerate(pids, 1)}
     return {**hosts, "Azurite": cpu_seconds(stage.storage.pid), "tenant": time.process_time()}
 
 
 def _resident(pid: int) -> float:
-    """Return the megabytes of memory that a process holds (Linux)."""
+    """Return the resident memory of a process in megabytes (Linux)."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -17,25 +17,25 @@ from typing import Literal, TextIO
 from local.host.app.functions import HttpTrigger, QueueTrigger
 from local.host.app.settings import FILE
 from local.host.host import Host
-from local.host.http.face import list_endpoints
-from local.host.http.keys import Keys
+from local.host.http.endpoints import list_endpoints
+from local.host.http.keys import FunctionKeys
 from local.host.http.server import BODY_LIMIT, Server
-from local.host.loading import App, load
+from local.host.loading import LoadedApp, load
 from local.host.queues.leases import LEASE_SECONDS
 
 logger = logging.getLogger("Host.General")
 
 DRAIN_SECONDS = 30
-# After a timeout: enough for the call's 500 to reach its caller, or its message to go back to the queue.
-LAST_WORDS_SECONDS = 1
+# After a timeout: enough for the call's 500 to reach its caller, or its message to return to the queue.
+FLUSH_SECONDS = 1
 EXIT_TIMEOUT = 3
 LONGEST_WAIT_SECONDS = 1.0
 
-type Reason = Literal["signal", "timeout"]
+type StopReason = Literal["signal", "timeout"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the host, or check the app; give the exit status."""
+    """Run the host, or check the app; return the exit status."""
     options = _parse(arguments)
     out = _take_stdout()
     app_dir = options.app.resolve()
@@ -62,30 +62,45 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         epilog="Exit status: 0 drained; 1 the app has problems, or the drain took too long; "
         f"{EXIT_TIMEOUT} a function outlasted host.json's functionTimeout (Azure would restart the worker).",
     )
-    add = parser.add_argument
-    add("--app", type=Path, default=Path(), metavar="DIR", help="where host.json lies (default: here)")
+    _add_options(parser.add_argument)
+    return parser.parse_args(arguments)
+
+
+def _add_options(add: Callable[..., object]) -> None:
+    add(
+        "--app",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="the directory of host.json (default: the current one)",
+    )
     add(
         "--settings",
         type=Path,
         default=Path(FILE),
         metavar="FILE",
-        help="settings beside the environment's, from there (default: %(default)s)",
+        help="settings that complete the environment, relative to DIR (default: %(default)s)",
     )
-    add("--port", type=int, default=0, help="on 127.0.0.1 (default: any free one)")
-    add("--tls", nargs=2, type=Path, metavar=("CERT", "KEY"), help="PEM files; https instead of http")
+    add("--port", type=int, default=0, help="a port of 127.0.0.1 (default: any free port)")
+    add("--tls", nargs=2, type=Path, metavar=("CERT", "KEY"), help="PEM files; serve https instead of http")
+    add("--check", action="store_true", help="list the functions, or the problems; run nothing")
+    _add_options_of_running(add)
+
+
+def _add_options_of_running(add: Callable[..., object]) -> None:
     add(
         "--message-lease",
         type=_whole_seconds,
         default=LEASE_SECONDS,
         metavar="SECONDS",
-        help="how long a received queue message is hidden; renewed at half of it (default: %(default)s)",
+        help="how long a received queue message is hidden; renewed after half of that (default: %(default)s)",
     )
     add(
         "--drain",
         type=float,
         default=DRAIN_SECONDS,
         metavar="SECONDS",
-        help="how long to wait for running calls at the end (default: %(default)s)",
+        help="how long to wait for running calls when the host ends (default: %(default)s)",
     )
     add(
         "--key",
@@ -93,15 +108,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         default=[],
         type=_key,
         metavar="NAME=VALUE",
-        help="a fixed key instead of a random one: NAME is master, default, or a function; may be repeated",
+        help="a fixed key instead of a random one: NAME is master, default, or a function; repeatable",
     )
-    add("--check", action="store_true", help="list the functions, or what is wrong; run nothing")
-    return parser.parse_args(arguments)
 
 
 def _whole_seconds(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no whole number of seconds")
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of seconds, at least 1")
     return int(text)
 
 
@@ -113,13 +126,13 @@ def _key(text: str) -> tuple[str, str]:
 
 
 def _take_stdout() -> TextIO:
-    """Keep standard output for our one line: what the app prints goes to standard error."""
-    own = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    """Keep standard output for the ready line: redirect what the app prints to standard error."""
+    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    return own
+    return output
 
 
-def _check(app: App, out: TextIO) -> int:
+def _check(app: LoadedApp, out: TextIO) -> int:
     _print_problems(app.problems)
     if app.problems:
         return 1
@@ -147,9 +160,9 @@ def _print_problems(problems: Iterable[str]) -> None:
         sys.stderr.write(f"problem: {each}\n")
 
 
-def _run(app: App, server: Server, options: argparse.Namespace, out: TextIO) -> int:
-    reasons: SimpleQueue[Reason] = SimpleQueue()
-    keys = Keys.draw((each.name for each in app.functions), dict(options.key))
+def _run(app: LoadedApp, server: Server, options: argparse.Namespace, out: TextIO) -> int:
+    reasons: SimpleQueue[StopReason] = SimpleQueue()
+    keys = FunctionKeys.generate((each.name for each in app.functions), dict(options.key))
     host = Host(app, server, keys, options.message_lease, lambda: reasons.put("timeout"))
     # learn.microsoft.com/azure/azure-functions/functions-app-settings#functions_request_body_size_limit
     server.body_limit = int(app.settings.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT") or BODY_LIMIT)
@@ -157,11 +170,11 @@ def _run(app: App, server: Server, options: argparse.Namespace, out: TextIO) -> 
     host.start()
     with out:
         out.write(_ready_line(server, keys))
-    if _first(reasons) == "timeout":
+    if _wait_for_stop_reason(reasons) == "timeout":
         logger.critical(
             "A function outlasted functionTimeout. Azure restarts the worker then; this host ends."
         )
-        time.sleep(LAST_WORDS_SECONDS)
+        time.sleep(FLUSH_SECONDS)
         os._exit(EXIT_TIMEOUT)
     logger.info("Draining: %d calls under way", len(app.running))
     if not host.drain(options.drain):
@@ -171,35 +184,35 @@ def _run(app: App, server: Server, options: argparse.Namespace, out: TextIO) -> 
     return 0
 
 
-def _first(reasons: "SimpleQueue[Reason]") -> Reason:
-    """Wait for a reason to end.
+def _wait_for_stop_reason(reasons: "SimpleQueue[StopReason]") -> StopReason:
+    """Wait until there is a reason to stop, and return it.
 
-    A signal that arrives just before a wait begins, or in another thread, does not interrupt it, and Python
-    runs its handler only when the main thread goes on: so no wait is long.
+    A signal that arrives just before a wait begins, or in another thread, does not interrupt the wait. Python
+    runs the signal handler only when the main thread continues, so no wait is long.
     """
     while True:
         with suppress(Empty):
             return reasons.get(timeout=LONGEST_WAIT_SECONDS)
 
 
-def _ready_line(server: Server, keys: Keys) -> str:
+def _ready_line(server: Server, keys: FunctionKeys) -> str:
     shown = {"default": keys.default, "master": keys.master}
     line = {"ready": True, "url": server.url, "keys": shown, "function_keys": dict(keys.functions)}
     return json.dumps(line) + "\n"
 
 
-def _listen_to_signals(reasons: "SimpleQueue[Reason]") -> None:
-    """Drain on the first SIGTERM or SIGINT, give up on the second.
+def _listen_to_signals(reasons: "SimpleQueue[StopReason]") -> None:
+    """Drain on the first SIGTERM or SIGINT, exit at once on the second.
 
-    Set explicitly: a shell starts background jobs with SIGINT ignored.
+    SIGINT is set explicitly, because a shell starts background jobs with SIGINT ignored.
     """
 
     def begin(_number: int, _frame: FrameType | None) -> None:
         for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, give_up)
+            signal.signal(each, exit_at_once)
         reasons.put("signal")
 
-    def give_up(number: int, _frame: FrameType | None) -> None:
+    def exit_at_once(number: int, _frame: FrameType | None) -> None:
         os._exit(128 + number)
 
     for each in (signal.SIGTERM, signal.SIGINT):

@@ -1,7 +1,7 @@
-"""What the real host refuses although the worker accepts it.
+"""Find what the real host refuses although the worker accepts it.
 
-The worker checks Python; names, routes, queues, settings and schedules are checked by the C# host, at
-start, function by function. The rules are those of github.com/Azure/azure-functions-host (Utility.cs,
+The worker checks Python. The C# host checks names, routes, queues, settings and schedules, at start,
+function by function. The rules are those of github.com/Azure/azure-functions-host (Utility.cs,
 ScriptHost.cs) and of the storage service:
 learn.microsoft.com/rest/api/storageservices/naming-queues-and-metadata.
 """
@@ -49,9 +49,9 @@ def _problems(function: Function, settings: AppSettings, accounts: Accounts) -> 
 def _name_problems(function: Function) -> list[str]:
     found = []
     if not FUNCTION_NAME.fullmatch(function.name) or function.name.lower() == "host":
-        found.append("this is no valid name for a function")
+        found.append("this is not a valid function name")
     wrong = (name for name in function.bindings if name != RETURN and not BINDING_NAME.fullmatch(name))
-    found += [f"'{name}' is no valid name for a binding" for name in wrong]
+    found += [f"'{name}' is not a valid binding name" for name in wrong]
     if len({name.lower() for name in function.bindings}) < len(function.bindings):
         found.append("two bindings have the same name")
     return found
@@ -59,7 +59,7 @@ def _name_problems(function: Function) -> list[str]:
 
 def _route_problems(trigger: HttpTrigger) -> list[str]:
     if trigger.route.strip("/").lower().startswith(RESERVED_ROUTES):
-        return [f"the route '{trigger.route}' belongs to the host (admin, runtime)"]
+        return [f"the route '{trigger.route}' is reserved for the host (admin, runtime)"]
     try:
         compile_route(trigger.route.strip("/"))
     except RouteError as error:
@@ -74,7 +74,7 @@ def _queue_problems(
     try:
         name = settings.resolve(binding.queue).lower()
         if not QUEUE_NAME.fullmatch(name):
-            found.append(f"'{name}' is no valid name for a queue")
+            found.append(f"'{name}' is not a valid queue name")
     except SettingsError as error:
         found.append(str(error))
     try:
@@ -95,7 +95,7 @@ def _schedule_problems(trigger: TimerTrigger, settings: AppSettings) -> list[str
 def _shared_names(functions: list[Function]) -> list[str]:
     names = [each.name.lower() for each in functions]
     return [
-        f"two functions are called {name}"
+        f"two functions have the name {name}"
         for name in sorted({each for each in names if names.count(each) > 1})
     ]
 
@@ -108,7 +108,7 @@ def _shared_routes(functions: list[Function]) -> list[str]:
             if _route(one, first) != _route(other, second):
                 continue
             if not first.methods or not second.methods or first.methods & second.methods:
-                found.append(f"the function {one.name}: its route is already that of {other.name}")
+                found.append(f"the function {one.name}: the function {other.name} has the same route")
     return found
 
 

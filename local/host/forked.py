@@ -1,8 +1,7 @@
-"""A host that is forked from a process which has imported the libraries already.
+"""Fork a host from a process that has imported the libraries already.
 
-Nearly all of a host's start is imports. One that is forked loads the app with a tenth of the processor time,
-which counts in tests that start dozens. It shares nothing else with its parent, and dies like any other
-process.
+Most of a host's start is imports. A forked host loads the app with a tenth of the CPU time, for tests that
+start dozens of hosts. It shares nothing else with its parent, and ends like any other process.
 """
 
 import gc
@@ -31,11 +30,11 @@ LIBRARIES = [
 
 
 class Forked:
-    """The part of `subprocess.Popen` that `HostProcess` needs, for a forked host.
+    """Implement the part of `subprocess.Popen` that `HostProcess` needs, for a forked host.
 
     Args:
         arguments: of `python -m local.host`.
-        cwd: where it runs.
+        cwd: its working directory.
         env: its whole environment.
     """
 
@@ -53,11 +52,11 @@ class Forked:
         self.stdout, self.stderr = _text(out), _text(err)
 
     def poll(self) -> int | None:
-        """Give the exit status, None while it runs."""
+        """Return the exit status, or `None` while it runs."""
         return self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end and give the exit status; see `subprocess.Popen.wait`."""
+        """Wait for the end and return the exit status; see `subprocess.Popen.wait`."""
         self._process.join(timeout)
         if self._process.exitcode is None:
             raise subprocess.TimeoutExpired("local.host", timeout or 0.0)
@@ -78,8 +77,8 @@ def _text(pipe: Connection) -> IO[str]:
 
 
 def _become(arguments: list[str], cwd: str, env: dict[str, str], out: Connection, err: Connection) -> None:
-    """Be `python -m local.host`."""
-    gc.freeze()  # there is no garbage among the libraries
+    """Replace this process by `python -m local.host`."""
+    gc.freeze()  # the libraries contain no garbage
     os.dup2(out.fileno(), 1)
     os.dup2(err.fileno(), 2)
     out.close()

@@ -1,4 +1,4 @@
-"""The host as a child process, for tests and the demo.
+"""Run the host as a child process, for tests and the demo.
 
 with HostProcess.start(app_dir, {"AzureWebJobsStorage": storage.connection_string}) as host:
 requests.get(f"{host.url}/api/status", headers={"x-functions-key": host.keys["default"]})
@@ -23,17 +23,17 @@ STOP_SECONDS = 40
 
 
 class HostDiedError(Exception):
-    """The host ended, or said nothing, before it was ready; the message is its log."""
+    """The host ended or timed out before it was ready; the message is its log."""
 
 
 class HostProcess:
-    """One `python -m local.host`. Made by `start`; a context manager that stops it."""
+    """One process of `python -m local.host`, made by `start`; a context manager that stops it."""
 
     def __init__(self, process: "subprocess.Popen[str] | Forked") -> None:
         self._process = process
         self._lines: list[str] = []
         self._ready: dict[str, Any] = {}
-        self._told = threading.Event()
+        self._answered = threading.Event()
         self._readers = [
             threading.Thread(target=self._read_log, args=(process.stderr,), name="host-log", daemon=True),
             threading.Thread(
@@ -59,9 +59,9 @@ class HostProcess:
         """Start the host and wait until it is ready.
 
         Args:
-            app_dir: where `function_app.py` and host.json lie.
-            env: settings, on top of this process's environment.
-            port: 0 is any free one.
+            app_dir: the directory of `function_app.py` and host.json.
+            env: settings that take precedence over this process's environment.
+            port: 0 means any free port.
             tls: certificate and key, PEM files.
             message_lease: seconds.
             drain: seconds.
@@ -69,7 +69,7 @@ class HostProcess:
             forked: from a process that has imported the libraries already: up sooner.
 
         Raises:
-            HostDiedError: it ended before it was ready, or took longer than 30 s.
+            HostDiedError: the host ended before it was ready, or took longer than 30 s.
         """
         arguments = ["--app", str(app_dir.resolve()), "--port", str(port)]
         arguments += ["--tls", str(tls[0]), str(tls[1])] if tls else []
@@ -82,7 +82,7 @@ class HostProcess:
 
     @property
     def url(self) -> str:
-        """Where it answers: scheme, address and port, no path."""
+        """The base URL: scheme, address and port, without a path."""
         return str(self._ready["url"])
 
     @property
@@ -92,29 +92,29 @@ class HostProcess:
 
     @property
     def function_keys(self) -> dict[str, str]:
-        """Each function's own key."""
+        """The key of each function."""
         return dict(self._ready["function_keys"])
 
     @property
     def log(self) -> str:
-        """What it has logged so far."""
+        """The log so far."""
         return "".join(self._lines)
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         return self._process.pid
 
     @property
     def returncode(self) -> int | None:
-        """Its exit status (negative: the signal that ended it), or `None` while it runs."""
+        """The exit status (negative: the signal that ended it), or `None` while it runs."""
         return self._process.poll()
 
     def wait(self, seconds: float) -> int:
-        """Wait for its end and give the exit status.
+        """Wait for the end and return the exit status.
 
         Raises:
-            subprocess.TimeoutExpired: it still runs.
+            subprocess.TimeoutExpired: the host still runs.
         """
         status = self._process.wait(seconds)
         for each in self._readers:
@@ -122,7 +122,7 @@ class HostProcess:
         return status
 
     def stop(self) -> int:
-        """Let it drain and end (SIGTERM); give the exit status. Twice is harmless."""
+        """Let it drain and end (SIGTERM); return the exit status. A second call has no effect."""
         if self._process.poll() is None:
             self._process.terminate()
         try:
@@ -131,7 +131,7 @@ class HostProcess:
             return self.kill()
 
     def kill(self) -> int:
-        """End it at once, as a crash would (SIGKILL)."""
+        """End it at once, like a crash (SIGKILL)."""
         self._process.kill()
         return self.wait(STOP_SECONDS)
 
@@ -144,10 +144,10 @@ class HostProcess:
         self.stop()
 
     def _wait_until_ready(self) -> None:
-        told = self._told.wait(READY_SECONDS)
+        answered = self._answered.wait(READY_SECONDS)
         if self._ready:
             return
-        status = self.stop() if told else self.kill()
+        status = self.stop() if answered else self.kill()
         raise HostDiedError(f"the host was not ready (exit status {status}):\n{self.log}")
 
     def _read_log(self, stream: IO[str]) -> None:
@@ -160,12 +160,12 @@ class HostProcess:
             self._ready = json.loads(line) if line else {}
             if not line:
                 self._process.wait()
-            self._told.set()
+            self._answered.set()
             stream.read()
 
 
 def _spawn(arguments: Sequence[str], cwd: Path, env: Mapping[str, str]) -> "subprocess.Popen[str]":
-    return subprocess.Popen(  # noqa: S603 - our own program and arguments
+    return subprocess.Popen(  # noqa: S603 - this project's program and arguments
         [sys.executable, "-m", "local.host", *arguments],
         cwd=cwd,
         env=env,

@@ -1,4 +1,4 @@
-"""What the tests of the local host share: one host with the app of apps/main, and patience."""
+"""Fixtures of the local host's tests: one host with the app of apps/main, and waiting with a deadline."""
 
 import base64
 import datetime as dt
@@ -23,19 +23,19 @@ from local.azurite import Azurite
 from local.host.process import HostProcess
 
 APP = Path(__file__).parent / "apps" / "main"
-PATIENCE_SECONDS = 15
+WAIT_SECONDS = 15
 
 type Eventually = Callable[[Callable[[], Any]], Any]
 
 
 @pytest.fixture(scope="session")
 def eventually() -> Eventually:
-    """Ask again until the answer is truthy, and give it; fail with the last answer when patience ends."""
+    """Repeat a question until the answer is truthy, and return it; fail with the last answer after 15 s."""
 
     def wait(ask: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + WAIT_SECONDS
         while not (seen := ask()):
-            assert time.monotonic() < deadline, f"after {PATIENCE_SECONDS} s still {seen!r}"
+            assert time.monotonic() < deadline, f"after {WAIT_SECONDS} s still {seen!r}"
             time.sleep(0.02)
         return seen
 
@@ -43,7 +43,7 @@ def eventually() -> Eventually:
 
 
 class Notes:
-    """What the app of apps/main noted, from a file it appends to."""
+    """The notes of the app of apps/main, from the file that it appends to."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -56,19 +56,19 @@ class Notes:
 
 @pytest.fixture(scope="session")
 def take_notes() -> type[Notes]:
-    """Read the notes of an app from a file."""
+    """Return the class that reads the notes of an app from a file."""
     return Notes
 
 
 @pytest.fixture
 def notes(tmp_path: Path) -> Notes:
-    """Notes of a host of this test's own."""
+    """The notes of this test's own host."""
     return Notes(tmp_path / "notes")
 
 
 @pytest.fixture(scope="session")
 def app_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of apps/main with a local.settings.json, which git is told to ignore."""
+    """A copy of apps/main with a local.settings.json, which git ignores."""
     copy = tmp_path_factory.mktemp("app") / "main"
     shutil.copytree(APP, copy)
     values = {"FROM_FILE": "yes", "JOBS": "the-environment-wins", "YEARLY": "0 0 0 1 1 *"}
@@ -78,7 +78,7 @@ def app_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def environment(azurite: Azurite, notes: Notes, request: pytest.FixtureRequest) -> dict[str, str]:
-    """Settings for a host of this test's own, with a queue of its own."""
+    """Settings of this test's own host, with its own queue."""
     queue = (
         "".join(each if each.isalnum() else "-" for each in request.node.originalname)
         .strip("-")[-40:]
@@ -89,7 +89,7 @@ def environment(azurite: Azurite, notes: Notes, request: pytest.FixtureRequest) 
 
 @pytest.fixture
 def start(app_dir: Path, environment: dict[str, str]) -> Iterator[Callable[..., HostProcess]]:
-    """Start hosts of this test's own, up soon for they are forked; all are stopped at its end."""
+    """Start hosts of this test; all are stopped at its end."""
     started: list[HostProcess] = []
 
     def start(directory: Path = app_dir, env: dict[str, str] | None = None, **options: Any) -> HostProcess:
@@ -106,9 +106,9 @@ def shared_notes(tmp_path_factory: pytest.TempPathFactory) -> Notes:
     return Notes(tmp_path_factory.mktemp("notes") / "notes")
 
 
-@pytest.fixture(scope="package")  # not longer: even an idle host looks for messages
+@pytest.fixture(scope="package")  # not longer, because even an idle host polls
 def host(azurite: Azurite, app_dir: Path, shared_notes: Notes) -> Iterator[HostProcess]:
-    """One host for every test that neither stops nor disturbs it."""
+    """One host for all tests that do not stop it or change its state."""
     env = {
         "AzureWebJobsStorage": azurite.connection_string,
         "JOBS": "Shared-Jobs",
@@ -123,7 +123,7 @@ def host(azurite: Azurite, app_dir: Path, shared_notes: Notes) -> Iterator[HostP
 
 @pytest.fixture
 def web(host: HostProcess) -> Iterator[requests.Session]:
-    """A session that knows the shared host's address."""
+    """A session with the shared host's address."""
 
     class Session(requests.Session):
         def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override]
@@ -141,7 +141,7 @@ def queues(azurite: Azurite) -> Iterator[QueueServiceClient]:
 
 @pytest.fixture
 def send(queues):
-    """Put a message into a queue, base64 as host.json says."""
+    """Send a message to a queue, in base64 as in host.json."""
 
     def send(queue: str, body: str) -> None:
         with queues.get_queue_client(queue) as client:
@@ -152,7 +152,7 @@ def send(queues):
 
 @pytest.fixture
 def read(queues):
-    """Peek at what lies in a queue, decoded; nothing if there is no such queue."""
+    """Peek at the messages of a queue, decoded; [] if the queue does not exist."""
 
     def read(queue: str) -> list[str]:
         with queues.get_queue_client(queue) as client:
@@ -166,7 +166,7 @@ def read(queues):
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    """A self-signed certificate for 127.0.0.1, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "local host")])

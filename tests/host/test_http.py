@@ -1,4 +1,4 @@
-"""Requests, through the shared host."""
+"""HTTP requests to the shared host."""
 
 import json
 import socket
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 
-def test_a_function_sees_the_request_as_azure_would_show_it(web, host):
+def test_a_function_receives_the_request_as_in_azure(web, host):
     answer = web.post(
         "/api/echo/adele/mail?x=1&x=2&y=&X=3&z=a%26b+c", data=b"\xff\x00", headers={"X-One": "a"}
     )
@@ -29,7 +29,7 @@ def test_a_function_sees_the_request_as_azure_would_show_it(web, host):
         pytest.param("a%20b", "a b", id="space"),
         pytest.param("J%C3%BCrgen", "Jürgen", id="utf-8"),
         pytest.param("a%2Fb", "a%2Fb", id="a slash stays encoded, as in ASP.NET"),
-        pytest.param("a+b", "a+b", id="a plus is a plus in a path"),
+        pytest.param("a+b", "a+b", id="a plus in a path stays a plus"),
     ],
 )
 def test_a_route_parameter_arrives_decoded(web, segment, value):
@@ -75,7 +75,7 @@ def test_a_body_over_the_limit_is_answered_413(web):
     ("method", "path"),
     [
         pytest.param("PUT", "/api/echo/me", id="another method is 404 and not 405"),
-        pytest.param("GET", "/api/none", id="no such route"),
+        pytest.param("GET", "/api/none", id="unknown route"),
         pytest.param("GET", "/echo/me", id="without the prefix"),
         pytest.param("GET", "/api/echo", id="parameter missing"),
         pytest.param("GET", "/api/echo/me/123", id="constraint not met"),
@@ -83,7 +83,7 @@ def test_a_body_over_the_limit_is_answered_413(web):
         pytest.param("GET", "/", id="root"),
     ],
 )
-def test_what_no_function_answers_is_404_without_a_body(web, method, path):
+def test_a_request_that_matches_no_function_is_404_without_a_body(web, method, path):
     answer = web.request(method, path)
 
     assert (answer.status_code, answer.content) == (404, b"")
@@ -124,7 +124,7 @@ def test_what_the_app_logs_carries_its_function_and_invocation_id(web, host, eve
         pytest.param(
             '{"a": [1, 2]}', "application/json; charset=utf-8", b'{"a":[1,2]}', id="JSON is written anew"
         ),
-        pytest.param('{"body": "inner"}', "text/plain; charset=utf-8", b"inner", id="an answer in disguise"),
+        pytest.param('{"body": "inner"}', "text/plain; charset=utf-8", b"inner", id="an object with a body"),
         pytest.param(
             '{"Body": {"a": 1}}', "application/json; charset=utf-8", b'{"a":1}', id="with an object in it"
         ),
@@ -152,7 +152,7 @@ def test_a_head_request_gets_the_length_and_no_body(web):
     assert (answer.status_code, answer.headers["content-length"], answer.content) == (200, "5", b"")
 
 
-def test_an_answer_keeps_its_status_headers_cookies_and_bytes(web):
+def test_a_response_keeps_its_status_headers_cookies_and_bytes(web):
     headers = {"X-A": "1", "Set-Cookie": "k=v; Path=/x; HttpOnly; SameSite=Lax"}
     answer = web.get("/api/answer", params={"status": "418", "headers": json.dumps(headers)})
 
@@ -166,10 +166,10 @@ def test_an_answer_keeps_its_status_headers_cookies_and_bytes(web):
         pytest.param("200", {"X-A": "a\r\nX-B: b"}, id="a line break in a header"),
         pytest.param("200", {"X A": "a"}, id="a space in a name"),
         pytest.param("200", {"X-A": "ü"}, id="a header beyond ASCII"),
-        pytest.param("099", {}, id="no status"),
+        pytest.param("099", {}, id="a status below 200"),
     ],
 )
-def test_an_answer_that_http_cannot_carry_is_500(web, status, headers):
+def test_a_response_that_http_does_not_allow_is_500(web, status, headers):
     answer = web.get("/api/answer", params={"status": status, "headers": json.dumps(headers)})
 
     assert answer.status_code == 500

@@ -1,4 +1,4 @@
-"""Apps that must not start, and apps that must: `python -m local.host --check` on one small app each."""
+"""Apps that are refused and apps that are accepted: `python -m local.host --check` on small sample apps."""
 
 import json
 import os
@@ -24,109 +24,111 @@ RESPONSE = "func.HttpResponse"
 
 
 @dataclass(frozen=True)
-class App:
-    """An app, and what its check must say; empty is nothing, for an app without problems."""
+class SampleApp:
+    """An app, and the problem that its check must report; "" for an app without problems."""
 
     source: str
-    says: str = ""
+    problem: str = ""
     settings: dict[str, str] = field(default_factory=dict)
     host_json: str = '{"version": "2.0"}'
 
 
-# What Microsoft's own worker refuses when it indexes an app.
+# Refused by Microsoft's worker when it indexes an app.
 REFUSED_BY_THE_WORKER = {
-    "the trigger's parameter has another name": App(
+    "the trigger's parameter has another name": SampleApp(
         QUEUE + "def f(message): pass", "declared in Python but not in the function definition"
     ),
-    "a binding without a parameter": App(
+    "a binding without a parameter": SampleApp(
         QUEUE + OUT + "def f(msg: func.QueueMessage): pass", "not present in Python: {'out'}"
     ),
-    "a parameter without a binding": App(
+    "a parameter without a binding": SampleApp(
         QUEUE + "def f(msg: func.QueueMessage, more: int): pass", "declared in Python but not"
     ),
-    "no trigger": App(OUT + "def f(out: func.Out[str]): pass", "does not have a trigger"),
-    "the same name twice": App(
+    "no trigger": SampleApp(OUT + "def f(out: func.Out[str]): pass", "does not have a trigger"),
+    "the same name twice": SampleApp(
         "@app.function_name('f')\n" + QUEUE + "def a(msg: func.QueueMessage): pass\n"
         "@app.function_name('f')\n" + TIMER + "def b(t: func.TimerRequest): pass",
         "does not have a unique function name",
     ),
-    "two apps": App("other = func.FunctionApp()\n" + TIMER + "def f(t): pass", "More than one FunctionApp"),
-    "no app": App("del app", "Could not find top level function app instances"),
-    "an import that fails": App("import no_such_module", "Cannot find module"),
-    "a method that HTTP does not know": App(
+    "two apps": SampleApp(
+        "other = func.FunctionApp()\n" + TIMER + "def f(t): pass", "More than one FunctionApp"
+    ),
+    "no app": SampleApp("del app", "Could not find top level function app instances"),
+    "an import that fails": SampleApp("import no_such_module", "Cannot find module"),
+    "a method that HTTP does not know": SampleApp(
         "@app.route(route='r', methods=['FETCH'])\ndef f(req: func.HttpRequest) -> func.HttpResponse: pass",
         "FETCH",
     ),
-    "an output annotated str": App(
+    "an output annotated str": SampleApp(
         ROUTE + OUT + "def f(req: func.HttpRequest, out: str) -> func.HttpResponse: pass",
         "not a subclass of azure.functions.Out",
     ),
     # ruff's UP006 "repairs" typing.List into list; Azure then indexes no function at all.
-    "an output annotated Out[list[str]]": App(
+    "an output annotated Out[list[str]]": SampleApp(
         ROUTE + OUT + "def f(req: func.HttpRequest, out: func.Out[list[str]]) -> func.HttpResponse: pass",
         "binding out has invalid non-type annotation",
     ),
-    "a trigger annotated Out": App(
+    "a trigger annotated Out": SampleApp(
         QUEUE + "def f(msg: func.Out[str]): pass", "its annotation is azure.functions.Out in Python"
     ),
-    "a trigger annotated with another trigger's type": App(
+    "a trigger annotated with another trigger's type": SampleApp(
         QUEUE + "def f(msg: func.TimerRequest): pass", "Python type annotation TimerRequest"
     ),
-    "a trigger annotated Optional": App(
+    "a trigger annotated Optional": SampleApp(
         QUEUE + "def f(msg: typing.Optional[func.QueueMessage]): pass", "non-type annotation"
     ),
-    "a context annotated dict": App(
+    "a context annotated dict": SampleApp(
         QUEUE + "def f(msg: func.QueueMessage, context: dict): pass",
         'the "context" parameter is expected to be',
     ),
-    "a misspelt type": App(QUEUE + "def f(msg: func.QueueMesage): pass", "QueueMesage"),
-    "an answer annotated Optional": App(
+    "a misspelt type": SampleApp(QUEUE + "def f(msg: func.QueueMesage): pass", "QueueMesage"),
+    "an answer annotated Optional": SampleApp(
         ROUTE + "def f(req: func.HttpRequest) -> typing.Optional[func.HttpResponse]: pass", "non-type return"
     ),
-    "an answer annotated with a union": App(
+    "an answer annotated with a union": SampleApp(
         ROUTE + "def f(req: func.HttpRequest) -> func.HttpResponse | None: pass", "non-type return"
     ),
-    "an answer annotated dict": App(
+    "an answer annotated dict": SampleApp(
         ROUTE + "def f(req: func.HttpRequest) -> dict: pass", 'annotation "dict"'
     ),
-    "an answer annotated None": App(ROUTE + "def f(req: func.HttpRequest) -> None: pass", '"NoneType"'),
-    "a callable object": App(
+    "an answer annotated None": SampleApp(ROUTE + "def f(req: func.HttpRequest) -> None: pass", '"NoneType"'),
+    "a callable object": SampleApp(
         "class F:\n    def __call__(self, msg: func.QueueMessage): pass\n"
         "app.queue_trigger(arg_name='msg', queue_name='q-in', connection=S)(F())",
         "F",
     ),
 }
 
-# What the worker lets pass and Azure's host refuses, and what this host does not play.
+# Accepted by the worker and refused by Azure's host, or not simulated by this host.
 REFUSED_BY_THE_HOST = {
-    "a blob trigger": App(
+    "a blob trigger": SampleApp(
         "@app.blob_trigger(arg_name='b', path='c/{n}', connection=S)\ndef f(b: func.InputStream): pass",
-        "the function f: no blobTrigger binding is simulated by this host",
+        "the function f: this host does not simulate blobTrigger bindings",
     ),
-    "a table input": App(
+    "a table input": SampleApp(
         QUEUE + "@app.table_input(arg_name='row', table_name='t', connection=S)\n"
         "def f(msg: func.QueueMessage, row: str): pass",
-        "the function f: no table binding is simulated by this host",
+        "the function f: this host does not simulate table bindings",
     ),
-    "an event hub output": App(
+    "an event hub output": SampleApp(
         QUEUE + "@app.event_hub_output(arg_name='e', event_hub_name='h', connection=S)\n"
         "def f(msg: func.QueueMessage, e: func.Out[str]): pass",
-        "the function f: no eventHub binding is simulated by this host",
+        "the function f: this host does not simulate eventHub bindings",
     ),
-    "a setting that is not there": App(
+    "a setting that is not set": SampleApp(
         TIMER.replace("0 * * * * *", "%SWEEP%") + "def f(t: func.TimerRequest): pass",
         "the function f: the setting SWEEP is not set",
     ),
-    "a schedule that is none": App(
+    "a schedule that is not valid": SampleApp(
         TIMER.replace("0 * * * * *", "%SWEEP%") + "def f(t: func.TimerRequest): pass",
         "the function f: 'hourly' has neither 5 nor 6 fields",
         {"SWEEP": "hourly"},
     ),
-    "a connection that is not there": App(
+    "a connection that is not set": SampleApp(
         QUEUE.replace("connection=S", "connection='Other'") + "def f(msg: func.QueueMessage): pass",
         "the function f: the connection Other is not set",
     ),
-    "a misspelt key in host.json": App(
+    "a misspelt key in host.json": SampleApp(
         TIMER + "def f(t: func.TimerRequest): pass",
         "host.json: extensions.queues.newBatchSize is unknown",
         host_json='{"version": "2.0", "extensions": {"queues": {"newBatchSize": 4}}}',
@@ -134,25 +136,25 @@ REFUSED_BY_THE_HOST = {
 }
 
 ACCEPTED = {
-    "a list of messages": App(
+    "a list of messages": SampleApp(
         ROUTE
         + OUT
         + "def f(req: func.HttpRequest, out: func.Out[typing.List[str]]) -> func.HttpResponse: pass"
     ),
-    "bytes as output": App(
+    "bytes as output": SampleApp(
         ROUTE + OUT + "def f(req: func.HttpRequest, out: func.Out[bytes]) -> func.HttpResponse: pass"
     ),
-    "a message annotated str": App(QUEUE + "def f(msg: str): pass"),
-    "no annotation": App(QUEUE + "def f(msg): pass"),
-    "a timer annotated str": App(TIMER + "def f(t: str): pass"),
-    "a context": App(QUEUE + "def f(msg: func.QueueMessage, context: func.Context): pass"),
-    "a coroutine": App(QUEUE + "async def f(msg: func.QueueMessage): pass"),
-    "a blueprint": App(
+    "a message annotated str": SampleApp(QUEUE + "def f(msg: str): pass"),
+    "no annotation": SampleApp(QUEUE + "def f(msg): pass"),
+    "a timer annotated str": SampleApp(TIMER + "def f(t: str): pass"),
+    "a context": SampleApp(QUEUE + "def f(msg: func.QueueMessage, context: func.Context): pass"),
+    "a coroutine": SampleApp(QUEUE + "async def f(msg: func.QueueMessage): pass"),
+    "a blueprint": SampleApp(
         "bp = func.Blueprint()\n@bp.timer_trigger(arg_name='t', schedule='%SWEEP%')\n"
         "def f(t: func.TimerRequest): pass\napp.register_functions(bp)",
         settings={"SWEEP": "0 0 */6 * * *"},
     ),
-    "an answer annotated str": App(ROUTE + "def f(req: func.HttpRequest) -> str: pass"),
+    "an answer annotated str": SampleApp(ROUTE + "def f(req: func.HttpRequest) -> str: pass"),
 }
 
 ALL = REFUSED_BY_THE_WORKER | REFUSED_BY_THE_HOST | ACCEPTED
@@ -195,23 +197,23 @@ def checked(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", REFUSED_BY_THE_WORKER)
-def test_what_the_worker_refuses_is_refused_with_its_own_words(checked, name):
+def test_an_app_that_the_worker_refuses_is_refused_with_the_workers_message(checked, name):
     status, output, errors = checked[name]
 
     assert (status, output) == (1, "")
-    assert ALL[name].says in errors
+    assert ALL[name].problem in errors
 
 
 @pytest.mark.parametrize("name", REFUSED_BY_THE_HOST)
-def test_what_azures_host_refuses_is_refused_naming_the_function(checked, name):
+def test_an_app_that_azures_host_refuses_is_refused_with_the_functions_name(checked, name):
     status, output, errors = checked[name]
 
     assert (status, output) == (1, "")
-    assert f"problem: {ALL[name].says}" in errors
+    assert f"problem: {ALL[name].problem}" in errors
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
-def test_what_azure_accepts_is_accepted(checked, name):
+def test_an_app_that_azure_accepts_is_accepted(checked, name):
     status, output, errors = checked[name]
 
     assert (status, "problem" in errors) == (0, False)
@@ -230,7 +232,7 @@ def check(directory, environment: dict[str, str] | None = None) -> subprocess.Co
     )
 
 
-def test_check_lists_every_function_with_what_calls_it(app_dir):
+def test_check_lists_every_function_with_its_trigger(app_dir):
     answer = check(
         app_dir,
         {"AzureWebJobsStorage__accountName": "none", "JOBS": "Jobs", "AzureWebJobs.keyed.Disabled": "true"},
@@ -252,5 +254,5 @@ def test_check_lists_every_problem_at_once(tmp_path):
 
     assert len(problems) == 3
     assert problems[0] == 'problem: host.json: version must be "2.0", not "1.0"'
-    assert problems[1] == "problem: the function f: the setting Q is not set (wanted by '%Q%')"
+    assert problems[1] == "problem: the function f: the setting Q is not set (used in '%Q%')"
     assert problems[2].startswith("problem: the function f: the connection AzureWebJobsStorage is not set: ")

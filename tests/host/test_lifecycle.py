@@ -1,4 +1,4 @@
-"""How the host starts, drains and dies."""
+"""How the host starts, drains and ends."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from local.host.process import ROOT, HostDiedError, HostProcess
 
 
 def call(url: str) -> threading.Thread:
-    """Begin a request whose answer is put on the thread."""
+    """Begin a request; the answer becomes an attribute of the thread."""
     thread = threading.Thread(target=lambda: setattr(thread, "answer", requests.get(url, timeout=20)))
     thread.start()
     return thread
@@ -43,7 +43,7 @@ def test_a_signal_lets_running_requests_and_messages_finish(start, notes, eventu
     assert own.log.rstrip().endswith("Drained")
 
 
-def test_a_draining_host_takes_no_more_requests_and_no_more_messages(start, notes, eventually):
+def test_a_draining_host_accepts_no_more_requests(start, notes, eventually):
     own = start()
     idle = requests.Session()
     idle.get(f"{own.url}/api/files/a", timeout=5).raise_for_status()
@@ -63,7 +63,7 @@ def test_a_draining_host_takes_no_more_requests_and_no_more_messages(start, note
 
 def test_a_drain_that_takes_too_long_is_abandoned_with_1(start, notes, eventually):
     own = start(drain=0.2)
-    request = threading.Thread(target=_get_and_lose, args=(f"{own.url}/api/wait?seconds=60",))
+    request = threading.Thread(target=_get_without_answer, args=(f"{own.url}/api/wait?seconds=60",))
     request.start()
     eventually(lambda: notes.of("waiting"))
 
@@ -72,14 +72,14 @@ def test_a_drain_that_takes_too_long_is_abandoned_with_1(start, notes, eventuall
     assert "Not drained after 0.2 s, abandoned: wait (" in own.log
 
 
-def _get_and_lose(url: str) -> None:
+def _get_without_answer(url: str) -> None:
     with pytest.raises(requests.ConnectionError):
         requests.get(url, timeout=20)
 
 
 def test_a_second_signal_ends_the_host_at_once(start, notes, eventually):
     own = start()
-    request = threading.Thread(target=_get_and_lose, args=(f"{own.url}/api/wait?seconds=60",))
+    request = threading.Thread(target=_get_without_answer, args=(f"{own.url}/api/wait?seconds=60",))
     request.start()
     eventually(lambda: notes.of("waiting"))
 
@@ -91,7 +91,7 @@ def test_a_second_signal_ends_the_host_at_once(start, notes, eventually):
     request.join(10)
 
 
-def test_it_hears_sigint_even_where_the_shell_had_it_ignored(app_dir, environment):
+def test_sigint_drains_the_host_even_if_the_shell_ignores_it(app_dir, environment):
     ignore = "signal.signal(signal.SIGINT, signal.SIG_IGN)"
     program = f"import os, signal, sys; {ignore}; os.execv(sys.executable, sys.argv[1:])"
     command = [sys.executable, "-c", program, sys.executable, "-m", "local.host", "--app", str(app_dir)]
@@ -138,7 +138,7 @@ def test_standard_output_is_the_ready_line_alone(app_dir, environment):
     assert len(ready["keys"]["default"]) > 40
 
 
-def test_keys_are_new_in_every_run_unless_given(start):
+def test_keys_are_random_in_every_run_unless_given(start):
     one, two = start(keys={"default": "fixed"}), start(keys={"default": "fixed"})
 
     assert one.keys["default"] == two.keys["default"] == "fixed"
@@ -146,13 +146,13 @@ def test_keys_are_new_in_every_run_unless_given(start):
     assert requests.get(f"{one.url}/api/keyed", params={"code": "fixed"}, timeout=5).text == "in"
 
 
-def test_it_listens_on_127_0_0_1_alone(host):
-    # Linux answers for all of 127.0.0.0/8 where a socket is bound to every address.
+def test_the_host_listens_on_127_0_0_1_alone(host):
+    # On Linux, a socket bound to every address accepts connections to all of 127.0.0.0/8.
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.2", urlsplit(host.url).port), timeout=2)
 
 
-def test_with_tls_it_speaks_https_and_says_so(start, certificate):
+def test_with_tls_the_host_serves_https_and_its_url_says_so(start, certificate):
     own = start(tls=certificate)
 
     seen = requests.get(f"{own.url}/api/echo/me", timeout=5, verify=str(certificate[0])).json()
@@ -166,10 +166,10 @@ def test_with_tls_it_speaks_https_and_says_so(start, certificate):
     "arguments",
     [
         pytest.param(["--port", "PORT"], id="a port that is taken"),
-        pytest.param(["--tls", "none.pem", "none.pem"], id="a certificate that is not there"),
+        pytest.param(["--tls", "none.pem", "none.pem"], id="a certificate that does not exist"),
     ],
 )
-def test_what_it_cannot_listen_with_is_a_problem(environment, arguments):
+def test_a_port_or_certificate_that_cannot_be_used_is_a_problem(environment, arguments):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         answer = subprocess.run(
@@ -186,7 +186,7 @@ def test_what_it_cannot_listen_with_is_a_problem(environment, arguments):
     assert answer.stderr.startswith("problem: cannot listen on port ")
 
 
-def test_a_host_that_dies_before_it_is_ready_is_an_error_with_its_log(tmp_path):
+def test_a_host_that_ends_before_it_is_ready_is_an_error_with_its_log(tmp_path):
     (tmp_path / "host.json").write_text('{"version": "2.0"}')
     (tmp_path / "function_app.py").write_text("raise RuntimeError('not today')")
 
@@ -194,7 +194,7 @@ def test_a_host_that_dies_before_it_is_ready_is_an_error_with_its_log(tmp_path):
         HostProcess.start(tmp_path, {})
 
 
-def test_storage_that_goes_away_is_logged_fails_outputs_and_is_found_again(
+def test_a_storage_outage_is_logged_and_fails_outputs_until_it_ends(
     tmp_path, start, notes, environment, eventually
 ):
     with Azurite(tmp_path / "storage") as own_storage:
@@ -217,7 +217,7 @@ def test_storage_that_goes_away_is_logged_fails_outputs_and_is_found_again(
         assert own.log.count(f"The queue {environment['JOBS']} can be read again") == 1
 
 
-def test_a_host_starts_and_stops_while_storage_is_away(start):
+def test_a_host_starts_and_stops_during_a_storage_outage(start):
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     account = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=a2V5;"
@@ -229,7 +229,7 @@ def test_a_host_starts_and_stops_while_storage_is_away(start):
 
 
 class TestAzurite:
-    """The storage account's stand-in."""
+    """The storage emulator."""
 
     def test_a_restart_keeps_ports_and_data_on_disk(self, tmp_path):
         with Azurite(tmp_path) as storage:
@@ -244,7 +244,7 @@ class TestAzurite:
         with pytest.raises(ValueError, match="location"):
             azurite.restart()
 
-    def test_without_node_modules_it_says_what_to_run(self, tmp_path):
+    def test_without_node_modules_the_error_says_what_to_run(self, tmp_path):
         with pytest.raises(AzuriteError, match="npm ci"):
             Azurite(program=tmp_path / "azurite.js").start()
 

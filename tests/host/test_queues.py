@@ -1,4 +1,4 @@
-"""Queue triggers and queue outputs, through the shared host and hosts of one's own."""
+"""Queue triggers and queue outputs."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ import pytest
 import requests
 
 
-def test_a_list_of_strings_becomes_as_many_messages_untouched(web, shared_notes, eventually):
+def test_each_string_of_a_list_becomes_an_unchanged_message(web, shared_notes, eventually):
     bodies = [json.dumps({"job": {"mark": "many", "number": number}}) for number in range(3)]
 
     assert web.post("/api/send_many", json=bodies).status_code == 202
@@ -38,7 +38,7 @@ def with_options(app_dir, tmp_path):
 def test_an_output_wakes_the_listener_of_its_queue(start, with_options, eventually):
     own = start(with_options(maxPollingInterval="01:00:00"))
 
-    # By then the waits between empty polls have grown to more than three seconds.
+    # After this, the waits between empty polls exceed three seconds.
     requests.get(f"{own.url}/api/wait?seconds=4", timeout=10).raise_for_status()
     requests.post(f"{own.url}/api/send_many", json=["{}"], timeout=5).raise_for_status()
     sent = time.monotonic()
@@ -46,7 +46,7 @@ def test_an_output_wakes_the_listener_of_its_queue(start, with_options, eventual
     assert time.monotonic() - sent < 2
 
 
-def test_many_outputs_at_once_find_enough_connections(host, web, shared_notes, eventually):
+def test_many_concurrent_outputs_have_enough_connections(host, web, shared_notes, eventually):
     bodies = [json.dumps({"job": {"mark": "burst", "number": number, "seconds": 0.1}}) for number in range(5)]
     threads = [
         threading.Thread(target=web.post, args=("/api/send_many",), kwargs={"json": bodies})
@@ -76,11 +76,11 @@ def test_a_returned_string_goes_to_the_return_queue_and_the_trigger_queue_in_any
     ("sent", "received"),
     [
         pytest.param("plain", ["plain"], id="text"),
-        pytest.param('{"a":1}', ['{\n  "a": 1\n}'], id="an object is written anew, indented"),
-        pytest.param('["x", {"b": []}]', ["x", '{\n  "b": []\n}'], id="a list is taken apart"),
+        pytest.param('{"a":1}', ['{\n  "a": 1\n}'], id="an object is written again, indented"),
+        pytest.param('["x", {"b": []}]', ["x", '{\n  "b": []\n}'], id="a list is split"),
     ],
 )
-def test_a_single_string_that_looks_like_json_is_taken_for_json(web, queues, read, sent, received):
+def test_a_single_string_that_looks_like_json_is_parsed_as_json(web, queues, read, sent, received):
     with queues.get_queue_client("one-string") as client:
         web.post("/api/send_one", data="make the queue")
         client.clear_messages()
@@ -100,9 +100,7 @@ def test_an_output_too_large_for_a_queue_fails_the_call(web):
     assert web.post("/api/send_bytes", data=b"x" * 40_000).status_code == 202
 
 
-def test_a_failing_message_is_tried_again_at_once_and_poisoned_after_the_last_try(
-    web, shared_notes, eventually
-):
+def test_a_failing_message_is_retried_at_once_and_poisoned_after_the_last_try(web, shared_notes, eventually):
     web.post("/api/send_many", json=['{"job": {"mark": "hopeless", "fails": 9}}'])
 
     (buried,) = eventually(lambda: shared_notes.of("bury", "hopeless"))
@@ -111,7 +109,7 @@ def test_a_failing_message_is_tried_again_at_once_and_poisoned_after_the_last_tr
     assert shared_notes.of("worked", "hopeless") == []
 
 
-def test_a_message_that_succeeds_at_the_second_try_is_gone(web, shared_notes, queues, eventually):
+def test_a_message_that_succeeds_at_the_second_try_is_deleted(web, shared_notes, queues, eventually):
     web.post("/api/send_many", json=['{"job": {"mark": "once more", "fails": 1}}'])
 
     (done,) = eventually(lambda: shared_notes.of("worked", "once more"))
@@ -123,11 +121,11 @@ def test_a_message_that_succeeds_at_the_second_try_is_gone(web, shared_notes, qu
 @pytest.mark.parametrize(
     "content",
     [
-        pytest.param("***", id="no base64"),
-        pytest.param(base64.b64encode(b"\xff\xfe").decode(), id="no UTF-8 in it"),
+        pytest.param("***", id="not base64"),
+        pytest.param(base64.b64encode(b"\xff\xfe").decode(), id="not UTF-8"),
     ],
 )
-def test_a_message_in_another_encoding_is_poisoned_unread(host, queues, eventually, content):
+def test_a_message_in_another_encoding_is_poisoned_without_a_call(host, queues, eventually, content):
     before = host.log.count("cannot be decoded")
     with queues.get_queue_client("shared-jobs") as client:
         client.send_message(content)
@@ -147,7 +145,7 @@ def test_a_failing_message_is_poisoned_by_its_last_try_and_not_by_one_more(
     assert len(notes.of("work", "one try")) == 1
 
 
-def test_a_failing_message_waits_out_the_visibility_timeout(start, notes, with_options, eventually):
+def test_a_failing_message_is_retried_after_the_visibility_timeout(start, notes, with_options, eventually):
     own = start(with_options(visibilityTimeout="00:00:01"))
     body = '{"job": {"mark": "later", "fails": 1}}'
     requests.post(f"{own.url}/api/send_many", json=[body], timeout=5).raise_for_status()
@@ -157,7 +155,7 @@ def test_a_failing_message_waits_out_the_visibility_timeout(start, notes, with_o
     assert second - first >= 0.9
 
 
-def test_a_poison_queue_has_no_poison_queue_and_its_failures_wait_out_their_lease(
+def test_a_poison_queue_has_no_poison_queue_and_its_failures_are_retried_after_the_lease(
     start, notes, queues, environment, send, eventually
 ):
     poison = environment["JOBS"] + "-poison"
@@ -173,7 +171,7 @@ def test_a_poison_queue_has_no_poison_queue_and_its_failures_wait_out_their_leas
     assert "Moving message" not in own.log
 
 
-def test_a_message_received_too_often_is_run_no_more_not_even_from_a_poison_queue(
+def test_a_message_received_too_often_is_not_run_even_from_a_poison_queue(
     start, notes, queues, environment, send, eventually
 ):
     poison = environment["JOBS"] + "-poison"
@@ -209,7 +207,7 @@ def test_a_top_level_property_of_a_json_body_overwrites_the_metadata(
     assert seen.items() <= note.items()
 
 
-def test_a_body_whose_dequeue_count_is_no_number_never_runs_and_is_poisoned(
+def test_a_body_whose_dequeue_count_is_not_a_number_is_poisoned_without_a_call(
     web, shared_notes, host, eventually
 ):
     web.post("/api/send_many", json=['{"dequeueCount": "abc", "mark": "unreadable"}'])
@@ -225,7 +223,7 @@ def test_nested_properties_overwrite_nothing(web, shared_notes, eventually):
     assert note["id"] != "mine"
 
 
-def test_a_disabled_queue_function_leaves_its_messages_alone(
+def test_a_disabled_queue_function_does_not_receive_its_messages(
     web, queues, send, read, shared_notes, eventually
 ):
     queues.create_queue("silent")
@@ -247,7 +245,7 @@ def test_a_message_that_runs_longer_than_its_lease_is_delivered_once(start, note
     assert len(notes.of("work", "long")) == 1
 
 
-def test_a_message_of_a_killed_host_is_delivered_again_when_its_lease_ends(start, notes, eventually):
+def test_a_message_of_a_killed_host_is_delivered_again_after_its_lease(start, notes, eventually):
     first = start(message_lease=1)
     body = '{"job": {"mark": "crash", "seconds": 1}}'
     requests.post(f"{first.url}/api/send_many", json=[body], timeout=5).raise_for_status()
@@ -265,7 +263,9 @@ def test_a_listener_waits_for_its_queue_and_does_not_create_it(
     start, notes, queues, environment, send, eventually
 ):
     own = start()
-    requests.get(f"{own.url}/api/wait?seconds=0.5", timeout=5).raise_for_status()  # polls go on meanwhile
+    requests.get(
+        f"{own.url}/api/wait?seconds=0.5", timeout=5
+    ).raise_for_status()  # the listener polls meanwhile
     assert environment["JOBS"] not in {each.name for each in queues.list_queues()}
     assert "cannot be read" not in own.log
 

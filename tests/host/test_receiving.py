@@ -1,4 +1,4 @@
-"""How messages get out of queues: one listener at first, no page too many, and on after any failure."""
+"""Receiving messages: one listener at first, one page a batch, and again after any failure."""
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,7 @@ from azure.storage.queue import QueueClient
 
 from local.host.app.hostjson import QueueOptions
 from local.host.queues.listeners import QueueListener, Receiver
-from local.host.queues.sending import Bells
+from local.host.queues.sending import QueueSignals
 from tests.fakes.wire import Wire, overtakes, reply
 
 MESSAGE = b"<QueueMessage><MessageId>1</MessageId><PopReceipt>r</PopReceipt></QueueMessage>"
@@ -35,15 +35,15 @@ def fetch(receiver: Receiver, url: str) -> list[str]:
         return [each.id for each in receiver.fetch(client, 16, 600)]
 
 
-def test_nobody_else_fetches_until_the_first_message_of_all_was_read() -> None:
-    """Azure's library prepares itself with it, and cannot do so for two threads at once."""
+def test_one_listener_at_a_time_receives_until_the_first_message() -> None:
+    """Azure's library initializes itself with it, and fails if two threads do so at once."""
     receiver = Receiver()
 
     assert not overtakes(lambda url: partial(fetch, receiver, url), FOUND)
 
 
 @pytest.mark.parametrize("before", [NOTHING, reply(500, b"")], ids=["nothing", "an error"])
-def test_listeners_fetch_side_by_side_only_after_a_message(before: bytes) -> None:
+def test_listeners_receive_concurrently_only_after_a_message(before: bytes) -> None:
     met = Barrier(2)
 
     def together(connection: socket) -> None:
@@ -60,14 +60,14 @@ def test_listeners_fetch_side_by_side_only_after_a_message(before: bytes) -> Non
 
 
 def test_a_batch_is_one_request() -> None:
-    """A second one might fail, and what the first fetched stay hidden."""
+    """If a second request failed, the messages of the first would stay hidden."""
     with Wire(FOUND) as wire:
         assert fetch(Receiver(), wire.url) == ["1"]
         assert len(wire.asked) == 1
 
 
-class Broken:
-    """Fails a few times as nobody foresaw, then finds a message, then nothing."""
+class FailingReceiver:
+    """Fails three times with an unexpected error, then returns a message, then none."""
 
     def __init__(self) -> None:
         self.failures = 3
@@ -81,16 +81,16 @@ class Broken:
         return found
 
 
-def test_a_listener_goes_on_after_an_error_that_nobody_foresaw(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_listener_continues_after_an_unexpected_error(caplog: pytest.LogCaptureFixture) -> None:
     processed = Event()
     with client_of("http://127.0.0.1:9") as client:
-        delivery = SimpleNamespace(
+        processor = SimpleNamespace(
             client=client,
-            source=SimpleNamespace(queue="jobs", function=SimpleNamespace(name="work")),
+            trigger_queue=SimpleNamespace(queue="jobs", function=SimpleNamespace(name="work")),
             lease_seconds=600,
             process=lambda _: processed.set(),
         )
-        listener = QueueListener(delivery, QueueOptions(), Broken(), Bells())
+        listener = QueueListener(processor, QueueOptions(), FailingReceiver(), QueueSignals())
         listener.start()
         came = processed.wait(10)
         listener.stop()

@@ -22,8 +22,8 @@ from local.host.app.settings import AppSettings, SettingsError
 from local.host.app.storage import Accounts
 from local.host.calls.outputs import split
 from local.host.http.conversions import decode_path, from_worker, read_query
-from local.host.http.face import Throttle
-from local.host.http.keys import Keys
+from local.host.http.endpoints import RequestThrottle
+from local.host.http.keys import FunctionKeys
 from local.host.http.routes import RouteError, compile_route
 from local.host.queues.listeners import Backoff
 from local.host.queues.messages import EncodingError, decode, describe, encode
@@ -33,20 +33,20 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class TestHostJson:
-    """host.json, key by key."""
+    """Checks of host.json, key by key."""
 
     @pytest.mark.parametrize(
         ("content", "problem"),
         [
-            pytest.param([], "must be an object", id="no object"),
+            pytest.param([], "must be an object", id="not an object"),
             pytest.param({}, 'version must be "2.0"', id="no version"),
             pytest.param({"version": 2}, 'version must be "2.0", not 2', id="version as a number"),
-            pytest.param({"Version": "2.0"}, "Version is unknown; known here: version", id="another case"),
-            pytest.param({"queues": {}}, "queues is unknown", id="version 1's place for the queues"),
-            pytest.param({"functionTimeout": "5 min"}, "functionTimeout must be a time span", id="timeout"),
             pytest.param(
-                {"functionTimeout": "00:00:00"}, "must be at least 0:00:01", id="timeout of nothing"
+                {"Version": "2.0"}, "Version is unknown; the known keys are: version", id="another case"
             ),
+            pytest.param({"queues": {}}, "queues is unknown", id="queues at the place of version 1"),
+            pytest.param({"functionTimeout": "5 min"}, "functionTimeout must be a time span", id="timeout"),
+            pytest.param({"functionTimeout": "00:00:00"}, "must be at least 0:00:01", id="timeout of zero"),
             pytest.param({"telemetryMode": "otel"}, "telemetryMode must be one of", id="telemetry"),
             pytest.param(
                 {"logging": {"logLevel": {"default": "Info"}}}, "logging.logLevel must map", id="level"
@@ -73,16 +73,16 @@ class TestHostJson:
     @pytest.mark.parametrize(
         ("name", "value", "problem"),
         [
-            pytest.param("newBatchSize", 1, "is unknown; known here: batchSize", id="misspelt"),
+            pytest.param("newBatchSize", 1, "is unknown; the known keys are: batchSize", id="misspelt"),
             pytest.param("batchSize", 0, "from 1 to 32", id="batch of 0"),
             pytest.param("batchSize", 33, "from 1 to 32", id="batch of 33"),
-            pytest.param("batchSize", True, "from 1 to 32", id="a flag is no number"),
-            pytest.param("batchSize", "8", "from 1 to 32", id="a string is no number"),
+            pytest.param("batchSize", True, "from 1 to 32", id="a flag is not a number"),
+            pytest.param("batchSize", "8", "from 1 to 32", id="a string is not a number"),
             pytest.param("newBatchThreshold", -1, "from 0 up", id="threshold"),
             pytest.param("maxPollingInterval", "00:00:00.05", "at least 0:00:00.1", id="polling too often"),
-            pytest.param("visibilityTimeout", "30s", "time span", id="no time span"),
+            pytest.param("visibilityTimeout", "30s", "time span", id="not a time span"),
             pytest.param("visibilityTimeout", 30, "time span", id="seconds as a number"),
-            pytest.param("maxDequeueCount", 0, "from 1 up", id="no try at all"),
+            pytest.param("maxDequeueCount", 0, "from 1 up", id="zero tries"),
             pytest.param("messageEncoding", "utf8", "one of base64, none", id="encoding"),
         ],
     )
@@ -106,7 +106,7 @@ class TestHostJson:
 
         assert f"extensions.http.{name} must be" in found
 
-    def test_what_is_left_out_is_azures_default(self, tmp_path):
+    def test_an_absent_option_has_azures_default(self, tmp_path):
         (tmp_path / "host.json").write_text('{"version": "2.0"}')
 
         options, problems = hostjson.read(tmp_path)
@@ -119,7 +119,7 @@ class TestHostJson:
         )
         assert (options.http.route_prefix, options.function_timeout) == ("api", timedelta(minutes=30))
 
-    def test_what_is_said_counts(self, tmp_path):
+    def test_a_given_option_replaces_the_default(self, tmp_path):
         queues = {"batchSize": 8, "visibilityTimeout": "00:00:30", "messageEncoding": "None"}
         content = {
             "version": "2.0",
@@ -135,21 +135,21 @@ class TestHostJson:
         assert options.queues.visibility_timeout == timedelta(seconds=30)
         assert (options.http.route_prefix, options.function_timeout) == ("", None)
 
-    def test_a_missing_or_broken_file_is_a_problem(self, tmp_path):
+    def test_a_missing_or_malformed_file_is_a_problem(self, tmp_path):
         assert hostjson.read(tmp_path)[1] == ["host.json is missing"]
         (tmp_path / "host.json").write_text("{")
-        assert "host.json is no JSON" in hostjson.read(tmp_path)[1][0]
+        assert "host.json is not valid JSON" in hostjson.read(tmp_path)[1][0]
 
     @pytest.mark.parametrize(
         ("text", "span"),
         [
             pytest.param("00:00:30", timedelta(seconds=30), id="seconds"),
-            pytest.param("1.02:03:04.5", timedelta(1, 4, 500_000, 0, 3, 2), id="everything"),
+            pytest.param("1.02:03:04.5", timedelta(1, 4, 500_000, 0, 3, 2), id="every part"),
             pytest.param("00:05", timedelta(minutes=5), id="hours and minutes"),
             pytest.param("24:00:00", None, id="24 hours are a day"),
             pytest.param("00:60:00", None, id="60 minutes"),
             pytest.param("5", None, id="a number"),
-            pytest.param(5, None, id="no string"),
+            pytest.param(5, None, id="not a string"),
         ],
     )
     def test_a_time_span_is_read_as_dotnet_reads_it(self, text, span):
@@ -165,7 +165,7 @@ class TestSettings:
     def test_every_name_between_percent_signs_is_replaced(self):
         assert AppSettings({"A": "1", "b": "2"}).resolve("x-%a%-%B%-100%") == "x-1-2-100%"
 
-    def test_a_name_that_nothing_defines_is_an_error_naming_it(self):
+    def test_a_setting_that_is_not_set_is_an_error_with_its_name(self):
         with pytest.raises(SettingsError, match="the setting NOPE is not set"):
             AppSettings({}).resolve("%NOPE%")
 
@@ -185,14 +185,16 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("content", "problem"),
         [
-            pytest.param("{", "is no JSON", id="no JSON"),
-            pytest.param("[]", "must be an object", id="no object"),
-            pytest.param('{"Values": []}', "must be an object", id="no values"),
+            pytest.param("{", "is not valid JSON", id="not JSON"),
+            pytest.param("[]", "must be an object", id="not an object"),
+            pytest.param('{"Values": []}', "must be an object", id="values not an object"),
             pytest.param('{"IsEncrypted": true}', "is encrypted", id="encrypted"),
-            pytest.param('{"Values": {"B": true, "A": 1, "C": "x"}}', "no strings: A, B", id="no strings"),
+            pytest.param(
+                '{"Values": {"B": true, "A": 1, "C": "x"}}', "not strings: A, B", id="values not strings"
+            ),
         ],
     )
-    def test_a_settings_file_that_cannot_be_used_says_why(self, tmp_path, content, problem):
+    def test_an_unusable_settings_file_is_an_error_with_the_reason(self, tmp_path, content, problem):
         (tmp_path / "local.settings.json").write_text(content)
 
         with pytest.raises(SettingsError, match=problem):
@@ -200,7 +202,7 @@ class TestSettings:
 
 
 class TestNames:
-    """What Azure's host demands of names, routes and connections."""
+    """Names, routes and connections that Azure's host accepts."""
 
     NONE = AppSettings(
         {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "AzureWebJobsMine": "x", "R": "q"}
@@ -220,33 +222,31 @@ class TestNames:
         return Function("f", "id", QueueTrigger("msg", queue, connection), (), ("msg", *bindings))
 
     @pytest.mark.parametrize("name", ["a", "Sync_user-2", "a" * 128])
-    def test_a_good_function_name_passes(self, name):
+    def test_a_good_function_name_is_accepted(self, name):
         assert self.problems(self.http(name=name)) == []
 
     @pytest.mark.parametrize("name", ["", "1a", "_a", "a b", "a.b", "host", "Host", "a" * 129, "größe"])
-    def test_a_bad_function_name_does_not(self, name):
-        assert any("no valid name for a function" in each for each in self.problems(self.http(name=name)))
+    def test_a_bad_function_name_is_refused(self, name):
+        assert any("not a valid function name" in each for each in self.problems(self.http(name=name)))
 
     @pytest.mark.parametrize("name", ["out", "_out", "out_1", "$return"])
-    def test_a_good_binding_name_passes(self, name):
+    def test_a_good_binding_name_is_accepted(self, name):
         assert self.problems(self.queue("q-1", "", name)) == []
 
     @pytest.mark.parametrize("name", ["1out", "a__b", "a-b", "", "$x"])
-    def test_a_bad_binding_name_does_not(self, name):
-        assert any(
-            "no valid name for a binding" in each for each in self.problems(self.queue("q-1", "", name))
-        )
+    def test_a_bad_binding_name_is_refused(self, name):
+        assert any("not a valid binding name" in each for each in self.problems(self.queue("q-1", "", name)))
 
-    def test_two_bindings_of_one_name_are_refused(self):
+    def test_two_bindings_with_one_name_are_refused(self):
         assert "two bindings have the same name" in self.problems(self.queue("q-1", "", "MSG"))[0]
 
     @pytest.mark.parametrize("name", ["abc", "a-b-c", "1ab", "x" * 63, "Upper-Case"])
-    def test_a_good_queue_name_passes_in_any_case(self, name):
+    def test_a_good_queue_name_is_accepted_in_any_case(self, name):
         assert self.problems(self.queue(name)) == []
 
     @pytest.mark.parametrize("name", ["ab", "x" * 64, "-abc", "abc-", "a--b", "a_b", "a.b", ""])
-    def test_a_bad_queue_name_does_not(self, name):
-        assert any("no valid name for a queue" in each for each in self.problems(self.queue(name)))
+    def test_a_bad_queue_name_is_refused(self, name):
+        assert any("not a valid queue name" in each for each in self.problems(self.queue(name)))
 
     def test_an_output_is_checked_like_a_trigger(self):
         function = Function(
@@ -258,7 +258,7 @@ class TestNames:
         )
 
         setting, connection = self.problems(function)
-        assert setting == "the function f: the setting X is not set (wanted by '%X%')"
+        assert setting == "the function f: the setting X is not set (used in '%X%')"
         assert connection.startswith(
             "the function f: the connection No is not set: neither No, nor No__accountName"
         )
@@ -270,8 +270,8 @@ class TestNames:
         )
 
     @pytest.mark.parametrize("route", ["admin", "/Admin/x", "runtime/x", "administrators"])
-    def test_a_route_of_the_hosts_own_is_refused(self, route):
-        assert "belongs to the host" in self.problems(self.http(route))[0]
+    def test_a_route_that_is_reserved_for_the_host_is_refused(self, route):
+        assert "is reserved for the host" in self.problems(self.http(route))[0]
 
     @pytest.mark.parametrize(
         ("one", "other", "conflict"),
@@ -286,14 +286,14 @@ class TestNames:
     def test_two_functions_on_one_route_are_refused(self, one, other, conflict):
         found = self.problems(self.http(*one, name="f"), self.http(*other, name="g"))
 
-        assert (found == ["the function g: its route is already that of f"]) is conflict
+        assert (found == ["the function g: the function f has the same route"]) is conflict
 
     def test_two_functions_of_one_name_in_any_case_are_refused(self):
-        assert "two functions are called f" in self.problems(self.http("a"), self.http("b", name="F"))
+        assert "two functions have the name f" in self.problems(self.http("a"), self.http("b", name="F"))
 
 
 class TestConnections:
-    """Where a connection leads."""
+    """From a connection's name to its account."""
 
     @pytest.mark.parametrize(
         ("values", "name", "url"),
@@ -323,7 +323,7 @@ class TestConnections:
                 {"Mine": "UseDevelopmentStorage=true", "azurewebjobsmine__accountname": "acct"},
                 "Mine",
                 "https://acct.queue.core.windows.net/",
-                id="the name with AzureWebJobs before it comes first",
+                id="the name with the prefix AzureWebJobs takes precedence",
             ),
         ],
     )
@@ -369,7 +369,7 @@ class TestRoutes:
             pytest.param("{a:length(2,3)}", "abc", {"a": "abc"}, id="length from to"),
             pytest.param("{a:minlength(2):maxlength(3)}", "abcd", None, id="two constraints"),
             pytest.param("{a:range(1,9)}", "10", None, id="range"),
-            pytest.param("{a:min(1)}", "x", None, id="min of no number"),
+            pytest.param("{a:min(1)}", "x", None, id="min of a word"),
             pytest.param("{a:regex(^x+$)}", "xxx", {"a": "xxx"}, id="regular expression"),
             pytest.param("{a:alpha?}", "", {}, id="a constraint does not apply to nothing"),
         ],
@@ -386,7 +386,7 @@ class TestRoutes:
             pytest.param("{a?}/b", id="optional before a literal"),
             pytest.param("{a?}/{b}", id="optional before another"),
             pytest.param("{a:nope}", id="unknown constraint"),
-            pytest.param("{a:length(x)}", id="length of no number"),
+            pytest.param("{a:length(x)}", id="length not a number"),
             pytest.param("a//b", id="empty segment"),
             pytest.param("a?b", id="question mark"),
         ],
@@ -403,12 +403,12 @@ class TestRoutes:
 
 
 class TestConversions:
-    """Requests and answers."""
+    """Conversion of requests and responses."""
 
     def test_a_query_keeps_every_value_under_its_first_spelling(self):
         assert read_query("/p?a=1&B=&A=2&b=x%3Dy&c") == {"a": ["1", "2"], "B": ["", "x=y"], "c": [""]}
 
-    def test_nothing_returned_is_200_without_a_body(self):
+    def test_a_function_that_returns_nothing_answers_200_without_a_body(self):
         answer = from_worker(None)
 
         assert (answer.status, answer.body) == (200, b"")
@@ -436,7 +436,7 @@ class TestConversions:
             ("Set-Cookie", "b=2"),
         )
 
-    def test_the_servers_own_headers_are_not_taken_from_the_app(self):
+    def test_headers_that_the_server_writes_are_not_taken_from_the_app(self):
         headers = {"Content-Length": "5", "Transfer-Encoding": "chunked", "Connection": "x", "X": "1"}
         answer = from_worker(protos.TypedData(http=protos.RpcHttp(status_code="200", headers=headers)))
 
@@ -451,11 +451,14 @@ class TestConversions:
             pytest.param("true", 200, b"true", id="a flag"),
             pytest.param('{"body": null}', 204, b"", id="a body of null"),
             pytest.param(
-                '{"body": "x", "statusCode": "201", "status": 500}', 201, b"x", id="statusCode first"
+                '{"body": "x", "statusCode": "201", "status": 500}',
+                201,
+                b"x",
+                id="statusCode takes precedence",
             ),
         ],
     )
-    def test_a_returned_string_is_json_if_it_can_be(self, text, status, body):
+    def test_a_returned_string_that_is_json_is_answered_as_its_value(self, text, status, body):
         answer = from_worker(protos.TypedData(string=text))
 
         assert (answer.status, answer.body) == (status, body)
@@ -464,7 +467,7 @@ class TestConversions:
 class TestKeys:
     """Function keys."""
 
-    KEYS = Keys("m", "d", {"f": "k"})
+    KEYS = FunctionKeys("m", "d", {"f": "k"})
 
     @pytest.mark.parametrize(
         ("presented", "opens"),
@@ -480,14 +483,14 @@ class TestKeys:
     def test_each_key_opens_its_levels(self, presented, opens):
         levels = {"anonymous", "function", "admin"}
 
-        assert {level for level in levels if self.KEYS.opens(presented, "f", level)} == opens
+        assert {level for level in levels if self.KEYS.allows(presented, "f", level)} == opens
 
     def test_another_functions_key_opens_nothing_and_an_unknown_function_has_none(self):
-        assert not self.KEYS.opens("k", "g", "function")
-        assert not self.KEYS.opens("", "g", "function")
+        assert not self.KEYS.allows("k", "g", "function")
+        assert not self.KEYS.allows("", "g", "function")
 
     def test_keys_are_drawn_for_each_function_and_never_twice(self):
-        keys = Keys.draw(["f", "g"], {"f": "given"})
+        keys = FunctionKeys.generate(["f", "g"], {"f": "given"})
 
         assert keys.functions["f"] == "given"
         assert len({keys.master, keys.default, *keys.functions.values()}) == 4
@@ -509,11 +512,11 @@ class TestMessages:
     """Queue messages."""
 
     @given(st.text(), st.sampled_from(["base64", "none"]))
-    def test_what_is_encoded_is_decoded_the_same(self, text, encoding):
+    def test_decoding_reverses_encoding(self, text, encoding):
         assert decode(encode(text, encoding), encoding) == text
 
     @pytest.mark.parametrize("text", ["***", "YQ=", "/w=="])
-    def test_what_is_no_base64_of_utf8_is_refused(self, text):
+    def test_a_text_that_is_not_base64_of_utf8_is_refused(self, text):
         with pytest.raises(EncodingError):
             decode(text, "base64")
 
@@ -529,7 +532,7 @@ class TestMessages:
             pytest.param(
                 '[{"id": "x"}]', "Id", protos.TypedData(string="1"), id="a list of objects does not"
             ),
-            pytest.param('{"id": "x"', "Id", protos.TypedData(string="1"), id="no JSON does not"),
+            pytest.param('{"id": "x"', "Id", protos.TypedData(string="1"), id="malformed JSON does not"),
             pytest.param('{"more": "x"}', "more", protos.TypedData(string="x"), id="other names are added"),
         ],
     )
@@ -538,13 +541,13 @@ class TestMessages:
 
 
 class TestOutputs:
-    """From a function's output to messages."""
+    """Conversion of a function's output to messages."""
 
     @pytest.mark.parametrize(
         ("value", "bodies"),
         [
             pytest.param(protos.TypedData(string="x"), ["x"], id="text"),
-            pytest.param(protos.TypedData(string="[x"), ["[x"], id="half a list"),
+            pytest.param(protos.TypedData(string="[x"), ["[x"], id="an unclosed list"),
             pytest.param(protos.TypedData(string=' {"a":"ü"} '), ['{\n  "a": "ü"\n}'], id="an object"),
             pytest.param(protos.TypedData(string="[]"), [], id="an empty list"),
             pytest.param(protos.TypedData(bytes=b"\xff"), [b"\xff"], id="bytes"),
@@ -555,14 +558,14 @@ class TestOutputs:
             ),
         ],
     )
-    def test_a_value_becomes_its_messages(self, value, bodies):
+    def test_an_output_value_is_converted_to_messages(self, value, bodies):
         assert split(value) == bodies
 
 
 class TestBackoff:
     """Waits between polls."""
 
-    def test_waits_double_up_to_the_longest_and_begin_again_when_something_is_found(self):
+    def test_waits_double_up_to_the_longest_until_a_message_is_found(self):
         backoff = Backoff(2, draw=lambda: 0.5)
 
         assert [round(backoff.next(), 3) for _ in range(7)] == [0.1, 0.2, 0.3, 0.5, 0.9, 1.7, 2]
@@ -577,22 +580,22 @@ class TestBackoff:
 
 
 class TestThrottle:
-    """Bounds on requests at a time."""
+    """Bounds on concurrent requests."""
 
-    def test_what_exceeds_the_outstanding_requests_is_refused_until_one_leaves(self):
-        throttle = Throttle(HttpOptions(max_outstanding_requests=2))
+    def test_a_request_beyond_the_outstanding_ones_is_refused_until_one_ends(self):
+        throttle = RequestThrottle(HttpOptions(max_outstanding_requests=2))
 
         assert [throttle.enter() for _ in range(3)] == [True, True, False]
         throttle.leave()
         assert throttle.enter()
 
-    def test_without_bounds_nothing_is_refused(self):
-        throttle = Throttle(HttpOptions())
+    def test_without_bounds_no_request_is_refused(self):
+        throttle = RequestThrottle(HttpOptions())
 
         assert all(throttle.enter() for _ in range(1000))
 
-    def test_what_exceeds_the_concurrent_requests_waits(self):
-        throttle = Throttle(HttpOptions(max_concurrent_requests=1))
+    def test_a_request_beyond_the_concurrent_ones_waits(self):
+        throttle = RequestThrottle(HttpOptions(max_concurrent_requests=1))
         throttle.enter()
         second = threading.Thread(target=throttle.enter, daemon=True)
         second.start()
@@ -629,7 +632,7 @@ class TestProtos:
         with pytest.raises((TypeError, ValueError)):
             kind(**values)
 
-    def test_none_is_as_good_as_nothing_and_empty_fields_have_defaults(self):
+    def test_a_field_given_none_is_not_set_and_unset_fields_have_defaults(self):
         http = protos.RpcHttp(method=None, body=None)
 
         assert (http.method, http.headers, http.cookies) == ("", {}, [])
@@ -642,7 +645,7 @@ class TestProtos:
         assert protos.ParameterBinding(name="x").WhichOneof("rpc_data") is None
 
 
-def test_our_own_app_passes_the_check_with_the_sample_settings_and_lists_every_function():
+def test_this_projects_app_passes_the_check_with_the_sample_settings():
     answer = subprocess.run(
         [sys.executable, "-m", "local.host", "--check", "--settings", "local.settings.sample.json"],
         cwd=ROOT,

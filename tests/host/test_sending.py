@@ -1,4 +1,4 @@
-"""How messages get into queues: quickly where that works, with care where it does not."""
+"""Sending messages: with a plain request, and with the library if that fails."""
 
 import uuid
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from azure.storage.queue import QueueServiceClient
 from local.azurite import KEY, Azurite
 from local.host.app.settings import AppSettings
 from local.host.app.storage import DEFAULT, Accounts
-from local.host.queues.sending import Bells, Sender
+from local.host.queues.sending import QueueSignals, Sender
 
 NEAT = "eyJ2IjoxfQ=="
 ODD = "a<b>&\"' \N{LATIN SMALL LETTER E WITH ACUTE} \N{GRINNING FACE}"
@@ -25,7 +25,7 @@ def queue(azurite: Azurite) -> Iterator[str]:
 
 
 def sender_to(connection: str) -> Sender:
-    return Sender(Accounts(AppSettings({DEFAULT: connection})), Bells())
+    return Sender(Accounts(AppSettings({DEFAULT: connection})), QueueSignals())
 
 
 def contents(azurite: Azurite, queue: str) -> list[str]:
@@ -33,7 +33,7 @@ def contents(azurite: Azurite, queue: str) -> list[str]:
         return [each.content for each in service.get_queue_client(queue).peek_messages(max_messages=32)]
 
 
-def test_a_queue_is_created_for_its_first_message_and_the_next_follow(azurite: Azurite, queue: str) -> None:
+def test_a_queue_is_created_for_its_first_message(azurite: Azurite, queue: str) -> None:
     sender = sender_to(azurite.connection_string)
     for _ in range(3):
         sender.send("", queue, NEAT)
@@ -41,7 +41,7 @@ def test_a_queue_is_created_for_its_first_message_and_the_next_follow(azurite: A
     assert contents(azurite, queue) == [NEAT] * 3
 
 
-def test_a_message_arrives_as_it_is(azurite: Azurite, queue: str) -> None:
+def test_a_message_arrives_unchanged(azurite: Azurite, queue: str) -> None:
     sender = sender_to(azurite.connection_string)
     sender.send("", queue, NEAT)
     sender.send("", queue, ODD)
@@ -49,7 +49,7 @@ def test_a_message_arrives_as_it_is(azurite: Azurite, queue: str) -> None:
     assert contents(azurite, queue) == [NEAT, ODD]
 
 
-def test_a_wrong_key_is_an_error_of_the_library(azurite: Azurite, queue: str) -> None:
+def test_a_wrong_key_raises_the_librarys_error(azurite: Azurite, queue: str) -> None:
     sender_to(azurite.connection_string).send("", queue, NEAT)
 
     with pytest.raises(ClientAuthenticationError):

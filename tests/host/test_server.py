@@ -1,4 +1,4 @@
-"""The HTTP server by itself: what it reads, what it writes, how it stops."""
+"""The HTTP server: what it reads, what it writes, and how it stops."""
 
 import http.client
 import socket
@@ -62,7 +62,7 @@ def test_one_connection_carries_many_requests(serve):
     client.close()
 
 
-def test_tls_is_spoken_with_the_given_certificate(serve, certificate):
+def test_the_server_uses_the_given_certificate(serve, certificate):
     server = serve(tls=certificate)
     trust = ssl.create_default_context(cafile=str(certificate[0]))
     client = http.client.HTTPSConnection("localhost", server.server_address[1], timeout=5, context=trust)
@@ -73,7 +73,7 @@ def test_tls_is_spoken_with_the_given_certificate(serve, certificate):
     assert server.url == f"https://127.0.0.1:{server.server_address[1]}"
 
 
-def test_a_client_that_speaks_no_tls_disturbs_nobody(serve, connect, certificate):
+def test_clients_without_tls_do_not_disturb_other_clients(serve, connect, certificate):
     server = serve(tls=certificate)
     connect(server).sendall(b"GET / HTTP/1.1\r\n\r\n")
     silent = connect(server)
@@ -89,15 +89,17 @@ def test_a_client_that_speaks_no_tls_disturbs_nobody(serve, connect, certificate
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
-        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400, id="a length that is no number"),
+        pytest.param(
+            b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400, id="a length that is not a number"
+        ),
         pytest.param(b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400, id="a negative length"),
         pytest.param(
             b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             400,
-            id="two ways to tell the length",
+            id="two framings",
         ),
         pytest.param(
-            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, id="a chunk of no size"
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, id="a chunk without a size"
         ),
         pytest.param(
             b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\n", 413, id="chunks beyond the limit"
@@ -112,9 +114,7 @@ def test_a_client_that_speaks_no_tls_disturbs_nobody(serve, connect, certificate
         pytest.param(b"GET / HTTP/9\r\n\r\n", 400, id="another protocol"),
     ],
 )
-def test_a_request_that_cannot_be_read_is_answered_and_the_connection_closed(
-    serve, connect, request_, status
-):
+def test_a_malformed_request_is_refused_and_the_connection_closed(serve, connect, request_, status):
     answer = exchange(connect(serve(body_limit=1000)), request_)
 
     assert f" {status} ".encode() in answer.partition(b"\r\n")[0]
@@ -136,14 +136,14 @@ def test_a_length_may_begin_with_zeros(serve, connect):
         pytest.param(b"GET / HTTP/1.1\r\ncanary: " + b"x" * 70_000 + b"\r\n\r\n", id="a header without end"),
     ],
 )
-def test_a_refusal_repeats_nothing_of_the_request(serve, connect, request_):
+def test_a_refusal_contains_nothing_of_the_request(serve, connect, request_):
     answer = exchange(connect(serve()), request_)
 
     assert answer.startswith(b"HTTP/1.1 4")
     assert b"canary" not in answer
 
 
-def test_the_trailers_of_a_chunked_body_are_read_past(serve, connect):
+def test_the_trailers_of_a_chunked_body_are_skipped(serve, connect):
     chunked = b"POST /1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nTrailer: t\r\n\r\n"
     answer = exchange(connect(serve()), chunked + b"GET /2 HTTP/1.1\r\nConnection: close\r\n\r\n")
 
@@ -154,7 +154,7 @@ def test_the_trailers_of_a_chunked_body_are_read_past(serve, connect):
 
 
 @pytest.mark.parametrize("status", [204, 304])
-def test_an_answer_that_has_no_body_tells_no_length(serve, status):
+def test_a_response_that_has_no_body_has_no_length(serve, status):
     server = serve(lambda _: Response(status))
     client = http.client.HTTPConnection(server.host, timeout=5)
     client.request("GET", "/")
@@ -164,7 +164,7 @@ def test_an_answer_that_has_no_body_tells_no_length(serve, status):
     client.close()
 
 
-def test_an_app_that_raises_is_500_and_the_connection_goes_on(serve):
+def test_a_handler_that_raises_is_500_and_the_connection_continues(serve):
     def fail(_request: Request) -> Response:
         raise RuntimeError("a defect of the host")
 
@@ -176,7 +176,7 @@ def test_an_app_that_raises_is_500_and_the_connection_goes_on(serve):
     client.close()
 
 
-def test_a_stop_closes_idle_connections_and_lets_a_running_answer_out(serve, connect):
+def test_a_stop_closes_idle_connections_and_waits_for_an_answer_under_way(serve, connect):
     begun, may_end = threading.Event(), threading.Event()
 
     def slow(request: Request) -> Response:
@@ -209,8 +209,8 @@ def test_a_server_that_was_never_started_can_be_stopped():
     assert server.join(0)
 
 
-def test_small_answers_are_not_held_back(serve, connect):
-    """Delayed acknowledgements and Nagle's algorithm together would cost 40 ms a request."""
+def test_head_and_body_are_sent_at_once(serve, connect):
+    """Otherwise delayed acknowledgements and Nagle's algorithm would delay each answer by 40 ms."""
     connection = connect(serve())
     connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
     head = connection.recv(65536)

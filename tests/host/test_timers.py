@@ -1,4 +1,4 @@
-"""Timers: what is worked out, and what a host does with it."""
+"""Timers: schedules, status, and timers of a running host."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,9 +9,9 @@ import requests
 from local.host.app.settings import AppSettings
 from local.host.app.storage import Accounts
 from local.host.process import HostProcess
-from local.host.timers.records import TableRecords
 from local.host.timers.schedules import ScheduleError, parse
-from local.host.timers.timers import NEVER, Status, advance, begin
+from local.host.timers.status_table import TimerStatusTable
+from local.host.timers.timers import NEVER, TimerStatus, make_initial_status, make_next_status
 
 APP = Path(__file__).parent / "apps" / "timers"
 NOON = datetime(2026, 3, 4, 12, 0, 0, tzinfo=UTC)  # a Wednesday
@@ -23,7 +23,7 @@ def at(text: str) -> datetime:
 
 
 class TestSchedules:
-    """The grammar, against its own documentation."""
+    """The grammar, as documented."""
 
     @pytest.mark.parametrize(
         ("text", "tick"),
@@ -37,8 +37,8 @@ class TestSchedules:
             pytest.param("0 30 9 * * Sun", "2026-03-08 09:30:00", id="Sunday by name"),
             pytest.param("0 30 9 * * 0", "2026-03-08 09:30:00", id="Sunday is 0"),
             pytest.param("0 30 9 * January-Feb Monday", "2027-01-04 09:30:00", id="long and short names"),
-            # cron would tick on the 6th *or* on a Monday; NCRONTAB wants both.
-            pytest.param("0 0 0 6 * 1", "2026-04-06 00:00:00", id="day and weekday must both fit"),
+            # cron would tick on the 6th *or* on a Monday; NCRONTAB requires both.
+            pytest.param("0 0 0 6 * 1", "2026-04-06 00:00:00", id="day and weekday must both match"),
             pytest.param("0 5/20 * * * *", "2026-03-04 12:05:00", id="from 5 on in steps"),
             pytest.param("0 1,2,30-40/5 13 * * *", "2026-03-04 13:01:00", id="a list"),
             pytest.param("0 0 0 29 2 *", "2028-02-29 00:00:00", id="a leap day"),
@@ -66,11 +66,11 @@ class TestSchedules:
             pytest.param("@hourly", id="alias"),
             pytest.param("0 0 0 31 2 *", id="31 February"),
             pytest.param("every hour", id="English"),
-            pytest.param("00:00:00", id="without end"),
+            pytest.param("00:00:00", id="a time span of zero"),
             pytest.param("25:00:00", id="hour 25 of a time span"),
         ],
     )
-    def test_what_azure_would_not_read_is_refused(self, text):
+    def test_a_schedule_that_azure_would_refuse_is_refused(self, text):
         with pytest.raises(ScheduleError):
             parse(text)
 
@@ -83,64 +83,66 @@ class TestSchedules:
             pytest.param("00:01:00", False, id="a minute"),
         ],
     )
-    def test_only_timers_slower_than_a_minute_are_recorded(self, text, frequent):
+    def test_a_timer_that_ticks_more_than_once_a_minute_is_frequent(self, text, frequent):
         assert parse(text).is_frequent is frequent
 
 
 class TestStatus:
-    """What a timer knows of its ticks."""
+    """The status of a timer."""
 
     def test_a_new_timer_begins_with_its_next_tick(self):
-        assert begin(None, HOURLY, NOON) == Status(NEVER, at("2026-03-04 13:00"), NOON)
+        assert make_initial_status(None, HOURLY, NOON) == TimerStatus(NEVER, at("2026-03-04 13:00"), NOON)
 
-    def test_a_tick_missed_while_the_host_was_away_stays_due(self):
-        status = Status(at("2026-03-04 08:00"), at("2026-03-04 09:00"), at("2026-03-04 08:00"))
+    def test_a_missed_tick_stays_due(self):
+        status = TimerStatus(at("2026-03-04 08:00"), at("2026-03-04 09:00"), at("2026-03-04 08:00"))
 
-        assert begin(status, HOURLY, NOON) == status
+        assert make_initial_status(status, HOURLY, NOON) == status
 
-    def test_a_changed_schedule_does_not_make_up_for_ticks_of_the_new_one(self):
-        status = Status(at("2026-03-04 08:00"), at("2026-03-04 09:00"), at("2026-03-04 08:00"))
+    def test_missed_ticks_of_a_changed_schedule_are_not_caught_up(self):
+        status = TimerStatus(at("2026-03-04 08:00"), at("2026-03-04 09:00"), at("2026-03-04 08:00"))
         changed = parse("0 30 * * * *")
 
-        assert begin(status, changed, NOON) == Status(NEVER, at("2026-03-04 12:30"), NOON)
+        assert make_initial_status(status, changed, NOON) == TimerStatus(NEVER, at("2026-03-04 12:30"), NOON)
 
-    def test_a_changed_schedule_whose_tick_is_still_ahead_keeps_it(self):
-        status = Status(NEVER, at("2026-03-04 13:00"), at("2026-03-04 11:59"))
+    def test_the_next_tick_of_a_changed_schedule_is_kept(self):
+        status = TimerStatus(NEVER, at("2026-03-04 13:00"), at("2026-03-04 11:59"))
         changed = parse("0 30 12 * * *")
 
-        assert begin(status, changed, NOON) == Status(NEVER, at("2026-03-04 12:30"), at("2026-03-04 11:59"))
+        assert make_initial_status(status, changed, NOON) == TimerStatus(
+            NEVER, at("2026-03-04 12:30"), at("2026-03-04 11:59")
+        )
 
     def test_after_a_run_the_next_tick_counts_from_its_beginning(self):
-        status = Status(NEVER, NOON, NEVER)
+        status = TimerStatus(NEVER, NOON, NEVER)
 
-        later = advance(status, HOURLY, NOON + timedelta(milliseconds=3), on_time=True)
+        later = make_next_status(status, HOURLY, NOON + timedelta(milliseconds=3), on_time=True)
 
         assert later.next == at("2026-03-04 13:00")
         assert later.last == NOON + timedelta(milliseconds=3)
 
-    def test_a_run_that_begins_a_little_early_does_not_make_its_tick_come_twice(self):
-        status = Status(NEVER, NOON, NEVER)
+    def test_a_run_that_begins_a_little_early_does_not_repeat_its_tick(self):
+        status = TimerStatus(NEVER, NOON, NEVER)
 
-        assert advance(status, HOURLY, NOON - timedelta(milliseconds=3), on_time=True).next == at(
+        assert make_next_status(status, HOURLY, NOON - timedelta(milliseconds=3), on_time=True).next == at(
             "2026-03-04 13:00"
         )
 
-    def test_a_run_besides_the_schedule_leaves_the_coming_tick_alone(self):
-        status = Status(NEVER, NOON, NEVER)
+    def test_a_run_outside_the_schedule_does_not_change_the_next_tick(self):
+        status = TimerStatus(NEVER, NOON, NEVER)
 
-        assert advance(status, HOURLY, NOON - timedelta(minutes=3), on_time=False).next == NOON
+        assert make_next_status(status, HOURLY, NOON - timedelta(minutes=3), on_time=False).next == NOON
 
 
 @pytest.fixture
-def records(azurite):
+def status_table(azurite):
     accounts = Accounts(AppSettings({"AzureWebJobsStorage": azurite.connection_string}))
-    yield TableRecords(accounts)
+    yield TimerStatusTable(accounts)
     accounts.close()
 
 
 @pytest.fixture(scope="module")
 def timed(azurite, take_notes, tmp_path_factory):
-    """The notes of a host with timers, for every test that only watches."""
+    """The notes of a host with timers, for the tests that only read."""
     notes = take_notes(tmp_path_factory.mktemp("timers") / "notes")
     env = {
         "AzureWebJobsStorage": azurite.connection_string,
@@ -156,44 +158,44 @@ def test_a_timer_never_overlaps_itself_and_a_late_tick_follows_at_once(timed, ev
     begins = [each["at"] for each in timed.of("begin")][:3]
     ends = [each["at"] for each in timed.of("end")][:2]
     waits = [later - earlier for later, earlier in zip(begins[1:], ends, strict=False)]
-    # Each run lasts longer than a tick: the tick missed meanwhile fires late but once.
+    # Each run lasts longer than a tick: the missed tick fires late, and once.
     assert all(0 <= wait < 0.7 for wait in waits), waits
     assert [each["past_due"] for each in timed.of("begin")][:3] == [False] * 3
-    assert timed.of("begin")[0]["status"] == {}  # ticks this frequent are not recorded
+    assert timed.of("begin")[0]["status"] == {}  # the status of such a frequent timer is not saved
 
 
-def test_run_on_startup_runs_at_startup(timed, eventually):
+def test_a_function_with_run_on_startup_runs_at_startup(timed, eventually):
     (run,) = eventually(lambda: timed.of("startup"))
     assert run["past_due"] is False
 
 
-def test_a_tick_missed_while_the_host_was_away_runs_late_and_says_so(start, notes, records, eventually):
+def test_a_tick_missed_while_no_host_ran_runs_late_with_past_due(start, notes, status_table, eventually):
     schedule, year = parse("0 0 0 7 7 *"), datetime.now(UTC).year
     last = schedule.after(datetime(year - 2, 1, 1, tzinfo=UTC))
-    records.save("missed", Status(last, schedule.after(last), last))
+    status_table.save("missed", TimerStatus(last, schedule.after(last), last))
 
     start(APP, {"MISSED": "0 0 0 7 7 *"})
 
     (run,) = eventually(lambda: notes.of("missed"))
     assert run["past_due"] is True
     assert run["status"]["Next"] == schedule.after(last).isoformat()
-    eventually(lambda: records.load("missed").next > datetime.now(UTC))
+    eventually(lambda: status_table.load("missed").next > datetime.now(UTC))
 
 
-def test_a_timer_that_missed_nothing_does_not_run_at_startup(timed, eventually):
+def test_a_timer_without_a_missed_tick_does_not_run_at_startup(timed, eventually):
     eventually(lambda: timed.of("startup"))
     eventually(lambda: timed.of("begin"))
 
     assert timed.of("missed") == []
 
 
-def test_a_failing_timer_with_a_retry_policy_is_tried_again(timed, eventually):
+def test_a_failing_timer_with_a_retry_policy_is_retried(timed, eventually):
     tries = eventually(lambda: len(found := timed.of("stubborn")) == 3 and found)
     assert [(each["retry"], each["of"]) for each in tries] == [(0, 0), (1, 2), (2, 2)]
     assert [each["after"] for each in tries] == ["", "ValueError: not yet", "ValueError: not yet"]
 
 
-def test_a_function_that_outlasts_function_timeout_is_500_and_the_host_ends_with_3(start):
+def test_a_call_that_exceeds_function_timeout_is_500_and_the_host_ends_with_3(start):
     own = start(APP, {"MISSED": "0 0 1 1 *"})
 
     assert requests.get(f"{own.url}/api/last_too_long", timeout=20).status_code == 500

@@ -1,4 +1,4 @@
-"""The proxy, the wire behind it, and how the tenant stops."""
+"""The proxy, the HTTP server behind it, and how the tenant stops."""
 
 import contextlib
 import http.client
@@ -76,13 +76,13 @@ class TestProxy:
             "contoso-admin.sharepoint.com",
         ],
     )
-    def test_each_host_of_microsoft_answers_under_its_own_name(
+    def test_each_microsoft_host_answers_under_its_own_name(
         self, session: requests.Session, admin: TenantClient, host: str
     ) -> None:
         assert session.get(f"https://{host}/nothing-here", timeout=10).status_code in (401, 404)
         assert [entry["host"] for entry in admin.history()] == [host]
 
-    def test_a_geo_is_played_from_its_first_person_on(
+    def test_a_geo_is_emulated_from_its_first_user_on(
         self, session: requests.Session, admin: TenantClient
     ) -> None:
         with pytest.raises(requests.exceptions.ProxyError):
@@ -93,28 +93,28 @@ class TestProxy:
     @pytest.mark.parametrize(
         "target",
         [
-            pytest.param("example.com:443", id="somebody else's host"),
+            pytest.param("example.com:443", id="a foreign host"),
             pytest.param("fabrikam-my.sharepoint.com:443", id="another tenant's host"),
             pytest.param("graph.microsoft.com:80", id="another port"),
             pytest.param("127.0.0.1:22", id="this machine"),
-            pytest.param("nonsense", id="no port at all"),
+            pytest.param("nonsense", id="no port"),
         ],
     )
-    def test_what_the_tenant_does_not_play_is_refused_and_recorded(
+    def test_a_host_that_the_tenant_does_not_emulate_is_refused_and_recorded(
         self, tenant: Tenant, admin: TenantClient, target: str
     ) -> None:
         answer = ask(tenant.proxy_address, f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
         assert answer.startswith(b"HTTP/1.1 502 ")
-        assert f"does not play {target}".encode() in answer
+        assert f"does not emulate {target}".encode() in answer
         (entry,) = admin.history()
         assert (entry["method"], entry["host"], entry["status"]) == ("CONNECT", target, 502)
 
-    def test_it_is_no_proxy_for_plain_http(self, tenant: Tenant) -> None:
+    def test_a_plain_http_request_to_the_proxy_is_refused(self, tenant: Tenant) -> None:
         answer = ask(tenant.proxy_address, b"GET http://example.com/ HTTP/1.1\r\nHost: example.com\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 405 ")
         assert b"HTTPS_PROXY" in answer
 
-    def test_many_requests_travel_on_one_connection(
+    def test_one_connection_carries_many_requests(
         self, connection: http.client.HTTPSConnection, admin: TenantClient
     ) -> None:
         for _ in range(3):
@@ -125,16 +125,16 @@ class TestProxy:
         assert len(admin.history()) == 3
         assert connection.sock is not None
 
-    def test_a_client_that_asks_for_it_gets_its_connection_closed(
+    def test_a_connection_is_closed_if_the_client_asks_for_it(
         self, connection: http.client.HTTPSConnection
     ) -> None:
         connection.request("GET", "/v1.0/users", headers={"Connection": "close"})
         response = connection.getresponse()
         response.read()
         assert response.headers["Connection"] == "close"
-        assert connection.sock is None  # http.client let go of it
+        assert connection.sock is None  # http.client has closed it
 
-    def test_a_host_that_the_tenant_does_not_play_is_misdirected(
+    def test_a_request_for_another_host_on_a_connection_is_misdirected(
         self, connection: http.client.HTTPSConnection
     ) -> None:
         connection.request("GET", "/", headers={"Host": "example.com"})
@@ -148,7 +148,7 @@ class TestProxy:
             call("POST", f"https://{GRAPH}/v1.0/$batch", json={"requests": []})
         assert time.monotonic() - began < 2.0
 
-    def test_clients_that_leave_in_the_middle_hold_nobody_up(
+    def test_clients_that_disconnect_early_delay_no_other_client(
         self, tenant: Tenant, session: requests.Session
     ) -> None:
         for sent in (b"", b"CONN", f"CONNECT {GRAPH}:443 HTTP/1.1\r\n\r\n".encode()):
@@ -156,7 +156,7 @@ class TestProxy:
                 sock.sendall(sent)
         assert session.get(f"https://{GRAPH}/v1.0/users", timeout=10).status_code == 401
 
-    def test_a_client_that_does_not_trust_the_authority_is_told_in_the_log_why(
+    def test_a_client_that_does_not_trust_the_authority_is_logged_with_the_remedy(
         self, tenant: Tenant, caplog: pytest.LogCaptureFixture
     ) -> None:
         with requests.Session() as stranger:
@@ -176,7 +176,7 @@ class TestPassThrough:
         with Tenant(pass_through=True) as tenant:
             yield tenant
 
-    def test_what_the_tenant_does_not_play_is_passed_on_byte_by_byte(self, open_tenant: Tenant) -> None:
+    def test_a_host_that_the_tenant_does_not_emulate_is_passed_through(self, open_tenant: Tenant) -> None:
         with listening(echo) as (host, port):
             sent = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
             connect = f"CONNECT {host}:{port} HTTP/1.1\r\n\r\n".encode()
@@ -196,7 +196,7 @@ class TestPassThrough:
         assert b"cannot reach" in answer
 
 
-class TestWire:
+class TestHttp:
     @pytest.mark.parametrize(
         ("head", "body"),
         [
@@ -209,7 +209,7 @@ class TestWire:
             ),
         ],
     )
-    def test_a_body_is_read_whichever_way_it_is_framed(self, head: bytes, body: bytes) -> None:
+    def test_a_body_is_read_by_its_length_or_in_chunks(self, head: bytes, body: bytes) -> None:
         with listening(echo) as address:
             answer = ask(address, b"POST / HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n" + body)
         assert answer.endswith(b"\r\n\r\nhello"), answer
@@ -220,7 +220,7 @@ class TestWire:
             pytest.param(b"\x16\x03\x01\x02\r\n\r\n", 400, id="TLS where HTTP is spoken"),
             pytest.param(b"GET /\r\n\r\n", 400, id="HTTP/0.9"),
             pytest.param(b"PRI * HTTP/2.0\r\n\r\n", 505, id="HTTP/2"),
-            pytest.param(b"GET nowhere HTTP/1.1\r\n\r\n", 400, id="a target that is no path"),
+            pytest.param(b"GET nowhere HTTP/1.1\r\n\r\n", 400, id="a target that is not a path"),
             pytest.param(b"GET /" + b"a" * wire.MAX_LINE + b" HTTP/1.1\r\n\r\n", 431, id="an endless line"),
             pytest.param(
                 b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * (wire.MAX_HEADERS + 1) + b"\r\n",
@@ -228,7 +228,7 @@ class TestWire:
                 id="headers without end",
             ),
             pytest.param(b"GET / HTTP/1.1\r\nHost : x\r\n\r\n", 400, id="a space before the colon"),
-            pytest.param(b"GET / HTTP/1.1\r\nnonsense\r\n\r\n", 400, id="no header at all"),
+            pytest.param(b"GET / HTTP/1.1\r\nnonsense\r\n\r\n", 400, id="not a header"),
             pytest.param(
                 b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
                 400,
@@ -251,21 +251,19 @@ class TestWire:
             ),
         ],
     )
-    def test_what_could_be_misread_is_refused_and_the_connection_closed(
-        self, sent: bytes, status: int
-    ) -> None:
+    def test_a_malformed_request_is_refused_and_the_connection_closed(self, sent: bytes, status: int) -> None:
         with listening(echo) as address:
             answer = ask(address, sent)
         assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer[:200]
         assert b"Connection: close" in answer
 
-    def test_a_refused_client_reads_the_refusal_though_it_is_still_sending(self) -> None:
+    def test_a_refused_client_that_still_sends_receives_the_refusal(self) -> None:
         head = b"POST / HTTP/1.1\r\nContent-Length: 50000000\r\n\r\n"
         with listening(echo) as address:
             answer = ask(address, head + bytes(10_000_000))
         assert answer.startswith(b"HTTP/1.1 413 ")
 
-    def test_a_client_that_waits_for_leave_to_send_its_body_gets_it(self) -> None:
+    def test_a_client_that_expects_100_continue_gets_it(self) -> None:
         head = b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
         with listening(echo) as address, socket.create_connection(address, timeout=10) as sock:
             sock.sendall(head)
@@ -281,7 +279,7 @@ class TestWire:
 
 
 class TestSwitchboard:
-    def test_a_defect_of_the_tenant_is_a_500_that_says_so(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_defect_of_the_tenant_is_answered_500(self, caplog: pytest.LogCaptureFixture) -> None:
         class Broken:
             def respond(self, request: Request) -> Response:
                 raise KeyError(request.path)
@@ -300,7 +298,7 @@ class TestStop:
     def test_the_tenant_listens_on_this_machine_only(self, tenant: Tenant) -> None:
         assert {tenant.proxy_address[0], tenant.admin_address[0]} == {"127.0.0.1"}
 
-    def test_it_stops_at_once_though_connections_idle_and_handshakes_hang(self) -> None:
+    def test_idle_connections_and_unfinished_handshakes_do_not_delay_a_stop(self) -> None:
         with contextlib.ExitStack() as stack:
             tenant = stack.enter_context(Tenant())
             silent = stack.enter_context(socket.create_connection(tenant.proxy_address, timeout=10))
@@ -315,7 +313,7 @@ class TestStop:
             assert silent.recv(1) == b""
             assert not tenant.ca.exists()
 
-    def test_an_answer_under_way_is_finished_first(self) -> None:
+    def test_a_stop_waits_for_an_answer_under_way(self) -> None:
         arrived, leave = threading.Event(), threading.Event()
 
         def answer_late(_: Request) -> Response:
@@ -337,7 +335,7 @@ class TestStop:
         assert answers[0].endswith(b"late")
         assert b"Connection: close" in answers[0]
 
-    def test_a_fault_that_keeps_somebody_waiting_does_not_keep_the_tenant(self) -> None:
+    def test_a_delayed_answer_does_not_delay_a_stop(self) -> None:
         with Tenant() as tenant, TenantClient(tenant.admin_url) as admin:
             admin.arm({"latency": 300})
             waiting = socket.create_connection(tenant.proxy_address, timeout=10)

@@ -1,4 +1,4 @@
-"""The functions of an app as this host understands them: one trigger each, and queue outputs."""
+"""The functions of an app as this host represents them: one trigger each, and queue outputs."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ RETURN = "$return"
 
 @dataclass(frozen=True)
 class HttpTrigger:
-    """Called by a request. *methods* are upper case; none means every method."""
+    """Call a function for a request. *methods* are upper case; an empty set means every method."""
 
     binding: str
     route: str
@@ -25,7 +25,7 @@ class HttpTrigger:
 
 @dataclass(frozen=True)
 class QueueTrigger:
-    """Called by a message. *queue* and *connection* as the app spells them, `%X%` not yet resolved."""
+    """Call a function for a message. In *queue* and *connection*, `%X%` is not yet resolved."""
 
     binding: str
     queue: str
@@ -34,7 +34,7 @@ class QueueTrigger:
 
 @dataclass(frozen=True)
 class TimerTrigger:
-    """Called by the clock. *schedule* as the app spells it."""
+    """Call a function by a schedule. In *schedule*, `%X%` is not yet resolved."""
 
     binding: str
     schedule: str
@@ -47,7 +47,7 @@ type Trigger = HttpTrigger | QueueTrigger | TimerTrigger
 
 @dataclass(frozen=True)
 class QueueOutput:
-    """Sends what the function puts into *binding* (or returns, for `$return`)."""
+    """Send what the function puts into *binding* (or returns, for `$return`)."""
 
     binding: str
     queue: str
@@ -56,7 +56,7 @@ class QueueOutput:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """`@app.retry`; -1 retries is without end. *longest* is `None` for a fixed delay."""
+    """The policy of `@app.retry`. -1 retries means no bound; *longest* is `None` for a fixed delay."""
 
     retries: int
     delay: timedelta
@@ -65,7 +65,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True)
 class Function:
-    """One function. *bindings* are the names of all its bindings, in order."""
+    """One function of the app. *bindings* are the names of all its bindings, in order."""
 
     name: str
     id: str
@@ -76,7 +76,7 @@ class Function:
 
 
 def read_function(metadata: RpcFunctionMetadata) -> tuple[Function | None, list[str]]:
-    """Turn the worker's description into a function; list every binding that is not simulated here."""
+    """Convert the worker's metadata to a function; also return a problem for every unsupported binding."""
     bindings: list[dict[str, Any]] = [json.loads(each) for each in metadata.raw_bindings]
     triggers: list[Trigger] = []
     outputs: list[QueueOutput] = []
@@ -95,7 +95,7 @@ def read_function(metadata: RpcFunctionMetadata) -> tuple[Function | None, list[
                 pass
             case _:
                 kind = each["type"]
-                problems.append(f"the function {metadata.name}: no {kind} binding is simulated by this host")
+                problems.append(f"the function {metadata.name}: this host does not simulate {kind} bindings")
     if len(triggers) != 1:
         return None, problems or [f"the function {metadata.name} has {len(triggers)} triggers, not one"]
     names = tuple(each["name"] for each in bindings)

@@ -1,6 +1,6 @@
-"""host.json, read into options.
+"""Read host.json into options.
 
-Azure ignores a misspelt key in silence and takes the default; here it is a problem (see `hostshape`).
+Azure silently ignores a misspelt key and uses the default; here it is a problem (see `hostshape`).
 """
 
 import json
@@ -15,7 +15,7 @@ from local.host.app.hostshape import find_problems, parse_time_span
 
 @dataclass(frozen=True)
 class QueueOptions:
-    """How queues are read; `new_batch_threshold` is `None` where host.json leaves it to the core count."""
+    """How queues are read; `new_batch_threshold` is `None` if host.json leaves it to the core count."""
 
     batch_size: int = 16
     new_batch_threshold: int | None = None
@@ -27,7 +27,7 @@ class QueueOptions:
 
 @dataclass(frozen=True)
 class HttpOptions:
-    """How requests are taken; -1 is no bound."""
+    """How requests are accepted; -1 means no bound."""
 
     route_prefix: str = "api"
     max_concurrent_requests: int = -1
@@ -36,7 +36,7 @@ class HttpOptions:
 
 @dataclass(frozen=True)
 class HostOptions:
-    """What host.json says; `function_timeout` is `None` where it is unbounded."""
+    """The content of host.json; `function_timeout` is `None` if it is unbounded."""
 
     queues: QueueOptions = field(default_factory=QueueOptions)
     http: HttpOptions = field(default_factory=HttpOptions)
@@ -45,14 +45,14 @@ class HostOptions:
 
 
 def read(app_dir: Path) -> tuple[HostOptions, list[str]]:
-    """Read the app's host.json; give its options and every problem with it."""
+    """Read the app's host.json; return its options and every problem in it."""
     path = app_dir / "host.json"
     try:
         content = json.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         return HostOptions(), ["host.json is missing"]
     except ValueError as error:
-        return HostOptions(), [f"host.json is no JSON: {error}"]
+        return HostOptions(), [f"host.json is not valid JSON: {error}"]
     problems = find_problems(content)
     return (HostOptions() if problems else _options(content)), problems
 

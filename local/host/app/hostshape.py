@@ -1,4 +1,4 @@
-"""The shape of host.json: every key that is known here, with its type and range.
+"""The schema of host.json: every known key, with its type and range.
 
 Names, types and ranges: learn.microsoft.com/azure/azure-functions/functions-host-json and, for the queues,
 learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue#host-json.
@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 type Check = Callable[[object], str | None]
-type Shape = Mapping[str, "Check | Shape"]
+type Schema = Mapping[str, "Check | Schema"]
 
 LEVELS = ("Trace", "Debug", "Information", "Warning", "Error", "Critical", "None")
 BUNDLE = "Microsoft.Azure.Functions.ExtensionBundle"
@@ -19,7 +19,7 @@ TIME_SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.(\d{1,7}
 
 
 def parse_time_span(text: object) -> timedelta | None:
-    """Read `[d.]hh:mm[:ss[.fffffff]]`; `None` if it is nothing of the kind."""
+    """Read `[d.]hh:mm[:ss[.fffffff]]`; return `None` for any other text."""
     found = TIME_SPAN.fullmatch(text) if isinstance(text, str) else None
     if not found:
         return None
@@ -39,8 +39,8 @@ def _text(value: object) -> str | None:
 
 
 def _texts(value: object) -> str | None:
-    right = isinstance(value, list) and all(isinstance(each, str) for each in value)
-    return None if right else "must be a list of strings"
+    valid = isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return None if valid else "must be a list of strings"
 
 
 def _anything(_value: object) -> str | None:
@@ -49,8 +49,8 @@ def _anything(_value: object) -> str | None:
 
 def _whole(low: int, high: int | None = None) -> Check:
     def check(value: object) -> str | None:
-        right = type(value) is int and value >= low and (high is None or value <= high)
-        return None if right else f"must be a whole number from {low}" + (f" to {high}" if high else " up")
+        valid = type(value) is int and value >= low and (high is None or value <= high)
+        return None if valid else f"must be a whole number from {low}" + (f" to {high}" if high else " up")
 
     return check
 
@@ -61,9 +61,9 @@ def _unbounded_or_whole(value: object) -> str | None:
 
 def _number(low: float, high: float | None = None) -> Check:
     def check(value: object) -> str | None:
-        right = type(value) in (int, float) and cast("float", value) >= low
-        right = right and (high is None or cast("float", value) <= high)
-        return None if right else f"must be a number from {low}" + (f" to {high}" if high else " up")
+        valid = type(value) in (int, float) and cast("float", value) >= low
+        valid = valid and (high is None or cast("float", value) <= high)
+        return None if valid else f"must be a number from {low}" + (f" to {high}" if high else " up")
 
     return check
 
@@ -82,8 +82,8 @@ def _one_of(*allowed: str) -> Check:
     lower = [each.lower() for each in allowed]
 
     def check(value: object) -> str | None:
-        right = isinstance(value, str) and value.lower() in lower
-        return None if right else "must be one of " + ", ".join(allowed)
+        valid = isinstance(value, str) and value.lower() in lower
+        return None if valid else "must be one of " + ", ".join(allowed)
 
     return check
 
@@ -98,8 +98,8 @@ def _timeout(value: object) -> str | None:
 
 
 def _levels(value: object) -> str | None:
-    right = isinstance(value, dict) and all(_one_of(*LEVELS)(level) is None for level in value.values())
-    return None if right else "must map categories to one of " + ", ".join(LEVELS)
+    valid = isinstance(value, dict) and all(_one_of(*LEVELS)(level) is None for level in value.values())
+    return None if valid else "must map categories to one of " + ", ".join(LEVELS)
 
 
 def _bundle_id(value: object) -> str | None:
@@ -107,11 +107,11 @@ def _bundle_id(value: object) -> str | None:
 
 
 def _version_range(value: object) -> str | None:
-    right = isinstance(value, str) and re.fullmatch(r"[\[(][\d.*]+(, ?[\d.*]+)?[\])]", value)
-    return None if right else "must be a version range like [4.*, 5.0.0)"
+    valid = isinstance(value, str) and re.fullmatch(r"[\[(][\d.*]+(, ?[\d.*]+)?[\])]", value)
+    return None if valid else "must be a version range like [4.*, 5.0.0)"
 
 
-_SAMPLING: Shape = {
+_SAMPLING: Schema = {
     "isEnabled": _flag,
     "maxTelemetryItemsPerSecond": _number(0),
     "evaluationInterval": _span(),
@@ -125,7 +125,7 @@ _SAMPLING: Shape = {
     "includedTypes": _text,
 }
 
-SHAPE: Shape = {
+SCHEMA: Schema = {
     "version": _version,
     "functionTimeout": _timeout,
     "telemetryMode": _one_of("OpenTelemetry", "ApplicationInsights"),
@@ -189,20 +189,20 @@ SHAPE: Shape = {
 
 
 def find_problems(content: object) -> list[str]:
-    """List what is wrong with a host.json's content, each with the path of the key."""
+    """List the problems of host.json's content, each with the path of the key."""
     if not isinstance(content, dict):
         return ["host.json must be an object"]
     missing = [] if "version" in content else ['host.json: version must be "2.0"']
-    return missing + [f"host.json: {each}" for each in _walk(content, SHAPE, "")]
+    return missing + [f"host.json: {each}" for each in _walk(content, SCHEMA, "")]
 
 
-def _walk(content: Mapping[str, Any], shape: Shape, path: str) -> list[str]:
+def _walk(content: Mapping[str, Any], schema: Schema, path: str) -> list[str]:
     found: list[str] = []
     for name, value in content.items():
-        expected = shape.get(name)
+        expected = schema.get(name)
         if expected is None:
-            known = [key for key in shape if key.lower() == name.lower()] or list(shape)
-            found.append(f"{path}{name} is unknown; known here: {', '.join(known)}")
+            known = [key for key in schema if key.lower() == name.lower()] or list(schema)
+            found.append(f"{path}{name} is unknown; the known keys are: {', '.join(known)}")
         elif callable(expected):
             wrong = expected(value)
             found += [f"{path}{name} {wrong}, not {json.dumps(value)}"] if wrong else []

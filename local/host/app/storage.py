@@ -1,4 +1,4 @@
-"""Storage accounts by the name of a connection, as the Functions extensions find them.
+"""Find storage accounts by the name of a connection, as the Functions extensions do.
 
 A connection `X` is the setting `AzureWebJobsX` or `X` holding a connection string, or `X__accountName`,
 `X__queueServiceUri`, `X__tableServiceUri` with an identity.
@@ -39,11 +39,11 @@ CONNECTIONS = 100  # all listeners and their messages share one account
 
 
 class ConnectionMissingError(Exception):
-    """No setting defines this connection; the message names those that would."""
+    """No setting defines this connection; the message names the settings that would."""
 
 
 class Accounts:
-    """The storage accounts of an app, each connected once, on first use."""
+    """Connect to the storage accounts of an app, once each, on first use."""
 
     def __init__(self, settings: AppSettings) -> None:
         self._settings = settings
@@ -51,15 +51,15 @@ class Accounts:
         self._tables: TableServiceClient | None = None
 
     def check(self, connection: str) -> None:
-        """Make sure that a connection is defined, without any request.
+        """Check that a connection is defined, without a request.
 
         Raises:
-            ConnectionMissingError: it is not, or its connection string cannot be read.
+            ConnectionMissingError: no setting defines it, or its connection string cannot be read.
         """
         self.queues(connection)
 
     def queues(self, connection: str) -> QueueServiceClient:
-        """Give the queues of a connection ("" is AzureWebJobsStorage). Safe to share between threads.
+        """Return the queue service of a connection ("" is AzureWebJobsStorage). It is thread-safe.
 
         Raises:
             ConnectionMissingError: no setting defines it, or its connection string cannot be read.
@@ -70,10 +70,10 @@ class Accounts:
         return self._queues[name]
 
     def tables(self) -> TableServiceClient:
-        """Give the tables of AzureWebJobsStorage.
+        """Return the table service of AzureWebJobsStorage.
 
         Raises:
-            ConnectionMissingError: no setting defines them.
+            ConnectionMissingError: no setting defines it.
         """
         if self._tables is None:
             self._tables = self._connect(TableServiceClient, DEFAULT, "table", {"retry_total": 1, **TIMEOUTS})
@@ -125,7 +125,7 @@ class Accounts:
         return kind(url, credential=self._credential(name), **options)
 
     def _credential(self, name: str) -> TokenCredential:
-        # Imported here: without an identity, half a second of every start would be for nothing.
+        # Imported here, because the import takes half a second and most local hosts use no identity.
         from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
         client_id = self._settings.get(f"{name}__clientId")
@@ -135,7 +135,7 @@ class Accounts:
 
 
 def brief(error: Exception) -> str:
-    """Give what went wrong, for the log: storage's own text repeats the address, and a signature in it."""
+    """Summarize an error for the log: the storage library's text contains the URL with its signature."""
     if not isinstance(error, AzureError):
         return str(error)
     return f"{type(error).__name__} {getattr(error, 'status_code', None) or ''}".rstrip()

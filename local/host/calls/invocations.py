@@ -1,4 +1,4 @@
-"""Calls of functions: one id, one call of the worker, its outputs, one line in the log."""
+"""Call functions: each call has an invocation id, its outputs and one line in the log."""
 
 import logging
 import secrets
@@ -16,23 +16,23 @@ from local.host.worker.worker import Worker
 
 @dataclass(frozen=True)
 class Succeeded:
-    """The function ran and its outputs are written; *returned* is its return value, if it has one."""
+    """The function has run and its outputs are written; *returned* is its return value, if any."""
 
     returned: protos.TypedData | None
 
 
 @dataclass(frozen=True)
 class Failed:
-    """The function raised, ran out of time, or an output could not be written."""
+    """The function raised or timed out, or an output could not be written."""
 
     error: protos.RpcException
 
 
-type Outcome = Succeeded | Failed
+type CallOutcome = Succeeded | Failed
 
 
-class Running:
-    """The calls under way: invocation id to function name. Shared by all threads."""
+class RunningCalls:
+    """Map the invocation ids of running calls to function names. Thread-safe."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
@@ -41,29 +41,31 @@ class Running:
         return len(self._names)
 
     def name(self, invocation_id: str | None) -> str | None:
-        """Name the function of a call under way."""
+        """Return the function name of a running call, or `None`."""
         return self._names.get(invocation_id or "")
 
     def begin(self, invocation_id: str, name: str) -> None:
-        """Note a call."""
+        """Add a call."""
         self._names[invocation_id] = name
 
     def end(self, invocation_id: str) -> None:
-        """Strike a call out."""
+        """Remove a call."""
         del self._names[invocation_id]
 
     def describe(self) -> str:
-        """List the calls under way, for the log."""
+        """List the running calls, for the log."""
         return ", ".join(f"{name} ({key})" for key, name in list(self._names.items()))
 
 
 class Invoker:
-    """Calls functions, from any thread.
+    """Call functions. Thread-safe.
 
     Args:
-        worker: has the app. outputs: takes what the functions put into their output bindings. timeout: how
-        long a call may last; `None` is without end. on_timeout: told after a call has lasted too long;
-        Azure recycles the worker then, and every call in it. running: where the calls under way are noted.
+        worker: holds the app.
+        outputs: writes the output bindings.
+        timeout: the longest duration of a call; `None` means no bound.
+        on_timeout: called after a timeout; Azure then recycles the worker and ends every call in it.
+        running: records the running calls.
     """
 
     def __init__(
@@ -72,7 +74,7 @@ class Invoker:
         outputs: Outputs,
         timeout: timedelta | None,
         on_timeout: Callable[[], None],
-        running: Running,
+        running: RunningCalls,
     ) -> None:
         self._worker = worker
         self._outputs = outputs
@@ -86,15 +88,15 @@ class Invoker:
         data: protos.TypedData,
         metadata: Mapping[str, protos.TypedData] | None = None,
         retry: protos.RetryContext | None = None,
-    ) -> Outcome:
-        """Call a function with its trigger's data and wait for the end of it, its outputs included."""
+    ) -> CallOutcome:
+        """Call a function with its trigger's data; return the outcome after its outputs are written."""
         invocation_id = str(uuid.uuid4())
         request = protos.InvocationRequest(
             invocation_id=invocation_id,
             function_id=function.id,
             input_data=[protos.ParameterBinding(name=function.trigger.binding, data=data)],
             trigger_metadata=metadata,
-            trace_context=protos.RpcTraceContext(trace_parent=_draw_trace_parent()),
+            trace_context=protos.RpcTraceContext(trace_parent=_new_trace_parent()),
             retry_context=retry,
         )
         begun = time.monotonic()
@@ -106,7 +108,7 @@ class Invoker:
         _log(function.name, invocation_id, outcome, (time.monotonic() - begun) * 1000)
         return outcome
 
-    def _call(self, function: Function, request: protos.InvocationRequest) -> Outcome:
+    def _call(self, function: Function, request: protos.InvocationRequest) -> CallOutcome:
         future = self._worker.invoke(request)
         try:
             response = future.result(self._timeout.total_seconds() if self._timeout else None)
@@ -123,12 +125,12 @@ class Invoker:
         return Succeeded(response.return_value if "return_value" in vars(response) else None)
 
 
-def _draw_trace_parent() -> str:
-    """Begin a trace, not sampled: www.w3.org/TR/trace-context/#traceparent-header."""
+def _new_trace_parent() -> str:
+    """Return a new trace context, not sampled: www.w3.org/TR/trace-context/#traceparent-header."""
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"
 
 
-def _log(name: str, invocation_id: str, outcome: Outcome, milliseconds: float) -> None:
+def _log(name: str, invocation_id: str, outcome: CallOutcome, milliseconds: float) -> None:
     logger = logging.getLogger(f"Function.{name}")
     match outcome:
         case Succeeded():

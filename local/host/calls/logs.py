@@ -1,6 +1,6 @@
-"""What is written to standard error: the host's lines, and the app's own, each with its invocation.
+"""Log to standard error: the host's records and the app's, each with its invocation id.
 
-Levels follow host.json's `logging.logLevel`, whose categories are Azure's: `Function.<name>` for the line
+Levels follow host.json's `logging.logLevel`, whose categories are Azure's: `Function.<name>` for the record
 about an invocation, `Function.<name>.User` for what the app logs in it, `Host.*` for the host.
 learn.microsoft.com/azure/azure-functions/configure-monitoring#configure-categories
 """
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import azure_functions_runtime as runtime
 
-from local.host.calls.invocations import Running
+from local.host.calls.invocations import RunningCalls
 
 LEVELS = {
     "trace": logging.NOTSET,
@@ -24,21 +24,21 @@ LEVELS = {
     "critical": logging.CRITICAL,
     "none": logging.CRITICAL + 1,
 }
-OWN = ("Host.", "Function.")
-# The worker's own chatter, and that of the libraries through which this host (not the app) speaks to storage.
+HOST_CATEGORIES = ("Host.", "Function.")
+# Loggers of the worker, and of the libraries that this host (not the app) uses for storage.
 QUIET_OUTSIDE_CALLS = ("azure", "azure_functions_runtime", "urllib3", "asyncio")
-WORKER = "azure.functions"
+WORKER_LOGGER = "azure.functions"
 
 
-class Lines(logging.Formatter):
-    """Formats a record as one line: moment, level, function and invocation, text; then a traceback."""
+class LineFormatter(logging.Formatter):
+    """Format a record as one line: time, level, function and invocation id, text; then a traceback."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: RunningCalls) -> None:
         super().__init__()
         self._running = running
 
     def format(self, record: logging.LogRecord) -> str:
-        """Make the text of a record."""
+        """Return the text of a record."""
         moment = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
         invocation = runtime.invocation_id_cv.get()
         name = self._running.name(invocation)
@@ -47,25 +47,27 @@ class Lines(logging.Formatter):
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
 
 
-class Categories(logging.Filter):
-    """Lets through what host.json's `logLevel` lets through."""
+class LevelFilter(logging.Filter):
+    """Keep the records that host.json's `logLevel` asks for."""
 
-    def __init__(self, levels: Mapping[str, str], running: Running) -> None:
+    def __init__(self, levels: Mapping[str, str], running: RunningCalls) -> None:
         super().__init__()
         self._levels = {name.lower(): LEVELS[level.lower()] for name, level in levels.items()}
         self._running = running
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Decide on one record."""
-        if record.name.startswith(OWN):
+        """Return whether a record is kept."""
+        if record.name.startswith(HOST_CATEGORIES):
             return record.levelno >= self._level(record.name)
         name = self._running.name(runtime.invocation_id_cv.get())
-        if record.name == WORKER or (name is None and record.name.split(".")[0] in QUIET_OUTSIDE_CALLS):
+        if record.name == WORKER_LOGGER or (
+            name is None and record.name.split(".")[0] in QUIET_OUTSIDE_CALLS
+        ):
             return record.levelno >= logging.WARNING
         return record.levelno >= self._level(f"Function.{name}.User" if name else "Host")
 
     def _level(self, category: str) -> int:
-        """Find the level of the longest configured prefix of a category."""
+        """Return the level of the longest configured prefix of a category."""
         parts = category.lower().split(".")
         for end in range(len(parts), 0, -1):
             prefix = ".".join(parts[:end])
@@ -74,14 +76,14 @@ class Categories(logging.Filter):
         return self._levels.get("default", logging.INFO)
 
 
-def configure(levels: Mapping[str, str], running: Running) -> None:
-    """Send every log record of this process to standard error. To be called before the app is imported.
+def configure(levels: Mapping[str, str], running: RunningCalls) -> None:
+    """Send every log record of this process to standard error. Call it before the app is imported.
 
-    The root logger lets INFO through as in Azure, or DEBUG with `PYTHON_ENABLE_DEBUG_LOGGING`.
+    As in Azure, the root logger keeps INFO, or DEBUG with `PYTHON_ENABLE_DEBUG_LOGGING`.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Lines(running))
-    handler.addFilter(Categories(levels, running))
+    handler.setFormatter(LineFormatter(running))
+    handler.addFilter(LevelFilter(levels, running))
     debug = os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING", "").strip().lower() in (
         "1",
         "true",

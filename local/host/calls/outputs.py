@@ -1,8 +1,8 @@
-"""Queue output bindings: from what a function set or returned to messages.
+"""Queue output bindings: convert what a function set or returned to messages.
 
-The real host's rules (github.com/Azure/azure-functions-host, FunctionBinding.cs) surprise: a string that
-looks like JSON is parsed; if it is a list, every item becomes a message; if it is an object, it is written
-again, indented. Only the items of a `List[str]` go out as they are.
+The rules of the real host (github.com/Azure/azure-functions-host, FunctionBinding.cs): a string that looks
+like JSON is parsed. Every item of a list becomes a message; an object is written again, indented. Only the
+items of a `List[str]` are sent unchanged.
 """
 
 import json
@@ -18,15 +18,15 @@ from local.host.worker import protos
 
 
 class OutputError(Exception):
-    """An output could not be written, so the call has failed; the message names the binding and the cause."""
+    """An output could not be written, so the call fails; the message names the binding and the cause."""
 
 
 class Outputs:
-    """Writes the queue outputs of functions.
+    """Write the queue outputs of functions.
 
     Args:
-        settings: resolve `%X%` in the names of queues and connections.
-        sender: takes the messages.
+        settings: resolves `%X%` in the names of queues and connections.
+        sender: sends the messages.
         encoding: host.json's `messageEncoding`.
     """
 
@@ -36,10 +36,10 @@ class Outputs:
         self._encoding = encoding
 
     def write(self, function: Function, response: protos.InvocationResponse) -> None:
-        """Send everything that a call put into its outputs.
+        """Send what a call put into its outputs.
 
         Raises:
-            OutputError: one of them failed; those before it are sent.
+            OutputError: an output failed; the outputs before it are sent.
         """
         values = {each.name: each.data for each in response.output_data}
         values[RETURN] = response.return_value
@@ -62,10 +62,10 @@ class Outputs:
 
 
 def split(value: protos.TypedData) -> list[str | bytes]:
-    """Make the bodies of the messages that a value stands for.
+    """Return the bodies of the messages that a value represents.
 
     Raises:
-        ValueError: a string that begins and ends like JSON and is none.
+        ValueError: a string begins and ends like JSON and is not valid JSON.
     """
     match value.WhichOneof("data"):
         case "bytes":

@@ -1,4 +1,4 @@
-"""Reading the body of a request off its connection."""
+"""Read the body of a request from its connection."""
 
 from email.message import Message
 from http import HTTPStatus
@@ -20,7 +20,7 @@ class BadRequestError(Exception):
 
 
 def read_body(stream: BufferedIOBase, headers: "Message[str, str]", limit: int) -> bytes:
-    """Read the body if its length is told. A chunked one is read past: functions never see it.
+    """Return the body if it has a length. A chunked body is skipped, because functions never receive it.
 
     Args:
         stream: stands behind the headers.
@@ -28,7 +28,7 @@ def read_body(stream: BufferedIOBase, headers: "Message[str, str]", limit: int) 
         limit: bytes.
 
     Raises:
-        BadRequestError: no length that makes sense, or one beyond *limit*.
+        BadRequestError: the length is not valid, or exceeds *limit*.
         ConnectionError: the client went away in the middle of it.
     """
     length = headers.get("content-length")

@@ -1,4 +1,4 @@
-"""HTTP as the worker sees it: a request in, an answer out.
+"""Convert HTTP requests to the worker's messages, and its messages to responses.
 
 As in GrpcMessageConversionExtensions.cs and HttpBinding.cs of github.com/Azure/azure-functions-host.
 """
@@ -24,18 +24,18 @@ HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 SAME_SITE = {1: "Lax", 2: "Strict", 3: "None"}
 
 
-class AnswerError(ValueError):
-    """A function's answer that cannot be written: a header or a status that HTTP does not know."""
+class ResponseError(ValueError):
+    """A function's response has a header or a status that HTTP does not allow."""
 
 
 def decode_path(target: str) -> str:
-    """Decode the path of a request target. `%2F` stays, as in ASP.NET, so that it splits no segment."""
+    """Return the decoded path of a request target. As in ASP.NET, `%2F` stays encoded."""
     path = target.partition("?")[0]
     return "%2F".join(unquote(part) for part in re.split("%2F", path, flags=re.IGNORECASE))
 
 
 def read_query(target: str) -> dict[str, list[str]]:
-    """Read the query of a request target: each name (in any case) with all its values, empty ones too."""
+    """Return the query of a request target: case-insensitive names with all values, even empty ones."""
     found: dict[str, list[str]] = {}
     spelling: dict[str, str] = {}
     for name, value in parse_qsl(target.partition("?")[2], keep_blank_values=True):
@@ -44,7 +44,7 @@ def read_query(target: str) -> dict[str, list[str]]:
 
 
 def to_worker(request: Request, host: str, params: Mapping[str, str]) -> protos.TypedData:
-    """Make the trigger's data: header names in lower case, values joined, empty query values dropped."""
+    """Return the trigger's data: header names in lower case, values joined, empty query values dropped."""
     query = {name: ",".join(filter(None, values)) for name, values in read_query(request.target).items()}
     headers = {name.lower(): "" for name in request.headers}
     for name in headers:
@@ -67,10 +67,10 @@ def to_worker(request: Request, host: str, params: Mapping[str, str]) -> protos.
 
 
 def from_worker(returned: protos.TypedData | None) -> Response:
-    """Make the answer of what a function returned; nothing at all is 200 without a body.
+    """Convert what a function returned to a response; `None` becomes 200 without a body.
 
     Raises:
-        AnswerError: a header or a status that cannot be written.
+        ResponseError: a header or a status is not valid.
     """
     if returned is None:
         return Response(HTTPStatus.OK)
@@ -91,7 +91,7 @@ def _http(answer: protos.RpcHttp) -> Response:
 
 
 def _text(text: str) -> Response:
-    """Answer with a returned string. One that is a JSON object with a `body` is an answer in disguise."""
+    """Convert a returned string. A JSON object with a `body` describes a whole response."""
     try:
         content = json.loads(text)
     except ValueError:
@@ -122,7 +122,7 @@ def _content(status: int, content: object, headers: Mapping[str, Any]) -> Respon
 
 def _response(status: int, headers: Mapping[str, Any], body: bytes) -> Response:
     if not 200 <= status <= 999:
-        raise AnswerError(f"{status} is no status to answer with")
+        raise ResponseError(f"{status} is not a valid status")
     kept = [(name, str(value)) for name, value in headers.items() if name.lower() not in OWN_HEADERS]
     _refuse_unwritable(kept)
     return Response(status, tuple(kept), body)
@@ -131,7 +131,7 @@ def _response(status: int, headers: Mapping[str, Any], body: bytes) -> Response:
 def _refuse_unwritable(headers: Iterable[tuple[str, str]]) -> None:
     for name, value in headers:
         if not HEADER_NAME.fullmatch(name) or not HEADER_VALUE.fullmatch(value):
-            raise AnswerError(
+            raise ResponseError(
                 f"the header {name!r} has a control or non-ASCII character in its name or value"
             )
 

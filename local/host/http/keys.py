@@ -1,4 +1,4 @@
-"""Function keys: who may call what.
+"""Function keys: which key allows which calls.
 
 learn.microsoft.com/azure/azure-functions/function-keys-how-to
 """
@@ -12,13 +12,13 @@ KEY_BYTES = 40
 
 
 @dataclass(frozen=True)
-class Keys:
+class FunctionKeys:
     """The keys of one run.
 
     Args:
-        master: opens everything, the admin face and disabled functions too.
-        default: the host key; opens every function whose level is `function`.
-        functions: a key of its own for each function, by the function's name.
+        master: allows every call, to the admin API and to disabled functions too.
+        default: the host key; allows calls to every function whose level is `function`.
+        functions: the own key of each function, by the function's name.
     """
 
     master: str
@@ -26,8 +26,8 @@ class Keys:
     functions: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def draw(cls, functions: Iterable[str], given: Mapping[str, str] | None = None) -> "Keys":
-        """Draw random keys; *given* ones (`master`, `default`, or a function's name) are kept."""
+    def generate(cls, functions: Iterable[str], given: Mapping[str, str] | None = None) -> "FunctionKeys":
+        """Generate random keys, except for *given* ones (`master`, `default`, or a function's name)."""
         given = given or {}
 
         def key(name: str) -> str:
@@ -36,11 +36,11 @@ class Keys:
         return cls(key("master"), key("default"), {name: key(name) for name in functions})
 
     def is_master(self, presented: str) -> bool:
-        """Say whether *presented* is the master key, in constant time."""
+        """Return whether *presented* is the master key, in constant time."""
         return _same(presented, self.master)
 
-    def opens(self, presented: str, function: str, level: str) -> bool:
-        """Say whether *presented* ("" is none) is enough for a function of this level, in constant time."""
+    def allows(self, presented: str, function: str, level: str) -> bool:
+        """Return whether *presented* (or "") allows a call of a function of this level, in constant time."""
         master = _same(presented, self.master)
         default = _same(presented, self.default)
         own = _same(presented, self.functions.get(function, ""))

@@ -1,4 +1,4 @@
-"""Route templates, as ASP.NET reads them: `users/{user}/sync`, `{source:alpha?}`, `{*path}`, `{size=small}`.
+"""Parse route templates as ASP.NET does: `users/{user}/sync`, `{source:alpha?}`, `{*path}`, `{size=small}`.
 
 learn.microsoft.com/aspnet/core/fundamentals/routing#route-templates
 """
@@ -16,7 +16,7 @@ CONSTRAINT = re.compile(r":(\w+)(?:\(([^)]*)\))?")
 
 
 class RouteError(ValueError):
-    """A template that ASP.NET would refuse; the message says why."""
+    """ASP.NET would refuse the template; the message says why."""
 
 
 def _parses[T](read: Callable[[str], T]) -> Callable[[str], bool]:
@@ -40,7 +40,7 @@ def _within(bits: int) -> Callable[[str], bool]:
     return lambda value: _parses(_whole)(value) and -(2 ** (bits - 1)) <= int(value) < 2 ** (bits - 1)
 
 
-# Without arguments. `datetime` is left out on purpose: its grammar is the server's culture.
+# Without arguments. `datetime` is left out, because its grammar depends on the server's culture.
 PLAIN: dict[str, Callable[[str], bool]] = {
     "alpha": lambda value: re.fullmatch(r"[A-Za-z]*", value) is not None,
     "bool": lambda value: value.lower() in ("true", "false"),
@@ -65,14 +65,14 @@ NUMERIC: dict[str, Callable[..., Callable[[str], bool]]] = {
 
 @dataclass(frozen=True)
 class Route:
-    """A template made ready to match."""
+    """A compiled template."""
 
     pattern: re.Pattern[str]
     checks: dict[str, tuple[Callable[[str], bool], ...]]
     defaults: dict[str, str]
 
     def match(self, path: str) -> dict[str, str] | None:
-        """Match a decoded path without its leading slash; give the parameters that have a value."""
+        """Match a decoded path without its leading slash; return the parameters with a value, or `None`."""
         found = self.pattern.fullmatch(path)
         if not found:
             return None
@@ -84,7 +84,7 @@ class Route:
 
 
 def compile_route(template: str) -> Route:
-    """Make a template ready to match. Literals match in any case; a trailing slash never matters.
+    """Compile a template. Literals match in any case; a trailing slash is ignored.
 
     Raises:
         RouteError: unbalanced braces, an unknown constraint, a parameter twice, or an optional one not at
@@ -101,7 +101,7 @@ def compile_route(template: str) -> Route:
                 raise RouteError(f"'{template}': only the last parameters may be optional")
             pattern += slash + _complex_segment(segment, template, checks)
             continue
-        _note(found, template, checks)
+        _add_parameter(found, template, checks)
         may_end = _may_be_absent(found, may_end, template)
         if found["default"] is not None:
             defaults[found["name"]] = found["default"]
@@ -118,18 +118,18 @@ def _may_be_absent(found: re.Match[str], may_end: bool, template: str) -> bool:
 
 
 def _split(template: str) -> list[str]:
-    """Split at the slashes that stand outside of braces."""
+    """Split a template at the slashes outside braces."""
     if template.count("{") != template.count("}"):
         raise RouteError(f"'{template}': the braces do not match")
     if re.search(r"[?~]", re.sub(r"\{[^}]*\}", "", template)) or "//" in template:
-        raise RouteError(f"'{template}' is no route")
+        raise RouteError(f"'{template}' is not a valid route template")
     return re.findall(r"(?:\{[^}]*\}|[^/{}])+", template)
 
 
 def _complex_segment(
     segment: str, template: str, checks: dict[str, tuple[Callable[[str], bool], ...]]
 ) -> str:
-    """Read a segment that mixes text and parameters, such as `{name}.{extension}`."""
+    """Compile a segment that mixes text and parameters, such as `{name}.{extension}`."""
     pattern = ""
     for part in re.findall(r"\{[^}]*\}|[^{}]+", segment):
         if not part.startswith("{"):
@@ -137,13 +137,15 @@ def _complex_segment(
             continue
         found = PARAMETER.fullmatch(part[1:-1])
         if found is None or found["stars"] or found["optional"] or found["default"] is not None:
-            raise RouteError(f"'{template}': {part} is no parameter")
-        _note(found, template, checks)
+            raise RouteError(f"'{template}': {part} is not a valid parameter")
+        _add_parameter(found, template, checks)
         pattern += f"(?P<{found['name']}>[^/]+)"
     return pattern
 
 
-def _note(found: re.Match[str], template: str, checks: dict[str, tuple[Callable[[str], bool], ...]]) -> None:
+def _add_parameter(
+    found: re.Match[str], template: str, checks: dict[str, tuple[Callable[[str], bool], ...]]
+) -> None:
     if found["name"] in checks:
         raise RouteError(f"'{template}': the parameter {found['name']} appears twice")
     constraints = CONSTRAINT.findall(found["constraints"])
@@ -159,4 +161,4 @@ def _constraint(name: str, args: str, template: str) -> Callable[[str], bool]:
     try:
         return NUMERIC[name](*(int(each) for each in args.split(",")))
     except (KeyError, TypeError, ValueError) as error:
-        raise RouteError(f"'{template}': the constraint {name}({args}) is not known here") from error
+        raise RouteError(f"'{template}': the constraint {name}({args}) is not supported") from error

@@ -1,6 +1,6 @@
-"""An HTTP/1.1 server for one machine: keep-alive, TLS if asked for, and a stop that lets answers out.
+"""Serve HTTP/1.1 on the loopback interface: keep-alive, optional TLS, and a stop that drains.
 
-It knows nothing of functions: it reads a request, hands it to a callable, and writes what comes back.
+The server knows nothing of functions: it reads a request, calls a handler and writes the response.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ BODY_LIMIT = 104_857_600
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came: *target* is not decoded, a body without a length is not read."""
+    """One request: *target* is not decoded, a body without a length is not read."""
 
     scheme: str
     method: str
@@ -41,21 +41,21 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """One answer; the length is added."""
+    """One response; the server adds the length."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
 
 
-type App = Callable[[Request], Response]
+type RequestHandler = Callable[[Request], Response]
 
 
 class Server(ThreadingHTTPServer):
-    """Listens on 127.0.0.1 from the beginning, answers from `start` to `stop`.
+    """Listen on 127.0.0.1 from construction on, answer from `start` to `stop`.
 
     Args:
-        port: 0 is any free one.
+        port: 0 means any free port.
         tls: certificate (with its chain) and key, both PEM files; `None` is plain HTTP.
         body_limit: bytes; a longer body is answered 413.
     """
@@ -72,20 +72,20 @@ class Server(ThreadingHTTPServer):
         self.url = f"{self.scheme}://{self.host}"
         self.body_limit = body_limit
         self.draining = False
-        self.app: App = _answer_nothing_yet
+        self.handler: RequestHandler = _answer_nothing_yet
         self._tls = _context(*tls) if tls else None
         self._idle: set[socket.socket] = set()
         self._open = 0
         self._changed = threading.Condition()
         self._accepting = threading.Thread(target=self.serve_forever, args=(0.05,), name="http", daemon=True)
 
-    def start(self, app: App) -> None:
-        """Begin to answer with *app*, which is called from many threads."""
-        self.app = app
+    def start(self, handler: RequestHandler) -> None:
+        """Begin to answer with *handler*, which must be thread-safe."""
+        self.handler = handler
         self._accepting.start()
 
     def stop(self) -> None:
-        """Take no more requests. Returns at once; those being answered go on."""
+        """Accept no more requests. Return at once; answers under way continue."""
         with self._changed:
             self.draining = True
             for each in self._idle:
@@ -95,7 +95,7 @@ class Server(ThreadingHTTPServer):
         self.server_close()
 
     def join(self, seconds: float) -> bool:
-        """Wait until every answer is out; say whether that is so."""
+        """Wait until every answer is sent; return whether that is so."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._open, seconds)
 
@@ -140,14 +140,14 @@ class Server(ThreadingHTTPServer):
         logger.info("A connection broke off: %s", sys.exception())
 
     def rest(self, connection: socket.socket) -> bool:
-        """Note that a connection waits for its next request; say whether it may."""
+        """Mark a connection as idle; return whether it may wait for a request."""
         with self._changed:
             if not self.draining:
                 self._idle.add(connection)
             return not self.draining
 
     def wake(self, connection: socket.socket) -> None:
-        """Note that a connection is being served."""
+        """Mark a connection as busy."""
         with self._changed:
             self._idle.discard(connection)
 
@@ -177,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the signature is http.server's
-        """Say nothing: every invocation has its own line."""
+        """Log nothing: every invocation has its own record."""
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002 - the signature is http.server's
         """Refuse what `parse_request` could not read, without its words: they repeat the request's."""
@@ -191,7 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         request = Request(self.server.scheme, self.command, self.path, self.headers, body)
         try:
-            response = self.server.app(request)
+            response = self.server.handler(request)
         except Exception:
             logger.exception("The host failed to answer %s %s", self.command, self.path.partition("?")[0])
             response = Response(HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -1,7 +1,7 @@
-"""Keeps messages hidden while their functions run.
+"""Keep messages hidden while their functions run.
 
-A message is received hidden for a lease (10 minutes in Azure). Half-way through, and again after each half,
-the lease is renewed, so that a long function keeps its message and a crashed host gives it back.
+A received message is hidden for a lease (10 minutes in Azure). After each half of it the lease is renewed. So
+a long function keeps its message, and the message of a crashed host becomes visible again.
 """
 
 import heapq
@@ -23,7 +23,7 @@ LEASE_SECONDS = 600  # QueueListener.cs in github.com/Azure/azure-sdk-for-net
 
 
 class Lease:
-    """Our hold on one received message; `pop_receipt` is the one to delete or release it with."""
+    """The lease of one received message; `pop_receipt` is the valid one to delete or release it with."""
 
     def __init__(self, client: QueueClient, message: QueueMessage, seconds: int) -> None:
         self.pop_receipt = message.pop_receipt
@@ -34,7 +34,7 @@ class Lease:
         self._ended = False
 
     def renew(self) -> float | None:
-        """Hide the message for another lease; give the seconds to the next renewal; `None`: it is over."""
+        """Renew the lease; return the seconds to the next renewal, or `None` if the lease has ended."""
         with self._lock:
             if self._ended:
                 return None
@@ -49,13 +49,13 @@ class Lease:
             return self._seconds / 2
 
     def end(self) -> None:
-        """Renew no more; a renewal under way is finished first."""
+        """Stop the renewals; wait for one that is under way."""
         with self._lock:
             self._ended = True
 
 
 class Renewer:
-    """Renews every lease in time, in one thread.
+    """Renew every lease in time, in one thread.
 
     Args:
         seconds: the length of a lease, at least 1.

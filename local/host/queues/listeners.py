@@ -1,7 +1,7 @@
-"""Queue listeners: when to poll, and how many messages at once.
+"""Poll queues: when to poll, and how many messages at a time.
 
-As in QueueListener.cs of github.com/Azure/azure-sdk-for-net. What happens to a message stands in
-`deliveries`.
+As in QueueListener.cs of github.com/Azure/azure-sdk-for-net. For the processing of a
+message see `processing`.
 """
 
 import logging
@@ -16,9 +16,9 @@ from azure.storage.queue import QueueClient, QueueMessage
 
 from local.host.app.hostjson import QueueOptions
 from local.host.app.storage import brief
-from local.host.queues.deliveries import Delivery
-from local.host.queues.peeking import Peephole
-from local.host.queues.sending import Bells
+from local.host.queues.peeking import QueuePeeker
+from local.host.queues.processing import QueueProcessor
+from local.host.queues.sending import QueueSignals
 
 logger = logging.getLogger("Host.Queues")
 
@@ -29,11 +29,11 @@ LONGEST_POLL_SECONDS_IN_DEVELOPMENT = 2.0
 
 
 class Backoff:
-    """Waits between polls that find nothing: random, doubling, up to a longest.
+    """Compute the waits between polls that find nothing: random, doubling, up to a longest wait.
 
     Args:
         longest: seconds.
-        draw: a random number from 0 to 1.
+        draw: returns a random number from 0 to 1.
     """
 
     def __init__(self, longest: float, draw: Callable[[], float] = random.random) -> None:
@@ -42,11 +42,11 @@ class Backoff:
         self._exponent = 0
 
     def reset(self) -> None:
-        """Begin again with the shortest wait: something was found."""
+        """Begin again with the shortest wait."""
         self._exponent = 0
 
     def next(self) -> float:
-        """Give the seconds to wait now."""
+        """Return the seconds to wait now."""
         wait = SHORTEST_POLL_SECONDS
         if self._exponent:
             wait += SHORTEST_POLL_SECONDS * 2 ** (self._exponent - 1) * (0.8 + 0.4 * self._draw())
@@ -57,11 +57,11 @@ class Backoff:
 
 
 class Receiver:
-    """Fetches messages for all listeners, the first of them for one listener alone.
+    """Receive messages for all listeners; until the first message, for one listener at a time.
 
-    Azure's models prepare themselves on first use, and of two threads at once one fails, with "dictionary
-    changed size during iteration" (azure-storage-queue 12.18, _generated/_utils/model_base.py, `Model`), when
-    the messages that it fetched are hidden already.
+    The library's models initialize themselves on first use. Of two concurrent threads, one fails with
+    "dictionary changed size during iteration" (azure-storage-queue 12.18, _generated/_utils/model_base.py,
+    `Model`), when the messages that it has received are hidden already.
     """
 
     def __init__(self) -> None:
@@ -69,10 +69,10 @@ class Receiver:
         self._prepared = False
 
     def fetch(self, client: QueueClient, count: int, lease_seconds: int) -> list[QueueMessage]:
-        """Give up to *count* messages, hidden for a lease.
+        """Return up to *count* messages, hidden for a lease.
 
         Raises:
-            AzureError: there is no such queue, or the storage account refused or could not be reached.
+            AzureError: the queue does not exist, or the storage account refused or could not be reached.
         """
         if self._prepared:
             return _fetch(client, count, lease_seconds)
@@ -83,7 +83,7 @@ class Receiver:
 
 
 def _fetch(client: QueueClient, count: int, lease_seconds: int) -> list[QueueMessage]:
-    # One page: for those of a first one nobody would answer if a second failed.
+    # One page: if a second request failed, the messages of the first would be lost until their lease ends.
     pages = client.receive_messages(
         messages_per_page=count, visibility_timeout=lease_seconds, retry_total=0
     ).by_page()
@@ -91,79 +91,81 @@ def _fetch(client: QueueClient, count: int, lease_seconds: int) -> list[QueueMes
 
 
 class QueueListener:
-    """Polls one queue in a thread, from `start` to `stop`, and works on its messages in others."""
+    """Poll one queue in a thread, from `start` to `stop`, and process its messages in other threads."""
 
-    def __init__(self, delivery: Delivery, options: QueueOptions, receiver: Receiver, bells: Bells) -> None:
-        self._delivery = delivery
+    def __init__(
+        self, processor: QueueProcessor, options: QueueOptions, receiver: Receiver, signals: QueueSignals
+    ) -> None:
+        self._processor = processor
         self._receiver = receiver
-        self._queue = delivery.source.queue
+        self._queue = processor.trigger_queue.queue
         self._batch_size = options.batch_size
         self._threshold = _threshold(options)
         self._backoff = Backoff(_longest_poll(options))
         self._slots = threading.Condition()
         self._in_flight = 0
         self._stopping = threading.Event()
-        self._bell = threading.Event()
-        self._away = False
-        self._peephole = Peephole(delivery.client)
-        name = delivery.source.function.name
+        self._signal = threading.Event()
+        self._unavailable = False
+        self._peeker = QueuePeeker(processor.client)
+        name = processor.trigger_queue.function.name
         self._pool = ThreadPoolExecutor(self._batch_size + self._threshold, f"{name}-message")
         self._thread = threading.Thread(target=self._poll, name=f"{name}-poll", daemon=True)
-        bells.register(self._queue, self._bell)
+        signals.register(self._queue, self._signal)
 
     def start(self) -> None:
         """Begin to poll."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Fetch no more messages. Returns at once; what runs goes on."""
+        """Receive no more messages. Return at once; running calls continue."""
         self._stopping.set()
-        self._bell.set()
+        self._signal.set()
         with self._slots:
             self._slots.notify()
 
     def join(self, seconds: float) -> bool:
-        """Wait until nothing runs any more; say whether that is so."""
+        """Wait until no message is processed any more; return whether that is so."""
         self._thread.join(seconds)
         with self._slots:
             return not self._thread.is_alive() and self._slots.wait_for(lambda: not self._in_flight, seconds)
 
     def _poll(self) -> None:
         while self._wait_for_room():
-            self._bell.clear()
+            self._signal.clear()
             batch = self._receive()
             if batch:
                 self._backoff.reset()
                 self._begin(batch)
             elif not self._stopping.is_set():
-                self._bell.wait(self._backoff.next())
+                self._signal.wait(self._backoff.next())
 
     def _wait_for_room(self) -> bool:
-        """Wait until few enough messages are being worked on; say whether to go on at all."""
+        """Wait until few enough messages are processed; return whether to continue at all."""
         with self._slots:
             self._slots.wait_for(lambda: self._stopping.is_set() or self._in_flight <= self._threshold)
         return not self._stopping.is_set()
 
     def _receive(self) -> list[QueueMessage]:
-        if not self._away and self._peephole.shows_nothing():
+        if not self._unavailable and self._peeker.is_empty():
             return []
         try:
             found = self._receiver.fetch(
-                self._delivery.client, self._batch_size, self._delivery.lease_seconds
+                self._processor.client, self._batch_size, self._processor.lease_seconds
             )
         except ResourceNotFoundError:
-            found = []  # no such queue yet; whoever sends the first message creates it
+            found = []  # the sender of the first message creates the queue
         except AzureError as error:
-            if not self._away:
+            if not self._unavailable:
                 logger.error("The queue %s cannot be read, trying again: %s", self._queue, brief(error))  # noqa: TRY400
-            self._away = True
+            self._unavailable = True
             return []
-        except Exception:  # nobody would notice a queue that is never read again
+        except Exception:  # without this, the queue would never be read again
             logger.exception("The queue %s was not read, trying again", self._queue)
             return []
-        if self._away:
+        if self._unavailable:
             logger.info("The queue %s can be read again", self._queue)
-        self._away = False
+        self._unavailable = False
         return found
 
     def _begin(self, batch: list[QueueMessage]) -> None:
@@ -174,7 +176,7 @@ class QueueListener:
 
     def _process(self, message: QueueMessage) -> None:
         try:
-            self._delivery.process(message)
+            self._processor.process(message)
         except AzureError as error:
             logger.error("Message %s of %s is left to its lease: %s", message.id, self._queue, brief(error))  # noqa: TRY400
         except Exception:

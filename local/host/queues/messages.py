@@ -1,4 +1,4 @@
-"""Queue messages: their encoding, and what a function is told about one."""
+"""Encode and decode queue messages, and make their trigger metadata."""
 
 import base64
 import binascii
@@ -11,20 +11,20 @@ from local.host.worker import protos
 
 
 class EncodingError(ValueError):
-    """A message whose text is not in the encoding that host.json promises."""
+    """The text of a message is not in the encoding that host.json says."""
 
 
 def encode(body: str | bytes, encoding: str) -> str:
-    """Make the text that goes into the queue; *encoding* is `base64` or `none`."""
+    """Return the text for the queue; *encoding* is `base64` or `none`."""
     raw = body.encode() if isinstance(body, str) else body
     return base64.b64encode(raw).decode("ascii") if encoding == "base64" else raw.decode()
 
 
 def decode(text: str, encoding: str) -> str:
-    """Read the text of a message.
+    """Return the body of a message.
 
     Raises:
-        EncodingError: no base64, or not UTF-8 below it.
+        EncodingError: the text is not base64, or its bytes are not UTF-8.
     """
     if encoding == "none":
         return text
@@ -35,10 +35,10 @@ def decode(text: str, encoding: str) -> str:
 
 
 def describe(message: QueueMessage, body: str) -> dict[str, protos.TypedData]:
-    """Make the trigger metadata of a message.
+    """Return the trigger metadata of a message.
 
-    The top-level properties of a JSON body overwrite it, whatever their case, lists aside. That is a bug of
-    the real host, open since 2020 (github.com/Azure/azure-functions-python-library/issues/49), and kept.
+    The top-level properties of a JSON body overwrite it, in any case, except for lists. This is a bug of the
+    real host, open since 2020 (github.com/Azure/azure-functions-python-library/issues/49), and reproduced.
     """
     known = {
         "QueueTrigger": protos.TypedData(string=body),

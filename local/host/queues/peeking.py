@@ -1,6 +1,6 @@
-"""Looking whether a queue has a message, for a fraction of what it costs the library to fetch none.
+"""Peek whether a queue has a message, for a fraction of the cost of a receive by the library.
 
-A host listens to a dozen queues, most of them empty most of the time.
+A host listens to a dozen queues, and most of them are empty most of the time.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -14,8 +14,8 @@ SIGN_AGAIN = timedelta(minutes=5)  # before that is over
 SECONDS = 5.0
 
 
-class Peephole:
-    """One queue, looked at from outside.
+class QueuePeeker:
+    """Peek at one queue.
 
     Args:
         client: the queue's client; its key signs.
@@ -28,8 +28,8 @@ class Peephole:
         self._url = ""
         self._signed_until = datetime.fromtimestamp(0, UTC)
 
-    def shows_nothing(self) -> bool:
-        """Say whether the queue has no message that shows, or is not there; False where nobody can tell."""
+    def is_empty(self) -> bool:
+        """Return whether the queue has no visible message, or does not exist; False if that is unknown."""
         if self._key is None:
             return False  # the account is reached with an identity
         try:
@@ -38,7 +38,7 @@ class Peephole:
             )
         except urllib3.exceptions.HTTPError:
             return False
-        if answer.status == HTTPStatus.NOT_FOUND:  # whoever sends the first message creates it
+        if answer.status == HTTPStatus.NOT_FOUND:  # the sender of the first message creates it
             return True
         return answer.status == HTTPStatus.OK and b"<QueueMessage>" not in answer.data
 

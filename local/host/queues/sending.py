@@ -1,4 +1,4 @@
-"""Putting messages into queues: for output bindings and for poison."""
+"""Send messages to queues, for output bindings and for poison messages."""
 
 import contextlib
 import threading
@@ -17,45 +17,45 @@ SIGNED_FOR = timedelta(minutes=15)
 POST_SECONDS = 5.0
 
 
-class Bells:
-    """Wakes the listener of a queue that got a message from this host, so that it need not poll for it."""
+class QueueSignals:
+    """Wake the listeners of a queue to which this host has sent a message, before their next poll."""
 
     def __init__(self) -> None:
-        self._bells: defaultdict[str, list[threading.Event]] = defaultdict(list)
+        self._signals: defaultdict[str, list[threading.Event]] = defaultdict(list)
 
-    def register(self, queue: str, bell: threading.Event) -> None:
-        """Ring *bell* whenever a message is sent to *queue*."""
-        self._bells[queue].append(bell)
+    def register(self, queue: str, signal: threading.Event) -> None:
+        """Set *signal* whenever a message is sent to *queue*."""
+        self._signals[queue].append(signal)
 
-    def ring(self, queue: str) -> None:
-        """Wake whoever listens to *queue*."""
-        for bell in self._bells.get(queue, ()):
-            bell.set()
+    def notify(self, queue: str) -> None:
+        """Wake the listeners of *queue*."""
+        for signal in self._signals.get(queue, ()):
+            signal.set()
 
 
 class Sender:
-    """Sends encoded messages, and creates a queue that is missing."""
+    """Send encoded messages, and create missing queues."""
 
-    def __init__(self, accounts: Accounts, bells: Bells) -> None:
+    def __init__(self, accounts: Accounts, signals: QueueSignals) -> None:
         self._accounts = accounts
-        self._bells = bells
+        self._signals = signals
         self._pool = urllib3.PoolManager(maxsize=CONNECTIONS, retries=False, timeout=POST_SECONDS)
 
     def send(self, connection: str, queue: str, text: str) -> None:
-        """Put one message into a queue, then wake its listener.
+        """Send one message to a queue, then wake its listener.
 
         Raises:
             AzureError: the storage account refused or could not be reached.
         """
         client = self._accounts.queues(connection).get_queue_client(queue)
         if not self._post(client, text):
-            _send_with_care(client, text)
-        self._bells.ring(queue)
+            _send_with_library(client, text)
+        self._signals.notify(queue)
 
     def _post(self, client: QueueClient, text: str) -> bool:
-        """Put a message with one plain request, for a third of the library's work; say whether it is there.
+        """Send a message with one request, for a third of the library's CPU time; return whether it is sent.
 
-        A webhook answers when its messages are written, and this process has one core for all of them.
+        A webhook answers after its messages are sent, and all of them share one core of this process.
         """
         key = getattr(client.credential, "account_key", None)
         if key is None:
@@ -76,8 +76,8 @@ class Sender:
             return False
 
 
-def _send_with_care(client: QueueClient, text: str) -> None:
-    """Put a message with the library, which tries again and knows every error; create a missing queue."""
+def _send_with_library(client: QueueClient, text: str) -> None:
+    """Send a message with the library, which retries and knows every error; create a missing queue."""
     try:
         client.send_message(text)
     except ResourceNotFoundError:

@@ -1,8 +1,8 @@
-"""Timer schedules: NCRONTAB expressions and time spans, always in UTC.
+"""Parse timer schedules: NCRONTAB expressions and time spans, always in UTC.
 
 NCRONTAB is cron with the seconds first: `{second} {minute} {hour} {day} {month} {day of the week}`; five
-fields mean second 0. Unlike cron's, a restricted day and a restricted weekday must both fit, Sunday is 0
-and never 7, and there is no `L`, `W`, `#`, `?` or `@hourly`.
+fields mean second 0. Unlike in cron, a restricted day and a restricted weekday must both match, Sunday is 0
+and never 7, and `L`, `W`, `#`, `?` and `@hourly` do not exist.
 learn.microsoft.com/azure/azure-functions/functions-bindings-timer#ncrontab-expressions
 """
 
@@ -27,11 +27,11 @@ FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
     ("month", 1, 12, MONTHS),
     ("day of the week", 0, 6, DAYS),
 )
-PART = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/(\d+))?")
+FIELD_PART = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/(\d+))?")
 
 
 class ScheduleError(ValueError):
-    """A text that is no schedule; the message says why."""
+    """The text is not a valid schedule; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class Cron:
     expression: str
 
     def after(self, moment: datetime) -> datetime:
-        """Give the first tick later than *moment*."""
+        """Return the first tick later than *moment*."""
         ticks = croniter(self.expression, moment, second_at_beginning=True, day_or=False)
         found: datetime = ticks.get_next(datetime)
         return found
 
     @property
     def is_frequent(self) -> bool:
-        """Whether it ticks more than once within a minute; Azure keeps no record of such a timer's ticks."""
+        """Whether it ticks more than once a minute; Azure does not monitor such a timer."""
         if any(part != "*" for part in self.expression.split()[1:]):
             return False
         first = self.after(datetime.now(UTC))
@@ -57,17 +57,17 @@ class Cron:
 
 @dataclass(frozen=True)
 class Interval:
-    """A fixed time between two ticks."""
+    """A schedule with a fixed time between two ticks."""
 
     every: timedelta
 
     def after(self, moment: datetime) -> datetime:
-        """Give the moment one interval later."""
+        """Return the moment one interval later."""
         return moment + self.every
 
     @property
     def is_frequent(self) -> bool:
-        """Whether it is shorter than a minute; Azure keeps no record of such a timer's ticks."""
+        """Whether it is shorter than a minute; Azure does not monitor such a timer."""
         return self.every < timedelta(minutes=1)
 
 
@@ -75,38 +75,38 @@ type Schedule = Cron | Interval
 
 
 def parse(text: str) -> Schedule:
-    """Read a schedule.
+    """Parse a schedule.
 
     Raises:
-        ScheduleError: it is neither, or it never ticks.
+        ScheduleError: the text is neither, or the schedule never ticks.
     """
     span = parse_time_span(text.strip())
     if span is not None:
         if not span:
-            raise ScheduleError(f"'{text}' would tick without end")
+            raise ScheduleError(f"'{text}' would tick without a pause")
         return Interval(span)
     fields = text.split()
     if len(fields) == len(FIELDS) - 1:
         fields = ["0", *fields]
     if len(fields) != len(FIELDS):
-        raise ScheduleError(f"'{text}' has neither 5 nor 6 fields, and is no time span like 01:00:00")
+        raise ScheduleError(f"'{text}' has neither 5 nor 6 fields, and is not a time span like 01:00:00")
     numbers = (_read_field(text, *field) for text, field in zip(fields, FIELDS, strict=True))
     schedule = Cron(" ".join(numbers))
     try:
         schedule.after(datetime.now(UTC))
     except CroniterBadDateError as error:
-        raise ScheduleError(f"'{text}' names a day that no month has") from error
+        raise ScheduleError(f"'{text}' names a day that does not exist") from error
     return schedule
 
 
 def _read_field(text: str, name: str, low: int, high: int, words: list[str]) -> str:
-    return ",".join(_read_part(part, name, low, high, words) for part in text.split(","))
+    return ",".join(_read_field_part(part, name, low, high, words) for part in text.split(","))
 
 
-def _read_part(text: str, name: str, low: int, high: int, words: list[str]) -> str:
-    found = PART.fullmatch(text)
+def _read_field_part(text: str, name: str, low: int, high: int, words: list[str]) -> str:
+    found = FIELD_PART.fullmatch(text)
     if not found:
-        raise ScheduleError(f"'{text}' is no {name}")
+        raise ScheduleError(f"'{text}' is not a valid {name}")
     first, last, step = found.groups()
     if step is not None and int(step) == 0:
         raise ScheduleError(f"'{text}' ({name}) steps by 0")
@@ -115,7 +115,7 @@ def _read_part(text: str, name: str, low: int, high: int, words: list[str]) -> s
         raise ScheduleError(f"'{text}' ({name}) runs backwards")
     span = "*" if start is None else f"{start}" if end is None else f"{start}-{end}"
     if step and start is not None and end is None:
-        span = f"{start}-{high}"  # NCRONTAB reads 5/15 as "from 5 on, every 15"
+        span = f"{start}-{high}"  # in NCRONTAB, 5/15 means "from 5 on, every 15"
     return f"{span}/{step}" if step else span
 
 
@@ -127,7 +127,7 @@ def _read_number(text: str | None, name: str, low: int, high: int, words: list[s
     elif len(text) > 2 and text[:3].lower() in words:
         number = words.index(text[:3].lower()) + low
     else:
-        raise ScheduleError(f"'{text}' is no {name}")
+        raise ScheduleError(f"'{text}' is not a valid {name}")
     if not low <= number <= high:
-        raise ScheduleError(f"'{text}' is no {name} ({low} to {high})")
+        raise ScheduleError(f"'{text}' is not a valid {name} ({low} to {high})")
     return number

@@ -1,8 +1,8 @@
-"""Timers: one thread each, so that a timer never overlaps itself, and a record of its ticks.
+"""Run timers: one thread each, so that a timer never overlaps itself, with a saved status.
 
 As in TimerListener.cs and ScheduleMonitor.cs of github.com/Azure/azure-webjobs-sdk-extensions. Azure keeps
-the record in a blob and lets one instance at a time hold the timer by a lease; here it is a row of a table
-(see `records`), and the one host process is the only instance.
+the status in a blob, and a blob lease makes one instance at a time run the timer. Here the status is a row of
+a table (see `status_table`), and this process is the only instance.
 """
 
 import json
@@ -21,97 +21,99 @@ from local.host.worker import protos
 logger = logging.getLogger("Host.Timers")
 
 NEVER = datetime.min.replace(tzinfo=UTC)
-LONGEST_WAIT_SECONDS = 30  # then look at the clock again: it may have been set
+LONGEST_WAIT_SECONDS = 30  # then read the clock again: it may have been set
 
 
 @dataclass(frozen=True)
-class Status:
-    """When a timer last ran, when it is due next, and when that was worked out; all UTC."""
+class TimerStatus:
+    """When a timer last ran, when it is due next, and when that was computed; all in UTC."""
 
     last: datetime
     next: datetime
     updated: datetime
 
 
-class Records(Protocol):
-    """Keeps the status of timers over restarts; never raises."""
+class TimerStatusStore(Protocol):
+    """Keep the status of timers over restarts; never raise."""
 
-    def load(self, name: str) -> Status | None:
-        """Give what was saved last."""
+    def load(self, name: str) -> TimerStatus | None:
+        """Return the last saved status, or `None`."""
 
-    def save(self, name: str, status: Status) -> None:
-        """Keep a status."""
+    def save(self, name: str, status: TimerStatus) -> None:
+        """Save a status."""
 
 
-def begin(status: Status | None, schedule: Schedule, now: datetime) -> Status:
-    """Work out the status to start from; it is past due if its `next` lies before *now*.
+def make_initial_status(status: TimerStatus | None, schedule: Schedule, now: datetime) -> TimerStatus:
+    """Return the status to start from; the timer is past due if `next` is before *now*.
 
-    A schedule that was changed since is followed from now on: its missed ticks are not made up for.
+    If the schedule has changed since, missed ticks of the new schedule are not caught up.
     """
     if status is None:
-        return Status(NEVER, schedule.after(now), now)
+        return TimerStatus(NEVER, schedule.after(now), now)
     since = status.updated if status.last == NEVER else status.last
     expected = schedule.after(since) if since != NEVER else schedule.after(now)
     if status.next == expected:
         return status
     if now > expected:
-        return Status(NEVER, schedule.after(now), now)
-    return Status(NEVER, expected, since)
+        return TimerStatus(NEVER, schedule.after(now), now)
+    return TimerStatus(NEVER, expected, since)
 
 
-def advance(status: Status, schedule: Schedule, started: datetime, on_time: bool) -> Status:
-    """Work out the status after a run that began at *started*; *on_time* if it was a regular tick."""
-    # A clock that ran ahead by a few milliseconds must not make the same tick happen twice.
+def make_next_status(
+    status: TimerStatus, schedule: Schedule, started: datetime, on_time: bool
+) -> TimerStatus:
+    """Return the status after a run that began at *started*; *on_time* means that it was a regular tick."""
+    # If the clock is a few milliseconds ahead, the same tick must not happen twice.
     moment = max(started, status.next) if on_time else started
-    return Status(moment, schedule.after(moment), moment)
+    return TimerStatus(moment, schedule.after(moment), moment)
 
 
 class Timer:
-    """Runs one function by its schedule, from `start` to `stop`.
+    """Run one function by its schedule, from `start` to `stop`.
 
     Args:
         function: has a timer trigger.
         schedule: when it is due.
         invoker: calls it.
-        records: keeps its status; `None` if its ticks are not monitored.
+        store: keeps its status; `None` if the timer is not monitored.
     """
 
     def __init__(
-        self, function: Function, schedule: Schedule, invoker: Invoker, records: Records | None
+        self, function: Function, schedule: Schedule, invoker: Invoker, store: TimerStatusStore | None
     ) -> None:
         self._function = function
         self._schedule = schedule
         self._invoker = invoker
-        self._records = records
-        self._status: Status | None = None
+        self._store = store
+        self._status: TimerStatus | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{function.name}-timer", daemon=True)
 
     def start(self) -> None:
-        """Begin to keep time."""
+        """Start the timer's thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Let no further tick happen. Returns at once; a run under way goes on."""
+        """Let no further tick happen. Return at once; a run under way continues."""
         self._stopping.set()
 
     def join(self, seconds: float) -> bool:
-        """Wait until nothing runs any more; say whether that is so."""
+        """Wait until the timer's thread ends; return whether it has."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def call(self) -> None:
-        """Run the function now, beside the schedule, as the admin face asks."""
+        """Run the function now, independently of the schedule."""
         self._invoke(self._status, past_due=False)
 
     def _run(self) -> None:
         now = datetime.now(UTC)
-        status = begin(
-            self._records.load(self._function.name) if self._records else None, self._schedule, now
+        status = make_initial_status(
+            self._store.load(self._function.name) if self._store else None, self._schedule, now
         )
-        self._keep(status)
+        self._save(status)
         trigger = self._function.trigger
-        if self._records and now > status.next:
+        if self._store and now > status.next:
             logger.info("Function '%s' is past due on startup. Executing now.", self._function.name)
             status = self._tick(status, on_time=False, past_due=True)
         elif isinstance(trigger, TimerTrigger) and trigger.run_on_startup:
@@ -121,7 +123,7 @@ class Timer:
             status = self._tick(status, on_time=True)
 
     def _wait_until(self, moment: datetime) -> bool:
-        """Wait for a moment; say whether it came before `stop`."""
+        """Wait for a moment; return whether it came before `stop`."""
         while not self._stopping.is_set():
             left = (moment - datetime.now(UTC)).total_seconds()
             if left <= 0:
@@ -129,20 +131,20 @@ class Timer:
             self._stopping.wait(min(left, LONGEST_WAIT_SECONDS))
         return False
 
-    def _tick(self, status: Status, *, on_time: bool, past_due: bool = False) -> Status:
+    def _tick(self, status: TimerStatus, *, on_time: bool, past_due: bool = False) -> TimerStatus:
         started = datetime.now(UTC)
         self._invoke(status, past_due=past_due)
-        status = advance(status, self._schedule, started, on_time)
-        self._keep(status)
+        status = make_next_status(status, self._schedule, started, on_time)
+        self._save(status)
         return status
 
-    def _keep(self, status: Status) -> None:
+    def _save(self, status: TimerStatus) -> None:
         self._status = status
-        if self._records:
-            self._records.save(self._function.name, status)
+        if self._store:
+            self._store.save(self._function.name, status)
 
-    def _invoke(self, status: Status | None, *, past_due: bool) -> None:
-        data = _timer_info(status if self._records else None, past_due)
+    def _invoke(self, status: TimerStatus | None, *, past_due: bool) -> None:
+        data = _timer_info(status if self._store else None, past_due)
         policy = self._function.retry or RetryPolicy(0, timedelta(0))
         outcome = self._invoker.run(self._function, data)
         count = 0
@@ -157,18 +159,18 @@ class Timer:
 
 
 def _delay(policy: RetryPolicy, retries_done: int) -> float:
-    """Give the seconds before the next retry: fixed, or doubling with a fifth of chance up and down."""
+    """Return the seconds before the next retry: fixed, or doubling with 20 % of jitter."""
     if policy.longest is None:
         return policy.delay.total_seconds()
     doubled = policy.delay.total_seconds() * 2.0 ** min(retries_done, 30)
     return min(doubled * random.uniform(0.8, 1.2), policy.longest.total_seconds())  # noqa: S311 - no secret
 
 
-def _timer_info(status: Status | None, past_due: bool) -> protos.TypedData:
-    record = status and {
+def _timer_info(status: TimerStatus | None, past_due: bool) -> protos.TypedData:
+    known = status and {
         "Last": status.last.isoformat(),
         "Next": status.next.isoformat(),
         "LastUpdated": status.updated.isoformat(),
     }
-    info = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": record, "IsPastDue": past_due}
+    info = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": known, "IsPastDue": past_due}
     return protos.TypedData(json=json.dumps(info))

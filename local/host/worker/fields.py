@@ -116,7 +116,7 @@ class Message:
                 self.__dict__[name] = self.FIELDS[name].check(value)
 
     def __getattr__(self, name: str) -> Any:
-        """Give an empty field its default; a name that is no field is an AttributeError."""
+        """Return the default of an unset field; raise AttributeError for an unknown name."""
         if name not in self.FIELDS:
             raise AttributeError(f"{type(self).__name__} has no field {name}")
         return self.FIELDS[name].default()

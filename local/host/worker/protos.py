@@ -1,6 +1,6 @@
 """The messages between host and worker, without protobuf.
 
-The worker library imports no protobuf: it uses whatever module its caller hands over as `protos`. This is
+The worker library does not import protobuf: it uses the module that its caller passes as `protos`. This is
 that module. Field names and types are those of the public schema
 (github.com/Azure/azure-functions-language-worker-protobuf, FunctionRpc.proto), and like protobuf it refuses
 an unknown field, a scalar of the wrong type and a map value that is no string (see `wire`), so that what
@@ -121,7 +121,7 @@ class ParameterBinding(Message):
     FIELDS: ClassVar = {"name": TEXT, "data": message(TypedData)}
 
     def WhichOneof(self, group: str) -> str | None:  # noqa: N802 - protobuf's own name
-        """Say `data` if there is any; the name is no part of the choice."""
+        """Return `data` if it is set; the name is not part of the oneof."""
         super().WhichOneof(group)
         return "data" if "data" in self.__dict__ else None
 

@@ -1,7 +1,7 @@
-"""Drives the worker library: one app in this process, one event loop in one thread.
+"""Drive the worker library: one app in this process, one event loop in one thread.
 
-The library keeps its state in module globals, so a process can hold one app once; another app, or changed
-code, needs another process. The order of the calls is the one Azure's own worker process uses
+The library keeps its state in module globals, so a process can load one app once; another app, or changed
+code, needs another process. The order of the calls is that of Azure's own worker process
 (github.com/Azure/azure-functions-python-worker, workers/proxy_worker).
 """
 
@@ -20,14 +20,14 @@ from local.host.worker import protos
 
 
 class IndexingError(Exception):
-    """The worker refused the app; the message is what Azure's log would show."""
+    """The worker refused the app; the message is that of Azure's log."""
 
 
 class Worker:
-    """The worker library with the app of one directory.
+    """Run the worker library with the app of one directory.
 
     Args:
-        app_dir: where `function_app.py` lies; it becomes the first entry of `sys.path`.
+        app_dir: the directory of `function_app.py`; it becomes the first entry of `sys.path`.
     """
 
     def __init__(self, app_dir: Path) -> None:
@@ -37,17 +37,19 @@ class Worker:
         self._thread.start()
 
     def index(self) -> list[protos.RpcFunctionMetadata]:
-        """Import the app and list its functions.
+        """Import the app and return its functions.
 
         Raises:
-            IndexingError: the app cannot be imported, or a function's parameters do not fit its bindings.
+            IndexingError: the app cannot be imported, or a function's parameters do not match its bindings.
         """
         sys.path.insert(0, str(self._app_dir))
         runtime.start_threadpool_executor()
         started: protos.WorkerInitResponse = self._call(runtime.worker_init_request(self._init_request()))
         _refuse_failure(started.result)
         if "HttpUri" in started.capabilities:
-            raise IndexingError("HTTP streaming (azurefunctions-extensions-http-*) is not simulated here.")
+            raise IndexingError(
+                "This host does not simulate HTTP streaming (azurefunctions-extensions-http-*)."
+            )
         answer = self._call(runtime.functions_metadata_request(None))
         found: list[protos.RpcFunctionMetadata] = answer.function_metadata_results
         if not found:
@@ -57,11 +59,11 @@ class Worker:
         return found
 
     def invoke(self, request: protos.InvocationRequest) -> "Future[protos.InvocationResponse]":
-        """Begin one call of a function; the future never raises what the function raised, it tells it."""
+        """Begin one call of a function; if the function raises, the future's result says so."""
         return asyncio.run_coroutine_threadsafe(_invoke(request), self._loop)
 
     def stop(self) -> None:
-        """End the loop and the thread pool. Functions still running are not waited for."""
+        """End the event loop, without waiting for running functions."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)
         if not self._thread.is_alive():
@@ -87,7 +89,7 @@ class Worker:
 
 
 async def _invoke(request: protos.InvocationRequest) -> protos.InvocationResponse:
-    # The library notes the id itself for functions on threads; for coroutines Azure's worker process does.
+    # The library sets the id for functions on threads; for coroutines, Azure's worker process sets it.
     runtime.invocation_id_cv.set(request.invocation_id)
     wrapped = SimpleNamespace(request=SimpleNamespace(invocation_request=request))
     answer: protos.InvocationResponse = await runtime.invocation_request(wrapped)

@@ -1,4 +1,4 @@
-"""A TCP listener on the loopback interface with one thread a connection, and HTTP/1.1 conversations on it."""
+"""Listen on the loopback interface with one thread a connection, and answer HTTP/1.1 requests."""
 
 import logging
 import socket
@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request, Response
 from local.tenant.net import wire
 
 IDLE = 120.0  # seconds that a connection may be silent
-LINGER = 2.0  # seconds for which what a refused client still sends is read and thrown away
+LINGER = 2.0  # seconds for which the rest of a refused request is read and discarded
 CHUNK = 64 * 1024  # bytes
 LOOPBACK = "127.0.0.1"
 
@@ -30,7 +30,7 @@ class Connection:
         self.closing = False
 
     def converse(self, handle: Handler, scheme: str, port: int) -> None:
-        """Answer requests with `handle` until either side has had enough."""
+        """Answer requests with `handle` until one side ends the connection."""
         with self.sock.makefile("rb") as stream:
             while not self.closing:
                 try:
@@ -75,7 +75,7 @@ class Connection:
         self._drain()
 
     def _drain(self) -> None:
-        # Closing over bytes not yet read would reset the connection and take the answer with it.
+        # Closing a socket with unread bytes would reset the connection, and the client would lose the answer.
         self.sock.shutdown(socket.SHUT_WR)
         self.sock.settimeout(LINGER)
         deadline = time.monotonic() + LINGER
@@ -83,7 +83,7 @@ class Connection:
             pass
 
     def reset(self) -> None:
-        """Make the close that follows a reset instead of an orderly end."""
+        """Make the next close reset the connection."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def wake(self) -> None:
@@ -99,7 +99,7 @@ def reserve(port: int = 0) -> socket.socket:
 
     Raises:
         OSError: the port is taken.
-        OverflowError: there is no such port.
+        OverflowError: the port number is not valid.
     """
     return socket.create_server((LOOPBACK, port), backlog=128)
 
@@ -127,7 +127,7 @@ class Listener:
         """Accept no more, let answers under way finish for `grace` seconds, then cut every connection."""
         self._stopping = True
         if self._thread.is_alive():
-            with socket.create_connection(self.address):  # nothing else wakes `accept` everywhere
+            with socket.create_connection(self.address):  # the only portable way to wake `accept`
                 self._thread.join()
         self._socket.close()
         with self._lock:
@@ -161,7 +161,7 @@ class Listener:
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.sock.settimeout(IDLE)
             self._serve(connection)
-        except OSError as error:  # the peer went away, did not trust us, or said nothing for too long
+        except OSError as error:  # the peer ended the connection, refused the certificate or timed out
             logger.debug("connection ended: %s", error)
         finally:
             connection.sock.close()

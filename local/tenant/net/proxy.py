@@ -14,7 +14,7 @@ from local.tenant.net import wire
 from local.tenant.net.listener import Connection, Handler, Listener
 
 CHUNK = 64 * 1024  # bytes
-DIAL = 10.0  # seconds to reach a host that is passed on to
+DIAL = 10.0  # seconds to connect to a host that the tenant does not emulate
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """What `HTTPS_PROXY` should say."""
+        """The value for `HTTPS_PROXY`."""
         return f"http://127.0.0.1:{self.listener.address[1]}"
 
     def _serve(self, connection: Connection) -> None:
@@ -58,7 +58,7 @@ class Proxy:
         if head is None:
             return
         if head.method != "CONNECT":
-            connection.refuse(405, "a CONNECT proxy for https: set it as HTTPS_PROXY, not as HTTP_PROXY")
+            connection.refuse(405, "this is a CONNECT proxy for https: set HTTPS_PROXY, not HTTP_PROXY")
             return
         self._connect(connection, head.target)
 
@@ -70,7 +70,7 @@ class Proxy:
             _tunnel(connection, name, int(port))
         else:
             self._refused(target)
-            connection.refuse(502, f"the tenant does not play {target}; --pass-through would pass it on")
+            connection.refuse(502, f"the tenant does not emulate {target}; --pass-through would pass it on")
 
     def _answer_for(self, connection: Connection, name: str) -> None:
         connection.sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")

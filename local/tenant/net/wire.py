@@ -1,7 +1,6 @@
-"""HTTP/1.1 as a server speaks it: a request read from a byte stream, a response written to a socket.
+"""Read HTTP/1.1 requests from a byte stream, and write responses to a socket.
 
-Bounded in every direction and strict: what could be read in two ways is refused. Nothing here knows of TLS,
-of proxies, or of the tenant.
+Every size is bounded, and an ambiguous request is refused. Nothing here knows of TLS, proxies or the tenant.
 """
 
 import io
@@ -22,7 +21,7 @@ Environ = dict[str, Any]
 
 
 class Malformed(Exception):
-    """The peer sent no acceptable request; it gets `status` and a reason, then the connection ends."""
+    """The request is not acceptable; the client gets `status` and a reason, then the connection ends."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -30,7 +29,7 @@ class Malformed(Exception):
 
 
 class Hangup(Exception):
-    """Whoever answers wants the connection cut: with `response`, in the middle of its body; else at once."""
+    """The handler wants the connection cut: with `response`, in the middle of its body; else at once."""
 
     def __init__(self, response: Response | None = None) -> None:
         super().__init__("the connection is cut")
@@ -57,9 +56,9 @@ def read_head(stream: BinaryIO) -> Head | None:
     """Return the next request's head, or None where the peer has ended the connection.
 
     Raises:
-        Malformed: the bytes are no HTTP/1.x request, or too many.
+        Malformed: the bytes are not an HTTP/1.x request, or too many.
     """
-    line = _line(stream) or _line(stream)  # RFC 9112 §2.2: one empty line before a request is forgiven
+    line = _line(stream) or _line(stream)  # RFC 9112 §2.2: one empty line before a request is ignored
     if line is None:
         return None
     try:
@@ -95,10 +94,10 @@ def _line(stream: BinaryIO) -> str | None:
 
 
 def read_body(stream: BinaryIO, head: Head) -> bytes:
-    """Return the request's body, whichever way it is framed.
+    """Return the request's body, framed by its length or in chunks.
 
     Raises:
-        Malformed: it is framed in no way or in two, is cut short, or has more than `MAX_BODY` bytes.
+        Malformed: the framing is not valid or ambiguous, or the body is cut short or too long.
     """
     coding, length = head.headers.get("transfer-encoding"), head.headers.get("content-length")
     if coding is not None:
@@ -114,7 +113,7 @@ def _chunks(stream: BinaryIO) -> Iterator[bytes]:
         yield _exactly(stream, size)
         _line(stream)
         room -= size
-    _headers(stream)  # trailers, which nobody needs
+    _headers(stream)  # trailers are ignored
 
 
 def _count(text: str, base: int, most: int) -> int:
@@ -140,15 +139,15 @@ def make_environ(head: Head, body: bytes, scheme: str, port: int) -> Environ:
     """Return the WSGI environment of a request; `REQUEST_URI` keeps its target as it was sent.
 
     Raises:
-        Malformed: the target is no path.
+        Malformed: the target is not a path.
     """
     if not head.target.startswith("/"):
-        raise Malformed(400, "the request target is no path")
+        raise Malformed(400, "the request target is not a path")
     path, _, query = head.target.partition("?")
     environ: Environ = {
         "REQUEST_METHOD": head.method,
         "SCRIPT_NAME": "",
-        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),  # PEP 3333: bytes in a text's clothing
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),  # PEP 3333: bytes decoded as Latin-1
         "QUERY_STRING": query,
         "REQUEST_URI": head.target,
         "RAW_URI": head.target,

@@ -1,4 +1,4 @@
-"""The host's HTTP face: route, key, function, answer; and the admin face beside it.
+"""Dispatch requests: find the route, check the key, call the function; and serve the admin API.
 
 The order is that of FunctionInvocationMiddleware.cs in github.com/Azure/azure-functions-host.
 """
@@ -14,8 +14,8 @@ from local.host.app.functions import Function, HttpTrigger
 from local.host.app.hostjson import HttpOptions
 from local.host.app.settings import AppSettings
 from local.host.calls.invocations import Failed, Invoker
-from local.host.http.conversions import AnswerError, decode_path, from_worker, read_query, to_worker
-from local.host.http.keys import Keys
+from local.host.http.conversions import ResponseError, decode_path, from_worker, read_query, to_worker
+from local.host.http.keys import FunctionKeys
 from local.host.http.routes import Route, compile_route
 from local.host.http.server import Request, Response
 
@@ -27,7 +27,7 @@ KEY_HEADER = "x-functions-key"
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A function and the path it answers on, prefix included."""
+    """A function and the template of its path, prefix included."""
 
     function: Function
     trigger: HttpTrigger
@@ -36,7 +36,7 @@ class Endpoint:
 
 
 def list_endpoints(functions: Iterable[Function], options: HttpOptions) -> list[Endpoint]:
-    """List the HTTP functions with their paths, in the order in which they are tried."""
+    """Return the HTTP functions with their paths, in the order in which they are matched."""
     found = []
     for each in functions:
         if isinstance(each.trigger, HttpTrigger):
@@ -46,39 +46,39 @@ def list_endpoints(functions: Iterable[Function], options: HttpOptions) -> list[
     return found
 
 
-class Web:
-    """Answers requests.
+class HttpDispatcher:
+    """Answer requests.
 
     Args:
-        host: this host's name and port, for requests that name none.
-        endpoints: in order; the first that matches path and method answers.
-        keys: who may call what.
-        settings: say which functions are disabled.
+        host: this host's name and port, for requests without a Host header.
+        endpoints: the first one that matches path and method answers.
+        keys: the keys of the functions.
+        settings: contain which functions are disabled.
         invoker: calls the functions.
-        options: bounds on requests at a time.
-        run_by_hand: calls a function for the admin face; `None` if there is no such function.
+        options: bounds on concurrent requests.
+        run_manually: starts a function for the admin API and returns a status.
     """
 
     def __init__(
         self,
         host: str,
         endpoints: list[Endpoint],
-        keys: Keys,
+        keys: FunctionKeys,
         settings: AppSettings,
         invoker: Invoker,
         options: HttpOptions,
-        run_by_hand: Callable[[str, str], HTTPStatus],
+        run_manually: Callable[[str, str], HTTPStatus],
     ) -> None:
         self._host = host
         self._endpoints = endpoints
         self._keys = keys
         self._settings = settings
         self._invoker = invoker
-        self._run_by_hand = run_by_hand
-        self._throttle = Throttle(options)
+        self._run_manually = run_manually
+        self._throttle = RequestThrottle(options)
 
     def answer(self, request: Request) -> Response:
-        """Answer one request; called from many threads."""
+        """Answer one request. Thread-safe."""
         path = decode_path(request.target).strip("/")
         if path.lower().startswith(ADMIN):
             return self._administer(request, path[len(ADMIN) :])
@@ -90,7 +90,7 @@ class Web:
 
     def _call(self, request: Request, endpoint: Endpoint, params: dict[str, str]) -> Response:
         function, key = endpoint.function, _presented_key(request)
-        if not self._keys.opens(key, function.name, endpoint.trigger.auth_level):
+        if not self._keys.allows(key, function.name, endpoint.trigger.auth_level):
             return Response(HTTPStatus.UNAUTHORIZED)
         if self._settings.disables(function.name) and not self._keys.is_master(key):
             return Response(HTTPStatus.NOT_FOUND)
@@ -104,12 +104,12 @@ class Web:
             return Response(HTTPStatus.INTERNAL_SERVER_ERROR)
         try:
             return from_worker(outcome.returned)
-        except AnswerError as error:
-            logger.error("The answer of %s cannot be written: %s", function.name, error)  # noqa: TRY400
+        except ResponseError as error:
+            logger.error("The response of %s cannot be written: %s", function.name, error)  # noqa: TRY400
             return Response(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _administer(self, request: Request, name: str) -> Response:
-        """Call a function by hand.
+        """Run a function manually.
 
         learn.microsoft.com/azure/azure-functions/functions-manually-run-non-http
         """
@@ -123,11 +123,11 @@ class Web:
             return Response(HTTPStatus.BAD_REQUEST)
         if not isinstance(body, dict):
             return Response(HTTPStatus.BAD_REQUEST)
-        return Response(self._run_by_hand(name, str(body.get("input", ""))))
+        return Response(self._run_manually(name, str(body.get("input", ""))))
 
 
-class Throttle:
-    """The bounds on requests at a time: so many running, so many in all, the others refused."""
+class RequestThrottle:
+    """Bound the requests that run at a time and the requests that are accepted at a time."""
 
     def __init__(self, options: HttpOptions) -> None:
         self._outstanding = options.max_outstanding_requests
@@ -137,7 +137,7 @@ class Throttle:
         self._count = 0
 
     def enter(self) -> bool:
-        """Wait for a slot and take it; say `False` at once when too many wait already."""
+        """Wait for a slot and take it; return `False` at once if too many requests wait already."""
         with self._lock:
             if 0 < self._outstanding <= self._count:
                 return False
@@ -147,7 +147,7 @@ class Throttle:
         return True
 
     def leave(self) -> None:
-        """Give the slot back."""
+        """Release the slot."""
         if self._slots:
             self._slots.release()
         with self._lock:
@@ -155,7 +155,7 @@ class Throttle:
 
 
 def _presented_key(request: Request) -> str:
-    """Give the key of a request: the header, even an empty one, counts before the query."""
+    """Return the key of a request: the header, even if empty, takes precedence over the query."""
     header = request.headers.get(KEY_HEADER)
     if header is not None:
         return header

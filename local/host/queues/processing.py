@@ -1,4 +1,4 @@
-"""What happens to one queue message: run, then delete, retry or poison.
+"""Process one queue message: run the function, then delete, release or poison the message.
 
 As in QueueProcessor.cs of github.com/Azure/azure-sdk-for-net.
 """
@@ -26,8 +26,8 @@ LONGEST_QUEUE_NAME = 63
 
 
 @dataclass(frozen=True)
-class Source:
-    """One queue that triggers one function; names are resolved, the queue's in lower case."""
+class TriggerQueue:
+    """A queue that triggers a function; names are resolved, the queue's is in lower case."""
 
     function: Function
     connection: str
@@ -35,24 +35,24 @@ class Source:
 
     @property
     def poison(self) -> str | None:
-        """Where its poisoned messages go; a poison queue has no poison queue of its own."""
+        """The poison queue; a poison queue itself has none."""
         name = self.queue + POISON
         return None if self.queue.endswith(POISON) or len(name) > LONGEST_QUEUE_NAME else name
 
 
-class Delivery:
-    """Takes the messages of one source to its function. Safe to use from several threads."""
+class QueueProcessor:
+    """Process the messages of one trigger queue. Thread-safe."""
 
     def __init__(
         self,
-        source: Source,
+        trigger_queue: TriggerQueue,
         client: QueueClient,
         options: QueueOptions,
         invoker: Invoker,
         sender: Sender,
         renewer: Renewer,
     ) -> None:
-        self.source = source
+        self.trigger_queue = trigger_queue
         self.client = client
         self.lease_seconds = renewer.seconds
         self._options = options
@@ -61,53 +61,54 @@ class Delivery:
         self._renewer = renewer
 
     def process(self, message: QueueMessage) -> None:
-        """See one received message through.
+        """Process one received message.
 
         Raises:
-            AzureError: it could not be deleted, released or poisoned; it comes back when its lease ends.
+            AzureError: the message could not be deleted, released or poisoned; it stays hidden for its lease.
         """
         tries = message.dequeue_count or 0
         if tries > self._options.max_dequeue_count:
-            self._move_aside(message, message.pop_receipt)
+            self._poison(message, message.pop_receipt)
             return
         try:
             body = decode(message.content or "", self._options.message_encoding)
         except EncodingError as error:
-            logger.error("Message %s of %s cannot be decoded: %s", message.id, self.source.queue, error)  # noqa: TRY400
-            self._move_aside(message, message.pop_receipt)
+            text = "Message %s of %s cannot be decoded: %s"
+            logger.error(text, message.id, self.trigger_queue.queue, error)  # noqa: TRY400
+            self._poison(message, message.pop_receipt)
             return
         with self._renewer.hold(self.client, message) as lease:
             data = protos.TypedData(string=body)
-            outcome = self._invoker.run(self.source.function, data, describe(message, body))
+            outcome = self._invoker.run(self.trigger_queue.function, data, describe(message, body))
         if isinstance(outcome, Succeeded):
             self._delete(message, lease.pop_receipt)
         elif tries >= self._options.max_dequeue_count:
-            self._move_aside(message, lease.pop_receipt)
-        elif self.source.poison is not None:
+            self._poison(message, lease.pop_receipt)
+        elif self.trigger_queue.poison is not None:
             self._release(message, lease.pop_receipt)
 
-    def _move_aside(self, message: QueueMessage, receipt: str | None) -> None:
-        """Move a message to the poison queue; where there is none, it stays hidden until its lease ends."""
-        if self.source.poison is None:
+    def _poison(self, message: QueueMessage, receipt: str | None) -> None:
+        """Move a message to the poison queue; without one, it stays hidden until its lease ends."""
+        if self.trigger_queue.poison is None:
             return
         text = "Message has reached MaxDequeueCount of %d. Moving message to queue '%s'."
-        logger.warning(text, self._options.max_dequeue_count, self.source.poison)
-        self._sender.send(self.source.connection, self.source.poison, message.content or "")
+        logger.warning(text, self._options.max_dequeue_count, self.trigger_queue.poison)
+        self._sender.send(self.trigger_queue.connection, self.trigger_queue.poison, message.content or "")
         self._delete(message, receipt)
 
     def _delete(self, message: QueueMessage, receipt: str | None) -> None:
-        with _pass_over_lost():
+        with _ignore_lost():
             self.client.delete_message(message.id, pop_receipt=receipt)
 
     def _release(self, message: QueueMessage, receipt: str | None) -> None:
         seconds = int(self._options.visibility_timeout.total_seconds())
-        with _pass_over_lost():
+        with _ignore_lost():
             self.client.update_message(message.id, pop_receipt=receipt, visibility_timeout=seconds)
 
 
 @contextmanager
-def _pass_over_lost() -> Iterator[None]:
-    """Pass over a message that is gone, or that another listener holds by now: it is theirs."""
+def _ignore_lost() -> Iterator[None]:
+    """Ignore that a message is deleted, or that another listener has received it."""
     try:
         yield
     except HttpResponseError as error:

@@ -1,4 +1,4 @@
-"""Functions called by hand, through `POST /admin/functions/{name}`.
+"""Run functions manually, through `POST /admin/functions/{name}`.
 
 learn.microsoft.com/azure/azure-functions/functions-manually-run-non-http
 """
@@ -17,8 +17,8 @@ from local.host.timers.timers import Timer
 from local.host.worker import protos
 
 
-class ByHand:
-    """Starts functions without their trigger. A message made so is in no queue: a failure is only logged."""
+class ManualRuns:
+    """Start functions without their trigger. The message is in no queue, so a failure is only logged."""
 
     def __init__(self, functions: Iterable[Function], timers: Mapping[str, Timer], invoker: Invoker) -> None:
         self._functions = {each.name.lower(): each for each in functions}
@@ -27,7 +27,7 @@ class ByHand:
         self._threads: list[threading.Thread] = []
 
     def run(self, name: str, text: str) -> HTTPStatus:
-        """Start a function with *text* as its message, and do not wait: 202, or else 404 or 400."""
+        """Start a function with *text* as its message, without waiting; return 202, or else 404 or 400."""
         function = self._functions.get(name.lower())
         if function is None:
             return HTTPStatus.NOT_FOUND
@@ -38,13 +38,13 @@ class ByHand:
         return HTTPStatus.ACCEPTED
 
     def join(self, seconds: float) -> bool:
-        """Wait until nothing runs any more; say whether that is so."""
+        """Wait until all manual runs have ended; return whether they have."""
         for each in self._threads:
             each.join(seconds)
         return not any(each.is_alive() for each in self._threads)
 
     def _start(self, call: Callable[[], None]) -> None:
-        thread = threading.Thread(target=call, name="by-hand", daemon=True)
+        thread = threading.Thread(target=call, name="manual-run", daemon=True)
         self._threads = [each for each in self._threads if each.is_alive()] + [thread]
         thread.start()
 

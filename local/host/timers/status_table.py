@@ -1,7 +1,7 @@
-"""The ticks of timers, kept in a table of AzureWebJobsStorage: the next start notices a missed one.
+"""Keep the status of timers in a table of AzureWebJobsStorage, so that the next start detects a missed tick.
 
-Azure keeps them in a blob (azure-webjobs-hosts/timers/...). The app needs no blobs, so neither does this
-host: it uses the table service, which the app's storage has to offer anyway.
+Azure keeps it in a blob (azure-webjobs-hosts/timers/...). The app needs no blobs, but it needs the table
+service; so this host uses a table.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFo
 from azure.data.tables import TableClient
 
 from local.host.app.storage import Accounts, ConnectionMissingError, brief
-from local.host.timers.timers import Status
+from local.host.timers.timers import TimerStatus
 
 logger = logging.getLogger("Host.Timers")
 
@@ -20,14 +20,14 @@ TABLE = "localhosttimers"
 PARTITION = "timers"
 
 
-class TableRecords:
-    """Timer status in a table. With the storage away it says so in the log and the timer goes on without."""
+class TimerStatusTable:
+    """Keep timer status in a table. If storage fails, log a warning and continue without the status."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
-    def load(self, name: str) -> Status | None:
-        """Give what was saved last; `None` if nothing was, or it cannot be read."""
+    def load(self, name: str) -> TimerStatus | None:
+        """Return the last saved status, or `None` if it does not exist or cannot be read."""
         try:
             row = self._table().get_entity(PARTITION, name)
         except ResourceNotFoundError:
@@ -35,10 +35,10 @@ class TableRecords:
         except (AzureError, ConnectionMissingError) as error:
             logger.warning("The last tick of %s cannot be read: %s", name, brief(error))
             return None
-        return Status(*(datetime.fromisoformat(row[column]) for column in ("last", "next", "updated")))
+        return TimerStatus(*(datetime.fromisoformat(row[column]) for column in ("last", "next", "updated")))
 
-    def save(self, name: str, status: Status) -> None:
-        """Keep a status, and create the table if it is missing."""
+    def save(self, name: str, status: TimerStatus) -> None:
+        """Save a status, and create the table if it is missing."""
         row = {
             "PartitionKey": PARTITION,
             "RowKey": name,
