@@ -102,9 +102,7 @@ def change_photo(client: GraphClient, person) -> None:
     [
         pytest.param(rename, ["updated", "updated"], id="a new UPN, twice as every edit"),
         pytest.param(move, ["updated", "updated"], id="a new location"),
-        pytest.param(
-            remove, ["deleted", "updated", "updated"], id="a deletion, by way of the soft one"
-        ),
+        pytest.param(remove, ["deleted", "updated", "updated"], id="a deletion, by way of the soft one"),
         pytest.param(change_photo, [], id="a new photo: none is promised"),
     ],
 )
