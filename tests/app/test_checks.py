@@ -5,7 +5,7 @@ import pytest
 from local.tenant.traffic.faults import Fault
 from shared.jobs import Check, SweptCheck, Sync, write
 from shared.sweeps.store import PartStore
-from tests.fakes.steps import cut_off, kill
+from tests.fakes.external_steps import drop_connection, kill
 from tests.fakes.world import World
 
 DAY = 24 * 3600.0
@@ -146,7 +146,7 @@ def test_a_note_is_dropped_if_a_sync_wrote_meanwhile(world: World, shown: str) -
 def test_a_note_that_cannot_be_written_fails_no_user(world: World, shown: str) -> None:
     other = world.add()
     world.remove_photo(shown)
-    world.steps.on("write photoledger", cut_off)
+    world.steps.on("write photoledger", drop_connection)
     check(world, shown, other)
     assert world.row(shown).missing_since == 0.0
     assert syncs(world) == [other]
@@ -247,7 +247,7 @@ def test_a_check_whose_instance_dies_is_repeated(world: World, step: str) -> Non
 
 def test_a_check_is_deferred_as_a_whole_if_the_ledger_is_out_of_reach(world: World) -> None:
     user = world.add()
-    world.steps.on("read photoledger", cut_off)
+    world.steps.on("read photoledger", drop_connection)
     check(world, user)
     assert [job.users for job in world.queued(Check)] == [(user,)]
     world.drain()
@@ -260,7 +260,7 @@ def test_a_queue_that_fails_at_any_step_loses_no_user(world: World, after: bool,
     users = [world.add() for _ in range(3)]
     world.fault(part(users[2], status=503, next=1))
     world.hint(*users)
-    world.steps.on("put .*", cut_off, nth=nth, after=after)
+    world.steps.on("put .*", drop_connection, nth=nth, after=after)
     world.host.deliver_due()
     assert world.queued(Check)  # the message itself, or its replacement
     world.drain()
@@ -322,7 +322,7 @@ def test_a_part_out_of_reach_for_hours_queues_no_user_twice_and_is_answered_in_t
     world = new_world(DRY_RUN="false" if force else "true")  # neither notes which users it queued
     changed, empty = world.add(), world.add(photo=False)
     sweep_check(world, changed, empty, force=force)
-    outage = world.steps.on("write photoparts", cut_off, times=None)
+    outage = world.steps.on("write photoparts", drop_connection, times=None)
     world.run(3 * 3600)
     assert world.steps.taken.count("put photo-backfill") == 1
     assert letters(world) == "??"
@@ -334,7 +334,7 @@ def test_a_part_out_of_reach_for_hours_queues_no_user_twice_and_is_answered_in_t
 
 def test_answers_wait_for_their_part_no_longer_than_a_day(world: World) -> None:
     sweep_check(world, world.add(photo=False))
-    world.steps.on("write photoparts", cut_off, times=None)
+    world.steps.on("write photoparts", drop_connection, times=None)
     world.run(DAY + 3600)
     assert world.outbox.messages == []
     assert letters(world) == "?"

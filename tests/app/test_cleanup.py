@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.app.sweeps_seen import ended
-from tests.fakes import crowd
-from tests.fakes.steps import kill
+from tests.fakes import bulk
+from tests.fakes.external_steps import kill
 from tests.fakes.world import World
 
 HOUR = 3600.0
@@ -21,7 +21,7 @@ def test_the_eleventh_sweep_forgets_the_first_with_its_parts_however_often_it_di
     world: World, step: str, after: bool
 ) -> None:
     table, _, nth = step.partition(" ")
-    crowd.let_in(world, 1)
+    bulk.add_users(world, 1)
     ids = []
     for number in range(12):
         world.clock.advance(1)

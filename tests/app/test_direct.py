@@ -5,7 +5,7 @@ import requests
 
 from local.tenant.tenant import Tenant
 from local.tenant.traffic.faults import Fault
-from tests.fakes.direct import Direct
+from tests.fakes.direct import DirectAdapter
 from tests.fakes.world import World
 
 URL = "https://graph.microsoft.com/v1.0/users/unknown%20%23/photo?$select=id"
@@ -15,7 +15,7 @@ URL = "https://graph.microsoft.com/v1.0/users/unknown%20%23/photo?$select=id"
 def sessions(tenant: Tenant) -> list[requests.Session]:
     """One session over sockets, and one without."""
     direct = requests.Session()
-    direct.mount("https://", Direct(tenant))
+    direct.mount("https://", DirectAdapter(tenant))
     return [requests.Session(), direct]
 
 

@@ -8,7 +8,7 @@ import pytest
 from local.tenant.traffic.faults import Fault
 from shared.errors import TryLater
 from shared.jobs import Sync, write
-from tests.fakes.steps import cut_off, kill
+from tests.fakes.external_steps import drop_connection, kill
 from tests.fakes.world import World
 
 ONE, TWO = "0f000000-0000-4000-8000-000000000001", "a0000000-0000-4000-8000-000000000002"
@@ -67,7 +67,7 @@ def test_a_poisoned_user_whose_photo_is_settled_is_healed_by_the_next_sweep(
     assert world.requests("sharepoint") == []
 
 
-@pytest.mark.parametrize("mishap", [kill, cut_off])
+@pytest.mark.parametrize("mishap", [kill, drop_connection])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("nth", [1, 2])
 def test_an_instance_that_dies_while_it_records_a_failure_lists_at_most_one_too_many(
@@ -89,7 +89,7 @@ def test_an_instance_that_dies_while_it_records_a_failure_lists_at_most_one_too_
 def test_a_failure_that_could_not_be_removed_is_removed_by_the_next_sweep(world: World) -> None:
     user = world.add()
     poison(world, user)
-    world.steps.on("write photoledger", cut_off, nth=4)  # after the claim, the mark and the settle
+    world.steps.on("write photoledger", drop_connection, nth=4)  # after the claim, the mark and the settle
     world.ask(user)
     world.drain()
     assert world.row(user).outcome == "synced"

@@ -8,14 +8,14 @@ import pytest
 from local.tenant.traffic.faults import Fault
 from shared.rest.client import Request
 from shared.rest.gates import GRAPH
-from tests.fakes import crowd
-from tests.fakes.wire import Wire
+from tests.fakes import bulk
+from tests.fakes.scripted_server import ScriptedServer
 from tests.fakes.world import World
 
 MINUTE = 60.0
 
 
-def asked(wire: Wire, **facts: Any) -> Request:
+def asked(wire: ScriptedServer, **facts: Any) -> Request:
     return Request(GRAPH, "GET", f"{wire.url}/thing", **facts)
 
 
@@ -101,7 +101,7 @@ def test_parts_that_all_fail_close_the_gate(world: World, count: int, status: in
 
 
 def test_a_denial_of_one_users_bytes_closes_no_gate(world: World) -> None:
-    removed, fine = crowd.let_in(world, 1, photo=False)[0], world.add()
+    removed, fine = bulk.add_users(world, 1, photo=False)[0], world.add()
     world.fault(
         Fault(service="graph", path=rf"^/v1.0/users/{removed}/photo", status=403, code="ErrorAccessDenied")
     )

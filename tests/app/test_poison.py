@@ -10,7 +10,7 @@ from shared.errors import DENIED_AFTER, TryLater
 from shared.jobs import Backfill, Check, Job, SweepPage, SweptCheck, Sync, Tend, write
 from shared.ledger.row import QUEUED_FOR
 from shared.triggers import Triggers
-from tests.fakes.steps import cut_off
+from tests.fakes.external_steps import drop_connection
 from tests.fakes.world import World
 
 ONE, TWO = "0f000000-0000-4000-8000-000000000001", "a0000000-0000-4000-8000-000000000002"
@@ -79,7 +79,7 @@ def test_a_kept_message_is_not_logged(world: World, caplog: pytest.LogCaptureFix
 
 @pytest.mark.parametrize("body", [write(Sync(ONE, "swept", 1.0, 1.0)).encode(), b"hello"])
 def test_a_store_out_of_reach_is_raised_to_the_caller(world: World, body: bytes) -> None:
-    world.steps.on("write .*", cut_off)
+    world.steps.on("write .*", drop_connection)
     with pytest.raises(TryLater):
         record(world, Sync, body)
 
@@ -114,7 +114,7 @@ HOUR = 3600.0
 @pytest.mark.parametrize("body", ["hello", write(Sync(ONE, "swept", 1.0, 1.0))], ids=["kept", "a user's"])
 def test_poison_waits_for_the_end_of_an_outage_of_hours_and_is_then_recorded(world: World, body: str) -> None:
     world.app.queues.defer_raw(f"{Sync.queue}-poison", body, 0)
-    outage = world.steps.on("write .*", cut_off, times=None)
+    outage = world.steps.on("write .*", drop_connection, times=None)
     world.run(6 * HOUR)
     assert [message.body for message in world.outbox.messages] == [body]
 
@@ -129,7 +129,7 @@ def test_poison_that_cannot_be_recorded_is_queued_again_hidden_for_half_a_minute
 ) -> None:
     world.app.queues.defer_raw("photo-syncs-poison", "hello", 0)
     (old,) = world.outbox.messages
-    world.steps.on("write photostate", cut_off)
+    world.steps.on("write photostate", drop_connection)
     world.host.deliver_due()
     (new,) = world.outbox.messages
     assert (new.queue, new.body, new.dequeue_count) == ("photo-syncs-poison", "hello", 0)
@@ -139,8 +139,8 @@ def test_poison_that_cannot_be_recorded_is_queued_again_hidden_for_half_a_minute
 
 def test_a_message_stays_where_it_is_if_the_queue_is_out_of_reach_too(world: World) -> None:
     world.app.queues.defer_raw("photo-syncs-poison", "hello", 0)
-    world.steps.on("write photostate", cut_off, times=4)
-    world.steps.on("put photo-syncs-poison", cut_off, times=4)
+    world.steps.on("write photostate", drop_connection, times=4)
+    world.steps.on("put photo-syncs-poison", drop_connection, times=4)
     world.drain()
     assert [type(error) for error in world.host.failures] == [TryLater] * 4
     assert kept(world)["body"] == "hello"

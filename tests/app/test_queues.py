@@ -8,7 +8,7 @@ from shared import jobs
 from shared.errors import TryLater
 from shared.jobs import Check, Sync
 from shared.storage.queues import LONGEST_HIDING, Queues
-from tests.fakes.steps import cut_off
+from tests.fakes.external_steps import drop_connection
 from tests.fakes.world import World
 
 USER = "0f000000-0000-4000-8000-000000000001"
@@ -66,7 +66,7 @@ def test_a_deferred_job_waits_as_long_as_it_should(
     ],
 )
 def test_a_queue_out_of_reach_raises_an_error(world: World, work: Callable[[Queues], object]) -> None:
-    world.steps.on("put .*", cut_off)
+    world.steps.on("put .*", drop_connection)
     with pytest.raises(TryLater):
         work(world.app.queues)
     assert world.outbox.messages == []

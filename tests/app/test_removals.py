@@ -12,8 +12,8 @@ from shared.sweeps.state import LAST_PAGE_READ
 from shared.sweeps.store import PartStore, SweepStore
 from shared.sweeps.tally import part_key
 from tests.app.sweeps_seen import ended, record
-from tests.fakes import crowd
-from tests.fakes.steps import cut_off, kill
+from tests.fakes import bulk
+from tests.fakes.external_steps import drop_connection, kill
 from tests.fakes.world import World
 
 HOUR = 3600.0
@@ -21,7 +21,7 @@ HOUR = 3600.0
 
 def run_braked(world: World) -> tuple[str, list[str]]:
     """Let a sweep brake over five users whose photos are gone; return it and them."""
-    users = crowd.let_in(world, 5, photo=False)
+    users = bulk.add_users(world, 5, photo=False)
     for user in users:
         world.note(user, missing_since=world.clock.now() - 2 * HOUR)
     sweep = world.open_sweep()
@@ -32,7 +32,7 @@ def run_braked(world: World) -> tuple[str, list[str]]:
 
 def test_a_released_brake_removes_exactly_what_its_sweep_found(world: World) -> None:
     sweep, users = run_braked(world)
-    later = crowd.let_in(world, 1, photo=False)[0]
+    later = bulk.add_users(world, 1, photo=False)[0]
     world.note(later, missing_since=world.clock.now() - 2 * HOUR)
     back = users.pop()
     world.change_photo(back)
@@ -47,7 +47,7 @@ def test_a_released_brake_removes_exactly_what_its_sweep_found(world: World) -> 
     ]
 
 
-@pytest.mark.parametrize("mishap", [kill, cut_off], ids=["killed", "cut off"])
+@pytest.mark.parametrize("mishap", [kill, drop_connection], ids=["killed", "cut off"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_released_brake_survives_every_mishap(
     world: World, mishap: Callable[[], NoReturn], after: bool
@@ -78,7 +78,7 @@ def test_the_brake_of_a_finished_sweep_cannot_be_released(world: World) -> None:
 
 def test_a_brake_is_not_released_while_its_sweep_is_still_ending(world: World) -> None:
     """Its figures are written before its end; a release in between would be followed by another brake."""
-    users = crowd.let_in(world, 5, photo=False)
+    users = bulk.add_users(world, 5, photo=False)
     for user in users:
         world.note(user, missing_since=world.clock.now() - 2 * HOUR)
     sweep = world.open_sweep()
@@ -173,7 +173,7 @@ def test_each_message_queues_a_bounded_number_of_removals_and_the_last_one_finis
 
 
 @BOTH
-@pytest.mark.parametrize("mishap", [kill, cut_off], ids=["killed", "cut off"])
+@pytest.mark.parametrize("mishap", [kill, drop_connection], ids=["killed", "cut off"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(
     ("step", "nth"),

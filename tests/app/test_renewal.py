@@ -12,7 +12,7 @@ from shared.errors import Denied, Refused, ServiceError, TryLater
 from shared.jobs import LifecycleEvent, Tend
 from shared.subscription import plan
 from shared.subscription.record import SubscriptionRecord, SubscriptionStore
-from tests.fakes.steps import cut_off, kill, meet_oneself
+from tests.fakes.external_steps import drop_connection, fail_precondition, kill
 from tests.fakes.world import World
 from tests.tenant.graph_client import Received, Reply, Webhook, echo
 
@@ -155,7 +155,7 @@ def test_an_instance_may_die_at_any_step(world: World, step: int) -> None:
 @pytest.mark.parametrize("after", [False, True], ids=["out of reach", "answer lost"])
 @pytest.mark.parametrize("step", range(1, 7))
 def test_the_state_may_fail_at_any_step(world: World, step: int, after: bool) -> None:
-    world.steps.on("(read|write) .*", cut_off, nth=step, after=after)
+    world.steps.on("(read|write) .*", drop_connection, nth=step, after=after)
     try:
         tend(world)
     except TryLater:
@@ -178,7 +178,7 @@ def test_the_state_may_fail_at_any_step(world: World, step: int, after: bool) ->
     ],
 )
 def test_a_repeated_write_that_meets_itself_is_a_success(world: World, step: int) -> None:
-    world.steps.on("write photostate", meet_oneself, after=True, nth=step)
+    world.steps.on("write photostate", fail_precondition, after=True, nth=step)
     assert tend(world) == "created"
     at_rest(world)
 

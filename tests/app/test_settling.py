@@ -6,8 +6,8 @@ from local.tenant.traffic.faults import Fault
 from shared import jobs
 from shared.attempt import LONGEST_ATTEMPT
 from shared.jobs import Backfill
-from tests.fakes import crowd
-from tests.fakes.steps import kill
+from tests.fakes import bulk
+from tests.fakes.external_steps import kill
 from tests.fakes.world import World
 
 CLAIM_FOR = 420.0
@@ -186,7 +186,7 @@ def test_a_lost_claim_is_noted_even_if_the_row_is_written_to_meanwhile(world: Wo
 @pytest.fixture
 def missed(world: World) -> str:
     """A user whose photo has been missing for long enough, and whose picture a sweep wants removed."""
-    (user,) = crowd.let_in(world, 1, photo=False)
+    (user,) = bulk.add_users(world, 1, photo=False)
     world.note(user, missing_since=world.clock.now() - 7200)
     now = world.clock.now()
     world.app.queues.send(Backfill(user, "removed", seen=now, born=now))

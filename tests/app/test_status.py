@@ -10,7 +10,7 @@ from shared.rest.gates import GRAPH, SERVICES, Gates
 from shared.sweeps.state import LAST_PAGE_READ, SWEEP_LEASE, SweepRecord
 from shared.sweeps.store import PartStore, SweepStore
 from shared.sweeps.tally import Totals
-from tests.fakes.steps import cut_off
+from tests.fakes.external_steps import drop_connection
 from tests.fakes.world import World
 
 HOUR = 3600.0
@@ -86,7 +86,7 @@ def test_every_invalid_setting_is_named_beside_the_known_figures(world: World) -
 
 def test_storage_out_of_reach_is_reported_as_a_problem_and_does_not_fail(world: World) -> None:
     world.restart(CLIENT_ID="")
-    world.steps.on("read photostate", cut_off, times=None)
+    world.steps.on("read photostate", drop_connection, times=None)
     shown = status(world)
 
     assert shown.keys() == {"now", "problems"}

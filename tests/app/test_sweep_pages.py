@@ -8,8 +8,8 @@ from local.tenant.directory.groups import Group
 from local.tenant.traffic.faults import Fault
 from shared.jobs import SweepPage
 from tests.app.sweeps_seen import ended, parts
-from tests.fakes import crowd
-from tests.fakes.steps import kill
+from tests.fakes import bulk
+from tests.fakes.external_steps import kill
 from tests.fakes.world import World
 
 TWO_PAGES = 1010  # users; a page has 999
@@ -29,7 +29,7 @@ EXCLUDED = "0a0a0a0a-0000-4000-8000-000000000003"
 def test_a_page_that_is_read_again_leaves_out_no_user_and_checks_no_user_twice(
     world: World, parts_before: int, gone: int, come: int
 ) -> None:
-    users = crowd.let_in(world, 50)
+    users = bulk.add_users(world, 50)
     opened = world.open_sweep()
     world.steps.on("put photo-sweep-checks", kill, nth=parts_before, after=True)
     world.run(20)
@@ -41,7 +41,7 @@ def test_a_page_that_is_read_again_leaves_out_no_user_and_checks_no_user_twice(
         world.tenant.world.remove(world.person(user))
     expected = set(users) - set(never_asked[:gone])
     if come:
-        expected |= set(crowd.let_in(world, come))
+        expected |= set(bulk.add_users(world, come))
     world.drain(deliveries=2000)
 
     asked = [user for some in parts(world, opened) for user in some]
@@ -51,7 +51,7 @@ def test_a_page_that_is_read_again_leaves_out_no_user_and_checks_no_user_twice(
 
 
 def test_an_answered_part_is_not_checked_again(world: World) -> None:
-    crowd.let_in(world, 30)
+    bulk.add_users(world, 30)
     world.open_sweep()
     world.steps.on("write photostate", kill)  # every check was sent, and the record was not advanced
     world.run(20)
@@ -62,7 +62,7 @@ def test_an_answered_part_is_not_checked_again(world: World) -> None:
 
 
 def test_a_page_without_time_left_is_read_later(world: World) -> None:
-    crowd.let_in(world, 30)
+    bulk.add_users(world, 30)
     sweep = world.open_sweep()
     slow = world.steps.on("call graph.microsoft.com", lambda: world.clock.advance(250), after=True)
     world.fault(Fault(service="graph", path="/users", status=503, next=1))
@@ -100,7 +100,7 @@ def excluding(new_world: Callable[..., World]) -> World:
     """A world of two pages, whose last user is in the excluded group."""
     world = new_world(direct=True, EXCLUDE_GROUP=EXCLUDED)
     world.tenant.permissions.consent("graph", ["User.Read.All", "GroupMember.Read.All"])
-    exclude(world, crowd.let_in(world, TWO_PAGES, photo=False, settled=False)[-1])
+    exclude(world, bulk.add_users(world, TWO_PAGES, photo=False, settled=False)[-1])
     return world
 
 

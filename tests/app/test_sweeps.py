@@ -8,8 +8,8 @@ import pytest
 from shared.errors import Denied, Stale
 from shared.jobs import Backfill, SweepPage, SweptCheck, Tend, write
 from tests.app.sweeps_seen import ended, record
-from tests.fakes import crowd
-from tests.fakes.steps import cut_off, kill, meet_oneself
+from tests.fakes import bulk
+from tests.fakes.external_steps import drop_connection, fail_precondition, kill
 from tests.fakes.world import World
 
 HOUR = 3600.0
@@ -35,7 +35,7 @@ def test_a_sweep_is_opened_unless_one_runs(world: World) -> None:
 
 
 def test_an_opening_that_meets_itself_counts_as_new(world: World) -> None:
-    world.steps.on("write photostate", meet_oneself, after=True)
+    world.steps.on("write photostate", fail_precondition, after=True)
     opened = world.services.sweeper.open("the timer")
 
     assert opened.new
@@ -68,11 +68,11 @@ def test_a_wish_opens_a_sweep_if_none_runs(world: World) -> None:
 
 def test_a_wish_during_the_last_step_of_a_sweep_is_not_lost(world: World) -> None:
     """At every write of the sweep: before it, and after it took effect."""
-    user = crowd.let_in(world, 1)[0]
+    user = bulk.add_users(world, 1)[0]
     for nth in range(1, 7):
         for after in (False, True):
             fresh(world)
-            crowd.settle(world, user, world.source(user))
+            bulk.settle(world, user, world.source(user))
             world.open_sweep()
             world.steps.on(
                 "write photostate",
@@ -97,13 +97,15 @@ def fresh(world: World) -> None:
     world.outbox.messages.clear()
 
 
-@pytest.mark.parametrize("mishap", [kill, cut_off, meet_oneself], ids=["killed", "cut off", "met itself"])
+@pytest.mark.parametrize(
+    "mishap", [kill, drop_connection, fail_precondition], ids=["killed", "cut off", "met itself"]
+)
 def test_a_wish_survives_every_mishap(world: World, mishap: Callable[[], NoReturn]) -> None:
     """The wanted sweep runs, whatever fails at any write of the record."""
-    user = crowd.let_in(world, 1)[0]
+    user = bulk.add_users(world, 1)[0]
     for nth in range(1, 9):
         fresh(world)
-        crowd.settle(world, user, world.source(user))
+        bulk.settle(world, user, world.source(user))
         world.open_sweep()
         world.services.sweeper.request("changes were missed")
         world.steps.on("write photostate", mishap, nth=nth, after=True)
@@ -119,20 +121,20 @@ def test_a_wish_survives_every_mishap(world: World, mishap: Callable[[], NoRetur
 @pytest.mark.parametrize(
     ("kind", "mishap", "after"),
     [
-        pytest.param("write", meet_oneself, True, id="a write met itself"),
-        pytest.param("write", cut_off, True, id="a write's answer lost"),
-        *(pytest.param(kind, cut_off, False, id=f"a {kind} cut off") for kind in STEPS),
+        pytest.param("write", fail_precondition, True, id="a write met itself"),
+        pytest.param("write", drop_connection, True, id="a write's answer lost"),
+        *(pytest.param(kind, drop_connection, False, id=f"a {kind} cut off") for kind in STEPS),
         *(pytest.param(kind, refuse_us, False, id=f"a {kind} denied") for kind in STEPS),
     ],
 )
 def test_a_sweep_ends_once_whatever_happens_to_its_tables(
     world: World, kind: str, mishap: Callable[[], NoReturn], after: bool
 ) -> None:
-    users = crowd.let_in(world, 3)
+    users = bulk.add_users(world, 3)
     for nth in range(1, 12):
         fresh(world)
         for user in users:
-            crowd.settle(world, user, world.source(user))
+            bulk.settle(world, user, world.source(user))
         opened = world.services.sweeper.open("the timer")
         world.steps.on(f"{kind} photo(state|parts)", mishap, nth=nth, after=after)
         world.drain()
@@ -145,7 +147,7 @@ def test_a_sweep_ends_once_whatever_happens_to_its_tables(
 
 
 def test_a_sweep_whose_tables_refuse_it_for_hours_waits_in_its_queue(world: World) -> None:
-    crowd.let_in(world, 3)
+    bulk.add_users(world, 3)
     world.open_sweep()
     world.steps.on("(read|write|scan) photostate", refuse_us, times=None)
     world.run(6 * HOUR)
@@ -158,7 +160,7 @@ def test_a_sweep_whose_tables_refuse_it_for_hours_waits_in_its_queue(world: Worl
 
 def test_a_duplicate_that_comes_first_and_dies_leaves_the_sweep_its_message(world: World) -> None:
     """Both work on the same page; the faster one advances the record and dies before it sends the next."""
-    crowd.let_in(world, 3)
+    bulk.add_users(world, 3)
     opened = world.services.sweeper.open("the timer")
     job = SweepPage(opened.id, 0, born=world.clock.now())
     world.outbox.messages.clear()
@@ -176,7 +178,7 @@ def test_a_duplicate_that_comes_first_and_dies_leaves_the_sweep_its_message(worl
 
 def test_a_duplicate_that_ends_the_sweep_first_and_dies_leaves_the_wish_its_message(world: World) -> None:
     """One still sees an unanswered user; the faster one sees the answer, ends the sweep, and dies then."""
-    crowd.let_in(world, 1)
+    bulk.add_users(world, 1)
     opened = world.services.sweeper.open("the timer")
     world.services.sweeper.step(SweepPage(opened.id, 0, born=world.clock.now()))
     (check,) = world.queued(SweptCheck)
@@ -208,7 +210,7 @@ def to_its_last_step(world: World, sweep: str) -> tuple[SweepPage, list[SweptChe
 
 
 def test_a_last_step_that_froze_does_not_undo_a_release(world: World) -> None:
-    for user in crowd.let_in(world, 5, photo=False):
+    for user in bulk.add_users(world, 5, photo=False):
         world.note(user, missing_since=world.clock.now() - 2 * HOUR)
     sweep = world.open_sweep()
     last, (check,) = to_its_last_step(world, sweep)
@@ -228,7 +230,7 @@ def test_a_last_step_that_froze_does_not_undo_a_release(world: World) -> None:
 
 
 def test_a_verdict_stands_although_its_instance_died_before_the_sweep_had_ended(world: World) -> None:
-    (removed,) = crowd.let_in(world, 1, photo=False)
+    (removed,) = bulk.add_users(world, 1, photo=False)
     world.note(removed, missing_since=world.clock.now() - 2 * HOUR)
     last, (check,) = to_its_last_step(world, world.open_sweep())
     world.services.sweeper.step(last)
@@ -271,13 +273,13 @@ def test_a_poisoned_page_of_an_older_sweep_ends_no_sweep(world: World) -> None:
 
 
 def test_a_poisoned_check_is_answered_as_failed_and_the_sweep_ends(world: World) -> None:
-    shown, stranger = crowd.let_in(world, 1)[0], world.add(photo=False)
+    shown, stranger = bulk.add_users(world, 1)[0], world.add(photo=False)
     world.open_sweep()
     world.run(12)
     while not world.queued(SweptCheck) and not ended(world):
         world.run(1)
     fresh(world)
-    crowd.settle(world, shown, world.source(shown))
+    bulk.settle(world, shown, world.source(shown))
     sweep = world.open_sweep()
     world.steps.on("read photoledger", lambda: 1 / 0, times=5)  # a bug, for five deliveries
     world.drain()
@@ -308,7 +310,7 @@ def test_poison_is_forgotten_after_thirty_days(new_world: Callable[..., World], 
 
 def test_a_dry_sweep_writes_no_ledger_and_removes_nothing(new_world: Callable[..., World]) -> None:
     world = new_world(DRY_RUN="true")
-    changed, removed = world.add(), crowd.let_in(world, 1, photo=False)[0]
+    changed, removed = world.add(), bulk.add_users(world, 1, photo=False)[0]
     world.note(removed, missing_since=world.clock.now() - 2 * HOUR)
     before = dict(world.ledger.rows)
     figures = world.sweep()

@@ -9,7 +9,7 @@ from shared import jobs
 from shared.attempt import FUNCTION_TIMEOUT, LONGEST_ATTEMPT
 from shared.errors import Refused
 from shared.sharepoint.pace import UNITS_KNOWN, minute_of
-from tests.fakes.steps import cut_off
+from tests.fakes.external_steps import drop_connection
 from tests.fakes.world import World
 
 CLAIM_FOR = 420.0
@@ -321,7 +321,7 @@ def test_after_a_day_a_job_is_left_to_the_next_sweep(world: World, known: str) -
 
 def test_after_a_day_a_job_that_cannot_be_noted_is_not_given_up(world: World, known: str) -> None:
     world.ask(known, born=world.clock.now() - DAY - 1)
-    world.steps.on("(read|write) photoledger", cut_off, times=None)
+    world.steps.on("(read|write) photoledger", drop_connection, times=None)
     world.host.deliver_due()
     assert len(world.queued()) == 1
     world.steps.clear()

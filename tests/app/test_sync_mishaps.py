@@ -10,9 +10,9 @@ import pytest
 
 from local.tenant.traffic.faults import Fault
 from shared.jobs import Sync
-from tests.fakes.host import Mood
+from tests.fakes.external_steps import drop_connection, fail_precondition, kill
+from tests.fakes.host import DeliveryFaults
 from tests.fakes.schedules import Schedule, Turn, explore, play
-from tests.fakes.steps import cut_off, kill, meet_oneself
 from tests.fakes.world import World
 
 CLAIM_FOR = 420.0
@@ -79,7 +79,7 @@ def test_the_photo_may_change_and_be_notified_at_any_step(world: World, known: b
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "for the rest"])
 def test_the_ledger_may_fail_at_any_step(world: World, step: int, after: bool, lasting: bool) -> None:
     user = prepare(world, known=True)
-    world.steps.on("(read|write) .*", cut_off, after=after, nth=step, times=None if lasting else 1)
+    world.steps.on("(read|write) .*", drop_connection, after=after, nth=step, times=None if lasting else 1)
     world.ask(user)
     deliver_one(world, user)
     world.steps.clear()
@@ -90,7 +90,7 @@ def test_the_ledger_may_fail_at_any_step(world: World, step: int, after: bool, l
 @pytest.mark.parametrize("step", range(1, 4), ids=["claim", "mark", "settle"])
 def test_a_repeated_write_that_meets_itself_is_a_success(world: World, step: int) -> None:
     user = prepare(world, known=True)
-    world.steps.on("write .*", meet_oneself, after=True, nth=step)
+    world.steps.on("write .*", fail_precondition, after=True, nth=step)
     world.ask(user)
     result = world.services.syncer.sync(world.queued()[0])
     assert (result.outcome, result.requests) == ("synced", 5)
@@ -114,7 +114,7 @@ def test_a_queue_that_fails_leaves_the_message_where_it_is(world: World, after: 
     user = prepare(world, known=True)
     world.fault(Fault(service="sharepoint", status=503, retry_after=60, next=1))
     world.ask(user)
-    world.steps.on("put photo-syncs", cut_off, after=after)
+    world.steps.on("put photo-syncs", drop_connection, after=after)
     deliver_one(world, user)
     assert len(world.queued()) == 1 + after  # a duplicate is safe, a gap is not
     end(world, user)
@@ -124,7 +124,7 @@ def test_a_queue_that_fails_at_a_doubtful_settle_leaves_the_row_dirty(world: Wor
     user = prepare(world, known=True)
     world.fault(Fault(service="sharepoint", drop=True, when="after", next=1))
     world.ask(user)
-    world.steps.on("put photo-syncs", cut_off, times=2)
+    world.steps.on("put photo-syncs", drop_connection, times=2)
     deliver_one(world, user)
     row = world.row(user)
     assert (row.dirty, row.settled_etag == world.source(user), row.claim_until) == (True, False, 0.0)
@@ -137,7 +137,7 @@ def test_a_doubtful_settle_that_fails_has_one_successor(world: World, after: boo
     user = prepare(world, known=True)
     world.fault(Fault(service="sharepoint", drop=True, when="after", next=1))
     world.ask(user)
-    world.steps.on("write photoledger", cut_off, nth=3, times=None, after=after)
+    world.steps.on("write photoledger", drop_connection, nth=3, times=None, after=after)
     deliver_one(world, user)
     assert [job.why for job in world.queued()] == ["repeated"]
     world.steps.clear()
@@ -147,7 +147,7 @@ def test_a_doubtful_settle_that_fails_has_one_successor(world: World, after: boo
 @pytest.mark.parametrize("seed", range(8))
 def test_duplicates_in_any_order_have_the_effect_of_one(world: World, seed: int) -> None:
     user = prepare(world, known=False)
-    world.host.mood = Mood(seed, shuffled=True, twice=0.4)
+    world.host.delivery_faults = DeliveryFaults(seed, shuffled=True, twice=0.4)
     world.tenant.faults.arm([Fault(service="sharepoint", drop=True, when="after", rate=0.15)], seed=seed)
     for _ in range(3):
         world.change_photo(user)

@@ -8,7 +8,7 @@ from shared.attempt import LONGEST_REQUEST
 from shared.errors import Denied, Gone, NotOurs, Refused, TryLater
 from shared.jobs import Sync
 from shared.sync.result import Result
-from tests.fakes.steps import cut_off, kill
+from tests.fakes.external_steps import drop_connection, kill
 from tests.fakes.world import World
 
 UNKNOWN = "11111111-1111-4111-8111-111111111111"
@@ -170,7 +170,7 @@ def test_a_missing_permission_for_the_directory_is_reported(world: World) -> Non
 
 def test_no_work_begins_without_a_queue(world: World) -> None:
     user = world.add()
-    world.steps.on("put .*", cut_off)
+    world.steps.on("put .*", drop_connection)
     with pytest.raises(TryLater):
         ask(world, user)
     assert world.shown(user) == ""
@@ -179,7 +179,7 @@ def test_no_work_begins_without_a_queue(world: World) -> None:
 @pytest.mark.parametrize("after", [False, True])
 def test_a_job_that_cannot_be_taken_back_does_not_change_the_answer(world: World, after: bool) -> None:
     user = world.add()
-    world.steps.on("take back .*", cut_off, after=after)
+    world.steps.on("take back .*", drop_connection, after=after)
     assert ask(world, user).outcome == "synced"
     world.drain()
     world.settled(user)

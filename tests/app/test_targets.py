@@ -6,7 +6,7 @@ import pytest
 
 from local.tenant.traffic.faults import Fault
 from shared.ledger.row import Outcome
-from tests.fakes.steps import kill
+from tests.fakes.external_steps import kill
 from tests.fakes.world import World
 
 MY = "contoso-my.sharepoint.com"

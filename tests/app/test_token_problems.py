@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import ConfigError
 from shared.rest.token_problems import TokenProblems, WatchedTokens
-from tests.fakes.steps import cut_off
+from tests.fakes.external_steps import drop_connection
 from tests.fakes.world import World
 
 EXPIRED = "Entra gives no token (AADSTS700027): check CLIENT_CERTIFICATE"
@@ -59,7 +59,7 @@ def test_a_refusal_that_cannot_be_noted_is_raised_all_the_same(
         def token(self, host: str) -> str:
             raise ConfigError([f"{EXPIRED} for {host}"])
 
-    world.steps.on("write photostate", cut_off)
+    world.steps.on("write photostate", drop_connection)
     with pytest.raises(ConfigError, match=r"for graph\.microsoft\.com"):
         WatchedTokens(Refused(), TokenProblems(world.state, world.clock)).token("graph.microsoft.com")
     assert "refusal.not_noted" in caplog.text

@@ -21,8 +21,8 @@ from local.azurite import Azurite
 from local.bench.machine import cpu_seconds
 from tests.e2e.story import Story, playing, quiet_stage
 from tests.e2e.wire import Exchange, RawRequest, exchange, raw_requests
-from tests.fakes.nearly import CANARY, FOREIGN, ODD_SIGNS
-from tests.fakes.posts import OURS, Post, Terms, changes, events, posts
+from tests.fakes.near_misses import CANARY, FOREIGN, ODD_SIGNS
+from tests.fakes.posts import OURS, Credentials, Post, changes, events, posts
 
 FACES = {"notifications": changes, "lifecycle": events}
 QUEUES = {"notifications": "photo-checks", "lifecycle": "photo-subscription"}
@@ -47,7 +47,7 @@ class Watch:
     def __init__(self, story: Story) -> None:
         self._story = story
         subscription = story.subscribed()
-        self.terms = Terms(subscription["clientState"], story.stage.tenant.world.tenant_id)
+        self.terms = Credentials(subscription["clientState"], story.stage.tenant.world.tenant_id)
         self.genuine = story.stage.tenant.graph.notification(
             subscription["id"], f"{OURS}-0000-4000-8000-{0:012}"
         )

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from tests.fakes.nearly import CANARY
+from tests.fakes.near_misses import CANARY
 
 TIMEOUT = 20.0  # seconds
 

@@ -1,4 +1,4 @@
-"""Time that passes only when told to."""
+"""A clock that moves only when a test advances it."""
 
 import threading
 
@@ -6,7 +6,7 @@ from local.tenant.directory.world import Clock as TenantClock
 
 
 class Clock:
-    """`shared.clock.Clock` on which hours pass in no time, and with them the tenant's."""
+    """`shared.clock.Clock` that is advanced by hand, and the tenant's clock with it."""
 
     def __init__(self, tenant: TenantClock) -> None:
         self._tenant = tenant

@@ -1,8 +1,8 @@
-"""The way from the app to the tenant without sockets: thousands of requests a second instead of hundreds.
+"""HTTP from the app to the tenant without sockets: thousands of requests a second instead of hundreds.
 
 Everything above the connection is as it is over TLS: the app's `requests`, the tenant's own reading of the
-request, its history, faults, quota and patience. What only a connection can do (time out, be refused,
-trickle) is not to be had here.
+request, its history, faults, quota and timeouts. What only a connection can do (time out, be refused, send
+one byte at a time) cannot be tested with it.
 """
 
 import io
@@ -20,8 +20,8 @@ from local.tenant.net import wire
 from local.tenant.tenant import Tenant
 
 
-class Direct(BaseAdapter):
-    """A `requests` adapter that hands each request to the tenant, and its answer back."""
+class DirectAdapter(BaseAdapter):
+    """A `requests` adapter that hands each request to the tenant and returns its response."""
 
     def __init__(self, tenant: Tenant) -> None:
         super().__init__()
@@ -34,12 +34,12 @@ class Direct(BaseAdapter):
             given, share = self._tenant.respond(Request(environ)), 1.0
         except wire.Hangup as hangup:
             if hangup.response is None:
-                raise requests.ConnectionError("cut off") from hangup
+                raise requests.ConnectionError("connection closed") from hangup
             given, share = hangup.response, 0.5
         return _answer(request, given, environ, share)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no connection is open."""
 
 
 def _environ(request: requests.PreparedRequest) -> wire.Environ:
@@ -53,7 +53,7 @@ def _environ(request: requests.PreparedRequest) -> wire.Environ:
 def _answer(
     request: requests.PreparedRequest, given: Given, environ: Mapping[str, Any], share: float
 ) -> requests.Response:
-    """Return what `requests` makes of an answer of which only this `share` of the body arrives."""
+    """Return what `requests` makes of a response of which only this `share` of the body arrives."""
     body = given.get_data()
     headers = HTTPHeaderDict(given.get_wsgi_headers(dict(environ)).items())
     answer = requests.Response()

@@ -1,4 +1,4 @@
-"""Fixtures for every test that wants a world: import them into a `conftest.py`."""
+"""Fixtures for tests that need a world: import them into a `conftest.py`."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,7 +8,7 @@ from local.tenant.tenant import Tenant
 from tests.fakes.world import World
 
 NETWORK = ("HTTPS_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE")
-OTHERS = ("https_proxy", "no_proxy", "ALL_PROXY", "all_proxy", "CURL_CA_BUNDLE")  # they would come first
+OVERRIDES = ("https_proxy", "no_proxy", "ALL_PROXY", "all_proxy", "CURL_CA_BUNDLE")  # these take precedence
 
 
 @pytest.fixture(scope="session")
@@ -19,9 +19,9 @@ def running_tenant() -> Iterator[Tenant]:
 
 @pytest.fixture
 def tenant(running_tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> Tenant:
-    """A fresh tenant, which is this process's way to the internet until the test ends."""
+    """A fresh tenant, which is this process's HTTPS proxy until the test ends."""
     running_tenant.reset()
-    for name in OTHERS:
+    for name in OVERRIDES:
         monkeypatch.delenv(name, raising=False)
     for name in NETWORK:
         monkeypatch.setenv(name, running_tenant.settings[name])

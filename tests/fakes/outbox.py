@@ -1,4 +1,4 @@
-"""Queues in memory that behave as Azure's do."""
+"""Storage queues in memory that behave as Azure's."""
 
 import base64
 import itertools
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared.storage.queues import Receipt
-from tests.fakes.steps import Steps
+from tests.fakes.external_steps import ExternalSteps
 
 LARGEST_MESSAGE = 48 * 1024  # bytes in base64; the service takes 64 KiB
 LONGEST_HIDING = 7 * 24 * 3600  # seconds
 
 
 class Now(Protocol):
-    """What time it is."""
+    """A clock that can be read."""
 
     def now(self) -> float:
         """Return Unix seconds."""
@@ -23,7 +23,7 @@ class Now(Protocol):
 
 @dataclass
 class Message:
-    """One message. It has no end: the app sends with a time-to-live of -1."""
+    """One message. It never expires: the app sends with a time-to-live of -1."""
 
     id: str
     queue: str
@@ -34,13 +34,15 @@ class Message:
 
 
 class Outbox:
-    """`shared.storage.queues.Outbox`, and what a host does with the messages in it.
+    """`shared.storage.queues.Outbox`, and the operations of a host on its messages.
 
-    `poisoned` keeps every message that ever went to a poison queue. `watch` is told the queue and the body of
-    each message as it is sent.
+    `poisoned` keeps every message that ever moved to a poison queue. `watch` is called with the queue and the
+    body of each message as it is sent.
     """
 
-    def __init__(self, clock: Now, steps: Steps, watch: Callable[[str, str], object] | None = None) -> None:
+    def __init__(
+        self, clock: Now, steps: ExternalSteps, watch: Callable[[str, str], object] | None = None
+    ) -> None:
         self._clock = clock
         self._watch = watch
         self._steps = steps
@@ -55,7 +57,7 @@ class Outbox:
         if len(base64.b64encode(body.encode())) > LARGEST_MESSAGE:
             raise ValueError("a message has at most 48 KiB")
         if not 0 <= hidden < LONGEST_HIDING:
-            raise ValueError("a message hides for less than seven days")
+            raise ValueError("a message is hidden for less than seven days")
         with self._steps.take(f"put {queue}"), self._lock:
             message = Message(self._new(), queue, body, self._clock.now() + hidden, self._new())
             self.messages.append(message)
@@ -71,20 +73,20 @@ class Outbox:
     # --- the host's side ---
 
     def due(self) -> list[Message]:
-        """Return the messages that a host would be given now, oldest first."""
+        """Return the messages that are visible now, oldest first."""
         now = self._clock.now()
         with self._lock:
             return [message for message in self.messages if message.visible_at <= now]
 
     def dequeue(self, message: Message, lease: float) -> None:
-        """Hide `message` for `lease` seconds under a new pop receipt: the sender cannot take it back now."""
+        """Hide `message` for `lease` seconds under a new pop receipt: its sender cannot take it back now."""
         with self._lock:
             message.dequeue_count += 1
             message.pop_receipt = self._new()
             message.visible_at = self._clock.now() + lease
 
     def release(self, message: Message, hidden: float) -> None:
-        """Show `message` again after `hidden` seconds."""
+        """Make `message` visible again after `hidden` seconds."""
         message.visible_at = self._clock.now() + hidden
 
     def delete(self, message: Message) -> None:

@@ -1,7 +1,7 @@
-"""What Graph posts, and what strangers make of it, drawn at random and nearly right on purpose.
+"""Random webhook posts: Graph's own, and forged ones that differ from them in one place.
 
-Most random JSON dies at the first check. So a post begins as Graph's own, in one of its many spellings, and
-is spoiled in at most one place. Whoever draws it knows whom it names, because ids tell where they come from.
+Most random JSON fails at the first check. So a post begins as Graph's own, in one of its many spellings, and
+each item gets at most one invalid member. The prefix of an id tells whether it comes from a valid item.
 """
 
 import json
@@ -13,35 +13,35 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from tests.fakes.nearly import (
+from tests.fakes.near_misses import (
     CANARY,
     FOREIGN,
     NOISE,
     NUMBERS,
     TEXTS,
     Json,
-    false_events,
-    forgeries,
-    no_data,
-    no_ids,
-    no_resources,
-    no_tenants,
+    draw_forged_state,
+    draw_invalid_data,
+    draw_invalid_id,
+    draw_invalid_resource,
+    draw_invalid_tenant,
+    invalid_events,
     write_name,
     write_value,
 )
 
-OURS = "600d600d"  # begins the ids in items that are Graph's
-SUBSCRIPTION = "5ab5c12b-0000-4000-8000-000000000000"  # what may be logged, once a signature vouches for it
+OURS = "600d600d"  # the prefix of ids in items that are Graph's
+SUBSCRIPTION = "5ab5c12b-0000-4000-8000-000000000000"  # may be logged where the signature is valid
 EVENTS = ("reauthorizationRequired", "subscriptionRemoved", "missed")
 
-SURPRISES = st.dictionaries(TEXTS, NOISE, max_size=2)
+UNKNOWN_MEMBERS = st.dictionaries(TEXTS, NOISE, max_size=2)
 
 type Members = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Terms:
-    """What makes an item Graph's."""
+class Credentials:
+    """The client state and tenant that make an item Graph's."""
 
     proof: str
     tenant: str
@@ -49,7 +49,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Item:
-    """One item as JSON text, and what it names: an object id, or an event and a subscription; or nothing."""
+    """One item as JSON text, and what it names: an object id, an event and a subscription, or nothing."""
 
     text: str
     names: Any = None
@@ -57,7 +57,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Post:
-    """A body, how it must be answered, and everything that it names."""
+    """A body, the status of its response, and everything that its valid items name."""
 
     body: bytes
     status: int
@@ -65,68 +65,68 @@ class Post:
 
 
 @cache
-def _ids(beginning: str) -> SearchStrategy[str]:
-    return st.integers(0, 99).map(lambda n: f"{beginning}-0000-4000-8000-{n:012x}")
+def _ids(prefix: str) -> SearchStrategy[str]:
+    return st.integers(0, 99).map(lambda n: f"{prefix}-0000-4000-8000-{n:012x}")
 
 
 # --- items ---
 
 
 @st.composite
-def changes(draw: DrawFn, terms: Terms) -> Item:
-    """Draw an item for `notifications`; half of them are Graph's."""
-    spoiled = draw(st.sampled_from(["", "", "", "", "clientState", "tenantId", "resource", "resourceData"]))
-    user = draw(_ids(FOREIGN if spoiled else OURS))
+def changes(draw: DrawFn, origin: Credentials) -> Item:
+    """Draw an item for `notifications`; half of them are valid."""
+    invalid = draw(st.sampled_from(["", "", "", "", "clientState", "tenantId", "resource", "resourceData"]))
+    user = draw(_ids(FOREIGN if invalid else OURS))
     spelt = _spelt(user)
     item = {
-        **draw(SURPRISES),
-        **draw(_tenants(terms)),
+        **draw(UNKNOWN_MEMBERS),
+        **draw(_tenants(origin)),
         "changeType": draw(st.sampled_from(["updated", "created", "deleted"]) | NOISE),
-        "clientState": terms.proof,
+        "clientState": origin.proof,
         "resource": draw(st.sampled_from(["Users/", "users/", "USERS/", "/users/"]))
         + draw(spelt)
         + draw(st.sampled_from(["", "/"])),
         "resourceData": draw(_data(user)),
         "subscriptionId": draw(st.sampled_from([SUBSCRIPTION, SUBSCRIPTION.upper(), ...]) | NOISE),
     }
-    spoils = _spoils(terms) | {
-        "resource": no_resources(user),
-        "resourceData": no_data(user),
+    invalid_values = _invalid_values(origin) | {
+        "resource": draw_invalid_resource(user),
+        "resourceData": draw_invalid_data(user),
     }
-    return Item(draw(_written(item, spoiled, spoils)), None if spoiled else user)
+    return Item(draw(_written(item, invalid, invalid_values)), None if invalid else user)
 
 
 @st.composite
-def events(draw: DrawFn, terms: Terms) -> Item:
-    """Draw an item for `lifecycle`; half of them are Graph's."""
-    spoiled = draw(
+def events(draw: DrawFn, origin: Credentials) -> Item:
+    """Draw an item for `lifecycle`; half of them are valid."""
+    invalid = draw(
         st.sampled_from(["", "", "", "", "clientState", "tenantId", "lifecycleEvent", "subscriptionId"])
     )
-    event, subscription = draw(st.sampled_from(EVENTS)), draw(_ids(FOREIGN if spoiled else OURS))
+    event, subscription = draw(st.sampled_from(EVENTS)), draw(_ids(FOREIGN if invalid else OURS))
     observed = {"resource": "", "sequence": None, "resourceData": {"id": ""}, "encryptedContent": None}
     item = {
-        **draw(st.sampled_from([{}, observed]) | SURPRISES),
-        **draw(_tenants(terms)),
-        "clientState": terms.proof,
+        **draw(st.sampled_from([{}, observed]) | UNKNOWN_MEMBERS),
+        **draw(_tenants(origin)),
+        "clientState": origin.proof,
         "lifecycleEvent": event,
         "subscriptionId": draw(st.sampled_from([subscription, subscription.upper()])),
     }
-    spoils = _spoils(terms) | {
-        "lifecycleEvent": st.sampled_from(false_events(event)) | NOISE | NUMBERS,
-        "subscriptionId": st.sampled_from([..., None]) | no_ids(subscription),
+    invalid_values = _invalid_values(origin) | {
+        "lifecycleEvent": st.sampled_from(invalid_events(event)) | NOISE | NUMBERS,
+        "subscriptionId": st.sampled_from([..., None]) | draw_invalid_id(subscription),
     }
-    return Item(draw(_written(item, spoiled, spoils)), None if spoiled else (event, subscription))
+    return Item(draw(_written(item, invalid, invalid_values)), None if invalid else (event, subscription))
 
 
 @cache
-def strangers() -> SearchStrategy[Item]:
-    """Draw what is no item at all."""
+def non_items() -> SearchStrategy[Item]:
+    """Draw JSON values that are not items."""
     return NOISE.map(lambda noise: Item(json.dumps(noise)))
 
 
 @cache
-def _tenants(terms: Terms) -> SearchStrategy[Members]:
-    tenant = terms.tenant
+def _tenants(origin: Credentials) -> SearchStrategy[Members]:
+    tenant = origin.tenant
     return st.sampled_from(
         [
             {"tenantId": tenant},
@@ -145,32 +145,32 @@ def _spelt(user: str) -> SearchStrategy[str]:
 
 @cache
 def _data(user: str) -> Json:
-    """Draw a `resourceData` that goes with the resource, or tells nothing."""
-    named = st.builds(lambda more, spelt: {**more, "id": spelt}, SURPRISES, _spelt(user))
+    """Draw a `resourceData` that names the same user as the resource, or no user."""
+    named = st.builds(lambda more, spelt: {**more, "id": spelt}, UNKNOWN_MEMBERS, _spelt(user))
     silent = st.sampled_from([..., {}, {"id": None}, 7, [{"id": FOREIGN}]]) | NOISE
     return named | silent
 
 
 @cache
-def _spoils(terms: Terms) -> dict[str, Json]:
-    return {"clientState": forgeries(terms.proof), "tenantId": no_tenants(terms.tenant)}
+def _invalid_values(origin: Credentials) -> dict[str, Json]:
+    return {"clientState": draw_forged_state(origin.proof), "tenantId": draw_invalid_tenant(origin.tenant)}
 
 
 @st.composite
-def _written(draw: DrawFn, item: Members, spoiled: str, spoils: Mapping[str, Json]) -> str:
-    """Write an item in any order and any escapes, members twice among them: of two, the last counts."""
+def _written(draw: DrawFn, item: Members, invalid: str, invalid_values: Mapping[str, Json]) -> str:
+    """Write an item with its members in any order, escaped or not, some twice: the last one counts."""
     first, last = dict(item), {}
-    for name in draw(st.sets(st.sampled_from(sorted(spoils)), max_size=2)):
+    for name in draw(st.sets(st.sampled_from(sorted(invalid_values)), max_size=2)):
         if name in item:
-            first[name], last[name] = draw(spoils[name]), item[name]  # put right by the second
-    if spoiled:
-        spoil, twice = draw(spoils[spoiled]), draw(st.booleans())
-        if spoiled == "tenantId":
-            last |= {"tenantId": spoil} if twice else {"tenantId": spoil, "organizationId": ...}
-        elif twice and spoil is not ...:
-            last[spoiled] = spoil  # the first is right, and does not count
+            first[name], last[name] = draw(invalid_values[name]), item[name]  # overridden by the second
+    if invalid:
+        value, twice = draw(invalid_values[invalid]), draw(st.booleans())
+        if invalid == "tenantId":
+            last |= {"tenantId": value} if twice else {"tenantId": value, "organizationId": ...}
+        elif twice and value is not ...:
+            last[invalid] = value  # the first is valid, and does not count
         else:
-            first[spoiled] = last[spoiled] = spoil
+            first[invalid] = last[invalid] = value
     names = draw(st.permutations(list(first)))
     members = [(name, first[name]) for name in names] + list(last.items())
     absent = {name for name, value in last.items() if value is ...}
@@ -188,14 +188,14 @@ ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32")
 
 
 def posts(items: SearchStrategy[Item]) -> SearchStrategy[Post]:
-    """Draw a post of such items among what is none; most are taken, the others are malformed as a whole."""
-    some = st.lists(items | items | items | strangers(), max_size=6)
-    taken = some.flatmap(_taken)
-    return taken | taken | taken | some.flatmap(_malformed)
+    """Draw a post of such items and other values; most are accepted, the others are malformed as a whole."""
+    some = st.lists(items | items | items | non_items(), max_size=6)
+    accepted = some.flatmap(_accepted)
+    return accepted | accepted | accepted | some.flatmap(_malformed)
 
 
 @st.composite
-def _taken(draw: DrawFn, items: list[Item]) -> Post:
+def _accepted(draw: DrawFn, items: list[Item]) -> Post:
     before, after = draw(_surroundings()), draw(_surroundings())
     decoy = draw(st.sampled_from(["", '"value": {}, ', '"value": null, ', f'"value": ["{CANARY}"], ']))
     text = f"{{{before}{decoy}{_list(items)}, {after}{write_name(CANARY, escaped=True)}: 0}}"
@@ -205,7 +205,7 @@ def _taken(draw: DrawFn, items: list[Item]) -> Post:
 
 @st.composite
 def _malformed(draw: DrawFn, items: list[Item]) -> Post:
-    """Draw a body with items in it that is none as a whole, so that nothing of it may count."""
+    """Draw a body with items that is malformed as a whole, so that no item of it counts."""
     right = f"{{{_list(items)}}}"
     wrong: list[Callable[[], str]] = [
         lambda: right[: draw(st.integers(0, len(right) - 1))],

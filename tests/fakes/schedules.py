@@ -1,18 +1,18 @@
-"""Every order in which attempts can be interleaved, as far as a bound on changes of mind reaches.
+"""Every interleaving of attempts up to a bound on the number of preemptions.
 
-Attempts run in threads of their own, and only one at a time: each stops before every step it takes outside
-the process until it is its turn. A schedule says whose turn it is each time; events (time passes, the photo
-changes) have turns too. From each schedule that was run, new ones are made that differ in one turn: stateless
-search with a bound on preemptions, after Musuvathi and Qadeer, "Iterative context bounding" (PLDI 2007).
+Attempts run in threads of their own, one at a time: each stops before every step it takes outside the process
+until it is its turn. A schedule names the attempt of each turn; events (time passes, the photo changes) have
+turns too. From each schedule that was run, new ones are made that differ in one turn: stateless search with a
+bound on preemptions, after Musuvathi and Qadeer, "Iterative context bounding" (PLDI 2007).
 """
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.fakes.steps import Steps
+from tests.fakes.external_steps import ExternalSteps
 
-PATIENCE = 30.0  # seconds a turn may take on the machine's clock
+TURN_TIMEOUT = 30.0  # seconds a turn may take on the machine's clock
 
 type Schedule = tuple[str, ...]
 
@@ -31,42 +31,41 @@ class Actor:
         self.go.acquire()
         try:
             self.work()
-        except BaseException as error:  # noqa: BLE001 - told to whoever runs the schedule
+        except BaseException as error:  # noqa: BLE001 - raised again by the schedule
             self.error = error
         self.done = True
         self.stopped.release()
 
     def step(self) -> None:
-        """Let it run until its next step, or its end."""
+        """Run it until its next step, or its end."""
         self.go.release()
-        if not self.stopped.acquire(timeout=PATIENCE):
+        if not self.stopped.acquire(timeout=TURN_TIMEOUT):
             raise TimeoutError("an attempt hangs between two steps")
 
     def park(self) -> None:
-        """Called in its thread: wait for the next turn."""
+        """Wait for the next turn; called in the attempt's thread."""
         self.stopped.release()
         self.go.acquire()
 
 
 @dataclass(frozen=True)
 class Turn:
-    """Whose turn it was, and who else could have had it."""
+    """The attempt or event that had the turn, and the others that could have had it."""
 
     taken: str
     others: tuple[str, ...]
 
 
 def play(
-    steps: Steps,
+    steps: ExternalSteps,
     attempts: Mapping[str, Callable[[], object]],
     events: Mapping[str, Callable[[], object]],
     schedule: Schedule,
     stops: str = ".*",
 ) -> list[Turn]:
-    """Play a schedule to its end and return its turns; after its last turn whoever is at it goes on.
+    """Play a schedule and return its turns; after its last turn the current attempt goes on.
 
-    `stops` names the steps, as an expression, before which an attempt stops. Raises whatever an attempt
-    raised.
+    `stops` is a regular expression for steps before which an attempt stops. Raises what an attempt raises.
     """
     actors = {name: Actor(work) for name, work in attempts.items()}
     threads = {name: threading.Thread(target=actor.run) for name, actor in actors.items()}
@@ -79,11 +78,11 @@ def play(
         if actor := by_thread.get(threading.get_ident()):
             actor.park()
 
-    mishap = steps.on(stops, park, times=None)
+    fault = steps.on(stops, park, times=None)
     try:
         return list(_turns(actors, dict(events), schedule))
     finally:
-        steps.forget(mishap)
+        steps.forget(fault)
         for actor in actors.values():
             while not actor.done:
                 actor.step()
@@ -94,7 +93,7 @@ def play(
 def _turns(
     actors: Mapping[str, Actor], events: dict[str, Callable[[], object]], schedule: Schedule
 ) -> Iterator[Turn]:
-    order = list(actors)  # whoever is at it comes first
+    order = list(actors)  # the current attempt comes first
     for number in range(1000):
         order = [name for name in order if not actors[name].done]
         if not order:
@@ -113,9 +112,9 @@ def _turns(
 
 
 def explore(run: Callable[[Schedule], Sequence[Turn]], changes: int) -> int:
-    """Run every schedule with at most so many changes of mind; return how many there were.
+    """Run every schedule with at most `changes` preemptions; return the number of schedules.
 
-    A change of mind is a turn that goes to somebody although the last one could have gone on, or to an event.
+    A preemption is a turn of another attempt although the current one could have gone on, or of an event.
     """
     waiting: list[tuple[Schedule, int]] = [((), changes)]
     count = 0

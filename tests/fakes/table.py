@@ -1,4 +1,4 @@
-"""A table in memory that answers as Azure's does."""
+"""A table in memory that behaves as Azure's."""
 
 import math
 import threading
@@ -7,22 +7,22 @@ from typing import Any
 
 from shared.errors import Stale
 from shared.storage.tables import ANY
-from tests.fakes.steps import Steps
+from tests.fakes.external_steps import ExternalSteps
 
 LONGEST_TEXT = 32 * 1024  # UTF-16 code units in a column
-LARGEST_INT = 2**31 - 1  # what the client library writes as a plain number
+LARGEST_INT = 2**31 - 1  # the largest that the client library writes as a plain number
 type Watch = Callable[[str, str, Mapping[str, Any]], object]
 
 NOT_IN_A_KEY = set("/\\#?\t\n\r")
 
 
 class Table:
-    """`shared.ledger.Table`. Rows keep what a merge leaves out, and each write gives another version.
+    """`shared.storage.tables.Table`. A merge keeps other columns; each write makes a new version.
 
-    `watch` is told the partition, key and columns of each merge as it takes effect.
+    `watch` is called with the partition, key and columns of each merge as it takes effect.
     """
 
-    def __init__(self, name: str, steps: Steps, watch: Watch | None = None) -> None:
+    def __init__(self, name: str, steps: ExternalSteps, watch: Watch | None = None) -> None:
         self._name = name
         self._watch = watch
         self._steps = steps
@@ -71,12 +71,12 @@ class Table:
 
 
 def _check(partition: str, key: str, columns: Mapping[str, Any]) -> None:
-    """Refuse what Azure Tables refuse.
+    """Refuse what Azure Tables refuses.
 
     learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
     """
     if NOT_IN_A_KEY & set(partition + key):
-        raise ValueError(f"a key has no {NOT_IN_A_KEY}: {partition} {key}")
+        raise ValueError(f"a key may not contain {NOT_IN_A_KEY}: {partition} {key}")
     for name, value in columns.items():
         _check_value(name, value)
 
@@ -88,7 +88,7 @@ def _check_value(name: str, value: object) -> None:
         case float() if not math.isfinite(value):
             raise ValueError(f"{name} is not finite")
         case int() if abs(value) > LARGEST_INT:
-            raise ValueError(f"{name} is no 32-bit integer")
+            raise ValueError(f"{name} is not a 32-bit integer")
         case str() | float() | int() | None:
             return
         case _:

@@ -1,6 +1,6 @@
-"""A whole world for the app: a running tenant, stores in memory, and one clock for both.
+"""A complete environment for the app: a running tenant, stores in memory, and one clock for both.
 
-The app in it is the real one, built by `shared.app.App`; it speaks HTTP to the tenant, over real sockets or
+The app in it is the real one, built by `shared.app.App`. It sends HTTP to the tenant, over real sockets or
 (`direct`) without. Messages go to the bodies of `function_app`'s triggers, without Azure's worker.
 """
 
@@ -26,22 +26,22 @@ from shared.pictures.thumbnails import UnreadableImage, render
 from shared.settings import Settings
 from shared.triggers import Triggers
 from tests.fakes.clock import Clock
-from tests.fakes.direct import Direct
+from tests.fakes.direct import DirectAdapter
+from tests.fakes.external_steps import ExternalSteps
 from tests.fakes.host import Host
 from tests.fakes.outbox import Message, Outbox
-from tests.fakes.steps import Steps
 from tests.fakes.table import Table
 
 HERE = "https://photos.contoso.com"
 
 
 class Tokens:
-    """Bearer tokens straight from the tenant's signer, kept with the permissions in them until forgotten.
+    """Bearer tokens from the tenant's signer, cached with the permissions in them until forgotten.
 
-    Asking for one is the step before an HTTP call.
+    A request for a token is the step that stands for the HTTP call.
     """
 
-    def __init__(self, tenant: Tenant, steps: Steps) -> None:
+    def __init__(self, tenant: Tenant, steps: ExternalSteps) -> None:
         self._tenant = tenant
         self._steps = steps
         self._kept: dict[str, str] = {}
@@ -63,14 +63,14 @@ class World:
 
     Args:
         tenant: running; its proxy must be this process's `HTTPS_PROXY`.
-        direct: speak to the tenant without sockets, for stories of thousands of requests.
+        direct: send requests to the tenant without sockets, for tests of thousands of requests.
         settings: the app's settings besides those that the tenant names.
     """
 
     def __init__(self, tenant: Tenant, *, direct: bool = False, **settings: str) -> None:
         self.tenant = tenant
-        self._transport = Direct(tenant) if direct else None
-        self.steps = Steps()
+        self._transport = DirectAdapter(tenant) if direct else None
+        self.steps = ExternalSteps()
         self.clock = Clock(tenant.world.clock)
         self.ledger = Table("photoledger", self.steps)
         self.state = Table("photostate", self.steps)
@@ -85,7 +85,7 @@ class World:
         environ = {
             **self.tenant.settings,
             "NOTIFICATION_URL": HERE,
-            "AzureWebJobsStorage": "UseDevelopmentStorage=true",  # never dialled
+            "AzureWebJobsStorage": "UseDevelopmentStorage=true",  # never connected to
             **settings,
         }
         stores = Stores(self.ledger, self.state, self.parts, self.outbox)
@@ -109,7 +109,7 @@ class World:
         return person.id
 
     def change_photo(self, user: str, data: bytes | None = None) -> str:
-        """Change a photo as its owner would, without a word from Graph; return the new etag."""
+        """Change a photo as its owner would, without a notification; return the new etag."""
         number = len(self._thumbnails)
         photo = self.tenant.exchange.accept_raw(data or draw(number))
         self._remember(photo)
@@ -123,12 +123,12 @@ class World:
         return self.tenant.world.people[user]
 
     def source(self, user: str) -> str:
-        """Return the etag of the photo in Exchange, "" where there is none."""
+        """Return the etag of the photo in Exchange, "" without photo."""
         photo = self.person(user).photo
         return photo.etag if photo else ""
 
     def shown(self, user: str) -> str:
-        """Return the etag of the photo that SharePoint shows in every size; "" none, "torn" a mixture."""
+        """Return the etag of the photo that SharePoint shows in all sizes; "" none, "torn" several."""
         target = self.tenant.sharepoint.describe(user)
         sizes = target["userphoto"]
         assert isinstance(sizes, dict)
@@ -149,7 +149,7 @@ class World:
         return Row.from_columns(user, *found) if found else Row(user)
 
     def note(self, user: str, **columns: Any) -> None:
-        """Write into the ledger's row as nobody in particular."""
+        """Write columns into the ledger's row, without a claim."""
         stands, _ = self.ledger.rows.get((user[:2], user), ({}, ""))
         self.ledger.rows[user[:2], user] = ({**stands, **columns}, 'W/"note"')
 
@@ -175,30 +175,30 @@ class World:
         return [each.visible_at - now for each in self.outbox.messages if each.queue == queue]
 
     def drain(self, *, deliveries: int = 500) -> None:
-        """Let the app work until nothing is left to do."""
+        """Deliver messages until none is left."""
         self.host.drain(deliveries=deliveries)
 
     def run(self, seconds: float) -> None:
-        """Let time pass, and the app work meanwhile."""
+        """Advance the clock, and deliver the messages that fall due meanwhile."""
         self.host.run(seconds)
 
     def open_sweep(self, why: str = "the timer", *, force: bool = False) -> str:
-        """Open a sweep, as the timer would, and return its id, or that of the one that runs."""
+        """Open a sweep as the timer would; return its id, or the id of the sweep that is running."""
         return self.services.sweeper.open(why, force=force).id
 
     def sweep(self, *, force: bool = False) -> dict[str, Any]:
-        """Run a sweep and all that follows from it; return what `status` says of it."""
+        """Run a sweep and everything that follows from it; return what `status` reports of it."""
         sweep = self.open_sweep(force=force)
         self.drain(deliveries=100_000)
         return self.figures(sweep)
 
     def figures(self, sweep: str) -> dict[str, Any]:
-        """Return what `status` says of an ended sweep."""
+        """Return what `status` reports of an ended sweep."""
         (found,) = [each for each in self.app.health.status()["sweeps"] if each["id"] == sweep]
         return found
 
     def settled(self, user: str) -> None:
-        """Assert what every run must end in: the newest photo shown, and a row that says so and no more."""
+        """Assert how every run must end: SharePoint shows the newest photo, and the row says so."""
         row, source = self.row(user), self.source(user)
         now = self.clock.now()
         assert self.shown(user) == source
@@ -207,11 +207,11 @@ class World:
     # --- what goes wrong ---
 
     def fault(self, *faults: Fault) -> None:
-        """Arm these faults in the tenant, in the place of others."""
+        """Arm these faults in the tenant, in place of earlier ones."""
         self.tenant.faults.arm(faults)
 
     def requests(self, service: str = "") -> list[str]:
-        """Return `METHOD path → status` of every request to a service; `sharepoint` is both its halves."""
+        """Return `METHOD path → status` of every request to a service; `sharepoint` covers both its hosts."""
         return [
             f"{each['method']} {each['path']} → {each['status']}"
             for each in self.tenant.history.entries()
@@ -239,9 +239,9 @@ class World:
         return {**{queue: work(kind) for queue, kind in jobs.QUEUES.items()}, **poison}
 
 
-@cache  # worlds draw the same few pictures
+@cache  # all worlds use the same few pictures
 def _thumbnails_of(data: bytes) -> tuple[str, ...]:
-    """Return the SHA-256 of each thumbnail of a picture; none of what is no picture."""
+    """Return the SHA-256 of each thumbnail of a picture; an empty tuple if it is unreadable."""
     try:
         thumbnails = render(data)
     except UnreadableImage:

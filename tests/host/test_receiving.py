@@ -14,7 +14,7 @@ from azure.storage.queue import QueueClient
 from local.host.app.hostjson import QueueOptions
 from local.host.queues.listeners import QueueListener, Receiver
 from local.host.queues.sending import QueueSignals
-from tests.fakes.wire import Wire, overtakes, reply
+from tests.fakes.scripted_server import ScriptedServer, reply
 
 MESSAGE = b"<QueueMessage><MessageId>1</MessageId><PopReceipt>r</PopReceipt></QueueMessage>"
 FOUND = reply(200, b"<QueueMessagesList>" + MESSAGE + b"</QueueMessagesList>", Content_Type="application/xml")
@@ -51,7 +51,7 @@ def test_listeners_receive_concurrently_only_after_a_message(before: bytes) -> N
         connection.sendall(FOUND)
 
     receiver = Receiver()
-    with Wire(before, FOUND, together) as wire, ThreadPoolExecutor() as pool:
+    with ScriptedServer(before, FOUND, together) as wire, ThreadPoolExecutor() as pool:
         with contextlib.suppress(HttpResponseError):
             assert fetch(receiver, wire.url) == []
         assert fetch(receiver, wire.url) == ["1"]
@@ -61,7 +61,7 @@ def test_listeners_receive_concurrently_only_after_a_message(before: bytes) -> N
 
 def test_a_batch_is_one_request() -> None:
     """If a second request failed, the messages of the first would stay hidden."""
-    with Wire(FOUND) as wire:
+    with ScriptedServer(FOUND) as wire:
         assert fetch(Receiver(), wire.url) == ["1"]
         assert len(wire.asked) == 1
 

@@ -6,7 +6,7 @@ import pytest
 
 from local.tenant.traffic.quota import Limits
 from shared.sharepoint.pace import MINUTE, UNITS_FIRST, UNITS_KNOWN, minute_of
-from tests.fakes import crowd
+from tests.fakes import bulk
 from tests.fakes.world import World
 
 USERS = 2000
@@ -20,8 +20,8 @@ SOON = 120.0  # seconds
 def busy(new_world: Callable[..., World]) -> World:
     """A world in which each user has another photo than SharePoint shows, and a sweep has begun."""
     world = new_world(SHAREPOINT_UNITS_PER_MINUTE=str(PACE))
-    for user in crowd.let_in(world, USERS):
-        crowd.settle(world, user, '"OTHER"')
+    for user in bulk.add_users(world, USERS):
+        bulk.settle(world, user, '"OTHER"')
     world.tenant.quota.limit(Limits(sharepoint_units_per_minute=QUOTA))
     world.open_sweep()
     return world
@@ -76,7 +76,7 @@ def test_first_contacts_stay_within_a_small_pace_by_the_tenants_own_count(
     new_world: Callable[..., World],
 ) -> None:
     world = new_world(SHAREPOINT_UNITS_PER_MINUTE="100")
-    users = crowd.let_in(world, 30, settled=False)
+    users = bulk.add_users(world, 30, settled=False)
     world.tenant.quota.limit(Limits(sharepoint_units_per_minute=QUOTA))
     world.sweep()
     assert all(world.row(user).settled_etag == world.source(user) for user in users)
@@ -93,7 +93,7 @@ def test_a_job_that_finds_the_next_hour_full_comes_back_after_it_and_reserves_on
     for minute in range(55):  # which are full
         world.state.merge("pace", f"{now + minute * MINUTE:.0f}", {"backfill": 80.0}, "")
     room = 5 * 5  # first contacts in the five minutes after these: 80 units a minute, 14 each
-    users = crowd.let_in(world, room + 20, settled=False)
+    users = bulk.add_users(world, room + 20, settled=False)
     world.sweep()
     assert all(world.row(user).settled_etag == world.source(user) for user in users)
     assert sum(reserved(world)) == 55 * 80 + len(users) * UNITS_FIRST

@@ -7,7 +7,7 @@ import pytest
 
 from local.tenant.traffic.faults import Fault
 from shared.rest.gates import FILES, GRAPH, PROFILES
-from tests.fakes import crowd
+from tests.fakes import bulk
 from tests.fakes.world import World
 
 GRAPH_HOST = r"graph\.microsoft\.com"
@@ -18,9 +18,9 @@ HOUR = 3600.0
 
 def everything_at_once(world: World) -> list[str]:
     """Let hints, requested syncs and a sweep all be under way; return the users."""
-    users = [world.add() for _ in range(6)] + crowd.let_in(world, 10)
+    users = [world.add() for _ in range(6)] + bulk.add_users(world, 10)
     for user in users[6:]:
-        crowd.settle(world, user, '"OTHER"')
+        bulk.settle(world, user, '"OTHER"')
     world.hint(*users[3:9])
     for user in users[:2]:
         world.ask(user, why="asked")
@@ -86,7 +86,7 @@ def test_a_service_without_retry_after_is_called_less_and_less_often(world: Worl
 
 
 def test_two_instances_share_a_gate_within_a_second(world: World) -> None:
-    user = crowd.let_in(world, 1)[0]
+    user = bulk.add_users(world, 1)[0]
     other = world.start()
     world.fault(Fault(service="graph", status=429, retry_after=100, next=1))
     first = world.services.syncer.attempt(world.ask(user))
@@ -143,7 +143,7 @@ def test_one_user_with_invalid_answers_closes_no_gate(
     new_world: Callable[..., World], odd: dict[str, object]
 ) -> None:
     world = new_world()
-    (removed,) = crowd.let_in(world, 1, photo=False)
+    (removed,) = bulk.add_users(world, 1, photo=False)
     world.note(removed, missing_since=world.clock.now() - 2 * HOUR)
     users = everything_at_once(world)
     world.fault(Fault(service="graph", part=True, path=users[4], **odd))

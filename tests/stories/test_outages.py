@@ -8,8 +8,8 @@ import pytest
 
 from local.tenant.traffic.faults import Fault
 from shared.errors import TryLater
-from tests.fakes import crowd
-from tests.fakes.steps import cut_off
+from tests.fakes import bulk
+from tests.fakes.external_steps import drop_connection
 from tests.fakes.world import World
 
 HALF_AN_HOUR = 1800.0
@@ -57,17 +57,17 @@ OUTAGES = [
         of_the_tenant(service="sharepoint-profiles", status=429, retry_after=77.5),
         id="profiles are throttled",
     ),
-    pytest.param(at_steps("(read|write|scan) .*", cut_off), id="our tables are out of reach"),
-    pytest.param(at_steps("write .*", cut_off), id="our tables refuse writes"),
+    pytest.param(at_steps("(read|write|scan) .*", drop_connection), id="our tables are out of reach"),
+    pytest.param(at_steps("write .*", drop_connection), id="our tables refuse writes"),
     pytest.param(at_steps("call .*", no_token), id="entra is out of reach"),
 ]
 
 
 def busy_world(world: World) -> list[str]:
     """Return fifteen users, each with a change that SharePoint does not show: hints name a third of them."""
-    users = [world.add() for _ in range(5)] + crowd.let_in(world, 10)
+    users = [world.add() for _ in range(5)] + bulk.add_users(world, 10)
     for user in users[5:10]:
-        crowd.settle(world, user, '"OTHER"')
+        bulk.settle(world, user, '"OTHER"')
     world.hint(*users[3:8])
     world.open_sweep()
     return users

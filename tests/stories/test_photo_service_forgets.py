@@ -9,7 +9,7 @@ import pytest
 from local.tenant.directory.world import Photo
 from shared.admin.sync_user import UserSyncRequest
 from shared.jobs import Backfill
-from tests.fakes import crowd
+from tests.fakes import bulk
 from tests.fakes.world import World
 
 HOUR = 3600.0
@@ -59,7 +59,7 @@ def live_through_a_day(world: World, users: list[str], *, few: int, many: int) -
 
 @pytest.mark.parametrize("knobs", ANSWERS)
 def test_a_day_without_photos_clears_no_photo_of_fifteen_users(world: World, knobs: dict[str, str]) -> None:
-    users = crowd.let_in(world, 15)
+    users = bulk.add_users(world, 15)
     with forgetting(world, **knobs):
         assert live_through_a_day(world, users, few=1, many=15) == ["braked"] * 4
     assert world.requests("sharepoint") == []
@@ -73,7 +73,7 @@ def test_a_day_without_photos_clears_no_photo_of_fifteen_users(world: World, kno
 def test_a_day_without_photos_clears_no_photo_of_fifteen_thousand_users(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    users = crowd.let_in(world, 15_000)
+    users = bulk.add_users(world, 15_000)
     with forgetting(world), caplog.at_level(logging.ERROR):
         ends = live_through_a_day(world, users, few=3, many=100)
     assert ends == ["braked"] * 4

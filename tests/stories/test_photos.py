@@ -6,9 +6,9 @@ from shared.errors import Stale, TryLater
 from shared.jobs import Check, Sync
 from shared.storage.queues import Receipt
 from shared.storage.tables import ANY
-from tests.fakes.host import LEASE, Lost, Mood
+from tests.fakes.external_steps import ExternalSteps, Killed, drop_connection, fail_precondition, kill
+from tests.fakes.host import LEASE, DeliveryFaults, MessageLost
 from tests.fakes.schedules import Schedule, Turn, explore, play
-from tests.fakes.steps import Killed, Steps, cut_off, kill, meet_oneself
 from tests.fakes.table import Table
 from tests.fakes.world import World
 
@@ -17,8 +17,8 @@ DAY = 24 * 3600.0
 
 
 @pytest.fixture
-def steps() -> Steps:
-    return Steps()
+def steps() -> ExternalSteps:
+    return ExternalSteps()
 
 
 # --- time ---
@@ -40,8 +40,8 @@ def test_sleeping_lets_time_pass(world: World) -> None:
 # --- steps ---
 
 
-def test_a_mishap_happens_once_at_its_step(steps: Steps) -> None:
-    steps.on("write .*", cut_off, nth=2)
+def test_a_mishap_happens_once_at_its_step(steps: ExternalSteps) -> None:
+    steps.on("write .*", drop_connection, nth=2)
     done = []
     for name in ("write a", "read a", "write b", "write c"):
         try:
@@ -52,23 +52,23 @@ def test_a_mishap_happens_once_at_its_step(steps: Steps) -> None:
     assert done == ["write a", "read a", "-", "write c"]
 
 
-def test_an_answer_can_be_lost_after_its_step_took_effect(steps: Steps) -> None:
+def test_an_answer_can_be_lost_after_its_step_took_effect(steps: ExternalSteps) -> None:
     table = Table("photoledger", steps)
-    steps.on("write photoledger", cut_off, after=True)
+    steps.on("write photoledger", drop_connection, after=True)
     with pytest.raises(TryLater):
         table.merge("0f", "key", {"outcome": "synced"}, "")
     assert table.rows["0f", "key"][0] == {"outcome": "synced"}
 
 
-def test_a_step_that_is_refused_has_no_answer_to_lose(steps: Steps) -> None:
+def test_a_step_that_is_refused_has_no_answer_to_lose(steps: ExternalSteps) -> None:
     table = Table("photoledger", steps)
-    lost = steps.on("write photoledger", cut_off, after=True)
+    lost = steps.on("write photoledger", drop_connection, after=True)
     with pytest.raises(Stale):
         table.merge("0f", "key", {}, 'W/"0"')
     assert lost.seen == 0
 
 
-def test_a_dead_instance_does_nothing_until_the_next_one_starts(steps: Steps) -> None:
+def test_a_dead_instance_does_nothing_until_the_next_one_starts(steps: ExternalSteps) -> None:
     done: list[str] = []
 
     def work() -> None:
@@ -89,7 +89,7 @@ def test_a_dead_instance_does_nothing_until_the_next_one_starts(steps: Steps) ->
 # --- a table ---
 
 
-def test_versions_change_with_every_write_and_never_repeat(steps: Steps) -> None:
+def test_versions_change_with_every_write_and_never_repeat(steps: ExternalSteps) -> None:
     table = Table("photoledger", steps)
     first = table.merge("0f", "a", {"stamp": 1.0}, "")
     table.delete("0f", "a")
@@ -97,7 +97,7 @@ def test_versions_change_with_every_write_and_never_repeat(steps: Steps) -> None
     assert len({first, second, table.merge("0f", "a", {}, second)}) == 3
 
 
-def test_a_row_that_was_read_is_a_copy(steps: Steps) -> None:
+def test_a_row_that_was_read_is_a_copy(steps: ExternalSteps) -> None:
     table = Table("photoledger", steps)
     table.merge("0f", "a", {"stamp": 1.0}, ANY)
     table.read("0f", "a")[0]["stamp"] = 2.0
@@ -114,7 +114,9 @@ def test_a_row_that_was_read_is_a_copy(steps: Steps) -> None:
         pytest.param({"body": b"a" * 10}, id="bytes, which the app never stores"),
     ],
 )
-def test_a_value_that_no_column_can_hold_raises_an_error(steps: Steps, columns: dict[str, object]) -> None:
+def test_a_value_that_no_column_can_hold_raises_an_error(
+    steps: ExternalSteps, columns: dict[str, object]
+) -> None:
     with pytest.raises((ValueError, TypeError)):
         Table("photoledger", steps).merge("0f", "a", columns, ANY)
 
@@ -170,8 +172,8 @@ def test_a_failing_message_comes_back_after_half_a_minute_and_is_poison_after_fi
 
 def test_poison_that_fails_five_times_is_lost_and_reported(world: World) -> None:
     world.outbox.put("photo-syncs-poison", "not ours", 0)
-    world.steps.on("(write photostate|put photo-syncs-poison)", cut_off, times=None)
-    with pytest.raises(Lost):
+    world.steps.on("(write photostate|put photo-syncs-poison)", drop_connection, times=None)
+    with pytest.raises(MessageLost):
         world.drain()
     assert len(world.host.failures) == 5
     assert world.outbox.messages == []
@@ -189,7 +191,7 @@ def test_an_unkind_host_delivers_twice_and_out_of_order_and_repeatably_by_seed(
     world: World,
 ) -> None:
     def play_once() -> list[str]:
-        world.host.mood = Mood(seed=7, shuffled=True, twice=0.5)
+        world.host.delivery_faults = DeliveryFaults(seed=7, shuffled=True, twice=0.5)
         world.ledger.rows.clear()
         world.steps.taken.clear()
         delivered: list[str] = []
@@ -248,7 +250,7 @@ def test_the_app_in_the_world_is_the_whole_app(world: World) -> None:
 # --- schedules ---
 
 
-def counter(steps: Steps) -> tuple[list[int], dict[str, object]]:
+def counter(steps: ExternalSteps) -> tuple[list[int], dict[str, object]]:
     """Return a number that two attempts raise by one each, and those attempts: read, then write."""
     value = [0]
 
@@ -261,14 +263,14 @@ def counter(steps: Steps) -> tuple[list[int], dict[str, object]]:
     return value, {"one": add, "other": add}
 
 
-def test_without_a_schedule_one_attempt_runs_after_the_other(steps: Steps) -> None:
+def test_without_a_schedule_one_attempt_runs_after_the_other(steps: ExternalSteps) -> None:
     value, attempts = counter(steps)
     turns = play(steps, attempts, {}, ())
     assert value == [2]
     assert [turn.taken for turn in turns] == ["one"] * 3 + ["other"] * 3
 
 
-def test_exploring_finds_a_lost_update(steps: Steps) -> None:
+def test_exploring_finds_a_lost_update(steps: ExternalSteps) -> None:
     ends: dict[int, Schedule] = {}
 
     def run(schedule: Schedule) -> list[Turn]:
@@ -283,7 +285,7 @@ def test_exploring_finds_a_lost_update(steps: Steps) -> None:
     assert set(ends) == {1, 2}
 
 
-def test_exploring_tries_every_event_at_every_turn(steps: Steps) -> None:
+def test_exploring_tries_every_event_at_every_turn(steps: ExternalSteps) -> None:
     seen: set[int] = set()
 
     def run(schedule: Schedule) -> list[Turn]:
@@ -295,7 +297,7 @@ def test_exploring_tries_every_event_at_every_turn(steps: Steps) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError, Killed])
-def test_an_error_in_an_attempt_ends_the_schedule_and_every_thread(steps: Steps, error: type) -> None:
+def test_an_error_in_an_attempt_ends_the_schedule_and_every_thread(steps: ExternalSteps, error: type) -> None:
     def fail() -> None:
         with steps.take("read"):
             raise error
@@ -304,6 +306,6 @@ def test_an_error_in_an_attempt_ends_the_schedule_and_every_thread(steps: Steps,
     with pytest.raises(error):
         play(steps, {**attempts, "failing": fail}, {}, ("failing", "failing"))
     assert value == [2]  # the others ran to their ends
-    steps.on(".*", meet_oneself)
+    steps.on(".*", fail_precondition)
     with pytest.raises(Stale), steps.take("read"):
         pass

@@ -6,7 +6,7 @@ import pytest
 
 from local.tenant.traffic.faults import Fault
 from shared.jobs import Backfill
-from tests.fakes import crowd
+from tests.fakes import bulk
 from tests.fakes.world import World
 
 HOUR = 3600.0
@@ -106,7 +106,7 @@ def test_a_photo_that_arrives_after_the_last_look_waits_for_the_sweep(world: Wor
 
 
 def test_a_hundred_unchanged_users_cost_five_batches_and_a_read_each_and_no_write(world: World) -> None:
-    users = crowd.let_in(world, 90) + crowd.let_in(world, 10, photo=False, settled=False)
+    users = bulk.add_users(world, 90) + bulk.add_users(world, 10, photo=False, settled=False)
     figures = world.sweep()
     graph = Counter(line.partition("?")[0] for line in world.requests("graph"))
     assert graph == {"GET /v1.0/users": 1, "POST /v1.0/$batch → 200": 5}

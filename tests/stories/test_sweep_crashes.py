@@ -11,9 +11,9 @@ import pytest
 from local.tenant.traffic.faults import Fault
 from shared.errors import TryLater
 from shared.jobs import SweepPage, SweptCheck
-from tests.fakes import crowd
+from tests.fakes import bulk
+from tests.fakes.external_steps import drop_connection, kill
 from tests.fakes.schedules import Schedule, Turn, explore, play
-from tests.fakes.steps import cut_off, kill
 from tests.fakes.world import World
 
 HOUR = 3600.0
@@ -27,9 +27,9 @@ def small_world(new_world: Callable[..., World]) -> tuple[World, list[str]]:
     world = new_world()
     world.tenant.reset()
     world = new_world()
-    unchanged, changed, removed, missing = crowd.let_in(world, 4)
+    unchanged, changed, removed, missing = bulk.add_users(world, 4)
     fresh, empty = world.add(), world.add(photo=False)
-    crowd.settle(world, changed, '"OTHER"')
+    bulk.settle(world, changed, '"OTHER"')
     for user in (removed, missing):
         world.remove_photo(user)
     world.note(removed, missing_since=world.clock.now() - 2 * HOUR)
@@ -120,9 +120,9 @@ def test_a_sweep_of_two_pages_finishes_although_its_instances_die_repeatedly(
     new_world: Callable[..., World], seed: int
 ) -> None:
     world = new_world()
-    users = crowd.let_in(world, TWO_PAGES - 10) + crowd.let_in(world, 10, photo=False, settled=False)
+    users = bulk.add_users(world, TWO_PAGES - 10) + bulk.add_users(world, 10, photo=False, settled=False)
     chance = random.Random(seed)
-    world.host.mood = replace(world.host.mood, seed=seed, shuffled=True, twice=0.2)
+    world.host.delivery_faults = replace(world.host.delivery_faults, seed=seed, shuffled=True, twice=0.2)
     sweep = world.open_sweep()
 
     def perhaps_die() -> None:
@@ -173,7 +173,7 @@ def test_two_instances_that_work_on_the_same_message_count_every_user_once(
 
 
 def test_a_sweep_whose_record_is_written_seconds_after_its_first_page_is_not_lost(world: World) -> None:
-    users = crowd.let_in(world, 3)
+    users = bulk.add_users(world, 3)
     world.steps.on("write photostate", lambda: world.run(9))
     assert world.sweep()["seen"] == len(users)
 
@@ -182,10 +182,10 @@ def test_a_sweep_whose_record_is_written_seconds_after_its_first_page_is_not_los
 def test_a_sweep_whose_record_is_written_after_its_first_page_was_dropped_gets_another(
     world: World, write: str
 ) -> None:
-    users = crowd.let_in(world, 3)
+    users = bulk.add_users(world, 3)
     world.steps.on("write photostate", lambda: world.run(25))
     if write == "without an answer":
-        world.steps.on("write photostate", cut_off, after=True)
+        world.steps.on("write photostate", drop_connection, after=True)
         with pytest.raises(TryLater):
             world.open_sweep()
     sweep = world.open_sweep()
@@ -196,7 +196,7 @@ def test_a_sweep_whose_record_is_written_after_its_first_page_was_dropped_gets_a
 
 
 def test_a_sweep_with_a_slow_opening_and_a_fast_first_page_is_read_once(world: World) -> None:
-    users = crowd.let_in(world, 3)
+    users = bulk.add_users(world, 3)
     world.steps.on("write photostate", lambda: world.clock.advance(25))  # no host reads the queue meanwhile
     figures = world.sweep()
     assert (figures["state"], figures["seen"]) == ("finished", len(users))
@@ -207,7 +207,7 @@ def test_a_sweep_with_a_slow_opening_and_a_fast_first_page_is_read_once(world: W
 
 
 def test_a_poisoned_page_ends_its_sweep_as_failed_and_frees_the_lease(world: World) -> None:
-    crowd.let_in(world, 3)
+    bulk.add_users(world, 3)
     world.fault(Fault(service="graph", path=r"/users\?", status=400, code="Request_BadRequest"))
     failed = world.open_sweep()
     world.drain()
@@ -219,7 +219,7 @@ def test_a_poisoned_page_ends_its_sweep_as_failed_and_frees_the_lease(world: Wor
 
 
 def test_a_sweep_that_lost_its_message_is_taken_over_after_its_lease_and_not_before(world: World) -> None:
-    crowd.let_in(world, 3)
+    bulk.add_users(world, 3)
     dead = world.open_sweep()
     world.outbox.messages.clear()
     world.run(HOUR - 60)
@@ -231,7 +231,7 @@ def test_a_sweep_that_lost_its_message_is_taken_over_after_its_lease_and_not_bef
 
 
 def test_a_sweep_that_waits_for_graph_for_hours_is_not_taken_for_dead(world: World) -> None:
-    users = crowd.let_in(world, 3)
+    users = bulk.add_users(world, 3)
     world.fault(Fault(service="graph", status=503))
     sweep = world.open_sweep()
     for _ in range(5):
@@ -244,7 +244,7 @@ def test_a_sweep_that_waits_for_graph_for_hours_is_not_taken_for_dead(world: Wor
 
 
 def test_a_sweep_without_answers_for_two_hours_is_incomplete_and_removes_nothing(world: World) -> None:
-    users = crowd.let_in(world, 30)
+    users = bulk.add_users(world, 30)
     for user in users[:2]:
         world.remove_photo(user)
         world.note(user, missing_since=world.clock.now() - 2 * HOUR)
@@ -264,7 +264,7 @@ def test_a_sweep_without_answers_for_two_hours_is_incomplete_and_removes_nothing
 
 @pytest.fixture
 def two_pages(world: World) -> World:
-    crowd.let_in(world, TWO_PAGES)
+    bulk.add_users(world, TWO_PAGES)
     return world
 
 
@@ -290,7 +290,7 @@ def test_pages_that_always_expire_begin_only_one_more_sweep(two_pages: World) ->
 
 
 def test_a_wish_during_a_sweep_opens_the_next_when_it_ends(world: World) -> None:
-    users = crowd.let_in(world, 3)
+    users = bulk.add_users(world, 3)
     first = world.open_sweep()
     world.services.sweeper.request("Graph missed something")
     world.services.sweeper.request("Graph missed something")

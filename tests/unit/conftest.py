@@ -5,18 +5,18 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.fakes.fixtures import running_tenant, tenant
-from tests.fakes.wire import Reply, Wire
+from tests.fakes.scripted_server import Reply, ScriptedServer
 
 __all__ = ["running_tenant", "tenant"]
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., Wire]]:
+def serve() -> Iterator[Callable[..., ScriptedServer]]:
     """Start servers on loopback that give these replies, one a request, the last one for ever."""
-    wires: list[Wire] = []
+    wires: list[ScriptedServer] = []
 
-    def start(*replies: Reply) -> Wire:
-        wires.append(Wire(*replies).__enter__())
+    def start(*replies: Reply) -> ScriptedServer:
+        wires.append(ScriptedServer(*replies).__enter__())
         return wires[-1]
 
     yield start

@@ -24,12 +24,19 @@ from shared.notifications import (
     read_lifecycle,
 )
 from shared.subscription.client_state import ClientState
-from tests.fakes.nearly import CANARY, FOREIGN, false_events, false_ids, false_resources, forged_states
-from tests.fakes.posts import SUBSCRIPTION, Post, Terms, changes, events, posts
+from tests.fakes.near_misses import (
+    CANARY,
+    FOREIGN,
+    forged_states,
+    invalid_events,
+    invalid_ids,
+    invalid_resources,
+)
+from tests.fakes.posts import SUBSCRIPTION, Credentials, Post, changes, events, posts
 
 STATE = ClientState(["n" * 40, "o" * 40])
 TENANT = "aaaaaaaa-0000-0000-0000-000000000001"
-TERMS = Terms(STATE.make(), TENANT)
+TERMS = Credentials(STATE.make(), TENANT)
 CHANGES, EVENTS = posts(changes(TERMS)), posts(events(TERMS))
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 FIRE = settings(
@@ -58,11 +65,11 @@ RIGHT = {
 }
 NEAR_MISSES = {
     "clientState": forged_states(TERMS.proof),
-    "tenantId": false_ids(TENANT),
-    "resource": false_resources(STRANGER),
-    "resourceData": [{"id": each} for each in false_ids(STRANGER)],
-    "subscriptionId": [..., None, *false_ids(STRANGER)],
-    "lifecycleEvent": false_events("missed"),
+    "tenantId": invalid_ids(TENANT),
+    "resource": invalid_resources(STRANGER),
+    "resourceData": [{"id": each} for each in invalid_ids(STRANGER)],
+    "subscriptionId": [..., None, *invalid_ids(STRANGER)],
+    "lifecycleEvent": invalid_events("missed"),
 }
 BOTH, CHANGE, EVENT = (
     ("clientState", "tenantId"),

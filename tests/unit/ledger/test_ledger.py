@@ -15,7 +15,7 @@ from shared.storage.account import Storage
 from shared.storage.tables import ANY, AzureTable, Table
 from shared.subscription.record import SubscriptionRecord, SubscriptionStore
 from shared.sweeps.store import SweepStore
-from tests.fakes.steps import Steps
+from tests.fakes.external_steps import ExternalSteps
 from tests.fakes.table import Table as TableInMemory
 
 USER = "0f000000-0000-4000-8000-000000000001"
@@ -25,7 +25,7 @@ USER = "0f000000-0000-4000-8000-000000000001"
 def table(request: pytest.FixtureRequest) -> Table:
     """Each sentence is held by Azure's table and by the one that other tests use in its place."""
     if request.param == "in memory":
-        return TableInMemory("photoledger", Steps())
+        return TableInMemory("photoledger", ExternalSteps())
     storage = Storage({"AzureWebJobsStorage": request.getfixturevalue("azurite").connection_string})
     return AzureTable(storage, f"t{uuid.uuid4().hex}")
 

@@ -15,7 +15,7 @@ from shared.clock import SystemClock
 from shared.errors import Denied, Refused, ServiceError, TryLater
 from shared.rest.client import LARGEST_ANSWER, HttpClient, Request
 from tests.fakes.clock import Clock
-from tests.fakes.wire import Reply, Wire, reply
+from tests.fakes.scripted_server import Reply, ScriptedServer, reply
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -51,7 +51,7 @@ def rest(tokens: Tokens, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> HttpC
     return HttpClient(tokens, AGENT, clock, jitter=lambda: 0.5)
 
 
-def get(wire: Wire, **facts: object) -> Request:
+def get(wire: ScriptedServer, **facts: object) -> Request:
     return Request("graph", "GET", f"{wire.url}/thing", **facts)
 
 
@@ -188,7 +188,7 @@ def test_a_refusal_is_not_repeated(rest: HttpClient, serve, status: int) -> None
 # --- a token that is rejected, or permits too little ---
 
 
-def bearers(wire: Wire) -> list[str]:
+def bearers(wire: ScriptedServer) -> list[str]:
     return [asked.headers["authorization"] for asked in wire.asked]
 
 
@@ -363,7 +363,7 @@ def test_a_read_without_an_answer_changes_nothing(rest: HttpClient, serve) -> No
 
 
 def test_a_write_that_never_left_is_sure(rest: HttpClient) -> None:
-    with Wire() as wire:
+    with ScriptedServer() as wire:
         closed = wire.url
     attempt = Attempt()
     with pytest.raises(TryLater):
@@ -390,7 +390,7 @@ def test_a_write_that_a_proxy_would_not_pass_on_is_sure(clock: Clock) -> None:
 
 
 def test_a_write_whose_proxy_is_away_is_sure(clock: Clock, monkeypatch) -> None:
-    with Wire() as wire:
+    with ScriptedServer() as wire:
         monkeypatch.setenv("HTTPS_PROXY", wire.url)
     rest, attempt = HttpClient(Tokens(), AGENT, clock), Attempt()
     with pytest.raises(TryLater):

@@ -14,9 +14,9 @@ from shared.errors import Denied, GateClosed, Stale, TryLater
 from shared.rest.client import HttpClient, Request
 from shared.rest.gates import FILES, GRAPH, PROFILES, SERVICES, Gates, next_closing
 from tests.fakes.clock import Clock
-from tests.fakes.steps import Steps, cut_off, meet_oneself
+from tests.fakes.external_steps import ExternalSteps, drop_connection, fail_precondition
+from tests.fakes.scripted_server import ScriptedServer, reply
 from tests.fakes.table import Table
-from tests.fakes.wire import Wire, reply
 
 LAW = settings(deadline=None)  # a busy machine is no counterexample
 
@@ -31,7 +31,7 @@ class Scene:
     """One table of gates, and instances that share it."""
 
     def __init__(self) -> None:
-        self.steps = Steps()
+        self.steps = ExternalSteps()
         self.table = Table("photostate", self.steps)
         self.clock = Clock(TenantClock())
         self.gates = self.instance()
@@ -253,7 +253,7 @@ def test_two_who_close_a_gate_at_once_leave_it_closed_for_the_longer(
 
 
 def test_a_write_that_meets_itself_closes_the_gate_once(scene: Scene) -> None:
-    scene.steps.on("write photostate", meet_oneself, after=True)
+    scene.steps.on("write photostate", fail_precondition, after=True)
 
     assert scene.gates.close(GRAPH, None, WHY) == pytest.approx(30.0)
     assert scene.row()["closed_for"] == 30.0
@@ -284,7 +284,7 @@ def test_many_threads_close_a_gate_for_the_longest_that_any_was_told(scene: Scen
 
 
 def test_a_table_out_of_reach_is_an_outage(scene: Scene) -> None:
-    scene.steps.on("read photostate", cut_off, times=None)
+    scene.steps.on("read photostate", drop_connection, times=None)
 
     with pytest.raises(TryLater):
         scene.gates.require_open(GRAPH)
@@ -312,7 +312,7 @@ def rest(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> HttpClient:
     )
 
 
-def asked(wire: Wire, **facts: Any) -> Request:
+def asked(wire: ScriptedServer, **facts: Any) -> Request:
     return Request(GRAPH, "GET", f"{wire.url}/thing", **facts)
 
 
@@ -343,7 +343,7 @@ def fail(rest: HttpClient, call: Request, kind: type[Exception]) -> Any:
 def test_a_call_that_fails_for_good_closes_its_gate(
     scene: Scene, rest: HttpClient, answer: Any, closed: float, after: float | None
 ) -> None:
-    with Wire(answer) as wire:
+    with ScriptedServer(answer) as wire:
         error = fail(rest, asked(wire), TryLater)
     assert error.after == (after if after is None else pytest.approx(after))
     assert scene.gates.closed_until(GRAPH) == pytest.approx(scene.clock.now() + closed)
@@ -364,7 +364,7 @@ def test_only_what_speaks_of_the_whole_service_is_left_alone_for_ever_longer(
     scene: Scene, rest: HttpClient, status: int, waits: list[float]
 ) -> None:
     found = []
-    with Wire(reply(status)) as wire:
+    with ScriptedServer(reply(status)) as wire:
         for _ in waits:
             fail(rest, asked(wire), TryLater)
             found.append(scene.gates.closed_until(GRAPH) - scene.clock.now())
@@ -374,7 +374,7 @@ def test_only_what_speaks_of_the_whole_service_is_left_alone_for_ever_longer(
 
 def test_a_closed_gate_costs_no_request(scene: Scene, rest: HttpClient) -> None:
     scene.gates.close(GRAPH, 60.0, WHY)
-    with Wire() as wire:
+    with ScriptedServer() as wire:
         assert fail(rest, asked(wire), GateClosed).after == pytest.approx(60.0)
         assert wire.asked == []
         scene.clock.advance(61)
@@ -386,7 +386,7 @@ def test_a_call_is_not_repeated_through_a_gate_that_closed_meanwhile(scene: Scen
         scene.gates.close(GRAPH, 60.0, WHY)  # another call was told so
         connection.sendall(reply(500))
 
-    with Wire(close_and_fail) as wire:
+    with ScriptedServer(close_and_fail) as wire:
         fail(rest, asked(wire), GateClosed)
         assert len(wire.asked) == 1
 
@@ -398,21 +398,21 @@ def test_a_call_is_not_repeated_through_a_gate_that_closed_meanwhile(scene: Scen
 def test_a_denial_closes_the_gate_for_a_quarter_of_an_hour_unless_it_speaks_of_one_call_alone(
     scene: Scene, rest: HttpClient, status: int, alone: bool, closed: float | None
 ) -> None:
-    with Wire(reply(status)) as wire:
+    with ScriptedServer(reply(status)) as wire:
         fail(rest, asked(wire, denied_alone=alone), Denied)
     until = scene.gates.closed_until(GRAPH)
     assert until == (pytest.approx(scene.clock.now() + closed) if closed else 0.0)
 
 
 def test_one_rejected_token_closes_no_gate(scene: Scene, rest: HttpClient) -> None:
-    with Wire(reply(401), reply(200)) as wire:
+    with ScriptedServer(reply(401), reply(200)) as wire:
         assert rest.send(asked(wire), Attempt()).status == 200
     assert scene.gates.closed_until(GRAPH) == 0.0
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 410, 412, 424])
 def test_a_refusal_closes_no_gate(scene: Scene, rest: HttpClient, status: int) -> None:
-    with Wire(reply(status)) as wire:
+    with ScriptedServer(reply(status)) as wire:
         fail(rest, asked(wire), Exception)
     assert scene.gates.closed_until(GRAPH) == 0.0
 
@@ -435,16 +435,18 @@ def test_a_quota_that_is_nearly_spent_closes_the_gate_until_it_begins_anew(
     scene: Scene, rest: HttpClient, headers: dict[str, str], closed: float | None
 ) -> None:
     given = {f"RateLimit_{name.title()}": value for name, value in headers.items()}
-    with Wire(reply(200, **given)) as wire:
+    with ScriptedServer(reply(200, **given)) as wire:
         assert rest.send(asked(wire), Attempt()).status == 200
     until = scene.gates.closed_until(GRAPH)
     assert until == (pytest.approx(scene.clock.now() + closed) if closed else 0.0)
 
 
 def test_a_gate_that_cannot_be_closed_loses_nobody_the_answer(scene: Scene, rest: HttpClient) -> None:
-    scene.steps.on("write photostate", cut_off, times=None)
-    with Wire(reply(429, Retry_After="50")) as wire:
+    scene.steps.on("write photostate", drop_connection, times=None)
+    with ScriptedServer(reply(429, Retry_After="50")) as wire:
         assert fail(rest, asked(wire), TryLater).after == 50.0
-    with Wire(reply(200, RateLimit_Limit="10", RateLimit_Remaining="0", RateLimit_Reset="5")) as wire:
+    with ScriptedServer(
+        reply(200, RateLimit_Limit="10", RateLimit_Remaining="0", RateLimit_Reset="5")
+    ) as wire:
         scene.clock.advance(60)
         assert rest.send(asked(wire), Attempt()).status == 200

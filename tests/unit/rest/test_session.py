@@ -1,7 +1,7 @@
 """The bell that wakes this app."""
 
 from shared.subscription.wake import WakeUp
-from tests.fakes.wire import reply
+from tests.fakes.scripted_server import reply
 
 
 def test_the_bell_sends_the_handshake_and_shrugs_at_whatever_comes(serve, caplog, monkeypatch) -> None:

@@ -21,7 +21,7 @@ from local.tenant.traffic.faults import Fault
 from shared.errors import ConfigError, SyncError, TryLater
 from shared.rest.tokens import CertificateTokens, IdentityTokens, Tokens, tokens_of
 from shared.settings import Settings
-from tests.fakes.wire import Wire
+from tests.fakes.scripted_server import ScriptedServer
 
 GRAPH, MY = "graph.microsoft.com", "contoso-my.sharepoint.com"
 PASSWORD = "pass phrase, é"
@@ -368,7 +368,7 @@ def test_an_identity_endpoint_that_cannot_now_is_asked_again_later(make, tenant:
 
 
 def test_an_identity_endpoint_that_is_away_is_asked_again_later(make, monkeypatch) -> None:
-    with Wire() as wire:
+    with ScriptedServer() as wire:
         monkeypatch.setenv("IDENTITY_ENDPOINT", f"{wire.url}/msi/token")
         monkeypatch.setenv("IDENTITY_HEADER", "header")
     with pytest.raises(TryLater):

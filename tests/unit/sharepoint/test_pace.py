@@ -27,8 +27,8 @@ from shared.sharepoint.pace import (
     with_reserved,
 )
 from tests.fakes.clock import Clock
+from tests.fakes.external_steps import ExternalSteps, drop_connection, fail_precondition
 from tests.fakes.schedules import Schedule, Turn, explore, play
-from tests.fakes.steps import Steps, cut_off, meet_oneself
 from tests.fakes.table import Table
 
 LAW = settings(deadline=None)  # a busy machine is no counterexample
@@ -44,7 +44,7 @@ class Scene:
     """One table of minutes at the beginning of one, and instances that share it."""
 
     def __init__(self, limit: int = LIMIT, jitter: float = 0.0) -> None:
-        self.steps = Steps()
+        self.steps = ExternalSteps()
         self.table = Table("photostate", self.steps)
         self.clock = Clock(TenantClock())
         self.clock.advance(minute_of(self.clock.now()) + MINUTE - self.clock.now())
@@ -305,13 +305,13 @@ def test_where_too_many_want_a_minute_one_comes_later(scene: Scene) -> None:
 
 
 def test_a_table_out_of_reach_is_an_outage(scene: Scene) -> None:
-    scene.steps.on("read photostate", cut_off)
+    scene.steps.on("read photostate", drop_connection)
     with pytest.raises(TryLater):
         scene.pace.reserve("live", 8)
 
 
 def test_a_write_that_meets_itself_reserves_too_much_and_never_too_little(scene: Scene) -> None:
-    scene.steps.on("write photostate", meet_oneself, after=True)
+    scene.steps.on("write photostate", fail_precondition, after=True)
 
     assert scene.pace.reserve("live", 8) == Booked(scene.began, 0.0)
     assert scene.minutes() == {0: (16.0, 0.0)}

@@ -11,7 +11,7 @@ from shared.errors import ConfigError, Denied, ServiceError, Stale, TryLater
 from shared.storage.account import Storage
 from shared.storage.queues import AzureOutbox, Receipt
 from shared.storage.tables import ANY, AzureTable
-from tests.fakes.wire import Reply, Wire, reply
+from tests.fakes.scripted_server import Reply, ScriptedServer, reply
 
 CONNECTION = "AzureWebJobsStorage"
 
@@ -24,12 +24,12 @@ def at(url: str) -> Storage:
 
 
 @pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Wire]]:
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ScriptedServer]]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    wires: list[Wire] = []
+    wires: list[ScriptedServer] = []
 
-    def start(*replies: Reply) -> Wire:
-        wires.append(Wire(*replies).__enter__())
+    def start(*replies: Reply) -> ScriptedServer:
+        wires.append(ScriptedServer(*replies).__enter__())
         return wires[-1]
 
     yield start

@@ -10,7 +10,7 @@ from azure.storage.queue import QueueClient
 from local.azurite import Azurite
 from shared.storage.account import Storage
 from shared.storage.queues import AzureOutbox, Receipt
-from tests.fakes.wire import Wire, overtakes, reply
+from tests.fakes.scripted_server import ScriptedServer, overtakes, reply
 
 
 @pytest.fixture
@@ -98,6 +98,6 @@ def test_both_answers_to_a_receipt_that_is_not_valid_any_more_are_known(
     monkeypatch: pytest.MonkeyPatch, status: int, code: str
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with Wire(reply(status, b"", x_ms_error_code=code)) as wire:
+    with ScriptedServer(reply(status, b"", x_ms_error_code=code)) as wire:
         outbox_at(wire.url).take_back(Receipt("photo-syncs", "message", "receipt"))
         assert wire.asked[0].line.startswith("DELETE ")

@@ -11,8 +11,8 @@ from shared.errors import Stale, TryLater
 from shared.sweeps.state import SWEEPS_KEPT, SweepRecord
 from shared.sweeps.store import PartStore, SweepStore
 from shared.sweeps.tally import Totals, sum_letters
+from tests.fakes.external_steps import ExternalSteps, drop_connection, fail_precondition
 from tests.fakes.schedules import Schedule, Turn, explore, play
-from tests.fakes.steps import Steps, cut_off, meet_oneself
 from tests.fakes.table import Table
 
 LAW = settings(deadline=None)  # a busy machine is no counterexample
@@ -24,17 +24,17 @@ KEY = "00000-000"
 
 
 @pytest.fixture
-def steps() -> Steps:
-    return Steps()
+def steps() -> ExternalSteps:
+    return ExternalSteps()
 
 
 @pytest.fixture
-def book(steps: Steps) -> SweepStore:
+def book(steps: ExternalSteps) -> SweepStore:
     return SweepStore(Table("photostate", steps))
 
 
 @pytest.fixture
-def parts(steps: Steps) -> PartStore:
+def parts(steps: ExternalSteps) -> PartStore:
     return PartStore(Table("photoparts", steps))
 
 
@@ -173,8 +173,8 @@ def test_those_whom_graph_knew_are_found_in_their_part_first(parts: PartStore) -
     assert parts.known(OTHER, "00000-000", 3) == ()
 
 
-def test_a_part_whose_write_meets_itself_is_written(steps: Steps, parts: PartStore) -> None:
-    steps.on("write photoparts", meet_oneself, after=True)
+def test_a_part_whose_write_meets_itself_is_written(steps: ExternalSteps, parts: PartStore) -> None:
+    steps.on("write photoparts", fail_precondition, after=True)
 
     assert parts.add(SWEEP, KEY, PEOPLE[:2]).unanswered == PEOPLE[:2]
 
@@ -190,7 +190,7 @@ def test_parts_come_in_the_order_of_pages_and_belong_to_their_sweep(parts: PartS
     assert letters(parts, OTHER) == ["?"]
 
 
-def test_an_answer_that_is_delivered_again_writes_nothing(steps: Steps, parts: PartStore) -> None:
+def test_an_answer_that_is_delivered_again_writes_nothing(steps: ExternalSteps, parts: PartStore) -> None:
     parts.add(SWEEP, KEY, PEOPLE[:2])
     answers = {PEOPLE[0]: "U"}
     parts.answer(SWEEP, KEY, answers)
@@ -207,17 +207,17 @@ def test_an_answer_to_a_part_that_was_forgotten_brings_nothing_back(parts: PartS
     assert list(parts.all(SWEEP)) == []
 
 
-def test_an_answer_whose_write_meets_itself_is_given_once(steps: Steps, parts: PartStore) -> None:
+def test_an_answer_whose_write_meets_itself_is_given_once(steps: ExternalSteps, parts: PartStore) -> None:
     parts.add(SWEEP, KEY, PEOPLE[:2])
-    steps.on("write photoparts", meet_oneself, after=True)
+    steps.on("write photoparts", fail_precondition, after=True)
     parts.answer(SWEEP, KEY, {PEOPLE[0]: "U"})
 
     assert letters(parts) == ["U?"]
 
 
-@pytest.mark.parametrize("mishap", [cut_off, meet_oneself])
+@pytest.mark.parametrize("mishap", [drop_connection, fail_precondition])
 def test_a_part_that_cannot_be_written_is_answered_later(
-    steps: Steps, parts: PartStore, mishap: Callable[[], None]
+    steps: ExternalSteps, parts: PartStore, mishap: Callable[[], None]
 ) -> None:
     parts.add(SWEEP, KEY, PEOPLE[:2])
     steps.on("write photoparts", mishap, times=None)
@@ -229,7 +229,7 @@ def test_no_interleaving_of_two_checks_loses_an_answer_or_changes_one() -> None:
     """Two halves of a part are answered at once, and both name its middle."""
 
     def run(schedule: Schedule) -> list[Turn]:
-        steps = Steps()
+        steps = ExternalSteps()
         parts = PartStore(Table("photoparts", steps))
         parts.add(SWEEP, KEY, PEOPLE[:3])
         found: dict[str, dict[str, str]] = {
@@ -249,7 +249,7 @@ def test_no_interleaving_of_two_checks_loses_an_answer_or_changes_one() -> None:
 
 def test_no_interleaving_of_two_readers_of_a_page_makes_two_parts_of_one() -> None:
     def run(schedule: Schedule) -> list[Turn]:
-        steps = Steps()
+        steps = ExternalSteps()
         parts = PartStore(Table("photoparts", steps))
         seen = dict[str, tuple[str, ...]]()
 
@@ -280,7 +280,7 @@ def test_no_interleaving_of_two_readers_of_a_page_makes_two_parts_of_one() -> No
 def test_totals_count_everybody_once_whatever_is_delivered_and_how_often(
     deliveries: list[tuple[int, dict[str, str]]],
 ) -> None:
-    parts = PartStore(Table("photoparts", Steps()))
+    parts = PartStore(Table("photoparts", ExternalSteps()))
     asked = [PEOPLE[:3], PEOPLE[3:5], PEOPLE[5:6]]
     for number, users in enumerate(asked):
         parts.add(SWEEP, f"00000-{number:03}", users)

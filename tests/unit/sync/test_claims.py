@@ -9,7 +9,7 @@ from shared.errors import TryLater
 from shared.ledger.ledger import Ledger
 from shared.sync.claims import Busy, Claim, ClaimLost, Claims
 from tests.fakes.clock import Clock
-from tests.fakes.steps import Steps, cut_off, meet_oneself
+from tests.fakes.external_steps import ExternalSteps, drop_connection, fail_precondition
 from tests.fakes.table import Table
 
 USER = "0f000000-0000-4000-8000-000000000001"
@@ -21,7 +21,7 @@ class Office:
 
     def __init__(self) -> None:
         self.clock = Clock(TenantClock())
-        self.steps = Steps()
+        self.steps = ExternalSteps()
         self.table = Table("photoledger", self.steps)
         self.ledger = Ledger(self.table)
         numbers = itertools.count(1)
@@ -97,14 +97,14 @@ def test_taking_a_row_keeps_an_older_doubt(office: Office) -> None:
 
 
 def test_a_claim_whose_answer_was_lost_and_repeated_is_ours(office: Office) -> None:
-    office.steps.on("write photoledger", meet_oneself, after=True)
+    office.steps.on("write photoledger", fail_precondition, after=True)
     claim = office.take()
     assert claim.row == office.row
     claim.end({})
 
 
 def test_a_claim_that_could_not_be_written_leaves_nothing(office: Office) -> None:
-    office.steps.on("write photoledger", cut_off)
+    office.steps.on("write photoledger", drop_connection)
     with pytest.raises(TryLater):
         office.take()
     assert office.row.version == ""
@@ -144,7 +144,7 @@ def test_a_row_that_never_holds_still_is_left_for_later(office: Office) -> None:
 @pytest.mark.parametrize("write", [Claim.write, Claim.end], ids=["write", "end"])
 def test_a_write_whose_answer_was_lost_is_our_own_success(office: Office, write) -> None:
     claim = office.take()
-    office.steps.on("write photoledger", meet_oneself, after=True)
+    office.steps.on("write photoledger", fail_precondition, after=True)
     write(claim, {"dirty": True})
     assert claim.row == office.row
     assert office.row.dirty
@@ -161,7 +161,7 @@ def test_another_ones_note_under_our_claim_is_kept_and_ours_written(office: Offi
 def test_a_note_and_a_lost_answer_together_are_still_our_own_success(office: Office) -> None:
     claim = office.take()
     office.ledger.overwrite(USER, {"gone_since": 9.0})
-    office.steps.on("write photoledger", meet_oneself, after=True, nth=1)
+    office.steps.on("write photoledger", fail_precondition, after=True, nth=1)
     claim.write({"dirty": True})
     assert claim.row == office.row
 
@@ -195,7 +195,7 @@ def test_a_row_that_was_deleted_takes_the_claim_with_it(office: Office) -> None:
 
 def test_a_write_that_fails_changes_nothing(office: Office) -> None:
     claim = office.take()
-    office.steps.on("write photoledger", cut_off)
+    office.steps.on("write photoledger", drop_connection)
     with pytest.raises(TryLater):
         claim.write({"dirty": True})
     assert office.row == claim.row

@@ -1,4 +1,4 @@
-"""Many people at once, without many pictures: everybody has the same bytes under an etag of their own."""
+"""Many users at once without many pictures: all photos have the same bytes, each with an etag of its own."""
 
 import hashlib
 
@@ -12,14 +12,14 @@ TARGET = Target("contoso-my.sharepoint.com", "contoso-admin.sharepoint.com", "/U
 PICTURE = draw(0)
 
 
-def let_in(world: World, count: int, *, photo: bool = True, settled: bool = True) -> list[str]:
-    """Let `count` people in and return their object ids.
+def add_users(world: World, count: int, *, photo: bool = True, settled: bool = True) -> list[str]:
+    """Add `count` users to the tenant and return their object ids.
 
     Args:
-        world: where.
-        count: how many.
+        world: the world whose tenant gets them.
+        count: the number of users.
         photo: whether they have one.
-        settled: the ledger says that SharePoint shows it; without photo, that it shows another.
+        settled: the ledger says that SharePoint shows the photo; without photo, that it shows another one.
     """
     arrived = people.add_people(world.tenant.world, world.tenant.exchange, NewPeople(count=count))
     for person in arrived:
@@ -31,16 +31,16 @@ def let_in(world: World, count: int, *, photo: bool = True, settled: bool = True
 
 
 def new_photo(world: World) -> Photo:
-    """Return a photo with the crowd's picture and an etag that no other has."""
+    """Return a photo with the common picture and an etag that no other photo has."""
     return Photo(PICTURE, world.tenant.world.new_etag(), 64, 64)
 
 
 def settle(world: World, user: str, etag: str) -> None:
-    """Let the ledger say that SharePoint shows this photo."""
+    """Write into the ledger that SharePoint shows this photo."""
     world.note(
         user,
         settled_etag=etag,
-        settled_sha256=hashlib.sha256(etag.encode()).hexdigest(),  # nobody's bytes
+        settled_sha256=hashlib.sha256(etag.encode()).hexdigest(),  # of no photo's bytes
         upn=world.person(user).upn,
         geo=TARGET.my_host,
         folder=TARGET.folder,

@@ -1,9 +1,9 @@
-"""The points at which the app touches anything outside its process, and what can go wrong there.
+"""The steps that the app takes outside its process, and fault injection at each of them.
 
 Every read and write of a table, every message sent or taken back, and every HTTP call (at its token) is a
 step with a name: `read photoledger`, `write photoledger`, `put photo-syncs`, `take back photo-syncs`,
-`call graph.microsoft.com`. A mishap is something to do `before` a step, or `after` it took effect but before
-its caller hears of it.
+`call graph.microsoft.com`. A fault is injected before a step, or after it took effect but before its caller
+gets the answer.
 """
 
 import re
@@ -17,26 +17,26 @@ from shared.errors import Stale, TryLater
 
 
 class Killed(BaseException):
-    """The instance died at this step. Whatever it still tries on the way out does not happen either."""
+    """The instance died at this step. What its `finally` blocks still attempt does not happen either."""
 
 
 def kill() -> NoReturn:
     raise Killed
 
 
-def cut_off() -> NoReturn:
-    """The store cannot be reached. After a step that took effect: its answer is lost."""
+def drop_connection() -> NoReturn:
+    """Raise as a store that cannot be reached; after a step that took effect, its answer is lost."""
     raise TryLater("storage", "no answer")
 
 
-def meet_oneself() -> NoReturn:
-    """The client library repeated a conditional write whose answer was lost, and met its own first try."""
+def fail_precondition() -> NoReturn:
+    """Raise as the second try of a conditional write whose first try succeeded, but whose answer was lost."""
     raise Stale("storage: 412")
 
 
 @dataclass
-class Mishap:
-    """Do `do` at the steps whose names match, from the `nth` on, `times` times (None: for ever)."""
+class InjectedFault:
+    """Call `do` at the steps whose names match, from the `nth` on, `times` times (None: every time)."""
 
     name: re.Pattern[str]
     do: Callable[[], object]
@@ -52,12 +52,12 @@ class Mishap:
         return self.seen >= self.nth and (self.times is None or self.seen < self.nth + self.times)
 
 
-class Steps:
-    """The steps taken so far, by name, and the mishaps that wait at those to come."""
+class ExternalSteps:
+    """The names of the steps taken so far, and the faults to inject at later steps."""
 
     def __init__(self) -> None:
         self.taken: list[str] = []
-        self._mishaps: list[Mishap] = []
+        self._faults: list[InjectedFault] = []
         self._lock = threading.Lock()
         self._dead: set[int] = set()
 
@@ -69,25 +69,25 @@ class Steps:
         after: bool = False,
         nth: int = 1,
         times: int | None = 1,
-    ) -> Mishap:
-        """Let `do` happen at the `nth` step from now whose name matches the expression `name`."""
-        mishap = Mishap(re.compile(name), do, after, nth, times)
+    ) -> InjectedFault:
+        """Call `do` at the `nth` step from now whose name matches the regular expression `name`."""
+        fault = InjectedFault(re.compile(name), do, after, nth, times)
         with self._lock:
-            self._mishaps.append(mishap)
-        return mishap
+            self._faults.append(fault)
+        return fault
 
-    def forget(self, mishap: Mishap) -> None:
-        """Let this one not happen any more."""
+    def forget(self, fault: InjectedFault) -> None:
+        """Remove one fault."""
         with self._lock:
-            self._mishaps.remove(mishap)
+            self._faults.remove(fault)
 
     def clear(self) -> None:
-        """Let nothing more go wrong."""
+        """Remove all faults."""
         with self._lock:
-            self._mishaps.clear()
+            self._faults.clear()
 
     def survive(self, work: Callable[[], object]) -> bool:
-        """Do `work` as an instance that may die of it; return whether it lived. The next one lives again."""
+        """Do `work` as an instance that may be killed; return whether it survived. The next one lives."""
         try:
             work()
         except Killed:
@@ -97,22 +97,22 @@ class Steps:
 
     @contextmanager
     def take(self, name: str, *, conditional: bool = False) -> Iterator[None]:
-        """Take a step: the block is its effect. `conditional`: it writes only what stands as it was read."""
+        """Take a step: the block is its effect. `conditional`: it writes only an unchanged row."""
         del conditional
         with self._lock:
             self.taken.append(name)
-        self._befall(name, after=False)
+        self._inject(name, after=False)
         yield
-        self._befall(name, after=True)
+        self._inject(name, after=True)
 
-    def _befall(self, name: str, *, after: bool) -> None:
+    def _inject(self, name: str, *, after: bool) -> None:
         if threading.get_ident() in self._dead:
             raise Killed
         with self._lock:
-            due = [mishap for mishap in self._mishaps if mishap.due(name, after=after)]
+            due = [fault for fault in self._faults if fault.due(name, after=after)]
         try:
-            for mishap in due:
-                mishap.do()
+            for fault in due:
+                fault.do()
         except Killed:
             self._dead.add(threading.get_ident())
             raise

@@ -1,4 +1,4 @@
-"""A server that says exactly what a test tells it to, down to the last byte."""
+"""A server that sends exactly the bytes that a test gives it."""
 
 import socket
 import threading
@@ -12,8 +12,8 @@ type Reply = bytes | Callable[[socket.socket], object]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One request as it came in. Header names are lower case."""
+class ReceivedRequest:
+    """One request as it arrived. Header names are in lower case."""
 
     line: str
     headers: dict[str, str]
@@ -21,20 +21,20 @@ class Asked:
 
 
 def reply(status: int = 200, body: bytes = b"{}", **headers: str) -> bytes:
-    """Return a whole HTTP answer; underscores in header names stand for hyphens."""
+    """Return a whole HTTP response; underscores in header names stand for hyphens."""
     given = {"Content-Length": str(len(body)), "Connection": "close"}
     given |= {name.replace("_", "-"): value for name, value in headers.items()}
     head = "".join(f"{name}: {value}\r\n" for name, value in given.items())
-    return f"HTTP/1.1 {status} Said\r\n{head}\r\n".encode() + body
+    return f"HTTP/1.1 {status} Reason\r\n{head}\r\n".encode() + body
 
 
 def overtakes(prepare: Callable[[str], Callable[[], object]], answer: bytes, *before: Reply) -> bool:
-    """Return whether a second call is on the wire before the first one was answered.
+    """Return whether a second call is sent before the first one was answered.
 
     Args:
-        prepare: is told where the wire is, and returns the call.
-        answer: what both calls are answered.
-        before: what is answered before that, to what the first call asks beforehand.
+        prepare: gets the server's URL, and returns the call.
+        answer: the response to both calls.
+        before: the responses to what the first call requests before that.
     """
     first_came, second_came, early = threading.Event(), threading.Event(), threading.Event()
 
@@ -48,8 +48,8 @@ def overtakes(prepare: Callable[[str], Callable[[], object]], answer: bytes, *be
         second_came.set()
         connection.sendall(answer)
 
-    with Wire(*before, first, second) as wire, ThreadPoolExecutor() as pool:
-        call = prepare(wire.url)
+    with ScriptedServer(*before, first, second) as server, ThreadPoolExecutor() as pool:
+        call = prepare(server.url)
         calls = [pool.submit(call)]
         assert first_came.wait(10)
         calls.append(pool.submit(call))
@@ -59,8 +59,8 @@ def overtakes(prepare: Callable[[str], Callable[[], object]], answer: bytes, *be
     return early.is_set()
 
 
-class Wire:
-    """Plain HTTP on 127.0.0.1. Each request gets the next of `replies`; when they are used up, the last."""
+class ScriptedServer:
+    """Plain HTTP on 127.0.0.1. Each request gets the next of `replies`, and the last one repeats."""
 
     def __init__(self, *replies: Reply) -> None:
         self._replies = list(replies) or [reply()]
@@ -68,7 +68,7 @@ class Wire:
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self.ended = threading.Event()
-        self.asked: list[Asked] = []
+        self.asked: list[ReceivedRequest] = []
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Self:
@@ -85,13 +85,13 @@ class Wire:
             thread.join(5)
 
     def trickle(self, connection: socket.socket) -> None:
-        """Promise an answer, and send it a byte at a time, far slower than anybody waits."""
+        """Announce a long response, and send it one byte at a time, slower than any client waits."""
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
         while not self.ended.wait(0.02):
             connection.sendall(b".")
 
     def silence(self, connection: socket.socket) -> None:
-        """Take the request and never answer."""
+        """Receive the request and never respond."""
         del connection
         self.ended.wait(30)
 
@@ -113,14 +113,14 @@ class Wire:
             try:
                 self._converse(connection, file)
             except OSError:
-                return  # the client has heard enough
+                return  # the client closed the connection
 
     def _converse(self, connection: socket.socket, file: object) -> None:
-        asked = _read(file)
-        if asked is None:
+        request = _read(file)
+        if request is None:
             return
         with self._lock:
-            self.asked.append(asked)
+            self.asked.append(request)
             answer = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
         if callable(answer):
             answer(connection)
@@ -128,7 +128,7 @@ class Wire:
             connection.sendall(answer)
 
 
-def _read(file: object) -> Asked | None:
+def _read(file: object) -> ReceivedRequest | None:
     line = file.readline().decode().strip()
     if not line:
         return None
@@ -136,4 +136,4 @@ def _read(file: object) -> Asked | None:
     while field := file.readline().decode().strip():
         name, _, value = field.partition(":")
         headers[name.lower()] = value.strip()
-    return Asked(line, headers, file.read(int(headers.get("content-length", 0))))
+    return ReceivedRequest(line, headers, file.read(int(headers.get("content-length", 0))))

@@ -1,4 +1,4 @@
-"""Values that are nearly right: signatures, ids and resources with one thing wrong; odd numbers and texts."""
+"""Values that are almost valid: client states, ids and resources with one defect; odd numbers and texts."""
 
 import json
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-CANARY = "canary4711"  # in every text that nobody may hear again
-FOREIGN = "0bad0bad"  # begins the ids in items that are not Graph's
+CANARY = "canary4711"  # in every text that may not appear in logs, responses or messages
+FOREIGN = "0bad0bad"  # the prefix of ids in items that are not Graph's
 
 type Json = SearchStrategy[Any]
 
 
 @dataclass(frozen=True)
 class Raw:
-    """A value that is written as it stands."""
+    """JSON text that is written unchanged."""
 
     text: str
 
 
-# Lone surrogates, controls, directions, letters beyond the first plane, and what looks like something else.
+# Lone surrogates, control and direction characters, other planes, look-alikes, and JSON and URL syntax.
 ODD_SIGNS = (
     "\x00", "\t", "\n", "\r", "\x1b", "\x7f", "\x85", " ", "\xa0", "\u200b", "\u2028", "\u202e", "\ufeff",
     "\ufffe", "\ud800", "\udfff", "\U0001f600", "\U000e0041", "\u0301", "\u017f", "\u212a", "\uff10", "%00",
@@ -42,7 +42,7 @@ NOISE = st.recursive(
 
 
 def forged_states(proof: str) -> list[Any]:
-    """Return client states that are nearly ours; `...` is none at all."""
+    """Return client states that are almost ours; `...` stands for an absent member."""
     nonce, _, signature = proof.partition(".")
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     last = letters.index(proof[-1]) // 4 * 4  # two of its bits are unused: four letters decode to the same
@@ -62,8 +62,8 @@ def forged_states(proof: str) -> list[Any]:
 
 
 @cache
-def forgeries(proof: str) -> Json:
-    """Draw what is nearly a client state of ours."""
+def draw_forged_state(proof: str) -> Json:
+    """Draw a client state that is almost ours."""
     nonce, _, signature = proof.partition(".")
     other_nonce = st.from_regex(r"[0-9a-f]{32}", fullmatch=True).map(lambda n: f"{n}.{signature}")
     other_signature = st.from_regex(r"[A-Za-z0-9_-]{43}", fullmatch=True).map(lambda s: f"{nonce}.{s}")
@@ -76,8 +76,8 @@ def forgeries(proof: str) -> Json:
     return drawn.filter(lambda state: state != proof)
 
 
-def false_ids(right: str) -> list[Any]:
-    """Return what is nearly an object id, and not null."""
+def invalid_ids(right: str) -> list[Any]:
+    """Return values that are almost an object id, and not null."""
     return [
         f"{{{right}}}", f"{right}/", f"/{right}", f"{right}\n", right[:-1], right + "0", f"{right[:-1]}\x00",
         f"urn:uuid:{right}", f"Users/{right}", [right], {"id": right}, "", 0, False, CANARY, f" {right}",
@@ -87,26 +87,26 @@ def false_ids(right: str) -> list[Any]:
 
 
 @cache
-def no_ids(right: str) -> Json:
-    """Draw what is nearly an object id, and not null."""
-    some = st.sampled_from(false_ids(right))
+def draw_invalid_id(right: str) -> Json:
+    """Draw a value that is almost an object id, and not null."""
+    some = st.sampled_from(invalid_ids(right))
     return some | some | some | NOISE.filter(lambda noise: noise is not None) | NUMBERS
 
 
 @cache
-def no_data(user: str) -> Json:
-    """Draw a `resourceData` whose id is none."""
-    return no_ids(user).map(lambda value: Raw(f'{{"id": {write_value(value)}}}'))
+def draw_invalid_data(user: str) -> Json:
+    """Draw a `resourceData` whose id is not valid."""
+    return draw_invalid_id(user).map(lambda value: Raw(f'{{"id": {write_value(value)}}}'))
 
 
 @cache
-def no_tenants(tenant: str) -> Json:
-    """Draw what is nearly a tenant, and not read as none at all."""
-    return no_ids(tenant).filter(lambda value: json.loads(write_value(value)))
+def draw_invalid_tenant(tenant: str) -> Json:
+    """Draw a value that is almost a tenant's id, and that does not count as absent."""
+    return draw_invalid_id(tenant).filter(lambda value: json.loads(write_value(value)))
 
 
-def false_resources(user: str) -> list[Any]:
-    """Return what is nearly the resource of a user; `...` is none at all."""
+def invalid_resources(user: str) -> list[Any]:
+    """Return values that are almost the resource of a user; `...` stands for an absent member."""
     return [
         "Users", "Users/", f"Groups/{user}", f"Users/{user}/photo", f"Users('{user}')", f"Users/{{{user}}}",
         f"Users%2F{user}", f"Users%2f{user}", f"Users/%20{user}", f"Users//{user}", f"Users\\{user}", user,
@@ -118,14 +118,14 @@ def false_resources(user: str) -> list[Any]:
 
 
 @cache
-def no_resources(user: str) -> Json:
-    """Draw what is nearly the resource of a user."""
-    some = st.sampled_from(false_resources(user))
+def draw_invalid_resource(user: str) -> Json:
+    """Draw a value that is almost the resource of a user."""
+    some = st.sampled_from(invalid_resources(user))
     return some | some | some | NOISE | NUMBERS
 
 
-def false_events(event: str) -> list[Any]:
-    """Return what is nearly the name of a lifecycle event; `...` is none at all."""
+def invalid_events(event: str) -> list[Any]:
+    """Return values that are almost the name of a lifecycle event; `...` stands for an absent member."""
     return [
         event.upper(),
         f"{event} ",
