@@ -1,4 +1,4 @@
-"""What every kind of test may ask for."""
+"""Order of the tests, and fixtures for all of them."""
 
 import gc
 from collections.abc import Iterator
@@ -10,24 +10,24 @@ import pytest
 from local.azurite import Azurite
 
 TESTS = Path(__file__).parent
-# Begun first, so that none of them is what everybody waits for at the end.
+# Started first, so that none of them runs alone at the end.
 LONGEST = ("simulation", "e2e", "stories", "app/test_sync_mishaps.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take longest first; those of the same kind stay in their order."""
+    """Sort the files that take longest first, and keep the order otherwise."""
     items.sort(key=lambda item: _rank(item.path))
 
 
 def pytest_collection_finish() -> None:
-    """Look for garbage among what the tests make and not, again and again, among thousands of tests."""
+    """Exclude the collected tests from garbage collection, and collect less often."""
     gc.freeze()
     gc.set_threshold(50_000)
 
 
 @cache
 def _rank(path: Path) -> int:
-    """Return a file's place: its own or its directory's in `LONGEST`, or behind them all."""
+    """Return the index of a file or its directory in `LONGEST`, or an index behind all of them."""
     within = path.relative_to(TESTS)
     places = (str(within), within.parts[0])
     return min((LONGEST.index(each) for each in places if each in LONGEST), default=len(LONGEST))
@@ -35,6 +35,6 @@ def _rank(path: Path) -> int:
 
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[Azurite]:
-    """One storage account for the whole run; tests keep apart by the names of their queues and tables."""
+    """One storage account for the whole run; each test uses queues and tables with names of its own."""
     with Azurite() as storage:
         yield storage

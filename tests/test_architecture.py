@@ -1,4 +1,4 @@
-"""Who may import whom, who may touch the world, and what stands at the top: read from the code itself."""
+"""Allowed imports, allowed side effects and the top level, checked by reading the code."""
 
 import ast
 import json
@@ -29,7 +29,7 @@ ORDER = (
     ("attempt", "job_fields"),
     ("users", "settings_reader", "backoff", "clock", "logs", "errors", "pictures"),
 )
-"""A module or package of `shared` imports only what stands on lines below its own."""
+"""A module or package of `shared` imports only from lines below its own."""
 
 PURE = (
     "users",
@@ -50,7 +50,7 @@ PURE = (
     "pictures.formats",
     "pictures.thumbnails",
 )
-"""Modules and packages that decide: they ask no clock and no environment, and open nothing."""
+"""Modules and packages that decide: they read no clock and no environment, and open nothing."""
 
 PACKAGES: dict[str, frozenset[str]] = {
     "function_app": frozenset({"azure"}),
@@ -64,11 +64,11 @@ PACKAGES: dict[str, frozenset[str]] = {
     "subscription.client_state": frozenset({"itsdangerous"}),
     "subscription.wake": frozenset({"requests"}),
 }
-"""Which installed packages a module may import; one that is not named here may import none."""
+"""The installed packages that a module may import; a module that is not named here may import none."""
 
 EFFECTS: dict[str, frozenset[str]] = {
     "asyncio": frozenset(),
-    # Both write times that they are given, as Graph's and as part of a sweep's name; neither asks for one.
+    # Both format times that they are given, for Graph and for a sweep's name; neither reads the clock.
     "datetime": frozenset({"graph.client", "sweeps.opener"}),
     "http.client": frozenset(),
     "http.cookiejar": frozenset({"rest.session"}),
@@ -76,10 +76,8 @@ EFFECTS: dict[str, frozenset[str]] = {
     "logging": frozenset({"function_app", "logs"}),
     "multiprocessing": frozenset(),
     "os": frozenset({"function_app"}),
-    "pathlib": frozenset({"settings_reader"}),  # a certificate may stand in a file
-    "random": frozenset(
-        {"rest.client", "sharepoint.pace", "storage.queues"}
-    ),  # jitter, unless another is handed in
+    "pathlib": frozenset({"settings_reader"}),  # a certificate may be a file
+    "random": frozenset({"rest.client", "sharepoint.pace", "storage.queues"}),  # the default jitter
     "secrets": frozenset(
         {"subscription.client_state", "subscription.record", "sweeps.opener", "sync.claims"}
     ),  # tokens, nonces and names
@@ -89,7 +87,7 @@ EFFECTS: dict[str, frozenset[str]] = {
     "subprocess": frozenset(),
     "sys": frozenset(),
     "tempfile": frozenset(),
-    # Clients are built once, looks shared, and one is the first to send.
+    # Clients are built once, reads of gates are shared, and the first message is sent alone.
     "threading": frozenset(
         {"app", "rest.gates", "rest.token_problems", "rest.tokens", "storage.account", "storage.queues"}
     ),
@@ -97,7 +95,7 @@ EFFECTS: dict[str, frozenset[str]] = {
     "urllib.request": frozenset(),
     "uuid": frozenset(),
 }
-"""Which modules may touch the world with what; everything else is handed in as an argument."""
+"""The modules that may import each module with side effects; all others get them as arguments."""
 
 TOP = [
     ".ci/run",
@@ -120,7 +118,7 @@ TOP = [
     "shared/__init__.py",
     "tests",
 ]
-NOT_OURS = {
+IGNORED = {
     ".git",
     ".hypothesis",
     ".mypy_cache",
@@ -191,29 +189,29 @@ def place_of(module: str) -> int:
 
 def project_files(*suffixes: str) -> Iterator[Path]:
     for folder, folders, files in os.walk(ROOT):
-        folders[:] = [name for name in folders if name not in NOT_OURS and name != "__pycache__"]
+        folders[:] = [name for name in folders if name not in IGNORED and name != "__pycache__"]
         yield from (Path(folder, name) for name in files if name.endswith(suffixes))
 
 
 APP = [*map(name_of, SHARED), "function_app"]
 
 
-# --- who may import whom ---
+# --- allowed imports ---
 
 
-def test_every_module_has_a_place() -> None:
+def test_every_module_is_in_the_order_of_imports() -> None:
     placed = [name for line in ORDER for name in line]
     there = {module.partition(".")[0] for module in APP}
 
     assert len(placed) == len(set(placed))
-    assert set(placed) == there, "place it in ORDER, on the lowest line below which all its imports stand"
+    assert set(placed) == there, "add it to ORDER, on the lowest line that is above all its imports"
     assert set(PACKAGES) <= set(APP)
     assert set(PURE) <= set(APP)
     assert frozenset().union(*EFFECTS.values()) <= set(APP)
 
 
 @pytest.mark.parametrize("module", APP)
-def test_a_module_imports_only_what_stands_below_it(module: str) -> None:
+def test_a_module_imports_only_from_lower_lines(module: str) -> None:
     package = module.partition(".")[0]
 
     wrong = sorted(
@@ -224,33 +222,33 @@ def test_a_module_imports_only_what_stands_below_it(module: str) -> None:
     assert not wrong, f"{module} may not import {', '.join(wrong)}"
 
 
-def test_no_module_imports_itself_in_a_circle() -> None:
+def test_imports_have_no_cycles() -> None:
     order = TopologicalSorter({module: imported_of_shared(module) for module in APP}).static_order()
 
     assert list(order)[-1] == "function_app"
 
 
-def test_packages_are_empty() -> None:
-    packages = [path for room in ("shared", "local") for path in (ROOT / room).rglob("__init__.py")]
+def test_init_files_are_empty() -> None:
+    packages = [path for folder in ("shared", "local") for path in (ROOT / folder).rglob("__init__.py")]
 
     assert packages
     assert not [path for path in packages if path.read_text()]
 
 
 @pytest.mark.parametrize("module", APP)
-def test_a_module_imports_only_the_packages_it_is_for(module: str) -> None:
+def test_a_module_imports_only_its_own_installed_packages(module: str) -> None:
     ours = {"shared", "function_app"}
     packages = {name.partition(".")[0] for name in imports_of(source_of(module))}
 
     foreign = packages - sys.stdlib_module_names - ours
     unexpected = sorted(foreign - PACKAGES.get(module, frozenset()))
     assert not unexpected, (
-        f"{module} imports {', '.join(unexpected)}: say so in PACKAGES, or leave it to a client"
+        f"{module} imports {', '.join(unexpected)}: add it to PACKAGES, or use it in a client"
     )
 
 
 @pytest.mark.parametrize("module", APP)
-def test_a_module_touches_the_world_only_where_that_is_its_task(module: str) -> None:
+def test_a_module_imports_only_its_own_modules_with_side_effects(module: str) -> None:
     imported = imports_of(source_of(module))
 
     wrong = sorted(
@@ -258,11 +256,11 @@ def test_a_module_touches_the_world_only_where_that_is_its_task(module: str) -> 
         for effect, allowed in EFFECTS.items()
         if module not in allowed and any(is_under(name, effect) for name in imported)
     )
-    assert not wrong, f"{module} imports {', '.join(wrong)}: take what it gives as an argument"
+    assert not wrong, f"{module} imports {', '.join(wrong)}: take its results as arguments"
 
 
 @pytest.mark.parametrize("module", PURE)
-def test_a_decision_asks_no_clock_and_opens_nothing(module: str) -> None:
+def test_a_pure_module_reads_no_clock_and_opens_nothing(module: str) -> None:
     names = set()
     for node in ast.walk(ast.parse(source_of(module).read_text())):
         if isinstance(node, ast.Call):
@@ -272,11 +270,11 @@ def test_a_decision_asks_no_clock_and_opens_nothing(module: str) -> None:
 
     effects = {"__import__", "eval", "exec", "input", "now", "print", "time", "today", "utcnow"}
     assert not names & effects
-    # Image.open reads bytes that are in memory already.
+    # Image.open reads bytes in memory.
     assert "open" not in names or module == "pictures.thumbnails"
 
 
-def test_only_the_doorway_knows_azure_functions() -> None:
+def test_only_function_app_imports_azure_functions() -> None:
     code = [*ROOT.glob("*.py"), *(ROOT / "shared").rglob("*.py"), *(ROOT / "local").rglob("*.py")]
 
     importers = [
@@ -288,33 +286,31 @@ def test_only_the_doorway_knows_azure_functions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "strangers"),
+    ("folder", "forbidden"),
     [
-        pytest.param(
-            "shared", ["local", "tests", "function_app"], id="the app and what stands in for the world"
-        ),
-        # Two independent readings of the same documents.
+        pytest.param("shared", ["local", "tests", "function_app"], id="the app"),
+        # Two independent implementations of the same documents.
         pytest.param("local/tenant", ["shared", "function_app", "local.host", "tests"], id="the tenant"),
         pytest.param("local/host", ["shared", "function_app", "local.tenant", "tests"], id="the host"),
     ],
 )
-def test_strangers_stay_strangers(folder: str, strangers: list[str]) -> None:
+def test_a_folder_imports_nothing_of_the_others(folder: str, forbidden: list[str]) -> None:
     files = sorted((ROOT / folder).rglob("*.py"))
 
-    met = {
+    imported = {
         f"{path.relative_to(ROOT)} imports {name}"
         for path in files
         for name in imports_of(path)
-        if any(is_under(name, stranger) for stranger in strangers)
+        if any(is_under(name, each) for each in forbidden)
     }
     assert files
-    assert not met
+    assert not imported
 
 
-# --- what a cold start pays for ---
+# --- imports at a cold start ---
 
 
-def test_importing_the_app_reads_no_setting_and_loads_no_library_that_it_does_not_need_yet() -> None:
+def test_importing_the_app_reads_no_setting_and_loads_no_heavy_library() -> None:
     pictures = [f"shared.{name}" for name in map(name_of, SHARED) if name.startswith("pictures.")]
     others = [f"shared.{name}" for name in map(name_of, SHARED) if not name.startswith("pictures.")]
     script = (
@@ -344,18 +340,18 @@ def test_importing_the_app_reads_no_setting_and_loads_no_library_that_it_does_no
 # --- loopback only ---
 
 
-def test_no_file_names_an_address_that_is_open_to_everybody() -> None:
-    everybody = (".".join("0000"), "INADDR" + "_ANY")
+def test_no_file_names_the_address_of_all_interfaces() -> None:
+    wildcards = (".".join("0000"), "INADDR" + "_ANY")
     files = list(project_files(".py", ".json", ".toml", ".sh", ".md", "Makefile", "run"))
 
     named = [
-        str(path.relative_to(ROOT)) for path in files if any(each in path.read_text() for each in everybody)
+        str(path.relative_to(ROOT)) for path in files if any(each in path.read_text() for each in wildcards)
     ]
     assert len(files) > 50
     assert not named
 
 
-def test_whatever_opens_a_port_opens_it_on_loopback() -> None:
+def test_every_port_is_opened_on_loopback() -> None:
     constants, hosts = defaultdict[str, set[str]](set), list[tuple[str, str]]()
     for path in project_files(".py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -379,10 +375,10 @@ def test_whatever_opens_a_port_opens_it_on_loopback() -> None:
 
 
 @pytest.mark.parametrize("path", TOP)
-def test_the_top_level_is_where_everybody_looks_for_it(path: str) -> None:
+def test_a_conventional_file_of_the_top_level_exists(path: str) -> None:
     assert (ROOT / path).exists()
 
 
-def test_one_python_is_meant_everywhere() -> None:
+def test_one_version_of_python_is_named_everywhere() -> None:
     assert (ROOT / ".python-version").read_text().strip() == "3.13"
     assert 'requires-python = ">=3.13"' in (ROOT / "pyproject.toml").read_text()

@@ -68,7 +68,7 @@ class ScriptedServer:
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self.ended = threading.Event()
-        self.asked: list[ReceivedRequest] = []
+        self.requests: list[ReceivedRequest] = []
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Self:
@@ -120,7 +120,7 @@ class ScriptedServer:
         if request is None:
             return
         with self._lock:
-            self.asked.append(request)
+            self.requests.append(request)
             answer = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
         if callable(answer):
             answer(connection)

@@ -63,7 +63,7 @@ def test_a_batch_is_one_request() -> None:
     """If a second request failed, the messages of the first would stay hidden."""
     with ScriptedServer(FOUND) as wire:
         assert fetch(Receiver(), wire.url) == ["1"]
-        assert len(wire.asked) == 1
+        assert len(wire.requests) == 1
 
 
 class FailingReceiver:

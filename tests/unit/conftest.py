@@ -1,4 +1,4 @@
-"""Each module by itself, with doubles of what it is handed: see `tests.fakes`."""
+"""Tests of single modules, with fakes for their arguments: see `tests.fakes`."""
 
 from collections.abc import Callable, Iterator
 
@@ -12,13 +12,13 @@ __all__ = ["running_tenant", "tenant"]
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., ScriptedServer]]:
-    """Start servers on loopback that give these replies, one a request, the last one for ever."""
-    wires: list[ScriptedServer] = []
+    """`serve(*replies)`: a server on loopback that sends one reply a request, and the last one repeatedly."""
+    servers: list[ScriptedServer] = []
 
     def start(*replies: Reply) -> ScriptedServer:
-        wires.append(ScriptedServer(*replies).__enter__())
-        return wires[-1]
+        servers.append(ScriptedServer(*replies).__enter__())
+        return servers[-1]
 
     yield start
-    for wire in wires:
-        wire.__exit__(None, None, None)
+    for server in servers:
+        server.__exit__(None, None, None)
