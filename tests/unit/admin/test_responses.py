@@ -1,4 +1,4 @@
-"""What administrators are answered."""
+"""The responses to administrators."""
 
 import json
 
@@ -15,7 +15,7 @@ USER = "0f000000-0000-4000-8000-000000000001"
 JOB = Sync(USER, "asked", 1.0, 1.0)
 
 
-def test_a_result_is_told_whole() -> None:
+def test_a_result_is_returned_with_all_its_fields() -> None:
     answer = responses.of_result(Result(USER, "synced", "identity unconfirmed", '"BA09"', 8, "request"))
     assert (answer.status, answer.headers) == (200, {})
     assert json.loads(answer.body) == {
@@ -46,17 +46,17 @@ def test_a_final_outcome_has_its_status(outcome: Outcome, status: int) -> None:
 @pytest.mark.parametrize(
     ("hindrance", "after", "status", "retry_after"),
     [
-        pytest.param("busy", 12.2, 409, "13", id="another attempt, rounded up"),
+        pytest.param("busy", 12.2, 409, "13", id="busy: rounded up"),
         pytest.param("throttled", 200.0, 503, "200", id="throttled"),
-        pytest.param("paced", 1800.0, 503, "1800", id="the pace is taken"),
-        pytest.param("throttled", None, 503, "30", id="nobody said how long"),
+        pytest.param("paced", 1800.0, 503, "1800", id="the rate limit is reached"),
+        pytest.param("throttled", None, 503, "30", id="no wait given: half a minute"),
         pytest.param("throttled", 0.0, 503, "1", id="never at once"),
         pytest.param("denied", 900.0, 502, "900", id="denied"),
         pytest.param("configuration", 900.0, 500, "900", id="settings"),
         pytest.param("", 30.0, 202, "30", id="comes back by itself"),
     ],
 )
-def test_what_must_wait_says_how_long(
+def test_a_deferred_result_says_how_long_to_wait(
     hindrance: Hindrance, after: float | None, status: int, retry_after: str
 ) -> None:
     result = Result(USER, "deferred", "why", again=JOB, after=after, hindrance=hindrance)
@@ -74,10 +74,12 @@ def test_what_must_wait_says_how_long(
         pytest.param(TryLater("graph", "503"), 503, {"Retry-After": "30"}, id="later"),
         pytest.param(TryLater("graph", "503", after=0.5), 503, {"Retry-After": "1"}, id="very soon"),
         pytest.param(TryLater("graph", "429", after=311.2), 503, {"Retry-After": "312"}, id="at length"),
-        pytest.param(Stale("412"), 500, {}, id="one that should have been handled"),
+        pytest.param(Stale("412"), 500, {}, id="an error that should have been handled"),
     ],
 )
-def test_an_error_says_who_must_act(error: SyncError, status: int, headers: dict[str, str]) -> None:
+def test_the_status_of_an_error_says_who_must_act(
+    error: SyncError, status: int, headers: dict[str, str]
+) -> None:
     answer = responses.of_error(error)
     assert (answer.status, answer.headers) == (status, headers)
     assert json.loads(answer.body)["error"]
@@ -88,7 +90,7 @@ def test_a_services_error_names_its_request() -> None:
     assert json.loads(answer.body) == {"error": "sharepoint: 400", "request_id": "abc"}
 
 
-def test_wrong_settings_are_all_named() -> None:
+def test_all_problems_of_the_settings_are_listed() -> None:
     answer = responses.of_error(ConfigError(["A is missing", "B is malformed"]))
     assert answer.status == 500
     assert json.loads(answer.body) == {
@@ -97,7 +99,7 @@ def test_wrong_settings_are_all_named() -> None:
     }
 
 
-def test_an_error_nobody_foresaw_says_nothing_of_itself() -> None:
+def test_an_unexpected_error_reveals_no_details() -> None:
     answer = responses.broken()
     assert (answer.status, json.loads(answer.body)) == (
         500,
@@ -108,7 +110,7 @@ def test_an_error_nobody_foresaw_says_nothing_of_itself() -> None:
 @pytest.mark.parametrize(
     ("did", "status"), [("created", 200), ("kept", 200), ("ended", 200), ("blocked", 409)]
 )
-def test_a_renewal_is_told(did: str, status: int) -> None:
+def test_the_result_of_a_renewal_is_returned_with_its_status(did: str, status: int) -> None:
     answer = responses.of_tended(Tended(did, "why", "id", 7.0))
     assert answer.status == status
     assert json.loads(answer.body) == {"did": did, "reason": "why", "subscription": "id", "expires": 7.0}
@@ -122,7 +124,7 @@ def test_a_flag_is_true_or_false(value: str | None, means: bool) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "1", "yes", "true ", "<script>"])
-def test_any_other_flag_is_refused_by_its_name_alone(value: str) -> None:
+def test_any_other_flag_is_refused_without_repeating_its_value(value: str) -> None:
     with pytest.raises(NotOurs) as caught:
         responses.flag("force", value)
     assert str(caught.value) == "force is either true or false"
