@@ -1,4 +1,4 @@
-"""Whether a photo must be synced: the table of checks row by row, and its laws."""
+"""Whether a photo must be synced: the table of checks row by row, and its properties."""
 
 from dataclasses import replace
 from typing import Any
@@ -30,13 +30,13 @@ from shared.graph.photo import (
     UserGone,
 )
 from shared.ledger.row import QUEUED_FOR, Row, recently_queued
-from tests.unit.ledger.rows_imagined import (
+from tests.unit.ledger.row_strategies import (
     ANNA,
     EARLIER,
     LATER,
-    LAW,
     NOW,
     OTHER,
+    PROPERTY,
     REFUSED,
     ROWS,
     SKIPPED,
@@ -51,7 +51,7 @@ SETTLED = {"settled_etag": E, "settled_sha256": "ab", "outcome": "synced"}
 @pytest.mark.parametrize(
     ("columns", "force", "sweep", "changed"),
     [
-        # refused at e, no force: unchanged; a sweep looks again at whom only the scope kept out
+        # refused at e, no force: unchanged; a sweep checks users again that only the scope kept out
         pytest.param(REFUSED, False, False, False, id="refused: left alone"),
         pytest.param(REFUSED, False, True, False, id="refused: by a sweep too"),
         pytest.param(REFUSED, True, False, True, id="refused, but forced"),
@@ -62,7 +62,7 @@ SETTLED = {"settled_etag": E, "settled_sha256": "ab", "outcome": "synced"}
         ),
         pytest.param({**REFUSED, "unsure_until": LATER}, False, True, False, id="refused while unsure"),
         pytest.param(SKIPPED, False, False, False, id="skipped: left alone"),
-        pytest.param(SKIPPED, False, True, True, id="skipped: a sweep looks again"),
+        pytest.param(SKIPPED, False, True, True, id="skipped: a sweep checks again"),
         pytest.param(SKIPPED, True, False, True, id="skipped, but forced"),
         pytest.param({**SKIPPED, "settled_etag": E}, False, True, False, id="skipped, but settled anyway"),
         pytest.param(
@@ -103,7 +103,9 @@ SETTLED = {"settled_etag": E, "settled_sha256": "ab", "outcome": "synced"}
             {"outcome": "kept", "settled_sha256": "ab"}, False, False, True, id="kept, and back again"
         ),
         pytest.param({"dirty": True}, False, False, True, id="a first upload never ended"),
-        pytest.param({"claim_until": LATER, "claim_token": "x"}, False, False, True, id="somebody is at it"),
+        pytest.param(
+            {"claim_until": LATER, "claim_token": "x"}, False, False, True, id="another attempt is running"
+        ),
     ],
 )
 def test_a_photo_is_synced_unless_it_is_settled_or_refused(
@@ -117,14 +119,18 @@ def test_a_photo_is_synced_unless_it_is_settled_or_refused(
 @pytest.mark.parametrize(
     ("queued_at", "force", "sweep", "queued"),
     [
-        pytest.param(EARLIER, False, True, False, id="a minute ago: his sync is still to come"),
+        pytest.param(EARLIER, False, True, False, id="a minute ago: the sync is still to come"),
         pytest.param(NOW, False, True, False, id="just now"),
         pytest.param(NOW - QUEUED_FOR + 1, False, True, False, id="a day ago but for a second"),
         pytest.param(NOW - QUEUED_FOR, False, True, True, id="a day ago: whatever became of it"),
-        pytest.param(0.0, False, True, True, id="never, or his sync has ended"),
+        pytest.param(0.0, False, True, True, id="never, or the sync has ended"),
         pytest.param(EARLIER, True, True, True, id="a minute ago, but forced"),
         pytest.param(
-            EARLIER, False, False, True, id="a minute ago, but a hint came: live changes wait for none"
+            EARLIER,
+            False,
+            False,
+            True,
+            id="a minute ago, but a notification came: a live change does not wait",
         ),
         pytest.param(EARLIER, True, False, True, id="a forced hint"),
     ],
@@ -132,7 +138,7 @@ def test_a_photo_is_synced_unless_it_is_settled_or_refused(
 @pytest.mark.parametrize(
     "columns", [{}, {"settled_etag": OTHER}, {"dirty": True}], ids=["unknown", "another", "dirty"]
 )
-def test_a_changed_user_whom_a_sweep_has_queued_is_not_queued_by_the_next(
+def test_a_changed_user_that_one_sweep_queued_is_not_queued_by_the_next(
     columns: dict[str, Any], queued_at: float, force: bool, sweep: bool, queued: bool
 ) -> None:
     row = a_row(queued_at=queued_at, **columns)
@@ -140,12 +146,12 @@ def test_a_changed_user_whom_a_sweep_has_queued_is_not_queued_by_the_next(
     assert decide(Photo(E), row, force=force, sweep=sweep, now=NOW) == (Queue() if queued else Leave())
 
 
-def test_a_user_is_taken_for_queued_for_a_day() -> None:
+def test_a_user_counts_as_queued_for_a_day() -> None:
     assert QUEUED_FOR == 24 * 3600.0
     assert recently_queued(a_row(queued_at=NOW - QUEUED_FOR + 1), NOW)
     assert not recently_queued(a_row(queued_at=NOW - QUEUED_FOR), NOW)
     assert not recently_queued(a_row(), NOW)
-    assert not recently_queued(a_row(), 7.0)  # not even where the clock begins
+    assert not recently_queued(a_row(), 7.0)  # not even at the beginning of the clock
 
 
 def test_a_settled_photo_is_known_although_its_user_is_queued() -> None:
@@ -176,7 +182,7 @@ GONE = {"outcome": "gone", "reason": "the directory does not know this user"}
         pytest.param(Photo(E), {**SETTLED, **GAVE_UP, "settled_etag": OTHER}, Queue(), id="another"),
         pytest.param(Photo(E), GAVE_UP, Queue(), id="never settled"),
         pytest.param(Photo(E), {**SETTLED, **REFUSED}, Leave(), id="settled once, unreadable now"),
-        pytest.param(NoPhoto(), GAVE_UP, Note(EMPTY), id="no photo, and none shown"),
+        pytest.param(NoPhoto(), GAVE_UP, Note(EMPTY), id="no photo, and no picture shown"),
         pytest.param(
             NoPhoto(), {**SETTLED, **GAVE_UP}, Note({"missing_since": NOW, **EMPTY}), id="no photo any more"
         ),
@@ -190,7 +196,7 @@ GONE = {"outcome": "gone", "reason": "the directory does not know this user"}
         pytest.param(UserGone(), {**GAVE_UP, "gone_since": EARLIER}, Note(GONE), id="gone long ago"),
     ],
 )
-def test_a_failure_is_over_where_nothing_is_left_to_sync(
+def test_a_failure_ends_where_nothing_is_left_to_sync(
     source: PhotoSource, columns: dict[str, Any], sweep: bool, decision: Decision
 ) -> None:
     assert decide(source, a_row(**columns), force=False, sweep=sweep, now=NOW) == decision
@@ -209,7 +215,7 @@ def test_a_failure_is_over_where_nothing_is_left_to_sync(
         ),
     ],
 )
-def test_a_known_photo_that_was_missed_is_not_missing_any_more(
+def test_a_known_photo_that_was_missing_is_no_longer_missing(
     columns: dict[str, Any], stale: dict[str, float], emptied: dict[str, float]
 ) -> None:
     row = a_row(**columns, **stale)
@@ -244,7 +250,7 @@ def test_a_missing_photo_is_noted_and_never_cleared_by_a_check(
         pytest.param(a_row(), {"gone_since": NOW}, id="known"),
         pytest.param(a_row(settled_etag=E, dirty=True), {"gone_since": NOW}, id="known, with a photo"),
         pytest.param(a_row(gone_since=EARLIER), None, id="noted before: since then"),
-        pytest.param(Row(ANNA), None, id="never known: nobody to remember"),
+        pytest.param(Row(ANNA), None, id="never known: no row to update"),
     ],
 )
 def test_a_user_who_is_gone_is_noted_once(row: Row, noted: dict[str, float] | None) -> None:
@@ -275,9 +281,7 @@ def test_a_skipped_user_who_gets_a_mailbox_is_synced() -> None:
 @pytest.mark.parametrize(
     ("source", "decision"),
     [
-        pytest.param(
-            Unavailable(), AskAgain(None, denied=False), id="unavailable, and it did not say how long"
-        ),
+        pytest.param(Unavailable(), AskAgain(None, denied=False), id="unavailable, without Retry-After"),
         pytest.param(Unavailable(12.5), AskAgain(12.5, denied=False), id="unavailable for a while"),
         pytest.param(Unavailable(0.0), AskAgain(0.0), id="unavailable just now"),
         pytest.param(PhotoDenied("ErrorAccessDenied"), AskAgain(None, denied=True), id="denied"),
@@ -286,7 +290,7 @@ def test_a_skipped_user_who_gets_a_mailbox_is_synced() -> None:
     ],
 )
 @pytest.mark.parametrize("columns", [{}, SETTLED, REFUSED], ids=["unknown", "settled", "refused"])
-def test_who_could_not_be_answered_is_asked_for_again(
+def test_a_user_without_an_answer_is_checked_again(
     source: PhotoSource, decision: AskAgain | TryAlone, columns: dict[str, Any]
 ) -> None:
     assert decide(source, a_row(**columns), force=False, sweep=False, now=NOW) == decision
@@ -294,12 +298,12 @@ def test_who_could_not_be_answered_is_asked_for_again(
 
 @pytest.mark.parametrize("decision", [Leave(), Note({"a": 1}), Queue()])
 @pytest.mark.parametrize("tries", [0, 1, MOST_TRIES])
-def test_who_was_answered_needs_no_patience(decision: Decision, tries: int) -> None:
+def test_answered_users_need_no_repetition(decision: Decision, tries: int) -> None:
     assert lose_patience(decision, tries=tries, singled_out=True) == decision
 
 
 @pytest.mark.parametrize("decision", [AskAgain(7.0), AskAgain(None, denied=True)])
-def test_who_is_singled_out_is_looked_at_once_more_alone_and_then_given_up(decision: AskAgain) -> None:
+def test_a_user_that_is_checked_alone_gets_one_more_try_and_is_then_given_up(decision: AskAgain) -> None:
     first, second = (lose_patience(decision, tries=tries, singled_out=True) for tries in (0, 1))
 
     assert isinstance(first, TryAlone)
@@ -307,7 +311,7 @@ def test_who_is_singled_out_is_looked_at_once_more_alone_and_then_given_up(decis
     assert lose_patience(decision, tries=1, singled_out=False) == decision
 
 
-def test_an_odd_answer_is_tried_five_times_whoever_else_is_answered() -> None:
+def test_an_odd_answer_is_tried_five_times_whatever_other_users_are_answered() -> None:
     odd = TryAlone("Graph answered 410 Odd")
 
     for singled_out in (False, True):
@@ -315,7 +319,7 @@ def test_an_odd_answer_is_tried_five_times_whoever_else_is_answered() -> None:
         assert lose_patience(odd, tries=MOST_TRIES, singled_out=singled_out) == GiveUp(odd.reason)
 
 
-# --- the laws ---
+# --- properties ---
 
 SOURCES = (
     st.sampled_from([E, OTHER]).map(Photo)
@@ -324,7 +328,7 @@ SOURCES = (
 )
 
 
-@LAW
+@PROPERTY
 @given(row=ROWS, sweep=st.booleans())
 def test_a_settled_clean_and_sure_photo_is_never_synced_unforced(row: Row, sweep: bool) -> None:
     settled = replace(row, settled_etag=E, dirty=False, unsure_until=EARLIER)
@@ -332,15 +336,15 @@ def test_a_settled_clean_and_sure_photo_is_never_synced_unforced(row: Row, sweep
     assert isinstance(decide(Photo(E), settled, force=False, sweep=sweep, now=NOW), Leave | Note)
 
 
-@LAW
+@PROPERTY
 @given(row=ROWS, sweep=st.booleans())
 def test_a_forced_check_syncs_every_photo(row: Row, sweep: bool) -> None:
     assert decide(Photo(E), row, force=True, sweep=sweep, now=NOW) == Queue()
 
 
-@LAW
+@PROPERTY
 @given(row=ROWS)
-def test_a_sweep_leaves_no_photo_behind_but_a_settled_an_unreadable_or_a_queued_one(row: Row) -> None:
+def test_a_sweep_queues_every_photo_that_is_not_settled_unreadable_or_queued(row: Row) -> None:
     if decide(Photo(E), row, force=False, sweep=True, now=NOW) == Queue():
         return
 
@@ -350,15 +354,15 @@ def test_a_sweep_leaves_no_photo_behind_but_a_settled_an_unreadable_or_a_queued_
     assert settled or refused or queued
 
 
-@LAW
+@PROPERTY
 @given(source=SOURCES, row=ROWS, force=st.booleans(), sweep=st.booleans())
-def test_only_a_photo_is_ever_queued(source: PhotoSource, row: Row, force: bool, sweep: bool) -> None:
+def test_only_users_with_a_photo_are_queued(source: PhotoSource, row: Row, force: bool, sweep: bool) -> None:
     decision = decide(source, row, force=force, sweep=sweep, now=NOW)
 
     assert isinstance(source, Photo) or decision != Queue()
 
 
-@LAW
+@PROPERTY
 @given(source=SOURCES, row=ROWS, sweep=st.booleans())
 def test_what_was_noted_is_not_noted_again(source: PhotoSource, row: Row, sweep: bool) -> None:
     decision = decide(source, row, force=False, sweep=sweep, now=NOW)
