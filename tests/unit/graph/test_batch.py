@@ -1,4 +1,4 @@
-"""What goes into a Graph batch for one user, and what its parts say, however odd they are."""
+"""The requests in a Graph batch for one user, and how its response parts are read, however odd they are."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ from shared.graph.batch import (
 from shared.graph.photo import BatchPart, NoMailbox, NoPhoto, Photo, PhotoFailed, Unavailable, UserGone
 from shared.graph.photo import PhotoDenied as DeniedPhoto
 
-LAW = settings(deadline=None)  # a busy machine is no counterexample
+PROPERTY = settings(deadline=None)  # a slow machine is not a counterexample
 
 ANNA = "01234567-89ab-cdef-0123-456789abcdef"
 TEAM, SHY = "11111111-0000-4000-8000-00000000000a", "22222222-0000-4000-8000-000000000000"
@@ -42,10 +42,10 @@ def an_error(code: str) -> dict[str, Any]:
     return {"error": {"code": code, "message": "..."}}
 
 
-# --- what is asked ---
+# --- requests ---
 
 
-def test_a_user_his_photo_and_its_bytes_are_asked_for_one_after_the_other() -> None:
+def test_a_user_the_photo_and_its_bytes_are_requested_one_after_the_other() -> None:
     user, photo, content = gather_requests(ANNA, [])
 
     assert (user["id"], photo["dependsOn"], content["dependsOn"]) == ("user", ["user"], ["photo"])
@@ -55,7 +55,7 @@ def test_a_user_his_photo_and_its_bytes_are_asked_for_one_after_the_other() -> N
     assert {each["method"] for each in (user, photo, content)} == {"GET"}
 
 
-def test_where_groups_matter_they_are_asked_for_between() -> None:
+def test_groups_are_requested_after_the_user_where_the_scope_needs_them() -> None:
     user, groups, photo, content = gather_requests(ANNA, (TEAM, SHY))
 
     assert [each["id"] for each in (user, groups, photo, content)] == ["user", "groups", "photo", "bytes"]
@@ -94,7 +94,7 @@ def test_a_batch_is_json_whose_parts_depend_only_on_those_before_them(groups: tu
         pytest.param(None, False, id="nothing"),
     ],
 )
-def test_a_part_is_told_by_its_id_and_judged_by_its_status(given_part: object, good: bool) -> None:
+def test_a_batch_part_has_an_id_and_a_status(given_part: object, good: bool) -> None:
     assert is_part(given_part) is good
 
 
@@ -104,13 +104,15 @@ def test_a_part_is_told_by_its_id_and_judged_by_its_status(given_part: object, g
         pytest.param({"Retry-After": "10"}, 10.0, id="whole seconds"),
         pytest.param({"retry-after": "2.128"}, 2.128, id="decimals, in lower case"),
         pytest.param({"RETRY-AFTER": 30}, 30.0, id="a number, in capitals"),
-        pytest.param({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, None, id="a date, which nobody sends"),
-        pytest.param({}, None, id="no word"),
+        pytest.param(
+            {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, None, id="a date, which Graph does not send"
+        ),
+        pytest.param({}, None, id="no Retry-After"),
         pytest.param(None, None, id="null for headers"),
         pytest.param("Retry-After: 10", None, id="a text for headers"),
     ],
 )
-def test_a_throttled_part_says_in_its_own_headers_how_long(headers: object, after: float | None) -> None:
+def test_a_throttled_part_has_its_wait_in_its_own_headers(headers: object, after: float | None) -> None:
     found = read_part({"id": "x", "status": 429, "headers": headers})
 
     assert (found.status, found.retry_after, found.body) == (429, after, None)
@@ -120,9 +122,9 @@ def test_header_names_are_in_lower_case() -> None:
     assert part(200, None, ETag='"E"', CONTENT="x").headers == {"etag": '"E"', "content": "x"}
 
 
-@LAW
+@PROPERTY
 @given(JSON)
-def test_whatever_a_part_is_it_is_read_or_left(found: Any) -> None:
+def test_every_json_value_is_read_as_a_part_or_left_out(found: Any) -> None:
     if is_part(found):
         assert read_part(found).status == found["status"]
 
@@ -135,7 +137,7 @@ def test_whatever_a_part_is_it_is_read_or_left(found: Any) -> None:
     [
         pytest.param(part(200, base64.b64encode(BYTES).decode()), BYTES, id="base64"),
         pytest.param(part(200, ""), None, id="an empty text"),
-        pytest.param(part(200, "not base64!"), None, id="a text that is no base64"),
+        pytest.param(part(200, "not base64!"), None, id="a text that is not base64"),
         pytest.param(part(200, "/9j/\n"), None, id="base64 with a line break"),
         pytest.param(part(200, "/9j"), None, id="base64 that was cut"),
         pytest.param(part(200, "\u00ff\u00d8"), None, id="letters beyond ASCII"),
@@ -146,11 +148,11 @@ def test_whatever_a_part_is_it_is_read_or_left(found: Any) -> None:
         pytest.param(None, None, id="no part at all"),
     ],
 )
-def test_bytes_come_as_base64_text_or_not_at_all(answer: BatchPart | None, content: bytes | None) -> None:
+def test_bytes_are_read_from_base64_text_only(answer: BatchPart | None, content: bytes | None) -> None:
     assert read_bytes(answer) == content
 
 
-@LAW
+@PROPERTY
 @given(st.binary(min_size=1))
 def test_bytes_survive_the_batch(content: bytes) -> None:
     assert read_bytes(part(200, base64.b64encode(content).decode())) == content
@@ -187,7 +189,7 @@ def test_memberships_are_those_of_the_groups_that_were_asked_for(body: Any, grou
         pytest.param(None, TryLater, id="no part at all"),
     ],
 )
-def test_memberships_that_graph_does_not_tell_are_never_taken_for_none(
+def test_memberships_that_graph_does_not_return_never_count_as_no_memberships(
     answer: BatchPart | None, kind: type[ServiceError]
 ) -> None:
     with pytest.raises(kind) as caught:
@@ -195,15 +197,15 @@ def test_memberships_that_graph_does_not_tell_are_never_taken_for_none(
     assert not isinstance(caught.value, TryLater) or caught.value.after in (None, 7.0)
 
 
-# --- what is certain ---
+# --- definite answers ---
 
 
 @pytest.mark.parametrize("source", [Photo('"E"'), NoPhoto(), NoMailbox("no mailbox"), UserGone()], ids=str)
-def test_what_graph_could_say_is_certain(source: Any) -> None:
+def test_a_definite_answer_of_graph_is_returned(source: Any) -> None:
     assert require_known(source) == source
 
 
-def test_what_graph_could_not_say_is_asked_for_later_by_whoever_can_act() -> None:
+def test_an_indefinite_answer_of_graph_raises_the_error_that_says_who_must_act() -> None:
     with pytest.raises(TryLater) as busy:
         require_known(Unavailable(12.5))
     with pytest.raises(Denied) as denied:
@@ -226,7 +228,7 @@ def test_what_graph_could_not_say_is_asked_for_later_by_whoever_can_act() -> Non
         pytest.param(part(400, an_error("BadRequest")), None, id="odd: an answer all the same"),
         pytest.param(part(424), None, id="its dependency failed"),
         pytest.param(
-            part(403, an_error("MailboxNotHostedInExchangeOnline")), None, id="403 that is no denial"
+            part(403, an_error("MailboxNotHostedInExchangeOnline")), None, id="403 that is not a denial"
         ),
         pytest.param(part(401), Denied, id="401"),
         pytest.param(part(403), Denied, id="403"),
@@ -236,7 +238,7 @@ def test_what_graph_could_not_say_is_asked_for_later_by_whoever_can_act() -> Non
         pytest.param(part(504), TryLater, id="504"),
     ],
 )
-def test_only_not_now_and_not_you_are_no_answers(
+def test_only_denials_and_temporary_errors_are_not_answers(
     answer: BatchPart | None, kind: type[ServiceError] | None
 ) -> None:
     if kind is None:

@@ -1,4 +1,4 @@
-"""What an answer of Graph's about a photo means: by its status, then by its code."""
+"""How Graph's answers about a photo are classified: by status, then by code."""
 
 import base64
 import io
@@ -25,7 +25,7 @@ from shared.graph.photo import (
     is_placeholder,
     tells,
 )
-from tests.unit.ledger.rows_imagined import LAW, E
+from tests.unit.ledger.row_strategies import PROPERTY, E
 
 
 def wrapped(code: str) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def metadata(**changed: Any) -> dict[str, Any]:
         pytest.param(404, None, NoPhoto(), id="a batch part 404 without a body"),
         pytest.param(404, wrapped("ImageNotFound"), NoPhoto(), id="ImageNotFound, wrapped"),
         pytest.param(404, an_error("SomethingNew"), PhotoFailed(404, "SomethingNew"), id="an unknown 404"),
-        pytest.param(404, {}, PhotoFailed(404), id="a 404 that says nothing in a body"),
+        pytest.param(404, {}, PhotoFailed(404), id="a 404 with an empty object"),
         pytest.param(404, "not found", PhotoFailed(404), id="a 404 in plain text"),
         pytest.param(
             400, an_error("ImageNotFound"), PhotoFailed(400, "ImageNotFound"), id="no photo, but not 404"
@@ -77,7 +77,7 @@ def metadata(**changed: Any) -> dict[str, Any]:
         pytest.param(404, an_error("Request_ResourceNotFound"), UserGone(), id="no such user"),
         pytest.param(404, an_error("ResourceNotFound"), UserGone(), id="no such user, the older code"),
         pytest.param(
-            400, an_error("ResourceNotFound"), PhotoFailed(400, "ResourceNotFound"), id="400 is no 404"
+            400, an_error("ResourceNotFound"), PhotoFailed(400, "ResourceNotFound"), id="400 is not 404"
         ),
         pytest.param(404, an_error("ErrorNonExistentMailbox"), NoMailbox("no mailbox"), id="no mailbox"),
         pytest.param(400, an_error("AuthenticationError"), NoMailbox("no mailbox"), id="no mailbox in 2020"),
@@ -100,7 +100,7 @@ def metadata(**changed: Any) -> dict[str, Any]:
             404,
             wrapped("ErrorUserResolutionFailedUserDoesNotExist"),
             NoMailbox("the photo service does not know this user"),
-            id="unknown to the photo service: the directory may know him",
+            id="unknown to the photo service, but perhaps not to the directory",
         ),
         pytest.param(403, an_error("ErrorAccessDenied"), PhotoDenied("ErrorAccessDenied"), id="403"),
         pytest.param(
@@ -118,8 +118,8 @@ def metadata(**changed: Any) -> dict[str, Any]:
         pytest.param(507, None, Unavailable(), id="507"),
         pytest.param(509, None, Unavailable(), id="509"),
         pytest.param(400, an_error("BadRequest"), PhotoFailed(400, "BadRequest"), id="400"),
-        pytest.param(300, metadata(), PhotoFailed(300), id="300, whatever it says"),
-        pytest.param(304, None, PhotoFailed(304), id="304, which nobody asked for"),
+        pytest.param(300, metadata(), PhotoFailed(300), id="300, whatever its code"),
+        pytest.param(304, None, PhotoFailed(304), id="304, although the request had no condition"),
         pytest.param(410, None, PhotoFailed(410), id="410"),
         pytest.param(424, an_error("FailedDependency"), PhotoFailed(424, "FailedDependency"), id="424"),
     ],
@@ -131,7 +131,7 @@ def test_an_answer_is_judged_by_its_status_and_then_by_its_code(
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_what_the_service_asked_for_is_passed_on(status: int) -> None:
+def test_the_wait_that_the_service_asked_for_is_passed_on(status: int) -> None:
     assert classify_photo(BatchPart(status, {}, None, retry_after=12.5)) == Unavailable(12.5)
 
 
@@ -152,7 +152,7 @@ def test_what_the_service_asked_for_is_passed_on(status: int) -> None:
         pytest.param(
             {"error": {"code": "ErrorX", "message": '{"errorCode": "ImageNotFound"}'}},
             "ErrorX",
-            id="a message is unwrapped only where the code says nothing",
+            id="a message is unwrapped only under the generic code",
         ),
         pytest.param({"error": {"code": 404}}, "", id="a number as code"),
         pytest.param({"error": {"code": ["ImageNotFound"]}}, "", id="a list as code"),
@@ -162,7 +162,7 @@ def test_what_the_service_asked_for_is_passed_on(status: int) -> None:
         pytest.param("error", "", id="a text as body"),
     ],
 )
-def test_an_error_code_is_found_wherever_the_photo_service_puts_it(body: Any, code: str) -> None:
+def test_an_error_code_is_found_in_every_place_where_the_photo_service_puts_it(body: Any, code: str) -> None:
     assert graph_error_code(body) == code
 
 
@@ -173,9 +173,9 @@ JSON = st.recursive(
 )
 
 
-@LAW
+@PROPERTY
 @given(status=st.integers(100, 599), body=JSON)
-def test_every_answer_has_a_meaning_and_only_a_labelled_one_is_a_photo(status: int, body: Any) -> None:
+def test_every_answer_is_classified_and_only_one_with_an_etag_is_a_photo(status: int, body: Any) -> None:
     source = classify_photo(BatchPart(status, {}, body))
 
     assert not isinstance(source, Photo) or (source.etag and source.etag == body["@odata.mediaEtag"])
@@ -197,7 +197,7 @@ def pixel(kind: str, side: int = 1) -> bytes:
     "content", [DOT, pixel("GIF"), DOT.replace(b"89a", b"87a")], ids=["the smallest", "Pillow's", "of 1987"]
 )
 @pytest.mark.parametrize("etag", ["", '""'])
-def test_a_gif_of_one_pixel_without_a_label_is_no_photo(content: bytes, etag: str) -> None:
+def test_a_gif_of_one_pixel_without_an_etag_is_the_placeholder(content: bytes, etag: str) -> None:
     assert is_placeholder(content, etag)
 
 
@@ -214,7 +214,7 @@ def test_a_gif_of_one_pixel_without_a_label_is_no_photo(content: bytes, etag: st
         pytest.param(DOT[:9], "", id="half a head"),
     ],
 )
-def test_a_real_photo_is_never_taken_for_none(content: bytes, etag: str) -> None:
+def test_a_real_photo_is_never_taken_for_the_placeholder(content: bytes, etag: str) -> None:
     assert not is_placeholder(content, etag)
 
 
@@ -222,9 +222,9 @@ def test_a_real_photo_is_never_taken_for_none(content: bytes, etag: str) -> None
 
 
 @pytest.mark.parametrize("answer", [Photo(E), NoPhoto()])
-def test_the_photo_service_is_there_if_it_tells_of_one(answer: PhotoSource) -> None:
+def test_the_photo_service_works_where_it_answers_about_a_photo(answer: PhotoSource) -> None:
     assert tells([Unavailable(), answer])
 
 
-def test_the_directory_and_a_missing_mailbox_say_nothing_of_the_photo_service() -> None:
+def test_an_answer_about_the_directory_or_the_mailbox_does_not_show_that_the_photo_service_works() -> None:
     assert not tells([Unavailable(), PhotoDenied(), UserGone(), NoMailbox("no mailbox"), PhotoFailed(410)])
