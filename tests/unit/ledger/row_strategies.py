@@ -1,4 +1,4 @@
-"""Rows of the ledger as they may stand, for those who decide about photos."""
+"""Strategies and examples of ledger rows, for the tests of decisions about photos."""
 
 import hashlib
 from typing import Any, get_args
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared.ledger.row import QUEUED_FOR, Outcome, Row
 
-LAW = settings(deadline=None)  # a busy machine is no counterexample
+PROPERTY = settings(deadline=None)  # a slow machine is not a counterexample
 
 ANNA = "01234567-89ab-cdef-0123-456789abcdef"
 NOW = 1_800_000_000.0

@@ -1,4 +1,4 @@
-"""Rows as the storage account keeps them: the real table and the world's answer alike."""
+"""Rows in the storage account: the real table and its fake behave alike."""
 
 import dataclasses
 import uuid
@@ -23,7 +23,7 @@ USER = "0f000000-0000-4000-8000-000000000001"
 
 @pytest.fixture(params=["azurite", "in memory"])
 def table(request: pytest.FixtureRequest) -> Table:
-    """Each sentence is held by Azure's table and by the one that other tests use in its place."""
+    """Each test runs against Azure's table and against the fake that other tests use."""
     if request.param == "in memory":
         return TableInMemory("photoledger", ExternalSteps())
     storage = Storage({"AzureWebJobsStorage": request.getfixturevalue("azurite").connection_string})
@@ -38,11 +38,11 @@ def ledger(table: Table) -> Ledger:
 # --- a table ---
 
 
-def test_a_row_that_nobody_wrote_is_none(table: Table) -> None:
+def test_a_row_that_was_never_written_is_read_as_none(table: Table) -> None:
     assert table.read("0f", "key") is None
 
 
-@pytest.mark.parametrize("version", ["", ANY], ids=["none stands there", "whatever stands there"])
+@pytest.mark.parametrize("version", ["", ANY], ids=["if absent", "unconditionally"])
 def test_the_first_write_makes_row_and_table(table: Table, version: str | None) -> None:
     written = table.merge("0f", "key", {"dirty": True}, version)
     columns, read = table.read("0f", "key")
@@ -61,7 +61,7 @@ def test_a_write_leaves_other_columns_alone_and_gives_another_version(table: Tab
 @pytest.mark.parametrize(
     "version", ["", "W/\"datetime'2020-01-01T00%3A00%3A00.0000000Z'\""], ids=["none", "old"]
 )
-def test_a_condition_that_does_not_hold_changes_nothing(table: Table, version: str) -> None:
+def test_a_write_with_a_stale_version_changes_nothing(table: Table, version: str) -> None:
     table.merge("0f", "key", {"outcome": "synced"}, "")
     before = table.read("0f", "key")
     with pytest.raises(Stale):
@@ -69,7 +69,7 @@ def test_a_condition_that_does_not_hold_changes_nothing(table: Table, version: s
     assert table.read("0f", "key") == before
 
 
-def test_a_version_of_a_row_that_is_not_there_does_not_hold(table: Table) -> None:
+def test_a_version_of_a_row_that_does_not_exist_is_stale(table: Table) -> None:
     table.merge("0f", "another", {"outcome": "synced"}, "")
     with pytest.raises(Stale):
         table.merge("0f", "key", {"outcome": "gone"}, "W/\"datetime'2020-01-01T00%3A00%3A00.0000000Z'\"")
@@ -89,7 +89,7 @@ def test_a_partition_is_read_from_any_key_on(table: Table) -> None:
     assert keys("00010-000") == []
 
 
-def test_none_is_left_out_of_a_merge(table: Table) -> None:
+def test_a_merge_leaves_out_columns_that_are_none(table: Table) -> None:
     version = table.merge("0f", "key", {"outcome": "synced"}, "")
     table.merge("0f", "key", {"outcome": None, "reason": "x"}, version)
     columns, _ = table.read("0f", "key")
@@ -125,7 +125,7 @@ def test_a_user_without_a_row_has_an_empty_one(ledger: Ledger) -> None:
     assert ledger.read(USER) == Row(USER)
 
 
-def test_a_row_comes_back_to_the_last_digit(ledger: Ledger) -> None:
+def test_a_row_is_read_as_it_was_written_to_the_last_digit(ledger: Ledger) -> None:
     columns = dataclasses.asdict(FULL)
     del columns["user"], columns["version"]
     written = ledger.write(ledger.read(USER), columns)
@@ -143,7 +143,7 @@ def test_a_row_is_only_written_as_it_was_read(ledger: Ledger) -> None:
     assert ledger.read(USER) == newest
 
 
-def test_an_overwrite_asks_nobody(ledger: Ledger) -> None:
+def test_an_overwrite_has_no_condition(ledger: Ledger) -> None:
     ledger.overwrite(USER, {"outcome": "failed"})
     ledger.overwrite(USER, {"reason": "x"})
     row = ledger.read(USER)
@@ -168,7 +168,7 @@ def test_users_are_spread_over_partitions_by_their_first_two_digits(azurite: Azu
 # --- the rest ---
 
 
-def test_the_subscriptions_record_comes_back(table: Table) -> None:
+def test_the_subscriptions_record_is_read_as_it_was_written(table: Table) -> None:
     store = SubscriptionStore(table)
     assert store.read() == SubscriptionRecord()
     written = store.write(SubscriptionRecord(), {"state": "creating", "key": "k", "lease_until": 5.5})
@@ -177,7 +177,7 @@ def test_the_subscriptions_record_comes_back(table: Table) -> None:
         store.write(SubscriptionRecord(), {"state": "active"})
 
 
-def test_a_wish_for_a_sweep_is_kept_beside_whatever_the_sweep_wrote(table: Table) -> None:
+def test_a_request_for_another_sweep_is_kept_beside_what_the_sweep_wrote(table: Table) -> None:
     table.merge("sweep", "record", {"id": "s1"}, "")
     SweepStore(table).request_again("Graph announced missed")
     record = SweepStore(table).record()

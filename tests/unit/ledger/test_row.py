@@ -1,4 +1,4 @@
-"""A ledger row: what a table gives back becomes a row, and nothing else does."""
+"""A ledger row: how it is read from a table's columns."""
 
 from dataclasses import fields
 from typing import Any
@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from shared.ledger.row import Row
 
-LAW = settings(deadline=None)  # a busy machine is no counterexample
+PROPERTY = settings(deadline=None)  # a slow machine is not a counterexample
 
 USER = "11111111-2222-3333-4444-555555555555"
 
 
-def test_a_user_without_a_row_shows_nothing_and_remembers_nothing() -> None:
+def test_a_user_without_a_row_has_an_empty_row() -> None:
     row = Row(USER)
 
     assert not row.shows_a_photo
@@ -36,11 +36,11 @@ def test_a_table_row_becomes_a_row_under_the_version_it_was_read_with() -> None:
     [
         pytest.param({"PartitionKey": "11", "RowKey": USER, "Timestamp": "now"}, id="the table's own"),
         pytest.param({"favourite_colour": "blue"}, id="another version's"),
-        pytest.param({"user": "22222222-2222-3333-4444-555555555555"}, id="somebody else's id"),
+        pytest.param({"user": "22222222-2222-3333-4444-555555555555"}, id="another user's id"),
         pytest.param({"version": "stolen"}, id="a column called version"),
     ],
 )
-def test_columns_that_are_none_of_the_rows_are_left_alone(foreign: dict[str, Any]) -> None:
+def test_columns_that_do_not_belong_to_the_row_are_ignored(foreign: dict[str, Any]) -> None:
     row = Row.from_columns(USER, {"upn": "anna@contoso.com", **foreign}, "v1")
 
     assert row == Row(USER, version="v1", upn="anna@contoso.com")
@@ -53,12 +53,12 @@ def test_columns_that_are_none_of_the_rows_are_left_alone(foreign: dict[str, Any
         pytest.param(Row(USER, settled_etag='"A1"'), True, id="a photo is settled"),
         pytest.param(Row(USER, dirty=True), True, id="a first upload never ended"),
         pytest.param(Row(USER, settled_etag='"A1"', dirty=True), True, id="an upload over another"),
-        # A removed photo that is kept on purpose keeps its hash and counts as none.
+        # A removed photo that is kept on purpose keeps its hash and does not count.
         pytest.param(Row(USER, settled_sha256="ab", outcome="kept"), False, id="kept"),
         pytest.param(Row(USER, refused_etag='"A1"'), False, id="only ever refused"),
     ],
 )
-def test_sharepoint_may_show_our_picture_where_one_is_settled_or_on_its_way(row: Row, shown: bool) -> None:
+def test_sharepoint_may_show_our_picture_where_one_is_settled_or_being_written(row: Row, shown: bool) -> None:
     assert row.shows_a_photo is shown
 
 
@@ -73,15 +73,15 @@ COLUMNS = st.fixed_dictionaries(
 )
 
 
-@LAW
+@PROPERTY
 @given(COLUMNS)
 def test_a_row_holds_what_was_written_into_it(columns: dict[str, Any]) -> None:
     assert Row.from_columns(USER, columns, "v1").holds(columns)
 
 
-@LAW
+@PROPERTY
 @given(written=COLUMNS, asked=COLUMNS)
-def test_a_row_holds_columns_only_if_each_stands_there(
+def test_a_row_holds_columns_only_if_it_has_each_of_them(
     written: dict[str, Any], asked: dict[str, Any]
 ) -> None:
     nothing = {"settled_etag": "", "outcome": "", "claim_until": 0.0, "dirty": False}
