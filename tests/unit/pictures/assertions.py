@@ -1,4 +1,4 @@
-"""How the tests of `shared.pictures` look at thumbnails."""
+"""Colours, structure and quality of thumbnails, for the tests of `shared.pictures`."""
 
 import math
 import re
@@ -21,14 +21,14 @@ def opened(data: bytes, form: str = "JPEG") -> Image.Image:
 
 
 def corners(thumbnail: bytes) -> list[Colour]:
-    """Look at the middle of each quarter: above left, above right, below left, below right."""
+    """Return the colour in the middle of each quarter: above left, above right, below left, below right."""
     image = opened(thumbnail)
     near, far = image.width // 4, image.width * 3 // 4
     return [image.getpixel(at) for at in ((near, near), (far, near), (near, far), (far, far))]
 
 
 def centre(data: bytes) -> Colour:
-    """Render a picture, and look at the middle of its large thumbnail."""
+    """Render a picture, and return the colour in the middle of its large thumbnail."""
     return opened(render(data).large).getpixel((150, 150))
 
 
@@ -37,12 +37,12 @@ def alike(seen: Colour, wanted: Colour, tolerance: int = 10) -> bool:
 
 
 def decibels(image: Image.Image, wanted: Image.Image) -> float:
-    """Say how like the wanted image it is; one more or less is what a keen eye can just see."""
+    """Return the signal-to-noise ratio to the wanted image, in dB; a trained eye can just see one more."""
     return 20 * math.log10(255 / max(ImageStat.Stat(ImageChops.difference(image, wanted)).rms))
 
 
 def segments(jpeg: bytes) -> list[tuple[int, bytes]]:
-    """Take a JPEG apart to its last byte: marker and body of each segment, coded pixels with their scan."""
+    """Split a JPEG completely into marker and body of each segment; coded pixels belong to their scan."""
     assert jpeg[:2] == b"\xff\xd8"
     found, at = [], 2
     while jpeg[at:] != b"\xff\xd9":
@@ -57,7 +57,7 @@ def segments(jpeg: bytes) -> list[tuple[int, bytes]]:
 
 
 def assert_three_plain_jpegs(thumbnails: Thumbnails) -> None:
-    """Hold that they are baseline JPEGs of the right size, with nothing in any byte but a picture."""
+    """Assert that they are baseline JPEGs of the right size without any metadata."""
     for size, data in thumbnails.items():
         side, parts = SIZES[size], segments(data)
         assert [marker for marker, _ in parts if marker not in {TABLES, HUFFMAN}] == [JFIF, BASELINE, SCAN]
@@ -69,11 +69,11 @@ def assert_three_plain_jpegs(thumbnails: Thumbnails) -> None:
 
 
 def assert_thumbnails_or_a_refusal(data: bytes) -> bool:
-    """Hold that rendering ends in one of its two good ways, and say whether it was thumbnails."""
+    """Assert that rendering gives thumbnails or a refusal; return whether it gave thumbnails."""
     try:
         thumbnails = render(data)
     except UnreadableImage as refusal:
-        assert not isinstance(refusal.__cause__, Warning)  # noqa: PT017 - a refusal is one of the two good ends
+        assert not isinstance(refusal.__cause__, Warning)  # noqa: PT017 - a refusal is one of the two expected results
         return False
     assert_three_plain_jpegs(thumbnails)
     return True

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from PIL import Image
 
 from tests.unit.pictures import profiles as profiles
-from tests.unit.pictures.drawn import BLUE, GREEN, RED, quarters, saved
+from tests.unit.pictures.drawings import BLUE, GREEN, RED, quarters, saved
 from tests.unit.pictures.files import exif, jpeg_with
 
 QUARTERS = quarters()

@@ -1,4 +1,4 @@
-"""What rendering costs, measured by the process that renders."""
+"""Memory and time of rendering, measured by the process that renders."""
 
 import resource
 import subprocess
@@ -29,7 +29,7 @@ _RENDER = """
 
 
 class Meter:
-    """Counts from where it is made: megabytes that memory rose above its highest mark, seconds of CPU."""
+    """Measures from its creation on: megabytes above the highest memory use so far, seconds of CPU."""
 
     def __init__(self) -> None:
         self._memory, self._seconds = _peak(), time.process_time()
@@ -45,7 +45,7 @@ def _peak() -> int:
 def in_a_process(command: Sequence[str], data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """Run Python with these arguments.
 
-    A process inherits its highest mark from the one that started it, and pytest's is high: hence one between.
+    A process inherits its highest memory use from its parent, and pytest's is high: hence one in between.
     """
     between = [sys.executable, "-c", _BETWEEN, sys.executable]
     return subprocess.run([*between, *command], input=data, capture_output=True, timeout=600, check=False)

@@ -1,4 +1,4 @@
-"""Pictures, drawn for the tests of `shared.pictures`."""
+"""Test images for `shared.pictures`."""
 
 import functools
 from io import BytesIO

@@ -1,11 +1,11 @@
-"""Image files put together byte by byte, for the tests of `shared.pictures`."""
+"""Image files composed byte by byte, for the tests of `shared.pictures`."""
 
 import struct
 import zlib
 
 from PIL import Image
 
-from tests.unit.pictures.drawn import saved
+from tests.unit.pictures.drawings import saved
 
 ADAM7 = (
     (0, 0, 8, 8),
@@ -19,7 +19,7 @@ ADAM7 = (
 
 
 def exif(orientation: int, order: str = "<") -> bytes:
-    """Return an EXIF block that says how the camera was held, in either byte order."""
+    """Return an EXIF block with this orientation, in either byte order."""
     head = b"II*\0" if order == "<" else b"MM\0*"
     maker = struct.pack(f"{order}HHL4s", 0x010F, 2, 4, b"Abc\0")
     held = struct.pack(f"{order}HHLHH", 0x0112, 3, 1, orientation, 0)
@@ -112,17 +112,17 @@ def scan(channel: int, first: int, last: int, bits: int, coded: bytes) -> bytes:
 
 
 def lossless_jpeg(width: int, height: int) -> bytes:
-    """Return a grey lossless JPEG: each difference to the pixel before is none, and takes a bit."""
+    """Return a grey lossless JPEG: each difference to the pixel before is zero, and takes one bit."""
     frame = jpeg_frame(0xC3, width, height)
     return (
         b"\xff\xd8" + frame + huffman(0, 0) + scan(1, 1, 0, 0, bytes(width * height // 8 + 1)) + b"\xff\xd9"
     )
 
 
-def flooded_jpeg(width: int, height: int, scans: int) -> bytes:
-    """Return a grey progressive JPEG of scans that say, in a few bytes, that no coefficient changes.
+def jpeg_of_scans(width: int, height: int, scans: int) -> bytes:
+    """Return a grey progressive JPEG of short scans in which no coefficient changes.
 
-    Libjpeg looks at each coefficient once a scan all the same.
+    Libjpeg visits each coefficient once for every scan all the same.
     """
     ones = segment(0xDB, b"\0" + b"\x01" * 64)
     blocks = -(-width // 8) * -(-height // 8)

@@ -1,8 +1,8 @@
-"""Damage pictures at random, and render them in processes whose crash would be noticed.
+"""Damage pictures at random, and render them in processes whose crashes are detected.
 
     python -m tests.unit.pictures.fuzzed 10     # for ten minutes
 
-A picture follows from its seed, an integer, so that whatever is found can be found again.
+A picture follows from its seed, an integer, so that each finding can be reproduced.
 """
 
 import itertools
@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from shared.pictures.thumbnails import UnreadableImage, render
+from tests.unit.pictures.assertions import assert_three_plain_jpegs
 from tests.unit.pictures.corpus import RICH
 from tests.unit.pictures.cost import MOST_MEGABYTES, MOST_SECONDS, Meter, in_a_process
 from tests.unit.pictures.files import png_chunk, riff, segment
-from tests.unit.pictures.seen import assert_three_plain_jpegs
 
 BATCH = 2000  # pictures a process
 
@@ -29,61 +29,61 @@ NUMBERS = (0, 1, 2, 7, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x10000,
 
 def damaged(seed: int) -> bytes:
     """Return the picture of a seed: a good one whose parts are changed or shuffled, its bytes, or both."""
-    dice = random.Random(seed)
-    data = dice.choice(list(RICH.values()))
+    rng = random.Random(seed)
+    data = rng.choice(list(RICH.values()))
     container = next((container for magic, container in CONTAINERS.items() if data.startswith(magic)), None)
-    if container and dice.random() < 0.6:
+    if container and rng.random() < 0.6:
         take_apart, put_together = container
         parts = take_apart(data)
-        for _ in range(dice.randint(1, 3)):
-            _shuffle(parts, dice)
+        for _ in range(rng.randint(1, 3)):
+            _shuffle(parts, rng)
         data = put_together(parts)
-        if dice.random() < 0.6:
+        if rng.random() < 0.6:
             return data
-    for _ in range(dice.randint(1, 5)):
-        data = _harm(data, dice)
+    for _ in range(rng.randint(1, 5)):
+        data = _damage_bytes(data, rng)
     return data
 
 
-def _shuffle(parts: list[Part], dice: random.Random) -> None:
-    """Remove, repeat, swap, borrow or change a part; lengths and checksums will be right again."""
-    one, other = dice.randrange(len(parts)), dice.randrange(len(parts))
-    match dice.randrange(6):
+def _shuffle(parts: list[Part], rng: random.Random) -> None:
+    """Remove, repeat, swap, borrow or change a part; lengths and checksums are computed afterwards."""
+    one, other = rng.randrange(len(parts)), rng.randrange(len(parts))
+    match rng.randrange(6):
         case 0 if len(parts) > 1:
             del parts[one]
         case 1:
-            parts[other:other] = [parts[one]] * dice.choice((1, 1, 2, 300))
+            parts[other:other] = [parts[one]] * rng.choice((1, 1, 2, 300))
         case 2:
             parts[one], parts[other] = parts[other], parts[one]
         case 3:
             parts[one] = parts[one][0], parts[other][1]
         case _:
             kind, body = parts[one]
-            parts[one] = kind, _harm(body, dice)
+            parts[one] = kind, _damage_bytes(body, rng)
 
 
-def _harm(data: bytes, dice: random.Random) -> bytes:
-    """Flip, overwrite, insert, remove, repeat or move bytes, or write a number that is special."""
-    at, length = dice.randint(0, len(data)), dice.choice((1, 1, 2, 4, 16, 64))
+def _damage_bytes(data: bytes, rng: random.Random) -> bytes:
+    """Flip, overwrite, insert, remove, repeat or move bytes, or write a special number."""
+    at, length = rng.randint(0, len(data)), rng.choice((1, 1, 2, 4, 16, 64))
     run, rest = data[at : at + length], data[at + length :]
-    match dice.randrange(9):
+    match rng.randrange(9):
         case 0 | 1 if run:
-            return data[:at] + bytes([run[0] ^ 1 << dice.randrange(8)]) + data[at + 1 :]
+            return data[:at] + bytes([run[0] ^ 1 << rng.randrange(8)]) + data[at + 1 :]
         case 2 | 3:
-            size, order = dice.choice((1, 2, 3, 4)), dice.choice(("little", "big"))
-            number = dice.choice(NUMBERS) % 256**size
+            size, order = rng.choice((1, 2, 3, 4)), rng.choice(("little", "big"))
+            number = rng.choice(NUMBERS) % 256**size
             return data[:at] + number.to_bytes(size, order) + data[at + size :]
         case 4:
-            return data[:at] + dice.randbytes(length) + rest
+            return data[:at] + rng.randbytes(length) + rest
         case 5:
-            return data[:at] + bytes([dice.randrange(256)]) * length + data[at:]
+            return data[:at] + bytes([rng.randrange(256)]) * length + data[at:]
         case 6:
             return data[:at] + rest
         case 7:
-            return data[:at] + run * dice.choice((2, 3, 50)) + rest
+            return data[:at] + run * rng.choice((2, 3, 50)) + rest
         case _:
-            to = dice.randint(0, len(rest))
-            return data[:at] + rest[:to] + run + rest[to:] if dice.random() < 0.7 else data[:at]
+            to = rng.randint(0, len(rest))
+            return data[:at] + rest[:to] + run + rest[to:] if rng.random() < 0.7 else data[:at]
 
 
 def _jpeg_parts(data: bytes) -> list[Part]:
@@ -141,7 +141,7 @@ def findings(first: int, count: int) -> Iterator[tuple[int, str]]:
 
 
 def render_batch(first: int, last: int) -> None:
-    """Render the pictures of seeds; the last seed that is printed is the one at fault."""
+    """Render the pictures of seeds; the last seed that is printed is the failing one."""
     memory = Meter()
     for seed in range(first, last):
         sys.stdout.write(f"{seed}\n")
@@ -151,7 +151,7 @@ def render_batch(first: int, last: int) -> None:
         try:
             thumbnails = render(data)
         except UnreadableImage as refusal:
-            assert not isinstance(refusal.__cause__, Warning)  # noqa: PT017 - a refusal is a good end
+            assert not isinstance(refusal.__cause__, Warning)  # noqa: PT017 - a refusal is an expected result
         else:
             assert_three_plain_jpegs(thumbnails)
         (megabytes, _), (_, seconds) = memory.read(), meter.read()
@@ -160,7 +160,7 @@ def render_batch(first: int, last: int) -> None:
 
 
 def fuzz(minutes: float) -> int:
-    """Render ever new pictures; keep what fails in `out/pictures`. Return how many failed."""
+    """Render new pictures for so long; keep failing ones in `out/pictures`. Return their number."""
     first, end, failures = time.time_ns() // 1000, time.monotonic() + minutes * 60, 0
     for batch in itertools.count():
         for seed, report in findings(first + batch * BATCH, BATCH):

@@ -42,7 +42,7 @@ def of_linear_grey() -> bytes:
 
 
 def with_red_for_cyan() -> bytes:
-    """Return a CMYK profile of an odd press: its cyan ink is red, the other three are black."""
+    """Return an unusual CMYK profile: its cyan ink is red, the other three are black."""
     white, red, black = (255, 128, 128), (135, 208, 195), (0, 128, 128)  # CIE L*a*b*, in bytes
     corners = [white, black, black, black, black, black, black, black, red, *[black] * 7]
     ramp = bytes(range(256))

@@ -1,4 +1,4 @@
-"""The dearest pictures that are accepted, and what they cost, measured in a process of their own."""
+"""The most expensive pictures that are accepted: memory and time, measured in a process of their own."""
 
 import zlib
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from shared.pictures.formats import MAX_BYTES, MAX_PARTS, MAX_SCANS
 from tests.unit.pictures import files as files
 from tests.unit.pictures.corpus import PLAIN
 from tests.unit.pictures.cost import MOST_MEGABYTES, MOST_SECONDS, cost_of_rendering
-from tests.unit.pictures.drawn import saved
+from tests.unit.pictures.drawings import saved
 from tests.unit.pictures.files import png_chunk, png_with
 
 
@@ -30,7 +30,7 @@ def interlaced_png() -> bytes:
     return files.interlaced_png(5000, 4000)
 
 
-def clear_palette() -> bytes:
+def transparent_palette() -> bytes:
     return saved(Image.new("P", (5000, 4000)), "PNG", transparency=b"\x80")
 
 
@@ -39,10 +39,10 @@ def webp() -> bytes:
 
 
 def scans() -> bytes:
-    return files.flooded_jpeg(5000, 4000, MAX_SCANS)
+    return files.jpeg_of_scans(5000, 4000, MAX_SCANS)
 
 
-def profile_bomb() -> bytes:
+def expensive_profile() -> bytes:
     return png_with(PLAIN["PNG"], png_chunk(b"iCCP", b"name\0\0" + zlib.compress(bytes(80_000_000), 1)))
 
 
@@ -59,13 +59,13 @@ def segments() -> bytes:
         pytest.param(scans, MOST_MEGABYTES, id="20-megapixel jpeg with a flood of scans"),
         pytest.param(interlaced_png, MOST_MEGABYTES, id="20-megapixel png of 16 bits, interlaced"),
         # One byte a pixel is 20 MB; all of them at once in colour with alpha would be 80 MB more, twice.
-        pytest.param(clear_palette, 50, id="20-megapixel png with a clear palette"),
+        pytest.param(transparent_palette, 50, id="20-megapixel png with a clear palette"),
         pytest.param(webp, MOST_MEGABYTES, id="8-megapixel webp"),
-        pytest.param(profile_bomb, 50, id="png whose profile inflates to 80 MB"),
+        pytest.param(expensive_profile, 50, id="png whose profile inflates to 80 MB"),
         pytest.param(segments, 50, id="jpeg of thousands of segments"),
     ],
 )
-def test_the_dearest_pictures_stay_within_their_memory_and_time(
+def test_the_most_expensive_pictures_stay_within_their_memory_and_time(
     made: Callable[[], bytes], megabytes: int
 ) -> None:
     end, taken, seconds = cost_of_rendering(made())

@@ -1,4 +1,4 @@
-"""Greys, inks, transparency and colour profiles come out as the colours that were meant."""
+"""Greys, CMYK, transparency and colour profiles are rendered as the intended colours."""
 
 import zlib
 
@@ -7,10 +7,10 @@ from PIL import Image
 
 from shared.pictures.thumbnails import render
 from tests.unit.pictures import profiles as profiles
+from tests.unit.pictures.assertions import Colour, alike, centre, corners
 from tests.unit.pictures.corpus import FRAMES, GREY_STEPS, ODD_PRESS, PLAIN, SIXTEEN_BITS, SWAPPED
-from tests.unit.pictures.drawn import BLUE, GREEN, RED, WHITE, YELLOW, quarters, saved
+from tests.unit.pictures.drawings import BLUE, GREEN, RED, WHITE, YELLOW, quarters, saved
 from tests.unit.pictures.files import jpeg_with, png_chunk, png_with
-from tests.unit.pictures.seen import Colour, alike, centre, corners
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_grey_pictures_of_any_depth_keep_their_greys(data: bytes, greys: tuple[i
 
 
 def see_through(mode: str) -> Image.Image:
-    """Draw the quarters with nothing above left and half of a green above right."""
+    """Draw the quarters, transparent above left and half transparent above right."""
     image = quarters().convert("RGBA")
     image.paste((*RED, 0), (0, 0, 60, 60))
     image.paste((*GREEN, 128), (60, 0, 120, 60))
@@ -85,8 +85,8 @@ def test_what_is_half_transparent_is_mixed_with_white() -> None:
     assert alike(below_right, YELLOW)
 
 
-def test_the_hidden_colour_of_transparent_pixels_does_not_bleed_into_a_reduced_picture() -> None:
-    checks = Image.new("RGBA", (1800, 1800), (255, 0, 0, 0))  # every second pixel: red that nobody shall see
+def test_the_hidden_colour_of_transparent_pixels_does_not_show_in_a_reduced_picture() -> None:
+    checks = Image.new("RGBA", (1800, 1800), (255, 0, 0, 0))  # every second pixel: a red that must not show
     checks.paste((0, 0, 255, 255), mask=Image.frombytes("L", (1800, 1800), b"\x00\xff" * 1620000))
 
     assert alike(centre(saved(checks, "PNG")), (128, 128, 255), 4)
@@ -95,17 +95,17 @@ def test_the_hidden_colour_of_transparent_pixels_does_not_bleed_into_a_reduced_p
 CYAN = Image.new("CMYK", (64, 64), (255, 0, 0, 0))
 
 
-def test_cmyk_as_adobe_inverts_it_is_read_the_right_way_round() -> None:
+def test_cmyk_that_adobe_inverts_is_read_with_its_real_colours() -> None:
     assert alike(centre(saved(CYAN, "JPEG")), (0, 255, 255))
 
 
 def without_adobe_marker(jpeg: bytes) -> bytes:
-    """Cut the segment out that says how Adobe coded the inks."""
+    """Remove the segment that says how Adobe coded the inks."""
     at = jpeg.index(b"\xff\xee\x00\x0eAdobe")
     return jpeg[:at] + jpeg[at + 16 :]
 
 
-def test_cmyk_that_does_not_say_who_wrote_it_is_read_as_adobes_as_browsers_do() -> None:
+def test_cmyk_without_an_adobe_marker_is_read_as_inverted_as_in_browsers() -> None:
     # Chrome (SkJpegCodec, kInvertedCMYK_Color), Firefox (nsJPEGDecoder) and Safari take all inks as inverted.
     unmarked = without_adobe_marker(saved(CYAN, "JPEG"))
 
@@ -113,7 +113,7 @@ def test_cmyk_that_does_not_say_who_wrote_it_is_read_as_adobes_as_browsers_do() 
     assert alike(centre(unmarked), (0, 255, 255))
 
 
-def test_the_adobe_marker_that_says_ycck_is_heeded() -> None:
+def test_the_adobe_marker_for_ycck_is_obeyed() -> None:
     cyan = Image.new("CMYK", (64, 64), (255 - 76, 255 - 85, 255 - 255, 0))  # Y, Cb, Cr of 255 cyan; no black
     plain = saved(cyan, "JPEG", quality=100)
     at = plain.index(b"Adobe") + 11
@@ -190,7 +190,7 @@ def test_colours_are_converted_from_the_profile_to_srgb(data: bytes, wanted: Col
         pytest.param(jpeg_with(PLAIN["JPEG"], in_parts(SWAPPED)[0]), id="one part of three"),
         pytest.param(png_with(PLAIN["PNG"], png_chunk(b"iCCP", b"name\0\0no zlib")), id="not compressed"),
         pytest.param(png_with(PLAIN["PNG"], png_chunk(b"iCCP", b"name")), id="only a name"),
-        # Were it heeded, each colour would go through ten thousand matrices.
+        # If it were used, each colour would go through ten thousand matrices.
         pytest.param(
             saved(FRAMES[0], "PNG", icc_profile=profiles.with_a_long_pipeline(10_000)), id="endless pipeline"
         ),

@@ -1,14 +1,14 @@
-"""Damage of every kind gives thumbnails or an `UnreadableImage`, and nothing else."""
+"""Damaged pictures give thumbnails or an `UnreadableImage`, and nothing else."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.pictures.thumbnails import UnreadableImage, render
+from tests.unit.pictures.assertions import alike, assert_thumbnails_or_a_refusal, centre
 from tests.unit.pictures.corpus import GOOD, PLAIN, RICH
-from tests.unit.pictures.drawn import RED
+from tests.unit.pictures.drawings import RED
 from tests.unit.pictures.fuzzed import findings
-from tests.unit.pictures.seen import alike, assert_thumbnails_or_a_refusal, centre
 
 PICTURES = 800  # a few seconds; `make fuzz-pictures` renders as many as there is time for
 
@@ -50,7 +50,7 @@ def test_what_follows_a_picture_changes_nothing(data: bytes, junk: bytes) -> Non
 
 @pytest.mark.parametrize("junk", [pytest.param(junk, id=name) for name, junk in JUNK.items()])
 @pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in PLAIN.items()])
-def test_a_picture_that_something_else_comes_before_is_that_something(data: bytes, junk: bytes) -> None:
+def test_a_picture_behind_other_bytes_is_unreadable(data: bytes, junk: bytes) -> None:
     if junk == JUNK["another picture"]:
         assert render(junk + data) == render(junk)
     else:

@@ -1,21 +1,21 @@
-"""Whatever Pillow can write: five formats are read, the others refused, and nothing but memory is touched."""
+"""Every format that Pillow can write: five are read, the others refused, and only memory is touched."""
 
 import textwrap
 
 import pytest
 
 from shared.pictures.thumbnails import UnreadableImage, render
+from tests.unit.pictures.assertions import Colour, alike, assert_three_plain_jpegs, corners
 from tests.unit.pictures.corpus import NUMBERS, SMALL, formats, in_mode, written
 from tests.unit.pictures.cost import in_a_process
-from tests.unit.pictures.drawn import saved
-from tests.unit.pictures.seen import Colour, alike, assert_three_plain_jpegs, corners
+from tests.unit.pictures.drawings import saved
 
 READ = {"BMP", "GIF", "JPEG", "MPO", "PNG", "WEBP"}
 WRITTEN = list(written(READ))
 
 
-def meant(mode: str) -> list[Colour]:
-    """Say what the corners of the quarters look like once they went through a mode."""
+def expected_corners(mode: str) -> list[Colour]:
+    """Return the colours of the quarters after their conversion to a mode."""
     return corners(saved(in_mode(SMALL, mode).convert("RGB").resize((64, 64)), "JPEG", quality=95))
 
 
@@ -29,14 +29,14 @@ def test_every_mode_of_the_formats_that_are_read_gives_its_picture(form: str, mo
     assert_three_plain_jpegs(thumbnails)
     seen = corners(thumbnails.large)
     if mode not in NUMBERS:
-        assert all(map(alike, seen, meant(mode), [30] * 4)), (form, seen, meant(mode))
+        assert all(map(alike, seen, expected_corners(mode), [30] * 4)), (form, seen, expected_corners(mode))
 
 
 def test_every_other_format_is_refused() -> None:
     others = formats() - READ
     files = list(written(others))
 
-    assert {form for form, _, _ in files} == others - {"BUFR", "GRIB", "HDF5", "WMF"}  # those are only stubs
+    assert {form for form, _, _ in files} == others - {"BUFR", "GRIB", "HDF5", "WMF"}  # only stubs
     for form, mode, data in files:
         with pytest.raises(UnreadableImage, match="neither"):
             pytest.fail(f"{form} {mode} gave {render(data)}")

@@ -1,14 +1,14 @@
-"""What stands in a file beside its pixels turns and tints the picture, and otherwise changes nothing."""
+"""Metadata turns a picture and sets its colours, and otherwise changes nothing."""
 
 import zlib
 
 import pytest
 
 from shared.pictures.thumbnails import render
+from tests.unit.pictures.assertions import alike, assert_three_plain_jpegs, centre, corners
 from tests.unit.pictures.corpus import FRAMES, PLAIN, QUARTERS, SWAPPED
-from tests.unit.pictures.drawn import BLUE, GREEN, RED, YELLOW, saved
+from tests.unit.pictures.drawings import BLUE, GREEN, RED, YELLOW, saved
 from tests.unit.pictures.files import exif, jpeg_with, png_chunk, png_with
-from tests.unit.pictures.seen import alike, assert_three_plain_jpegs, centre, corners
 
 # Where the quarters of the stored picture must go for each Orientation of the EXIF standard.
 HELD = {
@@ -44,7 +44,7 @@ def test_a_picture_is_turned_upright(form: str, orientation: int, order: str) ->
         pytest.param(exif(9), id="9"),
     ],
 )
-def test_an_exif_block_that_makes_no_sense_turns_nothing(block: bytes) -> None:
+def test_an_invalid_exif_block_turns_nothing(block: bytes) -> None:
     without_resolution = jpeg_with(saved(QUARTERS, "JPEG", quality=95), (0xE1, block)).replace(
         b"JFIF", b"JUNK"
     )
@@ -102,7 +102,7 @@ SECRET = b"Taken at home, 48.2082 N 16.3738 E"
         ),
     ],
 )
-def test_nothing_beside_the_pixels_reaches_the_thumbnails(data: bytes) -> None:
+def test_no_metadata_reaches_the_thumbnails(data: bytes) -> None:
     assert SECRET in data
     thumbnails = render(data)
 
@@ -144,5 +144,5 @@ TWO_PICTURES_ANNOUNCED = b"MPF\0MM\0*\0\0\0\x08\0\0"
         ),
     ],
 )
-def test_damage_beside_the_pixels_spoils_nothing(data: bytes) -> None:
+def test_damaged_metadata_does_not_change_the_picture(data: bytes) -> None:
     assert alike(centre(data), RED)

@@ -1,4 +1,4 @@
-"""What is no picture, or too much of one, is an `UnreadableImage`, and costs next to nothing."""
+"""Other files and too large pictures raise `UnreadableImage`, at almost no cost."""
 
 import struct
 
@@ -8,10 +8,10 @@ from PIL import Image
 from shared.pictures.formats import MAX_BYTES, MAX_MEMORY, MAX_PARTS, MAX_PIXELS, MAX_SCANS, MAX_SIDE, unpack
 from shared.pictures.thumbnails import UnreadableImage, render
 from tests.unit.pictures import files as files
+from tests.unit.pictures.assertions import assert_three_plain_jpegs, opened
 from tests.unit.pictures.corpus import GOOD, PLAIN, QUARTERS
-from tests.unit.pictures.drawn import saved
+from tests.unit.pictures.drawings import saved
 from tests.unit.pictures.files import bmp_of, gif_of, jpeg_of, jpeg_with, png_chunk, png_of, png_with, webp_of
-from tests.unit.pictures.seen import assert_three_plain_jpegs, opened
 
 
 @pytest.mark.parametrize(
@@ -66,10 +66,10 @@ def test_a_picture_that_would_take_too_much_memory_is_refused_by_its_header(data
         render(data)
 
 
-def test_a_jpeg_with_a_flood_of_scans_is_refused() -> None:
-    assert_three_plain_jpegs(render(files.flooded_jpeg(64, 64, MAX_SCANS)))
+def test_a_jpeg_of_too_many_scans_is_refused() -> None:
+    assert_three_plain_jpegs(render(files.jpeg_of_scans(64, 64, MAX_SCANS)))
     with pytest.raises(UnreadableImage, match="scans"):
-        render(files.flooded_jpeg(64, 64, MAX_SCANS + 1))
+        render(files.jpeg_of_scans(64, 64, MAX_SCANS + 1))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_no_decoder_sees_the_lossless_frame_of_a_jpeg_that_has_another() -> None
 
 
 @pytest.mark.parametrize("length", [b"\0\0", b"\0\1"])
-def test_a_jpeg_is_refused_in_which_a_decoder_might_see_other_segments_than_we_do(length: bytes) -> None:
+def test_a_jpeg_is_refused_if_a_decoder_might_read_other_segments_than_we_do(length: bytes) -> None:
     hidden = files.segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0" + files.jpeg_frame(0xC3, 1600, 1600))
     for marker in (0xDB, 0xDD, 0xE0, 0xFE):
         with pytest.raises(UnreadableImage, match="less than no bytes"):
@@ -169,13 +169,13 @@ def test_a_jpeg_is_refused_in_which_a_decoder_might_see_other_segments_than_we_d
         pytest.param(gif_of((10, 10), (10_000, 10_000)).replace(b",", b"\0,"), id="a GIF with a stray byte"),
     ],
 )
-def test_what_is_no_accepted_picture_is_unreadable(data: bytes) -> None:
+def test_every_other_file_is_unreadable(data: bytes) -> None:
     with pytest.raises(UnreadableImage) as refusal:
         render(data)
     assert not isinstance(refusal.value.__cause__, Warning)
 
 
-def test_the_text_of_a_refusal_quotes_nothing_from_the_bytes() -> None:
+def test_the_message_of_a_refusal_quotes_no_bytes_of_the_file() -> None:
     data = png_with(PLAIN["PNG"], png_chunk(b"SECR", b"", crc=1))
 
     with pytest.raises(UnreadableImage) as refusal:
@@ -184,13 +184,13 @@ def test_the_text_of_a_refusal_quotes_nothing_from_the_bytes() -> None:
     assert "SECR" not in str(refusal.value)
 
 
-class Unaffordable(bytes):
-    """Bytes that the machine has no memory to look at."""
+class OutOfMemory(bytes):
+    """Bytes whose inspection runs out of memory."""
 
     def startswith(self, *_: object) -> bool:
         raise MemoryError
 
 
-def test_a_machine_short_of_memory_is_not_blamed_on_the_picture() -> None:
+def test_running_out_of_memory_does_not_make_a_picture_unreadable() -> None:
     with pytest.raises(MemoryError):
-        render(Unaffordable(PLAIN["JPEG"]))
+        render(OutOfMemory(PLAIN["JPEG"]))

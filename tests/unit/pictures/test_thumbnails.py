@@ -1,4 +1,4 @@
-"""Any photo becomes three honest thumbnails."""
+"""Every photo is rendered as three correct thumbnails."""
 
 import struct
 import warnings
@@ -8,9 +8,9 @@ import pytest
 from PIL import Image, ImageFile, ImageStat
 
 from shared.pictures.thumbnails import QUALITY, SIZES, Thumbnails, UnreadableImage, render
+from tests.unit.pictures.assertions import alike, assert_three_plain_jpegs, centre, corners, decibels, opened
 from tests.unit.pictures.corpus import FRAMES, GOOD, PLAIN, QUARTERS
-from tests.unit.pictures.drawn import BLUE, GREEN, RED, YELLOW, grain, quarters, saved
-from tests.unit.pictures.seen import alike, assert_three_plain_jpegs, centre, corners, decibels, opened
+from tests.unit.pictures.drawings import BLUE, GREEN, RED, YELLOW, grain, quarters, saved
 
 
 @pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in GOOD.items()])
@@ -23,7 +23,7 @@ def test_every_format_gives_three_plain_jpegs_of_the_same_picture(data: bytes) -
         assert all(map(alike, seen, (RED, GREEN, BLUE, YELLOW))), (size, seen)
 
 
-def test_thumbnails_come_with_the_letters_of_sharepoints_file_names() -> None:
+def test_thumbnails_are_named_by_the_letters_of_sharepoints_file_names() -> None:
     thumbnails = Thumbnails(b"s", b"m", b"l")
 
     assert list(thumbnails.items()) == [("S", b"s"), ("M", b"m"), ("L", b"l")]
@@ -83,7 +83,7 @@ def test_a_gifs_frame_that_is_larger_than_its_screen_is_shown_whole() -> None:
         pytest.param("PNG", (1600, 1500), {"compress_level": 1}, id="png"),
     ],
 )
-def test_the_short_cuts_for_large_pictures_cost_no_quality(
+def test_reduced_decoding_of_large_pictures_costs_no_quality(
     form: str, size: tuple[int, int], options: dict[str, int | bool]
 ) -> None:
     data = saved(grain(4000, 3000).crop((0, 0, *size)), form, **options)
@@ -114,8 +114,8 @@ def test_the_same_bytes_give_the_same_thumbnails_in_many_threads_at_once() -> No
     assert together == alone * 4
 
 
-def test_pillows_switches_and_the_warning_filters_stay_as_they_are() -> None:
-    def switches() -> tuple[object, ...]:
+def test_rendering_leaves_pillows_globals_and_the_warning_filters_unchanged() -> None:
+    def globals_now() -> tuple[object, ...]:
         return (
             Image.MAX_IMAGE_PIXELS,
             ImageFile.LOAD_TRUNCATED_IMAGES,
@@ -123,8 +123,8 @@ def test_pillows_switches_and_the_warning_filters_stay_as_they_are() -> None:
             list(warnings.filters),
         )
 
-    before = switches()
+    before = globals_now()
     render(PLAIN["JPEG"])
     with pytest.raises(UnreadableImage):
         render(PLAIN["JPEG"][:-100])
-    assert switches() == before
+    assert globals_now() == before
