@@ -1,4 +1,4 @@
-"""One call: what is repeated, what is believed, and what a bearer token never does."""
+"""One HTTP call: its token, repetition, time limits and errors."""
 
 import contextlib
 import gzip
@@ -51,8 +51,8 @@ def rest(tokens: Tokens, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> HttpC
     return HttpClient(tokens, AGENT, clock, jitter=lambda: 0.5)
 
 
-def get(wire: ScriptedServer, **facts: object) -> Request:
-    return Request("graph", "GET", f"{wire.url}/thing", **facts)
+def get(server: ScriptedServer, **facts: object) -> Request:
+    return Request("graph", "GET", f"{server.url}/thing", **facts)
 
 
 def write(url: str) -> Request:
@@ -66,29 +66,29 @@ def hang_up(connection: object) -> None:
 # --- what is sent ---
 
 
-def test_every_request_carries_the_bearer_and_the_decorated_user_agent(rest: HttpClient, serve) -> None:
-    wire = serve()
-    rest.send(get(wire, headers={"Accept": "text/x"}), Attempt())
-    (asked,) = wire.asked
+def test_every_request_has_the_bearer_token_and_the_decorated_user_agent(rest: HttpClient, serve) -> None:
+    server = serve()
+    rest.send(get(server, headers={"Accept": "text/x"}), Attempt())
+    (asked,) = server.requests
     assert asked.headers["authorization"] == "Bearer token-0"
     assert asked.headers["user-agent"] == AGENT
     assert asked.headers["accept"] == "text/x"
 
 
-def test_a_netrc_never_takes_the_place_of_the_bearer(rest: HttpClient, serve, tmp_path, monkeypatch) -> None:
+def test_a_netrc_never_replaces_the_bearer_token(rest: HttpClient, serve, tmp_path, monkeypatch) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login mallory password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    wire = serve()
-    rest.send(get(wire), Attempt())
-    assert wire.asked[0].headers["authorization"] == "Bearer token-0"
+    server = serve()
+    rest.send(get(server), Attempt())
+    assert server.requests[0].headers["authorization"] == "Bearer token-0"
 
 
 def test_cookies_are_neither_kept_nor_sent(rest: HttpClient, serve) -> None:
-    wire = serve(reply(Set_Cookie="who=me; Path=/"), reply())
-    rest.send(get(wire), Attempt())
-    rest.send(get(wire), Attempt())
-    assert "cookie" not in wire.asked[1].headers
+    server = serve(reply(Set_Cookie="who=me; Path=/"), reply())
+    rest.send(get(server), Attempt())
+    rest.send(get(server), Attempt())
+    assert "cookie" not in server.requests[1].headers
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -96,21 +96,21 @@ def test_a_redirect_is_a_refusal_and_the_token_goes_nowhere_else(
     rest: HttpClient, serve, status: int
 ) -> None:
     elsewhere = serve()
-    wire = serve(reply(status, Location=f"{elsewhere.url}/trap"))
+    server = serve(reply(status, Location=f"{elsewhere.url}/trap"))
     with pytest.raises(Refused) as caught:
-        rest.send(get(wire), Attempt())
+        rest.send(get(server), Attempt())
     assert caught.value.status == status
-    assert elsewhere.asked == []
+    assert elsewhere.requests == []
 
 
 def test_the_token_is_asked_for_the_host_of_the_url(clock: Clock, serve, monkeypatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    tokens, wire = Tokens(), serve()
-    HttpClient(tokens, AGENT, clock).send(get(wire), Attempt())
+    tokens, server = Tokens(), serve()
+    HttpClient(tokens, AGENT, clock).send(get(server), Attempt())
     assert tokens.hosts == ["127.0.0.1"]
 
 
-# --- what an answer means ---
+# --- responses ---
 
 
 def test_a_status_that_was_asked_for_is_an_answer(rest: HttpClient, serve) -> None:
@@ -127,18 +127,18 @@ def test_an_answer_that_should_be_json_and_is_not_means_later(rest: HttpClient, 
 
 
 def test_a_call_is_repeated_and_then_answered(rest: HttpClient, serve, clock: Clock) -> None:
-    wire = serve(reply(503), reply(503), reply(200, b"[1]"))
+    server = serve(reply(503), reply(503), reply(200, b"[1]"))
     attempt = Attempt()
-    assert rest.send(get(wire), attempt).json() == [1]
+    assert rest.send(get(server), attempt).json() == [1]
     assert attempt.requests == 3
     assert clock.monotonic() == pytest.approx(0.5 + 1.0)
 
 
-def test_three_attempts_are_all(rest: HttpClient, serve) -> None:
-    wire = serve(reply(503))
+def test_a_call_is_tried_three_times_at_most(rest: HttpClient, serve) -> None:
+    server = serve(reply(503))
     with pytest.raises(TryLater):
-        rest.send(get(wire), Attempt())
-    assert len(wire.asked) == 3
+        rest.send(get(server), Attempt())
+    assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_three_attempts_are_all(rest: HttpClient, serve) -> None:
         pytest.param("3", 3.0, 2, id="the second wait would be beyond the four seconds of one call"),
         pytest.param("5", 0.0, 1, id="too long to wait here"),
         pytest.param("0", 0.0, 3, id="at once"),
-        pytest.param("Fri, 31 Dec 9999 23:59:59 GMT", 1.5, 3, id="a date is no answer: our own waits"),
+        pytest.param("Fri, 31 Dec 9999 23:59:59 GMT", 1.5, 3, id="a date is ignored: our own waits"),
         pytest.param("soon", 1.5, 3, id="a word"),
         pytest.param("-1", 1.5, 3, id="less than nothing"),
     ],
@@ -157,13 +157,13 @@ def test_three_attempts_are_all(rest: HttpClient, serve) -> None:
 def test_retry_after_is_obeyed_to_the_second_or_left_to_the_queue(
     rest: HttpClient, serve, clock: Clock, header: str, waited: float, tried: int
 ) -> None:
-    wire = serve(reply(429, Retry_After=header))
+    server = serve(reply(429, Retry_After=header))
     with pytest.raises(TryLater):
-        rest.send(get(wire), Attempt())
-    assert (clock.monotonic(), len(wire.asked)) == (pytest.approx(waited), tried)
+        rest.send(get(server), Attempt())
+    assert (clock.monotonic(), len(server.requests)) == (pytest.approx(waited), tried)
 
 
-def test_what_the_service_asked_for_is_handed_on(rest: HttpClient, serve) -> None:
+def test_the_wait_that_the_service_asks_for_is_passed_on(rest: HttpClient, serve) -> None:
     with pytest.raises(TryLater) as caught:
         rest.send(get(serve(reply(429, Retry_After="312"))), Attempt())
     assert caught.value.after == 312
@@ -171,41 +171,41 @@ def test_what_the_service_asked_for_is_handed_on(rest: HttpClient, serve) -> Non
 
 @pytest.mark.parametrize("answer", [reply(503), hang_up], ids=["503", "no answer"])
 def test_a_call_that_must_not_be_sent_twice_is_not(rest: HttpClient, serve, answer: Reply) -> None:
-    wire = serve(answer)
+    server = serve(answer)
     with pytest.raises(TryLater):
-        rest.send(get(wire, repeatable=False, writes=True), Attempt())
-    assert len(wire.asked) == 1
+        rest.send(get(server, repeatable=False, writes=True), Attempt())
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409])
 def test_a_refusal_is_not_repeated(rest: HttpClient, serve, status: int) -> None:
-    wire = serve(reply(status))
+    server = serve(reply(status))
     with pytest.raises(ServiceError):
-        rest.send(get(wire), Attempt())
-    assert len(wire.asked) == 1
+        rest.send(get(server), Attempt())
+    assert len(server.requests) == 1
 
 
 # --- a token that is rejected, or permits too little ---
 
 
-def bearers(wire: ScriptedServer) -> list[str]:
-    return [asked.headers["authorization"] for asked in wire.asked]
+def bearers(server: ScriptedServer) -> list[str]:
+    return [asked.headers["authorization"] for asked in server.requests]
 
 
 def test_a_rejected_token_is_forgotten_and_the_call_repeated_at_once_with_another(
     rest: HttpClient, serve, clock: Clock
 ) -> None:
-    wire, attempt = serve(reply(401), reply(200, b"[1]")), Attempt()
-    assert rest.send(get(wire), attempt).json() == [1]
-    assert bearers(wire) == ["Bearer token-0", "Bearer token-1"]
+    server, attempt = serve(reply(401), reply(200, b"[1]")), Attempt()
+    assert rest.send(get(server), attempt).json() == [1]
+    assert bearers(server) == ["Bearer token-0", "Bearer token-1"]
     assert (attempt.requests, clock.monotonic()) == (2, 0.0)
 
 
-def test_whose_new_token_is_rejected_too_is_denied(rest: HttpClient, tokens: Tokens, serve) -> None:
-    wire = serve(reply(401))
+def test_a_call_whose_new_token_is_rejected_too_is_denied(rest: HttpClient, tokens: Tokens, serve) -> None:
+    server = serve(reply(401))
     with pytest.raises(Denied):
-        rest.send(get(wire), Attempt())
-    assert len(wire.asked) == len(tokens.forgotten) == 2
+        rest.send(get(server), Attempt())
+    assert len(server.requests) == len(tokens.forgotten) == 2
 
 
 @pytest.mark.parametrize(
@@ -219,34 +219,34 @@ def test_whose_new_token_is_rejected_too_is_denied(rest: HttpClient, tokens: Tok
 def test_a_denied_token_is_not_used_again(
     rest: HttpClient, tokens: Tokens, serve, status: int, facts: dict[str, bool]
 ) -> None:
-    wire = serve(reply(status))
+    server = serve(reply(status))
     for _ in range(2):
         with pytest.raises(Denied):
-            rest.send(get(wire, **facts), Attempt())
-    assert bearers(wire) == ["Bearer token-0", "Bearer token-1"]
+            rest.send(get(server, **facts), Attempt())
+    assert bearers(server) == ["Bearer token-0", "Bearer token-1"]
     assert tokens.forgotten == ["127.0.0.1"] * 2
 
 
 def test_no_time_for_a_new_token_means_later(rest: HttpClient, serve, clock: Clock) -> None:
-    def dawdle(connection: Any) -> None:
+    def answer_late(connection: Any) -> None:
         clock.advance(1)
         connection.sendall(reply(401))
 
-    wire = serve(dawdle)
+    server = serve(answer_late)
     with pytest.raises(TryLater):
-        rest.send(get(wire), Attempt(timeout=30, ends=clock.monotonic() + 60))
-    assert len(wire.asked) == 1
+        rest.send(get(server), Attempt(timeout=30, ends=clock.monotonic() + 60))
+    assert len(server.requests) == 1
 
 
 # --- time ---
 
 
 def test_a_call_is_not_begun_without_twice_its_time(rest: HttpClient, serve, clock: Clock) -> None:
-    wire = serve()
+    server = serve()
     with pytest.raises(TryLater):
-        rest.send(get(wire), Attempt(timeout=30, ends=clock.monotonic() + 59))
-    rest.send(get(wire), Attempt(timeout=30, ends=clock.monotonic() + 60))
-    assert len(wire.asked) == 1
+        rest.send(get(server), Attempt(timeout=30, ends=clock.monotonic() + 59))
+    rest.send(get(server), Attempt(timeout=30, ends=clock.monotonic() + 60))
+    assert len(server.requests) == 1
 
 
 def test_an_attempt_says_whether_a_call_may_begin(clock: Clock) -> None:
@@ -259,31 +259,33 @@ def test_an_attempt_says_whether_a_call_may_begin(clock: Clock) -> None:
 
 
 def test_a_call_is_not_repeated_when_the_attempt_would_be_over(rest: HttpClient, serve, clock: Clock) -> None:
-    wire = serve(reply(503, Retry_After="1"))
+    server = serve(reply(503, Retry_After="1"))
     with pytest.raises(TryLater):
-        rest.send(get(wire), Attempt(timeout=30, ends=clock.monotonic() + 60.5))
-    assert len(wire.asked) == 1
+        rest.send(get(server), Attempt(timeout=30, ends=clock.monotonic() + 60.5))
+    assert len(server.requests) == 1
 
 
-def test_an_answer_that_trickles_is_cut_off_when_the_calls_time_is_over(serve, monkeypatch) -> None:
+def test_a_response_that_arrives_byte_by_byte_is_cut_off_when_the_calls_time_is_over(
+    serve, monkeypatch
+) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    rest, wire = HttpClient(Tokens(), AGENT, SystemClock()), serve()
-    wire = serve(lambda connection: wire.trickle(connection))
+    rest, server = HttpClient(Tokens(), AGENT, SystemClock()), serve()
+    server = serve(lambda connection: server.trickle(connection))
     began = time.monotonic()
     with pytest.raises(TryLater):
-        rest.send(get(wire, repeatable=False), Attempt(timeout=0.3))
+        rest.send(get(server, repeatable=False), Attempt(timeout=0.3))
     assert time.monotonic() - began < 2
 
 
 def test_an_answer_that_never_comes_is_not_waited_for(serve, monkeypatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    rest, wire = HttpClient(Tokens(), AGENT, SystemClock()), serve()
-    wire = serve(lambda connection: wire.silence(connection))
+    rest, server = HttpClient(Tokens(), AGENT, SystemClock()), serve()
+    server = serve(lambda connection: server.silence(connection))
     with pytest.raises(TryLater, match="ReadTimeout"):
-        rest.send(get(wire, repeatable=False), Attempt(timeout=0.2))
+        rest.send(get(server, repeatable=False), Attempt(timeout=0.2))
 
 
-# --- answers that are no answers ---
+# --- incomplete responses ---
 
 
 @pytest.mark.parametrize(
@@ -298,7 +300,7 @@ def test_an_answer_that_never_comes_is_not_waited_for(serve, monkeypatch) -> Non
         pytest.param(reply(200, b"not gzip", Content_Encoding="gzip"), id="not what it is encoded as"),
     ],
 )
-def test_half_an_answer_is_none(rest: HttpClient, serve, answer: Reply) -> None:
+def test_an_incomplete_response_counts_as_no_response(rest: HttpClient, serve, answer: Reply) -> None:
     attempt = Attempt()
     with pytest.raises(TryLater):
         rest.send(get(serve(answer), writes=True, repeatable=False), attempt)
@@ -317,12 +319,12 @@ def test_an_answer_larger_than_any_photo_is_not_read_to_its_end(
 ) -> None:
     size = LARGEST_ANSWER + 1
 
-    def pour(connection) -> None:
+    def send_too_much(connection) -> None:
         head = f"Content-Length: {size}\r\n" if length else "Connection: close\r\n"
         connection.sendall(f"HTTP/1.1 200 OK\r\n{head}\r\n".encode() + b"." * size)
 
     with pytest.raises(TryLater, match="ContentDecodingError"):
-        rest.send(get(serve(pour), repeatable=False), Attempt())
+        rest.send(get(serve(send_too_much), repeatable=False), Attempt())
 
 
 # --- a write without an answer ---
@@ -333,8 +335,8 @@ def test_an_answer_larger_than_any_photo_is_not_read_to_its_end(
     [
         pytest.param(reply(), False, id="answered"),
         pytest.param(hang_up, True, id="cut off after it was sent"),
-        pytest.param(reply(504), True, id="a gateway that lost it"),
-        pytest.param(reply(502), True, id="a gateway that got nonsense"),
+        pytest.param(reply(504), True, id="gateway timeout"),
+        pytest.param(reply(502), True, id="bad gateway"),
         pytest.param(reply(408), True, id="half received"),
         pytest.param(reply(503), False, id="refused by the service itself"),
         pytest.param(reply(429), False, id="throttled"),
@@ -363,8 +365,8 @@ def test_a_read_without_an_answer_changes_nothing(rest: HttpClient, serve) -> No
 
 
 def test_a_write_that_never_left_is_sure(rest: HttpClient) -> None:
-    with ScriptedServer() as wire:
-        closed = wire.url
+    with ScriptedServer() as server:
+        closed = server.url
     attempt = Attempt()
     with pytest.raises(TryLater):
         rest.send(write(closed), attempt)
@@ -389,9 +391,9 @@ def test_a_write_that_a_proxy_would_not_pass_on_is_sure(clock: Clock) -> None:
     assert not attempt.unanswered
 
 
-def test_a_write_whose_proxy_is_away_is_sure(clock: Clock, monkeypatch) -> None:
-    with ScriptedServer() as wire:
-        monkeypatch.setenv("HTTPS_PROXY", wire.url)
+def test_a_write_whose_proxy_cannot_be_reached_is_sure(clock: Clock, monkeypatch) -> None:
+    with ScriptedServer() as server:
+        monkeypatch.setenv("HTTPS_PROXY", server.url)
     rest, attempt = HttpClient(Tokens(), AGENT, clock), Attempt()
     with pytest.raises(TryLater):
         rest.send(write("https://graph.microsoft.com/"), attempt)

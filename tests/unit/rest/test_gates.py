@@ -1,4 +1,4 @@
-"""Gates: closed for as long as a service asks, never moved back, known to every instance within a second."""
+"""Gates: closed for as long as a service asks, never shortened, known to every instance within a second."""
 
 import threading
 from typing import Any
@@ -18,7 +18,7 @@ from tests.fakes.external_steps import ExternalSteps, drop_connection, fail_prec
 from tests.fakes.scripted_server import ScriptedServer, reply
 from tests.fakes.table import Table
 
-LAW = settings(deadline=None)  # a busy machine is no counterexample
+PROPERTY = settings(deadline=None)  # a slow machine is not a counterexample
 
 
 NOW = 1_800_000_000.0
@@ -27,7 +27,7 @@ NOW = 1_800_000_000.0
 WHY = "429"
 
 
-class Scene:
+class GateSetup:
     """One table of gates, and instances that share it."""
 
     def __init__(self) -> None:
@@ -44,17 +44,17 @@ class Scene:
 
 
 @pytest.fixture
-def scene() -> Scene:
-    return Scene()
+def setup() -> GateSetup:
+    return GateSetup()
 
 
-# --- what a row says next: the table ---
+# --- the next row: the table ---
 
 
 @pytest.mark.parametrize(
     ("columns", "after", "wait", "chosen"),
     [
-        # the service says how long
+        # with Retry-After
         pytest.param({}, 10.0, 10.0, 0.0, id="asked: obeyed"),
         pytest.param({}, 2.128, 2.128, 0.0, id="asked with decimals: obeyed to the last of them"),
         pytest.param({}, 0.0, 0.0, 0.0, id="asked for nothing"),
@@ -83,7 +83,7 @@ def scene() -> Scene:
             {"closed_until": NOW, "closed_for": 0.0}, None, 30.0, 30.0, id="after a wait that was asked for"
         ),
         pytest.param(
-            {"closed_until": NOW + 5, "closed_for": 60.0}, None, 5.0, 60.0, id="closed already: as it stands"
+            {"closed_until": NOW + 5, "closed_for": 60.0}, None, 5.0, 60.0, id="closed already: unchanged"
         ),
     ],
 )
@@ -93,7 +93,7 @@ def test_a_gate_is_closed_for_as_long_as_was_asked_or_ever_longer(
     assert next_closing(columns, after, NOW) == {"closed_until": NOW + wait, "closed_for": chosen}
 
 
-def test_waits_that_nobody_asked_for_double_from_half_a_minute_to_fifteen() -> None:
+def test_waits_without_retry_after_double_from_half_a_minute_to_fifteen_minutes() -> None:
     columns, now, waits = dict[str, float](), NOW, list[float]()
     for _ in range(8):
         columns = next_closing(columns, None, now)
@@ -106,13 +106,13 @@ def test_waits_that_nobody_asked_for_double_from_half_a_minute_to_fifteen() -> N
 WAITS = st.none() | st.floats(0, 4000)
 
 
-@LAW
+@PROPERTY
 @given(st.lists(st.tuples(WAITS, st.floats(0, 2000)), max_size=20))
 def test_a_wait_is_never_longer_than_fifteen_minutes_nor_shorter_than_what_was_asked(
-    tellings: list[tuple[float | None, float]],
+    closings: list[tuple[float | None, float]],
 ) -> None:
     columns, now = dict[str, float](), NOW
-    for after, passing in tellings:
+    for after, passing in closings:
         standing = columns.get("closed_until", 0.0)
         columns = next_closing(columns, after, now)
         asked = SHORTEST if after is None else min(after, ABSURD)
@@ -124,172 +124,174 @@ def test_a_wait_is_never_longer_than_fifteen_minutes_nor_shorter_than_what_was_a
 # --- closing and passing ---
 
 
-def test_a_gate_nobody_closed_is_open(scene: Scene) -> None:
-    scene.gates.require_open(*SERVICES)
+def test_a_gate_that_was_never_closed_is_open(setup: GateSetup) -> None:
+    setup.gates.require_open(*SERVICES)
 
-    assert scene.gates.closed_until(GRAPH) == 0.0
+    assert setup.gates.closed_until(GRAPH) == 0.0
 
 
 @pytest.mark.parametrize("asked", [1.0, 2.128, 7.0, 120.5, 900.0])
-def test_nobody_passes_before_the_last_second_is_over(scene: Scene, asked: float) -> None:
-    assert scene.gates.close(GRAPH, asked, WHY) == pytest.approx(asked)
-    scene.clock.advance(asked - 0.01)
+def test_no_call_passes_before_the_last_second_is_over(setup: GateSetup, asked: float) -> None:
+    assert setup.gates.close(GRAPH, asked, WHY) == pytest.approx(asked)
+    setup.clock.advance(asked - 0.01)
     with pytest.raises(GateClosed) as closed:
-        scene.gates.require_open(GRAPH)
+        setup.gates.require_open(GRAPH)
     assert closed.value.after == pytest.approx(0.01, abs=1e-4)
     assert closed.value.service == GRAPH
 
-    scene.clock.advance(0.02)
-    scene.gates.require_open(GRAPH)
+    setup.clock.advance(0.02)
+    setup.gates.require_open(GRAPH)
 
 
-def test_a_closed_gate_is_no_other_services(scene: Scene) -> None:
-    scene.gates.close(FILES, 60.0, WHY)
+def test_a_closed_gate_does_not_close_another_service(setup: GateSetup) -> None:
+    setup.gates.close(FILES, 60.0, WHY)
 
-    scene.gates.require_open(GRAPH, PROFILES)
+    setup.gates.require_open(GRAPH, PROFILES)
     with pytest.raises(GateClosed):
-        scene.gates.require_open(GRAPH, FILES)
+        setup.gates.require_open(GRAPH, FILES)
 
 
-def test_who_needs_several_services_waits_for_the_last_of_them(scene: Scene) -> None:
-    scene.gates.close(FILES, 60.0, WHY)
-    scene.gates.close(PROFILES, 90.0, WHY)
-    scene.gates.close(GRAPH, 30.0, WHY)
+def test_a_call_that_needs_several_services_waits_for_the_last_of_them(setup: GateSetup) -> None:
+    setup.gates.close(FILES, 60.0, WHY)
+    setup.gates.close(PROFILES, 90.0, WHY)
+    setup.gates.close(GRAPH, 30.0, WHY)
 
     with pytest.raises(GateClosed) as closed:
-        scene.gates.require_open(*SERVICES)
+        setup.gates.require_open(*SERVICES)
     assert (closed.value.service, closed.value.after) == (PROFILES, pytest.approx(90.0))
 
 
-def test_a_shorter_wait_leaves_a_longer_one_alone_and_is_told_of_it(scene: Scene) -> None:
-    scene.gates.close(GRAPH, 300.0, WHY)
-    scene.clock.advance(100.0)
+def test_a_shorter_wait_does_not_shorten_a_longer_one_and_returns_it(setup: GateSetup) -> None:
+    setup.gates.close(GRAPH, 300.0, WHY)
+    setup.clock.advance(100.0)
 
-    assert scene.gates.close(GRAPH, 10.0, WHY) == pytest.approx(200.0)
-    assert scene.gates.close(GRAPH, None, WHY) == pytest.approx(200.0)
+    assert setup.gates.close(GRAPH, 10.0, WHY) == pytest.approx(200.0)
+    assert setup.gates.close(GRAPH, None, WHY) == pytest.approx(200.0)
 
 
-@LAW
+@PROPERTY
 @given(
     st.lists(
         st.tuples(st.sampled_from(["one", "two"]), WAITS, st.sampled_from([0.0, 0.5, 20.0, 70.0, 1000.0])),
         max_size=20,
     )
 )
-def test_a_gate_never_moves_back_whoever_closes_it(tellings: list[tuple[str, float | None, float]]) -> None:
-    scene = Scene()
-    instances = {"one": scene.gates, "two": scene.instance()}
+def test_a_gate_never_opens_earlier_after_another_closing(
+    closings: list[tuple[str, float | None, float]],
+) -> None:
+    setup = GateSetup()
+    instances = {"one": setup.gates, "two": setup.instance()}
     latest = 0.0
-    for who, after, passing in tellings:
-        scene.clock.advance(passing)
-        now = scene.clock.now()
+    for who, after, passing in closings:
+        setup.clock.advance(passing)
+        now = setup.clock.now()
         told = instances[who].close(GRAPH, after, WHY)
-        until = scene.row()["closed_until"]
+        until = setup.row()["closed_until"]
         assert until >= latest
         assert until >= now + (0.0 if after is None else min(after, ABSURD)) - 1e-3
         assert told == pytest.approx(until - now, abs=1e-3)
         latest = until
 
 
-def test_a_closed_gate_says_why_it_was_closed_last(scene: Scene) -> None:
-    assert scene.gates.why_closed(GRAPH) == ""
-    scene.gates.close(GRAPH, 10.0, "graph: 429")
-    scene.gates.close(GRAPH, 5.0, "a shorter wait, which closed nothing")
-    assert scene.gates.why_closed(GRAPH) == "graph: 429"
+def test_a_closed_gate_says_why_it_was_closed_last(setup: GateSetup) -> None:
+    assert setup.gates.why_closed(GRAPH) == ""
+    setup.gates.close(GRAPH, 10.0, "graph: 429")
+    setup.gates.close(GRAPH, 5.0, "a shorter wait, which closed nothing")
+    assert setup.gates.why_closed(GRAPH) == "graph: 429"
 
 
 # --- between instances ---
 
 
-def test_another_instance_knows_within_a_second(scene: Scene) -> None:
-    other = scene.instance()
+def test_another_instance_sees_a_closed_gate_within_a_second(setup: GateSetup) -> None:
+    other = setup.instance()
     other.require_open(GRAPH)
-    scene.gates.close(GRAPH, 60.0, WHY)
+    setup.gates.close(GRAPH, 60.0, WHY)
     other.require_open(GRAPH)  # it looked a moment ago
-    scene.clock.advance(1.0)
+    setup.clock.advance(1.0)
 
     with pytest.raises(GateClosed) as closed:
         other.require_open(GRAPH)
     assert closed.value.after == pytest.approx(59.0)
 
 
-def test_a_gate_is_read_once_a_second_however_many_ask(scene: Scene) -> None:
+def test_a_gate_is_read_once_a_second_however_many_ask(setup: GateSetup) -> None:
     for _ in range(100):
-        scene.gates.require_open(GRAPH)
-    assert scene.steps.taken == ["read photostate"]
+        setup.gates.require_open(GRAPH)
+    assert setup.steps.taken == ["read photostate"]
 
-    scene.clock.advance(1.0)
-    scene.gates.require_open(GRAPH)
-    assert scene.steps.taken == ["read photostate"] * 2
+    setup.clock.advance(1.0)
+    setup.gates.require_open(GRAPH)
+    assert setup.steps.taken == ["read photostate"] * 2
 
 
-def test_whoever_closed_a_gate_need_not_look_at_it(scene: Scene) -> None:
-    scene.gates.close(GRAPH, 60.0, WHY)
-    scene.steps.taken.clear()
+def test_an_instance_that_closed_a_gate_does_not_read_it(setup: GateSetup) -> None:
+    setup.gates.close(GRAPH, 60.0, WHY)
+    setup.steps.taken.clear()
     with pytest.raises(GateClosed):
-        scene.gates.require_open(GRAPH)
-    assert scene.steps.taken == []
+        setup.gates.require_open(GRAPH)
+    assert setup.steps.taken == []
 
 
-def test_a_slow_look_does_not_undo_what_was_learnt_meanwhile(scene: Scene) -> None:
-    scene.gates.close(GRAPH, 1.0, WHY)
-    scene.clock.advance(10.0)
+def test_a_slow_read_does_not_undo_a_newer_closing(setup: GateSetup) -> None:
+    setup.gates.close(GRAPH, 1.0, WHY)
+    setup.clock.advance(10.0)
     # The row was read before it was closed again, and its answer comes after that.
-    scene.steps.on("read photostate", lambda: scene.gates.close(GRAPH, 60.0, WHY), after=True)
+    setup.steps.on("read photostate", lambda: setup.gates.close(GRAPH, 60.0, WHY), after=True)
 
     with pytest.raises(GateClosed):
-        scene.gates.require_open(GRAPH)
+        setup.gates.require_open(GRAPH)
 
 
 @pytest.mark.parametrize(("theirs", "wait"), [(10.0, 60.0), (100.0, 100.0)], ids=["shorter", "longer"])
-def test_two_who_close_a_gate_at_once_leave_it_closed_for_the_longer(
-    scene: Scene, theirs: float, wait: float
+def test_two_instances_that_close_a_gate_at_once_leave_it_closed_for_the_longer_wait(
+    setup: GateSetup, theirs: float, wait: float
 ) -> None:
-    other = scene.instance()
-    scene.steps.on("write photostate", lambda: other.close(GRAPH, theirs, WHY))
+    other = setup.instance()
+    setup.steps.on("write photostate", lambda: other.close(GRAPH, theirs, WHY))
 
-    assert scene.gates.close(GRAPH, 60.0, WHY) == pytest.approx(wait)
-    assert scene.row()["closed_until"] == pytest.approx(scene.clock.now() + wait)
-
-
-def test_a_write_that_meets_itself_closes_the_gate_once(scene: Scene) -> None:
-    scene.steps.on("write photostate", fail_precondition, after=True)
-
-    assert scene.gates.close(GRAPH, None, WHY) == pytest.approx(30.0)
-    assert scene.row()["closed_for"] == 30.0
+    assert setup.gates.close(GRAPH, 60.0, WHY) == pytest.approx(wait)
+    assert setup.row()["closed_until"] == pytest.approx(setup.clock.now() + wait)
 
 
-def test_who_never_gets_to_write_stays_away_all_the_same(scene: Scene) -> None:
+def test_a_write_whose_answer_was_lost_closes_the_gate_once(setup: GateSetup) -> None:
+    setup.steps.on("write photostate", fail_precondition, after=True)
+
+    assert setup.gates.close(GRAPH, None, WHY) == pytest.approx(30.0)
+    assert setup.row()["closed_for"] == 30.0
+
+
+def test_an_instance_that_cannot_write_the_gate_still_waits(setup: GateSetup) -> None:
     def refuse() -> None:
         raise Stale("412")
 
-    scene.steps.on("write photostate", refuse, times=None)
+    setup.steps.on("write photostate", refuse, times=None)
 
-    assert scene.gates.close(GRAPH, 60.0, WHY) == pytest.approx(60.0)
+    assert setup.gates.close(GRAPH, 60.0, WHY) == pytest.approx(60.0)
     with pytest.raises(GateClosed):
-        scene.gates.require_open(GRAPH)
+        setup.gates.require_open(GRAPH)
 
 
-def test_many_threads_close_a_gate_for_the_longest_that_any_was_told(scene: Scene) -> None:
+def test_many_threads_close_a_gate_for_the_longest_of_their_waits(setup: GateSetup) -> None:
     threads = [
-        threading.Thread(target=scene.gates.close, args=(GRAPH, float(after), WHY)) for after in range(1, 17)
+        threading.Thread(target=setup.gates.close, args=(GRAPH, float(after), WHY)) for after in range(1, 17)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(10)
 
-    assert scene.gates.closed_until(GRAPH) == pytest.approx(scene.clock.now() + 16.0)
-    assert scene.row()["closed_until"] == pytest.approx(scene.clock.now() + 16.0)
+    assert setup.gates.closed_until(GRAPH) == pytest.approx(setup.clock.now() + 16.0)
+    assert setup.row()["closed_until"] == pytest.approx(setup.clock.now() + 16.0)
 
 
-def test_a_table_out_of_reach_is_an_outage(scene: Scene) -> None:
-    scene.steps.on("read photostate", drop_connection, times=None)
+def test_a_table_that_cannot_be_reached_is_an_outage(setup: GateSetup) -> None:
+    setup.steps.on("read photostate", drop_connection, times=None)
 
     with pytest.raises(TryLater):
-        scene.gates.require_open(GRAPH)
+        setup.gates.require_open(GRAPH)
     with pytest.raises(TryLater):
-        scene.gates.close(GRAPH, 10.0, WHY)
+        setup.gates.close(GRAPH, 10.0, WHY)
 
 
 # --- who closes them ---
@@ -305,15 +307,15 @@ class Tokens:
 
 
 @pytest.fixture
-def rest(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> HttpClient:
+def rest(setup: GateSetup, monkeypatch: pytest.MonkeyPatch) -> HttpClient:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     return HttpClient(
-        Tokens(), "NONISV|contoso|PhotoSync/1", scene.clock, gates=scene.gates, jitter=lambda: 0.5
+        Tokens(), "NONISV|contoso|PhotoSync/1", setup.clock, gates=setup.gates, jitter=lambda: 0.5
     )
 
 
-def asked(wire: ScriptedServer, **facts: Any) -> Request:
-    return Request(GRAPH, "GET", f"{wire.url}/thing", **facts)
+def asked(server: ScriptedServer, **facts: Any) -> Request:
+    return Request(GRAPH, "GET", f"{server.url}/thing", **facts)
 
 
 def fail(rest: HttpClient, call: Request, kind: type[Exception]) -> Any:
@@ -331,23 +333,23 @@ def fail(rest: HttpClient, call: Request, kind: type[Exception]) -> Any:
             reply(429, Retry_After="10", RateLimit_Reset="40"), 40.0, 40.0, id="the longer of the two"
         ),
         pytest.param(reply(429, Retry_After="31536000"), 900.0, 900.0, id="absurd"),
-        pytest.param(reply(500, Retry_After="20"), 20.0, 20.0, id="an error that says how long"),
-        # It does not say: half a minute, and the job by its age where one user may be to blame.
-        pytest.param(reply(429), 30.0, 30.0, id="throttled, and no word"),
-        pytest.param(reply(503), 30.0, 30.0, id="busy, and no word"),
-        pytest.param(reply(500), 30.0, None, id="an error, and no word"),
-        pytest.param(reply(504), 30.0, None, id="a gateway, and no word"),
+        pytest.param(reply(500, Retry_After="20"), 20.0, 20.0, id="an error with Retry-After"),
+        # No Retry-After: half a minute, and by the age of the job where one user may be the cause.
+        pytest.param(reply(429), 30.0, 30.0, id="throttled, without Retry-After"),
+        pytest.param(reply(503), 30.0, 30.0, id="busy, without Retry-After"),
+        pytest.param(reply(500), 30.0, None, id="an error, without Retry-After"),
+        pytest.param(reply(504), 30.0, None, id="a gateway, without Retry-After"),
         pytest.param(lambda connection: connection.close(), 30.0, None, id="no answer"),
     ],
 )
 def test_a_call_that_fails_for_good_closes_its_gate(
-    scene: Scene, rest: HttpClient, answer: Any, closed: float, after: float | None
+    setup: GateSetup, rest: HttpClient, answer: Any, closed: float, after: float | None
 ) -> None:
-    with ScriptedServer(answer) as wire:
-        error = fail(rest, asked(wire), TryLater)
+    with ScriptedServer(answer) as server:
+        error = fail(rest, asked(server), TryLater)
     assert error.after == (after if after is None else pytest.approx(after))
-    assert scene.gates.closed_until(GRAPH) == pytest.approx(scene.clock.now() + closed)
-    assert scene.gates.closed_until(FILES) == 0.0
+    assert setup.gates.closed_until(GRAPH) == pytest.approx(setup.clock.now() + closed)
+    assert setup.gates.closed_until(FILES) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -360,61 +362,63 @@ def test_a_call_that_fails_for_good_closes_its_gate(
         ),
     ],
 )
-def test_only_what_speaks_of_the_whole_service_is_left_alone_for_ever_longer(
-    scene: Scene, rest: HttpClient, status: int, waits: list[float]
+def test_only_errors_of_the_whole_service_double_the_wait(
+    setup: GateSetup, rest: HttpClient, status: int, waits: list[float]
 ) -> None:
     found = []
-    with ScriptedServer(reply(status)) as wire:
+    with ScriptedServer(reply(status)) as server:
         for _ in waits:
-            fail(rest, asked(wire), TryLater)
-            found.append(scene.gates.closed_until(GRAPH) - scene.clock.now())
-            scene.clock.advance(found[-1] + 1)
+            fail(rest, asked(server), TryLater)
+            found.append(setup.gates.closed_until(GRAPH) - setup.clock.now())
+            setup.clock.advance(found[-1] + 1)
     assert found == pytest.approx(waits)
 
 
-def test_a_closed_gate_costs_no_request(scene: Scene, rest: HttpClient) -> None:
-    scene.gates.close(GRAPH, 60.0, WHY)
-    with ScriptedServer() as wire:
-        assert fail(rest, asked(wire), GateClosed).after == pytest.approx(60.0)
-        assert wire.asked == []
-        scene.clock.advance(61)
-        assert rest.send(asked(wire), Attempt()).status == 200
+def test_a_closed_gate_costs_no_request(setup: GateSetup, rest: HttpClient) -> None:
+    setup.gates.close(GRAPH, 60.0, WHY)
+    with ScriptedServer() as server:
+        assert fail(rest, asked(server), GateClosed).after == pytest.approx(60.0)
+        assert server.requests == []
+        setup.clock.advance(61)
+        assert rest.send(asked(server), Attempt()).status == 200
 
 
-def test_a_call_is_not_repeated_through_a_gate_that_closed_meanwhile(scene: Scene, rest: HttpClient) -> None:
+def test_a_call_is_not_repeated_through_a_gate_that_closed_meanwhile(
+    setup: GateSetup, rest: HttpClient
+) -> None:
     def close_and_fail(connection: Any) -> None:
-        scene.gates.close(GRAPH, 60.0, WHY)  # another call was told so
+        setup.gates.close(GRAPH, 60.0, WHY)  # another call got this answer
         connection.sendall(reply(500))
 
-    with ScriptedServer(close_and_fail) as wire:
-        fail(rest, asked(wire), GateClosed)
-        assert len(wire.asked) == 1
+    with ScriptedServer(close_and_fail) as server:
+        fail(rest, asked(server), GateClosed)
+        assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize(
     ("alone", "closed"), [(False, 900.0), (True, None)], ids=["of the app", "of this call"]
 )
-def test_a_denial_closes_the_gate_for_a_quarter_of_an_hour_unless_it_speaks_of_one_call_alone(
-    scene: Scene, rest: HttpClient, status: int, alone: bool, closed: float | None
+def test_a_denial_closes_the_gate_for_a_quarter_of_an_hour_unless_it_concerns_one_call_only(
+    setup: GateSetup, rest: HttpClient, status: int, alone: bool, closed: float | None
 ) -> None:
-    with ScriptedServer(reply(status)) as wire:
-        fail(rest, asked(wire, denied_alone=alone), Denied)
-    until = scene.gates.closed_until(GRAPH)
-    assert until == (pytest.approx(scene.clock.now() + closed) if closed else 0.0)
+    with ScriptedServer(reply(status)) as server:
+        fail(rest, asked(server, denied_alone=alone), Denied)
+    until = setup.gates.closed_until(GRAPH)
+    assert until == (pytest.approx(setup.clock.now() + closed) if closed else 0.0)
 
 
-def test_one_rejected_token_closes_no_gate(scene: Scene, rest: HttpClient) -> None:
-    with ScriptedServer(reply(401), reply(200)) as wire:
-        assert rest.send(asked(wire), Attempt()).status == 200
-    assert scene.gates.closed_until(GRAPH) == 0.0
+def test_one_rejected_token_closes_no_gate(setup: GateSetup, rest: HttpClient) -> None:
+    with ScriptedServer(reply(401), reply(200)) as server:
+        assert rest.send(asked(server), Attempt()).status == 200
+    assert setup.gates.closed_until(GRAPH) == 0.0
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 410, 412, 424])
-def test_a_refusal_closes_no_gate(scene: Scene, rest: HttpClient, status: int) -> None:
-    with ScriptedServer(reply(status)) as wire:
-        fail(rest, asked(wire), Exception)
-    assert scene.gates.closed_until(GRAPH) == 0.0
+def test_a_refusal_closes_no_gate(setup: GateSetup, rest: HttpClient, status: int) -> None:
+    with ScriptedServer(reply(status)) as server:
+        fail(rest, asked(server), Exception)
+    assert setup.gates.closed_until(GRAPH) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -425,28 +429,28 @@ def test_a_refusal_closes_no_gate(scene: Scene, rest: HttpClient, status: int) -
         pytest.param(
             {"limit": "1250", "remaining": "0", "reset": "3600"}, 900.0, id="spent, for an absurd time"
         ),
-        pytest.param({"limit": "1250", "remaining": "0"}, None, id="no word of when it begins anew"),
+        pytest.param({"limit": "1250", "remaining": "0"}, None, id="without the time of its reset"),
         pytest.param({"remaining": "0", "reset": "17"}, None, id="no limit"),
         pytest.param({"limit": "many", "remaining": "few", "reset": "soon"}, None, id="words"),
         pytest.param({}, None, id="no headers, as most of the time"),
     ],
 )
-def test_a_quota_that_is_nearly_spent_closes_the_gate_until_it_begins_anew(
-    scene: Scene, rest: HttpClient, headers: dict[str, str], closed: float | None
+def test_a_quota_that_is_nearly_used_up_closes_the_gate_until_it_is_reset(
+    setup: GateSetup, rest: HttpClient, headers: dict[str, str], closed: float | None
 ) -> None:
     given = {f"RateLimit_{name.title()}": value for name, value in headers.items()}
-    with ScriptedServer(reply(200, **given)) as wire:
-        assert rest.send(asked(wire), Attempt()).status == 200
-    until = scene.gates.closed_until(GRAPH)
-    assert until == (pytest.approx(scene.clock.now() + closed) if closed else 0.0)
+    with ScriptedServer(reply(200, **given)) as server:
+        assert rest.send(asked(server), Attempt()).status == 200
+    until = setup.gates.closed_until(GRAPH)
+    assert until == (pytest.approx(setup.clock.now() + closed) if closed else 0.0)
 
 
-def test_a_gate_that_cannot_be_closed_loses_nobody_the_answer(scene: Scene, rest: HttpClient) -> None:
-    scene.steps.on("write photostate", drop_connection, times=None)
-    with ScriptedServer(reply(429, Retry_After="50")) as wire:
-        assert fail(rest, asked(wire), TryLater).after == 50.0
+def test_a_gate_that_cannot_be_closed_does_not_replace_the_answer(setup: GateSetup, rest: HttpClient) -> None:
+    setup.steps.on("write photostate", drop_connection, times=None)
+    with ScriptedServer(reply(429, Retry_After="50")) as server:
+        assert fail(rest, asked(server), TryLater).after == 50.0
     with ScriptedServer(
         reply(200, RateLimit_Limit="10", RateLimit_Remaining="0", RateLimit_Reset="5")
-    ) as wire:
-        scene.clock.advance(60)
-        assert rest.send(asked(wire), Attempt()).status == 200
+    ) as server:
+        setup.clock.advance(60)
+        assert rest.send(asked(server), Attempt()).status == 200

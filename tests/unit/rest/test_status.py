@@ -1,4 +1,4 @@
-"""What an unsuccessful answer means: who must act, and what of it is kept."""
+"""How an error status is classified: who must act, and which details are kept."""
 
 import json
 from typing import Any
@@ -27,7 +27,7 @@ from shared.rest.status import error_of
         pytest.param(504, TryLater, id="gateway timeout"),
         pytest.param(507, TryLater, id="insufficient storage, which Graph answers to writes"),
         pytest.param(509, TryLater, id="bandwidth"),
-        pytest.param(520, TryLater, id="a 5xx of some proxy: an outage is nobody's fault"),
+        pytest.param(520, TryLater, id="a 5xx of a proxy: an outage"),
     ],
 )
 def test_a_status_says_who_must_act(status: int, kind: type[ServiceError]) -> None:

@@ -1,4 +1,4 @@
-"""Bearer tokens: every form of a certificate, whose problem a refusal is, and what is asked how often."""
+"""Bearer tokens: the forms of a certificate, errors by who must act, and how often a token is requested."""
 
 import base64
 import json
@@ -45,8 +45,8 @@ def make(tenant: Tenant) -> Callable[..., Tokens]:
     return build
 
 
-class Overheard:
-    """The tenant's Entra, and the assertions that it was sent."""
+class RecordedAssertions:
+    """The tenant's Entra, recording the assertions that it receives."""
 
     def __init__(self, entra: Entra) -> None:
         self._entra = entra
@@ -59,8 +59,8 @@ class Overheard:
 
 
 @pytest.fixture
-def overheard(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> Overheard:
-    monkeypatch.setattr(tenant, "entra", Overheard(tenant.entra))
+def recorded(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> RecordedAssertions:
+    monkeypatch.setattr(tenant, "entra", RecordedAssertions(tenant.entra))
     return tenant.entra
 
 
@@ -162,7 +162,7 @@ def elliptic(pem: str) -> str:
     [
         pytest.param(lambda pem: pem[: pem.index("-----BEGIN CERT")], None, id="no certificate"),
         pytest.param(lambda pem: pem[pem.index("-----BEGIN CERT") :], None, id="no key"),
-        pytest.param(lambda pem: pem.replace("MII", "!!!"), None, id="not what it says"),
+        pytest.param(lambda pem: pem.replace("MII", "!!!"), None, id="not base64"),
         pytest.param(locked, "wrong", id="PEM and a wrong password"),
         pytest.param(locked, None, id="PEM and no password"),
         pytest.param(lambda pem: pem, PASSWORD, id="a password and nothing to open"),
@@ -189,10 +189,10 @@ def test_a_certificate_that_cannot_be_used_is_the_operators_problem(
 
 
 def test_the_assertion_is_signed_with_ps256_and_names_the_certificate_by_sha256(
-    make, overheard: Overheard
+    make, recorded: RecordedAssertions
 ) -> None:
     make().token(GRAPH)
-    (assertion,) = overheard.assertions
+    (assertion,) = recorded.assertions
     header = jwt.get_unverified_header(assertion)
     assert header["alg"] == "PS256"
     assert "x5t#S256" in header
@@ -216,7 +216,7 @@ def test_every_host_gets_its_own_token_and_each_is_asked_for_once(make, tenant: 
         pytest.param({"TENANT_ID": "11111111-1111-4111-8111-111111111111"}, "TENANT_ID", id="directory"),
     ],
 )
-def test_entras_refusal_is_the_operators_problem_and_told_by_its_code(
+def test_entras_refusal_is_the_operators_problem_and_named_by_its_code(
     make, changes: dict[str, str], code: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -242,7 +242,7 @@ SENT = "Bearer eyJhbGciOi"
         pytest.param({"error": "odd", "error_description": SENT}, "(odd)", id="a description"),
     ],
 )
-def test_of_entras_refusal_only_what_has_the_form_of_a_code_is_told(
+def test_only_codes_are_taken_from_entras_refusal(
     make, tenant: Tenant, answer: dict[str, object], told: str
 ) -> None:
     tenant.faults.arm([Fault(service="entra", method="POST", status=401, body=json.dumps(answer))])
@@ -272,7 +272,7 @@ def test_a_host_that_entra_does_not_know_is_the_operators_problem(make) -> None:
     ],
 )
 @pytest.mark.parametrize("at", ["discovery", "token"])
-def test_an_entra_that_cannot_now_is_asked_again_later(make, tenant: Tenant, fault: Fault, at: str) -> None:
+def test_a_temporary_error_of_entra_means_later(make, tenant: Tenant, fault: Fault, at: str) -> None:
     tokens = make()
     fault.method = "GET" if at == "discovery" else "POST"
     tenant.faults.arm([fault])
@@ -282,7 +282,7 @@ def test_an_entra_that_cannot_now_is_asked_again_later(make, tenant: Tenant, fau
     tenant.faults.arm([])
 
 
-def test_after_an_outage_tokens_come_again(make, tenant: Tenant) -> None:
+def test_tokens_are_issued_again_after_an_outage(make, tenant: Tenant) -> None:
     tokens = make()
     tenant.faults.arm([Fault(service="entra", status=503)])
     with pytest.raises(TryLater):
@@ -307,7 +307,7 @@ def test_a_token_keeps_the_permissions_it_was_given_with_until_it_is_forgotten(m
     assert roles(tokens.token(GRAPH)) == ["User.Read.All"]
 
 
-def test_many_may_forget_at_once(make) -> None:
+def test_many_threads_may_forget_a_token_at_once(make) -> None:
     tokens = make()
 
     def forget_and_ask() -> str:
@@ -330,7 +330,7 @@ def platform(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("platform")
-def test_without_a_certificate_the_managed_identity_is_asked(make, tenant: Tenant) -> None:
+def test_without_a_certificate_the_managed_identity_is_used(make, tenant: Tenant) -> None:
     tokens = make(CLIENT_CERTIFICATE=None)
     assert isinstance(tokens, IdentityTokens)
     got = [tokens.token(host) for host in (GRAPH, MY, GRAPH)]
@@ -348,7 +348,7 @@ def test_a_forgotten_token_of_the_managed_identity_is_asked_for_again(make, tena
     assert len(tenant.history.entries(service="identity")) == 2
 
 
-def test_with_a_certificate_the_managed_identity_is_left_alone(make) -> None:
+def test_with_a_certificate_the_managed_identity_is_not_used(make) -> None:
     assert isinstance(make(), CertificateTokens)
 
 
@@ -360,16 +360,16 @@ def test_an_identity_that_is_not_assigned_is_the_operators_problem(make) -> None
 
 
 @pytest.mark.usefixtures("platform")
-def test_an_identity_endpoint_that_cannot_now_is_asked_again_later(make, tenant: Tenant) -> None:
+def test_a_temporary_error_of_the_identity_endpoint_means_later(make, tenant: Tenant) -> None:
     tenant.faults.arm([Fault(service="identity", status=503)])
     with pytest.raises(SyncError) as caught:
         make(CLIENT_CERTIFICATE=None).token(GRAPH)
     assert type(caught.value) is TryLater
 
 
-def test_an_identity_endpoint_that_is_away_is_asked_again_later(make, monkeypatch) -> None:
-    with ScriptedServer() as wire:
-        monkeypatch.setenv("IDENTITY_ENDPOINT", f"{wire.url}/msi/token")
+def test_an_identity_endpoint_that_cannot_be_reached_means_later(make, monkeypatch) -> None:
+    with ScriptedServer() as server:
+        monkeypatch.setenv("IDENTITY_ENDPOINT", f"{server.url}/msi/token")
         monkeypatch.setenv("IDENTITY_HEADER", "header")
     with pytest.raises(TryLater):
         make(CLIENT_CERTIFICATE=None).token(GRAPH)
@@ -377,7 +377,7 @@ def test_an_identity_endpoint_that_is_away_is_asked_again_later(make, monkeypatc
 
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("status", [429, 503])
-def test_nobody_sleeps_for_as_long_as_entra_says(make, tenant: Tenant, status: int) -> None:
+def test_no_thread_sleeps_for_as_long_as_entra_asks(make, tenant: Tenant, status: int) -> None:
     tenant.faults.arm([Fault(service="entra", status=status, retry_after=300)])
     with pytest.raises(TryLater):
         make().token(GRAPH)
