@@ -1,4 +1,4 @@
-"""The pace: no minute above its limit, live changes never behind a backfill, the first minute with room."""
+"""The pace: no minute exceeds its limit, and live changes never wait for a backfill."""
 
 import math
 from collections import defaultdict
@@ -31,7 +31,7 @@ from tests.fakes.external_steps import ExternalSteps, drop_connection, fail_prec
 from tests.fakes.schedules import Schedule, Turn, explore, play
 from tests.fakes.table import Table
 
-LAW = settings(deadline=None)  # a busy machine is no counterexample
+PROPERTY = settings(deadline=None)  # a slow machine is not a counterexample
 
 LIMIT = 1000
 SHARE = 800  # of it for a backfill
@@ -40,7 +40,7 @@ LANES = st.sampled_from(["live", "backfill"])
 UNITS = st.sampled_from([UNITS_KNOWN, UNITS_FIRST])
 
 
-class Scene:
+class PaceSetup:
     """One table of minutes at the beginning of one, and instances that share it."""
 
     def __init__(self, limit: int = LIMIT, jitter: float = 0.0) -> None:
@@ -71,8 +71,8 @@ class Scene:
 
 
 @pytest.fixture
-def scene() -> Scene:
-    return Scene()
+def setup() -> PaceSetup:
+    return PaceSetup()
 
 
 # --- a minute's room ---
@@ -81,8 +81,8 @@ def scene() -> Scene:
 @pytest.mark.parametrize(
     ("columns", "lane", "units", "reserved"),
     [
-        pytest.param({}, "live", 8, {"live": 8.0}, id="live: a minute that nobody knows"),
-        pytest.param({}, "backfill", 8, {"backfill": 8.0}, id="backfill: likewise"),
+        pytest.param({}, "live", 8, {"live": 8.0}, id="live: an unknown minute"),
+        pytest.param({}, "backfill", 8, {"backfill": 8.0}, id="backfill: an unknown minute"),
         pytest.param({"live": 992.0}, "live", 8, {"live": 1000.0}, id="live: the last eight of all"),
         pytest.param({"live": 993.0}, "live", 8, None, id="live: one too few"),
         pytest.param(
@@ -115,7 +115,7 @@ def test_at_least_a_fifth_is_kept_for_live_changes_whatever_the_limit(limit: int
     assert limit - share >= limit / 5
 
 
-@LAW
+@PROPERTY
 @given(
     limit=st.integers(100, 5000),
     wishes=st.lists(st.tuples(LANES, st.integers(1, 40)), min_size=1, max_size=200),
@@ -138,81 +138,83 @@ def test_no_minute_is_ever_above_its_limit_and_live_never_starves(
 # --- which minute ---
 
 
-def test_a_sync_that_finds_room_goes_at_once(scene: Scene) -> None:
-    scene.clock.advance(42.0)
+def test_a_sync_that_finds_room_goes_at_once(setup: PaceSetup) -> None:
+    setup.clock.advance(42.0)
 
-    assert scene.pace.reserve("live", 8) == Booked(scene.began, 0.0)
-    assert scene.pace.reserve("backfill", 14) == Booked(scene.began, 0.0)
-    assert scene.minutes() == {0: (8.0, 14.0)}
+    assert setup.pace.reserve("live", 8) == Booked(setup.began, 0.0)
+    assert setup.pace.reserve("backfill", 14) == Booked(setup.began, 0.0)
+    assert setup.minutes() == {0: (8.0, 14.0)}
 
 
-def test_a_backfill_books_one_minute_after_the_other(scene: Scene) -> None:
-    slots = scene.slots("backfill", 8, 250)
+def test_a_backfill_books_one_minute_after_the_other(setup: PaceSetup) -> None:
+    slots = setup.slots("backfill", 8, 250)
 
     assert slots == [0] * 100 + [1] * 100 + [2] * 50
-    assert scene.minutes() == {0: (0.0, 800.0), 1: (0.0, 800.0), 2: (0.0, 400.0)}
+    assert setup.minutes() == {0: (0.0, 800.0), 1: (0.0, 800.0), 2: (0.0, 400.0)}
 
 
-def test_a_live_change_goes_at_once_beside_a_backfill_of_any_length(scene: Scene) -> None:
-    scene.slots("backfill", 8, 7000)
+def test_a_live_change_goes_at_once_beside_a_backfill_of_any_length(setup: PaceSetup) -> None:
+    setup.slots("backfill", 8, 7000)
 
-    assert scene.slots("live", 8, 26) == [0] * 25 + [1]
-    assert isinstance(scene.pace.reserve("backfill", 8), Full)
-
-
-def test_live_changes_may_take_the_whole_minute(scene: Scene) -> None:
-    assert scene.slots("live", 8, 126) == [0] * 125 + [1]
-    assert scene.slots("backfill", 8, 1) == [1]
+    assert setup.slots("live", 8, 26) == [0] * 25 + [1]
+    assert isinstance(setup.pace.reserve("backfill", 8), Full)
 
 
-def test_whoever_booked_comes_back_spread_over_his_minute(scene: Scene) -> None:
-    scene.slots("backfill", 8, 100)
-    scene.clock.advance(10.0)
+def test_live_changes_may_take_the_whole_minute(setup: PaceSetup) -> None:
+    assert setup.slots("live", 8, 126) == [0] * 125 + [1]
+    assert setup.slots("backfill", 8, 1) == [1]
+
+
+def test_a_booked_sync_starts_at_a_random_time_within_its_minute(setup: PaceSetup) -> None:
+    setup.slots("backfill", 8, 100)
+    setup.clock.advance(10.0)
     for jitter, after in [(0.0, 50.0), (0.5, 75.0), (0.999, 99.95)]:
-        scene.jitter = jitter
-        booked = scene.pace.reserve("backfill", 8)
-        assert booked == Booked(scene.began + MINUTE, pytest.approx(after))
-        assert minute_of(scene.clock.now() + booked.after) == booked.slot
+        setup.jitter = jitter
+        booked = setup.pace.reserve("backfill", 8)
+        assert booked == Booked(setup.began + MINUTE, pytest.approx(after))
+        assert minute_of(setup.clock.now() + booked.after) == booked.slot
 
 
-def test_nobody_books_beyond_the_next_hour(scene: Scene) -> None:
-    slots = scene.slots("backfill", 8, 6100)
+def test_no_minute_beyond_the_next_hour_is_booked(setup: PaceSetup) -> None:
+    slots = setup.slots("backfill", 8, 6100)
 
     assert len(slots) == 6000
     assert (min(slots), max(slots)) == (0, HORIZON - 1)
-    assert scene.pace.reserve("backfill", 8) == Full(HOUR)
-    scene.jitter = 1.0
-    assert scene.pace.reserve("backfill", 8) == Full(pytest.approx(HOUR * 1.1))
+    assert setup.pace.reserve("backfill", 8) == Full(HOUR)
+    setup.jitter = 1.0
+    assert setup.pace.reserve("backfill", 8) == Full(pytest.approx(HOUR * 1.1))
 
 
-def test_the_hour_moves_on(scene: Scene) -> None:
-    scene.slots("backfill", 8, 6000)
-    scene.clock.advance(MINUTE)
+def test_the_hour_moves_on(setup: PaceSetup) -> None:
+    setup.slots("backfill", 8, 6000)
+    setup.clock.advance(MINUTE)
 
-    assert scene.slots("backfill", 8, 101) == [HORIZON] * 100
+    assert setup.slots("backfill", 8, 101) == [HORIZON] * 100
 
 
 @pytest.mark.parametrize("lane", ["live", "backfill"])
-def test_an_instance_that_knows_of_full_minutes_does_not_read_them_again(lane: Lane, scene: Scene) -> None:
-    scene.slots(lane, 8, 30 * (125 if lane == "live" else 100))
-    scene.steps.taken.clear()
-    scene.slots(lane, 8, 1)
-    assert scene.steps.taken == ["read photostate"] * 2 + ["write photostate"]
+def test_an_instance_that_knows_of_full_minutes_does_not_read_them_again(
+    lane: Lane, setup: PaceSetup
+) -> None:
+    setup.slots(lane, 8, 30 * (125 if lane == "live" else 100))
+    setup.steps.taken.clear()
+    setup.slots(lane, 8, 1)
+    assert setup.steps.taken == ["read photostate"] * 2 + ["write photostate"]
 
-    scene.clock.advance(HOUR)
-    scene.steps.taken.clear()
-    scene.slots(lane, 8, 1)
-    assert scene.steps.taken == ["read photostate", "write photostate"]
-
-
-def test_a_new_instance_finds_the_first_minute_with_room(scene: Scene) -> None:
-    scene.slots("backfill", 8, 250)
-
-    other = scene.instance()
-    assert other.reserve("backfill", 8) == Booked(scene.began + 2 * MINUTE, 2 * MINUTE)
+    setup.clock.advance(HOUR)
+    setup.steps.taken.clear()
+    setup.slots(lane, 8, 1)
+    assert setup.steps.taken == ["read photostate", "write photostate"]
 
 
-@LAW
+def test_a_new_instance_finds_the_first_minute_with_room(setup: PaceSetup) -> None:
+    setup.slots("backfill", 8, 250)
+
+    other = setup.instance()
+    assert other.reserve("backfill", 8) == Booked(setup.began + 2 * MINUTE, 2 * MINUTE)
+
+
+@PROPERTY
 @given(
     wishes=st.lists(
         st.tuples(st.booleans(), LANES, UNITS, st.sampled_from([0.0, 0.0, 7.0, 61.0])), max_size=120
@@ -221,12 +223,12 @@ def test_a_new_instance_finds_the_first_minute_with_room(scene: Scene) -> None:
 def test_of_two_instances_neither_books_above_a_limit_nor_beyond_the_hour(
     wishes: list[tuple[bool, Lane, int, float]],
 ) -> None:
-    scene = Scene(limit=100, jitter=0.99)
-    instances = [scene.pace, scene.instance()]
+    setup = PaceSetup(limit=100, jitter=0.99)
+    instances = [setup.pace, setup.instance()]
     taken: dict[float, dict[str, float]] = defaultdict(lambda: {"live": 0.0, "backfill": 0.0})
     for second, lane, units, passing in wishes:
-        scene.clock.advance(passing)
-        now = scene.clock.now()
+        setup.clock.advance(passing)
+        now = setup.clock.now()
         match instances[second].reserve(lane, units):
             case Booked(slot, after):
                 taken[slot][lane] += units
@@ -239,18 +241,18 @@ def test_of_two_instances_neither_books_above_a_limit_nor_beyond_the_hour(
         assert each["backfill"] <= 80
     in_rows = {
         key: (row.get("live", 0.0), row.get("backfill", 0.0))
-        for (_, key), (row, _) in scene.table.rows.items()
+        for (_, key), (row, _) in setup.table.rows.items()
     }
     assert in_rows == {f"{slot:.0f}": (each["live"], each["backfill"]) for slot, each in taken.items()}
 
 
-@LAW
+@PROPERTY
 @given(before=st.integers(0, 150), units=UNITS)
-def test_a_backfill_is_given_the_first_minute_with_room_and_comes_in_the_order_of_its_asking(
+def test_a_backfill_gets_the_first_minute_with_room_in_the_order_of_its_requests(
     before: int, units: int
 ) -> None:
-    scene = Scene(limit=100)
-    slots = scene.slots("backfill", units, before + 1)
+    setup = PaceSetup(limit=100)
+    slots = setup.slots("backfill", units, before + 1)
 
     assert slots == sorted(slots)
     a_minute = math.floor(80 / units)
@@ -261,60 +263,60 @@ def test_a_backfill_is_given_the_first_minute_with_room_and_comes_in_the_order_o
 
 
 def test_no_interleaving_of_two_instances_overbooks_a_minute() -> None:
-    """Every schedule of two instances that change turns up to three times, each with two wishes of a lane."""
+    """Every schedule of two instances with at most three preemptions, each with two requests of a lane."""
 
     def run(schedule: Schedule) -> list[Turn]:
-        scene = Scene(limit=100)
-        scene.slots("backfill", 8, 9)  # 72 of 80: one more fits
+        setup = PaceSetup(limit=100)
+        setup.slots("backfill", 8, 9)  # 72 of 80: one more fits
         given: dict[str, list[Booked | Full]] = {"one": [], "two": []}
 
         def reserve(name: str) -> Callable[[], None]:
-            pace = scene.instance()
+            pace = setup.instance()
             return lambda: given[name].extend(pace.reserve("backfill", 8) for _ in range(2))
 
-        turns = play(scene.steps, {name: reserve(name) for name in given}, {}, schedule)
-        assert scene.minutes() == {0: (0.0, 80.0), 1: (0.0, 24.0)}
-        found = sorted((each.slot - scene.began) / MINUTE for some in given.values() for each in some)
+        turns = play(setup.steps, {name: reserve(name) for name in given}, {}, schedule)
+        assert setup.minutes() == {0: (0.0, 80.0), 1: (0.0, 24.0)}
+        found = sorted((each.slot - setup.began) / MINUTE for some in given.values() for each in some)
         assert found == [0, 1, 1, 1]
         return turns
 
     assert explore(run, changes=3) > 100
 
 
-def test_a_live_change_that_meets_a_backfill_loses_nothing() -> None:
+def test_a_live_change_that_writes_at_once_with_a_backfill_loses_no_units() -> None:
     def run(schedule: Schedule) -> list[Turn]:
-        scene = Scene(limit=100)
+        setup = PaceSetup(limit=100)
         lanes: list[Lane] = ["live", "backfill"]
         attempts: dict[str, Callable[[], object]] = {
-            lane: lambda lane=lane: scene.instance().reserve(lane, 14) for lane in lanes
+            lane: lambda lane=lane: setup.instance().reserve(lane, 14) for lane in lanes
         }
-        turns = play(scene.steps, attempts, {}, schedule)
-        assert scene.minutes() == {0: (14.0, 14.0)}
+        turns = play(setup.steps, attempts, {}, schedule)
+        assert setup.minutes() == {0: (14.0, 14.0)}
         return turns
 
     assert explore(run, changes=4) > 10
 
 
-def test_where_too_many_want_a_minute_one_comes_later(scene: Scene) -> None:
+def test_a_sync_that_keeps_losing_the_race_for_a_minute_comes_later(setup: PaceSetup) -> None:
     def refuse() -> None:
         raise Stale("412")
 
-    scene.steps.on("write photostate", refuse, times=None)
+    setup.steps.on("write photostate", refuse, times=None)
     with pytest.raises(TryLater):
-        scene.pace.reserve("live", 8)
+        setup.pace.reserve("live", 8)
 
 
-def test_a_table_out_of_reach_is_an_outage(scene: Scene) -> None:
-    scene.steps.on("read photostate", drop_connection)
+def test_a_table_that_cannot_be_reached_is_an_outage(setup: PaceSetup) -> None:
+    setup.steps.on("read photostate", drop_connection)
     with pytest.raises(TryLater):
-        scene.pace.reserve("live", 8)
+        setup.pace.reserve("live", 8)
 
 
-def test_a_write_that_meets_itself_reserves_too_much_and_never_too_little(scene: Scene) -> None:
-    scene.steps.on("write photostate", fail_precondition, after=True)
+def test_a_write_whose_answer_was_lost_reserves_too_much_and_never_too_little(setup: PaceSetup) -> None:
+    setup.steps.on("write photostate", fail_precondition, after=True)
 
-    assert scene.pace.reserve("live", 8) == Booked(scene.began, 0.0)
-    assert scene.minutes() == {0: (16.0, 0.0)}
+    assert setup.pace.reserve("live", 8) == Booked(setup.began, 0.0)
+    assert setup.minutes() == {0: (16.0, 0.0)}
 
 
 # --- what was reserved ---
@@ -337,9 +339,9 @@ def test_a_reservation_counts_in_its_minute_and_the_next(slot: float, counts: bo
     assert reservation_stands(slot, 600.0) is counts
 
 
-@LAW
+@PROPERTY
 @given(now=st.floats(1e9, 4e9), jitter=st.floats(0, 1, exclude_max=True))
-def test_whoever_comes_when_he_was_told_finds_his_reservation_usable(now: float, jitter: float) -> None:
+def test_a_sync_that_starts_when_it_was_told_can_use_its_reservation(now: float, jitter: float) -> None:
     slot = minute_of(now) + MINUTE
     on_time = now + (slot - now + jitter * SPREAD)
 
@@ -348,7 +350,7 @@ def test_whoever_comes_when_he_was_told_finds_his_reservation_usable(now: float,
     assert not reservation_stands(slot, on_time + 2 * MINUTE)
 
 
-@LAW
+@PROPERTY
 @given(st.floats(0, 4e9))
 def test_a_minute_begins_when_it_is_a_whole_number_of_minutes(now: float) -> None:
     begins = minute_of(now)
@@ -361,9 +363,9 @@ def test_a_sync_reserves_two_units_a_call() -> None:
     assert (UNITS_KNOWN, UNITS_FIRST) == (2 * 4, 2 * 7)
 
 
-def test_jitter_is_chance_unless_told_otherwise(scene: Scene) -> None:
-    scene.slots("backfill", 8, 100)
-    paces: list[Any] = [Pace(scene.table, scene.clock, LIMIT).reserve("backfill", 8) for _ in range(20)]
+def test_jitter_is_random_by_default(setup: PaceSetup) -> None:
+    setup.slots("backfill", 8, 100)
+    paces: list[Any] = [Pace(setup.table, setup.clock, LIMIT).reserve("backfill", 8) for _ in range(20)]
 
     assert len({each.after for each in paces}) > 1
     assert all(MINUTE <= each.after < MINUTE + SPREAD for each in paces)
@@ -372,23 +374,25 @@ def test_jitter_is_chance_unless_told_otherwise(scene: Scene) -> None:
 # --- forgetting ---
 
 
-def test_minutes_over_for_an_hour_are_forgotten_and_later_ones_still_count(scene: Scene) -> None:
-    scene.pace.reserve("live", UNITS_KNOWN)
-    scene.clock.advance(HOUR)
-    scene.pace.reserve("live", UNITS_KNOWN)
-    scene.pace.forget()
-    assert set(scene.minutes()) == {0, 60}
-    scene.clock.advance(1)
-    scene.pace.forget()
-    assert scene.minutes() == {60: (8.0, 0.0)}
+def test_minutes_that_ended_an_hour_ago_are_deleted_and_later_ones_still_count(setup: PaceSetup) -> None:
+    setup.pace.reserve("live", UNITS_KNOWN)
+    setup.clock.advance(HOUR)
+    setup.pace.reserve("live", UNITS_KNOWN)
+    setup.pace.forget()
+    assert set(setup.minutes()) == {0, 60}
+    setup.clock.advance(1)
+    setup.pace.forget()
+    assert setup.minutes() == {60: (8.0, 0.0)}
 
 
-def test_after_months_minutes_are_forgotten_a_bounded_number_at_a_time_the_oldest_first(scene: Scene) -> None:
+def test_after_months_a_bounded_number_of_minutes_is_deleted_at_a_time_the_oldest_first(
+    setup: PaceSetup,
+) -> None:
     forgotten = 3
     for minute in range(MINUTES_FORGOTTEN + forgotten):
-        scene.table.rows["pace", f"{scene.began + minute * MINUTE:.0f}"] = ({"live": 8.0}, "v")
-    scene.clock.advance((MINUTES_FORGOTTEN + forgotten) * MINUTE + HOUR)
-    scene.pace.forget()
-    assert set(scene.minutes()) == set(range(MINUTES_FORGOTTEN, MINUTES_FORGOTTEN + forgotten))
-    scene.pace.forget()
-    assert scene.minutes() == {}
+        setup.table.rows["pace", f"{setup.began + minute * MINUTE:.0f}"] = ({"live": 8.0}, "v")
+    setup.clock.advance((MINUTES_FORGOTTEN + forgotten) * MINUTE + HOUR)
+    setup.pace.forget()
+    assert set(setup.minutes()) == set(range(MINUTES_FORGOTTEN, MINUTES_FORGOTTEN + forgotten))
+    setup.pace.forget()
+    assert setup.minutes() == {}
