@@ -1,4 +1,4 @@
-"""What the storage account's errors mean, and how it is found."""
+"""How the storage account's errors are classified, and how the account is configured."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -26,18 +26,18 @@ def at(url: str) -> Storage:
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ScriptedServer]]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    wires: list[ScriptedServer] = []
+    servers: list[ScriptedServer] = []
 
     def start(*replies: Reply) -> ScriptedServer:
-        wires.append(ScriptedServer(*replies).__enter__())
-        return wires[-1]
+        servers.append(ScriptedServer(*replies).__enter__())
+        return servers[-1]
 
     yield start
-    for wire in wires:
-        wire.__exit__(None, None, None)
+    for server in servers:
+        server.__exit__(None, None, None)
 
 
-# --- where it is ---
+# --- configuration ---
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_malformed_connection_string_is_a_problem_that_does_not_repeat_it(kind
     assert caught.value.__cause__ is None
 
 
-def test_a_key_that_is_none_is_loud_and_not_repeated() -> None:
+def test_a_malformed_key_is_an_error_that_does_not_repeat_it() -> None:
     storage = Storage({CONNECTION: "AccountName=photos;AccountKey=do-not-tell"})
     with pytest.raises(Denied) as caught:
         AzureTable(storage, "photoledger").read("0f", "key")
@@ -95,7 +95,7 @@ def test_a_key_that_is_none_is_loud_and_not_repeated() -> None:
     ],
 )
 @pytest.mark.parametrize("credential", [{}, {"__credential": "managedidentity", "__clientId": "who"}])
-def test_an_account_with_an_identity_is_found_as_the_host_finds_it(
+def test_an_account_with_an_identity_is_configured_as_for_the_host(
     environ: dict[str, str], table: str, queue: str, credential: dict[str, str]
 ) -> None:
     storage = Storage({CONNECTION + name: value for name, value in {**environ, **credential}.items()})
@@ -110,7 +110,7 @@ def test_the_clients_are_built_once() -> None:
     assert storage.queues() is storage.queues()
 
 
-# --- what its errors mean ---
+# --- errors ---
 
 CASES = [
     pytest.param(400, "InvalidInput", TryLater, id="400"),
@@ -127,7 +127,7 @@ def refused(status: int, code: str) -> bytes:
 
 
 @pytest.mark.parametrize(("status", "code", "kind"), CASES)
-def test_a_tables_refusal_says_who_must_act(serve, status: int, code: str, kind: type[ServiceError]) -> None:
+def test_a_table_error_says_who_must_act(serve, status: int, code: str, kind: type[ServiceError]) -> None:
     table = AzureTable(at(serve(refused(status, code)).url), "photoledger")
     for call in (
         lambda: table.read("0f", "key"),
@@ -139,14 +139,14 @@ def test_a_tables_refusal_says_who_must_act(serve, status: int, code: str, kind:
         assert caught.value.status == status
 
 
-def test_a_message_that_may_not_be_taken_back_is_loud(serve) -> None:
+def test_a_message_that_may_not_be_taken_back_is_an_error(serve) -> None:
     outbox = AzureOutbox(at(serve(refused(403, "AuthorizationPermissionMismatch")).url))
     with pytest.raises(Denied):
         outbox.take_back(Receipt("photo-syncs", "message", "receipt"))
 
 
 @pytest.mark.parametrize(("status", "code", "kind"), CASES)
-def test_a_queues_refusal_says_who_must_act(serve, status: int, code: str, kind: type[ServiceError]) -> None:
+def test_a_queue_error_says_who_must_act(serve, status: int, code: str, kind: type[ServiceError]) -> None:
     outbox = AzureOutbox(at(serve(refused(status, code)).url))
     with pytest.raises(ServiceError) as caught:
         outbox.put("photo-syncs", "{}", 0)
@@ -158,7 +158,7 @@ def test_a_queues_refusal_says_who_must_act(serve, status: int, code: str, kind:
     [
         pytest.param(412, "UpdateConditionNotSatisfied", 'W/"1"', id="another version"),
         pytest.param(404, "ResourceNotFound", 'W/"1"', id="the row is not there any more"),
-        pytest.param(409, "EntityAlreadyExists", "", id="somebody made the row first"),
+        pytest.param(409, "EntityAlreadyExists", "", id="the row exists already"),
     ],
 )
 def test_a_condition_that_does_not_hold_is_stale(serve, status: int, code: str, version: str) -> None:
@@ -191,7 +191,7 @@ def hang_up(connection: object) -> None:
     """Close without an answer."""
 
 
-def test_an_account_out_of_reach_is_an_outage_and_soon_known(serve) -> None:
+def test_an_account_that_cannot_be_reached_is_an_outage_after_a_few_seconds(serve) -> None:
     storage = at(serve(hang_up).url)
     began = time.monotonic()
     for call in (

@@ -1,4 +1,4 @@
-"""Messages as the storage account keeps them."""
+"""Messages in the storage account."""
 
 import base64
 import uuid
@@ -51,10 +51,10 @@ def test_a_message_can_be_taken_back(outbox: AzureOutbox, queue: QueueClient, na
     receipt = outbox.put(name, "{}", 0)
     outbox.take_back(receipt)
     assert queue.peek_messages() == []
-    outbox.take_back(receipt)  # gone is gone
+    outbox.take_back(receipt)  # already deleted
 
 
-def test_a_message_that_somebody_has_taken_is_left_to_him(
+def test_a_message_that_was_dequeued_is_not_taken_back(
     outbox: AzureOutbox, queue: QueueClient, name: str
 ) -> None:
     receipt = outbox.put(name, "{}", 0)
@@ -80,10 +80,10 @@ QUEUE_MADE = reply(201, b"")
 
 
 @pytest.mark.parametrize("before", [[], [NO_QUEUE, QUEUE_MADE]], ids=["at once", "after its queue was made"])
-def test_nobody_else_sends_until_the_first_message_of_all_was_sent(
+def test_no_second_message_is_sent_before_the_first_one_was_answered(
     monkeypatch: pytest.MonkeyPatch, before: list[bytes]
 ) -> None:
-    """Azure's library prepares itself with it, and cannot do so for two threads at once."""
+    """Azure's library initialises itself with the first one, and cannot do so in two threads at once."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
     def prepare(url: str) -> Callable[[], Receipt]:
@@ -94,10 +94,10 @@ def test_nobody_else_sends_until_the_first_message_of_all_was_sent(
 
 
 @pytest.mark.parametrize(("status", "code"), [(404, "MessageNotFound"), (400, "PopReceiptMismatch")])
-def test_both_answers_to_a_receipt_that_is_not_valid_any_more_are_known(
+def test_taking_back_accepts_both_answers_to_an_expired_receipt(
     monkeypatch: pytest.MonkeyPatch, status: int, code: str
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with ScriptedServer(reply(status, b"", x_ms_error_code=code)) as wire:
-        outbox_at(wire.url).take_back(Receipt("photo-syncs", "message", "receipt"))
-        assert wire.asked[0].line.startswith("DELETE ")
+    with ScriptedServer(reply(status, b"", x_ms_error_code=code)) as server:
+        outbox_at(server.url).take_back(Receipt("photo-syncs", "message", "receipt"))
+        assert server.requests[0].line.startswith("DELETE ")
