@@ -1,4 +1,4 @@
-"""What becomes of our subscription: every rule by itself, and that the plans lead to exactly one of ours."""
+"""The plan for our subscription: every rule by itself, and that the plans lead to exactly one of ours."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,7 +25,7 @@ from shared.subscription.plan import (
 )
 from shared.subscription.record import SubscriptionRecord
 
-LAW = settings(deadline=None)  # a busy machine is no counterexample
+PROPERTY = settings(deadline=None)  # a slow machine is not a counterexample
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
@@ -77,7 +77,7 @@ def test_where_none_of_ours_exists_one_is_created(record: SubscriptionRecord) ->
         pytest.param(a_subscription("g", resource=""), id="on nothing"),
     ],
 )
-def test_a_subscription_on_something_else_is_neither_ours_nor_in_the_way(other: Subscription) -> None:
+def test_a_subscription_on_another_resource_is_neither_ours_nor_a_hindrance(other: Subscription) -> None:
     assert planned(other) == SubscriptionPlan(Create("none of ours exists"))
     assert planned(other, OURS, take_over=True) == SubscriptionPlan(Keep(OURS))
 
@@ -103,7 +103,7 @@ def test_of_several_the_youngest_stays() -> None:
     assert sorted(found.delete) == ["b", "c"]
 
 
-def test_of_several_the_youngest_goes_too_where_nobody_knows_who_signed_it() -> None:
+def test_of_several_the_youngest_is_deleted_too_where_its_signer_is_unknown() -> None:
     unknown = a_subscription("b", expires=OURS.expires + 1)
 
     found = planned(OURS, unknown)
@@ -126,7 +126,9 @@ def test_of_several_the_youngest_goes_too_where_nobody_knows_who_signed_it() -> 
         pytest.param(REAUTHORIZE_AFTER, "reauthorizationRequired", True, id="asked after ten minutes"),
         pytest.param(0.0, "reauthorizationRequired", False, id="asked at once"),
         pytest.param(3600.0, "missed", False, id="another event"),
-        pytest.param(3600.0, "subscriptionRemoved", False, id="removed, says the event, but Graph lists it"),
+        pytest.param(
+            3600.0, "subscriptionRemoved", False, id="an event of its removal, although Graph lists it"
+        ),
         pytest.param(RENEW_AFTER + 1, "missed", True, id="another event, a day later"),
     ],
 )
@@ -205,7 +207,7 @@ def test_daily_is_a_day_soon_is_two_runs_of_an_hourly_timer_and_graph_wants_ten_
         ),
     ],
 )
-def test_what_graph_lets_nobody_change_is_deleted_and_created_anew(
+def test_what_graph_does_not_let_us_change_is_deleted_and_created_again(
     changed: dict[str, Any], record: dict[str, Any], why: str
 ) -> None:
     found = planned(a_subscription(**changed), record=a_record(**record))
@@ -224,7 +226,7 @@ def test_a_creation_whose_answer_was_lost_is_adopted() -> None:
     assert planned(OURS, record=CREATING) == SubscriptionPlan(Adopt(OURS))
 
 
-def test_an_adopted_subscription_is_not_renewed_in_the_same_breath() -> None:
+def test_an_adopted_subscription_is_not_renewed_at_once() -> None:
     assert planned(OURS, record=CREATING, event="reauthorizationRequired").step == Adopt(OURS)
 
 
@@ -235,11 +237,13 @@ def test_an_adopted_subscription_is_not_renewed_in_the_same_breath() -> None:
     "how", [{}, {"event": "missed"}, {"event": "reauthorizationRequired"}, {"take_over": True}]
 )
 @pytest.mark.parametrize("listed", [(), (OURS,), (FOREIGN,)], ids=["none", "ours", "foreign"])
-def test_what_an_administrator_ended_rests(listed: tuple[Subscription, ...], how: dict[str, Any]) -> None:
+def test_a_subscription_that_an_administrator_ended_stays_ended(
+    listed: tuple[Subscription, ...], how: dict[str, Any]
+) -> None:
     assert planned(*listed, record=a_record(state="ended", id=""), **how) == SubscriptionPlan(Ended())
 
 
-# --- somebody else's ---
+# --- another deployment's ---
 
 
 @pytest.mark.parametrize(
@@ -303,7 +307,7 @@ def test_missed_changes_ask_for_a_sweep(
 # --- the record ---
 
 
-def test_at_first_we_remember_nothing() -> None:
+def test_the_first_record_is_empty() -> None:
     nothing = {"state": "", "id": "", "key": "", "renewed_at": 0.0, "expires": 0.0, "lease_until": 0.0}
 
     assert SubscriptionRecord() == SubscriptionRecord.from_columns(nothing, "")
@@ -317,7 +321,7 @@ def test_a_table_row_becomes_our_record_and_other_versions_columns_are_left_alon
     )
 
 
-# --- the laws ---
+# --- properties ---
 
 SUBSCRIPTIONS = st.lists(
     st.builds(
@@ -347,7 +351,7 @@ CRASHES = st.sampled_from([None, "before", "deleted", "noted", "posted"])
 
 @dataclass
 class Graph:
-    """As much of Graph and our record as a plan can see, and which key truly signed each subscription."""
+    """The part of Graph and our record that a plan reads, and the key that signed each subscription."""
 
     listed: list[Subscription] = field(default_factory=list)
     record: SubscriptionRecord = field(default_factory=SubscriptionRecord)
@@ -355,7 +359,7 @@ class Graph:
     signed: dict[str, str] = field(default_factory=dict)
 
     def apply(self, found: SubscriptionPlan, key: str = "k2", *, crash: str | None = None) -> None:
-        """Do what a plan says, in a renewal's order, until the instance dies: `crash` is its last act."""
+        """Carry out a plan in a renewal's order until the instance dies: `crash` is its last step."""
         if crash == "before":
             return
         self.listed = [s for s in self.listed if s.id not in found.delete]
@@ -386,7 +390,7 @@ class Graph:
         self.record = replace(self.record, state="active", id=subscription.id, renewed_at=NOW)
 
 
-@LAW
+@PROPERTY
 @given(
     listed=SUBSCRIPTIONS,
     record=RECORDS,
@@ -395,7 +399,7 @@ class Graph:
     take_over=st.booleans(),
     crash=st.sampled_from([None, "posted"]),
 )
-def test_three_steps_lead_to_rest_whatever_we_found(
+def test_three_plans_lead_to_a_stable_state_from_every_state(
     listed: list[Subscription],
     record: SubscriptionRecord,
     granted: float,
@@ -420,7 +424,7 @@ def test_three_steps_lead_to_rest_whatever_we_found(
         assert (graph.record.id, graph.record.key) == (ours[0].id, "k2")
 
 
-@LAW
+@PROPERTY
 @given(st.lists(st.tuples(st.sampled_from(["k1", "k2"]), CRASHES), max_size=8))
 def test_no_crash_and_no_rotation_makes_us_trust_a_subscription_that_another_key_signed(
     runs: list[tuple[str, str | None]],
@@ -434,7 +438,7 @@ def test_no_crash_and_no_rotation_makes_us_trust_a_subscription_that_another_key
         assert len(graph.listed) <= 1
 
 
-@LAW
+@PROPERTY
 @given(listed=SUBSCRIPTIONS, record=RECORDS, event=EVENTS, take_over=st.booleans())
 def test_nothing_is_deleted_twice_unlisted_or_foreign(
     listed: list[Subscription], record: SubscriptionRecord, event: Any, take_over: bool
@@ -449,7 +453,7 @@ def test_nothing_is_deleted_twice_unlisted_or_foreign(
         assert found.step.subscription.id not in found.delete
 
 
-@LAW
+@PROPERTY
 @given(
     listed=SUBSCRIPTIONS, record=RECORDS, event=EVENTS, ago=st.floats(0, REAUTHORIZE_AFTER, exclude_max=True)
 )
