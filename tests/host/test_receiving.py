@@ -14,7 +14,7 @@ from azure.storage.queue import QueueClient
 from local.host.app.hostjson import QueueOptions
 from local.host.queues.listeners import QueueListener, Receiver
 from local.host.queues.sending import QueueSignals
-from tests.fakes.scripted_server import ScriptedServer, reply
+from tests.fakes.scripted_server import ScriptedServer, overtakes, reply
 
 MESSAGE = b"<QueueMessage><MessageId>1</MessageId><PopReceipt>r</PopReceipt></QueueMessage>"
 FOUND = reply(200, b"<QueueMessagesList>" + MESSAGE + b"</QueueMessagesList>", Content_Type="application/xml")

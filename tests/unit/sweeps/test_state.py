@@ -1,4 +1,4 @@
-"""A sweep's steps, letters and sums, and when it must stop for a person."""
+"""A sweep's steps, letters and sums, and when it must stop for an administrator."""
 
 import random
 from typing import Any, get_args
@@ -33,7 +33,7 @@ from shared.sweeps.state import (
 )
 from shared.sweeps.tally import Letter, SweepPart, Totals, brakes, part_key, sum_letters
 
-LAW = settings(deadline=None)  # a busy machine is no counterexample
+PROPERTY = settings(deadline=None)  # a slow machine is not a counterexample
 
 ANNA = "01234567-89ab-cdef-0123-456789abcdef"
 NOW = 1_800_000_000.0
@@ -125,23 +125,23 @@ def test_a_record_is_read_from_its_columns_and_leaves_others_alone() -> None:
             id="another sweep's",
         ),
         pytest.param(SweepRecord(), THIS, 0, Drop(), id="a message that came before its record"),
-        # A lease is for whoever wants to open another; a late page of a living record is still its own.
+        # The lease counts only for opening another sweep; a late page of a running sweep is still read.
         pytest.param(
             SweepRecord(id=THIS, state="running", page=3.0, next=NEXT, lease_until=EARLIER),
             THIS,
             3,
             ReadPage(NEXT),
-            id="late, but nobody took over",
+            id="late, but no other sweep took over",
         ),
     ],
 )
-def test_a_page_message_acts_only_where_its_sweep_stands(
+def test_a_page_message_is_obeyed_only_at_the_position_of_its_sweep(
     record: SweepRecord, sweep: str, page: int, expected: SweepStep
 ) -> None:
     assert next_step(record, sweep, page) == expected
 
 
-@LAW
+@PROPERTY
 @given(
     state=st.sampled_from(get_args(SweepState)),
     stands=st.integers(0, 110),
@@ -163,9 +163,9 @@ def test_every_page_message_is_read_once_resent_once_or_dropped(
         assert found == (Resend() if page == stands - 1 else Drop())
 
 
-@LAW
+@PROPERTY
 @given(since=st.floats(0, 1e6), longer=st.floats(0, 1e6))
-def test_a_sweep_looks_for_its_last_answers_soon_at_first_and_then_each_minute(
+def test_a_sweep_checks_for_its_last_answers_soon_at_first_and_then_each_minute(
     since: float, longer: float
 ) -> None:
     record = SweepRecord(opened_at=NOW)
@@ -206,7 +206,9 @@ REFUSED = {"refused_etag": E, "outcome": "failed", "reason": "unreadable image"}
             Photo(OTHER), {**SETTLED, "queued_at": EARLIER}, "C", id="changed, queued, another shown"
         ),
         pytest.param(NoPhoto(), {}, "n", id="no photo, none shown"),
-        pytest.param(NoPhoto(), {"outcome": "kept", "settled_sha256": "ab"}, "n", id="kept: nobody's"),
+        pytest.param(
+            NoPhoto(), {"outcome": "kept", "settled_sha256": "ab"}, "n", id="kept: not ours any more"
+        ),
         pytest.param(NoPhoto(), {"missing_since": EARLIER - HOUR}, "n", id="cleared since"),
         pytest.param(NoPhoto(), SETTLED, "M", id="missing from now on"),
         pytest.param(NoPhoto(), {**SETTLED, "missing_since": EARLIER}, "M", id="missing for a minute"),
@@ -227,13 +229,13 @@ REFUSED = {"refused_etag": E, "outcome": "failed", "reason": "unreadable image"}
         pytest.param(PhotoFailed(410), SETTLED, Letter.UNANSWERED, id="odd"),
     ],
 )
-def test_a_letter_says_what_was_found_and_a_capital_that_a_picture_of_ours_is_shown(
+def test_a_letter_encodes_what_was_found_and_a_capital_that_a_picture_of_ours_is_shown(
     source: PhotoSource, columns: dict[str, Any], expected: str
 ) -> None:
     assert found(source, a_row(**columns)) == expected
 
 
-def test_a_forced_sweep_finds_everybody_with_a_photo_changed() -> None:
+def test_a_forced_sweep_counts_all_users_with_a_photo_as_changed() -> None:
     assert found(Photo(E), a_row(**SETTLED), force=True) == "C"
     assert found(Photo(E), a_row(**REFUSED), force=True) == "c"
 
@@ -245,7 +247,7 @@ def test_a_photo_is_removable_as_soon_as_the_settings_say() -> None:
     assert found(NoPhoto(), row, remove_after=60.1) == "M"
 
 
-def test_who_is_given_up_has_failed() -> None:
+def test_a_user_that_is_given_up_counts_as_failed() -> None:
     row = a_row(**SETTLED)
 
     assert letter_of(Unavailable(), GiveUp("odd"), row, now=NOW, remove_after=HOUR) == "F"
@@ -274,7 +276,7 @@ SOURCES = st.sampled_from(
 )
 
 
-@LAW
+@PROPERTY
 @given(source=SOURCES, row=ROWS, force=st.booleans())
 def test_a_letter_is_a_capital_exactly_where_a_picture_may_be_shown_and_only_such_a_one_is_removable(
     source: PhotoSource, row: Row, force: bool
@@ -311,14 +313,14 @@ def test_an_answer_fills_its_gap_and_no_other() -> None:
 
     assert part.answered({PEOPLE[0]: "C", PEOPLE[3]: "n"}) == "Cu?n"
     assert part.answered({}) == "?u??"
-    assert part.answered({ANNA: "C"}) == "?u??"  # nobody of this part
+    assert part.answered({ANNA: "C"}) == "?u??"  # no user of this part
 
 
 def test_a_later_answer_changes_nothing() -> None:
     assert a_part("uR").answered({PEOPLE[0]: "C", PEOPLE[1]: "U"}) == "uR"
 
 
-@LAW
+@PROPERTY
 @given(letters=st.text(KNOWN, min_size=1, max_size=20), answers=st.lists(ANSWERS, max_size=8))
 def test_an_answered_letter_never_changes_however_often_and_late_answers_come(
     letters: str, answers: list[dict[str, str]]
@@ -334,13 +336,13 @@ def test_an_answered_letter_never_changes_however_often_and_late_answers_come(
     }
 
 
-@LAW
+@PROPERTY
 @given(
     letters=st.text(KNOWN, min_size=1, max_size=20),
     answers=st.lists(ANSWERS, max_size=6),
     seed=st.integers(0, 99),
 )
-def test_totals_count_a_user_once_however_often_his_check_is_delivered(
+def test_totals_count_a_user_once_however_often_the_check_is_delivered(
     letters: str, answers: list[dict[str, str]], seed: int
 ) -> None:
     """The same answers, each delivered up to three times and in between the others."""
@@ -364,7 +366,7 @@ def test_parts_sort_as_pages_and_parts_do(page: int, number: int, key: str) -> N
     assert part_key(page, number) == key
 
 
-@LAW
+@PROPERTY
 @given(st.lists(st.tuples(st.integers(0, 99_999), st.integers(0, 999)), max_size=50))
 def test_keys_are_in_the_order_of_their_numbers(places: list[tuple[int, int]]) -> None:
     assert sorted(part_key(*place) for place in places) == [part_key(*place) for place in sorted(places)]
@@ -391,9 +393,9 @@ def test_sums_are_sums_over_the_letters_of_all_parts() -> None:
     assert sum_letters([]) == Totals()
 
 
-@LAW
+@PROPERTY
 @given(st.lists(st.text(KNOWN, max_size=20)))
-def test_everybody_is_counted_exactly_once(letters: list[str]) -> None:
+def test_all_users_are_counted_exactly_once(letters: list[str]) -> None:
     sums = sum_letters(letters)
 
     each = (
@@ -419,13 +421,13 @@ def a_tenant(shown: int, *, removable: int = 0, missing: int = 0, gone: int = 0)
     """Totals of a tenant in which SharePoint shows so many pictures of ours, and these have no photo."""
     there = shown - removable - missing - gone
     letters = "U" * there + "R" * removable + "M" * missing + "G" * gone
-    return sum_letters([letters, "n" * 7, "g" * 30])  # and people without a picture, who count for nothing
+    return sum_letters([letters, "n" * 7, "g" * 30])  # and users without a picture, who do not count
 
 
 @pytest.mark.parametrize(
     ("totals", "braked"),
     [
-        pytest.param(a_tenant(0), False, id="nobody"),
+        pytest.param(a_tenant(0), False, id="no user"),
         pytest.param(a_tenant(2, removable=1), False, id="2 people: one removed it"),
         pytest.param(a_tenant(2, removable=2), False, id="2 people: both did"),
         pytest.param(a_tenant(3, removable=2), False, id="3 people: two did, as two may"),
@@ -435,30 +437,34 @@ def a_tenant(shown: int, *, removable: int = 0, missing: int = 0, gone: int = 0)
         pytest.param(a_tenant(15, removable=1), False, id="15 people: one"),
         pytest.param(a_tenant(15, removable=7), False, id="15 people: not quite half"),
         pytest.param(a_tenant(15, removable=8), True, id="15 people: more than half"),
-        pytest.param(a_tenant(15, removable=15), True, id="15 people: everybody"),
+        pytest.param(a_tenant(15, removable=15), True, id="15 people: all users"),
         pytest.param(a_tenant(400, removable=20), False, id="400 people: twenty, exactly 5 %"),
         pytest.param(a_tenant(399, removable=20), False, id="399 people: twenty, above 5 %, but only twenty"),
         pytest.param(a_tenant(420, removable=21), False, id="420 people: 21, exactly 5 %"),
         pytest.param(a_tenant(419, removable=21), True, id="419 people: 21, above 5 %"),
         pytest.param(a_tenant(15_000, removable=750), False, id="15 000 people: exactly 5 %"),
         pytest.param(a_tenant(15_000, removable=751), True, id="15 000 people: one more"),
-        pytest.param(a_tenant(15_000, removable=15_000), True, id="15 000 people: everybody"),
-        # Who is missing, but not for long enough, counts: hints notice the first few of everybody.
+        pytest.param(a_tenant(15_000, removable=15_000), True, id="15 000 people: all users"),
+        # Users who are missing, but not for long enough, count: notifications reveal the first few of them.
         pytest.param(
-            a_tenant(15, removable=2, missing=13), True, id="15 people: everybody, two of them early"
+            a_tenant(15, removable=2, missing=13), True, id="15 people: all users, two of them early"
         ),
         pytest.param(
             a_tenant(15_000, removable=20, missing=14_980),
             True,
-            id="15 000 people: everybody, 20 of them early",
+            id="15 000 people: all users, 20 of them early",
         ),
         pytest.param(a_tenant(15_000, removable=20, missing=700), False, id="15 000 people: less than 5 %"),
         pytest.param(a_tenant(15, removable=1, missing=1), False, id="15 people: one early, one late"),
         # Where nothing would be removed there is nothing to stop, and nothing to look at.
-        pytest.param(a_tenant(15, missing=15), False, id="15 people: everybody, but none long enough"),
-        pytest.param(a_tenant(15_000, missing=15_000), False, id="15 000 people: likewise"),
-        pytest.param(a_tenant(15, gone=15), False, id="15 people: all gone, whom nobody removes"),
-        # Who is gone with a picture counts as missing.
+        pytest.param(a_tenant(15, missing=15), False, id="15 people: all users, but none long enough"),
+        pytest.param(
+            a_tenant(15_000, missing=15_000), False, id="15 000 people: all users, but none long enough"
+        ),
+        pytest.param(
+            a_tenant(15, gone=15), False, id="15 people: all gone, whose pictures are never removed"
+        ),
+        # Users who are gone with a picture count as missing.
         pytest.param(a_tenant(15, removable=1, gone=7), True, id="15 people: one missing, seven gone"),
         pytest.param(a_tenant(15, removable=1, gone=6), False, id="15 people: one missing, six gone"),
         pytest.param(a_tenant(15_000, removable=1, gone=750), True, id="15 000 people: 750 gone"),
@@ -483,13 +489,15 @@ def test_the_brake_is_set_in_per_cent(percent: int, removable: int, braked: bool
     assert brakes(a_tenant(1000, removable=removable), percent) is braked
 
 
-@LAW
+@PROPERTY
 @given(
     shown=st.integers(3, 20_000),
     early=st.floats(0, 1),
     percent=st.integers(0, 100),
 )
-def test_a_photo_service_that_forgets_everybody_clears_nobody(shown: int, early: float, percent: int) -> None:
+def test_a_photo_service_that_loses_all_photos_clears_no_picture(
+    shown: int, early: float, percent: int
+) -> None:
     """In a tenant of any size, however many of its users hints have named before the sweep comes."""
     removable = round(shown * early)
     totals = a_tenant(shown, removable=removable, missing=shown - removable)
@@ -497,7 +505,7 @@ def test_a_photo_service_that_forgets_everybody_clears_nobody(shown: int, early:
     assert brakes(totals, percent) or not totals.removable
 
 
-@LAW
+@PROPERTY
 @given(
     shown=st.integers(0, 2000),
     removable=st.integers(0, 2000),

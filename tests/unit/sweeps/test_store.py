@@ -1,4 +1,4 @@
-"""What is remembered of sweeps: one record, the last ten's figures, and letters that never change."""
+"""What is stored of sweeps: one record, the figures of the last ten, and letters that never change."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ from tests.fakes.external_steps import ExternalSteps, drop_connection, fail_prec
 from tests.fakes.schedules import Schedule, Turn, explore, play
 from tests.fakes.table import Table
 
-LAW = settings(deadline=None)  # a busy machine is no counterexample
+PROPERTY = settings(deadline=None)  # a slow machine is not a counterexample
 
 NOW = 1_800_000_000.0
 SWEEP, OTHER = "20270115T080000-0a1b", "20270115T140000-2c3d"
@@ -29,7 +29,7 @@ def steps() -> ExternalSteps:
 
 
 @pytest.fixture
-def book(steps: ExternalSteps) -> SweepStore:
+def store(steps: ExternalSteps) -> SweepStore:
     return SweepStore(Table("photostate", steps))
 
 
@@ -41,42 +41,42 @@ def parts(steps: ExternalSteps) -> PartStore:
 # --- the record ---
 
 
-def test_before_the_first_sweep_the_record_is_empty(book: SweepStore) -> None:
-    assert book.record() == SweepRecord()
+def test_before_the_first_sweep_the_record_is_empty(store: SweepStore) -> None:
+    assert store.record() == SweepRecord()
 
 
-def test_what_is_written_is_read_again_and_other_columns_stay(book: SweepStore) -> None:
-    opened = book.write(
+def test_what_is_written_is_read_again_and_other_columns_stay(store: SweepStore) -> None:
+    opened = store.write(
         SweepRecord(), {"id": SWEEP, "state": "running", "why": "the timer", "opened_at": NOW}
     )
-    written = book.write(opened, {"page": 1.0, "next": "x"})
+    written = store.write(opened, {"page": 1.0, "next": "x"})
 
-    assert written == book.record()
+    assert written == store.record()
     assert (written.id, written.why, written.page, written.next) == (SWEEP, "the timer", 1.0, "x")
 
 
-def test_who_read_an_older_record_does_not_write_it(book: SweepStore) -> None:
-    first = book.write(SweepRecord(), {"id": SWEEP})
-    book.write(first, {"page": 1.0})
+def test_an_instance_that_read_an_older_record_cannot_write_it(store: SweepStore) -> None:
+    first = store.write(SweepRecord(), {"id": SWEEP})
+    store.write(first, {"page": 1.0})
     for stale in (first, SweepRecord()):
         with pytest.raises(Stale):
-            book.write(stale, {"page": 7.0})
-    assert book.record().page == 1.0
+            store.write(stale, {"page": 7.0})
+    assert store.record().page == 1.0
 
 
-def test_a_wish_changes_the_record_and_nothing_else_of_it(book: SweepStore) -> None:
-    running = book.write(SweepRecord(), {"id": SWEEP, "state": "running", "page": 3.0})
-    book.request_again("changes were missed")
+def test_a_request_for_another_sweep_changes_nothing_else_of_the_record(store: SweepStore) -> None:
+    running = store.write(SweepRecord(), {"id": SWEEP, "state": "running", "page": 3.0})
+    store.request_again("changes were missed")
 
-    record = book.record()
+    record = store.record()
     assert (record.again, record.again_why, record.page, record.state) == (
         True,
         "changes were missed",
         3.0,
         "running",
     )
-    with pytest.raises(Stale):  # so that nobody ends the sweep without having seen the wish
-        book.write(running, {"state": "finished"})
+    with pytest.raises(Stale):  # so that no instance ends the sweep without having seen the request
+        store.write(running, {"state": "finished"})
 
 
 # --- what is kept ---
@@ -84,14 +84,14 @@ def test_a_wish_changes_the_record_and_nothing_else_of_it(book: SweepStore) -> N
 FIGURES = Totals(seen=20, unchanged=18, removable=2, shown=20)
 
 
-def keep(book: SweepStore, sweep: str, state: Any = "finished") -> None:
+def keep(store: SweepStore, sweep: str, state: Any = "finished") -> None:
     record = SweepRecord(id=sweep, why="the timer", force=True, page=2.0, opened_at=NOW)
-    book.keep(record, state, "no reason", FIGURES, NOW + 60)
+    store.keep(record, state, "no reason", FIGURES, NOW + 60)
 
 
-def test_an_ended_sweep_keeps_its_figures(book: SweepStore) -> None:
-    keep(book, SWEEP, "braked")
-    ((sweep, columns),) = book.kept()
+def test_an_ended_sweep_keeps_its_figures(store: SweepStore) -> None:
+    keep(store, SWEEP, "braked")
+    ((sweep, columns),) = store.kept()
 
     assert sweep == SWEEP
     assert (columns["state"], columns["reason"], columns["why"]) == ("braked", "no reason", "the timer")
@@ -99,43 +99,43 @@ def test_an_ended_sweep_keeps_its_figures(book: SweepStore) -> None:
     assert (columns["seen"], columns["unchanged"], columns["removable"], columns["missing"]) == (20, 18, 2, 0)
 
 
-def test_the_first_verdict_on_a_sweep_stands(book: SweepStore) -> None:
-    assert book.figures(SWEEP) is None
-    keep(book, SWEEP)
-    keep(book, SWEEP, "failed")
+def test_the_first_end_of_a_sweep_is_kept(store: SweepStore) -> None:
+    assert store.figures(SWEEP) is None
+    keep(store, SWEEP)
+    keep(store, SWEEP, "failed")
 
-    assert [columns["state"] for _, columns in book.kept()] == ["finished"]
-    assert book.figures(SWEEP) == book.kept()[0][1]
+    assert [columns["state"] for _, columns in store.kept()] == ["finished"]
+    assert store.figures(SWEEP) == store.kept()[0][1]
 
 
-def test_a_mark_changes_what_it_names(book: SweepStore) -> None:
-    keep(book, SWEEP, "braked")
-    book.mark(SWEEP, {"state": "released"})
-    ((_, columns),) = book.kept()
+def test_a_mark_changes_what_it_names(store: SweepStore) -> None:
+    keep(store, SWEEP, "braked")
+    store.mark(SWEEP, {"state": "released"})
+    ((_, columns),) = store.kept()
 
     assert (columns["state"], columns["seen"]) == ("released", 20)
 
 
-def test_the_latest_comes_first_and_all_but_ten_are_old(book: SweepStore) -> None:
+def test_the_latest_comes_first_and_all_but_ten_are_old(store: SweepStore) -> None:
     ids = [f"202701{day:02}T080000-0a1b" for day in range(1, 14)]
     for sweep in [*ids[5:], *ids[:5]]:
-        keep(book, sweep)
+        keep(store, sweep)
 
-    assert [sweep for sweep, _ in book.kept()] == ids[::-1]
-    assert sorted(book.old()) == ids[:3]
-    assert len(ids) - len(book.old()) == SWEEPS_KEPT == 10
-    for sweep in book.old():
-        book.forget(sweep)
-    assert [sweep for sweep, _ in book.kept()] == ids[:2:-1]
-    assert book.old() == []
+    assert [sweep for sweep, _ in store.kept()] == ids[::-1]
+    assert sorted(store.old()) == ids[:3]
+    assert len(ids) - len(store.old()) == SWEEPS_KEPT == 10
+    for sweep in store.old():
+        store.forget(sweep)
+    assert [sweep for sweep, _ in store.kept()] == ids[:2:-1]
+    assert store.old() == []
 
 
-def test_forgetting_twice_is_forgetting_once(book: SweepStore) -> None:
-    keep(book, SWEEP)
-    book.forget(SWEEP)
-    book.forget(SWEEP)
+def test_forgetting_a_sweep_twice_is_no_error(store: SweepStore) -> None:
+    keep(store, SWEEP)
+    store.forget(SWEEP)
+    store.forget(SWEEP)
 
-    assert book.kept() == []
+    assert store.kept() == []
 
 
 # --- parts ---
@@ -161,7 +161,7 @@ def test_a_part_that_stands_keeps_its_users_and_its_answers(parts: PartStore) ->
     assert letters(parts) == ["?C?"]
 
 
-def test_those_whom_graph_knew_are_found_in_their_part_first(parts: PartStore) -> None:
+def test_users_that_graph_knew_are_taken_from_their_own_part_first(parts: PartStore) -> None:
     for number in range(3):
         parts.add(SWEEP, f"00000-00{number}", PEOPLE[4 * number : 4 * number + 4])
         some = PEOPLE[4 * number : 4 * number + number]
@@ -173,7 +173,7 @@ def test_those_whom_graph_knew_are_found_in_their_part_first(parts: PartStore) -
     assert parts.known(OTHER, "00000-000", 3) == ()
 
 
-def test_a_part_whose_write_meets_itself_is_written(steps: ExternalSteps, parts: PartStore) -> None:
+def test_a_part_whose_write_got_no_answer_is_written(steps: ExternalSteps, parts: PartStore) -> None:
     steps.on("write photoparts", fail_precondition, after=True)
 
     assert parts.add(SWEEP, KEY, PEOPLE[:2]).unanswered == PEOPLE[:2]
@@ -207,7 +207,7 @@ def test_an_answer_to_a_part_that_was_forgotten_brings_nothing_back(parts: PartS
     assert list(parts.all(SWEEP)) == []
 
 
-def test_an_answer_whose_write_meets_itself_is_given_once(steps: ExternalSteps, parts: PartStore) -> None:
+def test_an_answer_whose_write_got_no_answer_counts_once(steps: ExternalSteps, parts: PartStore) -> None:
     parts.add(SWEEP, KEY, PEOPLE[:2])
     steps.on("write photoparts", fail_precondition, after=True)
     parts.answer(SWEEP, KEY, {PEOPLE[0]: "U"})
@@ -267,7 +267,7 @@ def test_no_interleaving_of_two_readers_of_a_page_makes_two_parts_of_one() -> No
     assert explore(run, changes=4) > 5
 
 
-@LAW
+@PROPERTY
 @given(
     deliveries=st.lists(
         st.tuples(
@@ -277,7 +277,7 @@ def test_no_interleaving_of_two_readers_of_a_page_makes_two_parts_of_one() -> No
         max_size=20,
     )
 )
-def test_totals_count_everybody_once_whatever_is_delivered_and_how_often(
+def test_totals_count_all_users_once_whatever_is_delivered_and_how_often(
     deliveries: list[tuple[int, dict[str, str]]],
 ) -> None:
     parts = PartStore(Table("photoparts", ExternalSteps()))
