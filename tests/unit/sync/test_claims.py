@@ -1,4 +1,4 @@
-"""Who may work on a user, whatever a conditional write is answered."""
+"""Claims: one attempt at a time works on a user, whatever a conditional write is answered."""
 
 import itertools
 
@@ -16,8 +16,8 @@ USER = "0f000000-0000-4000-8000-000000000001"
 FOR = 420.0
 
 
-class Office:
-    """A ledger and who takes claims in it."""
+class ClaimSetup:
+    """A ledger in memory, and the claims on its rows."""
 
     def __init__(self) -> None:
         self.clock = Clock(TenantClock())
@@ -36,38 +36,38 @@ class Office:
 
 
 @pytest.fixture
-def office() -> Office:
-    return Office()
+def setup() -> ClaimSetup:
+    return ClaimSetup()
 
 
 # --- taking ---
 
 
-def test_the_first_claim_makes_the_row(office: Office) -> None:
-    claim = office.take()
-    assert office.row == claim.row
-    assert (office.row.claim_token, office.row.claim_until) == ("token-1", office.clock.now() + FOR)
+def test_the_first_claim_makes_the_row(setup: ClaimSetup) -> None:
+    claim = setup.take()
+    assert setup.row == claim.row
+    assert (setup.row.claim_token, setup.row.claim_until) == ("token-1", setup.clock.now() + FOR)
 
 
-def test_a_valid_claim_keeps_everybody_else_out_until_it_ends(office: Office) -> None:
-    office.take()
-    office.clock.advance(20)
+def test_a_valid_claim_keeps_other_attempts_out_until_it_ends(setup: ClaimSetup) -> None:
+    setup.take()
+    setup.clock.advance(20)
     with pytest.raises(Busy) as caught:
-        office.take()
+        setup.take()
     assert caught.value.after == pytest.approx(FOR - 20)
 
 
-def test_an_ended_claim_leaves_its_token_and_nobody_out(office: Office) -> None:
-    office.take().end({"outcome": "synced"})
-    assert (office.row.claim_token, office.row.claim_until, office.row.outcome) == ("token-1", 0.0, "synced")
-    office.take()
-    assert office.row.claim_token == "token-2"
+def test_an_ended_claim_leaves_its_token_and_keeps_no_attempt_out(setup: ClaimSetup) -> None:
+    setup.take().end({"outcome": "synced"})
+    assert (setup.row.claim_token, setup.row.claim_until, setup.row.outcome) == ("token-1", 0.0, "synced")
+    setup.take()
+    assert setup.row.claim_token == "token-2"
 
 
-def test_an_expired_claim_is_taken_over(office: Office) -> None:
-    office.take()
-    office.clock.advance(FOR)
-    assert office.take().row.claim_token == "token-2"
+def test_an_expired_claim_is_taken_over(setup: ClaimSetup) -> None:
+    setup.take()
+    setup.clock.advance(FOR)
+    assert setup.take().row.claim_token == "token-2"
 
 
 @pytest.mark.parametrize(
@@ -75,140 +75,140 @@ def test_an_expired_claim_is_taken_over(office: Office) -> None:
     [
         pytest.param(True, False, True, id="dirty and expired: its owner may still be writing"),
         pytest.param(False, False, False, id="not marked: its owner cannot have written"),
-        pytest.param(True, True, False, id="ended: its owner said all there is to say"),
+        pytest.param(True, True, False, id="ended: its owner has finished"),
     ],
 )
 def test_taking_over_knows_whether_the_last_owner_may_still_write(
-    office: Office, dirty: bool, ended: bool, unsure: bool
+    setup: ClaimSetup, dirty: bool, ended: bool, unsure: bool
 ) -> None:
-    claim = office.take()
+    claim = setup.take()
     claim.write({"dirty": dirty})
     if ended:
         claim.end({})
-    office.clock.advance(FOR)
-    row = office.take().row
-    assert row.unsure_until == (office.clock.now() + FOR if unsure else 0.0)
+    setup.clock.advance(FOR)
+    row = setup.take().row
+    assert row.unsure_until == (setup.clock.now() + FOR if unsure else 0.0)
 
 
-def test_taking_a_row_keeps_an_older_doubt(office: Office) -> None:
-    claim = office.take()
+def test_taking_a_row_keeps_an_older_uncertainty(setup: ClaimSetup) -> None:
+    claim = setup.take()
     claim.end({"dirty": True, "unsure_until": 5e9})
-    assert office.take().row.unsure_until == 5e9
+    assert setup.take().row.unsure_until == 5e9
 
 
-def test_a_claim_whose_answer_was_lost_and_repeated_is_ours(office: Office) -> None:
-    office.steps.on("write photoledger", fail_precondition, after=True)
-    claim = office.take()
-    assert claim.row == office.row
+def test_a_claim_whose_answer_was_lost_and_repeated_is_ours(setup: ClaimSetup) -> None:
+    setup.steps.on("write photoledger", fail_precondition, after=True)
+    claim = setup.take()
+    assert claim.row == setup.row
     claim.end({})
 
 
-def test_a_claim_that_could_not_be_written_leaves_nothing(office: Office) -> None:
-    office.steps.on("write photoledger", drop_connection)
+def test_a_claim_that_could_not_be_written_leaves_nothing(setup: ClaimSetup) -> None:
+    setup.steps.on("write photoledger", drop_connection)
     with pytest.raises(TryLater):
-        office.take()
-    assert office.row.version == ""
-    office.take()
+        setup.take()
+    assert setup.row.version == ""
+    setup.take()
 
 
-def test_of_two_who_read_the_same_row_one_gets_it(office: Office) -> None:
+def test_of_two_attempts_that_read_the_same_row_one_gets_the_claim(setup: ClaimSetup) -> None:
     others: list[Claim] = []
-    office.steps.on("write photoledger", lambda: others.append(office.take()))
+    setup.steps.on("write photoledger", lambda: others.append(setup.take()))
     with pytest.raises(Busy):
-        office.take()
-    assert others[0].row == office.row
+        setup.take()
+    assert others[0].row == setup.row
 
 
-def test_a_note_between_reading_and_claiming_is_kept(office: Office) -> None:
-    office.steps.on("write photoledger", lambda: office.ledger.overwrite(USER, {"missing_since": 7.0}))
-    claim = office.take()
+def test_a_note_between_reading_and_claiming_is_kept(setup: ClaimSetup) -> None:
+    setup.steps.on("write photoledger", lambda: setup.ledger.overwrite(USER, {"missing_since": 7.0}))
+    claim = setup.take()
     assert (claim.row.missing_since, claim.row.claim_token) == (7.0, "token-1")
 
 
-def test_a_row_that_never_holds_still_is_left_for_later(office: Office) -> None:
+def test_a_row_that_keeps_changing_is_left_for_later(setup: ClaimSetup) -> None:
     notes = itertools.count(1)
 
     def note() -> None:
-        office.ledger.overwrite(USER, {"missing_since": float(next(notes))})
+        setup.ledger.overwrite(USER, {"missing_since": float(next(notes))})
 
     # Each note is a write itself, so only every second write is the claim's.
     for number in range(1, 30, 2):
-        office.steps.on("write photoledger", note, nth=number)
+        setup.steps.on("write photoledger", note, nth=number)
     with pytest.raises(TryLater):
-        office.take()
+        setup.take()
 
 
 # --- writing under a claim ---
 
 
 @pytest.mark.parametrize("write", [Claim.write, Claim.end], ids=["write", "end"])
-def test_a_write_whose_answer_was_lost_is_our_own_success(office: Office, write) -> None:
-    claim = office.take()
-    office.steps.on("write photoledger", fail_precondition, after=True)
+def test_a_write_whose_answer_was_lost_is_our_own_success(setup: ClaimSetup, write) -> None:
+    claim = setup.take()
+    setup.steps.on("write photoledger", fail_precondition, after=True)
     write(claim, {"dirty": True})
-    assert claim.row == office.row
-    assert office.row.dirty
+    assert claim.row == setup.row
+    assert setup.row.dirty
 
 
-def test_another_ones_note_under_our_claim_is_kept_and_ours_written(office: Office) -> None:
-    claim = office.take()
-    office.ledger.overwrite(USER, {"gone_since": 9.0})
+def test_another_attempts_note_under_our_claim_is_kept_and_ours_written(setup: ClaimSetup) -> None:
+    claim = setup.take()
+    setup.ledger.overwrite(USER, {"gone_since": 9.0})
     claim.write({"dirty": True})
-    assert (office.row.dirty, office.row.gone_since) == (True, 9.0)
-    assert claim.row == office.row
+    assert (setup.row.dirty, setup.row.gone_since) == (True, 9.0)
+    assert claim.row == setup.row
 
 
-def test_a_note_and_a_lost_answer_together_are_still_our_own_success(office: Office) -> None:
-    claim = office.take()
-    office.ledger.overwrite(USER, {"gone_since": 9.0})
-    office.steps.on("write photoledger", fail_precondition, after=True, nth=1)
+def test_a_note_and_a_lost_answer_together_are_still_our_own_success(setup: ClaimSetup) -> None:
+    claim = setup.take()
+    setup.ledger.overwrite(USER, {"gone_since": 9.0})
+    setup.steps.on("write photoledger", fail_precondition, after=True, nth=1)
     claim.write({"dirty": True})
-    assert claim.row == office.row
+    assert claim.row == setup.row
 
 
 @pytest.mark.parametrize("ended", [False, True], ids=["at work", "done"])
-def test_a_claim_that_was_taken_over_is_lost(office: Office, ended: bool) -> None:
-    ours = office.take()
-    office.clock.advance(FOR)
-    theirs = office.take()
+def test_a_claim_that_was_taken_over_is_lost(setup: ClaimSetup, ended: bool) -> None:
+    ours = setup.take()
+    setup.clock.advance(FOR)
+    theirs = setup.take()
     if ended:
         theirs.end({})
-    before = office.row
+    before = setup.row
     with pytest.raises(ClaimLost):
         ours.write({"dirty": True})
-    assert office.row == before
+    assert setup.row == before
 
 
-def test_an_expired_claim_that_nobody_took_is_still_ours(office: Office) -> None:
-    claim = office.take()
-    office.clock.advance(FOR + 60)
+def test_an_expired_claim_that_was_not_taken_over_is_still_ours(setup: ClaimSetup) -> None:
+    claim = setup.take()
+    setup.clock.advance(FOR + 60)
     claim.end({"outcome": "synced"})
-    assert office.row.outcome == "synced"
+    assert setup.row.outcome == "synced"
 
 
-def test_a_row_that_was_deleted_takes_the_claim_with_it(office: Office) -> None:
-    claim = office.take()
-    office.table.delete(USER[:2], USER)
+def test_a_row_that_was_deleted_takes_the_claim_with_it(setup: ClaimSetup) -> None:
+    claim = setup.take()
+    setup.table.delete(USER[:2], USER)
     with pytest.raises(ClaimLost):
         claim.write({"dirty": True})
 
 
-def test_a_write_that_fails_changes_nothing(office: Office) -> None:
-    claim = office.take()
-    office.steps.on("write photoledger", drop_connection)
+def test_a_write_that_fails_changes_nothing(setup: ClaimSetup) -> None:
+    claim = setup.take()
+    setup.steps.on("write photoledger", drop_connection)
     with pytest.raises(TryLater):
         claim.write({"dirty": True})
-    assert office.row == claim.row
+    assert setup.row == claim.row
 
 
-def test_a_row_that_changes_under_every_write_is_left_for_later(office: Office) -> None:
-    claim, notes = office.take(), itertools.count(1)
+def test_a_row_that_changes_under_every_write_is_left_for_later(setup: ClaimSetup) -> None:
+    claim, notes = setup.take(), itertools.count(1)
 
     def note() -> None:
-        office.ledger.overwrite(USER, {"missing_since": float(next(notes))})
+        setup.ledger.overwrite(USER, {"missing_since": float(next(notes))})
 
     for number in range(1, 30, 2):
-        office.steps.on("write photoledger", note, nth=number)
+        setup.steps.on("write photoledger", note, nth=number)
     with pytest.raises(TryLater):
         claim.write({"dirty": True})
-    assert not office.row.dirty
+    assert not setup.row.dirty

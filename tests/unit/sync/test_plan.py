@@ -1,4 +1,4 @@
-"""What a sync does about one user, whom the scope leaves out, and what becomes of a picture without photo."""
+"""The plan for one user: upload, finish, come back or clear; the scope; a picture without a photo."""
 
 import hashlib
 from dataclasses import fields, replace
@@ -15,14 +15,14 @@ from shared.ledger.row import Row, recently_queued
 from shared.sharepoint.client import picture_timestamp, thumbnail_name
 from shared.sync.plan import Clear, ComeBack, Finish, Removal, SyncPlan, Upload, plan_sync, unreadable
 from shared.users import Scope, User, out_of_scope
-from tests.unit.ledger.rows_imagined import (
+from tests.unit.ledger.row_strategies import (
     ANNA,
     EARLIER,
     ETAGS,
     LATER,
-    LAW,
     NOW,
     OTHER,
+    PROPERTY,
     REFUSED,
     ROWS,
     SKIPPED,
@@ -60,9 +60,7 @@ def within(*groups: str, **changed: Any) -> User:
         pytest.param(within(SHY, TEAM), GROUP, "", id="in the group, among others"),
         pytest.param(within(), GROUP, "is not in the group", id="in no group"),
         pytest.param(within(SHY), GROUP, "is not in the group", id="in another group"),
-        pytest.param(
-            within(TEAM, guest=True), GROUP, "", id="a guest in the group: whoever named it meant him"
-        ),
+        pytest.param(within(TEAM, guest=True), GROUP, "", id="a guest in the group counts as named"),
         pytest.param(within(guest=True), GROUP, "is not in the group", id="a guest outside the group"),
         pytest.param(within(TEAM, enabled=False), GROUP, "account is disabled", id="disabled, in the group"),
         pytest.param(within(SHY), Scope(excluded=SHY), "is in the excluded group", id="left out"),
@@ -82,7 +80,7 @@ def within(*groups: str, **changed: Any) -> User:
         pytest.param(within(), Scope(excluded=""), "", id="no group is left out"),
     ],
 )
-def test_the_scope_leaves_out_disabled_accounts_unwanted_guests_and_whom_groups_leave_out(
+def test_the_scope_leaves_out_disabled_accounts_unwanted_guests_and_users_by_their_groups(
     user: User, scope: Scope, reason: str
 ) -> None:
     assert out_of_scope(user, scope) == reason
@@ -164,8 +162,8 @@ def test_force_skips_every_comparison(columns: dict[str, Any]) -> None:
     [
         pytest.param(gathered(enabled=False), "skipped", id="a disabled account stays out"),
         pytest.param(gathered(guest=True), "skipped", id="so does a guest"),
-        pytest.param(gathered(NoPhoto(), b"", ""), "unchanged", id="no photo is none"),
-        pytest.param(gathered(NoMailbox("no mailbox"), b"", ""), "skipped", id="no mailbox is none"),
+        pytest.param(gathered(NoPhoto(), b"", ""), "unchanged", id="no photo"),
+        pytest.param(gathered(NoMailbox("no mailbox"), b"", ""), "skipped", id="no mailbox"),
         pytest.param(Gathered(None, UserGone()), "gone", id="gone is gone"),
     ],
 )
@@ -182,7 +180,7 @@ def test_a_forced_sync_waits_half_a_minute_for_a_torn_photo_too() -> None:
     )
 
 
-def test_a_settled_photo_costs_sharepoint_nothing() -> None:
+def test_a_settled_photo_needs_no_request_to_sharepoint() -> None:
     step = planned(gathered(), settled_etag=E, settled_sha256=SHA, missing_since=EARLIER)
 
     assert step == Finish("unchanged", "SharePoint has this photo", AT_REST, E)
@@ -211,9 +209,9 @@ def test_a_photo_that_was_unreadable_is_not_tried_again() -> None:
     [
         pytest.param(E, OTHER, 0, ComeBack, id="torn: later"),
         pytest.param(E, OTHER, 1, Upload, id="still torn: the bytes' own label is true"),
-        pytest.param(E, OTHER, 2, Upload, id="torn after an unreadable look"),
+        pytest.param(E, OTHER, 2, Upload, id="torn after an unreadable read"),
         pytest.param(E, "", 0, ComeBack, id="bytes without a label: later"),
-        pytest.param(E, "", 1, Finish, id="still none: left to the next check"),
+        pytest.param(E, "", 1, Finish, id="still no bytes: left to the next check"),
         pytest.param(E, E, 0, Upload, id="whole"),
         pytest.param(E, E, 1, Upload, id="whole the second time"),
     ],
@@ -257,7 +255,7 @@ def test_a_user_who_is_gone_is_gone_since_the_first_time_that_was_noted(found: G
         ),
     ],
 )
-def test_a_user_outside_the_scope_is_skipped_with_the_photo_he_had(found: Gathered, refused: str) -> None:
+def test_a_user_outside_the_scope_is_skipped_and_keeps_the_photo(found: Gathered, refused: str) -> None:
     step = planned(found, gone_since=EARLIER, settled_etag=OTHER, dirty=True)
 
     assert isinstance(step, Finish)
@@ -350,20 +348,20 @@ def kept(sha256: str) -> Finish:
         ),
         # keep: settled as kept, once a sweep would have removed it
         pytest.param(
-            KEEP, {**SHOWN, "missing_since": OVERDUE}, kept(SHA), id="keep: it stays, and is nobody's"
+            KEEP, {**SHOWN, "missing_since": OVERDUE}, kept(SHA), id="keep: it stays, and is no longer ours"
         ),
         pytest.param(
             KEEP,
             {**SHOWN, "missing_since": OVERDUE, "dirty": True, "unsure_until": LATER},
             kept(""),
-            id="keep, half written: nobody knows what it shows, so a later photo is uploaded",
+            id="keep, half written: its content is unknown, so a later photo is uploaded",
         ),
         pytest.param(
             KEEP, {**SHOWN, "missing_since": EARLIER}, still_missing(EARLIER), id="keep, but too soon"
         ),
         pytest.param(KEEP, SHOWN, still_missing(NOW), id="keep, missing from now on"),
         # an administrator: now, and whatever the row says
-        pytest.param(ASKED, {}, CLEAR, id="asked: of a user nobody knows"),
+        pytest.param(ASKED, {}, CLEAR, id="asked: of an unknown user"),
         pytest.param(ASKED, SHOWN, CLEAR, id="asked: missing from now on"),
         pytest.param(ASKED, {**SHOWN, "missing_since": EARLIER}, CLEAR, id="asked: missing for a minute"),
         pytest.param(Removal(asked=True, keep=True), SHOWN, CLEAR, id="asked, although sweeps keep"),
@@ -388,13 +386,13 @@ def test_a_picture_is_removed_when_a_sweep_missed_its_photo_for_long_enough_or_a
         pytest.param(photoless(enabled=False), "skipped", id="disabled"),
         pytest.param(photoless(guest=True), "skipped", id="out of scope"),
         pytest.param(
-            gathered(NoMailbox("no mailbox"), b"", ""), "skipped", id="no mailbox says nothing of photos"
+            gathered(NoMailbox("no mailbox"), b"", ""), "skipped", id="no mailbox: nothing is known of photos"
         ),
         pytest.param(Gathered(None, UserGone()), "gone", id="gone"),
         pytest.param(gathered(label=""), "deferred", id="a photo without a label"),
     ],
 )
-def test_nothing_is_removed_of_anybody_who_is_not_known_to_have_no_photo(
+def test_nothing_is_removed_unless_the_user_is_known_to_have_no_photo(
     found: Gathered, outcome: str, removal: Removal
 ) -> None:
     step = planned(found, removal=removal, tries=1, **SHOWN, missing_since=OVERDUE)
@@ -453,7 +451,7 @@ def columns_of(step: Finish) -> dict[str, Any]:
     return {**step.columns, "outcome": step.outcome, "reason": step.reason}
 
 
-@LAW
+@PROPERTY
 @given(**PLANS)
 def test_a_plan_settles_only_what_the_bytes_themselves_are_called(
     found: Gathered, row: Row, scope: Scope, force: bool, tries: int, removal: Removal
@@ -471,7 +469,7 @@ def test_a_plan_settles_only_what_the_bytes_themselves_are_called(
             assert row.unsure_until <= NOW
 
 
-@LAW
+@PROPERTY
 @given(**PLANS)
 def test_a_plan_that_writes_nothing_notes_only_columns_that_a_merge_keeps(
     found: Gathered, row: Row, scope: Scope, force: bool, tries: int, removal: Removal
@@ -489,7 +487,7 @@ def test_a_plan_that_writes_nothing_notes_only_columns_that_a_merge_keeps(
     assert step.columns["queued_at"] == 0.0
 
 
-@LAW
+@PROPERTY
 @given(**PLANS)
 def test_a_plan_removes_or_gives_up_a_picture_only_of_a_user_in_scope_without_a_photo(
     found: Gathered, row: Row, scope: Scope, force: bool, tries: int, removal: Removal
@@ -506,7 +504,7 @@ def test_a_plan_removes_or_gives_up_a_picture_only_of_a_user_in_scope_without_a_
     assert isinstance(step, Clear) or removal.keep
 
 
-@LAW
+@PROPERTY
 @given(**PLANS)
 def test_a_job_comes_back_for_itself_a_bounded_number_of_times(
     found: Gathered, row: Row, scope: Scope, force: bool, tries: int, removal: Removal
@@ -520,9 +518,9 @@ def test_a_job_comes_back_for_itself_a_bounded_number_of_times(
     pytest.fail("it would come back for ever")
 
 
-@LAW
+@PROPERTY
 @given(**PLANS)
-def test_a_check_is_content_with_what_a_sync_finished(
+def test_a_check_after_a_finished_sync_queues_nothing(
     found: Gathered, row: Row, scope: Scope, force: bool, tries: int, removal: Removal
 ) -> None:
     step = plan_sync(found, row, scope=scope, force=force, tries=tries, now=NOW, removal=removal)
@@ -536,12 +534,12 @@ def test_a_check_is_content_with_what_a_sync_finished(
         assert decide(found.source, after, force=False, sweep=False, now=NOW) != Queue()
 
 
-@LAW
+@PROPERTY
 @given(row=ROWS, sweep=st.booleans())
 def test_a_sync_writes_no_photo_that_a_check_had_left_alone(row: Row, sweep: bool) -> None:
     if decide(Photo(E), row, force=False, sweep=sweep, now=NOW) == Queue() or row.outcome == "skipped":
         return
-    if sweep and recently_queued(row, NOW):  # left alone because that very sync is on its way
+    if sweep and recently_queued(row, NOW):  # left alone because that very sync is queued
         return
 
     step = plan_sync(gathered(), row, scope=MEMBERS, force=False, tries=0, now=NOW)
@@ -551,7 +549,7 @@ def test_a_sync_writes_no_photo_that_a_check_had_left_alone(row: Row, sweep: boo
 # --- unreadable images, names and timestamps ---
 
 
-def test_an_unreadable_image_is_looked_at_once_more_and_then_refused() -> None:
+def test_an_unreadable_image_is_read_once_more_and_then_refused() -> None:
     first = unreadable(UPLOAD, tries=0, first_look=120.0)
     assert isinstance(first, ComeBack)
     assert first.after == 120.0
@@ -560,7 +558,7 @@ def test_an_unreadable_image_is_looked_at_once_more_and_then_refused() -> None:
     assert second == Finish("failed", UNREADABLE, {**AT_REST, "refused_etag": E}, E)
 
 
-def test_a_torn_look_does_not_use_up_the_second_look_at_an_unreadable_image() -> None:
+def test_a_torn_read_does_not_use_up_the_second_read_of_an_unreadable_image() -> None:
     torn = planned(gathered(label=OTHER))
     assert isinstance(torn, ComeBack)
 
@@ -568,7 +566,7 @@ def test_a_torn_look_does_not_use_up_the_second_look_at_an_unreadable_image() ->
 
 
 @pytest.mark.parametrize("sweep", [False, True])
-def test_an_image_refused_as_unreadable_starts_no_storm(sweep: bool) -> None:
+def test_an_image_refused_as_unreadable_is_not_queued_again(sweep: bool) -> None:
     refused = unreadable(UPLOAD, tries=2, first_look=120.0)
     assert isinstance(refused, Finish)
     row = a_row(**columns_of(refused))
@@ -601,7 +599,7 @@ def test_a_picture_timestamp_counts_seconds_since_the_year_one(moment: datetime,
     assert picture_timestamp(moment.timestamp() + 0.999, 0.0) == stamp
 
 
-@LAW
+@PROPERTY
 @given(now=st.floats(0, 4e9), newest=st.floats(0, 1e11))
 def test_a_picture_timestamp_never_goes_back(now: float, newest: float) -> None:
     stamp = picture_timestamp(now, newest)
