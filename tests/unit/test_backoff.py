@@ -1,4 +1,4 @@
-"""How long to wait: to the second where a service says so, bounded where it does not or talks nonsense."""
+"""How long to wait: exactly as a service asks, and bounded where it does not ask or asks for too much."""
 
 import math
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared.backoff import ABSURD, SHORTEST, Policy, parse_retry_after, wait_here, wait_in_queue
 
-LAW = settings(deadline=None)  # a busy machine is no counterexample
+PROPERTY = settings(deadline=None)  # a slow machine is not a counterexample
 
 JITTER = st.floats(0, 1, exclude_max=True)
 SECONDS = st.floats(0, 1e12)
@@ -51,7 +51,7 @@ def test_a_retry_after_of_seconds_is_read(text: str, seconds: float) -> None:
         pytest.param("12/31/9999 11:59:59 PM", id="the date that Graph has been seen to answer"),
     ],
 )
-def test_anything_else_counts_as_a_service_that_did_not_say(text: str | None) -> None:
+def test_anything_else_counts_as_no_retry_after(text: str | None) -> None:
     assert parse_retry_after(text) is None
 
 
@@ -59,9 +59,9 @@ def test_digits_beyond_a_float_are_absurd_and_not_absent() -> None:
     assert parse_retry_after("9" * 400) == ABSURD
 
 
-@LAW
+@PROPERTY
 @given(st.text())
-def test_no_header_raises_and_no_header_gives_a_wait_that_is_no_time(text: str) -> None:
+def test_every_text_is_read_as_finite_seconds_or_none(text: str) -> None:
     seconds = parse_retry_after(text)
 
     assert seconds is None or (math.isfinite(seconds) and seconds >= 0)
@@ -109,7 +109,7 @@ def test_a_call_is_tried_three_times_within_a_few_seconds() -> None:
     assert Policy() == Policy(attempts=3, seconds=4.0, first=0.5)
 
 
-@LAW
+@PROPERTY
 @given(retry_after=ASKED, jitters=st.lists(JITTER, min_size=20, max_size=20))
 def test_one_call_never_spends_more_than_its_policy(retry_after: float | None, jitters: list[float]) -> None:
     policy, spent, attempt = Policy(), 0.0, 1
@@ -132,11 +132,11 @@ def test_one_call_never_spends_more_than_its_policy(retry_after: float | None, j
         pytest.param(2.128, 0.0, 0.0, 3, id="rounded up"),
         pytest.param(0.0, 5000.0, 0.0, 1, id="at once is a second in a queue, however old the job"),
         pytest.param(900.0, 0.0, 0.0, 900, id="a quarter of an hour is believed"),
-        pytest.param(86_400.0, 0.0, 0.0, 900, id="a day is not"),
-        pytest.param(2.5e11, 0.0, 0.0, 900, id="nor is the year 9999"),
-        pytest.param(None, 0.0, 0.0, 30, id="nothing said: half a minute"),
+        pytest.param(86_400.0, 0.0, 0.0, 900, id="a day is not believed"),
+        pytest.param(2.5e11, 0.0, 0.0, 900, id="the year 9999 is not believed either"),
+        pytest.param(None, 0.0, 0.0, 30, id="no Retry-After: half a minute"),
         pytest.param(None, -60.0, 0.0, 30, id="a job from a clock that is ahead"),
-        pytest.param(None, 31.0, 0.0, 31, id="nothing said again: as long as the job is old"),
+        pytest.param(None, 31.0, 0.0, 31, id="no Retry-After again: as long as the job is old"),
         pytest.param(None, 400.0, 0.0, 400, id="and so it doubles"),
         pytest.param(None, 80_000.0, 0.0, 900, id="up to a quarter of an hour"),
         pytest.param(100.0, 0.0, 0.99, 110, id="with a tenth of jitter on top"),
@@ -144,13 +144,13 @@ def test_one_call_never_spends_more_than_its_policy(retry_after: float | None, j
         pytest.param(900.0, 0.0, 0.99, 990, id="on top of the longest, too"),
     ],
 )
-def test_a_deferred_message_stays_away(
+def test_a_deferred_message_is_hidden_for_whole_seconds(
     retry_after: float | None, age: float, jitter: float, wait: int
 ) -> None:
     assert wait_in_queue(retry_after, age=age, jitter=jitter) == wait
 
 
-@LAW
+@PROPERTY
 @given(retry_after=st.floats(0, ABSURD), age=st.floats(-1e9, 1e12), jitter=JITTER)
 def test_no_message_comes_back_before_the_service_allowed_it(
     retry_after: float, age: float, jitter: float
@@ -158,7 +158,7 @@ def test_no_message_comes_back_before_the_service_allowed_it(
     assert wait_in_queue(retry_after, age=age, jitter=jitter) >= retry_after
 
 
-@LAW
+@PROPERTY
 @given(retry_after=ASKED, age=st.floats(-1e9, 1e12), jitter=JITTER)
 def test_every_wait_is_whole_seconds_between_one_and_a_quarter_of_an_hour_and_a_tenth(
     retry_after: float | None, age: float, jitter: float
@@ -169,7 +169,7 @@ def test_every_wait_is_whole_seconds_between_one_and_a_quarter_of_an_hour_and_a_
     assert 1 <= wait <= ABSURD * 1.1
 
 
-@LAW
+@PROPERTY
 @given(JITTER)
 def test_a_job_that_is_deferred_for_a_day_comes_back_about_a_hundred_times(jitter: float) -> None:
     age, returns = 0.0, 0

@@ -1,4 +1,4 @@
-"""Errors are told apart by what the caller does next, and carry facts instead of sentences to parse."""
+"""Errors differ by what the caller does next, and carry facts instead of text to parse."""
 
 import pytest
 
@@ -19,7 +19,7 @@ FROM_A_SERVICE = [TryLater, Denied, Refused, Gone]
 
 
 @pytest.mark.parametrize("kind", OURS)
-def test_whatever_this_app_raises_on_purpose_is_caught_as_one(kind: type[Exception]) -> None:
+def test_every_error_that_this_app_raises_on_purpose_is_a_sync_error(kind: type[Exception]) -> None:
     assert issubclass(kind, SyncError)
 
 
@@ -30,9 +30,11 @@ def test_whatever_this_app_raises_on_purpose_is_caught_as_one(kind: type[Excepti
         pytest.param(Denied, (TryLater, Refused), id="a missing permission is neither temporary nor final"),
         pytest.param(Refused, (TryLater, Denied, Gone), id="a refused call is not deferred"),
         pytest.param(Gone, (TryLater, Denied), id="what is gone is not waited for"),
-        pytest.param(Stale, (ServiceError, NotOurs), id="a stale row is no answer of a service"),
-        pytest.param(NotOurs, (ServiceError, Stale), id="a malformed message is no answer of a service"),
-        pytest.param(ConfigError, (ServiceError, NotOurs), id="a wrong setting is nobody else's fault"),
+        pytest.param(Stale, (ServiceError, NotOurs), id="a stale row is not an answer of a service"),
+        pytest.param(NotOurs, (ServiceError, Stale), id="a malformed message is not an answer of a service"),
+        pytest.param(
+            ConfigError, (ServiceError, NotOurs), id="a wrong setting is an error of this app alone"
+        ),
     ],
 )
 def test_errors_with_different_consequences_are_not_caught_as_each_other(
@@ -41,7 +43,7 @@ def test_errors_with_different_consequences_are_not_caught_as_each_other(
     assert not issubclass(kind, not_caught_as)
 
 
-def test_what_is_gone_is_a_refusal_so_nobody_retries_it_by_accident() -> None:
+def test_gone_is_a_refusal_so_that_no_caller_retries_it_by_accident() -> None:
     assert issubclass(Gone, Refused)
 
 
@@ -65,7 +67,7 @@ def test_an_error_without_an_answer_has_no_status(kind: type[ServiceError]) -> N
     assert (error.status, error.code, error.request_id) == (None, "", "")
 
 
-def test_a_service_that_did_not_say_how_long_is_told_from_one_that_said_at_once() -> None:
+def test_no_wait_given_differs_from_a_wait_of_zero() -> None:
     assert TryLater("graph", "busy").after is None
     assert TryLater("graph", "busy", after=0.0).after == 0.0
 

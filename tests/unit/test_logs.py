@@ -1,4 +1,4 @@
-"""One event a line, made of facts from a list, whatever a service puts into them."""
+"""Each event is one line of allowed facts, whatever a service puts into them."""
 
 import logging
 
@@ -18,7 +18,7 @@ def test_an_event_is_text_and_fields(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize(
     ("write", "level"), [(logs.info, "INFO"), (logs.warning, "WARNING"), (logs.error, "ERROR")]
 )
-def test_who_must_act_is_the_level(caplog: pytest.LogCaptureFixture, write, level: str) -> None:
+def test_the_level_of_an_event_says_who_must_act(caplog: pytest.LogCaptureFixture, write, level: str) -> None:
     with caplog.at_level(logging.INFO, "photosync"):
         write("an.event")
     assert [record.levelname for record in caplog.records] == [level]
@@ -43,7 +43,7 @@ def test_a_fact_that_is_not_on_the_list_is_never_logged(caplog: pytest.LogCaptur
     ],
     ids=ascii,
 )
-def test_a_fact_stays_on_its_line(caplog: pytest.LogCaptureFixture, value: object, shown: str) -> None:
+def test_a_fact_never_breaks_its_line(caplog: pytest.LogCaptureFixture, value: object, shown: str) -> None:
     with caplog.at_level(logging.INFO, "photosync"):
         logs.info("an.event", reason=value)
     assert caplog.messages == [f"an.event reason={shown}"]
@@ -60,7 +60,7 @@ def test_a_fact_stays_on_its_line(caplog: pytest.LogCaptureFixture, value: objec
         pytest.param("PIL", "PIL.TiffImagePlugin", logging.DEBUG, id="what cameras wrote"),
     ],
 )
-def test_libraries_do_not_log_what_we_never_would(library: str, module: str, level: int) -> None:
+def test_libraries_log_no_details_of_requests(library: str, module: str, level: int) -> None:
     logger = logging.getLogger(library)
     before = logger.level
     try:

@@ -1,4 +1,4 @@
-"""What a POST of Graph means, and that nobody else's is believed. Each item is judged by itself."""
+"""Graph's posts: only signed items are accepted, and each item is judged by itself."""
 
 import base64
 import json
@@ -25,9 +25,9 @@ from shared.notifications import (
 from shared.subscription.client_state import ClientState
 from shared.users import object_id
 
-LAW = settings(deadline=None)  # a busy machine is no counterexample
+PROPERTY = settings(deadline=None)  # a slow machine is not a counterexample
 
-OLD, NEW, STRANGER = "o" * 40, "n" * 40, "s" * 40
+OLD, NEW, UNKNOWN_SECRET = "o" * 40, "n" * 40, "s" * 40
 STATE = ClientState([NEW])
 PROOF = STATE.make()
 LONGEST_CLIENT_STATE = 128  # characters: learn.microsoft.com/graph/api/resources/subscription
@@ -103,7 +103,7 @@ def test_a_request_without_a_token_is_no_handshake() -> None:
         pytest.param("Prüfung", id="a letter beyond ASCII"),
     ],
 )
-def test_a_token_is_given_back_exactly_as_it_came(token: str) -> None:
+def test_a_validation_token_is_returned_unchanged(token: str) -> None:
     assert read_handshake(token) == Handshake(token)
 
 
@@ -125,15 +125,15 @@ def test_a_token_is_given_back_exactly_as_it_came(token: str) -> None:
         pytest.param("a\ud800b", id="half a surrogate pair, which no answer could encode"),
     ],
 )
-def test_a_token_that_graph_would_not_send_is_refused_and_not_repeated(token: str) -> None:
+def test_a_token_that_graph_would_not_send_is_refused_and_not_returned(token: str) -> None:
     refusal = read_handshake(token)
 
     assert refusal == Malformed(400, "this is no validation token")
 
 
-@LAW
+@PROPERTY
 @given(st.text())
-def test_whatever_is_given_back_can_be_sent_as_text(token: str) -> None:
+def test_every_returned_token_can_be_sent_as_text(token: str) -> None:
     match read_handshake(token):
         case Handshake(given_back):
             assert given_back == token
@@ -145,11 +145,11 @@ def test_whatever_is_given_back_can_be_sent_as_text(token: str) -> None:
 # --- the proof ---
 
 
-def test_we_believe_what_we_signed() -> None:
+def test_a_client_state_that_we_signed_is_valid() -> None:
     assert STATE.verifies(STATE.make())
 
 
-def test_every_client_state_is_another_and_fits_graph() -> None:
+def test_every_client_state_is_different_and_fits_graphs_limit() -> None:
     made = {STATE.make() for _ in range(100)}
 
     assert len(made) == 100
@@ -170,7 +170,7 @@ def test_a_client_state_shows_neither_its_secret_nor_its_keys_name() -> None:
         pytest.param([NEW, OLD], [NEW], True, id="signed after it: the first signs"),
         pytest.param([NEW, OLD], [OLD], False, id="and not the second"),
         pytest.param([OLD], [NEW], False, id="signed before, once the old secret is given up"),
-        pytest.param([STRANGER], [NEW, OLD], False, id="signed by a stranger"),
+        pytest.param([UNKNOWN_SECRET], [NEW, OLD], False, id="signed with a foreign secret"),
     ],
 )
 def test_two_secrets_rotate(signs: list[str], verifies: list[str], believed: bool) -> None:
@@ -212,25 +212,25 @@ def test_the_keys_name_follows_the_secret_that_signs() -> None:
         pytest.param(float("nan"), id="not a number"),
     ],
 )
-def test_what_we_did_not_sign_is_not_believed(forged: object) -> None:
+def test_a_client_state_that_we_did_not_sign_is_invalid(forged: object) -> None:
     assert not STATE.verifies(forged)
 
 
-@LAW
+@PROPERTY
 @given(at=st.integers(0, len(PROOF) - 1), sign=st.characters())
-def test_no_client_state_is_believed_with_a_single_sign_changed(at: int, sign: str) -> None:
+def test_a_client_state_with_one_character_changed_is_invalid(at: int, sign: str) -> None:
     tampered = PROOF[:at] + sign + PROOF[at + 1 :]
 
     assert STATE.verifies(tampered) is (tampered == PROOF)
 
 
-@LAW
+@PROPERTY
 @given(at=st.integers(0, len(PROOF)), more=st.text(min_size=1))
-def test_no_client_state_is_believed_with_anything_put_into_it(at: int, more: str) -> None:
+def test_a_client_state_with_anything_inserted_is_invalid(at: int, more: str) -> None:
     assert not STATE.verifies(PROOF[:at] + more + PROOF[at:])
 
 
-def test_one_signature_is_written_in_one_way_only() -> None:
+def test_a_signature_has_one_spelling_only() -> None:
     # 32 bytes leave two bits of the 43rd letter unused: three other letters decode to the same signature.
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     signature = PROOF.partition(".")[2]
@@ -245,9 +245,9 @@ def test_one_signature_is_written_in_one_way_only() -> None:
     assert [state for state in alike if STATE.verifies(state)] == [PROOF]
 
 
-@LAW
+@PROPERTY
 @given(st.text() | JSON | st.from_regex(r"[0-9a-f]{32}\.[A-Za-z0-9_-]{43}", fullmatch=True))
-def test_no_guess_is_believed(guess: object) -> None:
+def test_no_random_text_is_a_valid_client_state(guess: object) -> None:
     assert not STATE.verifies(guess)
 
 
@@ -271,7 +271,7 @@ def test_no_guess_is_believed(guess: object) -> None:
         pytest.param(b"\xff\xff\xff\xff", 400, id="bytes that are no text"),
         pytest.param(b'{"value": [' + b"9" * 5000 + b"]}", 400, id="a number longer than Python reads"),
         pytest.param(b'{"value": ' + b"[" * 1_000_000, 400, id="nested deeper than any parser goes"),
-        pytest.param(b'{"a":' * 500_000, 400, id="objects nested likewise"),
+        pytest.param(b'{"a":' * 500_000, 400, id="objects nested as deeply"),
         pytest.param(b'{"value": []}' + b" " * LARGEST_BODY, 413, id="larger than 4 MiB"),
         pytest.param(b'{"value": [' + b"0," * MOST_ITEMS + b"0]}", 413, id="more items than fit"),
         pytest.param(b"x" * (LARGEST_BODY + 1), 413, id="larger than 4 MiB, and no JSON: not even tried"),
@@ -315,18 +315,18 @@ def test_a_body_of_exactly_four_mebibytes_is_read() -> None:
     [
         pytest.param(b'{"value": []}', id="no items"),
         pytest.param(b'\xef\xbb\xbf{"value": []}', id="behind a byte order mark"),
-        pytest.param(b'{"value": [], "validationTokens": ["a.b.c"]}', id="with tokens that nobody needs"),
+        pytest.param(b'{"value": [], "validationTokens": ["a.b.c"]}', id="with unneeded tokens"),
         pytest.param(b'{"value": [1], "value": []}', id="with a member twice: the last counts"),
     ],
 )
-def test_an_envelope_without_items_is_taken_and_names_nobody(body: bytes) -> None:
+def test_an_envelope_without_items_is_accepted_and_names_no_user(body: bytes) -> None:
     assert read_changes(body, state=STATE, tenant=TENANT) == Changes((), {})
     assert read_lifecycle(body, state=STATE, tenant=TENANT, now=7.0) == Lifecycle((), {})
 
 
-@LAW
+@PROPERTY
 @given(st.lists(JSON) | JSON)
-def test_whatever_a_stranger_posts_raises_nothing_and_names_nobody(posted: object) -> None:
+def test_no_unsigned_json_raises_an_error_or_names_a_user(posted: object) -> None:
     for body in (json.dumps(posted).encode(), json.dumps({"value": posted}).encode()):
         changes = read_changes(body, state=STATE, tenant=TENANT)
         events = read_lifecycle(body, state=STATE, tenant=TENANT, now=7.0)
@@ -335,9 +335,9 @@ def test_whatever_a_stranger_posts_raises_nothing_and_names_nobody(posted: objec
         assert isinstance(events, Malformed) or not events.jobs
 
 
-@LAW
+@PROPERTY
 @given(st.binary())
-def test_whatever_bytes_a_stranger_posts_are_malformed(body: bytes) -> None:
+def test_random_bytes_are_malformed(body: bytes) -> None:
     assert isinstance(read_changes(body, state=STATE, tenant=TENANT), Malformed | Changes)
 
 
@@ -356,15 +356,15 @@ def test_whatever_bytes_a_stranger_posts_are_malformed(body: bytes) -> None:
         pytest.param(a_change(resourceData=None), id="resourceData spelled out as null"),
         pytest.param(a_change(resourceData={}), id="resourceData without id"),
         pytest.param(a_change(resourceData={"id": None}), id="its id spelled out as null"),
-        pytest.param(a_change(resourceData=[ANNA]), id="resourceData that is no object"),
+        pytest.param(a_change(resourceData=[ANNA]), id="resourceData that is not an object"),
         pytest.param(a_change(resource=f"Users/{BERT}", resourceData={"id": ANNA}), id="its id comes first"),
-        pytest.param(a_change(changeType="deleted"), id="deleted: the check finds him gone"),
+        pytest.param(a_change(changeType="deleted"), id="deleted: the check finds the user gone"),
         pytest.param(a_change(changeType="somethingNew"), id="a change type that Graph may invent"),
         pytest.param(a_change(changeType=...), id="no change type"),
         pytest.param(a_change(tenantId=TENANT.upper()), id="our tenant in capitals"),
         pytest.param(a_change(tenantId=..., organizationId=TENANT), id="organizationId for tenantId"),
         pytest.param(a_change(tenantId=None, organizationId=TENANT), id="tenantId spelled out as null"),
-        pytest.param(a_change(sequenceNumber=10**300, surprise=[{}]), id="members that nobody knows"),
+        pytest.param(a_change(sequenceNumber=10**300, surprise=[{}]), id="unknown members"),
     ],
 )
 def test_an_item_of_graphs_names_its_user(item: dict[str, Any]) -> None:
@@ -382,7 +382,9 @@ def test_an_item_of_graphs_names_its_user(item: dict[str, Any]) -> None:
         pytest.param(a_change(clientState=None), "client state", id="null as client state"),
         pytest.param(a_change(clientState=PROOF[:-2]), "client state", id="a cut client state"),
         pytest.param(
-            a_change(clientState=ClientState([STRANGER]).make()), "client state", id="a stranger's signature"
+            a_change(clientState=ClientState([UNKNOWN_SECRET]).make()),
+            "client state",
+            id="a signature with a foreign secret",
         ),
         pytest.param(a_change(tenantId=ELSEWHERE), "tenant", id="another tenant"),
         pytest.param(a_change(tenantId=...), "tenant", id="no tenant"),
@@ -406,14 +408,14 @@ def test_an_item_of_graphs_names_its_user(item: dict[str, Any]) -> None:
         pytest.param(a_change(resource=f"https://evil.example/Users/{ANNA}"), "resource", id="a URL"),
         pytest.param(a_change(resource=[f"Users/{ANNA}"]), "resource", id="a list as resource"),
         pytest.param(a_change(resource="Users/" + "a" * 1_000_000), "resource", id="a megabyte of resource"),
-        pytest.param(a_change(resourceData={"id": "me"}), "resource", id="an id that is none"),
+        pytest.param(a_change(resourceData={"id": "me"}), "resource", id="an invalid id"),
         pytest.param(a_change(resourceData={"id": ""}), "resource", id="an empty id"),
         pytest.param(a_change(resourceData={"id": 7}), "resource", id="a number as id"),
         pytest.param(a_change(resourceData={"id": [ANNA]}), "resource", id="a list as id"),
-        pytest.param(an_event(), "resource", id="a lifecycle event at the wrong door"),
+        pytest.param(an_event(), "resource", id="a lifecycle event at the wrong endpoint"),
     ],
 )
-def test_an_item_that_is_not_graphs_is_counted_by_reason_and_names_nobody(item: object, reason: str) -> None:
+def test_an_item_that_is_not_graphs_is_counted_by_reason_and_names_no_user(item: object, reason: str) -> None:
     assert changes_of(item) == Changes((), {reason: 1})
 
 
@@ -426,7 +428,7 @@ def test_a_subscription_id_is_only_for_the_log(subscription: object) -> None:
     assert changes_of(a_change(subscriptionId=subscription)) == Changes((ANNA,), {})
 
 
-def test_bad_items_do_not_spoil_the_good_ones_beside_them() -> None:
+def test_invalid_items_do_not_affect_the_valid_ones() -> None:
     found = changes_of(
         None, a_change(ANNA), a_change(clientState="x"), a_change(BERT), a_change(tenantId=ELSEWHERE), {}
     )
@@ -450,7 +452,7 @@ def test_items_signed_before_and_after_a_rotation_come_in_one_post() -> None:
     assert found.users == (ANNA, BERT)
 
 
-def test_reasons_and_answers_repeat_nothing_of_what_was_sent() -> None:
+def test_the_result_repeats_nothing_of_what_was_sent() -> None:
     words = "secret words"
     found = changes_of(
         a_change(clientState=words),
@@ -465,7 +467,7 @@ def test_reasons_and_answers_repeat_nothing_of_what_was_sent() -> None:
     assert words not in repr((found, events))
 
 
-@LAW
+@PROPERTY
 @given(
     changed=st.dictionaries(
         st.sampled_from([name for name in a_change() if name not in ("clientState", "tenantId")]), JSON
@@ -518,7 +520,9 @@ def test_an_events_other_forms_are_read_too(item: dict[str, Any]) -> None:
         pytest.param("missed", "not an object", id="a text"),
         pytest.param(an_event(clientState=...), "client state", id="no client state"),
         pytest.param(
-            an_event(clientState=ClientState([STRANGER]).make()), "client state", id="a stranger's signature"
+            an_event(clientState=ClientState([UNKNOWN_SECRET]).make()),
+            "client state",
+            id="a signature with a foreign secret",
         ),
         pytest.param(an_event(tenantId=ELSEWHERE), "tenant", id="another tenant"),
         pytest.param(an_event("exploded"), "lifecycle event", id="an unknown event"),
@@ -528,7 +532,7 @@ def test_an_events_other_forms_are_read_too(item: dict[str, Any]) -> None:
         pytest.param(an_event(lifecycleEvent={}), "lifecycle event", id="an object as event"),
         pytest.param(an_event(subscriptionId=...), "subscription", id="no subscription"),
         pytest.param(an_event(subscriptionId="all"), "subscription", id="no id of one"),
-        pytest.param(a_change(), "lifecycle event", id="a change at the wrong door"),
+        pytest.param(a_change(), "lifecycle event", id="a change at the wrong endpoint"),
     ],
 )
 def test_an_event_that_is_not_graphs_is_counted_by_reason(item: object, reason: str) -> None:

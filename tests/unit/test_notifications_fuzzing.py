@@ -1,4 +1,4 @@
-"""Posts that are nearly Graph's: exactly those whom signed items name are believed, whatever is around them.
+"""Random posts that are almost Graph's: exactly the users and events of signed items are accepted.
 
 `FIRE=100000` in the environment draws so many posts instead.
 """
@@ -49,26 +49,26 @@ FIRE = settings(
 AT_MOST = 1.5  # seconds of CPU; Graph counts an answer after three as slow
 
 
-def _says_nothing(found: object) -> None:
+def _assert_nothing_revealed(found: object) -> None:
     assert CANARY not in repr(found)
     assert FOREIGN not in repr(found)
 
 
-STRANGER = f"{FOREIGN}-0000-4000-8000-000000000000"
+UNKNOWN_SECRET = f"{FOREIGN}-0000-4000-8000-000000000000"
 RIGHT = {
     "clientState": TERMS.proof,
     "tenantId": TENANT,
-    "resource": f"Users/{STRANGER}",
-    "resourceData": {"id": STRANGER},
-    "subscriptionId": STRANGER,
+    "resource": f"Users/{UNKNOWN_SECRET}",
+    "resourceData": {"id": UNKNOWN_SECRET},
+    "subscriptionId": UNKNOWN_SECRET,
     "lifecycleEvent": "missed",
 }
 NEAR_MISSES = {
     "clientState": forged_states(TERMS.proof),
     "tenantId": invalid_ids(TENANT),
-    "resource": invalid_resources(STRANGER),
-    "resourceData": [{"id": each} for each in invalid_ids(STRANGER)],
-    "subscriptionId": [..., None, *invalid_ids(STRANGER)],
+    "resource": invalid_resources(UNKNOWN_SECRET),
+    "resourceData": [{"id": each} for each in invalid_ids(UNKNOWN_SECRET)],
+    "subscriptionId": [..., None, *invalid_ids(UNKNOWN_SECRET)],
     "lifecycleEvent": invalid_events("missed"),
 }
 BOTH, CHANGE, EVENT = (
@@ -79,7 +79,7 @@ BOTH, CHANGE, EVENT = (
 
 
 def _refused(item: dict[str, Any]) -> tuple[bool, bool]:
-    """Whether an item is refused as a change, and as an event."""
+    """Return whether an item is refused as a change, and whether as an event."""
     body = json.dumps({"value": [{name: value for name, value in item.items() if value is not ...}]}).encode()
     found = read_changes(body, state=STATE, tenant=TENANT)
     announced = read_lifecycle(body, state=STATE, tenant=TENANT, now=7.0)
@@ -88,12 +88,12 @@ def _refused(item: dict[str, Any]) -> tuple[bool, bool]:
     return not found.users, not announced.jobs
 
 
-def test_an_item_is_believed_when_all_of_it_is_right() -> None:
+def test_an_item_is_accepted_when_all_its_members_are_valid() -> None:
     assert _refused(RIGHT) == (False, False)
 
 
 @pytest.mark.parametrize("member", NEAR_MISSES)
-def test_no_near_miss_is_believed(member: str) -> None:
+def test_no_near_miss_is_accepted(member: str) -> None:
     refused = (member in BOTH + CHANGE, member in BOTH + EVENT)
 
     assert [wrong for wrong in NEAR_MISSES[member] if _refused(RIGHT | {member: wrong}) != refused] == []
@@ -101,10 +101,10 @@ def test_no_near_miss_is_believed(member: str) -> None:
 
 @FIRE
 @given(CHANGES)
-def test_exactly_the_users_whom_signed_items_name_are_taken_from_a_post(post: Post) -> None:
+def test_exactly_the_users_of_signed_items_are_read_from_a_post(post: Post) -> None:
     found = read_changes(post.body, state=STATE, tenant=TENANT)
 
-    _says_nothing(found)
+    _assert_nothing_revealed(found)
     if isinstance(found, Malformed):
         assert found.status == post.status
     else:
@@ -114,10 +114,10 @@ def test_exactly_the_users_whom_signed_items_name_are_taken_from_a_post(post: Po
 
 @FIRE
 @given(EVENTS)
-def test_exactly_the_events_that_signed_items_announce_are_taken_from_a_post(post: Post) -> None:
+def test_exactly_the_events_of_signed_items_are_read_from_a_post(post: Post) -> None:
     found = read_lifecycle(post.body, state=STATE, tenant=TENANT, now=7.0)
 
-    _says_nothing(found)
+    _assert_nothing_revealed(found)
     if isinstance(found, Malformed):
         assert found.status == post.status
     else:
@@ -129,9 +129,7 @@ def test_exactly_the_events_that_signed_items_announce_are_taken_from_a_post(pos
 @given(
     CHANGES | EVENTS, st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=3)
 )
-def test_whatever_bytes_are_changed_on_the_way_only_signed_items_name_anybody(
-    post: Post, flips: list[tuple[int, int]]
-) -> None:
+def test_after_changed_bytes_only_signed_items_name_users(post: Post, flips: list[tuple[int, int]]) -> None:
     body = bytearray(post.body)
     for at, byte in flips:
         if body:
@@ -158,7 +156,7 @@ def _object(members: Iterable[bytes]) -> bytes:
 
 
 def _filled(item: bytes) -> bytes:
-    """Four mebibytes of one thing."""
+    """Return four mebibytes of one item, repeated."""
     return _list_of([item] * ((LARGEST_BODY - 12) // (len(item) + 1)))
 
 
@@ -186,7 +184,9 @@ FORGED = json.dumps({"clientState": f"{'0' * 32}.{'A' * 43}"}, separators=(",", 
         pytest.param(lambda: _list_of([_object([b'"a":0'] * 600_000)]), id="one member again and again"),
     ],
 )
-def test_the_worst_of_posts_is_read_before_graph_would_call_us_slow(fill: Callable[[], bytes]) -> None:
+def test_the_most_expensive_posts_are_read_before_graph_counts_them_as_slow(
+    fill: Callable[[], bytes],
+) -> None:
     body = fill()
     assert len(body) <= LARGEST_BODY
 

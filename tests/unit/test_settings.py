@@ -19,7 +19,7 @@ from shared.settings_reader import SHORTEST_SECRET, Secret
 from shared.subscription.client_state import ClientState
 from shared.users import Scope
 
-LAW = hypothesis_settings(deadline=None)  # a busy machine is no counterexample
+PROPERTY = hypothesis_settings(deadline=None)  # a slow machine is not a counterexample
 
 ROOT = Path(__file__).parents[2]
 TENANT = "aaaaaaaa-0000-0000-0000-000000000001"
@@ -106,8 +106,12 @@ def test_five_settings_are_enough_and_the_others_have_their_defaults() -> None:
         pytest.param("EXCLUDE_GROUP", "", "scope", Scope(), id="no group left out"),
         pytest.param("REMOVE_AFTER", "P1D", "remove_after", 86_400.0, id="a day before a removal"),
         pytest.param("ON_PHOTO_REMOVED", "Keep", "on_photo_removed", "keep", id="removed photos kept"),
-        pytest.param("REMOVAL_BRAKE", "0", "removal_brake", 0, id="a brake for every removal beyond a few"),
-        pytest.param("REMOVAL_BRAKE", "100", "removal_brake", 100, id="a brake for none"),
+        pytest.param(
+            "REMOVAL_BRAKE", "0", "removal_brake", 0, id="a brake for every removal beyond the first few"
+        ),
+        pytest.param(
+            "REMOVAL_BRAKE", "100", "removal_brake", 100, id="a brake that never stops a sweep below half"
+        ),
         pytest.param("REMOVAL_BRAKE", " 07 ", "removal_brake", 7, id="a number with a nought and blanks"),
         pytest.param("SHAREPOINT_UNITS_PER_MINUTE", "100", "units_a_minute", 100, id="the slowest pace"),
         pytest.param("SHAREPOINT_UNITS_PER_MINUTE", "100000", "units_a_minute", 100_000, id="the fastest"),
@@ -124,10 +128,10 @@ def test_five_settings_are_enough_and_the_others_have_their_defaults() -> None:
         pytest.param("CLAIM_FOR", "PT10M", "claim_for", 600.0, id="a longer claim"),
         pytest.param("COMPANY", "Contoso & Sons", "company", "Contoso & Sons", id="a company"),
         pytest.param("DRY_RUN", "True", "dry_run", True, id="a dry run"),
-        pytest.param("DRY_RUN", "", "dry_run", False, id="an empty value is none"),
+        pytest.param("DRY_RUN", "", "dry_run", False, id="an empty value counts as absent"),
     ],
 )
-def test_a_setting_is_read_as_it_is_meant(name: str, value: str, attribute: str, read_as: object) -> None:
+def test_a_setting_is_read(name: str, value: str, attribute: str, read_as: object) -> None:
     assert getattr(settings(**{name: value}), attribute) == read_as
 
 
@@ -181,19 +185,19 @@ def test_a_cloud_decides_every_host(
     assert (found.my_host, found.admin_host) == (mine, admin)
 
 
-def test_sharepoint_is_told_who_calls() -> None:
+def test_the_user_agent_names_the_company_and_the_version() -> None:
     assert settings().user_agent == f"NONISV|contoso|PhotoSync/{VERSION}"
     assert settings(COMPANY="Fabrikam").user_agent == f"NONISV|Fabrikam|PhotoSync/{VERSION}"
 
 
-def test_where_no_address_is_given_azures_own_host_name_is_it() -> None:
+def test_azures_host_name_is_the_default_address() -> None:
     environ = {**ENOUGH, "WEBSITE_HOSTNAME": "photos.azurewebsites.net"}
     del environ["NOTIFICATION_URL"]
 
     assert Settings.from_environ(environ).notification_url == "https://photos.azurewebsites.net"
 
 
-def test_a_given_address_goes_before_azures_own() -> None:
+def test_a_given_address_takes_precedence_over_azures() -> None:
     found = settings(WEBSITE_HOSTNAME="photos.azurewebsites.net")
 
     assert found.notification_url == "https://sync.contoso.com"
@@ -253,7 +257,7 @@ def test_a_setting_without_which_nothing_works_is_missing_by_name_and_with_a_rem
         pytest.param("SHAREPOINT_HOST", "contoso.sharepoint.com.evil.example", id="a longer domain"),
         pytest.param("SHAREPOINT_HOST", "evil.example/.sharepoint.com", id="a path that looks like it"),
         pytest.param("SHAREPOINT_HOST", "a@b.sharepoint.com", id="a name before it"),
-        pytest.param("SHAREPOINT_HOST", "contosoxsharepoint.com", id="a dot that is none"),
+        pytest.param("SHAREPOINT_HOST", "contosoxsharepoint.com", id="another character for the dot"),
         pytest.param("NOTIFICATION_URL", "http://localhost.contoso.com", id="no TLS, and not this machine"),
         pytest.param("NOTIFICATION_URL", "http://sync.contoso.com", id="no TLS"),
         pytest.param("NOTIFICATION_URL", "sync.contoso.com", id="no scheme"),
@@ -267,7 +271,7 @@ def test_a_setting_without_which_nothing_works_is_missing_by_name_and_with_a_rem
         pytest.param("CLIENT_STATE_SECRET", f"{NEW},", id="a comma and nothing behind it"),
         pytest.param("CLIENT_STATE_SECRET", f"{NEW},{OLD},{NEW}", id="three secrets"),
         pytest.param("CLOUD", "moon", id="no cloud of Microsoft's"),
-        pytest.param("SCOPE", "everybody", id="no scope"),
+        pytest.param("SCOPE", "all users", id="no scope"),
         pytest.param("SCOPE", "group:", id="a group without an id"),
         pytest.param("SCOPE", "group:Marketing", id="a group by its name"),
         pytest.param("SCOPE", f"group:{GROUP},group:{GROUP}", id="two groups"),
@@ -281,12 +285,12 @@ def test_a_setting_without_which_nothing_works_is_missing_by_name_and_with_a_rem
         pytest.param("REMOVE_AFTER", "PT1H,PT2H", id="two durations before a removal"),
         pytest.param("ON_PHOTO_REMOVED", "delete", id="neither clear nor keep"),
         pytest.param("REMOVAL_BRAKE", "101", id="more than all"),
-        pytest.param("REMOVAL_BRAKE", "-1", id="less than none"),
+        pytest.param("REMOVAL_BRAKE", "-1", id="a negative number"),
         pytest.param("REMOVAL_BRAKE", "5%", id="a per-cent sign"),
         pytest.param("REMOVAL_BRAKE", "2.5", id="half per cents"),
         pytest.param("REMOVAL_BRAKE", "\u0665", id="an Arabic digit"),
-        pytest.param("REMOVAL_BRAKE", "\u00b2", id="a digit that is no number"),
-        pytest.param("SHAREPOINT_UNITS_PER_MINUTE", "99", id="a pace at which nobody gets anywhere"),
+        pytest.param("REMOVAL_BRAKE", "\u00b2", id="a superscript digit"),
+        pytest.param("SHAREPOINT_UNITS_PER_MINUTE", "99", id="a pace that is too slow"),
         pytest.param("SHAREPOINT_UNITS_PER_MINUTE", "100001", id="faster than any tenant"),
         pytest.param("SHAREPOINT_UNITS_PER_MINUTE", "9" * 5000, id="a number longer than Python reads"),
         pytest.param("SHAREPOINT_UNITS_PER_MINUTE", "1e3", id="an exponent"),
@@ -301,7 +305,7 @@ def test_a_setting_without_which_nothing_works_is_missing_by_name_and_with_a_rem
         pytest.param("CLAIM_FOR", f"PT{'9' * 400}S", id="a duration beyond every number"),
         pytest.param("COMPANY", "Contoso|Evil", id="a bar, which the User-Agent is divided by"),
         pytest.param("COMPANY", "Contoso\r\nX: y", id="a line break"),
-        pytest.param("COMPANY", "Bäcker", id="a letter that no header holds"),
+        pytest.param("COMPANY", "Bäcker", id="a letter that is not allowed in a header"),
         pytest.param("COMPANY", "c" * 65, id="a long company"),
         pytest.param("DRY_RUN", "yes", id="neither true nor false"),
         pytest.param("CLIENT_CERTIFICATE", "/no/such/file.pem", id="a file that is not there"),
@@ -364,13 +368,13 @@ def test_an_unresolved_key_vault_reference_is_a_problem_like_any_other(name: str
     assert "vault.example" not in problem
 
 
-def test_a_reference_beside_a_secret_is_none_either() -> None:
+def test_a_reference_beside_a_secret_is_a_problem_too() -> None:
     (problem,) = problems(CLIENT_STATE_SECRET=f"{NEW},{REFERENCE}")
 
     assert "unresolved" in problem
 
 
-@LAW
+@PROPERTY
 @given(
     st.dictionaries(
         st.sampled_from(
@@ -390,7 +394,7 @@ def test_a_reference_beside_a_secret_is_none_either() -> None:
         st.text() | st.sampled_from([*ENOUGH.values(), "PT1M", "members", "group:", f"group:{GROUP}", "7"]),
     )
 )
-def test_whatever_the_environment_holds_there_are_settings_or_problems(environ: dict[str, str]) -> None:
+def test_every_environment_gives_settings_or_problems(environ: dict[str, str]) -> None:
     try:
         found: Settings | tuple[str, ...] = Settings.from_environ(environ)
     except ConfigError as error:
@@ -449,7 +453,7 @@ def the_certificate(given_as: object) -> str:
     return found.reveal()
 
 
-def test_without_a_certificate_the_managed_identity_is_meant() -> None:
+def test_without_a_certificate_the_managed_identity_is_chosen() -> None:
     assert settings(CLIENT_CERTIFICATE="").certificate is None
 
 
@@ -494,8 +498,8 @@ def test_an_empty_file_is_no_certificate(tmp_path: Path) -> None:
 # --- the files beside the code say the same ---
 
 
-class Asked(Mapping[str, str]):
-    """An environment that remembers what it was asked for."""
+class RecordingEnviron(Mapping[str, str]):
+    """An environment that records the names that are read from it."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
@@ -513,7 +517,7 @@ class Asked(Mapping[str, str]):
 
 
 def test_the_sample_names_every_setting_that_is_read_and_what_the_host_reads_itself() -> None:
-    environ = Asked({name: value for name, value in ENOUGH.items() if name != "NOTIFICATION_URL"})
+    environ = RecordingEnviron({name: value for name, value in ENOUGH.items() if name != "NOTIFICATION_URL"})
     with pytest.raises(ConfigError):
         Settings.from_environ(environ)
 
@@ -537,7 +541,7 @@ def test_the_sample_has_a_thread_for_every_message_of_a_queue_that_the_host_deli
     assert int(sample["PYTHON_THREADPOOL_THREAD_COUNT"]) > at_once
 
 
-def test_the_sample_runs_only_once_it_was_filled_in() -> None:
+def test_the_sample_must_be_filled_in() -> None:
     sample = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"]
 
     with pytest.raises(ConfigError):
@@ -552,7 +556,7 @@ def test_the_host_stops_functions_when_the_settings_say_so() -> None:
 
 
 @pytest.mark.parametrize("address", ["http://localhost:7071", "http://127.0.0.1:7071/"])
-def test_on_one_machine_an_emulated_graph_may_post_in_the_clear(address):
+def test_on_one_machine_an_emulated_graph_may_post_without_tls(address):
     settings = Settings.from_environ({**ENOUGH, "NOTIFICATION_URL": address})
 
     assert settings.notification_url == address.rstrip("/")

@@ -1,4 +1,4 @@
-"""Secrets that never show, and durations."""
+"""Secrets that are never shown, and durations."""
 
 import copy
 import json
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from shared.settings_reader import Secret, parse_duration
 
-LAW = hypothesis_settings(deadline=None)  # a busy machine is no counterexample
+PROPERTY = hypothesis_settings(deadline=None)  # a slow machine is not a counterexample
 
 WORDS = "correct horse battery staple, in thirty-two letters"
 
@@ -63,16 +63,16 @@ def test_a_secret_shows_stars(show: Callable[[Secret], str]) -> None:
         pytest.param(vars, id="its attributes"),
     ],
 )
-def test_a_secret_is_no_text_and_gives_nothing_away(take: Callable[[Any], object]) -> None:
+def test_a_secret_is_not_a_text_and_reveals_nothing(take: Callable[[Any], object]) -> None:
     with pytest.raises((TypeError, AttributeError)):
         take(Secret(WORDS))
 
 
-def test_a_secret_is_revealed_only_on_purpose() -> None:
+def test_a_secret_is_revealed_only_by_its_method() -> None:
     assert Secret(WORDS).reveal() == WORDS
 
 
-def test_secrets_are_compared_by_what_they_are() -> None:
+def test_secrets_are_compared_by_their_values() -> None:
     assert Secret(WORDS) == Secret(WORDS) != Secret("another")
     assert Secret(WORDS) != WORDS
     assert len({Secret(WORDS), Secret(WORDS), Secret("another")}) == 2
@@ -86,14 +86,14 @@ def test_secrets_are_compared_by_what_they_are() -> None:
         pytest.param("P1DT1S", 86_401.0, id="days and seconds"),
         pytest.param("PT0.5S", 0.5, id="half a second"),
         pytest.param(" pt7m ", 420.0, id="lower case and blanks"),
-        pytest.param("PT0S", 0.0, id="nothing, said"),
+        pytest.param("PT0S", 0.0, id="zero seconds"),
         pytest.param("PT90M", 5400.0, id="more minutes than an hour has"),
         pytest.param("P", None, id="nothing, unsaid"),
         pytest.param("PT", None, id="nothing after the T"),
         pytest.param("", None, id="empty"),
         pytest.param("2M", None, id="no P"),
         pytest.param("P2M", None, id="months, which have no length"),
-        pytest.param("P1Y", None, id="years, likewise"),
+        pytest.param("P1Y", None, id="years, which have no fixed length either"),
         pytest.param("P1W", None, id="weeks"),
         pytest.param("PT1S1M", None, id="in the wrong order"),
         pytest.param("PT1,5S", None, id="a decimal comma"),
@@ -109,7 +109,7 @@ def test_a_duration_is_iso_8601_of_days_and_less(text: str, seconds: float | Non
     assert parse_duration(text) == seconds
 
 
-@LAW
+@PROPERTY
 @given(
     days=st.integers(0, 400), hours=st.integers(0, 99), minutes=st.integers(0, 99), seconds=st.integers(0, 99)
 )
