@@ -147,7 +147,7 @@ def renew_subscription(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the 
 @app.timer_trigger(arg_name="timer", schedule="%SWEEP_SCHEDULE%")
 def start_sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger brings it
     """Open a sweep unless one is running."""
-    sync_app.services.sweeper.open("the timer")
+    sync_app.services.opener.open("the timer")
 
 
 # --- administrators ---
@@ -167,7 +167,7 @@ def sync_user(req: func.HttpRequest) -> func.HttpResponse:
     def ask() -> AdminResponse:
         force, dry_run, remove = (_flag(req, name) for name in ("force", "dry_run", "remove"))
         asked = UserSyncRequest(req.route_params.get("user", ""), force=force, dry_run=dry_run, remove=remove)
-        return responses.of_result(sync_app.services.desk.sync_user(asked))
+        return responses.of_result(sync_app.services.user_sync.sync_user(asked))
 
     return _answer(ask)
 
@@ -193,11 +193,11 @@ def sweep_now(req: func.HttpRequest) -> func.HttpResponse:
     """
 
     def sweep() -> AdminResponse:
-        sweeper = sync_app.services.sweeper
         if released := req.params.get("release_brake"):
-            sweeper.release(released)
+            sync_app.services.removals.release(released)
             return responses.of_opened(Opened(released, new=True))
-        return responses.of_opened(sweeper.open("an administrator", force=_flag(req, "force")))
+        force = _flag(req, "force")
+        return responses.of_opened(sync_app.services.opener.open("an administrator", force=force))
 
     return _answer(sweep)
 
@@ -208,7 +208,7 @@ def status(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the tr
 
     Always 200: what is wrong with settings, certificate or storage is listed under `problems`.
     """
-    return _answer(lambda: responses.of_status(sync_app.health.status()))
+    return _answer(lambda: responses.of_status(sync_app.status_report.status()))
 
 
 def _flag(req: func.HttpRequest, name: str) -> bool:

@@ -27,6 +27,7 @@ from shared.rest.tokens import Tokens, tokens_of
 from shared.settings import Settings
 from shared.sharepoint.client import SharePoint
 from shared.sharepoint.pace import Pace
+from shared.sharepoint.targets import Targets
 from shared.storage.account import Storage
 from shared.storage.queues import AzureOutbox, Outbox, Queues
 from shared.storage.tables import LEDGER, PARTS, STATE, AzureTable, Table
@@ -34,22 +35,14 @@ from shared.subscription.client_state import ClientState
 from shared.subscription.record import SubscriptionStore
 from shared.subscription.renewal import Renewal
 from shared.subscription.wake import WakeUp
+from shared.sweeps.opener import Opener
+from shared.sweeps.pages import PageReader
+from shared.sweeps.removals import Removals
 from shared.sweeps.store import PartStore, SweepStore
 from shared.sweeps.sweeper import Sweeper
+from shared.sync.claims import Claims
+from shared.sync.settler import Settler
 from shared.sync.syncer import Syncer
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """Everything that needs correct settings."""
-
-    settings: Settings
-    client_state: ClientState
-    checker: Checker
-    syncer: Syncer
-    sweeper: Sweeper
-    renewal: Renewal
-    desk: UserSync
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +53,43 @@ class Stores:
     state: Table
     parts: Table
     outbox: Outbox
+
+
+class Foundation:
+    """What needs no settings but the storage account's: it works while others are wrong.
+
+    Args:
+        stores: where rows and messages are kept.
+        clock: what time it is.
+    """
+
+    def __init__(self, stores: Stores, clock: Clock) -> None:
+        self.stores = stores
+        self.clock = clock
+        self.queues = Queues(stores.outbox)
+        self.failures = Failures(stores.ledger, clock)
+        self.ledger = Ledger(stores.ledger, self.failures)
+        self.parts = PartStore(stores.parts)
+        self.sweeps = SweepStore(stores.state)
+        self.subscription = SubscriptionStore(stores.state)
+        self.poison = PoisonStore(stores.state)
+        self.gates = Gates(stores.state, clock)
+        self.token_problems = TokenProblems(stores.state, clock)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that needs correct settings."""
+
+    settings: Settings
+    client_state: ClientState
+    checker: Checker
+    syncer: Syncer
+    opener: Opener
+    sweeper: Sweeper
+    removals: Removals
+    renewal: Renewal
+    user_sync: UserSync
 
 
 class App:
@@ -85,50 +115,30 @@ class App:
         ring: Callable[[str], None] | None = None,
     ) -> None:
         self._environ = environ
-        self._ring = ring
         self._tokens = tokens
         self._transport = transport
+        self._ring = ring
         self._lock = threading.Lock()
         self._services: Services | None = None
-        self.clock = clock or SystemClock()
         self._storage = Storage(environ)
-        stores = stores or _account(self._storage)
-        self.queues = Queues(stores.outbox)
-        self._stores = stores
-        self._failures = Failures(stores.ledger, self.clock)
-        self._ledger = Ledger(stores.ledger, self._failures)
-        self._poison = PoisonStore(stores.state)
-        self._subscription = SubscriptionStore(stores.state)
-        self._parts = PartStore(stores.parts)
-        self._book = SweepStore(stores.state)
-        self._gates = Gates(stores.state, self.clock)
-        self._refusals = TokenProblems(stores.state, self.clock)
+        self._base = base = Foundation(stores or _account(self._storage), clock or SystemClock())
+        self.clock, self.queues = base.clock, base.queues
         self.recorder = PoisonRecorder(
-            ledger=self._ledger,
-            parts=self._parts,
-            store=self._poison,
+            ledger=base.ledger,
+            parts=base.parts,
+            store=base.poison,
             end_sweep=self._end_sweep,
             dry_run=self._dry_run,
-            clock=self.clock,
+            clock=base.clock,
         )
-        self.health = StatusReport(
-            book=self._book,
-            parts=self._parts,
-            subscription=self._subscription,
-            poison=self._poison,
-            failures=self._failures,
-            gates=self._gates,
-            refusals=self._refusals,
-            wrong_settings=self._wrong_settings,
-            clock=self.clock,
-        )
+        self.status_report = _status_report(base, self._wrong_settings)
 
     @property
     def services(self) -> Services:
         """What needs correct settings, built on first use.
 
         Raises:
-            ConfigError: naming every problem.
+            ConfigError: lists every problem.
         """
         with self._lock:
             if self._services is None:
@@ -149,72 +159,45 @@ class App:
         return settings
 
     def _build(self, settings: Settings) -> Services:
+        base = self._base
+        tokens = WatchedTokens(self._tokens(settings), base.token_problems)
         rest = HttpClient(
-            WatchedTokens(self._tokens(settings), self._refusals),
-            settings.user_agent,
-            self.clock,
-            gates=self._gates,
-            transport=self._transport,
+            tokens, settings.user_agent, base.clock, gates=base.gates, transport=self._transport
         )
         graph = Graph(rest, settings.cloud.graph)
         client_state = ClientState([secret.reveal() for secret in settings.client_state_secrets])
-        pace = Pace(self._stores.state, self.clock, settings.units_a_minute)
-        syncer = self._build_syncer(settings, graph, SharePoint(rest), pace)
-        checker = Checker(
+        pace = Pace(base.stores.state, base.clock, settings.units_a_minute)
+        syncer = _syncer(base, settings, graph, SharePoint(rest), pace)
+        opener = Opener(store=base.sweeps, parts=base.parts, queues=base.queues, clock=base.clock)
+        removals = Removals(store=base.sweeps, parts=base.parts, queues=base.queues, clock=base.clock)
+        return Services(
             settings=settings,
-            ledger=self._ledger,
-            parts=self._parts,
-            queues=self.queues,
-            graph=graph,
-            gates=self._gates,
-            clock=self.clock,
+            client_state=client_state,
+            checker=_checker(base, settings, graph),
+            syncer=syncer,
+            opener=opener,
+            sweeper=_sweeper(base, settings, graph, opener, removals, pace),
+            removals=removals,
+            renewal=self._renewal(settings, graph, client_state, opener),
+            user_sync=UserSync(graph=graph, queues=base.queues, syncer=syncer, clock=base.clock),
         )
-        tidier = Cleanup(
-            settings=settings,
-            book=self._book,
-            parts=self._parts,
-            poison=self._poison,
-            ledger=self._ledger,
-            failures=self._failures,
-            pace=pace,
-            clock=self.clock,
-        )
-        sweeper = Sweeper(
-            settings=settings,
-            book=self._book,
-            parts=self._parts,
-            queues=self.queues,
-            graph=graph,
-            tidy=tidier.tidy,
-            clock=self.clock,
-        )
-        renewal = Renewal(
+
+    def _renewal(
+        self, settings: Settings, graph: Graph, client_state: ClientState, opener: Opener
+    ) -> Renewal:
+        return Renewal(
             graph=graph,
             ring=self._ring or WakeUp(settings.user_agent).ring,
-            store=self._subscription,
-            request_sweep=sweeper.request,
-            queues=self.queues,
+            store=self._base.subscription,
+            request_sweep=opener.request,
+            queues=self._base.queues,
             client_state=client_state,
             notification_url=settings.notification_url,
-            clock=self.clock,
-        )
-        desk = UserSync(graph=graph, queues=self.queues, syncer=syncer, clock=self.clock)
-        return Services(settings, client_state, checker, syncer, sweeper, renewal, desk)
-
-    def _build_syncer(self, settings: Settings, graph: Graph, sharepoint: SharePoint, pace: Pace) -> Syncer:
-        return Syncer(
-            settings=settings,
-            ledger=self._ledger,
-            queues=self.queues,
-            graph=graph,
-            sharepoint=sharepoint,
-            gates=self._gates,
-            pace=pace,
-            clock=self.clock,
+            clock=self._base.clock,
         )
 
     def _wrong_settings(self) -> tuple[str, ...]:
-        """Return what is wrong with the settings, as far as that can be seen without a request."""
+        """Return what is wrong with the settings, as far as that shows without calling any service."""
         try:
             _ = self.services
         except ConfigError as error:
@@ -222,7 +205,7 @@ class App:
         return ()
 
     def _dry_run(self) -> bool:
-        """Return whether nothing may be written into the ledger; False where the settings are wrong."""
+        """Return whether nothing may be written into the ledger; False while the settings are wrong."""
         try:
             return self.services.settings.dry_run
         except ConfigError:
@@ -242,4 +225,82 @@ def _account(storage: Storage) -> Stores:
         AzureTable(storage, STATE),
         AzureTable(storage, PARTS),
         AzureOutbox(storage),
+    )
+
+
+def _status_report(base: Foundation, wrong_settings: Callable[[], tuple[str, ...]]) -> StatusReport:
+    return StatusReport(
+        sweeps=base.sweeps,
+        parts=base.parts,
+        subscription=base.subscription,
+        poison=base.poison,
+        failures=base.failures,
+        gates=base.gates,
+        token_problems=base.token_problems,
+        wrong_settings=wrong_settings,
+        clock=base.clock,
+    )
+
+
+def _checker(base: Foundation, settings: Settings, graph: Graph) -> Checker:
+    return Checker(
+        settings=settings,
+        ledger=base.ledger,
+        parts=base.parts,
+        queues=base.queues,
+        graph=graph,
+        gates=base.gates,
+        clock=base.clock,
+    )
+
+
+def _syncer(base: Foundation, settings: Settings, graph: Graph, sharepoint: SharePoint, pace: Pace) -> Syncer:
+    targets = Targets(sharepoint, settings)
+    settler = Settler(
+        ledger=base.ledger,
+        queues=base.queues,
+        targets=targets,
+        clock=base.clock,
+        claim_for=settings.claim_for,
+    )
+    return Syncer(
+        settings=settings,
+        ledger=base.ledger,
+        queues=base.queues,
+        graph=graph,
+        sharepoint=sharepoint,
+        gates=base.gates,
+        pace=pace,
+        targets=targets,
+        claims=Claims(base.ledger, base.clock, settings.claim_for),
+        settler=settler,
+        clock=base.clock,
+    )
+
+
+def _sweeper(
+    base: Foundation, settings: Settings, graph: Graph, opener: Opener, removals: Removals, pace: Pace
+) -> Sweeper:
+    cleanup = Cleanup(
+        settings=settings,
+        sweeps=base.sweeps,
+        parts=base.parts,
+        poison=base.poison,
+        ledger=base.ledger,
+        failures=base.failures,
+        pace=pace,
+        clock=base.clock,
+    )
+    pages = PageReader(settings=settings, parts=base.parts, queues=base.queues, graph=graph, clock=base.clock)
+    return Sweeper(
+        settings=settings,
+        store=base.sweeps,
+        parts=base.parts,
+        ledger=base.ledger,
+        queues=base.queues,
+        pages=pages,
+        removals=removals,
+        opener=opener,
+        tidy=cleanup.tidy,
+        clock=base.clock,
     )

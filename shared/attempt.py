@@ -9,6 +9,7 @@ FUNCTION_TIMEOUT = 300.0  # seconds; as in host.json, which a test compares
 LONGEST_ATTEMPT = FUNCTION_TIMEOUT - 30.0
 # No answer is delivered after 230 seconds: learn.microsoft.com/azure/azure-functions/functions-scale#timeout
 LONGEST_REQUEST = 230.0 - 30.0
+NO_TIME = "this attempt has no time left"
 
 
 @dataclass
@@ -28,6 +29,13 @@ class Attempt:
     requests: int = 0
     request_id: str = ""
     unanswered: bool = False
+
+    @classmethod
+    def begin(
+        cls, clock: Clock, longest: float, *, timeout: float = 30.0, ends: float = float("inf")
+    ) -> "Attempt":
+        """Return an attempt that is over in `longest` seconds, or when `ends` says if that is sooner."""
+        return cls(timeout, ends=min(ends, clock.monotonic() + longest))
 
     def has_time(self, clock: Clock, wait: float = 0.0) -> bool:
         """Return whether a call may start: twice its timeout is left, for itself and what must follow."""

@@ -17,7 +17,7 @@ class Cleanup:
         self,
         *,
         settings: Settings,
-        book: SweepStore,
+        sweeps: SweepStore,
         parts: PartStore,
         poison: PoisonStore,
         ledger: Ledger,
@@ -26,7 +26,7 @@ class Cleanup:
         clock: Clock,
     ) -> None:
         self._settings = settings
-        self._book = book
+        self._sweeps = sweeps
         self._parts = parts
         self._poison = poison
         self._ledger = ledger
@@ -40,9 +40,9 @@ class Cleanup:
         Raises:
             TryLater: storage is out of reach; what is left is deleted the next time.
         """
-        for sweep in self._book.old():
+        for sweep in self._sweeps.old():
             self._parts.forget(sweep)  # first: without the sweep's figures they would not be found again
-            self._book.forget(sweep)
+            self._sweeps.forget(sweep)
         self._pace.forget()
         now = self._clock.now()
         self._poison.forget(now - FORGET_POISON_AFTER)

@@ -1,32 +1,60 @@
 """Errors, named for what the caller does next.
 
 SyncError             never raised itself
-├─ ConfigError        an operator must act; triggers refuse with the whole list
+├─ PutOff             never raised itself: the work waits, `after` seconds where that is known
+│  ├─ ConfigError     an operator must act; triggers refuse with the whole list
+│  ├─ Denied          (a ServiceError) a permission is missing: an operator must act
+│  └─ TryLater        (a ServiceError) temporary
+│     └─ GateClosed   not sent: the service asked this or another instance to wait
 ├─ Stale              a stored row changed since it was read; read again and decide again
 ├─ NotOurs            a queue message or request that this app never made; not retried
 └─ ServiceError       never raised itself; an error of a service, with its details
-   ├─ TryLater        temporary: the message is deferred by `after` seconds
-   │  └─ GateClosed   not sent: the service asked this or another instance to wait
-   ├─ Denied          a permission is missing: an operator must act, the message is deferred
    └─ Refused         this call is wrong; repeating it changes nothing
       ├─ Gone         the requested object does not exist (any more); often a normal outcome
       └─ Expired      a page of a list is no longer available; start the list again
 
+`sync.claims` and `sharepoint.pace` add two kinds of PutOff: another attempt's claim, and a full minute.
 Only the modules that call a service create a `ServiceError`, from its answer.
 """
 
 from collections.abc import Iterable
+from typing import ClassVar, Literal
 
 DENIED_AFTER = 900.0
 """Seconds before a denied service is called again: people grant permissions, waiting does not."""
+
+GRAPH, FILES, PROFILES = "graph", "sharepoint-files", "sharepoint-profiles"
+ENTRA, STORAGE = "entra", "storage"
+"""The services, as errors, gates and logs name them."""
+
+Hindrance = Literal["", "busy", "throttled", "paced", "denied", "configuration"]
+"""What is in the way of work that waits."""
 
 
 class SyncError(Exception):
     """Base of all errors that this app raises on purpose."""
 
 
-class ConfigError(SyncError):
+class PutOff(SyncError):
+    """The work waits.
+
+    Attributes:
+        after: seconds, None where no service said.
+        hindrance: what is in the way.
+        needs_operator: waiting alone does not help.
+    """
+
+    after: float | None = None
+    hindrance: ClassVar[Hindrance] = "throttled"
+    needs_operator: ClassVar[bool] = False
+
+
+class ConfigError(PutOff):
     """The app is not configured; `problems` lists all problems, each with its remedy, none with a secret."""
+
+    after: float | None = DENIED_AFTER
+    hindrance = "configuration"
+    needs_operator = True
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
@@ -62,8 +90,8 @@ class ServiceError(SyncError):
         self.request_id = request_id
 
 
-class TryLater(ServiceError):
-    """The service is temporarily unavailable. `after`: seconds it asks to wait, None if it named none."""
+class TryLater(PutOff, ServiceError):
+    """The service cannot now. `after`: seconds it asked us to stay away, None where it did not say."""
 
     def __init__(
         self,
@@ -83,8 +111,12 @@ class GateClosed(TryLater):
     """The service was not called: its gate is closed for `after` more seconds."""
 
 
-class Denied(ServiceError):
+class Denied(PutOff, ServiceError):
     """The service refuses this application (401 or 403)."""
+
+    after: float | None = DENIED_AFTER
+    hindrance = "denied"
+    needs_operator = True
 
 
 class Refused(ServiceError):

@@ -9,7 +9,7 @@ Times are Unix seconds.
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal, Self, cast, get_args
 
 from shared import job_fields
@@ -20,7 +20,8 @@ MESSAGE_VERSION = 1
 USERS_A_CHECK = 20  # the most requests one Graph $batch takes: learn.microsoft.com/graph/json-batching
 LONGEST_LIFE = 24 * 3600.0  # seconds; an older job is not deferred again, the next sweep finds its user
 
-Why = Literal["notified", "rechecked", "swept", "asked", "removed", "repeated"]
+Why = Literal["notified", "rechecked", "swept"]
+Cause = Literal["notified", "rechecked", "swept", "asked", "repaired"]
 Lane = Literal["live", "backfill"]
 LifecycleEvent = Literal["reauthorizationRequired", "subscriptionRemoved", "missed"]
 
@@ -73,47 +74,38 @@ class SweptCheck(Check):
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """Make SharePoint show one user's photo. Attributes as in `Check`; `user` is an object id.
+    """Make SharePoint show one user's photo.
 
-    `slot`: the beginning of the minute in which its SharePoint calls are reserved, 0 if none are. `doubt`:
-    it only writes once more what an earlier write, which might arrive until then, could have overtaken.
-    `dry`: it was queued in a dry run, so no sweep relies on it.
+    Attributes:
+        user: object id.
+        cause: what made it necessary; only people read it.
+        seen, born, tries, force: as in `Check`.
+        removal: a sweep found that the user has no photo: their picture may be removed.
+        slot: the beginning of the minute in which its SharePoint calls are reserved, 0 if none are.
     """
 
     queue: ClassVar[str] = "photo-syncs"
     lane: ClassVar[Lane] = "live"
     user: str
-    why: Why
+    cause: Cause
     seen: float
     born: float
     tries: int = 0
     force: bool = False
+    removal: bool = False
     slot: float = 0.0
-    doubt: float = 0.0
-    dry: bool = False
 
     @classmethod
     def read(cls, job: Mapping[str, Any]) -> Self:
         """Return the job that a message carries; `NotOurs` where it is not valid."""
-        user = object_id(job_fields.field(job, "user", str))
+        user, cause = object_id(job_fields.field(job, "user", str)), job_fields.field(job, "cause", str)
         if user is None:
             raise NotOurs("a sync names one object id")
-        slot, doubt = _later_number(job, "slot"), _later_number(job, "doubt")
-        dry = job_fields.field(job, "dry", bool) if "dry" in job else False
-        return cls(user, _why(job), **_common(job), slot=slot, doubt=doubt, dry=dry)
-
-    @property
-    def counted_on(self) -> bool:
-        """Whether sweeps rely on it: one queued it, not in a dry run; for a day the next queue no other."""
-        return self.why == "swept" and not self.dry
-
-    def repeated(self, doubt: float) -> Self:
-        """Return the job that writes the same user once more when no earlier write can still arrive.
-
-        A removal stays a removal: no other job may remove anything.
-        """
-        why: Why = "removed" if self.why == "removed" else "repeated"
-        return replace(self, why=why, born=doubt, tries=0, force=False, slot=0.0, doubt=doubt)
+        if cause not in get_args(Cause):
+            raise NotOurs("the job's cause is unknown")
+        removal = job_fields.field(job, "removal", bool) if "removal" in job else False
+        slot = job_fields.number(job, "slot") if "slot" in job else 0.0
+        return cls(user, cast(Cause, cause), **_common(job), removal=removal, slot=slot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,11 +216,6 @@ def pack(users: Iterable[str], *, why: Why, now: float) -> list[Check]:
         Check(tuple(unique[start : start + USERS_A_CHECK]), why, seen=now, born=now)
         for start in range(0, len(unique), USERS_A_CHECK)
     ]
-
-
-def _later_number(job: Mapping[str, Any], name: str) -> float:
-    """Return a number that messages of earlier releases lack."""
-    return job_fields.number(job, name) if name in job else 0.0
 
 
 def _why(job: Mapping[str, Any]) -> Why:

@@ -10,11 +10,11 @@ from typing import Any
 
 from shared import jobs, logs
 from shared.clock import Clock
-from shared.errors import DENIED_AFTER, NotOurs, TryLater
+from shared.errors import NotOurs
 from shared.jobs import Check, Job, SweepPage, Sync, Tend
 from shared.ledger.ledger import Ledger
-from shared.ledger.row import QUEUED_FOR, Row
-from shared.storage.tables import ANY, Table
+from shared.ledger.row import Row
+from shared.storage.tables import ANY, StateRows, Table
 from shared.sweeps.store import PartStore
 from shared.sweeps.tally import Letter
 
@@ -40,17 +40,17 @@ class PoisonStore:
             now: Unix seconds.
         """
         columns = {"queue": queue, "body": body[:LONGEST_TEXT], "why": why, "at": now}
-        self._table.merge("poison", key, columns, ANY)
+        self._table.merge(StateRows.POISON, key, columns, ANY)
 
     def kept(self, most: int | None = None) -> list[tuple[str, dict[str, Any]]]:
         """Return key and facts of the messages that were kept: all, or no more than `most` of them."""
-        return [(key, columns) for key, columns, _ in islice(self._table.scan("poison"), most)]
+        return [(key, columns) for key, columns, _ in islice(self._table.scan(StateRows.POISON), most)]
 
     def forget(self, before: float) -> None:
         """Delete the messages that were kept before a time, Unix seconds."""
         for key, columns in self.kept():
             if columns["at"] < before:
-                self._table.delete("poison", key)
+                self._table.delete(StateRows.POISON, key)
 
 
 class PoisonRecorder:
@@ -107,8 +107,6 @@ class PoisonRecorder:
                 self._keep(kind, body, GAVE_UP)
                 if job.part:
                     self._parts.answer(*job.part, dict(zip(users, letters, strict=True)))
-            case Sync() if self._dry_run() and self._is_counted_on(job):
-                raise TryLater("storage", "a dry run writes nothing", after=DENIED_AFTER)
             case Sync(user=user):
                 self._fail_users(kind, body, {user: _reason(self._ledger.read(user))})
             case SweepPage(sweep=sweep):
@@ -116,10 +114,6 @@ class PoisonRecorder:
                 self._end_sweep(sweep)
             case Tend():
                 self._keep(kind, body, GAVE_UP)
-
-    def _is_counted_on(self, job: Sync) -> bool:
-        """Return whether the user's row says, until an outcome is recorded, that a sweep queued them."""
-        return job.counted_on and self._clock.now() - job.born < QUEUED_FOR
 
     def _letter(self, user: str) -> str:
         return Letter.FAILED.of(self._ledger.read(user))

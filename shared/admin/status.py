@@ -23,13 +23,13 @@ class StatusReport:
     """Builds the report. One long-lived object, shared by all threads.
 
     Args:
-        book: holds the running sweep and the last ten.
+        sweeps: holds the running sweep and the last ten.
         parts: the answers of the running sweep.
         subscription: holds the app's record of it.
         poison: the poison messages that were kept.
         failures: the users whose syncs fail.
         gates: which service must not be called.
-        refusals: the last refusal of a token.
+        token_problems: the last refusal of a token.
         wrong_settings: returns the problems of the settings, each with its remedy, none with a secret.
         clock: measures time.
     """
@@ -37,23 +37,23 @@ class StatusReport:
     def __init__(
         self,
         *,
-        book: SweepStore,
+        sweeps: SweepStore,
         parts: PartStore,
         subscription: SubscriptionStore,
         poison: PoisonStore,
         failures: Failures,
         gates: Gates,
-        refusals: TokenProblems,
+        token_problems: TokenProblems,
         wrong_settings: Callable[[], tuple[str, ...]],
         clock: Clock,
     ) -> None:
-        self._book = book
+        self._sweeps = sweeps
         self._parts = parts
         self._subscription = subscription
-        self._poison_store = poison
+        self._poison_messages = poison
         self._failures = failures
         self._gates = gates
-        self._refusals = refusals
+        self._token_problems = token_problems
         self._wrong_settings = wrong_settings
         self._clock = clock
 
@@ -67,7 +67,7 @@ class StatusReport:
         now, problems = self._clock.now(), [*self._wrong_settings()]
         facts: dict[str, Any] = {}
         try:
-            problems += self._refusals.recent()
+            problems += self._token_problems.recent()
             facts = self._facts(now)
         except ServiceError as error:
             problems.append(f"{error}: nothing else can be told")
@@ -76,7 +76,7 @@ class StatusReport:
         return {"now": now, "problems": list(dict.fromkeys(problems)), **facts}
 
     def _facts(self, now: float) -> dict[str, Any]:
-        record, ended = self._book.record(), self._book.kept()
+        record, ended = self._sweeps.record(), self._sweeps.kept()
         subscription = self._subscription.read()
         return {
             "sweep": self._running(record, ended, now) if record.running(now) else None,
@@ -96,7 +96,7 @@ class StatusReport:
     def _poison(self) -> list[dict[str, Any]]:
         kept = [
             {"id": key, **{name: columns[name] for name in ("queue", "why", "at")}}
-            for key, columns in self._poison_store.kept(POISON_COUNTED)
+            for key, columns in self._poison_messages.kept(POISON_COUNTED)
         ]
         return sorted(kept, key=lambda each: -each["at"])[:POISON_SHOWN]
 

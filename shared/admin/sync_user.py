@@ -52,7 +52,7 @@ class UserSync:
         """
         if not _names_a_user(asked.user):
             raise NotOurs("the user is neither an object id nor a user principal name")
-        attempt = Attempt(ends=self._clock.monotonic() + LONGEST_REQUEST)
+        attempt = Attempt.begin(self._clock, LONGEST_REQUEST)
         user = self._graph.find_user(asked.user, attempt)
         now = self._clock.now()
         job = Sync(user.id, "asked", seen=now, born=now, force=asked.force)

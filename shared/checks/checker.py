@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared import jobs, logs
+from shared import logs
 from shared.attempt import LONGEST_ATTEMPT, Attempt
 from shared.checks.decision import (
     AskAgain,
@@ -20,24 +20,19 @@ from shared.checks.decision import (
     TryAlone,
     decide,
     letter_of,
-    lose_patience,
 )
 from shared.clock import Clock
-from shared.errors import DENIED_AFTER, ConfigError, Denied, ServiceError, Stale, TryLater
-from shared.graph import photo
+from shared.errors import DENIED_AFTER, GRAPH, PutOff, ServiceError, Stale
 from shared.graph.client import Graph
-from shared.graph.photo import PhotoSource
-from shared.jobs import Backfill, Check, Sync
+from shared.graph.photo import Photo, PhotoSource
+from shared.jobs import Backfill, Cause, Check, Sync
 from shared.ledger.ledger import Ledger
 from shared.ledger.row import Row, RowColumns
-from shared.rest.gates import GRAPH, Gates
+from shared.rest.gates import Gates
 from shared.settings import Settings
 from shared.storage.queues import Queues
-from shared.sweeps import state
 from shared.sweeps.store import PartStore
 from shared.sweeps.tally import Letter
-
-WITNESSES = 3  # some of them may have lost their photo, or more, since they were answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +40,7 @@ class Found:
     """What a check found about one user; `letter` is what it answers a sweep."""
 
     row: Row
+    source: PhotoSource
     decision: Decision
     letter: str
 
@@ -90,20 +86,17 @@ class Checker:
         if job.part and job.letters:
             self._report_answers(job, job.part)
             return
-        attempt = Attempt(ends=self._clock.monotonic() + LONGEST_ATTEMPT)
+        attempt = Attempt.begin(self._clock, LONGEST_ATTEMPT)
         try:
             found = self._look(job, attempt)
             self._queue_changed(job, found)
             self._look_again_later(job, found)
             self._note(job, found)
-        except TryLater as error:
+        except PutOff as error:
+            if error.needs_operator:
+                request_id = error.request_id if isinstance(error, ServiceError) else None
+                logs.error("check.denied", count=len(job.users), error=str(error), request_id=request_id)
             self._defer(job, error.after, str(error))
-        except Denied as error:
-            logs.error("check.denied", count=len(job.users), error=str(error), request_id=error.request_id)
-            self._defer(job, DENIED_AFTER, str(error))
-        except ConfigError as error:
-            logs.error("check.denied", count=len(job.users), error=str(error))
-            self._defer(job, DENIED_AFTER, str(error))
         else:
             answers = {each.row.user: each.letter for each in found if each.letter != Letter.UNANSWERED}
             self._answer(job, answers)
@@ -114,36 +107,22 @@ class Checker:
         self._gates.require_open(GRAPH)
         # Rows first: a note is conditional on the row as it was before Graph was asked.
         rows = [self._ledger.read(user) for user in job.users]
-        witnesses = self._witnesses(job)
-        answers = self._graph.photos((*job.users, *witnesses), attempt)
-        told = bool(witnesses) and photo.tells(answers.values())
-        singled_out = told and self._gates.closed_until(GRAPH) <= self._clock.now()  # no throttling
-        return [self._judge(job, row, answers[row.user], singled_out=singled_out) for row in rows]
+        answers = self._graph.photos(job.users, attempt)
+        return [self._judge(job, row, answers[row.user]) for row in rows]
 
-    def _witnesses(self, job: Check) -> tuple[str, ...]:
-        """Return other users to ask for once a sweep has waited for long: do they show that Graph answers?
-
-        Empty where Graph could answer for no user: then there is no picture to remove either.
-        """
-        if not job.part or self._clock.now() - job.born < state.PATIENCE:
-            return ()
-        known = self._parts.known(*job.part, WITNESSES)
-        return tuple(user for user in known if user not in job.users)[: jobs.USERS_A_CHECK - len(job.users)]
-
-    def _judge(self, job: Check, row: Row, source: PhotoSource, *, singled_out: bool) -> Found:
-        now = self._clock.now()
-        decision = decide(source, row, force=job.force, sweep=job.why == "swept", now=now)
-        decision = lose_patience(decision, tries=job.tries, singled_out=singled_out)
+    def _judge(self, job: Check, row: Row, source: PhotoSource) -> Found:
+        now, swept = self._clock.now(), job.why == "swept"
+        decision = decide(source, row, force=job.force, sweep=swept, now=now, tries=job.tries)
         answer = letter_of(source, decision, row, now=now, remove_after=self._settings.remove_after)
-        return Found(row, decision, answer)
+        return Found(row, source, decision, answer)
 
     def _queue_changed(self, job: Check, found: Iterable[Found]) -> None:
         now = self._clock.now()
         lane = Backfill if job.why == "swept" else Sync
         for each in found:
             if isinstance(each.decision, Queue):
-                sync = lane(each.row.user, job.why, seen=job.seen, born=now, force=job.force)
-                self._queues.send(replace(sync, dry=self._settings.dry_run))
+                cause = _cause(job, each)
+                self._queues.send(lane(each.row.user, cause, seen=job.seen, born=now, force=job.force))
 
     def _look_again_later(self, job: Check, found: Iterable[Found]) -> None:
         """Queue later checks of notified users: Graph may notify before its store has the photo."""
@@ -182,14 +161,10 @@ class Checker:
         try:
             self._parts.answer(*part, dict(zip(job.users, job.letters, strict=True)))
         except ServiceError as error:
-            now = self._clock.now()
-            if now - job.born > jobs.LONGEST_LIFE:
-                logs.warning("answer.dropped", sweep=part[0], error=str(error))
-                return
-            wait = self._queues.defer(
-                job, error.after if isinstance(error, TryLater) else DENIED_AFTER, now=now
-            )
-            logs.warning("answer.deferred", sweep=part[0], after=wait, error=str(error))
+            after = error.after if isinstance(error, PutOff) else DENIED_AFTER
+            wait = self._queues.put_off(job, after, now=self._clock.now())
+            event = "answer.dropped" if wait is None else "answer.deferred"
+            logs.warning(event, sweep=part[0], after=wait, error=str(error))
 
     def _write(self, row: Row, columns: RowColumns) -> None:
         if self._settings.dry_run:
@@ -220,11 +195,10 @@ class Checker:
             self._defer(replace(job, users=tuple(busy)), longest, "Graph could not say")
 
     def _defer(self, job: Check, after: float | None, reason: str) -> None:
-        now = self._clock.now()
-        if now - job.born > jobs.LONGEST_LIFE:
+        wait = self._queues.put_off(job, after, now=self._clock.now())
+        if wait is None:
             self._answer(job, {user: self._give_up(user, reason) for user in job.users})
             return
-        wait = self._queues.defer(job, after, now=now)
         logs.warning("check.deferred", count=len(job.users), after=wait, reason=reason, tries=job.tries)
 
     def _give_up(self, user: str, reason: str) -> str:
@@ -241,6 +215,13 @@ class Checker:
         except ServiceError as error:
             logs.warning("ledger.unreachable", user=user, error=str(error))
             return Letter.FAILED.of(Row(user))
+
+
+def _cause(job: Check, found: Found) -> Cause:
+    """Return why a sync is queued: because of the check, or of a picture that may not be whole."""
+    row, source = found.row, found.source
+    repair = row.dirty and isinstance(source, Photo) and row.settled_etag == source.etag and not job.force
+    return "repaired" if repair else job.why
 
 
 def _longest(decisions: Iterable[AskAgain]) -> float | None:

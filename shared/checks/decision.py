@@ -15,6 +15,7 @@ from shared.graph.photo import (
 from shared.ledger.row import (
     NO_PHOTO_THERE,
     PHOTO_SHOWN,
+    RECHECK_MARGIN,
     USER_UNKNOWN,
     Outcome,
     Row,
@@ -69,7 +70,9 @@ type Decision = Leave | Note | Queue | AskAgain | TryAlone | GiveUp
 MOST_TRIES = 5  # for a user with an unexpected answer of Graph
 
 
-def decide(source: PhotoSource, row: Row, *, force: bool, sweep: bool, now: float) -> Decision:
+def decide(
+    source: PhotoSource, row: Row, *, force: bool, sweep: bool, now: float, tries: int = 0
+) -> Decision:
     """Return what a check does about one user.
 
     Args:
@@ -78,6 +81,7 @@ def decide(source: PhotoSource, row: Row, *, force: bool, sweep: bool, now: floa
         force: skip the comparison of ETags.
         sweep: a sweep asks; it looks again at users that were skipped (scope and licences change).
         now: Unix seconds.
+        tries: how often Graph's answer for this user alone was unexpected before.
     """
     match source:
         case Photo(etag):
@@ -97,26 +101,8 @@ def decide(source: PhotoSource, row: Row, *, force: bool, sweep: bool, now: floa
         case PhotoDenied():
             return AskAgain(None, denied=True)
         case PhotoFailed(status, code):
-            return TryAlone(f"Graph answered {status} {code}".rstrip())
-
-
-def lose_patience(decision: Decision, *, tries: int, singled_out: bool) -> Decision:
-    """Return the decision, or a stricter one for a user who is the only one with a problem.
-
-    Args:
-        decision: what this check decided about the user.
-        tries: how many checks before this one found that the problem is this user's own.
-        singled_out: the user's sweep has waited for long, and Graph answered for others in the same request.
-            Once may be the end of an outage; twice is not an outage.
-    """
-    match decision:
-        case AskAgain(denied=denied) if singled_out:
-            reason = f"Graph answers for others, and {'denies' if denied else 'cannot tell'} this photo"
-            return GiveUp(reason) if tries else TryAlone(reason)
-        case TryAlone(reason) if tries >= MOST_TRIES:
-            return GiveUp(reason)
-        case _:
-            return decision
+            reason = f"Graph answered {status} {code}".rstrip()
+            return GiveUp(reason) if tries >= MOST_TRIES else TryAlone(reason)
 
 
 def _known(etag: str, row: Row, *, force: bool, sweep: bool, now: float) -> bool:
@@ -124,11 +110,15 @@ def _known(etag: str, row: Row, *, force: bool, sweep: bool, now: float) -> bool
         return False
     if refused(etag, row) and not (sweep and row.outcome == "skipped"):
         return True
-    return row.settled_etag == etag and not row.dirty and row.unsure_until <= now
+    if row.settled_etag != etag:
+        return False
+    later_check_queued = row.recheck_at - now > RECHECK_MARGIN
+    return later_check_queued or (not row.dirty and row.unsure_until <= now)
 
 
 def _found_again(etag: str, row: Row) -> Leave | Note:
-    noted: RowColumns = {} if refused(etag, row) else _overtaken(row, "unchanged", PHOTO_SHOWN)
+    certain = not row.dirty and not refused(etag, row)
+    noted: RowColumns = _overtaken(row, "unchanged", PHOTO_SHOWN) if certain else {}
     if row.missing_since:
         noted["missing_since"] = 0.0
     if row.gone_since:

@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared import backoff
-from shared.errors import Denied, Refused, TryLater
+from shared.errors import GRAPH, Denied, Refused, TryLater
 from shared.graph import photo
 from shared.graph.photo import BatchPart, Photo, PhotoSource
 from shared.users import User
 
-SERVICE = "graph"
 USER_FIELDS = "id,userPrincipalName,accountEnabled,userType"
 
 
@@ -43,13 +42,13 @@ def gather_requests(user: str, groups: Sequence[str]) -> list[dict[str, Any]]:
 def read_user(part: BatchPart | None) -> User | None:
     """Return the user that a part describes, None if the directory does not know the user."""
     if part is None:
-        raise TryLater(SERVICE, "no answer about the user")
+        raise TryLater(GRAPH, "no answer about the user")
     require_answer(part)
     if part.status == 404:
         return None
     if part.status >= 300:
         raise Refused(
-            SERVICE, f"{part.status} {photo.graph_error_code(part.body)}".rstrip(), status=part.status
+            GRAPH, f"{part.status} {photo.graph_error_code(part.body)}".rstrip(), status=part.status
         )
     return parse_user(part.body)
 
@@ -57,7 +56,7 @@ def read_user(part: BatchPart | None) -> User | None:
 def parse_user(body: Any) -> User:
     """Return the user that a body describes; raise `TryLater` if it lacks an id or UPN."""
     if not isinstance(body, dict) or not body.get("id") or not body.get("userPrincipalName"):
-        raise TryLater(SERVICE, "a user without id or UPN")
+        raise TryLater(GRAPH, "a user without id or UPN")
     return User(
         id=str(body["id"]).lower(),
         upn=str(body["userPrincipalName"]),
@@ -71,7 +70,7 @@ def read_memberships(part: BatchPart | None) -> frozenset[str]:
     require_answer(part)
     value = part.body.get("value") if part and isinstance(part.body, dict) else None
     if not isinstance(value, list):
-        raise TryLater(SERVICE, "the memberships have no list called value")
+        raise TryLater(GRAPH, "the memberships have no list called value")
     return frozenset(str(group).lower() for group in value)
 
 
@@ -102,11 +101,11 @@ def require_known(source: PhotoSource) -> Photo | photo.NoPhoto | photo.NoMailbo
     """Return the source if Graph knows it, else raise the error that says what the caller does next."""
     match source:
         case photo.Unavailable(after):
-            raise TryLater(SERVICE, "Graph cannot now", after=after)
+            raise TryLater(GRAPH, "Graph cannot now", after=after)
         case photo.PhotoDenied(code):
-            raise Denied(SERVICE, f"may not read users or photos {code}".rstrip(), status=403, code=code)
+            raise Denied(GRAPH, f"may not read users or photos {code}".rstrip(), status=403, code=code)
         case photo.PhotoFailed(status, code):
-            raise Refused(SERVICE, f"{status} {code}".rstrip(), status=status, code=code)
+            raise Refused(GRAPH, f"{status} {code}".rstrip(), status=status, code=code)
         case _:
             return source
 

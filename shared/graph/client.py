@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import quote
 
 from shared.attempt import Attempt
-from shared.errors import Expired, Refused, TryLater
+from shared.errors import GRAPH, Expired, Refused, TryLater
 from shared.graph import batch, photo
-from shared.graph.batch import SERVICE, USER_FIELDS
+from shared.graph.batch import USER_FIELDS
 from shared.graph.photo import BatchPart, Gathered, Photo, PhotoSource
 from shared.graph.subscription import CHANGE_TYPE, RESOURCE, Subscription
 from shared.graph.wire import ABSENT, GraphConnection
@@ -103,7 +103,7 @@ class Graph:
             page, following = self._wire.page(address or self._first_page(scope), attempt)
         except Refused as error:
             if address and error.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.GONE):
-                raise Expired(SERVICE, "the page is forgotten", request_id=error.request_id) from error
+                raise Expired(GRAPH, "the page is forgotten", request_id=error.request_id) from error
             raise
         users = (_listed(item, any_type=scope.guests or bool(scope.group)) for item in page)
         return Listed(tuple(user for user in users if user), following)
@@ -213,7 +213,7 @@ def _part_of(answer: Response) -> BatchPart:
 
 def _subscription(body: Any) -> Subscription:
     if not isinstance(body, dict) or not body.get("id"):
-        raise TryLater(SERVICE, "a subscription without id")
+        raise TryLater(GRAPH, "a subscription without id")
     return Subscription(
         id=str(body["id"]),
         resource=str(body.get("resource") or ""),

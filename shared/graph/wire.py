@@ -6,9 +6,9 @@ from http import HTTPStatus
 from typing import Any
 
 from shared.attempt import Attempt
-from shared.errors import Refused, TryLater
+from shared.errors import GRAPH, Refused, TryLater
 from shared.graph import photo
-from shared.graph.batch import SERVICE, is_part, read_part
+from shared.graph.batch import is_part, read_part
 from shared.graph.photo import BatchPart
 from shared.rest.client import HttpClient, Request, Response
 
@@ -28,14 +28,14 @@ class GraphConnection:
         """Return the answer to a GET."""
         # ConsistencyLevel: required by advanced queries, on every page; ignored by all others.
         headers = {"Accept": "application/json", "ConsistencyLevel": "eventual"}
-        return self._rest.send(Request(SERVICE, "GET", url, headers=headers), attempt)
+        return self._rest.send(Request(GRAPH, "GET", url, headers=headers), attempt)
 
     def write(
         self, method: str, url: str, body: object, attempt: Attempt, *, repeatable: bool = True
     ) -> Response:
         """Return the answer to a write. `repeatable`: sending it twice has the same effect as once."""
         call = Request(
-            SERVICE,
+            GRAPH,
             method,
             url,
             headers=_JSON,
@@ -49,12 +49,12 @@ class GraphConnection:
     def batch(self, requests: Sequence[Mapping[str, Any]], attempt: Attempt) -> dict[str, BatchPart]:
         """Return the parts of a `$batch` by id, without those that Graph left out."""
         body = json.dumps({"requests": requests}).encode()
-        call = Request(SERVICE, "POST", f"{self._base}/$batch", headers=_JSON, body=body, accept=(424,))
+        call = Request(GRAPH, "POST", f"{self._base}/$batch", headers=_JSON, body=body, accept=(424,))
         # 424 is documented as the status of a whole batch with a throttled part; the parts decide.
         answer = self._rest.send(call, attempt).json()
         parts = answer.get("responses") if isinstance(answer, dict) else None
         if not isinstance(parts, list):
-            raise TryLater(SERVICE, "the batch has no responses")
+            raise TryLater(GRAPH, "the batch has no responses")
         found = {part["id"]: read_part(part) for part in parts if is_part(part)}
         self._close_gate_for(list(found.values()))
         return found
@@ -68,20 +68,20 @@ class GraphConnection:
     def page(self, url: str, attempt: Attempt) -> tuple[list[Any], str]:
         """Return the items of a page, and the next page's URL, "" after the last."""
         if not url.startswith(f"{self._base}/"):  # the token is sent nowhere else
-            raise Refused(SERVICE, "the next page is not on Graph's host")
+            raise Refused(GRAPH, "the next page is not on Graph's host")
         page = self.get(url, attempt).json()
         if not isinstance(page, dict) or not isinstance(page.get("value"), list):
-            raise TryLater(SERVICE, "the page has no list called value")
+            raise TryLater(GRAPH, "the page has no list called value")
         return page["value"], str(page.get("@odata.nextLink") or "")
 
     def of_one(self, url: str, attempt: Attempt, *, accept: str = "application/json") -> Response:
         """Request one user's photo alone: 404 is an answer, and a denial concerns no other user."""
-        call = Request(SERVICE, "GET", url, headers={"Accept": accept}, accept=ABSENT, denied_alone=True)
+        call = Request(GRAPH, "GET", url, headers={"Accept": accept}, accept=ABSENT, denied_alone=True)
         return self._rest.send(call, attempt)
 
     def delete(self, url: str, attempt: Attempt) -> None:
         """Delete a resource; succeed if it does not exist."""
-        self._rest.send(Request(SERVICE, "DELETE", url, writes=True, accept=(404,)), attempt)
+        self._rest.send(Request(GRAPH, "DELETE", url, writes=True, accept=(404,)), attempt)
 
     def _close_gate_for(self, parts: Sequence[BatchPart]) -> None:
         """Close Graph's gate if a part is throttled, or if all parts fail or are denied.
@@ -94,10 +94,10 @@ class GraphConnection:
         throttled = [part.retry_after for part in parts if part.status == HTTPStatus.TOO_MANY_REQUESTS]
         if throttled:
             longest = max((after for after in throttled if after is not None), default=None)
-            self._rest.close_gate(SERVICE, longest, "parts of a batch are throttled")
+            self._rest.close_gate(GRAPH, longest, "parts of a batch are throttled")
             return
         kinds = {type(photo.classify_photo(part)) for part in parts}
         if len(parts) >= FAILING_PARTS and kinds == {photo.Unavailable}:
-            self._rest.close_gate(SERVICE, None, "every part of a batch failed")
+            self._rest.close_gate(GRAPH, None, "every part of a batch failed")
         elif len(parts) > 1 and kinds == {photo.PhotoDenied}:
-            self._rest.close_denied(SERVICE, self._base, "every part of a batch is denied")
+            self._rest.close_denied(GRAPH, self._base, "every part of a batch is denied")

@@ -9,12 +9,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from shared.errors import Stale, TryLater
 from shared.ledger.row import Row, RowColumns
-from shared.storage.tables import ANY, Table
+from shared.storage.tables import ANY, Table, update
 
 FAILED_OUTCOME = "failed"  # the outcome that `failures` lists
-ROW_TRIES = 20  # of a conditional write to a row with concurrent writers
 
 
 class FailureList(Protocol):
@@ -63,19 +61,17 @@ class Ledger:
         self._tell_recovery(user, columns)
 
     def amend(self, user: str, columns_for: Callable[[Row], RowColumns]) -> None:
-        """Merge into the user's row what `columns_for` returns for it; repeat after concurrent writes.
+        """Merge into the user's row what `columns_for` returns for it, never an outcome.
 
         Raises:
             TryLater: the ledger is out of reach, or the row keeps changing.
         """
-        for _ in range(ROW_TRIES):
-            row = self.read(user)
-            try:
-                self.write(row, columns_for(row))
-            except Stale:
-                continue
-            return
-        raise TryLater("storage", "the user's row never holds still")
+        update(
+            self._table,
+            user[:2],
+            user,
+            lambda columns: dict(columns_for(Row.from_columns(user, columns, version=""))),
+        )
 
     def _tell_failure(self, user: str, columns: RowColumns) -> None:
         """List a failure before the row is written: a crash in between lists one too many, not too few."""

@@ -26,8 +26,7 @@ class Row:
         claim_until: when that claim expires; 0 once it was ended.
         dirty: the target may show something else than `settled_etag` says.
         unsure_until: until then a write of an earlier attempt may still arrive.
-        repeat_at: when a queued sync writes once more, because an earlier write might arrive until then;
-            0 where none is queued.
+        recheck_at: when a queued check looks at the user because of `unsure_until`; 0 if none is queued.
         stamp: the newest `SPS-PictureTimestamp` written, in seconds since 0001-01-01.
         refused_etag: a photo that must not be tried again.
         missing_since: since when Exchange has had no photo although one is settled.
@@ -50,7 +49,7 @@ class Row:
     claim_until: float = 0.0
     dirty: bool = False
     unsure_until: float = 0.0
-    repeat_at: float = 0.0
+    recheck_at: float = 0.0
     stamp: float = 0.0
     refused_etag: str = ""
     missing_since: float = 0.0
@@ -92,7 +91,7 @@ class RowColumns(TypedDict, total=False):
     claim_until: float
     dirty: bool
     unsure_until: float
-    repeat_at: float
+    recheck_at: float
     stamp: float
     refused_etag: str
     missing_since: float
@@ -103,6 +102,9 @@ class RowColumns(TypedDict, total=False):
     lag_ms: float
     settled_at: float
 
+
+RECHECK_MARGIN = 60.0
+"""Seconds after a doubt at which it is checked: twice the tolerance of clocks, so that none sees it last."""
 
 QUEUED_FOR = 86_400.0
 """Seconds within which the next sweep does not queue a user again, unless their sync ended since."""

@@ -15,7 +15,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from shared import backoff, logs
-from shared.attempt import Attempt
+from shared.attempt import NO_TIME, Attempt
 from shared.clock import Clock
 from shared.errors import DENIED_AFTER, Denied, ServiceError, TryLater
 from shared.rest import status as statuses
@@ -25,7 +25,6 @@ from shared.rest.tokens import Tokens
 
 CONNECT_TIMEOUT = 5.0  # seconds
 LARGEST_ANSWER = 16 * 1024 * 1024  # bytes; a $batch with a 4 MB photo in base64 is 5.4 MB
-NO_TIME = "this attempt has no time left"
 _POLICY = backoff.Policy()
 
 

@@ -10,13 +10,11 @@ from typing import Any
 
 from shared import backoff, logs
 from shared.clock import Clock
-from shared.errors import GateClosed, Stale
-from shared.storage.tables import Table
+from shared.errors import FILES, GRAPH, PROFILES, GateClosed, TryLater
+from shared.storage.tables import StateRows, Table, update
 
-GRAPH, FILES, PROFILES = "graph", "sharepoint-files", "sharepoint-profiles"
 SERVICES = (GRAPH, FILES, PROFILES)
 BELIEVED_FOR = 1.0  # seconds for which a gate that was read is cached
-GATE_TRIES = 5  # of a conditional write; an instance that was faster closed it, too
 
 
 class Gates:
@@ -47,7 +45,7 @@ class Gates:
             seen, until = self._seen.get(service, (float("-inf"), 0.0))
         if self._clock.monotonic() - seen < BELIEVED_FOR:
             return until
-        found = self._table.read("gate", service)
+        found = self._table.read(StateRows.GATE, service)
         return self._remember(service, float(found[0].get("closed_until", 0.0)) if found else 0.0)
 
     def close(self, service: str, after: float | None, why: str) -> float:
@@ -62,26 +60,26 @@ class Gates:
         Raises:
             TryLater: the table is unreachable.
         """
-        until = 0.0
-        for _ in range(GATE_TRIES):
-            columns, version = self._table.read("gate", service) or ({}, "")
-            now = self._clock.now()
+        now = self._clock.now()
+
+        def forward(columns: Mapping[str, Any]) -> dict[str, Any] | None:
             closing = next_closing(columns, after, now)
-            standing, until = float(columns.get("closed_until", 0.0)), closing["closed_until"]
-            if until <= standing:
-                until = standing
-                break
-            try:
-                self._table.merge("gate", service, {**closing, "why": why}, version)
-            except Stale:
-                continue
+            later = closing["closed_until"] > columns.get("closed_until", 0.0)
+            return {**closing, "why": why} if later else None
+
+        try:
+            columns, closed = update(self._table, StateRows.GATE, service, forward)
+        except TryLater:
+            self._remember(service, next_closing({}, after, now)["closed_until"])  # this instance stays away
+            raise
+        until = float(columns["closed_until"])
+        if closed:
             logs.warning("gate.closed", service=service, after=round(until - now), reason=why)
-            break
         return self._remember(service, until) - self._clock.now()
 
     def why_closed(self, service: str) -> str:
         """Return why a service's gate was last closed, "" if it never was."""
-        found = self._table.read("gate", service)
+        found = self._table.read(StateRows.GATE, service)
         return str(found[0].get("why", "")) if found else ""
 
     def _remember(self, service: str, until: float) -> float:

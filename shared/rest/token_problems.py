@@ -7,11 +7,10 @@ import threading
 
 from shared import logs
 from shared.clock import Clock
-from shared.errors import ConfigError, ServiceError
+from shared.errors import ENTRA, ConfigError, ServiceError
 from shared.rest.tokens import Tokens
-from shared.storage.tables import ANY, Table
+from shared.storage.tables import ANY, StateRows, Table
 
-PARTITION, KEY = "problem", "entra"
 SHOWN_FOR = 3600.0  # seconds; a lasting refusal recurs within a quarter of an hour
 QUIET_FOR = 60.0  # seconds after a noted refusal in which an instance notes no other
 
@@ -41,7 +40,7 @@ class TokenProblems:
                 return
             self._noted = monotonic
         try:
-            self._table.merge(PARTITION, KEY, {"problem": problem, "at": self._clock.now()}, ANY)
+            self._table.merge(StateRows.PROBLEM, ENTRA, {"problem": problem, "at": self._clock.now()}, ANY)
         except (ServiceError, ConfigError) as error:
             logs.warning("refusal.not_noted", error=str(error))
 
@@ -51,7 +50,7 @@ class TokenProblems:
         Raises:
             TryLater: the table is unreachable.
         """
-        columns, _ = self._table.read(PARTITION, KEY) or ({"at": float("-inf")}, "")
+        columns, _ = self._table.read(StateRows.PROBLEM, ENTRA) or ({"at": float("-inf")}, "")
         ago = self._clock.now() - columns["at"]
         return [f"{columns['problem']} (met {max(ago, 0.0):.0f} s ago)"] if ago < SHOWN_FOR else []
 

@@ -12,7 +12,7 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from shared.errors import ConfigError, TryLater
+from shared.errors import ENTRA, ConfigError, TryLater
 from shared.rest.session import new_session
 from shared.settings import Settings
 
@@ -76,15 +76,15 @@ class CertificateTokens:
         try:
             answer = self._built().acquire_token_for_client([f"https://{host}/.default"]) or {}
         except (requests.RequestException, MsalServiceError) as error:
-            raise TryLater("entra", f"no token ({type(error).__name__})") from error
+            raise TryLater(ENTRA, f"no token ({type(error).__name__})") from error
         except ValueError as error:  # no endpoints for this directory, or no JSON
             if 400 <= self._last.status < 500 and not self._last.temporary:
                 raise ConfigError([_NO_DIRECTORY]) from error
-            raise TryLater("entra", "no answer that MSAL understands") from error
+            raise TryLater(ENTRA, "no answer that MSAL understands") from error
         if "access_token" in answer:
             return str(answer["access_token"])
         if answer.get("error") == _BUSY or self._last.temporary:
-            raise TryLater("entra", "no token for now")
+            raise TryLater(ENTRA, "no token for now")
         raise ConfigError([_refusal(answer, host)])
 
     def forget(self, host: str) -> None:
@@ -134,7 +134,7 @@ class IdentityTokens:
             return str(self._built().get_token(f"https://{host}/.default").token)
         except AzureError as error:
             if self._last.temporary or isinstance(error, ServiceRequestError | ServiceResponseError):
-                raise TryLater("entra", "the managed identity endpoint cannot now") from error
+                raise TryLater(ENTRA, "the managed identity endpoint cannot now") from error
             raise ConfigError(
                 [f"the managed identity {self._client_id} gives no token for {host}: assign it to this app"]
             ) from error

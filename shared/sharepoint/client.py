@@ -13,11 +13,9 @@ from urllib.parse import quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from shared.attempt import Attempt
-from shared.errors import Denied, Gone, Refused, TryLater
+from shared.errors import FILES, PROFILES, Denied, Gone, Refused, TryLater
 from shared.rest.client import HttpClient, Request
 
-FILES = "sharepoint-files"
-PROFILES = "sharepoint-profiles"
 LIBRARY = "/User Photos"
 _JSON = {"Accept": "application/json;odata=nometadata"}
 _PEOPLE_MANAGER = "{cf560d69-0fdb-4489-a216-b6b47adf8ef8}"  # SP.UserProfiles.PeopleManager

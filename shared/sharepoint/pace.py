@@ -13,9 +13,9 @@ from itertools import islice, takewhile
 from typing import Any
 
 from shared.clock import Clock
-from shared.errors import Stale, TryLater
+from shared.errors import PutOff
 from shared.jobs import Lane
-from shared.storage.tables import Table
+from shared.storage.tables import StateRows, Table, update
 
 MINUTE = 60.0
 SPREAD = 50.0  # seconds of a minute over which its syncs are spread
@@ -23,10 +23,7 @@ HORIZON = 60  # minutes ahead that can be reserved
 UNITS_KNOWN = 8  # units; three uploads and one query, two units each
 UNITS_FIRST = 14  # units; and a profile, a folder list, and one of the two read again
 LIVE_SHARE = 5  # a fifth
-MINUTE_TRIES = 20  # of a conditional write that many instances attempt at once
-MINUTES_FORGOTTEN = (
-    2000  # minutes at a time, each a request: a first sweep after months must still end within five minutes
-)
+MINUTES_FORGOTTEN = 2000  # at a time, each a request: a first sweep after months still ends in five minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +39,17 @@ class Full:
     """No minute of the next hour has room; try again in `after` seconds."""
 
     after: float
+
+
+class Paced(PutOff):
+    """This minute has no room: come back in `after` seconds, in the minute `slot`; 0 if none is reserved."""
+
+    hindrance = "paced"
+
+    def __init__(self, booked: Booked | Full) -> None:
+        super().__init__("SharePoint's pace is taken")
+        self.after = booked.after
+        self.slot = booked.slot if isinstance(booked, Booked) else 0.0
 
 
 def with_reserved(columns: Mapping[str, Any], lane: Lane, units: int, limit: int) -> dict[str, float] | None:
@@ -102,25 +110,19 @@ class Pace:
             TryLater: the table is unreachable.
         """
         past = self._clock.now() - HORIZON * MINUTE
-        minutes = (key for key, _, _ in self._table.scan("pace", only=["RowKey"]))
+        minutes = (key for key, _, _ in self._table.scan(StateRows.PACE, only=["RowKey"]))
         # Keys are in the order of time: until the year 2286 every key has ten digits.
         for key in list(islice(takewhile(lambda key: float(key) < past, minutes), MINUTES_FORGOTTEN)):
-            self._table.delete("pace", key)
+            self._table.delete(StateRows.PACE, key)
 
     def _take(self, slot: float, lane: Lane, units: int) -> bool:
-        key = f"{slot:.0f}"
-        for _ in range(MINUTE_TRIES):
-            row = self._table.read("pace", key)
-            columns, version = row or ({}, "")
-            wanted = with_reserved(columns, lane, units, self._limit)
-            if wanted is None:
-                return False
-            try:
-                self._table.merge("pace", key, wanted, version)
-            except Stale:
-                continue
-            return True
-        raise TryLater("storage", "too many want this minute")
+        _, taken = update(
+            self._table,
+            StateRows.PACE,
+            f"{slot:.0f}",
+            lambda columns: with_reserved(columns, lane, units, self._limit),
+        )
+        return taken
 
 
 def minute_of(now: float) -> float:

@@ -9,13 +9,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from shared.errors import ConfigError, Denied, ServiceError, Stale, TryLater
+from shared.errors import STORAGE, ConfigError, Denied, ServiceError, Stale, TryLater
 
 if TYPE_CHECKING:
     from azure.data.tables import TableServiceClient
     from azure.storage.queue import QueueServiceClient
 
-SERVICE = "storage"
 CONNECTION = "AzureWebJobsStorage"
 # Short timeouts: a message that storage fails is deferred or redelivered. (The SDKs would wait minutes.)
 _OPTIONS = {"connection_timeout": 3, "read_timeout": 10, "retry_total": 2}
@@ -104,12 +103,12 @@ def storage_errors(*, conditional: bool = False) -> Iterator[None]:
         yield
     except ClientAuthenticationError as error:  # a malformed key and a missing identity have no status
         raise Denied(
-            SERVICE, _summary_of(error), status=error.status_code, code=storage_error_code(error)
+            STORAGE, _summary_of(error), status=error.status_code, code=storage_error_code(error)
         ) from error
     except HttpResponseError as error:
         raise _error_of(error, conditional) from error
     except AzureError as error:
-        raise TryLater(SERVICE, f"no answer ({type(error).__name__})") from error
+        raise TryLater(STORAGE, f"no answer ({type(error).__name__})") from error
 
 
 def storage_error_code(error: Exception) -> str:
@@ -121,10 +120,10 @@ def storage_error_code(error: Exception) -> str:
 def _error_of(error: Any, conditional: bool) -> ServiceError | Stale:
     status, code = error.status_code, storage_error_code(error)
     if status in (401, 403):
-        return Denied(SERVICE, _summary_of(error), status=status, code=code)
+        return Denied(STORAGE, _summary_of(error), status=status, code=code)
     if conditional and status in (404, 409, 412):
-        return Stale(f"{SERVICE}: {_summary_of(error)}")
-    return TryLater(SERVICE, _summary_of(error), status=status, code=code)
+        return Stale(f"{STORAGE}: {_summary_of(error)}")
+    return TryLater(STORAGE, _summary_of(error), status=status, code=code)
 
 
 def _summary_of(error: Any) -> str:

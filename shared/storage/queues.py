@@ -133,6 +133,25 @@ class Queues:
         self._outbox.put(job.queue, jobs.write(job), wait)
         return wait
 
+    def put_off(self, job: Job, after: float | None, *, now: float, exact: bool = False) -> int | None:
+        """Queue a job again for later, as `defer` does, unless it is older than a day.
+
+        Args:
+            job: the job, with `seen` and `born` unchanged.
+            after: seconds that the service asked for, None if it named no time.
+            now: Unix seconds.
+            exact: wait exactly so long: a minute is reserved.
+
+        Returns:
+            The seconds; None if the job is too old, so that its handler ends it.
+        """
+        if now - job.born > jobs.LONGEST_LIFE:
+            return None
+        if not exact:
+            return self.defer(job, after, now=now)
+        self.send(job, hidden=after or 0.0)
+        return math.ceil(after or 0.0)
+
     def defer_raw(self, queue: str, body: str, seconds: int) -> None:
         """Queue a message unchanged, for later: its handler cannot work now, whatever the message is."""
         self._outbox.put(queue, body, seconds)

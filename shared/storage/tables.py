@@ -7,19 +7,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
+from shared.errors import STORAGE, Stale, TryLater
 from shared.storage.account import Storage, storage_errors
 
-LEDGER = "photoledger"
-
-
-STATE = "photostate"
-
-
-PARTS = "photoparts"
-
-
+LEDGER, STATE, PARTS = "photoledger", "photostate", "photoparts"  # names of the tables
+UPDATE_TRIES = 20  # of a conditional write to a row with concurrent writers
 ANY = None
 """As a write's version: no condition; the row may have any version or not exist."""
+
+
+class StateRows:
+    """The kinds of rows in `photostate`, each a partition."""
+
+    GATE = "gate"  # until when a service must not be called
+    PACE = "pace"  # the units reserved in a minute
+    PROBLEM = "problem"  # the last token that was refused
+    SUBSCRIPTION = "subscription"  # our record of it
+    SWEEP = "sweep"  # the record of the running sweep, or of the last one
+    SWEEPS = "sweeps"  # what ended sweeps found
+    POISON = "poison"  # messages that name no user
 
 
 class Table(Protocol):
@@ -57,6 +63,36 @@ class Table(Protocol):
 
     def delete(self, partition: str, key: str) -> None:
         """Delete a row, whatever its version; succeed if it does not exist."""
+
+
+def update(
+    table: Table, partition: str, key: str, change: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
+) -> tuple[Mapping[str, Any], bool]:
+    """Merge into a row what `change` returns for its columns; repeat after concurrent writes.
+
+    Args:
+        table: where the row is.
+        partition: its partition key.
+        key: its row key.
+        change: takes the columns as they stand, none if there is no row; returns None to write nothing.
+
+    Returns:
+        The columns as they stand then, and whether they were written.
+
+    Raises:
+        TryLater: the table is unreachable, or the row keeps changing.
+    """
+    for _ in range(UPDATE_TRIES):
+        columns, version = table.read(partition, key) or ({}, "")
+        wanted = change(columns)
+        if wanted is None:
+            return columns, False
+        try:
+            table.merge(partition, key, wanted, version)
+        except Stale:
+            continue
+        return {**columns, **wanted}, True
+    raise TryLater(STORAGE, "a row never holds still")
 
 
 class AzureTable:

@@ -7,8 +7,8 @@ from typing import Any, Literal, Self
 
 from shared import logs
 from shared.clock import Clock
-from shared.errors import ServiceError, Stale, TryLater
-from shared.storage.tables import Table
+from shared.errors import STORAGE, ServiceError, Stale, TryLater
+from shared.storage.tables import StateRows, Table
 
 SubscriptionState = Literal["", "creating", "active", "ended"]
 
@@ -52,12 +52,12 @@ class SubscriptionStore:
 
     def read(self) -> SubscriptionRecord:
         """Return the record, an empty one (version "") at first."""
-        found = self._table.read("subscription", "users")
+        found = self._table.read(StateRows.SUBSCRIPTION, "users")
         return SubscriptionRecord.from_columns(*found) if found else SubscriptionRecord()
 
     def write(self, record: SubscriptionRecord, columns: Mapping[str, Any]) -> SubscriptionRecord:
         """Merge `columns` into the record if it is unchanged since it was read; raise `Stale` if not."""
-        version = self._table.merge("subscription", "users", columns, record.version)
+        version = self._table.merge(StateRows.SUBSCRIPTION, "users", columns, record.version)
         return replace(record, version=version, **columns)
 
 
@@ -92,7 +92,7 @@ class SubscriptionLease:
         except Stale:
             self.record = self._reread_own_lease()  # only the holder writes, so it is our own retried write
             if any(getattr(self.record, name) != value for name, value in columns.items()):
-                raise TryLater("storage", "our record changed while it was leased") from None
+                raise TryLater(STORAGE, "our record changed while it was leased") from None
 
     def end(self) -> None:
         """End the lease. If that fails, it expires."""
@@ -110,4 +110,4 @@ class SubscriptionLease:
 
 
 def _leased_elsewhere(after: float | None) -> TryLater:
-    return TryLater("storage", "another instance tends the subscription", after=after)
+    return TryLater(STORAGE, "another instance tends the subscription", after=after)

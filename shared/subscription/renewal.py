@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal
 
-from shared import jobs, logs
+from shared import logs
 from shared.attempt import LONGEST_REQUEST, Attempt
 from shared.clock import Clock
-from shared.errors import DENIED_AFTER, ConfigError, Denied, Gone, Refused, TryLater
+from shared.errors import GRAPH, Gone, PutOff, Refused, TryLater
 from shared.graph.client import Graph
 from shared.graph.subscription import Subscription
 from shared.jobs import LifecycleEvent, Tend
@@ -93,11 +93,10 @@ class Renewal:
         """
         try:
             self.tend(event=job.event)
-        except TryLater as error:
-            self._defer(job, error.after, str(error))
-        except (Denied, ConfigError) as error:
-            logs.error("subscription.denied", error=str(error))
-            self._defer(job, DENIED_AFTER, str(error))
+        except PutOff as error:
+            if error.needs_operator:
+                logs.error("subscription.denied", error=str(error))
+            self._defer(job, error)
 
     def tend(
         self, *, event: LifecycleEvent | None = None, asked: bool = False, take_over: bool = False
@@ -116,7 +115,7 @@ class Renewal:
         with self._leased() as lease:
             if asked and lease.record.state == "ended":
                 lease.write({"state": ""})
-            attempt = Attempt(ends=self._clock.monotonic() + LONGEST_REQUEST)
+            attempt = Attempt.begin(self._clock, LONGEST_REQUEST)
             plan = subscriptions.plan_subscription(
                 self._graph.subscriptions(attempt),
                 lease.record,
@@ -136,7 +135,7 @@ class Renewal:
             TryLater, Denied, Refused, ConfigError: as in `tend`.
         """
         with self._leased() as lease:
-            attempt = Attempt(ends=self._clock.monotonic() + LONGEST_REQUEST)
+            attempt = Attempt.begin(self._clock, LONGEST_REQUEST)
             for subscription in self._graph.subscriptions(attempt):
                 ours = subscription.notification_url == self._wanted.notification_url
                 if ours or subscription.id == lease.record.id:
@@ -182,7 +181,7 @@ class Renewal:
             if error.status != HTTPStatus.BAD_REQUEST:
                 raise
             # Graph has been seen to validate the URL on a renewal, and to time out.
-            raise TryLater("graph", "the renewal was not validated", request_id=error.request_id) from error
+            raise TryLater(GRAPH, "the renewal was not validated", request_id=error.request_id) from error
         lease.write({"renewed_at": now, "expires": renewed.expires})
         return _tended("renewed", "", renewed)
 
@@ -227,13 +226,11 @@ class Renewal:
         )
         return _tended(did, why, subscription)
 
-    def _defer(self, job: Tend, after: float | None, reason: str) -> None:
-        now = self._clock.now()
-        if now - job.born > jobs.LONGEST_LIFE:  # the timer runs every hour anyway
-            logs.warning("subscription.event_dropped", event=job.event, reason=reason)
-            return
-        wait = self._queues.defer(job, after, now=now)
-        logs.warning("subscription.deferred", event=job.event, after=wait, reason=reason)
+    def _defer(self, job: Tend, error: PutOff) -> None:
+        wait = self._queues.put_off(job, error.after, now=self._clock.now())
+        # The timer looks after the subscription every hour anyway.
+        event = "subscription.event_dropped" if wait is None else "subscription.deferred"
+        logs.warning(event, event=job.event, after=wait, reason=str(error))
 
 
 def _tended(did: Did, reason: str, subscription: Subscription) -> Tended:

@@ -25,8 +25,8 @@ class Opened:
 class Opener:
     """Opens sweeps. One object, long-lived, shared by all threads."""
 
-    def __init__(self, *, book: SweepStore, parts: PartStore, queues: Queues, clock: Clock) -> None:
-        self._book = book
+    def __init__(self, *, store: SweepStore, parts: PartStore, queues: Queues, clock: Clock) -> None:
+        self._store = store
         self._parts = parts
         self._queues = queues
         self._clock = clock
@@ -41,12 +41,12 @@ class Opener:
         Raises:
             TryLater: storage is out of reach.
         """
-        record, now = self._book.record(), self._clock.now()
+        record, now = self._store.record(), self._clock.now()
         if record.running(now):
             return Opened(record.id, new=False)
         if record.state == "running":
             totals = self._parts.total(record.id)
-            self._book.keep(record, "incomplete", "nothing moved for an hour", totals, now)
+            self._store.keep(record, "incomplete", "nothing moved for an hour", totals, now)
         sweep = f"{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
         lease = now + state.SWEEP_LEASE
         fresh = SweepRecord(
@@ -63,13 +63,13 @@ class Opener:
         opened = self.open(why)
         if opened.new:
             return
-        self._book.request_again(why)
-        if not self._book.record().running(self._clock.now()):
+        self._store.request_again(why)
+        if not self._store.record().running(self._clock.now()):
             self.open(why)  # it ended in between, and did not see the request
 
     def open_requested(self) -> None:
         """Open the sweep that was requested while the last one ran; only opening one clears the request."""
-        record = self._book.record()
+        record = self._store.record()
         if record.again and record.state != "running":
             self.open(record.again_why)
 
@@ -80,10 +80,10 @@ class Opener:
         # The message first: without a record it is dropped, but a record without it would stand for an hour.
         self._queues.send(first, hidden=state.FIRST_PAGE_HIDDEN)
         try:
-            self._book.write(record, {k: v for k, v in asdict(fresh).items() if k != "version"})
+            self._store.write(record, {k: v for k, v in asdict(fresh).items() if k != "version"})
         except Stale:
             # Another instance was faster, or our own write was retried and met itself.
-            return self._book.record().id
+            return self._store.record().id
         finally:
             if self._clock.monotonic() - began >= state.FIRST_PAGE_HIDDEN:
                 # The first message may have come before the record, and be gone. Two are as good as one.

@@ -47,7 +47,7 @@ class PageReader:
             Refused: Graph will not list the users.
             TryLater, Denied, ConfigError: not now.
         """
-        attempt = Attempt(ends=self._clock.monotonic() + LONGEST_ATTEMPT)
+        attempt = Attempt.begin(self._clock, LONGEST_ATTEMPT)
         listed = self._graph.list_users(self._settings.scope, address, attempt)
         excluded = self._left_out(record.id, attempt)
         self._ask_all(record, [user for user in listed.users if user not in excluded])

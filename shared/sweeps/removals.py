@@ -5,21 +5,19 @@ from typing import Any
 
 from shared import logs
 from shared.clock import Clock
-from shared.errors import NotOurs, TryLater
+from shared.errors import STORAGE, NotOurs, TryLater
 from shared.jobs import Backfill, SweepPage
 from shared.storage.queues import Queues
 from shared.sweeps.store import PartStore, SweepStore
 
-REMOVALS_A_STEP = (
-    500  # removals that one message queues: seconds of its five minutes, even where the queue is slow
-)
+REMOVALS_A_STEP = 500  # seconds of a message's five minutes, even where the queue is slow
 
 
 class Removals:
     """Queues removals, a bounded number at once. One object, long-lived, shared by all threads."""
 
-    def __init__(self, *, book: SweepStore, parts: PartStore, queues: Queues, clock: Clock) -> None:
-        self._book = book
+    def __init__(self, *, store: SweepStore, parts: PartStore, queues: Queues, clock: Clock) -> None:
+        self._store = store
         self._parts = parts
         self._queues = queues
         self._clock = clock
@@ -37,34 +35,39 @@ class Removals:
         now, sent = self._clock.now(), 0
         for key, users in self._parts.removable(sweep, after):
             for user in users:
-                self._queues.send(Backfill(user, "removed", seen=now, born=now))
+                self._queues.send(Backfill(user, "swept", seen=now, born=now, removal=True))
             sent += len(users)
             if sent >= REMOVALS_A_STEP:
                 return key
         return ""
 
     def release(self, sweep: str) -> None:
-        """Have a braked sweep's removals queued; `Sweeper.release` says what it raises."""
-        kept = dict(self._book.kept()).get(sweep)
+        """Let a braked sweep remove what it found, because an administrator looked at it.
+
+        Raises:
+            NotOurs: the last ten sweeps contain no such braked sweep.
+            TryLater: it is just ending, or storage is out of reach.
+        """
+        kept = dict(self._store.kept()).get(sweep)
         if kept is None or kept["state"] not in ("braked", "released"):
             raise NotOurs("there is no such braked sweep among the last ten")
-        record = self._book.record()
+        record = self._store.record()
         if record.id == sweep and record.state == "running":  # it would brake again, and forget the release
-            raise TryLater("storage", "the sweep is just ending")
-        self._book.mark(sweep, {"state": "released"})
+            raise TryLater(STORAGE, "the sweep is just ending")
+        self._store.mark(sweep, {"state": "released"})
         self._go_on(sweep, kept)
         logs.warning("sweep.released", sweep=sweep)
 
     def remove_released(self, sweep: str) -> None:
         """Remove what a braked sweep found, if it was released; other ended sweeps remove nothing more."""
-        kept = dict(self._book.kept()).get(sweep)
+        kept = dict(self._store.kept()).get(sweep)
         if kept is None or kept["state"] != "released":
             return
         if reached := self.remove(sweep, kept.get("removed_to", "")):
-            self._book.mark(sweep, {"removed_to": reached})
+            self._store.mark(sweep, {"removed_to": reached})
             self._go_on(sweep, kept)
         else:
-            self._book.mark(sweep, {"state": "finished", "reason": "released by a person"})
+            self._store.mark(sweep, {"state": "finished", "reason": "released by a person"})
 
     def _go_on(self, sweep: str, kept: Mapping[str, Any]) -> None:
         self._queues.send(SweepPage(sweep, int(kept["page"]), born=self._clock.now()))

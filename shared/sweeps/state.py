@@ -13,7 +13,8 @@ SweepState = Literal["", "running", "finished", "braked", "released", "incomplet
 LAST_PAGE_READ = "end"  # in the place of a next page: every page was read
 SWEEP_LEASE = 3600.0  # seconds; a sweep that did nothing for so long counts as dead
 FIRST_PAGE_HIDDEN = 10.0  # seconds a sweep's first page is hidden: by then its record is written
-PATIENCE = 3600.0  # seconds a sweep waits for a user who is the only one that Graph does not answer for
+PATIENCE = 3600.0  # seconds without an answer, after which the last few users count as failed
+FEW = 20  # users; or a hundredth of all
 STUCK_AFTER = 2 * 3600.0  # seconds without an answer, after which a sweep is *incomplete*
 SWEEPS_KEPT = 10  # ended sweeps whose parts and figures are kept
 FORGET_POISON_AFTER = 30 * 86400.0  # seconds a message that failed for good is kept for inspection
@@ -102,6 +103,26 @@ def next_step(record: SweepRecord, sweep: str, page: int) -> SweepStep:
     if page == record.page:
         return Await() if record.next == LAST_PAGE_READ else ReadPage(record.next)
     return Resend() if page == record.page - 1 else Drop()
+
+
+type Waiting = Literal["answered", "few left", "stuck", "going on"]
+
+
+def waiting(record: SweepRecord, seen: int, unanswered: int, now: float) -> Waiting:
+    """Return what becomes of a sweep that waits for its last answers.
+
+    Args:
+        record: as it stands.
+        seen: users on its pages.
+        unanswered: users of them without an answer.
+        now: Unix seconds.
+    """
+    if not unanswered:
+        return "answered"
+    idle = now - record.progress_at if unanswered == record.unanswered else 0.0
+    if idle > PATIENCE and unanswered <= max(FEW, seen / 100):
+        return "few left"
+    return "stuck" if idle > STUCK_AFTER else "going on"
 
 
 def next_look(record: SweepRecord, now: float) -> float:

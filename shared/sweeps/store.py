@@ -3,16 +3,13 @@
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
-from itertools import chain, islice
 from typing import Any
 
-from shared.errors import Stale, TryLater
-from shared.storage.tables import ANY, Table
+from shared.errors import Stale
+from shared.storage.tables import ANY, StateRows, Table, update
 from shared.sweeps import tally
 from shared.sweeps.state import SWEEPS_KEPT, SweepRecord, SweepState
 from shared.sweeps.tally import Letter, SweepPart, Totals
-
-SWEEP_TRIES = 20  # of a conditional write to a row with concurrent writers
 
 
 class SweepStore:
@@ -23,34 +20,31 @@ class SweepStore:
 
     def record(self) -> SweepRecord:
         """Return the record of the sweep that runs or ran last, an empty one (version "") at first."""
-        found = self._table.read("sweep", "record")
+        found = self._table.read(StateRows.SWEEP, "record")
         return SweepRecord.from_columns(*found) if found else SweepRecord()
 
     def write(self, record: SweepRecord, columns: Mapping[str, Any]) -> SweepRecord:
         """Merge `columns` into the record if it is unchanged since it was read; `Stale` if not."""
-        version = self._table.merge("sweep", "record", columns, record.version)
+        version = self._table.merge(StateRows.SWEEP, "record", columns, record.version)
         return replace(record, version=version, **columns)
 
-    def advance(self, record: SweepRecord, sweep: str, page: int, columns: Mapping[str, Any]) -> bool:
+    def advance(self, sweep: str, page: int, columns: Mapping[str, Any]) -> bool:
         """Write to the record if this sweep runs and is at this page; return whether that was done.
 
         Raises:
             TryLater: the table is out of reach, or too many instances write to the record at once.
         """
-        for _ in range(SWEEP_TRIES):
-            if record.id != sweep or record.state != "running" or record.page != page:
-                return False
-            try:
-                self.write(record, columns)
-            except Stale:
-                record = self.record()  # another sweep was requested, or a duplicate was faster
-                continue
-            return True
-        raise TryLater("storage", "the sweep's record never holds still")
+
+        def forward(current: Mapping[str, Any]) -> Mapping[str, Any] | None:
+            record = SweepRecord.from_columns(current, version="")
+            return columns if (record.id, record.state, record.page) == (sweep, "running", page) else None
+
+        _, advanced = update(self._table, StateRows.SWEEP, "record", forward)
+        return advanced
 
     def request_again(self, why: str) -> None:
         """Note that another sweep is requested when this one ends."""
-        self._table.merge("sweep", "record", {"again": True, "again_why": why}, ANY)
+        self._table.merge(StateRows.SWEEP, "record", {"again": True, "again_why": why}, ANY)
 
     def keep(self, record: SweepRecord, state: SweepState, reason: str, totals: Totals, now: float) -> None:
         """Keep the figures of a sweep that ended, unless some are kept: the first verdict is final."""
@@ -65,20 +59,20 @@ class SweepStore:
             "ended_at": now,
         }
         with suppress(Stale):
-            self._table.merge("sweeps", record.id, columns, "")
+            self._table.merge(StateRows.SWEEPS, record.id, columns, "")
 
     def figures(self, sweep: str) -> dict[str, Any] | None:
         """Return the figures of a sweep, None as long as it has no verdict."""
-        found = self._table.read("sweeps", sweep)
+        found = self._table.read(StateRows.SWEEPS, sweep)
         return found[0] if found else None
 
     def kept(self) -> list[tuple[str, dict[str, Any]]]:
         """Return ids and figures of the ended sweeps, the latest first."""
-        return [(sweep, columns) for sweep, columns, _ in self._table.scan("sweeps")][::-1]
+        return [(sweep, columns) for sweep, columns, _ in self._table.scan(StateRows.SWEEPS)][::-1]
 
     def mark(self, sweep: str, columns: Mapping[str, Any]) -> None:
         """Note something of an ended sweep."""
-        self._table.merge("sweeps", sweep, columns, ANY)
+        self._table.merge(StateRows.SWEEPS, sweep, columns, ANY)
 
     def old(self) -> list[str]:
         """Return the ids of all ended sweeps but the last ten."""
@@ -86,7 +80,7 @@ class SweepStore:
 
     def forget(self, sweep: str) -> None:
         """Forget the figures of an ended sweep."""
-        self._table.delete("sweeps", sweep)
+        self._table.delete(StateRows.SWEEPS, sweep)
 
 
 class PartStore:
@@ -97,11 +91,12 @@ class PartStore:
 
     def add(self, sweep: str, key: str, users: tuple[str, ...]) -> SweepPart:
         """Write a part without answers; one that exists already is returned unchanged."""
-        part = SweepPart("", users, Letter.UNANSWERED * len(users))
+        part = SweepPart(users, Letter.UNANSWERED * len(users))
         try:
             self._table.merge(sweep, key, {"users": ",".join(users), "letters": part.letters}, "")
         except Stale:
-            return self._read(sweep, key) or part
+            found = self._table.read(sweep, key)
+            return _part(found[0]) if found else part
         return part
 
     def answer(self, sweep: str, key: str, answers: Mapping[str, str]) -> None:
@@ -110,31 +105,23 @@ class PartStore:
         Raises:
             TryLater: the table is out of reach, or too many instances write to this part at once.
         """
-        for _ in range(SWEEP_TRIES):
-            part = self._read(sweep, key)
-            if part is None or part.answered(answers) == part.letters:
-                return
-            try:
-                self._table.merge(sweep, key, {"letters": part.answered(answers)}, part.version)
-            except Stale:
-                continue
-            return
-        raise TryLater("storage", "a part never holds still")
 
-    def all(self, sweep: str) -> Iterator[SweepPart]:
-        """Yield every part of a sweep."""
-        return (_part(columns, version) for _, columns, version in self._table.scan(sweep))
+        def filled(columns: Mapping[str, Any]) -> Mapping[str, Any] | None:
+            if not columns:
+                return None
+            letters = _part(columns).answered(answers)
+            return {"letters": letters} if letters != columns["letters"] else None
+
+        update(self._table, sweep, key, filled)
+
+    def all(self, sweep: str) -> Iterator[tuple[str, SweepPart]]:
+        """Yield key and part of every part of a sweep."""
+        return ((key, _part(columns)) for key, columns, _ in self._table.scan(sweep))
 
     def removable(self, sweep: str, after: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield each part's key, after `after`, with the users of it whose pictures may be removed."""
-        for key, columns, version in self._table.scan(sweep, after=after):
-            yield key, _part(columns, version).removable
-
-    def known(self, sweep: str, key: str, most: int) -> tuple[str, ...]:
-        """Return a few users that Graph answered for in a sweep: of part `key`, else of any other."""
-        own = self._read(sweep, key)
-        parts = chain([own] if own else [], self.all(sweep))
-        return tuple(dict.fromkeys(islice((user for part in parts for user in part.known), most)))
+        for key, columns, _ in self._table.scan(sweep, after=after):
+            yield key, _part(columns).removable
 
     def letters(self, sweep: str) -> Iterator[str]:
         """Yield the letters of every part of a sweep, which is all that its sums need."""
@@ -149,10 +136,6 @@ class PartStore:
         for key, _, _ in list(self._table.scan(sweep, only=["RowKey"])):
             self._table.delete(sweep, key)
 
-    def _read(self, sweep: str, key: str) -> SweepPart | None:
-        found = self._table.read(sweep, key)
-        return _part(*found) if found else None
 
-
-def _part(columns: Mapping[str, Any], version: str) -> SweepPart:
-    return SweepPart(version, tuple(str(columns["users"]).split(",")), str(columns["letters"]))
+def _part(columns: Mapping[str, Any]) -> SweepPart:
+    return SweepPart(tuple(str(columns["users"]).split(",")), str(columns["letters"]))

@@ -4,72 +4,78 @@ Nothing is held in memory: a sweep's record and parts are rows, its steps are me
 instance. Each step sends what follows from it before it notes that it was done.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from shared import backoff, logs
 from shared.clock import Clock
-from shared.errors import DENIED_AFTER, ConfigError, Denied, Expired, ServiceError, TryLater
-from shared.graph.client import Graph
+from shared.errors import Expired, PutOff, ServiceError
 from shared.jobs import SweepPage
+from shared.ledger.ledger import Ledger
 from shared.settings import Settings
 from shared.storage.queues import Queues
-from shared.sweeps import state as sweeps
-from shared.sweeps import tally
-from shared.sweeps.opener import Opened, Opener
+from shared.sweeps.opener import Opener
 from shared.sweeps.pages import PageReader
 from shared.sweeps.removals import Removals
-from shared.sweeps.state import Await, Drop, ReadPage, Resend, SweepRecord
+from shared.sweeps.state import (
+    LAST_PAGE_READ,
+    SWEEP_LEASE,
+    Await,
+    Drop,
+    ReadPage,
+    Resend,
+    SweepRecord,
+    SweepState,
+    next_look,
+    next_step,
+    waiting,
+)
 from shared.sweeps.store import PartStore, SweepStore
-from shared.sweeps.tally import Totals
+from shared.sweeps.tally import Letter, Totals, brakes
 
 EXPIRED = "Graph forgot where its list of users was"
 
 
 class Sweeper:
-    """Runs sweeps. One object, long-lived, shared by all threads.
+    """Runs sweeps, step by step. One object, long-lived, shared by all threads.
 
-    `tidy` is called at the end of each: it deletes rows that are no longer needed.
+    Args:
+        settings: how many removals at once need a person's look.
+        store: the sweep's record.
+        parts: what its checks answered.
+        ledger: tells whether SharePoint shows a picture of a user that Graph never answered for.
+        queues: where the next step goes.
+        pages: reads a page of users.
+        removals: queues removals.
+        opener: opens the next sweep where one is requested.
+        tidy: called at the end of each sweep: it deletes rows that are no longer needed.
+        clock: what time it is.
     """
 
     def __init__(
         self,
         *,
         settings: Settings,
-        book: SweepStore,
+        store: SweepStore,
         parts: PartStore,
+        ledger: Ledger,
         queues: Queues,
-        graph: Graph,
+        pages: PageReader,
+        removals: Removals,
+        opener: Opener,
         tidy: Callable[[], None],
         clock: Clock,
     ) -> None:
         self._settings = settings
-        self._book = book
+        self._store = store
         self._parts = parts
+        self._ledger = ledger
         self._queues = queues
-        self._clock = clock
-        self._pages = PageReader(settings=settings, parts=parts, queues=queues, graph=graph, clock=clock)
-        self._opener = Opener(book=book, parts=parts, queues=queues, clock=clock)
-        self._remover = Removals(book=book, parts=parts, queues=queues, clock=clock)
+        self._pages = pages
+        self._removals = removals
+        self._opener = opener
         self._tidy = tidy
-
-    def open(self, why: str, *, force: bool = False) -> Opened:
-        """Open a sweep unless one is running: see `Opener.open`."""
-        return self._opener.open(why, force=force)
-
-    def request(self, why: str) -> None:
-        """Open a sweep, or have one opened as soon as the running one ends: see `Opener.request`."""
-        self._opener.request(why)
-
-    def release(self, sweep: str) -> None:
-        """Let a braked sweep remove what it found, because an administrator looked at it.
-
-        Raises:
-            NotOurs: the last ten sweeps contain no such braked sweep.
-            TryLater: it is just ending, or storage is out of reach.
-        """
-        self._remover.release(sweep)
-
-    # --- steps ---
+        self._clock = clock
 
     def step(self, job: SweepPage) -> None:
         """Do what a page message asks for, so that it or its successor is in the queue until the verdict.
@@ -80,26 +86,25 @@ class Sweeper:
         """
         try:
             self._step(job)
-        except TryLater as error:
-            logs.warning("sweep.deferred", sweep=job.sweep, error=str(error))
+        except PutOff as error:
+            log, event = (
+                (logs.error, "sweep.denied") if error.needs_operator else (logs.warning, "sweep.deferred")
+            )
+            log(event, sweep=job.sweep, error=str(error))
             self._wait_for(job, error.after)
-        except (Denied, ConfigError) as error:
-            logs.error("sweep.denied", sweep=job.sweep, error=str(error))
-            self._wait_for(job, DENIED_AFTER)
 
-    def _wait_for(self, job: SweepPage, after: float | None) -> None:
-        """Defer a step; while it waits its sweep keeps its lease."""
-        lease = self._clock.now() + backoff.ABSURD + sweeps.SWEEP_LEASE
-        try:
-            self._book.advance(self._book.record(), job.sweep, job.page, {"lease_until": lease})
-        except ServiceError as error:  # of storage: then the queue alone keeps the sweep going
-            logs.warning("sweep.lease_not_extended", sweep=job.sweep, error=str(error))
-        self._queues.defer(job, after, now=self._clock.now())
+    def fail(self, sweep: str) -> None:
+        """End a sweep whose page could not be handled: *failed*, and the lease is free for the next."""
+        record = self._store.record()
+        if record.id == sweep and record.state == "running":
+            job = SweepPage(sweep, int(record.page), born=0.0)
+            self._close(record, job, "failed", "a page failed for good")
+        self._opener.open_requested()  # also where the instance that ended it crashed before this
 
     def _step(self, job: SweepPage) -> None:
-        record = self._book.record()
-        step = sweeps.next_step(record, job.sweep, job.page)
-        if isinstance(step, ReadPage | Await) and self._book.figures(record.id):
+        record = self._store.record()
+        step = next_step(record, job.sweep, job.page)
+        if isinstance(step, ReadPage | Await) and self._store.figures(record.id):
             self._end(record, job)  # the instance that gave the verdict crashed before the record said so
             return
         match step:
@@ -110,20 +115,8 @@ class Sweeper:
             case Await():
                 self._await(record, job)
             case Drop():
-                self._remover.remove_released(job.sweep)
+                self._removals.remove_released(job.sweep)
                 self._opener.open_requested()
-
-    def _send_step(self, sweep: str, page: int, *, hidden: float = 0.0) -> None:
-        self._queues.send(SweepPage(sweep, page, born=self._clock.now()), hidden=hidden)
-
-    def _look_again(self, job: SweepPage) -> None:
-        """Queue this step once more: a duplicate did it, and may have crashed before it sent the next one.
-
-        (Or our own write was retried and met itself.) Where all is well that message is dropped.
-        """
-        self._send_step(job.sweep, job.page, hidden=backoff.SHORTEST)
-
-    # --- reading a page ---
 
     def _read(self, record: SweepRecord, job: SweepPage, address: str) -> None:
         try:
@@ -131,17 +124,8 @@ class Sweeper:
         except Expired:
             self._close(record, job, "incomplete", EXPIRED)
             return
-        now = self._clock.now()
-        place = {"page": job.page + 1.0, "next": following or sweeps.LAST_PAGE_READ}
-        if self._book.advance(
-            record,
-            job.sweep,
-            job.page,
-            {**place, "lease_until": now + sweeps.SWEEP_LEASE, "progress_at": now},
-        ):
-            self._send_step(record.id, job.page + 1)
-        else:
-            self._look_again(job)
+        place = {"page": job.page + 1.0, "next": following or LAST_PAGE_READ}
+        self._go_on(job, {**place, "progress_at": self._clock.now()}, page=job.page + 1)
 
     # --- the end ---
 
@@ -149,25 +133,32 @@ class Sweeper:
         if record.removed_to:  # the verdict was given
             self._remove(record, job)
             return
-        totals = self._parts.total(record.id)
-        now = self._clock.now()
-        if not totals.unanswered:
-            self._judge(record, job, totals)
-            return
-        moved = totals.unanswered != record.unanswered
-        if not moved and now - record.progress_at > sweeps.STUCK_AFTER:
-            self._close(record, job, "incomplete", f"{totals.unanswered} users were never answered")
-            return
-        noted = {"lease_until": now + sweeps.SWEEP_LEASE, "unanswered": float(totals.unanswered)}
-        if self._book.advance(
-            record, job.sweep, job.page, {**noted, "progress_at": now if moved else record.progress_at}
-        ):
-            self._send_step(record.id, job.page, hidden=sweeps.next_look(record, now))
-        else:
-            self._look_again(job)
+        totals, now = self._parts.total(record.id), self._clock.now()
+        match waiting(record, totals.seen, totals.unanswered, now):
+            case "answered":
+                self._judge(record, job, totals)
+            case "few left":
+                self._fail_unanswered(record.id)
+                self._judge(record, job, self._parts.total(record.id))
+            case "stuck":
+                self._close(record, job, "incomplete", f"{totals.unanswered} users were never answered")
+            case "going on":
+                moved = totals.unanswered != record.unanswered
+                progress = {"progress_at": now} if moved else {}
+                noted = {"unanswered": float(totals.unanswered), **progress}
+                self._go_on(job, noted, page=job.page, hidden=next_look(record, now))
+
+    def _fail_unanswered(self, sweep: str) -> None:
+        """Count users that Graph never answered for as failed, so that they do not hold up all others."""
+        for key, part in self._parts.all(sweep):
+            if left := part.unanswered:
+                logs.warning("sweep.unanswered", sweep=sweep, users=",".join(left))
+                self._parts.answer(
+                    sweep, key, {user: Letter.FAILED.of(self._ledger.read(user)) for user in left}
+                )
 
     def _judge(self, record: SweepRecord, job: SweepPage, totals: Totals) -> None:
-        if tally.brakes(totals, self._settings.removal_brake):
+        if brakes(totals, self._settings.removal_brake):
             logs.error("sweep.braked", sweep=record.id, count=totals.lost, users=totals.shown)
             reason = f"{totals.lost} of {totals.shown} photos are missing at once: look, then release_brake"
             self._close(record, job, "braked", reason)
@@ -176,42 +167,53 @@ class Sweeper:
 
     def _remove(self, record: SweepRecord, job: SweepPage) -> None:
         """Queue some removals, and more in later steps: the sweep is finished when all of them are queued."""
-        reached = self._remover.remove(record.id, record.removed_to)
-        if not reached:
-            self._close(record, job, "finished", "")
-            return
-        lease = self._clock.now() + sweeps.SWEEP_LEASE
-        place = {"removed_to": reached, "lease_until": lease}
-        if self._book.advance(record, job.sweep, job.page, place):
-            self._send_step(record.id, job.page)
+        if reached := self._removals.remove(record.id, record.removed_to):
+            self._go_on(job, {"removed_to": reached}, page=job.page)
         else:
-            self._look_again(job)
+            self._close(record, job, "finished", "")
 
-    def _keep(self, record: SweepRecord, state: sweeps.SweepState, reason: str) -> None:
-        self._book.keep(record, state, reason, self._parts.total(record.id), self._clock.now())
-
-    def _close(self, record: SweepRecord, job: SweepPage, state: sweeps.SweepState, reason: str) -> None:
+    def _close(self, record: SweepRecord, job: SweepPage, state: SweepState, reason: str) -> None:
         """Keep a sweep's figures, and end it as they say."""
-        self._keep(record, state, reason)
+        self._store.keep(record, state, reason, self._parts.total(record.id), self._clock.now())
         self._end(record, job)
 
     def _end(self, record: SweepRecord, job: SweepPage) -> None:
         """End a sweep as its figures say: free the lease, and open the next if one is requested."""
-        figures = self._book.figures(record.id) or {}
+        figures = self._store.figures(record.id) or {}
         state, reason = figures["state"], figures["reason"]
-        again = reason == EXPIRED != record.why
-        wish = {"again": True, "again_why": EXPIRED} if again else {}
-        if self._book.advance(record, job.sweep, job.page, {"state": state, "lease_until": 0.0, **wish}):
+        again = {"again": True, "again_why": EXPIRED} if reason == EXPIRED != record.why else {}
+        if self._store.advance(job.sweep, job.page, {"state": state, "lease_until": 0.0, **again}):
             logs.info("sweep.ended", sweep=record.id, outcome=state, reason=reason)
             self._tidy()
             self._opener.open_requested()
         else:
             self._look_again(job)
 
-    def fail(self, sweep: str) -> None:
-        """End a sweep whose page could not be handled: *failed*, and the lease is free for the next."""
-        record = self._book.record()
-        if record.id == sweep and record.state == "running":
-            job = SweepPage(sweep, int(record.page), born=0.0)
-            self._close(record, job, "failed", "a page failed for good")
-        self._opener.open_requested()  # also where the instance that ended it crashed before this
+    # --- from step to step ---
+
+    def _go_on(self, job: SweepPage, columns: Mapping[str, Any], *, page: int, hidden: float = 0.0) -> None:
+        """Note how far the sweep came, then send its next step."""
+        lease = self._clock.now() + SWEEP_LEASE
+        if self._store.advance(job.sweep, job.page, {**columns, "lease_until": lease}):
+            self._send_step(job.sweep, page, hidden=hidden)
+        else:
+            self._look_again(job)
+
+    def _look_again(self, job: SweepPage) -> None:
+        """Queue this step once more: a duplicate did it, and may have crashed before it sent the next one.
+
+        (Or our own write was retried and met itself.) Where all is well that message is dropped.
+        """
+        self._send_step(job.sweep, job.page, hidden=backoff.SHORTEST)
+
+    def _wait_for(self, job: SweepPage, after: float | None) -> None:
+        """Defer a step; while it waits its sweep keeps its lease."""
+        lease = self._clock.now() + backoff.ABSURD + SWEEP_LEASE
+        try:
+            self._store.advance(job.sweep, job.page, {"lease_until": lease})
+        except ServiceError as error:  # of storage: then the queue alone keeps the sweep going
+            logs.warning("sweep.lease_not_extended", sweep=job.sweep, error=str(error))
+        self._queues.defer(job, after, now=self._clock.now())
+
+    def _send_step(self, sweep: str, page: int, *, hidden: float = 0.0) -> None:
+        self._queues.send(SweepPage(sweep, page, born=self._clock.now()), hidden=hidden)

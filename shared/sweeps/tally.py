@@ -36,7 +36,6 @@ class Letter(StrEnum):
 class SweepPart:
     """Up to 20 users of one page, and a letter for each."""
 
-    version: str
     users: tuple[str, ...]
     letters: str
 
@@ -55,19 +54,11 @@ class SweepPart:
         )
 
     @property
-    def known(self) -> tuple[str, ...]:
-        """The users that the photo service answered for: with a photo, or without one."""
-        return tuple(u for u, found in zip(self.users, self.letters, strict=True) if found.lower() in _KNOWN)
-
-    @property
     def removable(self) -> tuple[str, ...]:
         """The users whose picture may be removed."""
         return tuple(
             u for u, found in zip(self.users, self.letters, strict=True) if found == Letter.REMOVABLE.upper()
         )
-
-
-_KNOWN = (Letter.UNCHANGED, Letter.CHANGED, Letter.EMPTY, Letter.MISSING, Letter.REMOVABLE)
 
 
 def part_key(page: int, number: int) -> str:

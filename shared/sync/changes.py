@@ -1,9 +1,11 @@
-"""The two changes that are written to SharePoint: a picture, and its removal.
+"""The two things that are ever written to SharePoint: a picture, and its removal.
 
-Each is a few calls, in an order that never shows a picture whose file is missing.
+Each is a handful of calls in an order that never shows a picture that is not there.
 """
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from shared.attempt import Attempt
 from shared.ledger.row import Outcome
@@ -16,90 +18,60 @@ from shared.users import User
 if TYPE_CHECKING:
     from shared.pictures.thumbnails import Thumbnails
 
+SIZES = ("S", "M", "L")
 
-class Change(Protocol):
+
+@dataclass(frozen=True, slots=True)
+class Change:
     """What is written for one user, and what the ledger remembers of it.
 
-    `etag` and `sha256` are those of the photo that SharePoint shows afterwards, "" for none.
+    Attributes:
+        user: whose picture it is.
+        outcome: what the sync comes to.
+        etag: ETag of the photo that SharePoint shows afterwards, "" for none.
+        sha256: hash of that photo's bytes, "" for none.
+        write: writes it to a target with a `SPS-PictureTimestamp`. It raises `Gone` or `Refused` where the
+            target moved or refuses, `TryLater` or `Denied` where it must wait.
     """
 
-    @property
-    def user(self) -> User:
-        """The user whose picture it is."""
-
-    @property
-    def etag(self) -> str:
-        """The settled photo's ETag."""
-
-    @property
-    def sha256(self) -> str:
-        """The settled photo's hash."""
-
-    @property
-    def outcome(self) -> Outcome:
-        """The outcome of the sync."""
-
-    def write(self, target: Target, stamp: int, attempt: Attempt) -> None:
-        """Write the change to SharePoint.
-
-        Args:
-            target: the hosts and the folder.
-            stamp: `SPS-PictureTimestamp`.
-            attempt: the attempt that writes.
-
-        Raises:
-            Gone, Refused: the target is not where it was expected, or refuses.
-            TryLater, Denied: not now.
-        """
+    user: User
+    outcome: Outcome
+    etag: str
+    sha256: str
+    write: Callable[[Target, int, Attempt], None]
 
 
-class Picture:
-    """Three thumbnails, then the properties, the one that shows the picture last."""
+def show_picture(
+    sharepoint: SharePoint, sync_state: ExchangeSyncState, upload: Upload, thumbnails: "Thumbnails"
+) -> Change:
+    """Return the change that uploads three thumbnails, then sets the properties; the last one shows it."""
+    user = upload.user
 
-    outcome: Outcome = "synced"
-
-    def __init__(
-        self, sharepoint: SharePoint, sync_state: ExchangeSyncState, upload: Upload, thumbnails: "Thumbnails"
-    ) -> None:
-        self._sharepoint = sharepoint
-        self._sync_state = sync_state
-        self._thumbnails = thumbnails
-        self.user = upload.user
-        self.etag = upload.etag
-        self.sha256 = upload.sha256
-
-    def write(self, target: Target, stamp: int, attempt: Attempt) -> None:
-        """See `Change.write`."""
-        for size, content in self._thumbnails.items():
-            name = thumbnail_name(self.user.id, size)
-            self._sharepoint.upload(target.my_host, target.folder, name, content, attempt)
-        shown = picture_url(target.my_host, target.folder, thumbnail_name(self.user.id, "M"))
-        properties = [("PictureURL", shown), ("SPS-PictureTimestamp", str(stamp))]
-        if self._sync_state != "keep":
-            properties.append(("SPS-PictureExchangeSyncState", self._sync_state))
+    def write(target: Target, stamp: int, attempt: Attempt) -> None:
+        for size, content in thumbnails.items():
+            name = thumbnail_name(user.id, size)
+            sharepoint.upload(target.my_host, target.folder, name, content, attempt)
+        address = picture_url(target.my_host, target.folder, thumbnail_name(user.id, "M"))
+        properties = [("PictureURL", address), ("SPS-PictureTimestamp", str(stamp))]
+        if sync_state != "keep":
+            properties.append(("SPS-PictureExchangeSyncState", sync_state))
         properties.append(("SPS-PicturePlaceholderState", "0"))
-        self._sharepoint.set_properties(target.admin_host, self.user.upn, properties, attempt)
+        sharepoint.set_properties(target.admin_host, user.upn, properties, attempt)
+
+    return Change(user, "synced", upload.etag, upload.sha256, write)
 
 
-class Erasure:
-    """The properties first, so that no user is shown a missing file, then the three files."""
+def clear_picture(sharepoint: SharePoint, user: User) -> Change:
+    """Return the change that empties the properties first, so that no reader misses a file."""
 
-    outcome: Outcome = "cleared"
-    etag = ""
-    sha256 = ""
-
-    def __init__(self, sharepoint: SharePoint, user: User) -> None:
-        self._sharepoint = sharepoint
-        self.user = user
-
-    def write(self, target: Target, stamp: int, attempt: Attempt) -> None:
-        """See `Change.write`."""
+    def write(target: Target, stamp: int, attempt: Attempt) -> None:
         properties = [
             ("SPS-PicturePlaceholderState", "1"),
             ("PictureURL", ""),
             ("SPS-PictureTimestamp", str(stamp)),
         ]
-        self._sharepoint.set_properties(target.admin_host, self.user.upn, properties, attempt)
-        for size in ("S", "M", "L"):
-            name = thumbnail_name(self.user.id, size)
-            self._sharepoint.delete(target.my_host, target.folder, name, attempt)
+        sharepoint.set_properties(target.admin_host, user.upn, properties, attempt)
+        for size in SIZES:
+            sharepoint.delete(target.my_host, target.folder, thumbnail_name(user.id, size), attempt)
+
+    return Change(user, "cleared", "", "", write)

@@ -9,23 +9,29 @@ import secrets
 from collections.abc import Callable
 
 from shared.clock import Clock
-from shared.errors import Stale, SyncError, TryLater
+from shared.errors import STORAGE, PutOff, Stale, TryLater
 from shared.ledger.ledger import Ledger
 from shared.ledger.row import Row, RowColumns
 
+BUSY_AFTER = 30.0  # seconds; another attempt rarely takes longer
 CLAIM_TRIES = 5  # writes to a row that keeps changing, before the job is deferred
 
 
-class Busy(SyncError):
-    """Another attempt holds a claim on the user for `after` more seconds at most."""
+class Busy(PutOff):
+    """Another attempt holds a claim on the user for `remaining` more seconds at most."""
 
-    def __init__(self, after: float) -> None:
+    hindrance = "busy"
+
+    def __init__(self, remaining: float) -> None:
         super().__init__("another attempt works on this user")
-        self.after = after
+        self.after = min(BUSY_AFTER, remaining)
 
 
-class ClaimLost(SyncError):
+class ClaimLost(PutOff):
     """Our claim expired and another attempt took the user over."""
+
+    after: float | None = BUSY_AFTER
+    hindrance = "busy"
 
 
 class Claim:
@@ -116,4 +122,4 @@ class Claims:
 
 
 def _restless() -> TryLater:
-    return TryLater("storage", "the user's row never holds still")
+    return TryLater(STORAGE, "the user's row never holds still")

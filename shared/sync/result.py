@@ -1,20 +1,18 @@
-"""The result of one attempt to sync one user, and whether to make it again."""
+"""How one attempt at one user ended, and whether another one follows."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from shared import logs
-from shared.errors import Refused, SyncError
+from shared.errors import Hindrance, PutOff, Refused, SyncError
 from shared.jobs import Sync
 from shared.ledger.row import Outcome, RowColumns
+from shared.sharepoint.pace import Paced
 from shared.sync.plan import ComeBack
-
-Hindrance = Literal["", "busy", "throttled", "paced", "denied", "configuration"]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How one attempt to sync one user ended.
+    """How one attempt at one user ended.
 
     Attributes:
         user: object id.
@@ -24,8 +22,8 @@ class Result:
         requests: HTTP requests it took, tokens aside.
         request_id: the last service request id.
         again: the job to do later, None where this is final.
-        after: in how many seconds, None if unknown.
-        hindrance: what prevented a job that is to be done again.
+        after: in how many seconds, None where no service said.
+        hindrance: what was in the way of a job that is to be done again.
     """
 
     user: str
@@ -39,9 +37,10 @@ class Result:
     hindrance: Hindrance = ""
 
 
-def later(job: Sync, reason: str, after: float | None, hindrance: Hindrance) -> Result:
-    """Return the result of a job that is to be done unchanged, `after` seconds later."""
-    return Result(job.user, "deferred", reason, again=job, after=after, hindrance=hindrance)
+def put_off(job: Sync, error: PutOff) -> Result:
+    """Return the result of a job that waits as it is, with the minute that was booked for it, if one was."""
+    again = replace(job, slot=error.slot) if isinstance(error, Paced) else job
+    return Result(job.user, "deferred", str(error), again=again, after=error.after, hindrance=error.hindrance)
 
 
 def come_back(job: Sync, step: ComeBack) -> Result:
@@ -50,7 +49,7 @@ def come_back(job: Sync, step: ComeBack) -> Result:
 
 
 def failure(error: Exception) -> RowColumns:
-    """Return what to note of an error that waiting does not resolve, until a redelivery succeeds."""
+    """Return what to note of an error that waiting does not mend, until a redelivery does better."""
     if isinstance(error, SyncError) and not isinstance(error, Refused):
         return {}
     reason = str(error) if isinstance(error, Refused) else f"unexpected {type(error).__name__}"
@@ -58,13 +57,13 @@ def failure(error: Exception) -> RowColumns:
 
 
 def report(job: Sync, result: Result) -> None:
-    """Log how an attempt ended, as an error where only an administrator can help."""
-    needs_somebody = result.hindrance in ("denied", "configuration")
-    write = logs.error if needs_somebody else logs.warning if result.outcome == "failed" else logs.info
+    """Log how an attempt ended; as an error where only an operator can help."""
+    needs_operator = result.hindrance in ("denied", "configuration")
+    write = logs.error if needs_operator else logs.warning if result.outcome == "failed" else logs.info
     write(
         f"photo.{result.outcome}",
         user=job.user,
-        why=job.why,
+        why=job.cause,
         reason=result.reason,
         etag=result.etag,
         requests=result.requests,

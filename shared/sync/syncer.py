@@ -1,42 +1,50 @@
-"""Make SharePoint show one user's photo: claim → gather → plan, then mark → apply → settle.
+"""Make SharePoint show one user's photo: claim → gather → plan → mark → apply → settle.
 
 Idempotent: a job that is delivered again makes no SharePoint call (`force` aside), because the ledger
-remembers which photo SharePoint shows. A crash at any point is safe: until a photo is settled the row is
+remembers which photo SharePoint shows. Safe at any point of a crash: until a photo is settled the row is
 `dirty`, and a dirty row takes no shortcut.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING
 
-from shared import jobs, logs
+from shared import logs
 from shared.attempt import LONGEST_ATTEMPT, Attempt
 from shared.clock import Clock
-from shared.errors import DENIED_AFTER, ConfigError, Denied, ServiceError, TryLater
+from shared.errors import FILES, GRAPH, PROFILES, PutOff, ServiceError
 from shared.graph.client import Graph
+from shared.graph.photo import Gathered
 from shared.jobs import Sync
 from shared.ledger.ledger import Ledger
-from shared.ledger.row import Outcome, Row, RowColumns
-from shared.rest.gates import FILES, GRAPH, PROFILES, Gates
+from shared.ledger.row import Row, RowColumns
+from shared.rest.gates import Gates
 from shared.settings import Settings
 from shared.sharepoint import pace
 from shared.sharepoint.client import SharePoint
-from shared.sharepoint.pace import Booked, Pace
+from shared.sharepoint.pace import Pace, Paced
 from shared.sharepoint.targets import NotYet, Target, Targets
 from shared.storage.queues import Queues
-from shared.sync import plan, settler
-from shared.sync.changes import Erasure, Picture
-from shared.sync.claims import Busy, Claim, ClaimLost, Claims
-from shared.sync.plan import Clear, ComeBack, Finish, Removal, Upload
-from shared.sync.result import Result, come_back, failure, later, report
+from shared.sync import changes
+from shared.sync.changes import Change
+from shared.sync.claims import Claim, ClaimLost, Claims
+from shared.sync.plan import TRIES_UNREADABLE, Clear, ComeBack, Finish, Removal, Upload, plan_sync, unreadable
+from shared.sync.result import Result, come_back, failure, put_off, report
 from shared.sync.settler import NOWHERE, Settler
 
 if TYPE_CHECKING:
     from shared.pictures.thumbnails import Thumbnails
 
-BUSY_AFTER = 30.0  # seconds; another attempt rarely takes longer
 CALLS_A_CLAIM = 14  # one call may take this fraction of a claim,
 LONGEST_CALL = 30.0  # and no more seconds: a first contact needs seven calls, an attempt has time for eight
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What to write, and where."""
+
+    change: Change
+    target: Target
 
 
 class Syncer:
@@ -52,21 +60,22 @@ class Syncer:
         sharepoint: SharePoint,
         gates: Gates,
         pace: Pace,
+        targets: Targets,
+        claims: Claims,
+        settler: Settler,
         clock: Clock,
     ) -> None:
         self._settings = settings
-        self._gates = gates
-        self._pace = pace
         self._ledger = ledger
         self._queues = queues
         self._graph = graph
         self._sharepoint = sharepoint
+        self._gates = gates
+        self._pace = pace
+        self._targets = targets
+        self._claims = claims
+        self._settler = settler
         self._clock = clock
-        self._targets = Targets(sharepoint, settings)
-        self._claims = Claims(ledger, clock, settings.claim_for)
-        self._settler = Settler(
-            ledger=ledger, queues=queues, targets=self._targets, clock=clock, claim_for=settings.claim_for
-        )
 
     def sync(self, job: Sync) -> Result:
         """Do a job from a queue; where it must be done again, queue it again as the last act.
@@ -78,16 +87,132 @@ class Syncer:
         result = self.attempt(job)
         if result.again is None:
             return result
-        if self._clock.now() - job.born > jobs.LONGEST_LIFE and self._gave_up(job, result):
-            return replace(result, again=None)
-        if result.hindrance == "paced":
-            # To the second, however long: a job that comes too early or too late would have to reserve again.
-            self._queues.send(result.again, hidden=result.after or 0.0)
-            return result
-        # A minute's reservation is used up by the first attempt that sent a request.
+        # A minute's reservation is used up by the first attempt that called any service.
         again = replace(result.again, slot=0.0) if result.requests else result.again
-        self._queues.defer(again, result.after, now=self._clock.now())
+        exact, now = result.hindrance == "paced", self._clock.now()
+        if self._queues.put_off(again, result.after, now=now, exact=exact) is None:
+            if self._gave_up(job, result):
+                return replace(result, again=None)
+            self._queues.defer(again, result.after, now=now)
         return replace(result, again=again)
+
+    def attempt(self, job: Sync, *, dry_run: bool = False, remove: bool = False, ends: float = inf) -> Result:
+        """Do a job once and say how it ended; the caller decides about `Result.again`.
+
+        Args:
+            job: whom to sync.
+            dry_run: decide and report, write nothing, not even in the ledger.
+            remove: an administrator wants the picture of a user without photo removed now.
+            ends: when it must be over, on the monotonic clock, if a caller waits for it.
+
+        Raises:
+            Refused: Graph or SharePoint refuses this user's data for good.
+        """
+        claim_for = self._settings.claim_for  # the attempt is over before its claim, and before Azure ends it
+        timeout = min(claim_for / CALLS_A_CLAIM, LONGEST_CALL)
+        longest = min(claim_for, LONGEST_ATTEMPT)
+        attempt = Attempt.begin(self._clock, longest, timeout=timeout, ends=ends)
+        work = self._rehearse if dry_run or self._settings.dry_run else self._sync
+        try:
+            result = work(job, remove, attempt)
+        except PutOff as error:
+            result = put_off(job, error)
+        result = replace(result, requests=attempt.requests, request_id=attempt.request_id)
+        report(job, result)
+        return result
+
+    def _sync(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
+        """Tell the story of one sync; each step returns what the next one needs."""
+        self._gates.require_open(GRAPH, FILES, PROFILES)
+        self._reserve(job)
+        claim = self._claims.take(job.user)
+        try:
+            gathered = self._gather(job, attempt)
+            planned = self._plan(job, claim.row, gathered, remove, attempt)
+            if not isinstance(planned, Planned):
+                return self._finish(job, claim, planned)
+            stamp = self._settler.mark(claim, planned.target, attempt)
+            found = self._settler.apply(planned.change, planned.target, stamp, attempt)
+            return self._settler.settle(job, claim, planned.change, found, attempt)
+        except ClaimLost:
+            raise
+        except Exception as error:
+            self._settler.release(claim, attempt, failure(error))
+            raise
+
+    def _rehearse(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
+        """Decide as a sync would, on what there is now, and write nothing anywhere."""
+        row, job = self._ledger.read(job.user), replace(job, tries=TRIES_UNREADABLE)
+        planned = self._plan(job, row, self._gather(job, attempt), remove, attempt)
+        match planned:
+            case Planned(change, target):
+                reason = f"dry run: would write to {target.my_host}{target.folder}"
+                return Result(job.user, change.outcome, reason, change.etag)
+            case Finish():
+                return Result(job.user, planned.outcome, f"dry run: {planned.reason}", planned.etag)
+            case ComeBack():
+                return come_back(job, planned)
+
+    # --- the steps ---
+
+    def _reserve(self, job: Sync) -> None:
+        """Reserve units of this minute for the SharePoint calls of the job, or raise `Paced`."""
+        if pace.reservation_stands(job.slot, self._clock.now()):
+            return
+        known = bool(self._ledger.read(job.user).folder)
+        booked = self._pace.reserve(job.lane, pace.UNITS_KNOWN if known else pace.UNITS_FIRST)
+        if booked.after > 0:
+            raise Paced(booked)
+
+    def _gather(self, job: Sync, attempt: Attempt) -> Gathered:
+        return self._graph.gather(job.user, attempt, groups=self._settings.scope.groups)
+
+    def _plan(
+        self, job: Sync, row: Row, gathered: Gathered, remove: bool, attempt: Attempt
+    ) -> Planned | Finish | ComeBack:
+        """Decide what to write and where, or why nothing is to be written."""
+        step = self._decide(job, row, gathered, remove, attempt)
+        if isinstance(step, Finish | ComeBack):
+            return step
+        target = self._targets.find(step.user, row, attempt)
+        if isinstance(target, NotYet):
+            etag = step.etag if isinstance(step, Upload) else ""
+            return Finish("deferred", target.reason, NOWHERE, etag)
+        if isinstance(step, Clear):
+            return Planned(changes.clear_picture(self._sharepoint, step.user), target)
+        thumbnails = _render(step.content)
+        if thumbnails is None:
+            return unreadable(step, tries=job.tries, first_look=self._settings.recheck_after[0])
+        state = self._settings.exchange_sync_state
+        return Planned(changes.show_picture(self._sharepoint, state, step, thumbnails), target)
+
+    def _decide(
+        self, job: Sync, row: Row, gathered: Gathered, remove: bool, attempt: Attempt
+    ) -> Finish | ComeBack | Upload | Clear:
+        removal = Removal(
+            asked=remove,
+            swept=job.removal,
+            after=self._settings.remove_after,
+            keep=self._settings.on_photo_removed == "keep",
+        )
+        scope, now = (
+            self._settings.scope,
+            self._clock.now(),
+        )  # after Graph's answer: missing since it was seen
+        step = plan_sync(
+            gathered, row, scope=scope, force=job.force, tries=job.tries, now=now, removal=removal
+        )
+        if isinstance(step, Clear) and not self._graph.has_no_photo(job.user, attempt):
+            return Finish("unchanged", "Graph has a photo after all", {"queued_at": 0.0})
+        return step
+
+    def _finish(self, job: Sync, claim: Claim, step: Finish | ComeBack) -> Result:
+        """End a claim that wrote nothing to SharePoint."""
+        if isinstance(step, ComeBack):
+            claim.end({})
+            return come_back(job, step)
+        claim.end({**step.columns, "outcome": step.outcome, "reason": step.reason})
+        return Result(job.user, step.outcome, step.reason, step.etag)
 
     def _gave_up(self, job: Sync, result: Result) -> bool:
         """Note that a job is not deferred any more, and return whether that could be noted."""
@@ -101,156 +226,12 @@ class Syncer:
             return False
         return True
 
-    def attempt(self, job: Sync, *, dry_run: bool = False, remove: bool = False, ends: float = inf) -> Result:
-        """Do a job once and return how it ended; the caller decides about `Result.again`.
-
-        Args:
-            job: the user to sync, and why.
-            dry_run: decide and report, write nothing, not even in the ledger.
-            remove: an administrator wants the picture of a user without photo removed now.
-            ends: when it must be over, on the monotonic clock, if a caller waits for it.
-
-        Raises:
-            Refused: Graph or SharePoint refuses this user's data for good.
-        """
-        attempt = self._new_attempt(ends)
-        try:
-            if dry_run or self._settings.dry_run:
-                result = self._rehearse(job, remove, attempt)
-                if self._settings.dry_run:
-                    result = _unless_in_earnest(job, result)
-            else:
-                result = self._paced(job, remove, attempt)
-        except Busy as busy:
-            result = later(job, str(busy), min(BUSY_AFTER, busy.after), "busy")
-        except TryLater as error:
-            result = later(job, str(error), error.after, "throttled")
-        except Denied as error:
-            result = later(job, str(error), DENIED_AFTER, "denied")
-        except ConfigError as error:
-            result = later(job, str(error), DENIED_AFTER, "configuration")
-        result = replace(result, requests=attempt.requests, request_id=attempt.request_id)
-        report(job, result)
-        return result
-
-    def _new_attempt(self, ends: float) -> Attempt:
-        """Return an attempt that ends before its claim does, before Azure would end it, and by `ends`."""
-        claim_for = self._settings.claim_for
-        longest = min(claim_for, LONGEST_ATTEMPT)
-        timeout = min(claim_for / CALLS_A_CLAIM, LONGEST_CALL)
-        return Attempt(timeout, ends=min(ends, self._clock.monotonic() + longest))
-
-    # --- the protocol ---
-
-    def _paced(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
-        """Continue if no gate is closed and this minute has room for the SharePoint calls of this job."""
-        self._gates.require_open(GRAPH, FILES, PROFILES)
-        if job.doubt:
-            row, now = self._ledger.read(job.user), self._clock.now()
-            if result := settler.in_doubt(job, row, now):
-                return result
-        if not pace.reservation_stands(job.slot, self._clock.now()):
-            known = bool(self._ledger.read(job.user).folder)
-            booked = self._pace.reserve(job.lane, pace.UNITS_KNOWN if known else pace.UNITS_FIRST)
-            if booked.after > 0:
-                slot = booked.slot if isinstance(booked, Booked) else 0.0
-                return later(replace(job, slot=slot), "SharePoint's pace is taken", booked.after, "paced")
-        return self._claimed(job, remove, attempt)
-
-    def _claimed(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
-        claim = self._claims.take(job.user)  # the attempt began first, so it ends before the claim does
-        try:
-            return self._work(job, claim, remove, attempt)
-        except ClaimLost as error:
-            return later(job, str(error), BUSY_AFTER, "busy")
-        except Exception as error:
-            self._settler.release_claim(claim, attempt, failure(error))
-            raise
-
-    def _work(self, job: Sync, claim: Claim, remove: bool, attempt: Attempt) -> Result:
-        step = self._plan(job, claim.row, remove, attempt)
-        if isinstance(step, Finish | ComeBack):
-            return self._close(job, claim, step)
-        found = self._targets.find(step.user, claim.row, attempt)
-        if isinstance(found, NotYet):
-            etag = step.etag if isinstance(step, Upload) else ""
-            return self._close(job, claim, Finish("deferred", found.reason, NOWHERE, etag))
-        if isinstance(step, Clear):
-            return self._settler.apply_change(
-                job, claim, Erasure(self._sharepoint, step.user), found, attempt
-            )
-        return self._upload(job, claim, step, found, attempt)
-
-    def _plan(
-        self, job: Sync, row: Row, remove: bool, attempt: Attempt
-    ) -> Finish | ComeBack | Upload | Clear:
-        scope = self._settings.scope
-        gathered = self._graph.gather(job.user, attempt, groups=scope.groups)
-        now = self._clock.now()  # after Graph's answer: a photo is not missing before that was seen
-        removal = Removal(
-            asked=remove,
-            swept=job.why == "removed",
-            after=self._settings.remove_after,
-            keep=self._settings.on_photo_removed == "keep",
-        )
-        step = plan.plan_sync(
-            gathered, row, scope=scope, force=job.force, tries=job.tries, now=now, removal=removal
-        )
-        if isinstance(step, Clear) and not self._graph.has_no_photo(job.user, attempt):
-            return Finish("unchanged", "Graph has a photo after all", {"queued_at": 0.0})
-        return step
-
-    def _close(self, job: Sync, claim: Claim, step: Finish | ComeBack) -> Result:
-        """End the claim of an attempt that writes nothing to SharePoint."""
-        if isinstance(step, ComeBack):
-            claim.end({})
-            return come_back(job, step)
-        claim.end(step.columns | {"outcome": step.outcome, "reason": step.reason})
-        return Result(job.user, step.outcome, step.reason, step.etag)
-
-    def _upload(self, job: Sync, claim: Claim, upload: Upload, target: Target, attempt: Attempt) -> Result:
-        thumbnails = _render(upload.content)
-        if thumbnails is None:
-            first_look = self._settings.recheck_after[0]
-            return self._close(job, claim, plan.unreadable(upload, tries=job.tries, first_look=first_look))
-        change = Picture(self._sharepoint, self._settings.exchange_sync_state, upload, thumbnails)
-        return self._settler.apply_change(job, claim, change, target, attempt)
-
-    # --- dry run ---
-
-    def _rehearse(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
-        """Decide as an attempt would, and write nothing anywhere."""
-        row = self._ledger.read(job.user)
-        step = self._plan(job, row, remove, attempt)
-        if isinstance(step, ComeBack):
-            return come_back(job, step)
-        if isinstance(step, Finish):
-            return Result(job.user, step.outcome, f"dry run: {step.reason}", step.etag)
-        etag = step.etag if isinstance(step, Upload) else ""
-        if isinstance(step, Upload) and _render(step.content) is None:
-            return Result(job.user, "failed", "dry run: unreadable image", etag)
-        found = self._targets.find(step.user, row, attempt)
-        if isinstance(found, NotYet):
-            return Result(job.user, "deferred", f"dry run: {found.reason}", etag)
-        outcome: Outcome = "synced" if isinstance(step, Upload) else "cleared"
-        return Result(job.user, outcome, f"dry run: would write to {found.my_host}{found.folder}", etag)
-
-
-def _unless_in_earnest(job: Sync, result: Result) -> Result:
-    """Keep a job that a sweep queued before this dry run: the next sweeps rely on it, and queue no other."""
-    if result.again or not job.counted_on:
-        return result
-    return later(job, f"{result.reason}; queued in earnest", DENIED_AFTER, "busy")
-
 
 def _render(content: bytes) -> "Thumbnails | None":
     """Return the thumbnails of a picture, None where the bytes are not a picture."""
-    from shared.pictures.thumbnails import (  # on first use: Pillow is a third of this app's cold start
-        UnreadableImage,
-        render,
-    )
+    from shared.pictures import thumbnails  # on first use: Pillow is a third of this app's cold start
 
     try:
-        return render(content)
-    except UnreadableImage:
+        return thumbnails.render(content)
+    except thumbnails.UnreadableImage:
         return None

@@ -12,7 +12,7 @@ def record(world: World) -> SweepRecord:
 
 
 def ended(world: World) -> list[dict[str, Any]]:
-    return list(world.app.health.status()["sweeps"])
+    return list(world.app.status_report.status()["sweeps"])
 
 
 def parts(world: World, sweep: str) -> list[tuple[str, ...]]:

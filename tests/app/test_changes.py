@@ -12,7 +12,7 @@ from shared.rest.client import HttpClient
 from shared.settings import ExchangeSyncState
 from shared.sharepoint.client import SharePoint
 from shared.sharepoint.targets import Target
-from shared.sync.changes import Change, Erasure, Picture
+from shared.sync.changes import Change, clear_picture, show_picture
 from shared.sync.plan import Upload
 from shared.users import User
 from tests.fakes.world import Tokens, World
@@ -35,18 +35,16 @@ def a_user(world: World, user: str) -> User:
     return User(user, world.person(user).upn, enabled=True, guest=False)
 
 
-def a_picture(
-    world: World, sharepoint: SharePoint, user: str, sync_state: ExchangeSyncState = "1"
-) -> Picture:
+def a_picture(world: World, sharepoint: SharePoint, user: str, sync_state: ExchangeSyncState = "1") -> Change:
     photo = world.person(user).photo
     assert photo
     digest = hashlib.sha256(photo.data).hexdigest()
     upload = Upload(a_user(world, user), photo.etag, digest, photo.data)
-    return Picture(sharepoint, sync_state, upload, render(photo.data))
+    return show_picture(sharepoint, sync_state, upload, render(photo.data))
 
 
-def an_erasure(world: World, sharepoint: SharePoint, user: str) -> Erasure:
-    return Erasure(sharepoint, a_user(world, user))
+def an_erasure(world: World, sharepoint: SharePoint, user: str) -> Change:
+    return clear_picture(sharepoint, a_user(world, user))
 
 
 @pytest.fixture

@@ -70,12 +70,18 @@ def test_a_changed_photo_is_queued_and_an_unchanged_one_is_not(world: World, sho
     world.change_photo(shown)
     check(world, shown, seen=world.clock.now() - 5)
     (job,) = world.queued(Sync)
-    assert (job.user, job.why, job.seen, job.born) == (
+    assert (job.user, job.cause, job.seen, job.born) == (
         shown,
         "notified",
         world.clock.now() - 5,
         world.clock.now(),
     )
+
+
+def test_a_picture_that_may_not_be_whole_is_repaired(world: World, shown: str) -> None:
+    world.note(shown, dirty=True)
+    check(world, shown)
+    assert [job.cause for job in world.queued(Sync)] == ["repaired"]
 
 
 def test_force_is_passed_on_to_the_sync(world: World, shown: str) -> None:
@@ -286,7 +292,6 @@ def test_a_dry_run_queues_users_and_notes_nothing(new_world) -> None:
     check(world, changed, born=world.clock.now() - DAY - 1)
     assert world.ledger.rows == {}
     assert syncs(world) == [changed]
-    assert [job.dry for job in world.queued(Sync)] == [True]
 
 
 # --- asked by a sweep ---
@@ -302,7 +307,7 @@ def sweep_check(world: World, *users: str, **facts: object) -> None:
 
 
 def letters(world: World) -> str:
-    (part,) = PartStore(world.parts).all(PART[0])
+    ((_, part),) = PartStore(world.parts).all(PART[0])
     return part.letters
 
 
@@ -346,121 +351,3 @@ def test_poisoned_answers_are_recorded_in_the_part_and_fail_no_user(world: World
     world.app.recorder.record(SweptCheck, write(job).encode())
     assert letters(world) == "U"
     assert world.row(shown).outcome == "synced"
-
-
-# --- users without an answer while Graph answers for others ---
-
-LATE = 3600.0
-BROKEN = [
-    pytest.param({"status": 500}, "cannot tell", id="unavailable"),
-    pytest.param({"status": 503, "retry_after": 20}, "cannot tell", id="busy, with Retry-After"),
-    pytest.param({"status": 403, "code": "ErrorAccessDenied"}, "denies", id="denied"),
-]
-
-
-@pytest.fixture
-def answered(world: World) -> list[str]:
-    """Users of the sweep's part for which Graph has answered already."""
-    users = [world.add(photo=False) for _ in range(4)]
-    PartStore(world.parts).add(*PART, tuple(users))
-    PartStore(world.parts).answer(*PART, dict.fromkeys(users, "n"))
-    return users
-
-
-def late_check(world: World, *users: str) -> None:
-    """Let a sweep have waited long for these users, who are in a part of their own."""
-    part = (PART[0], "00000-001")
-    PartStore(world.parts).add(*part, users)
-    now = world.clock.now()
-    world.app.queues.send(SweptCheck(users, "swept", seen=now, born=now - LATE, part=part))
-
-
-def late_letters(world: World) -> str:
-    *_, part = PartStore(world.parts).all(PART[0])
-    return part.letters
-
-
-@pytest.mark.usefixtures("answered")
-@pytest.mark.parametrize(("fault", "why"), BROKEN)
-def test_a_sweep_gives_up_on_users_if_graph_answers_for_all_others(
-    world: World, shown: str, fault: dict[str, object], why: str
-) -> None:
-    stranger, fine = world.add(), world.add(photo=False)
-    world.fault(part(f"{shown}|{stranger}", **fault))
-    late_check(world, shown, stranger, fine)
-    world.drain()
-    assert late_letters(world) == "Ffn"
-    assert f"{why} this photo" in world.row(shown).reason
-    failed = world.app.health.status()["failed"]
-    assert {each["user"] for each in failed["newest"]} == {shown, stranger}
-    world.fault()
-    world.hint(shown, stranger)
-    world.drain()
-    assert world.app.health.status()["failed"]["users"] == 0
-    for user in (shown, stranger):
-        world.settled(user)
-
-
-@pytest.mark.usefixtures("answered")
-@pytest.mark.parametrize(("fault", "why"), BROKEN)
-def test_a_sweep_gives_up_on_no_user_while_graph_answers_for_none(
-    world: World, shown: str, fault: dict[str, object], why: str
-) -> None:
-    del why
-    world.fault(part("photo", **fault))
-    late_check(world, shown)
-    world.run(6 * 3600)
-    assert late_letters(world) == "?"
-    assert world.row(shown).outcome == "synced"
-    world.fault()
-    world.drain()
-    assert late_letters(world) == "U"
-
-
-@pytest.mark.usefixtures("answered")
-def test_one_failure_at_the_end_of_an_outage_is_forgiven(world: World, shown: str) -> None:
-    world.fault(part(shown, status=503, next=1))
-    late_check(world, shown)
-    world.drain()
-    assert late_letters(world) == "U"
-    assert world.row(shown).outcome == "synced"
-
-
-@pytest.mark.usefixtures("answered")
-def test_a_user_is_not_given_up_while_graph_throttles_their_part(world: World, shown: str) -> None:
-    world.fault(part(shown, status=429))
-    late_check(world, shown)
-    world.run(6 * 3600)
-    assert late_letters(world) == "?"
-
-
-def test_no_user_is_given_up_if_no_other_user_was_answered(world: World, shown: str) -> None:
-    world.fault(part(shown, status=500))
-    late_check(world, shown)
-    world.run(6 * 3600)
-    assert late_letters(world) == "?"
-
-
-def test_one_of_several_reference_users_may_fail_too(world: World, shown: str, answered: list[str]) -> None:
-    world.fault(part(f"{shown}|{answered[0]}", status=500))
-    late_check(world, shown)
-    world.drain()
-    assert late_letters(world) == "F"
-
-
-def test_no_reference_user_is_checked_before_a_sweep_has_waited_for_long(world: World) -> None:
-    sweep_check(world, world.add())
-    world.host.deliver_due()
-    assert "scan photoparts" not in world.steps.taken
-
-
-def test_a_dry_run_gives_up_and_notes_nothing(new_world) -> None:
-    world = new_world(DRY_RUN="true")
-    known, broken = world.add(photo=False), world.add()
-    PartStore(world.parts).add(*PART, (known,))
-    PartStore(world.parts).answer(*PART, {known: "n"})
-    world.fault(part(broken, status=500))
-    late_check(world, broken)
-    world.drain()
-    assert late_letters(world) == "f"
-    assert world.ledger.rows == {}

@@ -22,7 +22,7 @@ def poison(world: World, user: str) -> None:
 
 
 def failed(world: World) -> dict:
-    return world.app.health.status()["failed"]
+    return world.app.status_report.status()["failed"]
 
 
 def test_failing_users_are_listed_with_their_first_time_and_the_newest_reason_first(world: World) -> None:

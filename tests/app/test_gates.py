@@ -106,7 +106,7 @@ def test_a_denial_of_one_users_bytes_closes_no_gate(world: World) -> None:
         Fault(service="graph", path=rf"^/v1.0/users/{removed}/photo", status=403, code="ErrorAccessDenied")
     )
     world.note(removed, missing_since=world.clock.now() - 7200)
-    world.ask(removed, why="removed")
+    world.ask(removed, "swept", removal=True)
     world.ask(fine)
     world.run(60)
     assert closed_gates(world) == {}

@@ -1,15 +1,12 @@
 """Poison: every message that no function could handle is recorded, whatever its content."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
 from local.tenant.tenant import Tenant
-from shared.errors import DENIED_AFTER, TryLater
+from shared.errors import TryLater
 from shared.jobs import Backfill, Check, Job, SweepPage, SweptCheck, Sync, Tend, write
-from shared.ledger.row import QUEUED_FOR
-from shared.triggers import Triggers
 from tests.fakes.external_steps import drop_connection
 from tests.fakes.world import World
 
@@ -121,7 +118,10 @@ def test_poison_waits_for_the_end_of_an_outage_of_hours_and_is_then_recorded(wor
     world.steps.forget(outage)
     world.drain()
 
-    assert len(world.app.health.status()["poison"]) + world.app.health.status()["failed"]["users"] == 1
+    assert (
+        len(world.app.status_report.status()["poison"]) + world.app.status_report.status()["failed"]["users"]
+        == 1
+    )
 
 
 def test_poison_that_cannot_be_recorded_is_queued_again_hidden_for_half_a_minute(
@@ -162,21 +162,6 @@ def test_a_dry_run_leaves_the_ledger_alone_and_keeps_the_message(tenant: Tenant)
     record(world, Sync, body.encode())
     assert world.ledger.rows == {}
     assert kept(world)["body"] == body
-
-
-def test_poison_that_sweeps_depend_on_waits_for_the_end_of_a_dry_run(tenant: Tenant) -> None:
-    """The row says that the user is queued; only recorded poison makes the next sweep queue them again."""
-    world = World(tenant, direct=True, DRY_RUN="true")
-    now = world.clock.now()
-    earnest = Backfill(ONE, "swept", seen=now, born=now)
-    triggers = Triggers(world.app)
-    triggers.record(Backfill, write(earnest).encode())
-    assert (world.ledger.rows, world.hidden("photo-backfill-poison")) == ({}, [DENIED_AFTER])
-    triggers.record(Backfill, write(replace(earnest, dry=True)).encode())
-    world.clock.advance(QUEUED_FOR)
-    triggers.record(Backfill, write(earnest).encode())  # the row no longer says that the user is queued
-    assert len(world.outbox.messages) == 1
-    assert len([row for partition, row in world.state.rows if partition == "poison"]) == 2
 
 
 @pytest.mark.parametrize("kind", [Sync, Backfill, Check, SweptCheck], ids=lambda kind: kind.queue)

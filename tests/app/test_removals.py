@@ -36,7 +36,7 @@ def test_a_released_brake_removes_exactly_what_its_sweep_found(world: World) -> 
     world.note(later, missing_since=world.clock.now() - 2 * HOUR)
     back = users.pop()
     world.change_photo(back)
-    world.services.sweeper.release(sweep)
+    world.services.removals.release(sweep)
     world.drain()
 
     assert {world.row(user).outcome for user in users} == {"cleared"}
@@ -53,7 +53,7 @@ def test_a_released_brake_survives_every_mishap(
     world: World, mishap: Callable[[], NoReturn], after: bool
 ) -> None:
     sweep, users = run_braked(world)
-    world.services.sweeper.release(sweep)
+    world.services.removals.release(sweep)
     for nth in (1, 3, 5):
         world.steps.on("put photo-backfill", mishap, nth=nth, after=after)
     world.drain()
@@ -66,14 +66,14 @@ def test_a_released_brake_survives_every_mishap(
 def test_the_brake_of_an_unknown_sweep_cannot_be_released(world: World, sweep: str) -> None:
     run_braked(world)
     with pytest.raises(NotOurs):
-        world.services.sweeper.release(sweep)
+        world.services.removals.release(sweep)
 
 
 def test_the_brake_of_a_finished_sweep_cannot_be_released(world: World) -> None:
     world.add()
     figures = world.sweep()
     with pytest.raises(NotOurs):
-        world.services.sweeper.release(figures["id"])
+        world.services.removals.release(figures["id"])
 
 
 def test_a_brake_is_not_released_while_its_sweep_is_still_ending(world: World) -> None:
@@ -94,11 +94,11 @@ def test_a_brake_is_not_released_while_its_sweep_is_still_ending(world: World) -
     world.steps.forget(mishap)
     assert (book.kept()[0][1]["state"], record(world).state) == ("braked", "running")
     with pytest.raises(TryLater):
-        world.services.sweeper.release(sweep)
+        world.services.removals.release(sweep)
 
     world.drain()
     assert record(world).state == "braked"
-    world.services.sweeper.release(sweep)
+    world.services.removals.release(sweep)
     world.drain()
     assert {world.row(user).outcome for user in users} == {"cleared"}
 
@@ -118,7 +118,7 @@ def answered_sweep(world: World) -> str:
         key = part_key(0, number)
         PartStore(world.parts).add(sweep, key, users)
         PartStore(world.parts).answer(sweep, key, dict.fromkeys(users, "R" if number < LOST else "U"))
-    assert SweepStore(world.state).advance(record(world), sweep, 0, {"page": 1.0, "next": LAST_PAGE_READ})
+    assert SweepStore(world.state).advance(sweep, 0, {"page": 1.0, "next": LAST_PAGE_READ})
     world.app.queues.send(SweepPage(sweep, 1, born=world.clock.now()))
     return sweep
 
@@ -142,7 +142,7 @@ def braked_sweep(world: World) -> str:
     for _ in take_steps(world):
         assert removed(world) == []
     assert [each["state"] for each in ended(world)] == ["braked"]
-    world.services.sweeper.release(sweep)
+    world.services.removals.release(sweep)
     return sweep
 
 

@@ -5,12 +5,20 @@ import pytest
 from local.tenant.traffic.faults import Fault
 from shared import jobs
 from shared.attempt import LONGEST_ATTEMPT
-from shared.jobs import Backfill
+from shared.jobs import Backfill, Check
+from shared.ledger.row import RECHECK_MARGIN
 from tests.fakes import bulk
 from tests.fakes.external_steps import kill
 from tests.fakes.world import World
 
 CLAIM_FOR = 420.0
+MARGIN = RECHECK_MARGIN
+
+
+def checks(world: World) -> list[tuple[str, float]]:
+    """Return the user of each queued check, and the seconds until it becomes visible."""
+    users = [user for job in world.queued(Check) for user in job.users]
+    return list(zip(users, world.hidden(Check.queue), strict=True))
 
 
 def sharepoint_writes(world: World) -> list[str]:
@@ -51,30 +59,51 @@ def test_a_dead_instances_claim_is_waited_for_and_its_writes_are_doubted(world: 
     assert world.hidden() == [pytest.approx(30, abs=4)]
     world.clock.advance(CLAIM_FOR)
     world.host.deliver_due()
-    row, (repeated,) = world.row(known), world.queued()
-    assert (row.dirty, row.unsure_until, row.outcome) == (True, world.clock.now() + CLAIM_FOR, "synced")
-    assert (repeated.why, world.hidden()) == ("repeated", [CLAIM_FOR + 1])
+    row, until = world.row(known), world.clock.now() + CLAIM_FOR
+    assert (row.dirty, row.unsure_until, row.outcome) == (True, until, "synced")
+    assert (checks(world), row.recheck_at) == ([(known, CLAIM_FOR + MARGIN)], until + MARGIN)
     world.drain()
     world.settled(known)
 
 
-def test_a_write_without_an_answer_is_repeated_once_it_can_no_longer_arrive(world: World, known: str) -> None:
+def test_a_write_without_an_answer_is_checked_once_it_can_no_longer_arrive(world: World, known: str) -> None:
     world.fault(Fault(service="sharepoint", method="POST", drop=True, when="after", next=1))
     world.ask(known)
     world.host.deliver_due()
     assert (world.row(known).dirty, world.row(known).outcome) == (True, "synced")
-    assert [job.why for job in world.queued()] == ["repeated"]
-    assert world.hidden() == [CLAIM_FOR + 1]
+    assert (world.queued(), checks(world)) == ([], [(known, CLAIM_FOR + MARGIN)])
+    lag = world.row(known).lag_ms
     world.drain()
     world.settled(known)
+    assert world.row(known).lag_ms == lag  # the photo was shown before
     assert len(sharepoint_writes(world)) == 5 + 4
 
 
-def test_a_check_during_the_doubt_queues_the_user_again(world: World, known: str) -> None:
-    world.note(known, settled_etag=world.source(known), unsure_until=world.clock.now() + 100)
+@pytest.mark.parametrize(
+    ("recheck_in", "queued"),
+    [
+        pytest.param(0.0, True, id="no later check is queued"),
+        pytest.param(MARGIN, True, id="this may be the check, on a slow clock"),
+        pytest.param(MARGIN + 1, False, id="a later check is queued"),
+    ],
+)
+def test_a_check_during_the_doubt_queues_the_user_unless_a_later_check_will(
+    world: World, known: str, recheck_in: float, queued: bool
+) -> None:
+    now = world.clock.now()
+    doubt = {"dirty": True, "unsure_until": now + 100, "recheck_at": now + recheck_in}
+    world.note(known, settled_etag=world.source(known), **doubt)
     world.hint(known)
     world.host.deliver_due()
-    assert [job.user for job in world.queued()] == [known]
+    assert [job.user for job in world.queued()] == [known] * queued
+
+
+def test_a_settle_in_doubt_queues_no_check_while_a_later_one_is_queued(world: World, known: str) -> None:
+    later = world.clock.now() + 2 * CLAIM_FOR
+    world.note(known, dirty=True, unsure_until=world.clock.now() + 100, recheck_at=later)
+    world.ask(known)
+    world.host.deliver_due()
+    assert (world.row(known).dirty, world.row(known).recheck_at, checks(world)) == (True, later, [])
 
 
 def test_a_failing_attempt_leaves_its_doubt_behind(world: World, known: str) -> None:
@@ -86,7 +115,7 @@ def test_a_failing_attempt_leaves_its_doubt_behind(world: World, known: str) -> 
     world.host.deliver_due()
     row = world.row(known)
     assert (row.dirty, row.claim_until, row.unsure_until) == (True, 0.0, world.clock.now() + CLAIM_FOR)
-    assert [job.why for job in world.queued()] == ["notified"]
+    assert [job.cause for job in world.queued()] == ["notified"]
     world.fault()
     world.drain()
     world.settled(known)
@@ -108,7 +137,7 @@ def test_a_claim_lost_before_the_mark_writes_nothing(world: World, known: str, t
     world.services.syncer.sync(ours)
     assert len(sharepoint_writes(world)) == (4 if then == "finishes" else 0)
     assert world.row(known).unsure_until == 0.0
-    assert [job.why for job in world.queued()] == ["notified"]
+    assert [job.cause for job in world.queued()] == ["notified"]
     world.drain()
     world.settled(known)
 
@@ -117,10 +146,10 @@ def test_a_claim_lost_before_the_mark_writes_nothing(world: World, known: str, t
     ("doubtful", "since"),
     [
         pytest.param(False, 0.0, id="the doubt is that of the loss"),
-        pytest.param(True, 50.0, id="a repetition is queued already, and the taker's doubt lasts longer"),
+        pytest.param(True, 50.0, id="a check is queued already, and the taker's doubt lasts longer"),
     ],
 )
-def test_a_claim_lost_at_the_settle_repeats_all_writes(
+def test_a_claim_lost_at_the_settle_is_checked_later(
     world: World, known: str, doubtful: bool, since: float
 ) -> None:
     def take_over() -> None:
@@ -137,7 +166,7 @@ def test_a_claim_lost_at_the_settle_repeats_all_writes(
     row = world.row(known)
     assert (result.outcome, result.again) == ("deferred", None)
     assert (row.dirty, row.unsure_until) == (True, world.clock.now() - since + CLAIM_FOR)
-    assert [job.why for job in world.queued()] == ["repeated"]
+    assert len(checks(world)) == 1
     world.drain()
     world.settled(known)
 
@@ -145,7 +174,7 @@ def test_a_claim_lost_at_the_settle_repeats_all_writes(
 def test_a_claim_found_lost_late_shortens_no_doubt_that_others_left_meanwhile(
     world: World, known: str
 ) -> None:
-    """The attempt that finds the loss freezes again for a long time, after it has queued its repetition."""
+    """The attempt that finds the loss freezes again for a long time, after it has queued its check."""
 
     def take_over() -> None:
         world.clock.advance(CLAIM_FOR + 1)
@@ -154,15 +183,15 @@ def test_a_claim_found_lost_late_shortens_no_doubt_that_others_left_meanwhile(
 
     def freeze() -> None:
         world.clock.advance(2 * CLAIM_FOR)
-        world.note(known, dirty=True, unsure_until=later, repeat_at=later)
+        world.note(known, dirty=True, unsure_until=later, recheck_at=later)
 
     job = jobs.Sync(known, "notified", world.clock.now(), world.clock.now())
     later = world.clock.now() + 10 * CLAIM_FOR
     world.steps.on("write photoledger", take_over, nth=3)
-    world.steps.on("put photo-syncs", freeze)
+    world.steps.on("put photo-checks", freeze)
     assert world.services.syncer.sync(job).outcome == "deferred"
     row = world.row(known)
-    assert (row.dirty, row.unsure_until, row.repeat_at) == (True, later, later)
+    assert (row.dirty, row.unsure_until, row.recheck_at) == (True, later, later)
 
 
 def test_a_lost_claim_is_noted_even_if_the_row_is_written_to_meanwhile(world: World, known: str) -> None:
@@ -177,7 +206,7 @@ def test_a_lost_claim_is_noted_even_if_the_row_is_written_to_meanwhile(world: Wo
     world.services.syncer.sync(job)
     until = world.clock.now() + CLAIM_FOR
     row = world.row(known)
-    assert (row.dirty, row.unsure_until, row.repeat_at) == (True, until, until)
+    assert (row.dirty, row.unsure_until, row.recheck_at) == (True, until, until + MARGIN)
 
 
 # --- doubt about a removal ---
@@ -189,27 +218,28 @@ def missed(world: World) -> str:
     (user,) = bulk.add_users(world, 1, photo=False)
     world.note(user, missing_since=world.clock.now() - 7200)
     now = world.clock.now()
-    world.app.queues.send(Backfill(user, "removed", seen=now, born=now))
+    world.app.queues.send(Backfill(user, "swept", seen=now, born=now, removal=True))
     return user
 
 
 @pytest.mark.parametrize("call", [1, 2, 3, 4])
-def test_a_removal_that_dies_after_its_mark_is_finished_by_its_own_message(
+def test_a_removal_that_dies_after_its_mark_is_finished_by_a_sweep(
     world: World, missed: str, call: int
 ) -> None:
     world.steps.on(r"call contoso.*", kill, nth=call)
     world.drain()
+    world.sweep()
     row = world.row(missed)
     assert (row.settled_etag, row.dirty, row.missing_since, row.outcome) == ("", False, 0.0, "cleared")
     assert row.unsure_until <= world.clock.now()
 
 
-def test_a_removal_without_an_answer_is_repeated_once(world: World, missed: str) -> None:
+def test_a_removal_without_an_answer_stays_dirty_until_the_next_sweep(world: World, missed: str) -> None:
     world.fault(Fault(service="sharepoint", method="POST", drop=True, when="after", next=1))
-    world.host.deliver_due()
-    assert (world.row(missed).dirty, world.row(missed).outcome) == (True, "cleared")
-    assert [job.why for job in world.queued(Backfill)] == ["removed"]
     world.drain()
+    row = world.row(missed)
+    assert (row.settled_etag, row.dirty, row.outcome, world.shown(missed)) == ("", True, "cleared", "")
+    world.sweep()
     row = world.row(missed)
     assert (row.settled_etag, row.dirty, row.missing_since) == ("", False, 0.0)
 

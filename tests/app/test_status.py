@@ -19,7 +19,7 @@ PEOPLE = tuple(f"{n:08x}-0000-4000-8000-000000000000" for n in range(20))
 
 
 def status(world: World) -> dict:
-    found = world.app.health.status()
+    found = world.app.status_report.status()
     assert json.loads(json.dumps(found)) == found  # the answer is JSON
     return found
 
@@ -94,7 +94,7 @@ def test_storage_out_of_reach_is_reported_as_a_problem_and_does_not_fail(world: 
 
 
 def test_an_account_that_is_not_set_is_named_once() -> None:
-    shown = App({}).health.status()["problems"]
+    shown = App({}).status_report.status()["problems"]
 
     assert len(shown) == len(set(shown))
     assert sum("AzureWebJobsStorage is missing" in problem for problem in shown) == 1
@@ -203,7 +203,7 @@ def test_a_braked_sweep_is_shown_with_what_to_do(world: World) -> None:
     for user in users:
         world.remove_photo(user)
         world.note(user, missing_since=world.clock.now() - 2 * HOUR)
-    sweep = world.services.sweeper.open("the timer").id
+    sweep = world.services.opener.open("the timer").id
     world.drain()
     (shown,) = status(world)["sweeps"]
 

@@ -1,12 +1,14 @@
 """Sweeps are opened, wished for and ended correctly, whatever fails at any step."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NoReturn
 
 import pytest
 
 from shared.errors import Denied, Stale
 from shared.jobs import Backfill, SweepPage, SweptCheck, Tend, write
+from shared.sweeps.state import FEW
 from tests.app.sweeps_seen import ended, record
 from tests.fakes import bulk
 from tests.fakes.external_steps import drop_connection, fail_precondition, kill
@@ -25,8 +27,8 @@ def refuse_us() -> NoReturn:
 
 
 def test_a_sweep_is_opened_unless_one_runs(world: World) -> None:
-    first = world.services.sweeper.open("the timer")
-    second = world.services.sweeper.open("an administrator", force=True)
+    first = world.services.opener.open("the timer")
+    second = world.services.opener.open("an administrator", force=True)
 
     assert (first.new, second.new, second.id) == (True, False, first.id)
     assert (record(world).why, record(world).force) == ("the timer", False)
@@ -36,7 +38,7 @@ def test_a_sweep_is_opened_unless_one_runs(world: World) -> None:
 
 def test_an_opening_that_meets_itself_counts_as_new(world: World) -> None:
     world.steps.on("write photostate", fail_precondition, after=True)
-    opened = world.services.sweeper.open("the timer")
+    opened = world.services.opener.open("the timer")
 
     assert opened.new
     assert record(world).id == opened.id
@@ -44,8 +46,8 @@ def test_an_opening_that_meets_itself_counts_as_new(world: World) -> None:
 
 def test_one_of_two_simultaneous_openings_opens_a_sweep(world: World) -> None:
     world.add()
-    world.steps.on("write photostate", lambda: world.services.sweeper.open("theirs"))
-    opened = world.services.sweeper.open("ours")
+    world.steps.on("write photostate", lambda: world.services.opener.open("theirs"))
+    opened = world.services.opener.open("ours")
 
     assert not opened.new
     assert (record(world).id, record(world).why) == (opened.id, "theirs")
@@ -57,7 +59,7 @@ def test_one_of_two_simultaneous_openings_opens_a_sweep(world: World) -> None:
 
 
 def test_a_wish_opens_a_sweep_if_none_runs(world: World) -> None:
-    world.services.sweeper.request("changes were missed")
+    world.services.opener.request("changes were missed")
 
     assert (record(world).state, record(world).why, record(world).again) == (
         "running",
@@ -76,7 +78,7 @@ def test_a_wish_during_the_last_step_of_a_sweep_is_not_lost(world: World) -> Non
             world.open_sweep()
             world.steps.on(
                 "write photostate",
-                lambda: world.services.sweeper.request("changes were missed"),
+                lambda: world.services.opener.request("changes were missed"),
                 nth=nth,
                 after=after,
             )
@@ -107,7 +109,7 @@ def test_a_wish_survives_every_mishap(world: World, mishap: Callable[[], NoRetur
         fresh(world)
         bulk.settle(world, user, world.source(user))
         world.open_sweep()
-        world.services.sweeper.request("changes were missed")
+        world.services.opener.request("changes were missed")
         world.steps.on("write photostate", mishap, nth=nth, after=True)
         world.drain()
         wished = [each for each in ended(world) if each["why"] == "changes were missed"]
@@ -135,7 +137,7 @@ def test_a_sweep_ends_once_whatever_happens_to_its_tables(
         fresh(world)
         for user in users:
             bulk.settle(world, user, world.source(user))
-        opened = world.services.sweeper.open("the timer")
+        opened = world.services.opener.open("the timer")
         world.steps.on(f"{kind} photo(state|parts)", mishap, nth=nth, after=after)
         world.drain()
         world.steps.clear()
@@ -161,7 +163,7 @@ def test_a_sweep_whose_tables_refuse_it_for_hours_waits_in_its_queue(world: Worl
 def test_a_duplicate_that_comes_first_and_dies_leaves_the_sweep_its_message(world: World) -> None:
     """Both work on the same page; the faster one advances the record and dies before it sends the next."""
     bulk.add_users(world, 3)
-    opened = world.services.sweeper.open("the timer")
+    opened = world.services.opener.open("the timer")
     job = SweepPage(opened.id, 0, born=world.clock.now())
     world.outbox.messages.clear()
 
@@ -179,12 +181,12 @@ def test_a_duplicate_that_comes_first_and_dies_leaves_the_sweep_its_message(worl
 def test_a_duplicate_that_ends_the_sweep_first_and_dies_leaves_the_wish_its_message(world: World) -> None:
     """One still sees an unanswered user; the faster one sees the answer, ends the sweep, and dies then."""
     bulk.add_users(world, 1)
-    opened = world.services.sweeper.open("the timer")
+    opened = world.services.opener.open("the timer")
     world.services.sweeper.step(SweepPage(opened.id, 0, born=world.clock.now()))
     (check,) = world.queued(SweptCheck)
     waiting = SweepPage(opened.id, 1, born=world.clock.now())
     world.outbox.messages.clear()  # both are being worked on
-    world.services.sweeper.request("changes were missed")
+    world.services.opener.request("changes were missed")
 
     def be_faster() -> None:
         world.services.checker.check(check)
@@ -218,7 +220,7 @@ def test_a_last_step_that_froze_does_not_undo_a_release(world: World) -> None:
 
     def be_faster() -> None:
         world.services.sweeper.step(last)
-        world.services.sweeper.release(sweep)
+        world.services.removals.release(sweep)
         world.drain()
 
     world.steps.on("write photostate", be_faster)
@@ -229,15 +231,33 @@ def test_a_last_step_that_froze_does_not_undo_a_release(world: World) -> None:
     ]
 
 
-def test_a_verdict_stands_although_its_instance_died_before_the_sweep_had_ended(world: World) -> None:
-    (removed,) = bulk.add_users(world, 1, photo=False)
+def test_the_last_few_users_without_an_answer_fail_after_an_hour_and_hold_up_no_removal(world: World) -> None:
+    removed, _, strange = bulk.add_users(world, 3, photo=False)
     world.note(removed, missing_since=world.clock.now() - 2 * HOUR)
+    world.note(strange, settled_etag="")
     last, (check,) = to_its_last_step(world, world.open_sweep())
+    world.services.checker.check(replace(check, users=(removed,)))
+    world.services.sweeper.step(last)
+    world.clock.advance(HOUR)
+    world.services.sweeper.step(last)
+    assert record(world).state == "running"
+    world.clock.advance(1)
+    world.services.sweeper.step(last)
+    (figures,) = ended(world)
+    assert (figures["state"], figures["failed"], figures["shown"]) == ("finished", 2, 2)
+    assert [job.user for job in world.queued(Backfill)] == [removed]
+
+
+def test_a_verdict_stands_although_its_instance_died_before_the_sweep_had_ended(world: World) -> None:
+    (removed, *_) = bulk.add_users(world, FEW + 1, photo=False)
+    world.note(removed, missing_since=world.clock.now() - 2 * HOUR)
+    last, checks = to_its_last_step(world, world.open_sweep())
     world.services.sweeper.step(last)
     world.clock.advance(2 * HOUR + 1)  # without an answer
     world.steps.on("write photostate", kill, after=True)
     assert not world.steps.survive(lambda: world.services.sweeper.step(last))
-    world.services.checker.check(check)
+    for check in checks:
+        world.services.checker.check(check)
     world.drain()
     assert [each["state"] for each in ended(world)] == ["incomplete"]
     assert record(world).state == "incomplete"
@@ -247,7 +267,7 @@ def test_a_verdict_stands_although_its_instance_died_before_the_sweep_had_ended(
 def test_a_poisoned_page_opens_the_wanted_sweep(world: World) -> None:
     world.add()
     sweep = world.open_sweep()
-    world.services.sweeper.request("changes were missed")
+    world.services.opener.request("changes were missed")
     world.clock.advance(1)
     world.outbox.messages.clear()
     # The first attempt to record it ends the sweep and dies.

@@ -188,29 +188,18 @@ def test_a_dry_run_writes_nothing_anywhere(world: World, known_before: bool) -> 
     assert not [step for step in world.steps.taken if step.startswith("write")]
 
 
-@pytest.mark.parametrize("noted", [False, True], ids=["before it was noted", "and noted"])
-def test_a_job_that_a_sweep_queued_before_a_dry_run_survives_it(
-    world: World, known: str, noted: bool
-) -> None:
-    world.note(known, queued_at=world.clock.now() if noted else 0.0)
-    world.change_photo(known)
+def test_a_dry_run_drops_what_was_queued_and_a_forced_sweep_brings_it_back(world: World, known: str) -> None:
     now = world.clock.now()
+    world.note(known, queued_at=now)
     world.app.queues.send(jobs.Backfill(known, "swept", seen=now, born=now))
     world.restart(DRY_RUN="true")
-    world.run(3 * 3600)
-    assert [job.user for job in world.queued(jobs.Backfill)] == [known]
-    world.restart(DRY_RUN="false")
-    world.run(3600)
-    world.settled(known)
-
-
-def test_a_job_queued_in_a_dry_run_ends_with_it(world: World, known: str) -> None:
-    world.change_photo(known)
-    world.restart(DRY_RUN="true")
-    now = world.clock.now()
-    world.app.queues.send(jobs.Backfill(known, "swept", seen=now, born=now, dry=True))
     world.run(60)
     assert world.queued(jobs.Backfill) == []
+    world.restart(DRY_RUN="false")
+    world.sweep()
+    assert world.shown(known) != world.source(known)
+    world.sweep(force=True)
+    world.settled(known)
 
 
 def test_a_dry_run_reports_what_would_happen(world: World, known: str) -> None:

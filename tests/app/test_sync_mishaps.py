@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from local.tenant.traffic.faults import Fault
-from shared.jobs import Sync
+from shared.jobs import Check, Sync
 from tests.fakes.external_steps import drop_connection, fail_precondition, kill
 from tests.fakes.host import DeliveryFaults
 from tests.fakes.schedules import Schedule, Turn, explore, play
@@ -124,7 +124,7 @@ def test_a_queue_that_fails_at_a_doubtful_settle_leaves_the_row_dirty(world: Wor
     user = prepare(world, known=True)
     world.fault(Fault(service="sharepoint", drop=True, when="after", next=1))
     world.ask(user)
-    world.steps.on("put photo-syncs", drop_connection, times=2)
+    world.steps.on("put photo-checks", drop_connection, times=2)
     deliver_one(world, user)
     row = world.row(user)
     assert (row.dirty, row.settled_etag == world.source(user), row.claim_until) == (True, False, 0.0)
@@ -139,7 +139,8 @@ def test_a_doubtful_settle_that_fails_has_one_successor(world: World, after: boo
     world.ask(user)
     world.steps.on("write photoledger", drop_connection, nth=3, times=None, after=after)
     deliver_one(world, user)
-    assert [job.why for job in world.queued()] == ["repeated"]
+    assert world.queued() == []
+    assert [job.users for job in world.queued(Check)] == [(user,)]
     world.steps.clear()
     end(world, user)
 

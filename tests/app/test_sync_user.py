@@ -15,7 +15,7 @@ UNKNOWN = "11111111-1111-4111-8111-111111111111"
 
 
 def ask(world: World, user: str, **how: bool) -> Result:
-    return world.services.desk.sync_user(UserSyncRequest(user, **how))
+    return world.services.user_sync.sync_user(UserSyncRequest(user, **how))
 
 
 def test_a_user_is_synced_at_once_and_nothing_is_left_in_the_queue(world: World) -> None:
@@ -112,7 +112,7 @@ def test_the_job_is_queued_before_the_work_begins(world: World) -> None:
     world.steps.on("read photoledger", kill)
     assert not world.steps.survive(lambda: ask(world, user, force=True))
     (job,) = world.queued(Sync)
-    assert (job.user, job.why, job.force) == (user, "asked", True)
+    assert (job.user, job.cause, job.force) == (user, "asked", True)
     assert world.hidden() == [HIDDEN_FOR]
     world.drain()
     world.settled(user)

@@ -18,7 +18,7 @@ def refuse(problem: str = EXPIRED) -> NoReturn:
 
 
 def shown(world: World) -> list[str]:
-    return world.app.health.status()["problems"]
+    return world.app.status_report.status()["problems"]
 
 
 def test_a_problem_of_one_instance_shows_in_the_status_of_every_instance(world: World) -> None:
@@ -28,7 +28,7 @@ def test_a_problem_of_one_instance_shows_in_the_status_of_every_instance(world: 
     world.host.deliver_due()
     world.clock.advance(90)
 
-    assert world.start().health.status()["problems"] == [f"{EXPIRED} (met 90 s ago)"]
+    assert world.start().status_report.status()["problems"] == [f"{EXPIRED} (met 90 s ago)"]
 
 
 def test_a_refusal_is_shown_for_an_hour(world: World) -> None:

@@ -109,11 +109,11 @@ def watch(storage: Azurite) -> Iterator[Watch]:
 def test_exactly_what_signed_items_name_is_queued(watch: Watch, face: str) -> None:
     @fire(25)
     @given(st.lists(posts(FACES[face](watch.terms)), min_size=1, max_size=5))
-    def burst(posts: list[Post]) -> None:
-        answers = [watch.post(face, post.body) for post in posts]
+    def burst(sent: list[Post]) -> None:
+        answers = [watch.post(face, post.body) for post in sent]
 
-        assert [answer.status_code for answer in answers] == [post.status for post in posts]
-        assert watch.taken() == Counter(name for post in posts for name in post.names)
+        assert [answer.status_code for answer in answers] == [post.status for post in sent]
+        assert watch.taken() == Counter(name for post in sent for name in post.names)
         watch.assert_no_trace(*(answer.text + str(answer.headers) for answer in answers))
 
     burst()

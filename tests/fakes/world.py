@@ -20,7 +20,7 @@ from local.tenant.tenant import Tenant
 from local.tenant.traffic.faults import Fault
 from shared import jobs
 from shared.app import App, Services, Stores
-from shared.jobs import Job, Sync, Why
+from shared.jobs import Cause, Job, Sync, Why
 from shared.ledger.row import Row
 from shared.pictures.thumbnails import UnreadableImage, render
 from shared.settings import Settings
@@ -153,10 +153,10 @@ class World:
         stands, _ = self.ledger.rows.get((user[:2], user), ({}, ""))
         self.ledger.rows[user[:2], user] = ({**stands, **columns}, 'W/"note"')
 
-    def ask(self, user: str, why: Why = "notified", **facts: Any) -> Sync:
+    def ask(self, user: str, cause: Cause = "notified", **facts: Any) -> Sync:
         """Queue a sync and return its job."""
         now = self.clock.now()
-        job = Sync(user, why, **{"seen": now, "born": now, **facts})
+        job = Sync(user, cause, **{"seen": now, "born": now, **facts})
         self.app.queues.send(job)
         return job
 
@@ -184,7 +184,7 @@ class World:
 
     def open_sweep(self, why: str = "the timer", *, force: bool = False) -> str:
         """Open a sweep as the timer would; return its id, or the id of the sweep that is running."""
-        return self.services.sweeper.open(why, force=force).id
+        return self.services.opener.open(why, force=force).id
 
     def sweep(self, *, force: bool = False) -> dict[str, Any]:
         """Run a sweep and everything that follows from it; return what `status` reports of it."""
@@ -194,7 +194,7 @@ class World:
 
     def figures(self, sweep: str) -> dict[str, Any]:
         """Return what `status` reports of an ended sweep."""
-        (found,) = [each for each in self.app.health.status()["sweeps"] if each["id"] == sweep]
+        (found,) = [each for each in self.app.status_report.status()["sweeps"] if each["id"] == sweep]
         return found
 
     def settled(self, user: str) -> None:

@@ -143,7 +143,7 @@ def _hint(run: "Run") -> None:
 
 
 def _sweep(run: "Run") -> None:
-    run.call("start_sweep", lambda instance: instance.services.sweeper.open("the timer"))
+    run.call("start_sweep", lambda instance: instance.services.opener.open("the timer"))
 
 
 def _renew(run: "Run") -> None:
@@ -161,7 +161,7 @@ def _release(run: "Run") -> None:
     ]
     if kept:
         sweep = run.chooser.pick(sorted(kept))[1]
-        run.call("release_brake", lambda instance: instance.services.sweeper.release(sweep))
+        run.call("release_brake", lambda instance: instance.services.removals.release(sweep))
 
 
 def _sync_user(run: "Run") -> None:
@@ -172,7 +172,7 @@ def _sync_user(run: "Run") -> None:
     request = UserSyncRequest(person.id, **how)
     run.call(
         f"sync_user {how}",
-        lambda instance: instance.services.desk.sync_user(request),
+        lambda instance: instance.services.user_sync.sync_user(request),
         user=person.id,
         dry_run="dry_run" in how,
         removes="remove" in how,

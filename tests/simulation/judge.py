@@ -182,10 +182,10 @@ class Judge:
         self.looks += len(job.get("users", ()))
         if worker and ("users" in job or "user" in job):
             self._follows(worker, queue, job)
-        if worker and job.get("why") == "removed" and hasattr(worker.job, "sweep"):
+        if worker and job.get("removal") and hasattr(worker.job, "sweep"):
             self._removes(worker, worker.job.sweep)
-        if worker and job.get("doubt") and job["doubt"] != getattr(worker.job, "doubt", 0.0):
-            self._doubts(job["user"])
+        if worker and "users" in job and hasattr(worker.job, "user"):  # a settle in doubt has it checked
+            self._doubts(worker.job.user)
         if len(self.outbox.messages) > 20 + 4 * len(self.ms.people) + self.looks + self.mishaps:
             count = len(self.outbox.messages)
             self._report(f"{count} messages at once, after {self.looks} looks and {self.mishaps} mishaps")
@@ -194,7 +194,7 @@ class Judge:
         """Report a second successor: a message is followed, or repeated, by one message for each user."""
         looks = 2 if job.get("why") == "rechecked" and getattr(worker.job, "why", "") == "notified" else 1
         for user in job.get("users") or [job["user"]]:
-            what = queue + ("!" if job.get("letters") else ""), user, job.get("why", "")
+            what = queue + ("!" if job.get("letters") else ""), user, job.get("why") or job["cause"]
             worker.sent[what] += 1
             if worker.sent[what] > looks + worker.mishaps:
                 self._report(f"{worker.name} sends {worker.sent[what]} messages of {what}")

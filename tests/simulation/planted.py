@@ -90,7 +90,7 @@ FAULTS = (
             Edit("sync/claims", "if row.claim_until and row.dirty:", "if False:"),
             Edit(
                 "sync/settler",
-                "return self._settle_lost(job, change.etag, repeat_at=unsure_until if queued else 0.0)",
+                "return self._settle_lost(job, change.etag, checked_after=unsure_until if queued else 0.0)",
                 'return Result(job.user, "deferred", "lost", change.etag)',
             ),
         ),
@@ -115,8 +115,8 @@ FAULTS = (
         (
             Edit(
                 "checks/decision",
-                "return row.settled_etag == etag and not row.dirty and row.unsure_until <= now",
-                "return row.settled_etag == etag",
+                "return later_check_queued or (not row.dirty and row.unsure_until <= now)",
+                "return True",
             ),
         ),
     ),
@@ -185,12 +185,16 @@ FAULTS = (
         ),
     ),
     Planted(
-        "every doubt is repeated on its own",
+        "every doubt is checked on its own",
         18,
         "doubts about",
         (
-            Edit("sync/settler", "queued = unsure and unsure_until > claim.row.repeat_at", "queued = unsure"),
-            Edit("sync/syncer", "        if job.doubt:\n", "        if False:\n"),
+            Edit(
+                "sync/settler",
+                "queued = doubtful and claim.row.recheck_at < _recheck_at(unsure_until)",
+                "queued = doubtful",
+            ),
+            Edit("checks/decision", "row.recheck_at - now > RECHECK_MARGIN", "False"),
         ),
     ),
     Planted(

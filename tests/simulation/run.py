@@ -16,7 +16,7 @@ from tests.simulation.network import Network
 MOST_TURNS = 6_000  # for each planned event
 LAST_TURNS = 1_000  # with faults after the last event: if every message comes twice, a run never ends
 SPELL = 100  # events after which the weather changes
-HOUR = 3600.0
+HOUR, DAY = 3600.0, 86_400.0
 
 
 class Run(Network):
@@ -68,9 +68,11 @@ class Run(Network):
         self._clear_up()
         self._drain()
         self._release()
+        if self.had_dry_run:  # it dropped what was queued: a sweep queues that again after a day
+            self._pass(DAY)
         for _ in range(2):
             self._pass(6 * HOUR)
-            self.call("start_sweep", lambda instance: instance.services.sweeper.open("the timer"))
+            self.call("start_sweep", lambda instance: instance.services.opener.open("the timer"))
             self._drain()
             verdict.judge_photos(self)
             self._release()
@@ -97,7 +99,7 @@ class Run(Network):
         for (partition, sweep), (columns, _) in sorted(self.tables["photostate"].rows.items()):
             if partition == "sweeps" and columns.get("state") == "braked":
                 self.call(
-                    "release_brake", lambda instance, sweep=sweep: instance.services.sweeper.release(sweep)
+                    "release_brake", lambda instance, sweep=sweep: instance.services.removals.release(sweep)
                 )
         self._drain()
 

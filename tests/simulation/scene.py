@@ -64,6 +64,7 @@ class Scene:
         self.workers: list[Worker] = []
         self.outages: dict[str, tuple[float, str]] = {}
         self.instances = [self.new_instance() for _ in range(2)]
+        self.had_dry_run = False
 
     def change_weather(self) -> None:
         """Choose other faults from now on."""
@@ -89,6 +90,7 @@ class Scene:
         for worker in [worker for worker in self.workers if worker.instance is old]:
             self.kill(worker)
         self.instances[number] = self.new_instance(**settings)
+        self.had_dry_run |= self.instances[number].dry_run
 
     def kill(self, worker: Worker) -> None:
         """Let a worker die at its stop."""

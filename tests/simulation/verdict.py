@@ -33,7 +33,7 @@ def _judge(wrong: Mapping[str, str]) -> None:
 
 def _wrong_figures(run: "Run") -> str:
     """Return what is wrong with the figures of the last sweep, "" if nothing is."""
-    found = run.instances[0].app.health.status()["sweeps"][0]
+    found = run.instances[0].app.status_report.status()["sweeps"][0]
     listed = [person for person in run.ms.people.values() if run.judge.scope.lists(person)]
     with_photo = [p for p in listed if p.mailbox and p.photo.now]
     expected = {

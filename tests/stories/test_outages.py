@@ -101,7 +101,7 @@ def test_half_an_hour_without_a_service_loses_nothing(
     begin(world)
     world.run(HALF_AN_HOUR)
     recover(world)
-    latest = world.app.health.status()["sweeps"]
+    latest = world.app.status_report.status()["sweeps"]
     assert [each["state"] for each in latest] == ["finished"]
     assert latest[0]["seen"] == len(users)
     world.sweep()  # users who were checked between two states are found now
@@ -120,7 +120,7 @@ def test_a_permission_withdrawn_for_six_hours_is_logged_as_an_error_and_loses_no
     granted = world.tenant.permissions.roles(resource)
     world.tenant.permissions.consent(resource, [])
     world.run(5 * 60)
-    gates = world.app.health.status()["gates"]
+    gates = world.app.status_report.status()["gates"]
     assert any(gate["closed"] for name, gate in gates.items() if name.startswith(resource))
     assert any("denied" in each.getMessage() or "403" in each.getMessage() for each in loud(caplog))
     world.run(6 * HOUR - 5 * 60)

@@ -79,7 +79,7 @@ def test_a_day_without_photos_clears_no_photo_of_fifteen_thousand_users(
     assert ends == ["braked"] * 4
     assert world.requests("sharepoint") == []
     assert world.outbox.messages == []
-    newest = world.app.health.status()["sweeps"][0]
+    newest = world.app.status_report.status()["sweeps"][0]
     assert "15000 of 15000 photos are missing at once" in newest["reason"]
     assert sum("sweep.braked" in record.getMessage() for record in caplog.records) == 4
 
@@ -107,7 +107,7 @@ def test_releasing_the_brake_removes_exactly_the_listed_pictures(
     sweep, removed, others = braked
     world.change_photo(removed[0])  # is back
     world.remove_photo(others[0])  # went later
-    world.services.sweeper.release(sweep)
+    world.services.removals.release(sweep)
     world.drain()
     for user in removed:
         world.settled(user)
@@ -118,8 +118,8 @@ def test_releasing_the_brake_removes_exactly_the_listed_pictures(
 
 def test_a_brake_released_twice_removes_once(world: World, braked: tuple[str, list[str], list[str]]) -> None:
     sweep, removed, _ = braked
-    world.services.sweeper.release(sweep)
-    world.services.sweeper.release(sweep)
+    world.services.removals.release(sweep)
+    world.services.removals.release(sweep)
     world.drain()
     world.tenant.history.clear()
     world.run(HOUR)
@@ -132,7 +132,7 @@ def test_a_brake_is_released_while_the_next_sweep_runs(
 ) -> None:
     sweep, removed, _ = braked
     running = world.open_sweep()
-    world.services.sweeper.release(sweep)
+    world.services.removals.release(sweep)
     world.drain()
     assert {world.row(user).outcome for user in removed} == {"cleared"}
     assert world.figures(running)["seen"] == 12
@@ -161,7 +161,7 @@ def test_an_administrator_removes_one_picture_at_once(world: World, answer: str)
     world.sweep()
     world.remove_photo(users[0])
     kept, removed = (
-        world.services.desk.sync_user(UserSyncRequest(user, remove=True)) for user in reversed(users)
+        world.services.user_sync.sync_user(UserSyncRequest(user, remove=True)) for user in reversed(users)
     )
     assert (kept.outcome, removed.outcome) == ("unchanged", "cleared")
     for user in users:

@@ -131,12 +131,12 @@ def test_a_sweep_without_the_permission_to_read_groups_logs_an_error_and_goes_on
     world.hint(crowd["grouped"])
     world.open_sweep()
     world.run(5 * 60)
-    assert world.app.health.status()["gates"]["graph"]["closed"]
+    assert world.app.status_report.status()["gates"]["graph"]["closed"]
     world.run(HOUR)
     assert shown(world, crowd) == set()
     assert any("denied" in record.getMessage() and record.levelname == "ERROR" for record in caplog.records)
     grant(world, "User.Read.All", "GroupMember.Read.All")
     world.drain()
     assert "grouped" in shown(world, crowd)
-    assert world.app.health.status()["sweeps"][0]["state"] == "finished"
+    assert world.app.status_report.status()["sweeps"][0]["state"] == "finished"
     assert (world.outbox.poisoned, world.host.failures) == ([], [])

@@ -34,9 +34,9 @@ LARGEST_MESSAGE = 48 * 1024  # bytes: a queue takes 64 KiB, of which base64 take
 
 IDS = st.uuids().map(str)
 TIMES = st.floats(0, 1e11, exclude_max=True)
-WHYS = st.sampled_from(["notified", "rechecked", "swept", "asked", "removed", "repeated"])
+WHYS = st.sampled_from(["notified", "rechecked", "swept"])
+CAUSES = st.sampled_from(["notified", "rechecked", "swept", "asked", "repaired"])
 COMMON = {
-    "why": WHYS,
     "seen": TIMES,
     "born": TIMES,
     "tries": st.integers(0, 100),
@@ -49,7 +49,7 @@ PARTS = st.builds(lambda page, number: f"{page:05}-{number:03}", st.integers(0, 
 
 def checks(kind: type[Check]) -> st.SearchStrategy[Check]:
     users = st.lists(IDS, min_size=1, max_size=USERS_A_CHECK, unique=True).map(tuple)
-    looks = st.builds(kind, users=users, part=st.none() | st.tuples(SWEEPS, PARTS), **COMMON)
+    looks = st.builds(kind, users=users, part=st.none() | st.tuples(SWEEPS, PARTS), why=WHYS, **COMMON)
     found = ("uCnMrGsF" * 3)[:USERS_A_CHECK]
     told = looks.map(lambda job: replace(job, letters=found[: len(job.users)]) if job.part else job)
     return looks | told
@@ -57,7 +57,7 @@ def checks(kind: type[Check]) -> st.SearchStrategy[Check]:
 
 CHECKS = checks(Check) | checks(SweptCheck)
 SYNCS = st.sampled_from([Sync, Backfill]).flatmap(
-    lambda kind: st.builds(kind, user=IDS, slot=TIMES, dry=st.booleans(), **COMMON)
+    lambda kind: st.builds(kind, user=IDS, cause=CAUSES, removal=st.booleans(), slot=TIMES, **COMMON)
 )
 PAGES = st.builds(SweepPage, sweep=SWEEPS, page=st.integers(0, 99_999), born=TIMES)
 TENDS = st.builds(
@@ -79,7 +79,7 @@ def a_check(**changed: Any) -> dict[str, Any]:
 
 
 def a_sync(**changed: Any) -> dict[str, Any]:
-    job = {"user": USER, "why": "notified", "seen": 1.0, "born": 2.0, "tries": 0, "force": False}
+    job = {"user": USER, "cause": "notified", "seen": 1.0, "born": 2.0, "tries": 0, "force": False}
     return {**job, **changed}
 
 
@@ -147,8 +147,8 @@ def test_a_sweep_has_a_lane_of_its_own() -> None:
     assert (Sync.lane, Backfill.lane) == ("live", "backfill")
 
 
-def test_a_message_of_the_release_before_sweeps_is_still_read() -> None:
-    assert read(Sync, body(a_sync())) == Sync(USER, "notified", 1.0, 2.0, slot=0.0)
+def test_what_a_job_does_not_need_may_be_left_out() -> None:
+    assert read(Sync, body(a_sync())) == Sync(USER, "notified", 1.0, 2.0, removal=False, slot=0.0)
     assert read(Check, body(a_check())) == Check((USER,), "notified", 1.0, 2.0, part=None)
 
 
@@ -223,9 +223,9 @@ def test_a_time_is_a_number_of_seconds(field: str, time: object) -> None:
 
 
 @pytest.mark.parametrize("value", [None, 0, 1, "true", []])
-def test_a_job_was_queued_in_a_dry_run_or_not(value: object) -> None:
+def test_a_job_is_a_removal_or_not(value: object) -> None:
     with pytest.raises(NotOurs):
-        read(Sync, body(a_sync(dry=value)))
+        read(Sync, body(a_sync(removal=value)))
 
 
 @pytest.mark.parametrize("time", BAD_TIMES)
@@ -531,14 +531,3 @@ def test_a_new_job_was_never_tried_is_not_forced_and_neither_reserves_nor_answer
 
 def test_a_job_is_deferred_for_a_day_at_most() -> None:
     assert LONGEST_LIFE == 24 * 3600.0
-
-
-@PROPERTY
-@given(job=SYNCS, now=TIMES)
-def test_a_repeated_sync_is_the_same_hint_in_a_new_and_unforced_job_of_its_lane(
-    job: Sync, now: float
-) -> None:
-    why = "removed" if job.why == "removed" else "repeated"  # only a removal may remove
-    assert job.repeated(now) == type(job)(
-        job.user, why, seen=job.seen, born=now, tries=0, force=False, slot=0.0, doubt=now, dry=job.dry
-    )

@@ -17,7 +17,6 @@ from shared.checks.decision import (
     Queue,
     TryAlone,
     decide,
-    lose_patience,
 )
 from shared.graph.photo import (
     NoMailbox,
@@ -29,7 +28,7 @@ from shared.graph.photo import (
     Unavailable,
     UserGone,
 )
-from shared.ledger.row import QUEUED_FOR, Row, recently_queued
+from shared.ledger.row import QUEUED_FOR, RECHECK_MARGIN, Row, recently_queued
 from tests.unit.ledger.row_strategies import (
     ANNA,
     EARLIER,
@@ -296,27 +295,31 @@ def test_a_user_without_an_answer_is_checked_again(
     assert decide(source, a_row(**columns), force=False, sweep=False, now=NOW) == decision
 
 
-@pytest.mark.parametrize("decision", [Leave(), Note({"a": 1}), Queue()])
-@pytest.mark.parametrize("tries", [0, 1, MOST_TRIES])
-def test_answered_users_need_no_repetition(decision: Decision, tries: int) -> None:
-    assert lose_patience(decision, tries=tries, singled_out=True) == decision
+def test_an_unexpected_answer_is_tried_five_times() -> None:
+    source = PhotoFailed(410, "Odd")
+
+    looks = [
+        decide(source, a_row(), force=False, sweep=False, now=NOW, tries=tries)
+        for tries in range(MOST_TRIES + 1)
+    ]
+    assert looks == [TryAlone("Graph answered 410 Odd")] * MOST_TRIES + [GiveUp("Graph answered 410 Odd")]
 
 
-@pytest.mark.parametrize("decision", [AskAgain(7.0), AskAgain(None, denied=True)])
-def test_a_user_that_is_checked_alone_gets_one_more_try_and_is_then_given_up(decision: AskAgain) -> None:
-    first, second = (lose_patience(decision, tries=tries, singled_out=True) for tries in (0, 1))
+@pytest.mark.parametrize("sweep", [False, True], ids=["a hint", "a sweep"])
+def test_a_picture_in_doubt_is_left_to_a_later_check_that_is_queued(sweep: bool) -> None:
+    doubt = {"dirty": True, "unsure_until": NOW + 400, "recheck_at": NOW + RECHECK_MARGIN + 0.1}
 
-    assert isinstance(first, TryAlone)
-    assert second == GiveUp(first.reason)
-    assert lose_patience(decision, tries=1, singled_out=False) == decision
+    assert decide(Photo(E), a_row(**SETTLED, **doubt), force=False, sweep=sweep, now=NOW) == Leave()
+    assert decide(Photo(OTHER), a_row(**SETTLED, **doubt), force=False, sweep=sweep, now=NOW) == Queue()
+    assert decide(Photo(E), a_row(**SETTLED, **doubt), force=True, sweep=sweep, now=NOW) == Queue()
+    due = {**doubt, "recheck_at": NOW + RECHECK_MARGIN}
+    assert decide(Photo(E), a_row(**SETTLED, **due), force=False, sweep=sweep, now=NOW) == Queue()
 
 
-def test_an_odd_answer_is_tried_five_times_whatever_other_users_are_answered() -> None:
-    odd = TryAlone("Graph answered 410 Odd")
+def test_a_doubtful_row_keeps_the_failure_that_its_repair_will_replace() -> None:
+    doubt = {"dirty": True, "recheck_at": NOW + 400, "outcome": "failed", "reason": "poison"}
 
-    for singled_out in (False, True):
-        assert lose_patience(odd, tries=MOST_TRIES - 1, singled_out=singled_out) == odd
-        assert lose_patience(odd, tries=MOST_TRIES, singled_out=singled_out) == GiveUp(odd.reason)
+    assert decide(Photo(E), a_row(**{**SETTLED, **doubt}), force=False, sweep=True, now=NOW) == Leave()
 
 
 # --- properties ---

@@ -20,6 +20,7 @@ from shared.graph.photo import (
 )
 from shared.ledger.row import Row
 from shared.sweeps.state import (
+    FEW,
     LAST_PAGE_READ,
     Await,
     Drop,
@@ -30,6 +31,7 @@ from shared.sweeps.state import (
     SweepStep,
     next_look,
     next_step,
+    waiting,
 )
 from shared.sweeps.tally import Letter, SweepPart, Totals, brakes, part_key, sum_letters
 
@@ -45,6 +47,32 @@ NEXT = "https://graph.microsoft.com/v1.0/users?$skiptoken=x"
 
 
 # --- the record ---
+
+
+@pytest.mark.parametrize(
+    ("unanswered", "idle", "expected"),
+    [
+        pytest.param(0, 9 * 3600.0, "answered", id="all answered, however late"),
+        pytest.param(FEW, 3600.0, "going on", id="a few, within the hour"),
+        pytest.param(FEW, 3600.1, "few left", id="a few, for an hour"),
+        pytest.param(FEW + 1, 7200.0, "going on", id="many, within two hours"),
+        pytest.param(FEW + 1, 7200.1, "stuck", id="many, for two hours"),
+    ],
+)
+def test_a_sweep_waits_an_hour_for_a_few_users_and_two_for_many(
+    unanswered: int, idle: float, expected: str
+) -> None:
+    record = SweepRecord(progress_at=NOW - idle, unanswered=float(unanswered))
+
+    assert waiting(record, 100, unanswered, NOW) == expected
+    assert waiting(record, 100, unanswered + 1, NOW) == "going on"  # one was answered since
+
+
+def test_a_hundredth_of_all_users_counts_as_few() -> None:
+    record = SweepRecord(progress_at=NOW - 3601, unanswered=100.0)
+
+    assert waiting(record, 10_000, 100, NOW) == "few left"
+    assert waiting(record, 9_999, 100, NOW) == "going on"
 
 
 @pytest.mark.parametrize(
@@ -297,7 +325,7 @@ KNOWN = st.sampled_from("UCMRGSFucngsf?")
 
 
 def a_part(letters: str) -> SweepPart:
-    return SweepPart("v1", PEOPLE[: len(letters)], letters)
+    return SweepPart(PEOPLE[: len(letters)], letters)
 
 
 def test_a_part_knows_who_was_not_answered_and_whose_picture_may_be_removed() -> None:
@@ -305,7 +333,6 @@ def test_a_part_knows_who_was_not_answered_and_whose_picture_may_be_removed() ->
 
     assert part.unanswered == (PEOPLE[2], PEOPLE[6])
     assert part.removable == (PEOPLE[1], PEOPLE[5])  # and not 4, who shows nothing of ours
-    assert a_part("?UsnGf").known == (PEOPLE[1], PEOPLE[3])
 
 
 def test_an_answer_fills_its_gap_and_no_other() -> None:

@@ -7,7 +7,7 @@ import pytest
 from local.tenant.directory.world import Clock as TenantClock
 from shared.errors import TryLater
 from shared.ledger.ledger import Ledger
-from shared.sync.claims import Busy, Claim, ClaimLost, Claims
+from shared.sync.claims import BUSY_AFTER, Busy, Claim, ClaimLost, Claims
 from tests.fakes.clock import Clock
 from tests.fakes.external_steps import ExternalSteps, drop_connection, fail_precondition
 from tests.fakes.table import Table
@@ -54,7 +54,11 @@ def test_a_valid_claim_keeps_other_attempts_out_until_it_ends(setup: ClaimSetup)
     setup.clock.advance(20)
     with pytest.raises(Busy) as caught:
         setup.take()
-    assert caught.value.after == pytest.approx(FOR - 20)
+    assert caught.value.after == BUSY_AFTER
+    setup.clock.advance(FOR - 30)
+    with pytest.raises(Busy) as caught:
+        setup.take()
+    assert caught.value.after == pytest.approx(10)
 
 
 def test_an_ended_claim_leaves_its_token_and_keeps_no_attempt_out(setup: ClaimSetup) -> None:
