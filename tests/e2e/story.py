@@ -280,7 +280,7 @@ class Story:
 
     def send_sync(self, user: str, **job: Any) -> None:
         now = time.time()
-        common = {"why": "notified", "seen": now, "born": now, "tries": 0, "force": False}
+        common = {"cause": "notified", "seen": now, "born": now, "tries": 0, "force": False}
         self.send("photo-syncs", {"v": 1, "job": {"user": user, **common, **job}})
 
     def send_check(self, *users: str, **job: Any) -> None:

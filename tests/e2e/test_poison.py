@@ -28,6 +28,7 @@ def _kept(story: Story) -> dict[tuple[str, str], str]:
 
 def test_foreign_messages_are_kept_unchanged_with_the_reason(story: Story) -> None:
     common = '"why":"notified","seen":1,"born":1,"tries":0'
+    sync = common.replace("why", "cause")
     user = str(uuid4())
     strange = {
         "photo-checks": [
@@ -38,16 +39,16 @@ def test_foreign_messages_are_kept_unchanged_with_the_reason(story: Story) -> No
             f'{{"v":1,"job":{{"users":["../{user[3:]}"],{common},"force":false}}}}',
         ],
         "photo-syncs": [
-            f'{{"v":1,"job":{{"user":"{user}",{common},"force":"no"}}}}',
-            f'{{"v":1,"job":{{"user":"{user}",{common},"force":false,"extra":1}}}}',
-            f'{{"v":1,"id":"MINE","job":{{"user":"{user}",{common},"force":false}}}}',
+            f'{{"v":1,"job":{{"user":"{user}",{sync},"force":"no"}}}}',
+            f'{{"v":1,"job":{{"user":"{user}",{sync},"force":false,"extra":1}}}}',
+            f'{{"v":1,"id":"MINE","job":{{"user":"{user}",{sync},"force":false}}}}',
         ],
         "photo-subscription": ['{"v":1,"job":{"event":"applause","subscription":"x","born":1}}'],
         "photo-sweeps": ['{"v":1,"job":{"sweep":"20260101T000000-0000","page":-1,"born":1}}'],
         "photo-sweep-checks": [
             f'{{"v":1,"job":{{"users":["{user}"],{common},"force":false,"part":["x","00000-000"]}}}}'
         ],
-        "photo-backfill": [f'{{"v":1,"job":{{"user":"{user}",{common},"force":false,"slot":"now"}}}}'],
+        "photo-backfill": [f'{{"v":1,"job":{{"user":"{user}",{sync},"force":false,"slot":"now"}}}}'],
     }
     sent = {(queue, body) for queue, bodies in strange.items() for body in bodies}
     for queue, body in sent:

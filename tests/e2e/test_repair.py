@@ -23,7 +23,13 @@ def shared_story(storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def _send(story: Story, queue: str, version: int = 1, **job: object) -> None:
     now = time.time()
-    common = {"why": "swept", "seen": now, "born": now, "tries": 0, "force": False}
+    common = {
+        "why" if "users" in job else "cause": "swept",
+        "seen": now,
+        "born": now,
+        "tries": 0,
+        "force": False,
+    }
     story.send(queue, {"v": version, "job": {**common, **job}})
 
 

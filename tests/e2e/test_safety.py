@@ -101,7 +101,15 @@ def test_a_removal_that_comes_before_its_time_clears_nothing(story: Story) -> No
     story.until(lambda: story.ledger(user)["missing_since"], user)
 
     now = time.time()
-    job = {"user": user, "why": "removed", "seen": now, "born": now, "tries": 0, "force": False}
+    job = {
+        "user": user,
+        "cause": "swept",
+        "removal": True,
+        "seen": now,
+        "born": now,
+        "tries": 0,
+        "force": False,
+    }
     story.send("photo-backfill", {"v": 1, "job": job})
 
     story.until(lambda: story.ledger(user)["outcome"] == "unchanged", user)
