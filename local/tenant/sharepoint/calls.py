@@ -66,14 +66,14 @@ class SharePointCall:
     def entity(self, kind: str, values: ODataRow, chosen: Sequence[str] | None = None) -> Response:
         """Answer one object of the OData type `kind`, cut down to the properties `chosen`."""
         row = values if chosen is None else {name: values[name] for name in chosen}
-        return self._answer(kind, _dress(row, kind, self.form()))
+        return self._answer(kind, _write_row(row, kind, self.form()))
 
     def rows(self, kind: str, rows: Iterable[ODataRow], chosen: Sequence[str] | None = None) -> Response:
         """Answer a collection of objects of the OData type `kind`."""
         form = self.form()
         cut = [row if chosen is None else {name: row[name] for name in chosen} for row in rows]
-        dressed = [_dress(row, kind, form) for row in cut]
-        return self._answer(kind, {"results": dressed} if form == "verbose" else {"value": dressed})
+        written = [_write_row(row, kind, form) for row in cut]
+        return self._answer(kind, {"results": written} if form == "verbose" else {"value": written})
 
     def value(self, name: str, value: object) -> Response:
         """Answer one primitive value, null included, of a property or function `name`."""
@@ -116,14 +116,14 @@ def refuse(request: Request, refusal: SharePointRefusal) -> Response:
     return json_response({"error" if verbose else "odata.error": error}, kind, refusal.status)
 
 
-def _dress(row: ODataRow, kind: str, form: ODataForm) -> dict[str, object]:
+def _write_row(row: ODataRow, kind: str, form: ODataForm) -> dict[str, object]:
     """Return a row in a form: the verbose one has a type on each object and `results` around each list."""
     if form != "verbose":
         return dict(row)
-    return {"__metadata": {"type": kind}} | {name: _dress_value(value) for name, value in row.items()}
+    return {"__metadata": {"type": kind}} | {name: _write_value(value) for name, value in row.items()}
 
 
-def _dress_value(value: object) -> object:
+def _write_value(value: object) -> object:
     if not isinstance(value, list):
         return value
     if any(isinstance(item, Mapping) for item in value):  # the only lists of objects are key-value pairs

@@ -23,7 +23,7 @@ class EarlyReturns:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._waits: dict[str, tuple[float, float]] = {}  # service -> (told at, wait until)
+        self._waits: dict[str, tuple[float, float]] = {}  # service -> (asked at, wait until)
         self._early: list[dict[str, Any]] = []
         self._lock = threading.Lock()
 
@@ -31,8 +31,8 @@ class EarlyReturns:
         """Record a request that has just arrived if it is early."""
         now = self._now()
         with self._lock:
-            told, until = self._waits.get(service, (now, now))
-            if told + GRACE <= now < until:
+            asked, until = self._waits.get(service, (now, now))
+            if asked + GRACE <= now < until:
                 early = {"service": service, "method": method, "path": path}
                 self._early.append(early | {"seconds_too_early": round(until - now, 3)})
 
@@ -46,9 +46,9 @@ class EarlyReturns:
         """Note that the service has just asked its clients to wait for `retry_after` seconds."""
         now = self._now()
         with self._lock:
-            told, until = self._waits.get(service, (now, now))
+            asked, until = self._waits.get(service, (now, now))
             # The grace counts from the first answer: a request each second must not renew it.
-            self._waits[service] = (told if now < until else now, max(until, now + retry_after))
+            self._waits[service] = (asked if now < until else now, max(until, now + retry_after))
 
     def recorded(self) -> list[dict[str, Any]]:
         """Return the requests that came too early, in order."""

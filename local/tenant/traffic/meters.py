@@ -18,7 +18,7 @@ WINDOWS_KEPT = 10_080  # windows; a week of minutes
 class Window:
     """One stretch of time, from `began` (seconds): `owed` by the one before, `used` by its own calls.
 
-    `told` is when its first call was refused; `forgiven` is the part of `used` that the next does not owe.
+    `refused_at` is when its first call was refused; the next window does not owe `forgiven`.
     """
 
     began: float
@@ -26,7 +26,7 @@ class Window:
     used: int = 0
     calls: int = 0
     throttled: int = 0
-    told: float | None = None
+    refused_at: float | None = None
     forgiven: int = 0
 
     @property
@@ -37,8 +37,8 @@ class Window:
     def refuse(self, amount: int, now: float) -> None:
         """Note that the call of `amount` units that was counted last is refused."""
         self.throttled += 1
-        self.told = now if self.told is None else self.told
-        if now < self.told + GRACE:
+        self.refused_at = now if self.refused_at is None else self.refused_at
+        if now < self.refused_at + GRACE:
             self.forgiven += amount
 
     def debt(self, limit: int, passed: int = 0) -> int:
