@@ -26,7 +26,6 @@ from local.tenant.graph.face import Graph
 from local.tenant.net.certificates import Certificates
 from local.tenant.net.listener import Listener, reserve
 from local.tenant.net.proxy import Proxy
-from local.tenant.sharepoint.reader import PictureReader
 from local.tenant.sharepoint.service import SharePoint
 from local.tenant.traffic.early_returns import EarlyReturns
 from local.tenant.traffic.faults import Faults
@@ -217,10 +216,9 @@ class Tenant:
         )
 
     def _build_admin(self) -> AdminFace:
-        reader = PictureReader(self.world, self.tokens, self.sharepoint)
         return AdminFace(
             self.world,
-            PeopleCalls(self.world, self.exchange, self.graph, self.sharepoint, reader),
+            PeopleCalls(self.world, self.exchange, self.graph, self.sharepoint),
             self.graph,
             self.permissions,
             TrafficCalls(self.history, self.faults, self.early_returns, self.quota),

@@ -9,6 +9,8 @@ import requests
 
 from local.tenant.admin.client import TenantClient
 from local.tenant.tenant import Tenant
+from tests.tenant.graph_client import GraphClient, Webhook
+from tests.tenant.sharepoint_client import SharePointClient
 
 Call = Callable[..., requests.Response]
 
@@ -68,3 +70,33 @@ def call(tenant: Tenant, session: requests.Session) -> Call:
         return session.request(method, url, headers=headers, timeout=30, **how)
 
     return send
+
+
+@pytest.fixture(scope="session")
+def running_graph() -> Iterator[GraphClient]:
+    with GraphClient() as graph:
+        yield graph
+
+
+@pytest.fixture
+def graph(running_graph: GraphClient) -> GraphClient:
+    """A Graph without sockets that delivers notifications, fresh for each test."""
+    return running_graph.clear()
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    with Webhook() as webhook:
+        yield webhook
+
+
+@pytest.fixture(scope="session")
+def shared_sharepoint() -> SharePointClient:
+    return SharePointClient()
+
+
+@pytest.fixture
+def sharepoint(shared_sharepoint: SharePointClient) -> SharePointClient:
+    """A SharePoint without sockets, fresh for each test."""
+    shared_sharepoint.clear()
+    return shared_sharepoint

@@ -46,19 +46,19 @@ class GraphClient:
     def __init__(self, *, allow_http: bool = True, timing: WebhookTiming | None = None) -> None:
         self.world = World()
         self.tokens = Tokens(self.world)
-        self.graph = Graph(self.world, self.tokens, allow_http_webhook=allow_http, timing=timing)
-        self._client = Client(Request.application(self.graph.respond))
+        self.service = Graph(self.world, self.tokens, allow_http_webhook=allow_http, timing=timing)
+        self._client = Client(Request.application(self.service.respond))
 
     def __enter__(self) -> Self:
-        self.graph.start()
+        self.service.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.graph.stop()
+        self.service.stop()
 
     def clear(self) -> Self:
         self.world.reset()
-        self.graph.reset()
+        self.service.reset()
         return self
 
     def person(self, upn: str = "ada@contoso.com", **facts: Any) -> Person:
@@ -119,12 +119,12 @@ class GraphClient:
 
     def posts(self) -> list[NotificationPost]:
         """Every POST, after nothing is left to deliver."""
-        self.graph.idle(SOON)
-        return self.graph.deliveries()
+        self.service.idle(SOON)
+        return self.service.deliveries()
 
     def posts_when(self, ready: Callable[[list[NotificationPost]], bool]) -> list[NotificationPost]:
         """Every POST, as soon as `ready` returns true for them."""
-        return wait_for(self.graph.deliveries, ready)
+        return wait_for(self.service.deliveries, ready)
 
 
 def wait_for[Seen](look: Callable[[], Seen], ready: Callable[[Seen], bool]) -> Seen:

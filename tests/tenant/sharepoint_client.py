@@ -27,12 +27,12 @@ class SharePointClient:
     def __init__(self, organisation: str = "contoso") -> None:
         self.world = World(organisation=organisation)
         self.tokens = Tokens(self.world)
-        self.sharepoint = SharePoint(self.world, self.tokens)
-        self._client = Client(Request.application(self.sharepoint.respond))
+        self.service = SharePoint(self.world, self.tokens)
+        self._client = Client(Request.application(self.service.respond))
 
     def clear(self) -> None:
         self.world.reset()
-        self.sharepoint.reset()
+        self.service.reset()
 
     def add(self, upn: str = "anna@contoso.com", **facts: object) -> Person:
         return self.world.add(Person(self.world.new_id(), upn, facts.pop("name", "Anna Berg"), **facts))
@@ -105,7 +105,7 @@ class SharePointClient:
         return response.json[0]["ErrorInfo"]
 
     def describe(self, person: Person) -> dict[str, object]:
-        return self.sharepoint.describe(person.id)
+        return self.service.describe(person.id)
 
 
 def claim(upn: str) -> str:

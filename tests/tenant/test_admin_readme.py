@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from local.tenant.knobs import Knobs
-from local.tenant.tenant import Tenant
 from local.tenant.traffic.faults import Fault
 from local.tenant.traffic.quota import Limits
 
@@ -20,7 +19,7 @@ def first_cells(section: str) -> str:
     return "\n".join(line.split(" | ")[0] for line in text.splitlines() if line.startswith("| "))
 
 
-def test_every_call_is_described(tenant: Tenant, session) -> None:
+def test_every_call_is_described(tenant, session) -> None:
     calls = session.get(tenant.admin_url, timeout=10).json()["calls"]
     listed = {call.replace("<key>", "{id}") for call in calls} - {"GET /"}
     described = set(re.findall(r"`((?:GET|PUT|POST|DELETE) /[\w{}/]*)", first_cells("The admin face")))

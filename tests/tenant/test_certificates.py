@@ -43,18 +43,18 @@ def shake_hands(server: ssl.SSLContext, ca: Path, name: str) -> None:
         pytest.param("127.0.0.1", id="an address"),
     ],
 )
-def test_a_strict_client_accepts_the_tenants_names(certificates: Certificates, name: str) -> None:
+def test_a_strict_client_accepts_the_tenants_names(certificates, name: str) -> None:
     assert ssl.create_default_context().verify_flags & ssl.VERIFY_X509_STRICT
     shake_hands(certificates.server_context(), certificates.ca, name)
 
 
 @pytest.mark.parametrize("name", ["storage.azure.com", "sharepoint.com", "a.b.sharepoint.com"])
-def test_a_client_refuses_other_names(certificates: Certificates, name: str) -> None:
+def test_a_client_refuses_other_names(certificates, name: str) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
         shake_hands(certificates.server_context(), certificates.ca, name)
 
 
-def test_a_client_of_another_tenant_refuses_the_certificate(certificates: Certificates) -> None:
+def test_a_client_of_another_tenant_refuses_the_certificate(certificates) -> None:
     other = Certificates(NAMES)
     try:
         with pytest.raises(ssl.SSLCertVerificationError):
@@ -64,21 +64,21 @@ def test_a_client_of_another_tenant_refuses_the_certificate(certificates: Certif
 
 
 def test_the_functions_host_gets_a_certificate_that_the_same_authority_signed(
-    certificates: Certificates,
+    certificates,
 ) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificates.host_certificate)
     shake_hands(context, certificates.ca, "127.0.0.1")
 
 
-def test_only_their_owner_can_read_the_files(certificates: Certificates) -> None:
+def test_only_their_owner_can_read_the_files(certificates) -> None:
     folder = certificates.ca.parent
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     modes = {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in folder.iterdir()}
     assert set(modes.values()) == {"0o600"}, modes
 
 
-def test_the_authoritys_key_is_in_no_file(certificates: Certificates) -> None:
+def test_the_authoritys_key_is_in_no_file(certificates) -> None:
     keys = [path.name for path in certificates.ca.parent.iterdir() if b"PRIVATE KEY" in path.read_bytes()]
     assert sorted(keys) == ["host.key", "tenant.key"]
 
@@ -91,7 +91,7 @@ def test_removing_deletes_every_file() -> None:
 
 
 def test_the_bundle_is_the_authority_alone_unless_requests_are_passed_on(
-    certificates: Certificates,
+    certificates,
 ) -> None:
     assert certificates.bundle == certificates.ca
     passing = Certificates(NAMES, public_roots=True)
@@ -103,6 +103,6 @@ def test_the_bundle_is_the_authority_alone_unless_requests_are_passed_on(
         passing.remove()
 
 
-def test_the_applications_key_and_certificate_come_as_one_text(certificates: Certificates) -> None:
+def test_the_applications_key_and_certificate_come_as_one_text(certificates) -> None:
     kinds = [line for line in certificates.client_pem.splitlines() if line.startswith("-----BEGIN")]
     assert kinds == ["-----BEGIN PRIVATE KEY-----", "-----BEGIN CERTIFICATE-----"]

@@ -67,7 +67,7 @@ class TestWhich:
         ],
     )
     def test_a_fault_applies_to_the_requests_it_names(
-        self, call, admin: TenantClient, fault: dict[str, Any], met: bool
+        self, call, admin, fault: dict[str, Any], met: bool
     ) -> None:
         admin.arm({"status": 503, **fault})
         answer = call("GET", f"{GRAPH}/users?$top=5")
@@ -91,27 +91,23 @@ class TestWhich:
             ),
         ],
     )
-    def test_each_service_has_its_name(
-        self, call, admin: TenantClient, service: str, url: str, method: str
-    ) -> None:
+    def test_each_service_has_its_name(self, call, admin, service: str, url: str, method: str) -> None:
         admin.arm({"service": service, "status": 418})
         assert call(method, url).status_code == 418
         assert admin.history()[-1]["service"] == service
 
-    def test_sharepoint_names_both_of_its_halves(self, call, admin: TenantClient) -> None:
+    def test_sharepoint_names_both_of_its_halves(self, call, admin) -> None:
         admin.arm({"service": "sharepoint", "status": 418})
         assert call("GET", f"{MY}/_api/web/lists").status_code == 418
         assert call("GET", f"{ADMIN}/_api/SP.UserProfiles.PeopleManager/x").status_code == 418
 
-    def test_a_fault_can_skip_some_requests_and_apply_to_the_next_few(
-        self, call, admin: TenantClient
-    ) -> None:
+    def test_a_fault_can_skip_some_requests_and_apply_to_the_next_few(self, call, admin) -> None:
         admin.arm({"status": 503, "skip": 1, "next": 2})
         assert [call("GET", f"{GRAPH}/users").status_code for _ in range(5)] == [200, 503, 503, 200, 200]
         (fault,) = admin.faults()["faults"]
         assert (fault["matched"], fault["fired"]) == (5, 2)
 
-    def test_the_first_fault_that_is_due_applies(self, call, admin: TenantClient) -> None:
+    def test_the_first_fault_that_is_due_applies(self, call, admin) -> None:
         admin.arm({"status": 500, "next": 1}, {"status": 503, "next": 1})
         assert [call("GET", f"{GRAPH}/users").status_code for _ in range(3)] == [500, 503, 200]
 
@@ -125,7 +121,7 @@ class TestWhich:
         assert meet(1) == meet(1) != meet(2)
         assert 60 < len(meet(1)) < 140
 
-    def test_new_faults_take_the_place_of_the_old(self, call, admin: TenantClient) -> None:
+    def test_new_faults_take_the_place_of_the_old(self, call, admin) -> None:
         admin.arm({"status": 503})
         admin.arm()
         assert call("GET", f"{GRAPH}/users").status_code == 200
@@ -134,7 +130,7 @@ class TestWhich:
 class TestWhat:
     """What a fault does."""
 
-    def test_a_refusal_can_be_any_status_headers_and_body(self, call, admin: TenantClient) -> None:
+    def test_a_refusal_can_be_any_status_headers_and_body(self, call, admin) -> None:
         admin.arm({"status": 599, "headers": {"X-Why": "so", "Content-Type": "text/html"}, "body": "<p>"})
         answer = call("GET", f"{GRAPH}/users")
         assert (answer.status_code, answer.headers["X-Why"], answer.text) == (599, "so", "<p>")
@@ -179,7 +175,7 @@ class TestWhat:
     def test_a_refusal_is_worded_as_the_service_would(
         self,
         call,
-        admin: TenantClient,
+        admin,
         url: str,
         status: int,
         code: str,
@@ -199,7 +195,7 @@ class TestWhat:
         ],
     )
     def test_retry_after_is_written_as_the_knob_says(
-        self, call, admin: TenantClient, knob: str, header: str | None
+        self, call, admin, knob: str, header: str | None
     ) -> None:
         admin.turn(retry_after=knob)
         admin.arm({"status": 429, "retry_after": 2.1})
@@ -210,7 +206,7 @@ class TestWhat:
         [pytest.param("before", False, id="before"), pytest.param("after", True, id="after")],
     )
     def test_a_connection_is_dropped_before_or_after_the_call_took_effect(
-        self, call, admin: TenantClient, portrait: bytes, when: str, took_effect: bool
+        self, call, admin, portrait, when: str, took_effect: bool
     ) -> None:
         admin.arm({"drop": True, "when": when, "next": 1})
         with pytest.raises(requests.exceptions.ConnectionError):
@@ -224,15 +220,13 @@ class TestWhat:
         [pytest.param("before", False, id="before"), pytest.param("after", True, id="after")],
     )
     def test_a_failure_is_reported_before_or_after_the_call_took_effect(
-        self, call, admin: TenantClient, portrait: bytes, when: str, took_effect: bool
+        self, call, admin, portrait, when: str, took_effect: bool
     ) -> None:
         admin.arm({"status": 503, "when": when, "next": 1})
         assert upload(call, portrait).status_code == 503
         assert is_uploaded(call) is took_effect
 
-    def test_a_truncated_answer_promises_more_than_it_holds(
-        self, call, admin: TenantClient, portrait: bytes
-    ) -> None:
+    def test_a_truncated_answer_promises_more_than_it_holds(self, call, admin, portrait) -> None:
         upload(call, portrait)
         admin.arm({"truncate": True, "next": 1})
         with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError)):
@@ -240,14 +234,14 @@ class TestWhat:
         assert admin.history()[-1]["fault"] == "truncate"
         assert is_uploaded(call)
 
-    def test_latency_alone_delays_the_true_answer(self, call, admin: TenantClient) -> None:
+    def test_latency_alone_delays_the_true_answer(self, call, admin) -> None:
         admin.arm({"latency": 0.2, "next": 1})
         began = time.monotonic()
         assert call("GET", f"{GRAPH}/users").status_code == 200
         assert time.monotonic() - began >= 0.2
         assert admin.history()[-1]["ms"] >= 200
 
-    def test_a_part_of_a_batch_is_refused_by_itself(self, call, admin: TenantClient) -> None:
+    def test_a_part_of_a_batch_is_refused_by_itself(self, call, admin) -> None:
         anna, bilal = admin.add(count=2, photo=True)
         urls = {"a": f"/users/{anna}/photo", "b": f"/users/{bilal}/photo"}
         admin.arm({"part": True, "path": anna, "status": 429, "retry_after": 7})
@@ -279,7 +273,7 @@ class TestArming:
         ],
     )
     def test_an_invalid_fault_is_refused_and_the_armed_ones_stay(
-        self, call, admin: TenantClient, fault: dict[str, Any], reason: str
+        self, call, admin, fault: dict[str, Any], reason: str
     ) -> None:
         admin.arm({"status": 503})
         with pytest.raises(AdminError, match=reason) as refused:
@@ -375,9 +369,7 @@ class TestEarlyReturns:
         dispatch.respond(request("GET", "/v1.0/users"))
         assert len(early_returns.recorded()) == early
 
-    def test_the_admin_face_lists_early_returns_until_they_are_deleted(
-        self, call, admin: TenantClient
-    ) -> None:
+    def test_the_admin_face_lists_early_returns_until_they_are_deleted(self, call, admin) -> None:
         admin.arm({"status": 429, "retry_after": 60, "next": 1})
         call("GET", f"{GRAPH}/users")
         admin.arm()  # the wait outlives the fault

@@ -6,28 +6,18 @@ from local.tenant.graph.wire import read_time, write_time
 from tests.tenant.graph_client import ORIGIN, GraphClient
 
 
-@pytest.fixture(scope="module")
-def shared_client() -> GraphClient:
-    return GraphClient()
-
-
-@pytest.fixture
-def client(shared_client: GraphClient) -> GraphClient:
-    return shared_client.clear()
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         pytest.param(lambda _: "", "Access token is empty.", id="no token"),
         pytest.param(lambda _: "nonsense", "JWT is not well formed", id="no JWT"),
         pytest.param(
-            lambda client: client.tokens.issue("https://contoso.sharepoint.com", ["User.Read.All"]),
+            lambda graph: graph.tokens.issue("https://contoso.sharepoint.com", ["User.Read.All"]),
             "Invalid audience",
             id="a token for SharePoint",
         ),
         pytest.param(
-            lambda client: client.tokens.issue(ORIGIN, ["User.Read.All"], lifetime=-1),
+            lambda graph: graph.tokens.issue(ORIGIN, ["User.Read.All"], lifetime=-1),
             "expired",
             id="an old token",
         ),
@@ -38,8 +28,8 @@ def client(shared_client: GraphClient) -> GraphClient:
         ),
     ],
 )
-def test_an_invalid_token_is_401_with_a_challenge(client: GraphClient, make, message: str) -> None:
-    answer = client.get("/users", token=make(client))
+def test_an_invalid_token_is_401_with_a_challenge(graph, make, message: str) -> None:
+    answer = graph.get("/users", token=make(graph))
     assert answer.status_code == 401
     assert answer.get_json()["error"]["code"] == "InvalidAuthenticationToken"
     assert message in answer.get_json()["error"]["message"]
@@ -57,8 +47,8 @@ def test_an_invalid_token_is_401_with_a_challenge(client: GraphClient, make, mes
         pytest.param("DELETE", "/subscriptions/x", ["User.ReadBasic.All"], id="unsubscribing"),
     ],
 )
-def test_a_missing_permission_is_403(client: GraphClient, method: str, path: str, roles: list[str]) -> None:
-    answer = client.call(method, path, roles=roles)
+def test_a_missing_permission_is_403(graph, method: str, path: str, roles: list[str]) -> None:
+    answer = graph.call(method, path, roles=roles)
     assert answer.status_code == 403
     assert answer.get_json()["error"]["code"] == "Authorization_RequestDenied"
 
@@ -66,9 +56,9 @@ def test_a_missing_permission_is_403(client: GraphClient, method: str, path: str
 @pytest.mark.parametrize(
     "role", ["User.Read.All", "User.ReadBasic.All", "ProfilePhoto.Read.All", "ProfilePhoto.ReadWrite.All"]
 )
-def test_any_one_of_the_documented_permissions_opens_a_photo(client: GraphClient, role: str) -> None:
-    person = client.person(photo=client.photo())
-    assert client.get(f"/users/{person.id}/photo", roles=[role]).status_code == 200
+def test_any_one_of_the_documented_permissions_opens_a_photo(graph, role: str) -> None:
+    person = graph.person(photo=graph.photo())
+    assert graph.get(f"/users/{person.id}/photo", roles=[role]).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -84,21 +74,21 @@ def test_any_one_of_the_documented_permissions_opens_a_photo(client: GraphClient
     ],
 )
 def test_an_unknown_request_is_refused_in_graphs_shape(
-    client: GraphClient, method: str, path: str, status: int, code: str
+    graph, method: str, path: str, status: int, code: str
 ) -> None:
-    answer = client.call(method, path)
+    answer = graph.call(method, path)
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (status, code)
 
 
-def test_the_words_of_a_path_are_read_in_any_case(client: GraphClient) -> None:
-    person = client.person(photo=client.photo())
-    assert client.get(f"/USERS/{person.id}/Photo/$VALUE").status_code == 200
-    assert "The batch payload" in client.call("POST", "/$Batch", {}).get_json()["error"]["message"]
+def test_the_words_of_a_path_are_read_in_any_case(graph) -> None:
+    person = graph.person(photo=graph.photo())
+    assert graph.get(f"/USERS/{person.id}/Photo/$VALUE").status_code == 200
+    assert "The batch payload" in graph.call("POST", "/$Batch", {}).get_json()["error"]["message"]
 
 
 @pytest.mark.parametrize("path", ["/beta/users", "/users", "/v1.0", "/v2.0/users", "/v1.0users"])
-def test_only_version_1_is_played(client: GraphClient, path: str) -> None:
-    answer = client.get(path, version="")
+def test_only_version_1_is_played(graph, path: str) -> None:
+    answer = graph.get(path, version="")
     assert (answer.status_code, answer.get_json()["error"]["message"]) == (400, "Invalid version")
 
 
@@ -115,24 +105,22 @@ def test_only_version_1_is_played(client: GraphClient, path: str) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["/subscriptions", "/$batch"])
-def test_a_body_that_is_not_a_json_object_is_400(
-    client: GraphClient, path: str, body: bytes, headers
-) -> None:
-    answer = client.call("POST", path, body, **headers)
+def test_a_body_that_is_not_a_json_object_is_400(graph, path: str, body: bytes, headers) -> None:
+    answer = graph.call("POST", path, body, **headers)
     assert answer.status_code == 400
     assert answer.get_json()["error"]["code"] in {"BadRequest", "Request_BadRequest"}
 
 
-def test_an_error_names_the_request_by_both_ids(client: GraphClient) -> None:
-    answer = client.get("/users/absent", client_request_id="mine")
+def test_an_error_names_the_request_by_both_ids(graph) -> None:
+    answer = graph.get("/users/absent", client_request_id="mine")
     inner = answer.get_json()["error"]["innerError"]
     assert inner["client-request-id"] == answer.headers["client-request-id"] == "mine"
     assert inner["request-id"] == answer.headers["request-id"] != "mine"
     assert read_time(f"{inner['date']}Z")
 
 
-def test_every_answer_has_new_ids(client: GraphClient) -> None:
-    first, second = client.get("/users"), client.get("/users")
+def test_every_answer_has_new_ids(graph) -> None:
+    first, second = graph.get("/users"), graph.get("/users")
     assert first.headers["request-id"] == first.headers["client-request-id"]
     assert first.headers["request-id"] != second.headers["request-id"]
 

@@ -5,29 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from tests.tenant.graph_client import SHORT_TIMING, GraphClient, Received, Reply, Webhook, echo
+from tests.tenant.graph_client import SHORT_TIMING, GraphClient, Received, Reply, echo
 
 PLAIN = {"Content-Type": "text/plain"}
 
 
-@pytest.fixture(scope="module")
-def shared_client() -> GraphClient:
-    return GraphClient()
-
-
-@pytest.fixture
-def client(shared_client: GraphClient) -> GraphClient:
-    return shared_client.clear()
-
-
-@pytest.fixture
-def webhook():
-    with Webhook() as webhook:
-        yield webhook
-
-
-def test_a_handshake_looks_like_the_captured_one(client: GraphClient, webhook: Webhook) -> None:
-    created = client.call("POST", "/subscriptions", client.creation(f"{webhook.url}?code=a%2Fb%2b"))
+def test_a_handshake_looks_like_the_captured_one(graph, webhook) -> None:
+    created = graph.call("POST", "/subscriptions", graph.creation(f"{webhook.url}?code=a%2Fb%2b"))
     (received,) = webhook.handshakes
     request_id = created.headers["request-id"]
     assert received.target == (
@@ -44,13 +28,13 @@ def test_a_handshake_looks_like_the_captured_one(client: GraphClient, webhook: W
     }
 
 
-def test_both_urls_are_validated_and_the_same_url_twice(client: GraphClient, webhook: Webhook) -> None:
-    client.subscribe(webhook, lifecycleNotificationUrl=f"{webhook.url}/lifecycle")
+def test_both_urls_are_validated_and_the_same_url_twice(graph, webhook) -> None:
+    graph.subscribe(webhook, lifecycleNotificationUrl=f"{webhook.url}/lifecycle")
     assert [received.target.partition("?")[0] for received in webhook.handshakes] == [
         "/api/notifications",
         "/api/notifications/lifecycle",
     ]
-    client.subscribe(webhook, changeType="updated", lifecycleNotificationUrl=webhook.url)
+    graph.subscribe(webhook, changeType="updated", lifecycleNotificationUrl=webhook.url)
     assert len(webhook.handshakes) == 4
 
 
@@ -98,15 +82,13 @@ def raw(received: Received) -> bytes:
         pytest.param(lambda p: Reply(200, echo(p).body), "InvalidRequest", NOT_EXACT, id="no content type"),
     ],
 )
-def test_a_wrong_answer_prevents_the_subscription(
-    client: GraphClient, webhook: Webhook, handshake, code, message
-) -> None:
+def test_a_wrong_answer_prevents_the_subscription(graph, webhook, handshake, code, message) -> None:
     webhook.handshake = handshake
-    answer = client.call("POST", "/subscriptions", client.creation(webhook.url))
+    answer = graph.call("POST", "/subscriptions", graph.creation(webhook.url))
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, code)
     assert answer.get_json()["error"]["message"].endswith(message)
     assert len(webhook.received) == 1
-    assert client.graph.subscriptions() == []
+    assert graph.service.subscriptions() == []
 
 
 @pytest.mark.parametrize(
@@ -116,74 +98,72 @@ def test_a_wrong_answer_prevents_the_subscription(
         pytest.param({"trickle": SHORT_TIMING.handshake * 0.7}, id="each half in time, the whole too late"),
     ],
 )
-def test_an_answer_that_comes_too_late_prevents_the_subscription(webhook: Webhook, late) -> None:
-    client = GraphClient(timing=SHORT_TIMING)
+def test_an_answer_that_comes_too_late_prevents_the_subscription(webhook, late) -> None:
+    graph = GraphClient(timing=SHORT_TIMING)
     webhook.handshake = lambda received: replace(echo(received), **late)
-    answer = client.call("POST", "/subscriptions", client.creation(webhook.url))
+    answer = graph.call("POST", "/subscriptions", graph.creation(webhook.url))
     error = answer.get_json()["error"]
     assert (answer.status_code, error["code"]) == (400, "InvalidRequest")
     assert error["message"] == "Subscription validation request timed out."
-    assert client.graph.subscriptions() == []
+    assert graph.service.subscriptions() == []
 
 
 @pytest.mark.parametrize(
     ("pack", "status"),
     [pytest.param(gzip.compress, 201, id="packed"), pytest.param(bytes, 400, id="only said to be packed")],
 )
-def test_an_answer_may_be_compressed_as_the_request_offers(
-    client: GraphClient, webhook: Webhook, pack, status: int
-) -> None:
+def test_an_answer_may_be_compressed_as_the_request_offers(graph, webhook, pack, status: int) -> None:
     webhook.handshake = lambda p: Reply(200, pack(echo(p).body), PLAIN | {"Content-Encoding": "gzip"})
-    assert client.call("POST", "/subscriptions", client.creation(webhook.url)).status_code == status
+    assert graph.call("POST", "/subscriptions", graph.creation(webhook.url)).status_code == status
 
 
-def test_a_wrong_lifecycle_url_prevents_the_subscription_too(client: GraphClient, webhook: Webhook) -> None:
+def test_a_wrong_lifecycle_url_prevents_the_subscription_too(graph, webhook) -> None:
     webhook.handshake = lambda received: Reply(500) if "lifecycle" in received.target else echo(received)
-    creation = client.creation(webhook.url, lifecycleNotificationUrl=f"{webhook.url}/lifecycle")
-    assert client.call("POST", "/subscriptions", creation).status_code == 400
-    assert client.graph.subscriptions() == []
+    creation = graph.creation(webhook.url, lifecycleNotificationUrl=f"{webhook.url}/lifecycle")
+    assert graph.call("POST", "/subscriptions", creation).status_code == 400
+    assert graph.service.subscriptions() == []
 
 
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:1/api", f"http://{'a' * 70}.example/api", "https://127.0.0.1:1/api"]
 )
-def test_an_unreachable_endpoint_is_refused_like_one_that_fails(client: GraphClient, url: str) -> None:
-    answer = client.call("POST", "/subscriptions", client.creation(url))
+def test_an_unreachable_endpoint_is_refused_like_one_that_fails(graph, url: str) -> None:
+    answer = graph.call("POST", "/subscriptions", graph.creation(url))
     assert answer.status_code == 400
     assert answer.get_json()["error"]["message"].endswith(NOT_OK)
 
 
-def test_an_endpoint_without_tls_is_refused(client: GraphClient, webhook: Webhook) -> None:
-    answer = client.call("POST", "/subscriptions", client.creation(webhook.url.replace("http:", "https:")))
+def test_an_endpoint_without_tls_is_refused(graph, webhook) -> None:
+    answer = graph.call("POST", "/subscriptions", graph.creation(webhook.url.replace("http:", "https:")))
     assert answer.status_code == 400
     assert webhook.received == []
 
 
-def test_the_endpoint_may_call_graph_before_it_answers(client: GraphClient, webhook: Webhook) -> None:
+def test_the_endpoint_may_call_graph_before_it_answers(graph, webhook) -> None:
     seen = []
 
     def ask_first(received: Received) -> Reply:
-        seen.append(client.get("/subscriptions").status_code)
-        with client.world.lock:
+        seen.append(graph.get("/subscriptions").status_code)
+        with graph.world.lock:
             return echo(received)
 
     webhook.handshake = ask_first
-    client.subscribe(webhook)
+    graph.subscribe(webhook)
     assert seen == [200]
 
 
-def test_of_two_creations_at_once_only_one_succeeds(client: GraphClient, webhook: Webhook) -> None:
+def test_of_two_creations_at_once_only_one_succeeds(graph, webhook) -> None:
     second = []
 
     def create_again(received: Received) -> Reply:
         webhook.handshake = echo
-        second.append(client.call("POST", "/subscriptions", client.creation(webhook.url)).status_code)
+        second.append(graph.call("POST", "/subscriptions", graph.creation(webhook.url)).status_code)
         return echo(received)
 
     webhook.handshake = create_again
-    first = client.call("POST", "/subscriptions", client.creation(webhook.url)).status_code
+    first = graph.call("POST", "/subscriptions", graph.creation(webhook.url)).status_code
     assert (first, second) == (409, [201])
-    assert len(client.graph.subscriptions()) == 1
+    assert len(graph.service.subscriptions()) == 1
 
 
 @pytest.mark.parametrize(
@@ -197,53 +177,47 @@ def test_of_two_creations_at_once_only_one_succeeds(client: GraphClient, webhook
         pytest.param("always", "elsewhere", ["/elsewhere", "/lifecycle"], id="always, another URL"),
     ],
 )
-def test_a_knob_says_what_a_renewal_validates(
-    client: GraphClient, webhook: Webhook, knob: str, change: str, asked
-) -> None:
+def test_a_knob_says_what_a_renewal_validates(graph, webhook, knob: str, change: str, asked) -> None:
     base = webhook.url.removesuffix("/api/notifications")
-    created = client.subscribe(webhook, lifecycleNotificationUrl=f"{base}/lifecycle")
+    created = graph.subscribe(webhook, lifecycleNotificationUrl=f"{base}/lifecycle")
     webhook.received.clear()
-    client.world.knobs.validate_on_patch = knob
+    graph.world.knobs.validate_on_patch = knob
     body = {
-        "expiry": {"expirationDateTime": client.in_minutes(2000)},
+        "expiry": {"expirationDateTime": graph.in_minutes(2000)},
         "same url": {"notificationUrl": webhook.url},
         "elsewhere": {"notificationUrl": f"{base}/elsewhere"},
     }[change]
-    assert client.call("PATCH", f"/subscriptions/{created['id']}", body).status_code == 200
+    assert graph.call("PATCH", f"/subscriptions/{created['id']}", body).status_code == 200
     assert [received.target.partition("?")[0] for received in webhook.handshakes] == asked
 
 
-def test_a_renewal_whose_handshake_fails_changes_nothing(client: GraphClient, webhook: Webhook) -> None:
-    created = client.subscribe(webhook)
-    client.world.knobs.validate_on_patch = "always"
+def test_a_renewal_whose_handshake_fails_changes_nothing(graph, webhook) -> None:
+    created = graph.subscribe(webhook)
+    graph.world.knobs.validate_on_patch = "always"
     webhook.handshake = lambda _: Reply(500)
-    body = {"expirationDateTime": client.in_minutes(2000)}
-    answer = client.call("PATCH", f"/subscriptions/{created['id']}", body)
+    body = {"expirationDateTime": graph.in_minutes(2000)}
+    answer = graph.call("PATCH", f"/subscriptions/{created['id']}", body)
     assert answer.status_code == 400
-    assert client.graph.subscriptions()[0]["expirationDateTime"] == created["expirationDateTime"]
+    assert graph.service.subscriptions()[0]["expirationDateTime"] == created["expirationDateTime"]
 
 
-def test_a_renewal_beyond_the_maximum_is_refused_before_any_handshake(
-    client: GraphClient, webhook: Webhook
-) -> None:
-    created = client.subscribe(webhook)
+def test_a_renewal_beyond_the_maximum_is_refused_before_any_handshake(graph, webhook) -> None:
+    created = graph.subscribe(webhook)
     webhook.received.clear()
-    client.world.knobs.validate_on_patch = "always"
-    body = {"expirationDateTime": client.in_minutes(50_000)}
-    assert client.call("PATCH", f"/subscriptions/{created['id']}", body).status_code == 400
+    graph.world.knobs.validate_on_patch = "always"
+    body = {"expirationDateTime": graph.in_minutes(50_000)}
+    assert graph.call("PATCH", f"/subscriptions/{created['id']}", body).status_code == 400
     assert webhook.received == []
 
 
-def test_a_subscription_deleted_during_the_handshake_of_its_renewal_is_404(
-    client: GraphClient, webhook: Webhook
-) -> None:
-    created = client.subscribe(webhook)
-    client.world.knobs.validate_on_patch = "always"
+def test_a_subscription_deleted_during_the_handshake_of_its_renewal_is_404(graph, webhook) -> None:
+    created = graph.subscribe(webhook)
+    graph.world.knobs.validate_on_patch = "always"
     path = f"/subscriptions/{created['id']}"
 
     def delete_first(received: Received) -> Reply:
-        assert client.call("DELETE", path).status_code == 204
+        assert graph.call("DELETE", path).status_code == 204
         return echo(received)
 
     webhook.handshake = delete_first
-    assert client.call("PATCH", path, {"expirationDateTime": client.in_minutes(99)}).status_code == 404
+    assert graph.call("PATCH", path, {"expirationDateTime": graph.in_minutes(99)}).status_code == 404

@@ -4,7 +4,6 @@ import time
 
 import pytest
 
-from local.tenant.admin.client import TenantClient
 from local.tenant.traffic.history import History
 
 GRAPH = "https://graph.microsoft.com/v1.0"
@@ -16,7 +15,7 @@ def record(history: History, *hosts: str) -> None:
         history.end(history.begin("graph", host, "GET", "/", "agent"), 200, 0.25)
 
 
-def test_a_request_is_recorded_as_it_was_sent(call, admin: TenantClient) -> None:
+def test_a_request_is_recorded_as_it_was_sent(call, admin) -> None:
     call("GET", f"{GRAPH}/users/%23EXT%23?$select=id,mail", headers={"User-Agent": "NONISV|Contoso|App/1"})
     (entry,) = admin.history()
     assert (entry["service"], entry["host"], entry["method"]) == ("graph", "graph.microsoft.com", "GET")
@@ -24,17 +23,10 @@ def test_a_request_is_recorded_as_it_was_sent(call, admin: TenantClient) -> None
     assert (entry["status"], entry["user_agent"]) == (404, "NONISV|Contoso|App/1")
     assert 0 < entry["ms"] < 10_000
     assert entry["at"].endswith("+00:00")
+    assert "Bearer" not in str(entry)
 
 
-def test_tokens_are_never_recorded(call, admin: TenantClient) -> None:
-    call("GET", f"{GRAPH}/users")
-    recorded = str(admin.history())
-    assert "users" in recorded
-    assert "Bearer" not in recorded
-    assert "eyJ" not in recorded
-
-
-def test_the_parts_of_a_batch_are_recorded_with_it(call, admin: TenantClient) -> None:
+def test_the_parts_of_a_batch_are_recorded_with_it(call, admin) -> None:
     (anna,) = admin.add(photo=True)
     urls = [f"/users/{anna}/photo", "/users/absent/photo"]
     parts = [{"id": str(number), "method": "GET", "url": url} for number, url in enumerate(urls)]
@@ -43,9 +35,7 @@ def test_the_parts_of_a_batch_are_recorded_with_it(call, admin: TenantClient) ->
     assert sorted(entry["parts"]) == sorted([["GET", urls[0], 200], ["GET", urls[1], 404]])
 
 
-def test_requests_are_listed_in_the_order_of_their_arrival_and_by_host_and_service(
-    call, admin: TenantClient
-) -> None:
+def test_requests_are_listed_in_the_order_of_their_arrival_and_by_host_and_service(call, admin) -> None:
     call("GET", f"{GRAPH}/users")
     call("GET", f"{MY}/_api/contextinfo")
     call("GET", f"{GRAPH}/subscriptions")
@@ -60,7 +50,7 @@ def test_requests_are_listed_in_the_order_of_their_arrival_and_by_host_and_servi
     ]
 
 
-def test_only_what_came_after_a_number_is_listed(call, admin: TenantClient) -> None:
+def test_only_what_came_after_a_number_is_listed(call, admin) -> None:
     call("GET", f"{GRAPH}/users")
     seen = admin.history()[-1]["number"]
     assert admin.history(since=seen) == []
@@ -68,7 +58,7 @@ def test_only_what_came_after_a_number_is_listed(call, admin: TenantClient) -> N
     assert [entry["path"] for entry in admin.history(since=seen)] == ["/v1.0/subscriptions"]
 
 
-def test_numbers_go_on_after_the_history_was_cleared(call, admin: TenantClient) -> None:
+def test_numbers_go_on_after_the_history_was_cleared(call, admin) -> None:
     call("GET", f"{GRAPH}/users")
     last = admin.clear_history()
     assert admin.history() == []
@@ -102,7 +92,7 @@ def test_a_request_in_progress_is_listed_without_an_answer() -> None:
     assert (entry["status"], entry["ms"]) == (None, None)
 
 
-def test_a_summary_counts_by_service_method_and_status(call, admin: TenantClient) -> None:
+def test_a_summary_counts_by_service_method_and_status(call, admin) -> None:
     (anna,) = admin.add(photo=True)
     call("GET", f"{GRAPH}/users")
     since = admin.history()[-1]["number"]

@@ -9,7 +9,6 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import CertificateCredential, ManagedIdentityCredential
 
-from local.tenant.admin.client import TenantClient
 from local.tenant.tenant import Tenant
 
 GRAPH = "https://graph.microsoft.com/.default"
@@ -41,9 +40,7 @@ def read(token: str) -> dict[str, object]:
     return jwt.decode(token, options={"verify_signature": False})
 
 
-def test_msal_signs_in_with_a_certificate_and_caches(
-    msal_app: msal.ConfidentialClientApplication, admin: TenantClient
-) -> None:
+def test_msal_signs_in_with_a_certificate_and_caches(msal_app, admin) -> None:
     for scope in (GRAPH, MY, GRAPH):
         result = msal_app.acquire_token_for_client([scope])
         assert "error" not in result, result
@@ -53,13 +50,13 @@ def test_msal_signs_in_with_a_certificate_and_caches(
 
 
 def test_msal_reports_a_refusal_in_entras_words(
-    msal_app: msal.ConfidentialClientApplication,
+    msal_app,
 ) -> None:
     result = msal_app.acquire_token_for_client(["https://fabrikam.sharepoint.com/.default"])
     assert (result["error"], result["error_codes"]) == ("invalid_resource", [500011])
 
 
-def test_azure_identity_signs_in_with_a_certificate(tenant: Tenant) -> None:
+def test_azure_identity_signs_in_with_a_certificate(tenant) -> None:
     settings = tenant.settings
     pem = settings["CLIENT_CERTIFICATE"].encode()
     with CertificateCredential(
@@ -72,7 +69,7 @@ def test_azure_identity_signs_in_with_a_certificate(tenant: Tenant) -> None:
     ]
 
 
-def test_azure_identity_reports_a_refusal_in_entras_words(tenant: Tenant) -> None:
+def test_azure_identity_reports_a_refusal_in_entras_words(tenant) -> None:
     settings = tenant.settings
     pem = settings["CLIENT_CERTIFICATE"].encode()
     with (
@@ -84,7 +81,7 @@ def test_azure_identity_reports_a_refusal_in_entras_words(tenant: Tenant) -> Non
 
 @pytest.mark.parametrize("named", [True, False], ids=["user-assigned", "system-assigned"])
 def test_azure_identity_uses_the_managed_identity(
-    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, named: bool
+    tenant, monkeypatch: pytest.MonkeyPatch, named: bool
 ) -> None:
     for name, value in tenant.identity_settings.items():
         monkeypatch.setenv(name, value)

@@ -9,7 +9,6 @@ import requests
 
 from local.tenant.admin.client import AdminError, TenantClient
 from local.tenant.sharepoint.csom import count_methods
-from local.tenant.tenant import Tenant
 from local.tenant.traffic import refusals
 from tests.tenant.sharepoint_client import query
 
@@ -54,9 +53,7 @@ def people(admin: TenantClient) -> list[str]:
 
 
 class TestSharePoint:
-    def test_without_a_quota_nothing_is_throttled_and_everything_is_counted(
-        self, call: Call, admin: TenantClient
-    ) -> None:
+    def test_without_a_quota_nothing_is_throttled_and_everything_is_counted(self, call, admin) -> None:
         assert use_files(call, 30) == [200] * 30
         report = admin.quota()
         assert set(report["limits"].values()) == {None}
@@ -64,7 +61,7 @@ class TestSharePoint:
         assert report["used"]["sharepoint_units_per_minute"]["peak"] == 60
 
     def test_a_call_costs_two_units_and_over_the_limit_each_is_refused_until_the_minute_ends(
-        self, call: Call, admin: TenantClient
+        self, call, admin
     ) -> None:
         admin.limit(sharepoint_units_per_minute=10)
         assert use_files(call, 6) == [200] * 5 + [429]
@@ -74,24 +71,24 @@ class TestSharePoint:
         admin.advance(int(refused.headers["Retry-After"]))
         assert use_files(call) == [200]
 
-    def test_what_a_call_costs_is_a_knob(self, call: Call, admin: TenantClient) -> None:
+    def test_what_a_call_costs_is_a_knob(self, call, admin) -> None:
         admin.turn(sharepoint_units_per_call=5)
         admin.limit(sharepoint_units_per_minute=10)
         assert use_files(call, 3) == [200, 200, 429]
 
-    def test_a_refused_call_takes_no_effect(self, call: Call, admin: TenantClient, people: list[str]) -> None:
+    def test_a_refused_call_takes_no_effect(self, call, admin, people) -> None:
         admin.limit(sharepoint_units_per_minute=1)
         assert process(call, 1).status_code == 429
         assert admin.user(people[0])["target"]["properties"]["SPS-PictureTimestamp"] == ""
 
-    def test_files_and_profiles_share_the_units(self, call: Call, admin: TenantClient) -> None:
+    def test_files_and_profiles_share_the_units(self, call, admin) -> None:
         admin.limit(sharepoint_units_per_minute=4)
         assert use_files(call) == [200]
         assert read_profile(call).status_code == 200
         assert use_files(call) == [429]
         assert read_profile(call).status_code == 429
 
-    def test_each_geo_has_units_of_its_own(self, call: Call, admin: TenantClient) -> None:
+    def test_each_geo_has_units_of_its_own(self, call, admin) -> None:
         admin.add(geo="eur")
         admin.limit(sharepoint_units_per_minute=2)
         assert use_files(call, 2) == [200, 429]
@@ -100,29 +97,10 @@ class TestSharePoint:
         windows = admin.quota()["used"]["sharepoint_units_per_minute"]["windows"]
         assert [(window["geo"], window["used"]) for window in windows] == [("", 6), ("eur", 4)]
 
-    def test_calls_during_a_wait_make_it_longer(self, call: Call, admin: TenantClient) -> None:
-        admin.limit(sharepoint_units_per_minute=4)
-        use_files(call, 3)
-        admin.advance(5)
-        refused = [call("POST", FILES, headers=JSON) for _ in range(6)]  # twelve units: three minutes more
-        waits = int(refused[-1].headers["Retry-After"])
-        assert 205 < waits <= 235
-        admin.advance(waits - 30)
-        assert use_files(call) == [429]
-        admin.advance(90)
-        assert use_files(call) == [200]
-
-    def test_the_quota_of_a_service_does_not_affect_others(
-        self, call: Call, admin: TenantClient, people: list[str]
-    ) -> None:
-        admin.limit(sharepoint_units_per_minute=2)
-        assert use_files(call, 2) == [200, 429]
-        assert call("GET", f"{GRAPH}/users/{people[0]}/photo").status_code == 200
-
 
 class TestPeopleManager:
     def test_over_its_limit_profiles_are_refused_for_five_minutes_and_files_are_not(
-        self, call: Call, admin: TenantClient
+        self, call, admin
     ) -> None:
         admin.limit(people_manager_calls_per_5_minutes=3, sharepoint_units_per_minute=10)
         assert [read_profile(call).status_code for _ in range(3)] == [200] * 3
@@ -133,13 +111,13 @@ class TestPeopleManager:
         admin.advance(300)
         assert read_profile(call).status_code == 200
 
-    def test_a_refusal_by_calls_has_no_headers_about_units(self, call: Call, admin: TenantClient) -> None:
+    def test_a_refusal_by_calls_has_no_headers_about_units(self, call, admin) -> None:
         admin.limit(people_manager_calls_per_5_minutes=1, sharepoint_units_per_minute=4)
         assert "RateLimit-Limit" not in read_profile(call).headers
         refused = read_profile(call)
         assert (refused.status_code, "RateLimit-Limit" in refused.headers) == (429, False)
 
-    def test_over_both_limits_the_longer_wait_is_sent(self, call: Call, admin: TenantClient) -> None:
+    def test_over_both_limits_the_longer_wait_is_sent(self, call, admin) -> None:
         admin.limit(people_manager_calls_per_5_minutes=1, sharepoint_units_per_minute=2)
         read_profile(call)
         refused = read_profile(call)
@@ -155,7 +133,7 @@ class TestPeopleManager:
         ],
     )
     def test_by_knob_a_query_counts_its_methods_or_one(
-        self, call: Call, admin: TenantClient, knob: str, methods: int, counted: int
+        self, call, admin, knob: str, methods: int, counted: int
     ) -> None:
         admin.add(upn="anna@contoso.com")
         admin.turn(process_query_counts=knob)
@@ -178,9 +156,7 @@ class TestPeopleManager:
 
 
 class TestHeaders:
-    def test_from_80_percent_on_every_answer_reports_what_is_left(
-        self, call: Call, admin: TenantClient
-    ) -> None:
+    def test_from_80_percent_on_every_answer_reports_what_is_left(self, call, admin) -> None:
         admin.limit(sharepoint_units_per_minute=20)
         answers = [call("POST", FILES, headers=JSON) for _ in range(11)]
         assert [answer.headers.get("RateLimit-Remaining") for answer in answers] == [
@@ -194,29 +170,13 @@ class TestHeaders:
         assert (told["RateLimit-Limit"], answers[-2].status_code) == ("20", 200)
         assert 50 <= int(told["RateLimit-Reset"]) <= 60
 
-    def test_by_knob_no_answer_reports_what_is_left(self, call: Call, admin: TenantClient) -> None:
+    def test_by_knob_no_answer_reports_what_is_left(self, call, admin) -> None:
         admin.turn(rate_limit_headers="never")
         admin.limit(sharepoint_units_per_minute=2)
         for _ in range(2):
             answer = call("POST", FILES, headers=JSON)
             assert not [name for name in answer.headers if name.startswith("RateLimit")]
         assert (answer.status_code, "Retry-After" in answer.headers) == (429, True)
-
-    @pytest.mark.parametrize(
-        ("style", "least", "decimals"),
-        [pytest.param("integer", 50.0, 0, id="integer"), pytest.param("decimal", 50.0, 3, id="decimal")],
-    )
-    def test_the_wait_is_written_as_the_knob_says_and_long_enough(
-        self, call: Call, admin: TenantClient, style: str, least: float, decimals: int
-    ) -> None:
-        admin.turn(retry_after=style)
-        admin.limit(sharepoint_units_per_minute=2)
-        use_files(call)
-        told = call("POST", FILES, headers=JSON).headers["Retry-After"]
-        assert least < float(told) <= 60
-        assert len(told.partition(".")[2]) == decimals
-        admin.advance(float(told))
-        assert use_files(call) == [200]
 
     @pytest.mark.parametrize(
         ("seconds", "integer", "decimal"),
@@ -232,18 +192,9 @@ class TestHeaders:
         assert refusals.retry_after(seconds, "decimal") == {"Retry-After": decimal}
         assert refusals.retry_after(seconds, "absent") == {}
 
-    def test_the_wait_can_be_left_out(self, call: Call, admin: TenantClient) -> None:
-        admin.turn(retry_after="absent")
-        admin.limit(sharepoint_units_per_minute=2)
-        use_files(call)
-        refused = call("POST", FILES, headers=JSON)
-        assert (refused.status_code, "Retry-After" in refused.headers) == (429, False)
-
 
 class TestPhotos:
-    def test_the_parts_over_the_limit_are_refused_each_by_itself(
-        self, call: Call, admin: TenantClient, people: list[str], tenant: Tenant
-    ) -> None:
+    def test_the_parts_over_the_limit_are_refused_each_by_itself(self, call, admin, people, tenant) -> None:
         admin.limit(graph_photos_per_10_seconds=3)
         answer = ask_photos(call, *people)
         assert (answer.status_code, statuses(answer)) == (200, [200, 200, 200, 429, 429])
@@ -256,25 +207,7 @@ class TestPhotos:
         assert refused["body"]["error"]["code"] == "TooManyRequests"
         assert refused["body"]["error"]["innerError"]["code"] == "429"
 
-    def test_after_the_wait_they_pass(self, call: Call, admin: TenantClient, people: list[str]) -> None:
-        admin.limit(graph_photos_per_10_seconds=3)
-        answer = ask_photos(call, *people)
-        waits = [int(p["headers"].get("Retry-After", 0)) for p in answer.json()["responses"]]
-        admin.advance(max(waits))
-        refused = [people[int(p["id"])] for p in answer.json()["responses"] if p["status"] == 429]
-        assert statuses(ask_photos(call, *refused)) == [200] if len(refused) == 1 else [200, 200]
-
-    def test_the_batch_as_a_whole_is_424_if_the_knob_says_so(
-        self, call: Call, admin: TenantClient, people: list[str]
-    ) -> None:
-        admin.turn(batch_throttled_outer=424)
-        admin.limit(graph_photos_per_10_seconds=4)
-        answer = ask_photos(call, *people)
-        assert (answer.status_code, statuses(answer)) == (424, [200, 200, 200, 200, 429])
-
-    def test_other_parts_and_requests_cost_nothing(
-        self, call: Call, admin: TenantClient, people: list[str]
-    ) -> None:
+    def test_other_parts_and_requests_cost_nothing(self, call, admin, people) -> None:
         admin.limit(graph_photos_per_10_seconds=1)
         urls = [f"/users/{people[0]}", "/users", f"/users/{people[0]}/photo"]
         parts = [{"id": url, "method": "GET", "url": url} for url in urls]
@@ -285,18 +218,14 @@ class TestPhotos:
     @pytest.mark.parametrize(
         "tail", ["photo", "photo/$value", "photos", "photos/48x48", "photos/48x48/$value", "photo?x=1"]
     )
-    def test_every_request_for_a_photo_counts_alone_too(
-        self, call: Call, admin: TenantClient, people: list[str], tail: str
-    ) -> None:
+    def test_every_request_for_a_photo_counts_alone_too(self, call, admin, people, tail: str) -> None:
         admin.limit(graph_photos_per_10_seconds=1)
         statuses(ask_photos(call, people[0]))
         refused = call("GET", f"{GRAPH}/users/{people[1]}/{tail}")
         assert (refused.status_code, refused.json()["error"]["code"]) == (429, "TooManyRequests")
         assert 5 <= int(refused.headers["Retry-After"]) <= 10
 
-    def test_a_part_that_never_ran_costs_nothing(
-        self, call: Call, admin: TenantClient, people: list[str]
-    ) -> None:
+    def test_a_part_that_never_ran_costs_nothing(self, call, admin, people) -> None:
         admin.limit()
         parts = [
             {"id": "1", "method": "GET", "url": "/users/absent"},
@@ -305,18 +234,14 @@ class TestPhotos:
         assert statuses(call("POST", f"{GRAPH}/$batch", json={"requests": parts})) == [404, 424]
         assert admin.quota()["calls"]["all"] == 0
 
-    def test_faults_of_parts_go_on_beside_a_quota(
-        self, call: Call, admin: TenantClient, people: list[str]
-    ) -> None:
+    def test_faults_of_parts_go_on_beside_a_quota(self, call, admin, people) -> None:
         admin.limit(graph_photos_per_10_seconds=2)
         admin.arm({"part": True, "status": 503, "next": 1})
         assert statuses(ask_photos(call, *people[:3])) == [200, 429, 503]
 
 
 class TestEarlyReturns:
-    def test_a_request_before_the_time_on_the_tenants_clock_is_recorded(
-        self, call: Call, admin: TenantClient
-    ) -> None:
+    def test_a_request_before_the_time_on_the_tenants_clock_is_recorded(self, call, admin) -> None:
         admin.limit(sharepoint_units_per_minute=2)
         use_files(call, 2)
         admin.advance(30)
@@ -325,18 +250,7 @@ class TestEarlyReturns:
         assert early["service"] == "sharepoint-files"
         assert 20 < early["seconds_too_early"] <= 30
 
-    def test_a_request_after_the_wait_on_the_tenants_clock_is_not_recorded(
-        self, call: Call, admin: TenantClient
-    ) -> None:
-        admin.limit(sharepoint_units_per_minute=2)
-        use_files(call)
-        admin.advance(int(call("POST", FILES, headers=JSON).headers["Retry-After"]))
-        use_files(call)
-        assert admin.faults()["early_return"] == []
-
-    def test_a_fault_that_asks_to_wait_is_over_when_the_tenants_clock_says_so(
-        self, call: Call, admin: TenantClient
-    ) -> None:
+    def test_a_fault_that_asks_to_wait_is_over_when_the_tenants_clock_says_so(self, call, admin) -> None:
         admin.arm({"service": "graph", "status": 429, "retry_after": 600, "next": 1})
         call("GET", f"{GRAPH}/users")
         admin.advance(300)
@@ -353,7 +267,7 @@ class TestEarlyReturns:
         ],
     )
     def test_a_part_that_a_fault_throttles_makes_photos_wait(
-        self, call: Call, admin: TenantClient, people: list[str], asks: dict[str, object]
+        self, call, admin, people, asks: dict[str, object]
     ) -> None:
         admin.arm({"part": True, "path": "photo", "status": 429, "next": 1, **asks})
         assert statuses(ask_photos(call, people[0])) == [429]
@@ -363,18 +277,14 @@ class TestEarlyReturns:
         (early,) = admin.faults()["early_return"]
         assert (early["service"], early["path"]) == ("graph-photos", f"/users/{people[1]}/photo")
 
-    def test_a_busy_part_makes_no_other_request_wait(
-        self, call: Call, admin: TenantClient, people: list[str]
-    ) -> None:
+    def test_a_busy_part_makes_no_other_request_wait(self, call, admin, people) -> None:
         admin.arm({"part": True, "path": "photo", "status": 503, "retry_after": 600, "next": 1})
         assert statuses(ask_photos(call, people[0])) == [503]
         admin.advance(300)
         ask_photos(call, people[1])
         assert admin.faults()["early_return"] == []
 
-    def test_another_part_that_a_fault_throttles_makes_all_of_graph_wait(
-        self, call: Call, admin: TenantClient, people: list[str]
-    ) -> None:
+    def test_another_part_that_a_fault_throttles_makes_all_of_graph_wait(self, call, admin, people) -> None:
         admin.arm({"part": True, "status": 429, "retry_after": 600, "next": 1})
         batch = {"requests": [{"id": "1", "method": "GET", "url": f"/users/{people[0]}"}]}
         call("POST", f"{GRAPH}/$batch", json=batch)
@@ -382,9 +292,7 @@ class TestEarlyReturns:
         call("GET", f"{GRAPH}/users")
         assert [each["service"] for each in admin.faults()["early_return"]] == ["graph"]
 
-    def test_a_part_throttled_by_quota_makes_only_photos_wait(
-        self, call: Call, admin: TenantClient, people: list[str]
-    ) -> None:
+    def test_a_part_throttled_by_quota_makes_only_photos_wait(self, call, admin, people) -> None:
         admin.limit(graph_photos_per_10_seconds=1)
         ask_photos(call, *people[:2])
         admin.advance(4)
@@ -394,7 +302,7 @@ class TestEarlyReturns:
         (early,) = admin.faults()["early_return"]
         assert (early["service"], early["path"]) == ("graph-photos", f"/users/{people[1]}/photo")
 
-    def test_the_limit_of_profiles_does_not_make_files_wait(self, call: Call, admin: TenantClient) -> None:
+    def test_the_limit_of_profiles_does_not_make_files_wait(self, call, admin) -> None:
         admin.limit(people_manager_calls_per_5_minutes=1)
         read_profile(call)
         read_profile(call)
@@ -404,9 +312,7 @@ class TestEarlyReturns:
 
 
 class TestReport:
-    def test_the_report_has_calls_refusals_windows_and_the_peak(
-        self, call: Call, admin: TenantClient
-    ) -> None:
+    def test_the_report_has_calls_refusals_windows_and_the_peak(self, call, admin) -> None:
         admin.limit(sharepoint_units_per_minute=6)
         use_files(call, 4)
         read_profile(call)
@@ -425,19 +331,17 @@ class TestReport:
         shown = [(w["used"], w["owed"], w["calls"], w["throttled"]) for w in units["windows"]]
         assert shown == [(10, 0, 5, 2), (4, 0, 2, 0)]
 
-    def test_a_refusal_by_quota_is_in_the_history_as_such(self, call: Call, admin: TenantClient) -> None:
+    def test_a_refusal_by_quota_is_in_the_history_as_such(self, call, admin) -> None:
         admin.limit(sharepoint_units_per_minute=2)
         use_files(call, 2)
         assert [(each["status"], each["fault"]) for each in admin.history()] == [(200, ""), (429, "quota")]
 
-    def test_a_call_with_a_fault_counts(self, call: Call, admin: TenantClient) -> None:
+    def test_a_call_with_a_fault_counts(self, call, admin) -> None:
         admin.limit(sharepoint_units_per_minute=4)
         admin.arm({"service": "sharepoint", "status": 503, "next": 1})
         assert use_files(call, 3) == [503, 200, 429]
 
-    def test_new_limits_count_from_zero_and_a_reset_takes_them_away(
-        self, call: Call, admin: TenantClient
-    ) -> None:
+    def test_new_limits_count_from_zero_and_a_reset_takes_them_away(self, call, admin) -> None:
         admin.limit(sharepoint_units_per_minute=2)
         assert use_files(call, 2) == [200, 429]
         assert admin.limit(sharepoint_units_per_minute=2)["calls"] == {"all": 0}
@@ -455,7 +359,7 @@ class TestReport:
         ],
     )
     def test_invalid_limits_are_refused_and_the_old_ones_stay(
-        self, admin: TenantClient, limits: dict[str, Any], reason: str
+        self, admin, limits: dict[str, Any], reason: str
     ) -> None:
         admin.limit(sharepoint_units_per_minute=7)
         with pytest.raises(AdminError, match=reason) as refused:
@@ -463,9 +367,7 @@ class TestReport:
         assert refused.value.status == 400
         assert admin.quota()["limits"]["sharepoint_units_per_minute"] == 7
 
-    def test_windows_can_begin_at_whole_minutes_of_the_tenants_clock(
-        self, call: Call, admin: TenantClient
-    ) -> None:
+    def test_windows_can_begin_at_whole_minutes_of_the_tenants_clock(self, call, admin) -> None:
         admin.turn(quota_window="clock")
         admin.limit(sharepoint_units_per_minute=100)
         use_files(call)
@@ -473,7 +375,7 @@ class TestReport:
         assert ":00.000+00:00" in window["began"]
 
 
-def test_a_client_that_waits_gets_the_whole_quota_and_is_never_early(call: Call, admin: TenantClient) -> None:
+def test_a_client_that_waits_gets_the_whole_quota_and_is_never_early(call, admin) -> None:
     """Ten minutes' worth of calls in as many minutes, under the deadline of the test's own early_returns."""
     admin.limit(sharepoint_units_per_minute=20)
     done, waited, deadline = 0, 0.0, time.monotonic() + 20

@@ -5,9 +5,7 @@ from urllib.parse import quote
 
 import requests
 
-from local.tenant.admin.client import TenantClient
 from local.tenant.directory.world import Person
-from local.tenant.tenant import Tenant
 from tests.tenant.sharepoint_client import ADMIN, JSON, MY, ROOT, jpeg, query
 
 Call = Callable[..., requests.Response]
@@ -15,7 +13,7 @@ AGENT = {"User-Agent": "NONISV|Contoso|Test/1.0", "Accept": JSON}
 GUEST = "pat_ext.com#EXT#@contoso.onmicrosoft.com"
 
 
-def test_a_guests_picture_is_synchronised_with_six_requests(tenant: Tenant, call: Call) -> None:
+def test_a_guests_picture_is_synchronised_with_six_requests(tenant, call) -> None:
     pat = tenant.world.add(Person(tenant.world.new_id(), GUEST, "Pat", guest=True))
     claim = quote(f"i:0#.f|membership|{GUEST.lower()}", safe="")
     read = f"https://{ADMIN}/_api/SP.UserProfiles.PeopleManager/GetPropertiesFor(accountName=@v)?@v='{claim}'"
@@ -43,16 +41,7 @@ def test_a_guests_picture_is_synchronised_with_six_requests(tenant: Tenant, call
         assert call("GET", page, params={"size": size, "accountname": GUEST}).content == data, size
 
 
-def test_an_undecorated_client_is_served_and_is_in_the_history(admin: TenantClient, call: Call) -> None:
-    answer = call(
-        "POST", f"https://{ADMIN}/_api/contextinfo", headers={"Accept": JSON, "User-Agent": "curl/8"}
-    )
-    assert answer.status_code == 200
-    entries = [entry for entry in admin.history() if entry["host"] == ADMIN]
-    assert [entry["user_agent"] for entry in entries] == ["curl/8"]
-
-
-def test_a_new_geo_is_reachable_at_once(tenant: Tenant, call: Call) -> None:
+def test_a_new_geo_is_reachable_at_once(tenant, call) -> None:
     tenant.world.add(Person(tenant.world.new_id(), "eva@contoso.com", "Eva", geo="eur"))
     answer = call(
         "POST", "https://contosoeur-admin.sharepoint.com/_api/contextinfo", headers={"Accept": JSON}

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from local.tenant.directory.world import Person
 from tests.tenant.sharepoint_client import (
     ADMIN,
     PEOPLE,
@@ -26,45 +27,38 @@ PICTURE = (
 QUERY = "/_vti_bin/client.svc/ProcessQuery"
 
 
-@pytest.fixture(scope="module")
-def shared_client() -> SharePointClient:
-    return SharePointClient()
+@pytest.fixture(autouse=True)
+def anna(sharepoint: SharePointClient) -> Person:
+    return sharepoint.add()
 
 
-@pytest.fixture
-def client(shared_client: SharePointClient) -> SharePointClient:
-    shared_client.clear()
-    shared_client.add()
-    return shared_client
-
-
-def write(client: SharePointClient, body: dict[str, object], **how: object) -> object:
-    return client.send("POST", ADMIN, f"{PEOPLE}/SetSingleValueProfileProperty", body, **how)
+def write(sharepoint: SharePointClient, body: dict[str, object], **how: object) -> object:
+    return sharepoint.send("POST", ADMIN, f"{PEOPLE}/SetSingleValueProfileProperty", body, **how)
 
 
 def arguments(name: str, value: object, upn: str = ANNA) -> dict[str, object]:
     return {"accountName": f"i:0#.f|membership|{upn}", "propertyName": name, "propertyValue": value}
 
 
-def ask(client: SharePointClient, body: str) -> list[object]:
-    answer = client.send("POST", ADMIN, QUERY, body, Content_Type="text/xml")
+def ask(sharepoint: SharePointClient, body: str) -> list[object]:
+    answer = sharepoint.send("POST", ADMIN, QUERY, body, Content_Type="text/xml")
     assert answer.status_code == 200, answer.text
     return answer.json
 
 
-def test_one_property_is_written_over_rest(client: SharePointClient) -> None:
-    answer = write(client, arguments("SPS-PicturePlaceholderState", "1"))
+def test_one_property_is_written_over_rest(sharepoint) -> None:
+    answer = write(sharepoint, arguments("SPS-PicturePlaceholderState", "1"))
     assert (answer.status_code, answer.json) == (200, {"odata.null": True})
-    assert client.properties(ANNA)["SPS-PicturePlaceholderState"] == "1"
+    assert sharepoint.properties(ANNA)["SPS-PicturePlaceholderState"] == "1"
 
 
-def test_the_name_of_a_written_property_may_have_any_case(client: SharePointClient) -> None:
-    write(client, arguments("pictureurl", URL))
-    assert client.properties(ANNA)["PictureURL"] == URL
+def test_the_name_of_a_written_property_may_have_any_case(sharepoint) -> None:
+    write(sharepoint, arguments("pictureurl", URL))
+    assert sharepoint.properties(ANNA)["PictureURL"] == URL
 
 
-def test_writing_to_an_unknown_profile_over_rest_is_an_error(client: SharePointClient) -> None:
-    answer = write(client, arguments("AboutMe", "x", "absent@contoso.com"))
+def test_writing_to_an_unknown_profile_over_rest_is_an_error(sharepoint) -> None:
+    answer = write(sharepoint, arguments("AboutMe", "x", "absent@contoso.com"))
     assert answer.status_code == 500
     assert answer.json["odata.error"]["message"]["value"].startswith(
         "User Profile Error 1000: User Not Found"
@@ -80,9 +74,9 @@ def test_writing_to_an_unknown_profile_over_rest_is_an_error(client: SharePointC
         pytest.param({**arguments("AboutMe", "x"), "extra": "y"}, id="an unknown parameter"),
     ],
 )
-def test_a_rest_write_takes_three_strings(client: SharePointClient, body: dict[str, object]) -> None:
-    assert write(client, body).status_code == 400
-    assert client.properties(ANNA)["SPS-PicturePlaceholderState"] == ""
+def test_a_rest_write_takes_three_strings(sharepoint, body: dict[str, object]) -> None:
+    assert write(sharepoint, body).status_code == 400
+    assert sharepoint.properties(ANNA)["SPS-PicturePlaceholderState"] == ""
 
 
 @pytest.mark.parametrize(
@@ -93,49 +87,57 @@ def test_a_rest_write_takes_three_strings(client: SharePointClient, body: dict[s
         pytest.param(json.dumps(arguments("AboutMe", "x")).encode(), "text/plain", id="not declared as JSON"),
     ],
 )
-def test_a_rest_write_takes_json(client: SharePointClient, body: bytes, kind: str) -> None:
-    answer = client.send("POST", ADMIN, f"{PEOPLE}/SetSingleValueProfileProperty", body, Content_Type=kind)
+def test_a_rest_write_takes_json(sharepoint, body: bytes, kind: str) -> None:
+    answer = sharepoint.send(
+        "POST", ADMIN, f"{PEOPLE}/SetSingleValueProfileProperty", body, Content_Type=kind
+    )
     assert answer.status_code == 400
-    assert client.properties(ANNA)["AboutMe"] == ""
+    assert sharepoint.properties(ANNA)["AboutMe"] == ""
 
 
-def test_a_query_writes_all_four_picture_properties_at_once(client: SharePointClient) -> None:
-    header, number, result = ask(client, query(ANNA, *PICTURE))
+def test_a_query_writes_all_four_picture_properties_at_once(sharepoint) -> None:
+    header, number, result = ask(sharepoint, query(ANNA, *PICTURE))
     assert (header["SchemaVersion"], header["ErrorInfo"]) == ("15.0.0.0", None)
     assert (number, result) == (2, {"IsNull": False})
-    written = client.properties(ANNA)
+    written = sharepoint.properties(ANNA)
     assert {name: written[name] for name, _ in PICTURE} == dict(PICTURE)
-    assert client.profile(ANNA).json["PictureUrl"] == f"{URL}?t=63902822400"
+    assert sharepoint.profile(ANNA).json["PictureUrl"] == f"{URL}?t=63902822400"
 
 
-def test_a_query_can_write_to_several_people(client: SharePointClient) -> None:
-    client.add(BERT)
+def test_a_query_can_write_to_several_people(sharepoint) -> None:
+    sharepoint.add(BERT)
     header, *_ = ask(
-        client, wrap(set_property(3, ANNA, "AboutMe", "a") + set_property(4, BERT, "AboutMe", "b & <c>"))
+        sharepoint, wrap(set_property(3, ANNA, "AboutMe", "a") + set_property(4, BERT, "AboutMe", "b & <c>"))
     )
     assert header["ErrorInfo"] is None
-    assert (client.properties(ANNA)["AboutMe"], client.properties(BERT)["AboutMe"]) == ("a", "b & <c>")
+    assert (sharepoint.properties(ANNA)["AboutMe"], sharepoint.properties(BERT)["AboutMe"]) == (
+        "a",
+        "b & <c>",
+    )
 
 
 def test_a_failing_action_leaves_the_ones_before_it_done_and_the_ones_after_it_undone(
-    client: SharePointClient,
+    sharepoint,
 ) -> None:
     actions = (
         set_property(3, ANNA, "AboutMe", "before")
         + set_property(4, "absent@contoso.com", "AboutMe", "x")
         + set_property(5, ANNA, "CellPhone", "after")
     )
-    (header,) = ask(client, wrap(actions))
+    (header,) = ask(sharepoint, wrap(actions))
     assert header["ErrorInfo"]["ErrorMessage"].startswith("User Profile Error 1000: User Not Found")
     assert header["ErrorInfo"]["ErrorTypeName"] == "Microsoft.SharePoint.Client.ServerException"
     assert header["ErrorInfo"]["TraceCorrelationId"] == header["TraceCorrelationId"]
-    assert (client.properties(ANNA)["AboutMe"], client.properties(ANNA)["CellPhone"]) == ("before", "")
+    assert (sharepoint.properties(ANNA)["AboutMe"], sharepoint.properties(ANNA)["CellPhone"]) == (
+        "before",
+        "",
+    )
 
 
-def test_the_type_of_a_missing_user_is_a_knob(client: SharePointClient) -> None:
+def test_the_type_of_a_missing_user_is_a_knob(sharepoint) -> None:
     kind = "Microsoft.Office.Server.UserProfiles.UserNotFoundException"
-    client.world.knobs.user_not_found_type = kind
-    error = client.query("absent@contoso.com", ("AboutMe", "x"))
+    sharepoint.world.knobs.user_not_found_type = kind
+    error = sharepoint.query("absent@contoso.com", ("AboutMe", "x"))
     assert (error["ErrorTypeName"], error["ErrorCode"]) == (kind, -1)
 
 
@@ -177,20 +179,20 @@ METHOD = set_property(3, ANNA, "AboutMe", "x")
         pytest.param(wrap(METHOD + set_property(4, ANNA, "AboutMe", "y" * 2_100_000)), id="above 2 MB"),
     ],
 )
-def test_a_query_that_cannot_be_read_writes_nothing_at_all(client: SharePointClient, body: str) -> None:
-    (header,) = ask(client, body)
+def test_a_query_that_cannot_be_read_writes_nothing_at_all(sharepoint, body: str) -> None:
+    (header,) = ask(sharepoint, body)
     assert header["ErrorInfo"]["ErrorTypeName"] == "Microsoft.SharePoint.Client.InvalidClientQueryException"
-    assert client.properties(ANNA)["AboutMe"] == ""
+    assert sharepoint.properties(ANNA)["AboutMe"] == ""
 
 
-def test_a_query_must_be_declared_as_xml(client: SharePointClient) -> None:
+def test_a_query_must_be_declared_as_xml(sharepoint) -> None:
     assert (
-        client.send(
+        sharepoint.send(
             "POST", ADMIN, QUERY, query(ANNA, ("AboutMe", "x")), Content_Type="text/plain"
         ).status_code
         == 400
     )
-    assert client.properties(ANNA)["AboutMe"] == ""
+    assert sharepoint.properties(ANNA)["AboutMe"] == ""
 
 
 @pytest.mark.parametrize(
@@ -215,17 +217,15 @@ def test_a_query_must_be_declared_as_xml(client: SharePointClient) -> None:
         pytest.param("Nonsense", "x", id="no such property"),
     ],
 )
-def test_an_invalid_value_is_refused_and_leaves_the_property(
-    client: SharePointClient, name: str, value: str
-) -> None:
-    before = client.properties(ANNA)
-    error = client.query(ANNA, (name, value))
+def test_an_invalid_value_is_refused_and_leaves_the_property(sharepoint, name: str, value: str) -> None:
+    before = sharepoint.properties(ANNA)
+    error = sharepoint.query(ANNA, (name, value))
     assert error["ErrorTypeName"] in {
         "System.ArgumentException",
         "Microsoft.SharePoint.Client.InvalidClientQueryException",
     }
-    assert write(client, arguments(name, value)).status_code == 400
-    assert client.properties(ANNA) == before
+    assert write(sharepoint, arguments(name, value)).status_code == 400
+    assert sharepoint.properties(ANNA) == before
 
 
 @pytest.mark.parametrize(
@@ -237,13 +237,13 @@ def test_an_invalid_value_is_refused_and_leaves_the_property(
         pytest.param("", id="empty, to take a picture away"),
     ],
 )
-def test_a_picture_url_may_be_spelled_as_tools_spell_it(client: SharePointClient, url: str) -> None:
-    assert client.query(ANNA, ("PictureURL", url)) is None
-    assert client.properties(ANNA)["PictureURL"] == url
+def test_a_picture_url_may_be_spelled_as_tools_spell_it(sharepoint, url: str) -> None:
+    assert sharepoint.query(ANNA, ("PictureURL", url)) is None
+    assert sharepoint.properties(ANNA)["PictureURL"] == url
 
 
-def test_writing_twice_leaves_what_writing_once_leaves(client: SharePointClient) -> None:
-    assert client.query(ANNA, *PICTURE) is None
-    once = client.properties(ANNA)
-    assert client.query(ANNA, *PICTURE) is None
-    assert client.properties(ANNA) == once
+def test_writing_twice_leaves_what_writing_once_leaves(sharepoint) -> None:
+    assert sharepoint.query(ANNA, *PICTURE) is None
+    once = sharepoint.properties(ANNA)
+    assert sharepoint.query(ANNA, *PICTURE) is None
+    assert sharepoint.properties(ANNA) == once

@@ -78,20 +78,17 @@ class AdminFace:
             return _json({"error": f"{error.name}; GET / lists the calls"}, error.code or 500)
         return answer if isinstance(answer, Response) else _json(answer)
 
-    def calls(self, request: Request) -> Json:
+    def calls(self, _: Request) -> Json:
         """`GET /`: every call."""
-        del request
         rules = self._routes.iter_rules()
         return {"calls": [f"{min((rule.methods or set()) - {'HEAD'})} {rule.rule}" for rule in rules]}
 
-    def settings(self, request: Request) -> Json:
+    def settings(self, _: Request) -> Json:
         """`GET /settings`: what an app needs to use this tenant."""
-        del request
         return self._settings()
 
-    def knobs(self, request: Request) -> Json:
+    def knobs(self, _: Request) -> Json:
         """`GET /knobs`: the value of each, and the values that it accepts."""
-        del request
         return {"knobs": asdict(self._world.knobs), "known": describe(Knobs)}
 
     def turn_knobs(self, request: Request) -> Json:
@@ -102,9 +99,8 @@ class AdminFace:
                 setattr(self._world.knobs, name, value)
         return self.knobs(request)
 
-    def permissions(self, request: Request) -> Json:
+    def permissions(self, _: Request) -> Json:
         """`GET /permissions`: the application permissions that are granted."""
-        del request
         resources: tuple[Literal["graph", "sharepoint"], ...] = ("graph", "sharepoint")
         return {resource: sorted(self._permissions.roles(resource)) for resource in resources}
 
@@ -117,9 +113,8 @@ class AdminFace:
             self._permissions.consent("sharepoint", consent.sharepoint)
         return self.permissions(request)
 
-    def subscriptions(self, request: Request) -> Json:
+    def subscriptions(self, _: Request) -> Json:
         """`GET /subscriptions`: every subscription of every application."""
-        del request
         return {"subscriptions": self._graph.subscriptions()}
 
     def lose(self, request: Request, key: str) -> Json:
@@ -134,9 +129,8 @@ class AdminFace:
         self._graph.reauthorize(key)
         return self.subscriptions(request)
 
-    def clock(self, request: Request) -> Json:
+    def clock(self, _: Request) -> Json:
         """`GET /clock`: the tenant's time."""
-        del request
         return {"now": self._world.clock.now().isoformat()}
 
     def advance(self, request: Request) -> Json:
@@ -147,9 +141,8 @@ class AdminFace:
             raise AdminRefusal(str(error)) from error
         return self.clock(request)
 
-    def start_over(self, request: Request) -> Json:
+    def start_over(self, _: Request) -> Json:
         """`POST /reset`: no people, no subscriptions, default knobs; the settings stay valid."""
-        del request
         self._reset()
         return {}
 

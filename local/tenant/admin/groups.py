@@ -33,9 +33,8 @@ class GroupCalls:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def index(self, request: Request) -> Json:
+    def index(self, _: Request) -> Json:
         """`GET /groups`: every group, with the number of its people, nested and not deleted."""
-        del request
         with self._world.lock:
             return {"groups": [self._describe(group) for group in self._world.groups.every()]}
 

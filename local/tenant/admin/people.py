@@ -11,7 +11,7 @@ from local.tenant.directory import people
 from local.tenant.directory.exchange import Exchange
 from local.tenant.directory.world import Person, Photo, World
 from local.tenant.graph.face import Graph
-from local.tenant.sharepoint.reader import SIZES, PictureReader
+from local.tenant.sharepoint.pictures import SIZES
 from local.tenant.sharepoint.service import SharePoint
 
 LONGEST_DELAY = 3600.0  # seconds
@@ -47,10 +47,7 @@ class ProfileOddities:
 class PeopleCalls:
     """People as the administrator sees them."""
 
-    def __init__(
-        self, world: World, exchange: Exchange, graph: Graph, sharepoint: SharePoint, reader: PictureReader
-    ) -> None:
-        self._reader = reader
+    def __init__(self, world: World, exchange: Exchange, graph: Graph, sharepoint: SharePoint) -> None:
         self._world = world
         self._exchange = exchange
         self._graph = graph
@@ -73,9 +70,8 @@ class PeopleCalls:
             raise AdminRefusal(str(error), 409) from error
         return {"ids": [person.id for person in added]}
 
-    def show(self, request: Request, key: str) -> dict[str, Any]:
+    def show(self, _: Request, key: str) -> dict[str, Any]:
         """`GET /users/{id}`: the source and the target, so that a test can compare them."""
-        del request
         person = self._find_ever(key)
         photo = person.photo
         return {
@@ -115,11 +111,10 @@ class PeopleCalls:
         account = self._sharepoint.describe(self._find_ever(key).id)["account"]
         if account is None:
             raise AdminRefusal("SharePoint has no profile of this person", 404)
-        return self._reader.look(str(account), size)
+        return self._sharepoint.look(str(account), size)
 
-    def photo(self, request: Request, key: str) -> Response:
+    def photo(self, _: Request, key: str) -> Response:
         """`GET /users/{id}/photo`: the source's bytes."""
-        del request
         photo = self._find_living(key).photo
         if photo is None:
             raise AdminRefusal("no photo", 404)

@@ -41,14 +41,12 @@ class TrafficCalls:
         last = self._history.last
         return {"last": last, **self._history.summary(**_selection(request))}
 
-    def forget_requests(self, request: Request) -> Json:
+    def forget_requests(self, _: Request) -> Json:
         """`DELETE /history`."""
-        del request
         return {"last": self._history.clear()}
 
-    def faults(self, request: Request) -> Json:
+    def faults(self, _: Request) -> Json:
         """`GET /faults`: the armed faults, how often each fired, and the early requests."""
-        del request
         return {"faults": self._faults.report(), "early_return": self._early_returns.recorded()}
 
     def arm_faults(self, request: Request) -> Json:
@@ -63,9 +61,8 @@ class TrafficCalls:
         self._early_returns.clear()
         return self.faults(request)
 
-    def quota(self, request: Request) -> Json:
+    def quota(self, _: Request) -> Json:
         """`GET /quota`: the limits, and what was used of them."""
-        del request
         return self._quota.report()
 
     def limit(self, request: Request) -> Json:

@@ -17,11 +17,11 @@ Colour = tuple[int, int, int]
 
 
 @functools.lru_cache(maxsize=64)
-def draw(name: str, version: int = 1, size: int = SIZE, *, located: bool = False) -> bytes:
+def draw(name: str, version: int = 1, size: int = SIZE) -> bytes:
     """Return a square JPEG portrait of `name`, `size` pixels wide.
 
     The same arguments give the same bytes. Each `version` has another background and shirt and shows its
-    number. `located` adds the camera's name and GPS coordinates, as phones do.
+    number.
     """
     dice = random.Random(name)  # noqa: S311 - a face, not a secret
     image = Image.new("RGB", (size, size), _background(dice, version))
@@ -29,7 +29,7 @@ def draw(name: str, version: int = 1, size: int = SIZE, *, located: bool = False
     _draw_person(pen, size / 100, dice, _hue(version * 0.31 + dice.random(), 0.65, 0.55))
     _write(pen, size, _initials(name), version)
     stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=QUALITY, **({"exif": _position()} if located else {}))
+    image.save(stream, "JPEG", quality=QUALITY)
     return stream.getvalue()
 
 
@@ -74,10 +74,3 @@ def _write(pen: ImageDraw.ImageDraw, size: int, initials: str, version: int) -> 
 
 def _initials(name: str) -> str:
     return "".join(word[0] for word in name.split()[:2]).upper()
-
-
-def _position() -> Image.Exif:
-    exif = Image.Exif()
-    exif[0x010F] = "A telephone"  # Make
-    exif.get_ifd(0x8825).update({1: "N", 2: (47.0, 38.0, 31.0), 3: "W", 4: (122.0, 7.0, 42.0)})  # GPS
-    return exif

@@ -11,40 +11,31 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
 from local.tenant.directory.groups import Groups
 from local.tenant.knobs import Knobs
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Photo:
     """A profile photo as Exchange Online keeps it: its bytes and what Graph says of them.
 
-    `data` is the bytes, or a function that draws the same bytes each time it is called: a hundred thousand
+    `source` is the bytes, or a function that draws the same bytes each time it is called: a hundred thousand
     people have photos without a hundred thousand pictures in memory. `etag` has its quotation marks, as in
-    Graph's `@odata.mediaEtag` and `ETag`: `"BA09D118"`. `width` and `height` are pixels. Never changes.
+    Graph's `@odata.mediaEtag` and `ETag`: `"BA09D118"`. `width` and `height` are pixels.
     """
 
-    __slots__ = ("_data", "content_type", "etag", "height", "width")
-
-    def __init__(
-        self,
-        data: bytes | Callable[[], bytes],
-        etag: str,
-        width: int,
-        height: int,
-        content_type: str = "image/jpeg",
-    ) -> None:
-        self._data = data
-        self.etag = etag
-        self.width = width
-        self.height = height
-        self.content_type = content_type
+    source: bytes | Callable[[], bytes]
+    etag: str
+    width: int
+    height: int
+    content_type: str = "image/jpeg"
 
     @property
     def data(self) -> bytes:
         """The image's bytes."""
-        return self._data if isinstance(self._data, bytes) else self._data()
+        return self.source if isinstance(self.source, bytes) else self.source()
 
 
 @dataclass(slots=True)
@@ -83,23 +74,14 @@ class Clock:
         self._ahead = timedelta()
 
 
+PersonEvent = Literal["added", "renamed", "moved", "removed", "photo"]
+
+
 class Observer(Protocol):
     """A face of the tenant that is called after a person changed, under `World.lock`."""
 
-    def person_added(self, person: Person) -> None:
-        """The person was added."""
-
-    def person_renamed(self, person: Person, old_upn: str) -> None:
-        """The person's UPN changed."""
-
-    def person_moved(self, person: Person, old_geo: str) -> None:
-        """The person's preferred data location changed."""
-
-    def person_removed(self, person: Person) -> None:
-        """The person was deleted for good."""
-
-    def photo_changed(self, person: Person) -> None:
-        """The person's photo was changed or removed in Exchange Online."""
+    def person_changed(self, person: Person, event: PersonEvent) -> None:
+        """Note a change: of the person, UPN, location, or (`photo`) of the photo in Exchange Online."""
 
 
 @dataclass
@@ -163,8 +145,7 @@ class World:
                 raise ValueError(f"an object id is lower-case and used once: {person.id}")
             self._take_upn(person.id, person.upn)
             self.people[person.id] = person
-            for observer in self.observers:
-                observer.person_added(person)
+            self._notify(person, "added")
         return person
 
     def rename(self, person: Person, upn: str) -> None:
@@ -179,15 +160,13 @@ class World:
                 self._take_upn(person.id, upn)
                 del self._ids[old.lower()]
             person.upn = upn
-            for observer in self.observers:
-                observer.person_renamed(person, old)
+            self._notify(person, "renamed")
 
     def move(self, person: Person, geo: str) -> None:
         """Change the person's preferred data location."""
         with self.lock:
-            old, person.geo = person.geo, geo
-            for observer in self.observers:
-                observer.person_moved(person, old)
+            person.geo = geo
+            self._notify(person, "moved")
 
     def remove(self, person: Person) -> None:
         """Delete `person` permanently: their UPN can be used again, their id cannot."""
@@ -196,15 +175,14 @@ class World:
                 return
             person.gone = True
             self._ids.pop(person.upn.lower(), None)
-            for observer in self.observers:
-                observer.person_removed(person)
+            self._notify(person, "removed")
 
     def set_photo(self, person: Person, photo: Photo | None, *, tell: bool = True) -> None:
         """Change (or with None remove) a photo as its owner would; call the observers if `tell`."""
         with self.lock:
             person.photo = photo
-            for observer in self.observers if tell else ():
-                observer.photo_changed(person)
+            if tell:
+                self._notify(person, "photo")
 
     def reset(self) -> None:
         """Remove all people, reset the clock and every knob, and restart the random numbers.
@@ -219,6 +197,10 @@ class World:
             self.random.seed(self.seed)
             for each in fields(self.knobs):
                 setattr(self.knobs, each.name, each.default)
+
+    def _notify(self, person: Person, event: PersonEvent) -> None:
+        for observer in self.observers:
+            observer.person_changed(person, event)
 
     def _take_upn(self, person_id: str, upn: str) -> None:
         if self._ids.setdefault(upn.lower(), person_id) != person_id:

@@ -104,7 +104,6 @@ class Entra:
                     endpoint=self._metadata,
                     methods=["GET"],
                 ),
-                Rule("/<tenant>/discovery/v2.0/keys", endpoint=self._keys, methods=["GET"]),
                 Rule("/<tenant>/oauth2/v2.0/token", endpoint=self._token, methods=["POST"]),
             ]
         )
@@ -117,8 +116,7 @@ class Entra:
         except EntraRefusal as refusal:
             return _error(refusal, request.headers.get("client-request-id") or str(uuid.uuid4()))
 
-    def _instance(self, request: Request) -> dict[str, Any]:
-        del request
+    def _instance(self, _: Request) -> dict[str, Any]:
         return {
             "tenant_discovery_endpoint": f"{self._base}/v2.0/.well-known/openid-configuration",
             "api-version": "1.1",
@@ -127,8 +125,7 @@ class Entra:
             ],
         }
 
-    def _metadata(self, request: Request, tenant: str) -> dict[str, Any]:
-        del request
+    def _metadata(self, _: Request, tenant: str) -> dict[str, Any]:
         self._require_tenant(tenant)
         return {
             "issuer": f"{self._base}/v2.0",
@@ -143,11 +140,6 @@ class Entra:
             "cloud_instance_name": "microsoftonline.com",
             "msgraph_host": "graph.microsoft.com",
         }
-
-    def _keys(self, request: Request, tenant: str) -> dict[str, Any]:
-        del request
-        self._require_tenant(tenant)
-        return self._tokens.published_keys()
 
     def _token(self, request: Request, tenant: str) -> dict[str, Any]:
         self._require_tenant(tenant)
@@ -184,8 +176,7 @@ class Entra:
     def _require_client(self, form: Mapping[str, str]) -> None:
         for name in ("grant_type", "client_id"):
             if not form.get(name):
-                text = f"The request body must contain the following parameter: '{name}'."
-                raise EntraRefusal(400, "invalid_request", 900144, text)
+                raise _missing(name)
         if form["grant_type"] != "client_credentials":
             text = f"The app requested an unsupported grant type '{form['grant_type']}'."
             raise EntraRefusal(400, "unsupported_grant_type", 70003, text)
@@ -207,8 +198,7 @@ class Entra:
 
     def _check_assertion(self, form: Mapping[str, str], tenant: str) -> None:
         if form.get("client_assertion_type") != JWT_BEARER:
-            text = "The request body must contain the following parameter: 'client_assertion_type'."
-            raise EntraRefusal(400, "invalid_request", 900144, text)
+            raise _missing("client_assertion_type")
         self.assertions.append(form["client_assertion"])
         audiences = {self._token_endpoint(tenant), self._token_endpoint(self._world.tenant_id)}
         try:
@@ -221,7 +211,7 @@ def _audience(scope: str) -> str:
     """Return the one resource whose `.default` the scope names."""
     scopes = scope.split()
     if not scopes:
-        raise EntraRefusal(400, "invalid_request", 900144, "The request body must contain 'scope'.")
+        raise _missing("scope")
     if len({each.rpartition("/")[0] for each in scopes}) > 1:
         text = f"The value of scope contains more than one resource. Scope {scope} is not valid."
         raise EntraRefusal(400, "invalid_scope", 70011, text)
@@ -229,6 +219,11 @@ def _audience(scope: str) -> str:
         text = f"The value {scope} of scope is not valid: client credentials take one scope, {SCOPE}."
         raise EntraRefusal(400, "invalid_scope", 1002012, text)
     return scopes[0].removesuffix(SCOPE)
+
+
+def _missing(name: str) -> EntraRefusal:
+    text = f"The request body must contain the following parameter: '{name}'."
+    return EntraRefusal(400, "invalid_request", 900144, text)
 
 
 def _json(body: Mapping[str, Any], status: int = 200) -> Response:

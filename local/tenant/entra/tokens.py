@@ -100,11 +100,6 @@ class Tokens:
             raise BadToken("audience")
         return Claims(claims["aud"], claims["appid"], frozenset(claims.get("roles", ())), claims["appidacr"])
 
-    def published_keys(self) -> dict[str, Any]:
-        """Return the JSON Web Key Set that verifies the tokens."""
-        key = jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
-        return {"keys": [key | {"kid": KEY_ID, "use": "sig", "alg": "RS256"}]}
-
     def _verify(self, token: str) -> dict[str, Any]:
         try:
             claims: dict[str, Any] = jwt.decode(

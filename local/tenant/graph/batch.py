@@ -7,12 +7,12 @@ answers come in another, and the world may change between two parts.
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from local.tenant.directory.world import World
-from local.tenant.graph.batch_parts import BatchPart, read_parts
-from local.tenant.graph.router import Router
+from local.tenant.graph.operations import Router
 from local.tenant.graph.wire import (
     JSON,
     GraphAnswer,
@@ -20,27 +20,55 @@ from local.tenant.graph.wire import (
     GraphRefusal,
     Json,
     NoPhoto,
+    bad_request,
     envelope,
     read_query,
 )
 
 type PartFault = Callable[[str, str], tuple[int, dict[str, str], Any] | None]
 
+PARTS_MAX = 20
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+MEMBERS = frozenset({"id", "method", "url", "headers", "body", "dependsOn"})
 FAILED_DEPENDENCY = 424
 
 
-class Batch:
-    """Runs batches through the router.
+@dataclass(frozen=True, slots=True)
+class BatchPart:
+    """One request of a batch. `name` is its id as written, `id` is compared."""
 
-    `between_parts` is called between two parts, outside the world's lock. `part_fault` may answer a part
-    (method, url) in Graph's place: with status, headers and JSON body.
+    name: str
+    method: str
+    url: str
+    body: Any
+    content_type: str
+    consistency: str
+    after: str | None  # the id of the part it depends on
+
+    @property
+    def id(self) -> str:
+        """The id in lower case: ids do not differ by case alone."""
+        return self.name.lower()
+
+
+@dataclass(slots=True)
+class BatchHooks:
+    """`between_parts` is called between two parts, outside the world's lock.
+
+    `part_fault` may answer a part (method, url) in Graph's place: with status, headers and JSON body.
     """
 
-    def __init__(self, world: World, router: Router) -> None:
+    between_parts: Callable[[], None] | None = None
+    part_fault: PartFault | None = None
+
+
+class Batch:
+    """Runs batches through the router."""
+
+    def __init__(self, world: World, router: Router, hooks: BatchHooks) -> None:
         self._world = world
         self._router = router
-        self.between_parts: Callable[[], None] | None = None
-        self.part_fault: PartFault | None = None
+        self._hooks = hooks
 
     def run(self, call: GraphCall) -> tuple[GraphAnswer, list[tuple[str, str, int]]]:
         """Return the batch's answer, and each part's method, URL and status in the order they ran.
@@ -49,7 +77,7 @@ class Batch:
             GraphRefusal: 400, the batch as a whole breaks a rule; nothing was run.
         """
         call.allow()
-        parts, serial = read_parts(call.json())
+        parts, serial = _read_parts(call.json())
         if not serial:
             with self._world.lock:
                 self._world.random.shuffle(parts)
@@ -68,8 +96,8 @@ class Batch:
     def _run(self, call: GraphCall, parts: list[BatchPart]) -> dict[str, Json]:
         responses: dict[str, Json] = {}
         for part in parts:
-            if responses and self.between_parts:
-                self.between_parts()
+            if responses and self._hooks.between_parts:
+                self._hooks.between_parts()
             if part.after is not None and responses[part.after]["status"] >= 400:
                 answer = self._refused(call, _dependency_failed())
             else:
@@ -79,7 +107,7 @@ class Batch:
 
     def _answer(self, call: GraphCall, part: BatchPart) -> Json:
         """Return a part's status, headers and body."""
-        fault = self.part_fault(part.method, part.url) if self.part_fault else None
+        fault = self._hooks.part_fault(part.method, part.url) if self._hooks.part_fault else None
         if fault:
             status, headers, body = fault
             return {"status": status, "headers": headers, "body": body}
@@ -125,3 +153,87 @@ def _dependency_failed() -> GraphRefusal:
     return GraphRefusal(
         FAILED_DEPENDENCY, "FailedDependency", "A request that this one depends on has failed."
     )
+
+
+def _read_parts(body: Json) -> tuple[list[BatchPart], bool]:
+    """Return a batch's parts in their order, and whether they are to run in that order.
+
+    Raises:
+        GraphRefusal: 400; the batch breaks a rule.
+    """
+    requests = body.get("requests")
+    if not isinstance(requests, list) or not requests or body.keys() != {"requests"}:
+        raise bad_request("The batch payload must have one property, 'requests': an array that is not empty.")
+    if len(requests) > PARTS_MAX:
+        message = f"Number of batch request steps exceeds the maximum value of {PARTS_MAX}."
+        raise GraphRefusal(400, "MaximumValueExceeded", message)
+    parts = [_read_part(request) for request in requests]
+    if len({part.id for part in parts}) < len(parts):
+        raise bad_request("Each request of a batch must have an id of its own, whatever its case.")
+    return parts, _is_serial(parts)
+
+
+def _is_serial(parts: list[BatchPart]) -> bool:
+    """Return whether each part waits for the one before it.
+
+    Refuses any dependency that is not of that kind: a batch is fully serial or fully parallel. A part can
+    only wait for an earlier one (github.com/microsoftgraph/msgraph-sdk-dotnet-core/issues/891).
+    """
+    after = [part.after for part in parts]
+    if not any(after):
+        return False
+    if after != [None, *(part.id for part in parts[:-1])]:
+        raise bad_request(
+            "Invalid dependency: all requests of a batch, or none, depend on the one before them."
+        )
+    return True
+
+
+def _read_part(request: object) -> BatchPart:
+    if not isinstance(request, dict) or not request.keys() <= MEMBERS:
+        raise bad_request(
+            "A request of a batch has id, method, url, headers, body and dependsOn, and nothing else."
+        )
+    name, method, url = (request.get(key) for key in ("id", "method", "url"))
+    if not isinstance(name, str) or not name:
+        raise bad_request("Each request of a batch needs an id that is a string.")
+    if not isinstance(method, str) or method.upper() not in METHODS:
+        raise bad_request(f"The request '{name}' has no method that Graph knows.")
+    headers = _read_headers(name, request)
+    return BatchPart(
+        name=name,
+        method=method.upper(),
+        url=_read_url(name, url),
+        body=request.get("body"),
+        content_type=headers.get("content-type", ""),
+        consistency=headers.get("consistencylevel", ""),
+        after=_read_dependency(name, request.get("dependsOn")),
+    )
+
+
+def _read_url(name: str, url: object) -> str:
+    """Return a part's URL: relative, without host or version, and not another batch's."""
+    if not isinstance(url, str) or not url.startswith("/") or url.startswith("//"):
+        raise bad_request(f"The url of the request '{name}' must be relative and begin with '/'.")
+    if urlsplit(url).path.lower().rstrip("/") == "/$batch":
+        raise bad_request("A batch cannot contain a batch.")
+    return url
+
+
+def _read_headers(name: str, request: Json) -> dict[str, str]:
+    """Return a part's headers by their lower-case names; with a body there must be its type."""
+    headers = request.get("headers", {})
+    if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
+        raise bad_request(f"The headers of the request '{name}' must be an object of strings.")
+    folded = {key.lower(): value for key, value in headers.items()}
+    if request.get("body") is not None and not folded.get("content-type"):
+        raise bad_request(f"The request '{name}' has a body and no Content-Type header.")
+    return folded
+
+
+def _read_dependency(name: str, value: object) -> str | None:
+    if value is None or value == []:
+        return None
+    if not isinstance(value, list) or len(value) != 1 or not isinstance(value[0], str):
+        raise bad_request(f"The dependsOn of the request '{name}' must be an array of one id.")
+    return value[0].lower()

@@ -8,13 +8,11 @@ rich notifications, throttling (which `traffic.throttle` does before Graph gets 
 of the token behind a subscription, and lifecycle events by themselves (the admin face triggers them).
 """
 
-from collections.abc import Callable
-
 from werkzeug.wrappers import Request, Response
 
 from local.tenant.directory.world import Person, World
 from local.tenant.entra.tokens import Tokens
-from local.tenant.graph.batch import Batch, PartFault
+from local.tenant.graph.batch import Batch, BatchHooks
 from local.tenant.graph.gateway import GraphGateway
 from local.tenant.graph.groups import GroupOperations
 from local.tenant.graph.operations import route
@@ -26,19 +24,16 @@ from local.tenant.graph.users import UserOperations
 from local.tenant.graph.webhooks.changes import ChangeNotifier
 from local.tenant.graph.webhooks.deliveries import Deliveries
 from local.tenant.graph.webhooks.endpoint import WebhookTiming
-from local.tenant.graph.webhooks.notifications import NotificationPost
-from local.tenant.graph.webhooks.payloads import change_item
+from local.tenant.graph.webhooks.notifications import NotificationPost, change_item
 from local.tenant.graph.wire import Json
 
 
-class Graph:
+class Graph(BatchHooks):
     """The emulated Microsoft Graph.
 
     `allow_http_webhook` lets plain http notification URLs through; `ca` is a file of the authorities that
     webhooks' certificates may come from; `timing` shortens the time that webhooks have for their answers.
     """
-
-    host = "graph.microsoft.com"
 
     def __init__(
         self,
@@ -49,6 +44,7 @@ class Graph:
         ca: str | None = None,
         timing: WebhookTiming | None = None,
     ) -> None:
+        super().__init__()
         timing = timing or WebhookTiming()
         self._world = world
         self._pages = Pages(world)
@@ -63,8 +59,7 @@ class Graph:
             PhotoOperations(world),
             GroupOperations(world, self._pages),
         )
-        self._batch = Batch(world, router)
-        self._gateway = GraphGateway(world, tokens, router, self._batch)
+        self._gateway = GraphGateway(world, tokens, router, Batch(world, router, self))
         world.observers.append(self._changes)
 
     def respond(self, request: Request) -> Response:
@@ -154,21 +149,3 @@ class Graph:
             TimeoutError: after `deadline` seconds; the text says what is left.
         """
         self._deliveries.idle(deadline)
-
-    @property
-    def between_parts(self) -> Callable[[], None] | None:
-        """Called between two parts of a `$batch`, outside the world's lock."""
-        return self._batch.between_parts
-
-    @between_parts.setter
-    def between_parts(self, hook: Callable[[], None] | None) -> None:
-        self._batch.between_parts = hook
-
-    @property
-    def part_fault(self) -> PartFault | None:
-        """Asked before each part of a `$batch` (method, URL): None, or status, headers and body to answer."""
-        return self._batch.part_fault
-
-    @part_fault.setter
-    def part_fault(self, fault: PartFault | None) -> None:
-        self._batch.part_fault = fault

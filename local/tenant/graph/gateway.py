@@ -9,7 +9,7 @@ from werkzeug.wrappers import Request, Response
 from local.tenant.directory.world import World
 from local.tenant.entra.tokens import BadToken, Claims, Tokens
 from local.tenant.graph.batch import Batch
-from local.tenant.graph.router import Router
+from local.tenant.graph.operations import Router
 from local.tenant.graph.wire import (
     JSON,
     ORIGIN,

@@ -6,7 +6,7 @@ learn.microsoft.com/graph/api/directoryobject-checkmembergroups.
 Stricter than the service is said to be: the members of one type are an advanced query
 (learn.microsoft.com/graph/aad-advanced-queries), so each page needs `ConsistencyLevel: eventual` and
 `$count=true`, though many report answers without them. Only members of the type `microsoft.graph.user` are
-played.
+played, and no `$filter`.
 """
 
 import re
@@ -14,24 +14,28 @@ from itertools import islice
 
 from local.tenant.directory.groups import Group
 from local.tenant.directory.world import World
-from local.tenant.graph.filters import UserFilter, read_filter
 from local.tenant.graph.pages import TOKEN, Pages
 from local.tenant.graph.users import (
     BASIC,
     KNOWN,
     absent,
-    admit,
-    cost,
-    find_matching,
+    find_people,
     name_context,
     read_select,
     read_top,
     show,
 )
-from local.tenant.graph.wire import CONTEXT, GraphAnswer, GraphCall, GraphRefusal, Json
+from local.tenant.graph.wire import (
+    CONTEXT,
+    GraphAnswer,
+    GraphCall,
+    GraphRefusal,
+    Json,
+    bad_directory_request,
+    unsupported_query,
+)
 
 CHECKED_MAX = 20  # learn.microsoft.com/graph/api/directoryobject-checkmembergroups
-CHECK_COST, LIST_COST = 4, 5  # resource units; learn.microsoft.com/graph/throttling-limits
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -45,14 +49,11 @@ class GroupOperations:
 
     def page(self, call: GraphCall, group: str) -> GraphAnswer:
         """Answer one page of the people in a group and its nested groups, each once."""
-        call.allow("$top", "$select", "$filter", "$count", TOKEN)
+        call.allow("$top", "$select", "$count", TOKEN)
         _demand_advanced(call)
         top, selected = read_top(call), read_select(call)
-        wanted = read_filter(call.query["$filter"]) if "$filter" in call.query else UserFilter({})
-        admit(call, set(wanted.properties))
         with self._world.lock:
-            body = self._list(call, self._find(group), wanted, selected, top)
-        return GraphAnswer(200, body, {"x-ms-resource-unit": str(cost(LIST_COST, call, top))})
+            return GraphAnswer(200, self._list(call, self._find(group), selected, top))
 
     def check(self, call: GraphCall, user: str) -> GraphAnswer:
         """Answer which of the given groups the user is in, directly or through other groups."""
@@ -64,25 +65,24 @@ class GroupOperations:
                 raise absent(user)
             groups = [group for each in asked if (group := self._world.groups.find(each))]
             value = [group.id for group in groups if person.id in self._world.groups.people(group)]
-        body: Json = {"@odata.context": f"{CONTEXT}Collection(Edm.String)", "value": value}
-        return GraphAnswer(200, body, {"x-ms-resource-unit": str(CHECK_COST)})
+        return GraphAnswer(200, {"@odata.context": f"{CONTEXT}Collection(Edm.String)", "value": value})
 
     def _find(self, key: str) -> Group:
         if not _ID.fullmatch(key):
-            raise _no_id(key)
+            raise _invalid_id(key)
         group = self._world.groups.find(key)
         if group is None:
             raise absent(key)
         return group
 
-    def _list(self, call: GraphCall, group: Group, wanted: UserFilter, selected: list[str], top: int) -> Json:
+    def _list(self, call: GraphCall, group: Group, selected: list[str], top: int) -> Json:
         collection = f"groups/{group.id}/transitiveMembers/microsoft.graph.user"
         start = self._pages.position(collection, call.query)
         members = self._world.groups.people(group)
-        found = list(islice(find_matching(self._world, wanted, start, members), top + 1))
+        found = list(islice(find_people(self._world, start, lambda each: each.id in members), top + 1))
         body: Json = {"@odata.context": f"{CONTEXT}users{name_context(call, selected)}"}
         if TOKEN not in call.query:  # only the first page has it: learn.microsoft.com/graph/known-issues
-            body["@odata.count"] = sum(1 for _ in find_matching(self._world, wanted, 0, members))
+            body["@odata.count"] = sum(not self._world.people[each].gone for each in members)
         if len(found) > top:
             body["@odata.nextLink"] = self._pages.link(collection, call.query, found[top][0])
         visible = _list_visible(call)
@@ -94,11 +94,9 @@ def _demand_advanced(call: GraphCall) -> None:
     if call.consistency.lower() == "eventual" and call.query.get("$count", "").lower() == "true":
         return
     if TOKEN in call.query:  # github.com/microsoftgraph/msgraph-sdk-java-core/issues/203
-        raise GraphRefusal(400, "Request_UnsupportedQuery", "Unsupported Query.")
-    raise GraphRefusal(
-        400,
-        "Request_UnsupportedQuery",
-        "Members of one type take the query parameter $count=true and the header ConsistencyLevel: eventual.",
+        raise unsupported_query("Unsupported Query.")
+    raise unsupported_query(
+        "Members of one type take the query parameter $count=true and the header ConsistencyLevel: eventual."
     )
 
 
@@ -121,22 +119,18 @@ def _read_ids(body: Json) -> list[str]:
     """Return the ids to check, each once. The texts of the refusals are not published."""
     ids = body.get("groupIds")
     if body.keys() != {"groupIds"} or not isinstance(ids, list) or not ids:
-        raise GraphRefusal(
-            400, "Request_BadRequest", "The body must have one property, 'groupIds': an array of ids."
-        )
+        raise bad_directory_request("The body must have one property, 'groupIds': an array of ids.")
     if len(ids) > CHECKED_MAX:
-        raise GraphRefusal(
-            400, "Request_BadRequest", f"No more than {CHECKED_MAX} groups can be checked at once."
-        )
+        raise bad_directory_request(f"No more than {CHECKED_MAX} groups can be checked at once.")
     for each in ids:
         if not isinstance(each, str) or not _ID.fullmatch(each):
-            raise _no_id(each)
+            raise _invalid_id(each)
     return list(dict.fromkeys(each.lower() for each in ids))
 
 
-def _no_id(key: object) -> GraphRefusal:
+def _invalid_id(key: object) -> GraphRefusal:
     """Return the refusal of an invalid object id.
 
     github.com/microsoftgraph/microsoft-graph-docs/issues/11724
     """
-    return GraphRefusal(400, "Request_BadRequest", f"Invalid object identifier '{key}'.")
+    return bad_directory_request(f"Invalid object identifier '{key}'.")

@@ -1,28 +1,68 @@
-"""Every operation of the emulated Graph, with the permissions that it needs."""
+"""Every operation of the emulated Graph: its path, its handler, and the permissions that it needs."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from local.tenant.graph.groups import GroupOperations
 from local.tenant.graph.photos import PhotoOperations
-from local.tenant.graph.router import Route, Router
 from local.tenant.graph.subscriptions.operations import SubscriptionOperations
 from local.tenant.graph.users import UserOperations
+from local.tenant.graph.wire import GraphAnswer, GraphCall, GraphRefusal, bad_request, denied
 
 # Application permissions, any one of which is enough; learn.microsoft.com/graph/permissions-reference
 SUBSCRIBE = frozenset({"User.Read.All"})
 READ_USERS = frozenset({"User.Read.All", "User.ReadBasic.All"})
 READ_PHOTOS = READ_USERS | {"ProfilePhoto.Read.All", "ProfilePhoto.ReadWrite.All"}
-READ_MEMBERS = frozenset(
-    {
-        "GroupMember.Read.All",
-        "GroupMember.ReadWrite.All",
-        "Group.Read.All",
-        "Group.ReadWrite.All",
-        "Directory.Read.All",
-    }
-)
 # A check needs one of these and one for users; the last is enough alone.
 CHECK_MEMBERS = frozenset({"GroupMember.Read.All", "Group.Read.All", "Directory.Read.All"})
 CHECK_USERS = frozenset({"User.Read.All", "Directory.Read.All"})
+READ_MEMBERS = CHECK_MEMBERS | {"GroupMember.ReadWrite.All", "Group.ReadWrite.All"}
 MEMBERS = "/groups/{group}/transitiveMembers/microsoft.graph.user"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation. `path` is a template such as `/users/{user}/photo`; `{…}` never spans a slash.
+
+    The handler is called with the `GraphCall` and the template's parts by name. A token needs one of
+    `permissions` and one of `besides`, if those are not empty.
+    """
+
+    method: str
+    path: str
+    handler: Callable[..., GraphAnswer]
+    permissions: frozenset[str]
+    besides: frozenset[str] = frozenset()
+
+
+class Router:
+    """The operations, found by path and method."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._routes: dict[int, list[tuple[re.Pattern[str], Route]]] = {}  # by number of slashes
+        for route in routes:
+            self._routes.setdefault(route.path.count("/"), []).append((_compile(route.path), route))
+
+    def answer(self, call: GraphCall) -> GraphAnswer:
+        """Return the answer of the operation.
+
+        Raises:
+            GraphRefusal: the operation does not exist, is not permitted, or refuses.
+        """
+        routes = self._routes.get(call.path.count("/"), [])
+        matches = [(route, found) for path, route in routes if (found := path.fullmatch(call.path))]
+        if not matches:
+            segment = call.path.strip("/").rpartition("/")[2]
+            raise bad_request(f"Resource not found for the segment '{segment}'.")
+        for route, found in matches:
+            if route.method == call.method:
+                if not all(call.claims.roles & each for each in (route.permissions, route.besides) if each):
+                    raise denied()
+                return route.handler(call, **found.groupdict())
+        raise GraphRefusal(
+            405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target."
+        )
 
 
 def route(
@@ -36,7 +76,6 @@ def route(
         [
             Route("POST", "/subscriptions", subscriptions.create, SUBSCRIBE),
             Route("GET", "/subscriptions", subscriptions.page, SUBSCRIBE),
-            Route("GET", "/subscriptions/{subscription}", subscriptions.get, SUBSCRIBE),
             Route("PATCH", "/subscriptions/{subscription}", subscriptions.update, SUBSCRIBE),
             Route("DELETE", "/subscriptions/{subscription}", subscriptions.delete, SUBSCRIBE),
             Route("POST", "/subscriptions/{subscription}/reauthorize", subscriptions.reauthorize, SUBSCRIBE),
@@ -46,8 +85,12 @@ def route(
             Route("GET", MEMBERS, groups.page, READ_MEMBERS),
             Route("GET", "/users/{user}/photo", photos.show, READ_PHOTOS),
             Route("GET", "/users/{user}/photo/$value", photos.value, READ_PHOTOS),
-            Route("GET", "/users/{user}/photos", photos.sizes, READ_PHOTOS),
             Route("GET", "/users/{user}/photos/{size}", photos.show, READ_PHOTOS),
             Route("GET", "/users/{user}/photos/{size}/$value", photos.value, READ_PHOTOS),
         ]
     )
+
+
+def _compile(path: str) -> re.Pattern[str]:
+    """Return the pattern of a template. Graph ignores the case of the fixed parts."""
+    return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path)), re.IGNORECASE)

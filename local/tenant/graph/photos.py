@@ -10,14 +10,17 @@ photos in the world.
 
 import base64
 import hashlib
+import io
 import json
 from functools import lru_cache
 
+from PIL import Image, ImageOps
+
 from local.tenant.directory.world import Person, Photo, World
-from local.tenant.graph.renditions import SIZES, draw
 from local.tenant.graph.users import absent
 from local.tenant.graph.wire import CONTEXT, ROOT, GraphAnswer, GraphCall, GraphRefusal, Json, NoPhoto
 
+SIZES = (48, 64, 96, 120, 240, 360, 432, 504, 648)  # pixels; learn.microsoft.com/graph/api/profilephoto-get
 # The smallest possible GIF, which Graph may answer if a photo does not exist.
 DOT = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 PLACEHOLDER = Photo(DOT, "", 1, 1, "image/gif")
@@ -28,7 +31,7 @@ class PhotoOperations:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._draw = lru_cache(maxsize=256)(draw)
+        self._draw = lru_cache(maxsize=256)(_draw)
 
     def show(self, call: GraphCall, user: str, size: str = "") -> GraphAnswer:
         """Answer the metadata of the largest photo, or of one size."""
@@ -37,14 +40,17 @@ class PhotoOperations:
         size = self._size(photo, size)
         part = f"photos/{size}" if "photos" in call.path.lower() else "photo"
         context = f"{CONTEXT}users('{user}')/{part.partition('/')[0]}/$entity"
-        return GraphAnswer(200, {"@odata.context": context, **self._describe(person, photo, size, part)})
-
-    def sizes(self, call: GraphCall, user: str) -> GraphAnswer:
-        """Answer the metadata of every size."""
-        call.allow()
-        person, photo = self._photo(user)
-        value = [self._describe(person, photo, size, f"photos/{size}") for size in _sizes(photo)]
-        return GraphAnswer(200, {"@odata.context": f"{CONTEXT}users('{user}')/photos", "value": value})
+        width, height = size.split("x")
+        body: Json = {
+            "@odata.context": context,
+            "@odata.id": f"{ROOT}/users('{person.id}@{self._world.tenant_id}')/{part}",
+            "@odata.mediaContentType": photo.content_type if size == _own(photo) else "image/jpeg",
+            "@odata.mediaEtag": _etag(photo, size),
+            "id": size,
+            "width": int(width),
+            "height": int(height),
+        }
+        return GraphAnswer(200, body)
 
     def value(self, call: GraphCall, user: str, size: str = "") -> GraphAnswer:
         """Answer the bytes of the largest photo, or of one size."""
@@ -97,7 +103,9 @@ class PhotoOperations:
         size = asked.lower()
         if not size or photo is PLACEHOLDER:
             return _own(photo)
-        if size not in _sizes(photo):
+        if size != _own(photo) and size not in {
+            f"{s}x{s}" for s in SIZES if s <= min(photo.width, photo.height)
+        }:
             raise self._missing()
         return size
 
@@ -107,27 +115,9 @@ class PhotoOperations:
             raise self._missing()
         return data
 
-    def _describe(self, person: Person, photo: Photo, size: str, part: str) -> Json:
-        width, height = size.split("x")
-        return {
-            "@odata.id": f"{ROOT}/users('{person.id}@{self._world.tenant_id}')/{part}",
-            "@odata.mediaContentType": photo.content_type if size == _own(photo) else "image/jpeg",
-            "@odata.mediaEtag": _etag(photo, size),
-            "id": size,
-            "width": int(width),
-            "height": int(height),
-        }
-
 
 def _own(photo: Photo) -> str:
     return f"{photo.width}x{photo.height}"
-
-
-def _sizes(photo: Photo) -> list[str]:
-    """Return the ids of the sizes that exist, smallest first; the stored one is the last."""
-    edge = min(photo.width, photo.height)
-    smaller = [f"{size}x{size}" for size in SIZES if size <= edge]
-    return [size for size in smaller if size != _own(photo)] + [_own(photo)]
 
 
 def _etag(photo: Photo, size: str) -> str:
@@ -135,6 +125,19 @@ def _etag(photo: Photo, size: str) -> str:
     if size == _own(photo) or not photo.etag:
         return photo.etag
     return f'"{hashlib.sha256(f"{photo.etag} {size}".encode()).hexdigest()[:8].upper()}"'
+
+
+def _draw(photo: Photo, size: str) -> bytes | None:
+    """Return `photo` as a square JPEG of `size` (`48x48`), or None if its bytes are not a picture."""
+    edge = int(size.partition("x")[0])
+    try:
+        with Image.open(io.BytesIO(photo.data)) as image:
+            square = ImageOps.fit(image.convert("RGB"), (edge, edge), Image.Resampling.LANCZOS)
+    except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError):
+        return None
+    out = io.BytesIO()
+    square.save(out, "JPEG", quality=90)
+    return out.getvalue()
 
 
 def _unresolved(user: str) -> GraphRefusal:

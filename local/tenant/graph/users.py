@@ -2,44 +2,41 @@
 
 learn.microsoft.com/graph/api/user-list, learn.microsoft.com/graph/api/user-get and
 learn.microsoft.com/graph/api/resources/users (which properties come only with `$select`).
+
+Of `$filter` only `accountEnabled eq true` or `false` is played. Other filters are refused: they partly need
+`ConsistencyLevel: eventual` and `$count` (learn.microsoft.com/graph/aad-advanced-queries).
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from local.tenant.directory.world import Person, World
-from local.tenant.graph.filters import UserFilter, read_filter
 from local.tenant.graph.pages import TOKEN, Pages
-from local.tenant.graph.wire import CONTEXT, GraphAnswer, GraphCall, GraphRefusal, Json
+from local.tenant.graph.wire import (
+    CONTEXT,
+    GraphAnswer,
+    GraphCall,
+    GraphRefusal,
+    Json,
+    bad_request,
+    denied,
+    unsupported_query,
+)
 
 PAGE, PAGE_MAX = 100, 999  # learn.microsoft.com/graph/api/user-list
 
+# fmt: off
 DEFAULT = (
-    "businessPhones",
-    "displayName",
-    "givenName",
-    "id",
-    "jobTitle",
-    "mail",
-    "mobilePhone",
-    "officeLocation",
-    "preferredLanguage",
-    "surname",
-    "userPrincipalName",
+    "businessPhones", "displayName", "givenName", "id", "jobTitle", "mail", "mobilePhone", "officeLocation",
+    "preferredLanguage", "surname", "userPrincipalName",
 )
+# fmt: on
 # learn.microsoft.com/graph/api/resources/users: what User.ReadBasic.All shows to an application
 BASIC = frozenset(
-    {
-        "displayName",
-        "givenName",
-        "id",
-        "mail",
-        "photo",
-        "securityIdentifier",
-        "surname",
-        "userPrincipalName",
-    }
+    {"displayName", "givenName", "id", "mail", "photo", "securityIdentifier", "surname", "userPrincipalName"}
 )
+_FILTER = re.compile(r"\s*accountEnabled\s+eq\s+(true|false)\s*")
 
 
 def absent(key: str) -> GraphRefusal:
@@ -61,43 +58,38 @@ class UserOperations:
     def page(self, call: GraphCall) -> GraphAnswer:
         """Answer one page, in the order in which people were added."""
         call.allow("$top", "$select", "$filter", TOKEN)
-        top, selected = read_top(call), read_select(call)
-        wanted = read_filter(call.query["$filter"]) if "$filter" in call.query else UserFilter({})
-        admit(call, {*selected, *wanted.properties})
+        top, selected, enabled = read_top(call), read_select(call), _read_filter(call)
+        _admit(call, {*selected, *({"accountEnabled"} if "$filter" in call.query else ())})
         with self._world.lock:
             start = self._pages.position("users", call.query)
-            found = list(islice(find_matching(self._world, wanted, start), top + 1))
+            wanted = find_people(self._world, start, lambda person: enabled in (None, person.enabled))
+            found = list(islice(wanted, top + 1))
             body: Json = {"@odata.context": f"{CONTEXT}users{name_context(call, selected)}"}
             if len(found) > top:
                 body["@odata.nextLink"] = self._pages.link("users", call.query, found[top][0])
             body["value"] = [show(person, selected) for _, person in found[:top]]
-        return GraphAnswer(200, body, {"x-ms-resource-unit": str(cost(2, call, top))})
+        return GraphAnswer(200, body)
 
     def get(self, call: GraphCall, user: str) -> GraphAnswer:
         """Answer one user."""
         call.allow("$select")
         selected = read_select(call)
-        admit(call, set(selected))
+        _admit(call, set(selected))
         with self._world.lock:
             person = self._world.find(user)
             if person is None:
                 raise absent(user)
             context = f"{CONTEXT}users{name_context(call, selected)}/$entity"
-            body = {"@odata.context": context, **show(person, selected)}
-        return GraphAnswer(200, body, {"x-ms-resource-unit": str(cost(1, call, PAGE))})
+            return GraphAnswer(200, {"@odata.context": context, **show(person, selected)})
 
 
-def find_matching(
-    world: World, wanted: UserFilter, start: int, among: frozenset[str] | None = None
-) -> Iterator[tuple[int, Person]]:
-    """Yield position and person for all who pass the filter, from position `start`; a position never changes.
+def find_people(world: World, start: int, wanted: Callable[[Person], bool]) -> Iterator[tuple[int, Person]]:
+    """Yield position and person for all wanted, from position `start`; a position never changes.
 
-    `among` (object ids) restricts the people. Deleted people are left out. Call under `World.lock`.
+    Deleted people are left out. Call under `World.lock`.
     """
     for position, person in islice(enumerate(world.people.values()), start, None):
-        if person.gone or (among is not None and person.id not in among):
-            continue
-        if not wanted.clauses or wanted.passes(properties(person)):
+        if not person.gone and wanted(person):
             yield position, person
 
 
@@ -105,7 +97,8 @@ def properties(person: Person) -> Json:
     """Return every property of `person` in this directory."""
     given, _, surname = person.display_name.partition(" ")
     mail = person.upn if person.mailbox else None
-    return {
+    unset = ("jobTitle", "mobilePhone", "officeLocation", "preferredLanguage", "securityIdentifier")
+    return dict.fromkeys(unset) | {
         "accountEnabled": person.enabled,
         # A licence proves neither a mailbox nor the lack of one.
         "assignedLicenses": [],
@@ -113,14 +106,9 @@ def properties(person: Person) -> Json:
         "displayName": person.display_name,
         "givenName": given or None,
         "id": person.id,
-        "jobTitle": None,
         "mail": mail,
-        "mobilePhone": None,
-        "officeLocation": None,
         "preferredDataLocation": person.geo.upper() or None,
-        "preferredLanguage": None,
         "proxyAddresses": [f"SMTP:{mail}"] if mail else [],
-        "securityIdentifier": None,
         "surname": surname or None,
         "userPrincipalName": person.upn,
         "userType": "Guest" if person.guest else "Member",
@@ -147,10 +135,8 @@ def read_top(call: GraphCall) -> int:
     """
     text = call.query.get("$top", str(PAGE))
     if not text.isdecimal() or not 1 <= int(text) <= PAGE_MAX:
-        raise GraphRefusal(
-            400,
-            "Request_UnsupportedQuery",
-            f"Invalid page size specified: '{text}'. Must be between 1 and {PAGE_MAX} inclusive.",
+        raise unsupported_query(
+            f"Invalid page size specified: '{text}'. Must be between 1 and {PAGE_MAX} inclusive."
         )
     return int(text)
 
@@ -167,25 +153,11 @@ def read_select(call: GraphCall) -> list[str]:
     selected = [name.strip() for name in call.query["$select"].split(",")]
     for name in selected:
         if name not in KNOWN:
-            raise GraphRefusal(
-                400,
-                "BadRequest",
+            raise bad_request(
                 "Parsing OData Select and Expand failed: "
-                f"Could not find a property named '{name}' on type 'microsoft.graph.user'.",
+                f"Could not find a property named '{name}' on type 'microsoft.graph.user'."
             )
     return selected
-
-
-def admit(call: GraphCall, touched: set[str]) -> None:
-    """Refuse to show, or to filter by, what only User.Read.All may see.
-
-    Raises:
-        GraphRefusal: 403, the token lacks the role.
-    """
-    if "User.Read.All" not in call.claims.roles and not touched <= BASIC:
-        raise GraphRefusal(
-            403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."
-        )
 
 
 def name_context(call: GraphCall, selected: list[str]) -> str:
@@ -193,6 +165,17 @@ def name_context(call: GraphCall, selected: list[str]) -> str:
     return f"({','.join(selected)})" if "$select" in call.query else ""
 
 
-def cost(units: int, call: GraphCall, top: int) -> int:
-    """Return the request's resource units: learn.microsoft.com/graph/throttling-limits, "Identity"."""
-    return max(1, units - ("$select" in call.query) - (top < 20))
+def _read_filter(call: GraphCall) -> bool | None:
+    """Return which value of `accountEnabled` is wanted, None for both."""
+    text = call.query.get("$filter")
+    if text is None:
+        return None
+    if not (found := _FILTER.fullmatch(text)):
+        raise unsupported_query(f"Unsupported or invalid query filter clause: {text}")
+    return found[1] == "true"
+
+
+def _admit(call: GraphCall, touched: set[str]) -> None:
+    """Refuse to show, or to filter by, properties that need User.Read.All, to a token without that role."""
+    if "User.Read.All" not in call.claims.roles and not touched <= BASIC:
+        raise denied()

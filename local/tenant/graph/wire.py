@@ -34,6 +34,28 @@ class GraphRefusal(Exception):
         self.headers = headers or {}
 
 
+def bad_request(message: str) -> GraphRefusal:
+    """Return the refusal of a request that Graph cannot read."""
+    return GraphRefusal(400, "BadRequest", message)
+
+
+def bad_directory_request(message: str) -> GraphRefusal:
+    """Return the directory's refusal of a body or an id."""
+    return GraphRefusal(400, "Request_BadRequest", message)
+
+
+def unsupported_query(message: str) -> GraphRefusal:
+    """Return the directory's refusal of a query."""
+    return GraphRefusal(400, "Request_UnsupportedQuery", message)
+
+
+def denied() -> GraphRefusal:
+    """Return the refusal of a token without the permission."""
+    return GraphRefusal(
+        403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."
+    )
+
+
 class NoPhoto(GraphRefusal):
     """The user exists and the photo does not; `$batch` may answer this without a body."""
 
@@ -69,21 +91,17 @@ class GraphCall:
             GraphRefusal: the body is not a JSON object, or is not declared as one.
         """
         if self.content_type.partition(";")[0].strip().lower() != "application/json":
-            raise GraphRefusal(
-                400,
-                "Request_BadRequest",
-                "Write requests (excluding DELETE) must contain the Content-Type header declaration.",
+            raise bad_directory_request(
+                "Write requests (excluding DELETE) must contain the Content-Type header declaration."
             )
         try:
             read = json.loads(self.body)
         except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
             read = None
         if not isinstance(read, dict):
-            raise GraphRefusal(
-                400,
-                "BadRequest",
+            raise bad_request(
                 "Unable to read JSON request payload. Please ensure Content-Type header is set "
-                "and payload is of valid JSON format.",
+                "and payload is of valid JSON format."
             )
         return read
 
@@ -95,7 +113,7 @@ class GraphCall:
         """
         for name in self.query:
             if name not in options:
-                raise GraphRefusal(400, "BadRequest", f"The query parameter '{name}' is not supported.")
+                raise bad_request(f"The query parameter '{name}' is not supported.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +134,7 @@ def read_query(raw: str) -> dict[str, str]:
     query: dict[str, str] = {}
     for name, value in parse_qsl(raw, keep_blank_values=True):
         if name in query:
-            raise GraphRefusal(400, "BadRequest", f"Query option '{name}' was specified more than once.")
+            raise bad_request(f"Query option '{name}' was specified more than once.")
         query[name] = value
     return query
 

@@ -1,7 +1,6 @@
 """Folders and files as REST shows them: `SP.Folder` and `SP.File`, their properties in SharePoint's order."""
 
-from datetime import datetime
-from typing import TypedDict
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from werkzeug.wrappers import Response
@@ -9,49 +8,9 @@ from werkzeug.wrappers import Response
 from local.tenant.sharepoint.library import File, Folder
 
 
-class FolderRow(TypedDict):
-    """`SP.Folder`."""
-
-    Exists: bool
-    IsWOPIEnabled: bool
-    ItemCount: int
-    Name: str
-    ProgID: None
-    ServerRelativeUrl: str
-    TimeCreated: str
-    TimeLastModified: str
-    UniqueId: str
-    WelcomePage: str
-
-
-class FileRow(TypedDict):
-    """`SP.File`. `Length` is a string, as SharePoint sends 64-bit numbers."""
-
-    CheckInComment: str
-    CheckOutType: int
-    ContentTag: str
-    CustomizedPageStatus: int
-    ETag: str
-    Exists: bool
-    IrmEnabled: bool
-    Length: str
-    Level: int
-    LinkingUri: str
-    LinkingUrl: str
-    MajorVersion: int
-    MinorVersion: int
-    Name: str
-    ServerRelativeUrl: str
-    TimeCreated: str
-    TimeLastModified: str
-    Title: str
-    UIVersion: int
-    UIVersionLabel: str
-    UniqueId: str
-
-
-def show_folder(folder: Folder) -> FolderRow:
+def show_folder(folder: Folder) -> dict[str, object]:
     """Return a folder as REST shows it."""
+    modified = max([folder.created, *(file.modified for file in folder.files.values())])
     return {
         "Exists": True,
         "IsWOPIEnabled": False,
@@ -60,16 +19,18 @@ def show_folder(folder: Folder) -> FolderRow:
         "ProgID": None,
         "ServerRelativeUrl": folder.path,
         "TimeCreated": _stamp(folder.created),
-        "TimeLastModified": _stamp(max([folder.created, *(file.modified for file in folder.files.values())])),
+        "TimeLastModified": _stamp(modified),
         "UniqueId": folder.id,
         "WelcomePage": "",
     }
 
 
-def show_file(folder: Folder, file: File, origin: str) -> FileRow:
-    """Return a file as REST shows it; `origin` is the site's, such as `https://contoso-my.sharepoint.com`."""
+def show_file(folder: Folder, file: File, origin: str) -> dict[str, object]:
+    """Return a file as REST shows it; `origin` is the site's, such as `https://contoso-my.sharepoint.com`.
+
+    `Length` is a string, as SharePoint sends 64-bit numbers.
+    """
     path = f"{folder.path}/{file.name}"
-    link = origin + quote(path)
     return {
         "CheckInComment": "",
         "CheckOutType": 2,
@@ -80,8 +41,8 @@ def show_file(folder: Folder, file: File, origin: str) -> FileRow:
         "IrmEnabled": False,
         "Length": str(len(file.data)),
         "Level": 1,
-        "LinkingUri": link,
-        "LinkingUrl": link,
+        "LinkingUri": origin + quote(path),
+        "LinkingUrl": origin + quote(path),
         "MajorVersion": 1,
         "MinorVersion": 0,
         "Name": file.name,
@@ -98,10 +59,13 @@ def show_file(folder: Folder, file: File, origin: str) -> FileRow:
 def serve(file: File) -> Response:
     """Return a file's bytes; SharePoint names the type by the extension, not by the content."""
     kind = "image/jpeg" if file.name.lower().endswith(".jpg") else "application/octet-stream"
-    response = Response(file.data, content_type=kind)
-    response.headers["ETag"] = file.etag
-    return response
+    return Response(file.data, content_type=kind, headers={"ETag": file.etag})
 
 
 def _stamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FOLDER_PROPERTIES = tuple(show_folder(Folder("/", _EPOCH)))
+FILE_PROPERTIES = tuple(show_file(Folder("/", _EPOCH), File("", b"", None, _EPOCH, _EPOCH), ""))

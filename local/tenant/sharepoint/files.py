@@ -1,32 +1,50 @@
-"""The files of the library `User Photos`, over REST and under their own URLs.
+"""The files of the library `User Photos`, over REST.
 
 Routes (learn.microsoft.com/sharepoint/dev/sp-add-ins/working-with-folders-and-files-with-rest):
 `web/GetFolderByServerRelativePath(decodedUrl='…')`, below it `Folders`, `Files`, `Files/Add` and
-`Files/AddUsingPath`; `web/GetFileByServerRelativePath(decodedUrl='…')`, below it `$value` and `recycle`.
+`Files/AddUsingPath`; `web/GetFileByServerRelativePath(decodedUrl='…')`, below it `$value`.
 
-Stricter than Microsoft: no permission but `Sites.FullControl.All` is accepted.
+Stricter than Microsoft: no permission but `Sites.FullControl.All` is accepted. An upload named `.jpg` must be
+a JPEG of at most 5 000 000 bytes, `Forms` accepts nothing, and the string functions, ambiguous for `%` and
+`#`, accept neither (learn.microsoft.com/sharepoint/dev/solution-guidance, "Supporting % and # in files and
+folders").
 """
 
-import uuid
+import re
+from dataclasses import dataclass
+from datetime import datetime
 
 from werkzeug.wrappers import Response
 
 from local.tenant.directory.world import World
 from local.tenant.sharepoint.calls import SharePointCall
-from local.tenant.sharepoint.entries import FileRow, FolderRow, serve, show_file, show_folder
+from local.tenant.sharepoint.entries import FILE_PROPERTIES, FOLDER_PROPERTIES, serve, show_file, show_folder
 from local.tenant.sharepoint.errors import (
     SharePointRefusal,
+    access_denied,
+    bad_argument,
     bad_query,
     no_file,
     no_folder,
     no_resource,
     wrong_method,
 )
-from local.tenant.sharepoint.library import File, Folder, Library
+from local.tenant.sharepoint.library import FORMS, File, Folder, Library
 from local.tenant.sharepoint.odata import PathSegment, selected
-from local.tenant.sharepoint.uploads import read_name, read_path, read_upload, save
+from local.tenant.sharepoint.pictures import Picture, inspect_jpeg
 
 ROLE = "Sites.FullControl.All"
+MAX_BYTES = 5_000_000  # what PeopleManager.SetMyProfilePicture takes; the library's own bound is far higher
+_SP = "Microsoft.SharePoint.SPException"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file to write. `picture` describes a JPEG; None for other files."""
+
+    name: str
+    data: bytes
+    picture: Picture | None
 
 
 class Files:
@@ -50,72 +68,39 @@ class Files:
         match first.name:
             case "getfolderbyserverrelativepath" | "getfolderbyserverrelativeurl":
                 if names in (["files", "add"], ["files", "addusingpath"]):
-                    return self._upload(call, read_path(first), rest[1])
-                return self._show(call, read_path(first), names)
+                    return self._upload(call, _read_path(first), rest[1])
+                return self._show(call, _read_path(first), names)
             case "getfilebyserverrelativepath" | "getfilebyserverrelativeurl":
-                return self._answer_file(call, read_path(first), names)
+                return self._answer_file(call, _read_path(first), names)
             case _:
                 raise no_resource(f"web/{first.spelled}")
-
-    def respond_direct(self, call: SharePointCall) -> Response:
-        """Answer GET or PUT of a file under its own URL, such as the one a profile points to.
-
-        PUT is what CSOM's `File.SaveBinaryDirect` sends; a folder that does not exist is a 409 there
-        (github.com/pnp/PnP/issues/1419), not a 404 as over REST.
-
-        Raises:
-            SharePointRefusal: not permitted, no such file or folder, or a refused upload.
-        """
-        call.demand(ROLE)
-        path = call.request.path
-        if call.request.method == "GET":
-            with self._world.lock:
-                return serve(self._find_file(call, path)[1])
-        if call.request.method != "PUT":
-            raise wrong_method(call.request.method, path)
-        parent, _, name = path.rpartition("/")
-        upload = read_upload(call, name)
-        with self._world.lock:
-            folder = self._libraries[call.site.geo].find_folder(parent)
-            if folder is None:
-                raise SharePointRefusal(409, -2147024893, "System.IO.DirectoryNotFoundException", "Conflict")
-            file = save(folder, upload, self._world.clock.now(), overwrite=True)
-            return Response(status=201 if file.version == 1 else 200)
 
     def _show(self, call: SharePointCall, path: str, names: list[str]) -> Response:
         if names not in ([], ["folders"], ["files"]):
             raise no_resource("/".join(names))
         if call.request.method != "GET":
             raise wrong_method(call.request.method, "/".join(names) or "Folder")
-        row = FileRow if names == ["files"] else FolderRow
-        chosen = selected(call.request.args, row.__annotations__)
+        chosen = selected(call.request.args, FILE_PROPERTIES if names == ["files"] else FOLDER_PROPERTIES)
         with self._world.lock:
-            library, folder = self._libraries[call.site.geo], self._find_folder(call, path)
+            folder = self._find_folder(call, path)
+            if not names:
+                return call.entity("SP.Folder", show_folder(folder), chosen)
             if names == ["files"]:
                 files = [show_file(folder, file, call.site.origin) for file in folder.files.values()]
-            else:
-                itself, inside = (
-                    show_folder(folder),
-                    [show_folder(each) for each in library.folders_in(folder)],
-                )
-        if not names:
-            return call.entity("SP.Folder", itself, chosen)
-        return (
-            call.rows("SP.File", files, chosen)
-            if names == ["files"]
-            else call.rows("SP.Folder", inside, chosen)
-        )
+                return call.rows("SP.File", files, chosen)
+            inside = self._libraries[call.site.geo].folders_in(folder)
+            return call.rows("SP.Folder", [show_folder(each) for each in inside], chosen)
 
     def _upload(self, call: SharePointCall, path: str, step: PathSegment) -> Response:
         if call.request.method != "POST":
             raise wrong_method(call.request.method, step.spelled)
         call.form()
-        chosen = selected(call.request.args, FileRow.__annotations__)
+        chosen = selected(call.request.args, FILE_PROPERTIES)
         overwrite = step.flag("overwrite")
-        upload = read_upload(call, read_name(step))
+        upload = _read_upload(call, _read_name(step))
         with self._world.lock:
             folder = self._find_folder(call, path)
-            file = save(folder, upload, self._world.clock.now(), overwrite=overwrite)
+            file = _save(folder, upload, self._world.clock.now(), overwrite=overwrite)
             row = show_file(folder, file, call.site.origin)
         return call.entity("SP.File", row, chosen)
 
@@ -126,17 +111,13 @@ class Files:
             match verb, names:
                 case "GET", []:
                     row = show_file(folder, file, call.site.origin)
-                    return call.entity("SP.File", row, selected(call.request.args, FileRow.__annotations__))
+                    return call.entity("SP.File", row, selected(call.request.args, FILE_PROPERTIES))
                 case "GET", ["$value"]:
                     return serve(file)
                 case "DELETE", []:
                     _check_match(call, file)
                     folder.delete(file)
                     return Response(status=200)
-                case "POST", ["recycle"]:
-                    call.form()
-                    folder.delete(file)
-                    return call.value("Recycle", str(uuid.uuid4()))
         raise wrong_method(verb, "/".join(names) or "File")
 
     def _find_folder(self, call: SharePointCall, path: str) -> Folder:
@@ -165,3 +146,54 @@ def _check_match(call: SharePointCall, file: File) -> None:
         raise SharePointRefusal(
             412, -1, kind, "The request ETag value does not match the object's ETag value."
         )
+
+
+def _read_path(step: PathSegment) -> str:
+    """Return the path that `Get…ByServerRelativePath(decodedUrl=…)` or `…Url('…')` names."""
+    return step.text("decodedUrl") if step.name.endswith("path") else _be_unambiguous(step.text("0"))
+
+
+def _read_name(step: PathSegment) -> str:
+    """Return the file name that `AddUsingPath(decodedUrl=…)` or `Add(url=…)` gives."""
+    return step.text("decodedUrl") if step.name == "addusingpath" else _be_unambiguous(step.text("url"))
+
+
+def _read_upload(call: SharePointCall, name: str) -> Upload:
+    """Return the request's body as a file of this name. Decodes it: do not call under `World.lock`.
+
+    Raises:
+        SharePointRefusal: the name is not valid, the bytes are too many, or a `.jpg` is not a JPEG.
+    """
+    if not name or len(name) > 255 or re.search(r'["*:<>?/\\|\x00-\x1f]', name) or name != name.strip():
+        raise SharePointRefusal(
+            400, -2130575245, _SP, "The file name is empty or contains characters that are not permitted."
+        )
+    if (call.request.content_length or 0) > MAX_BYTES:
+        raise SharePointRefusal(
+            413, -2147024809, "System.ArgumentException", f"A picture has at most {MAX_BYTES} bytes."
+        )
+    data = call.request.get_data()
+    picture = inspect_jpeg(data)
+    if picture is None and name.lower().endswith((".jpg", ".jpeg")):
+        raise bad_argument(f"{name} is not a JPEG: SharePoint would serve these bytes as one.")
+    return Upload(name, data, picture)
+
+
+def _save(folder: Folder, upload: Upload, now: datetime, *, overwrite: bool) -> File:
+    """Write an upload into a folder and return the file.
+
+    Raises:
+        SharePointRefusal: the folder accepts no files, or has one of that name and `overwrite` is false.
+    """
+    if folder.name == FORMS:
+        raise access_denied()
+    if folder.find(upload.name) and not overwrite:
+        path = f"{folder.path}/{upload.name}".lstrip("/")
+        raise SharePointRefusal(400, -2130575257, _SP, f"A file with the name {path} already exists.")
+    return folder.save(upload.name, upload.data, upload.picture, now)
+
+
+def _be_unambiguous(text: str) -> str:
+    if "%" in text or "#" in text:
+        raise bad_argument("A % or # is ambiguous here; use the ResourcePath functions.")
+    return text

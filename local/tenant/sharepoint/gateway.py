@@ -11,7 +11,7 @@ from local.tenant.sharepoint.calls import SharePointCall, json_response, refuse
 from local.tenant.sharepoint.errors import SharePointRefusal, Unauthorized, no_resource, wrong_method
 from local.tenant.sharepoint.files import Files
 from local.tenant.sharepoint.hosts import find_site
-from local.tenant.sharepoint.library import LIBRARY, Library
+from local.tenant.sharepoint.library import Library
 from local.tenant.sharepoint.odata import parse_path
 from local.tenant.sharepoint.people_manager import PeopleManager
 from local.tenant.sharepoint.profiles import Profiles
@@ -76,8 +76,6 @@ class SharePointGateway:
             return csom.respond(call, self._people_manager)
         if path == PAGE:
             return self._photos.respond(call)
-        if site.kind == "my" and path.startswith(f"/{LIBRARY.lower()}/"):
-            return self._files.respond_direct(call)
         raise no_resource(request.path)
 
     def _route_rest(self, call: SharePointCall) -> Response:

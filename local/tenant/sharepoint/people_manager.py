@@ -24,7 +24,6 @@ from local.tenant.sharepoint.profiles import Profile, Profiles
 _NO_READING = (
     "Access Denied: This application does not have the required permissions to access profile information."
 )
-_PERSON = "SP.UserProfiles.PersonProperties"
 
 
 class PeopleManager:
@@ -66,8 +65,8 @@ class PeopleManager:
         if call.site.kind == "my":
             raise access_denied()
         match [step.name for step in steps]:
-            case ["getpropertiesfor", *rest]:
-                return self._get_properties(call, steps[0], rest)
+            case ["getpropertiesfor"]:
+                return self._get_properties(call, steps[0])
             case ["getuserprofilepropertyfor"]:
                 return self._get_property(call, steps[0])
             case ["setsinglevalueprofileproperty"]:
@@ -77,21 +76,11 @@ class PeopleManager:
                     "/".join(["SP.UserProfiles.PeopleManager", *(step.spelled for step in steps)])
                 )
 
-    def _get_properties(self, call: SharePointCall, step: PathSegment, rest: list[str]) -> Response:
+    def _get_properties(self, call: SharePointCall, step: PathSegment) -> Response:
         profile, person = self._read(call, step)
         if profile is None:
             return call.value(step.spelled, None)
-        if not rest:
-            return call.entity(_PERSON, person, selected(call.request.args, person))
-        found = next((name for name in person if [name.lower()] == rest), None)
-        if found is None:
-            raise no_resource(f"{step.spelled}/{'/'.join(rest)}")
-        value = person[found]
-        return (
-            call.rows("SP.KeyValue", value)
-            if found == "UserProfileProperties" and isinstance(value, list)
-            else call.value(found, value)
-        )
+        return call.entity("SP.UserProfiles.PersonProperties", person, selected(call.request.args, person))
 
     def _get_property(self, call: SharePointCall, step: PathSegment) -> Response:
         name = properties.spell(step.text("propertyName"))

@@ -6,19 +6,22 @@ Microsoft and what is inferred. `setup` changes the state for tests, `descriptio
 """
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Literal
+from urllib.parse import urlsplit
 
+from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request, Response
 
-from local.tenant.directory.world import Person, World
+from local.tenant.directory.world import Person, PersonEvent, World
 from local.tenant.entra.tokens import Tokens
 from local.tenant.sharepoint import description
 from local.tenant.sharepoint.gateway import PEOPLE_MANAGER, PROCESS_QUERY, SharePointGateway
-from local.tenant.sharepoint.hosts import find_site, list_sites
+from local.tenant.sharepoint.hosts import find_site, name_host
 from local.tenant.sharepoint.library import Library
 from local.tenant.sharepoint.profiles import Profiles
 from local.tenant.sharepoint.setup import ProfileSetup
-from local.tenant.sharepoint.userphoto import PullOutcome, UserPhotos
+from local.tenant.sharepoint.userphoto import PAGE, UserPhotos
 
 ServiceName = Literal["sharepoint-files", "sharepoint-profiles"]
 
@@ -28,6 +31,8 @@ class SharePoint:
 
     def __init__(self, world: World, tokens: Tokens) -> None:
         self._world = world
+        self._origin = f"https://{name_host(world.organisation, '', 'root')}"
+        self._reader_token = tokens.issue(self._origin, (), lifetime=10 * 365 * 24 * 3600)
         self._libraries: dict[str, Library] = {}
         self._profiles = Profiles(world)
         self._photos = UserPhotos(world, self._profiles, self._libraries)
@@ -36,11 +41,6 @@ class SharePoint:
         self.configure = self._setup.configure
         self.reset()
         world.observers.append(self)
-
-    def hosts(self) -> set[str]:
-        """Return every host name the tenant has now: three for each geo that has people or folders."""
-        with self._world.lock:
-            return {site.host for site in list_sites(self._world.organisation, self._libraries)}
 
     def plays(self, host: str) -> bool:
         """Tell whether a host name (any case) is one of the tenant's."""
@@ -60,27 +60,25 @@ class SharePoint:
         """Answer a request; every error has SharePoint's own shape."""
         return self._gateway.respond(request)
 
-    def person_added(self, person: Person) -> None:
-        """Give a new person a profile in their geo."""
-        self._setup.open_geo(person.geo)
-        self._profiles.add(person)
+    def person_changed(self, person: Person, event: PersonEvent) -> None:
+        """Follow the directory: a new person gets a profile in their geo, a moved person's profile moves.
 
-    def person_renamed(self, person: Person, old_upn: str) -> None:  # noqa: ARG002 - the observer's signature
-        """Keep the old account name until the rename arrives."""
-        self._profiles.rename(person)
-
-    def person_moved(self, person: Person, old_geo: str) -> None:  # noqa: ARG002 - the observer's signature
-        """Move the profile; its files stay where they are, and its `PictureURL` still points there."""
-        self._setup.open_geo(person.geo)
-        if profile := self._profiles.of(person.id):
-            profile.geo = person.geo
-
-    def person_removed(self, person: Person) -> None:
-        """Keep the profile, as a reused UPN would find it."""
-        self._profiles.leave(person)
-
-    def photo_changed(self, person: Person) -> None:
-        """Do nothing: SharePoint is not notified, hence the need for a synchronisation."""
+        Files stay where they are, and `PictureURL` still points there. A rename waits until it arrives, and a
+        deleted person's profile stays, as a reused UPN would find it. A new photo changes nothing: SharePoint
+        is not notified, hence the need for a synchronisation.
+        """
+        match event:
+            case "added":
+                self._setup.open_geo(person.geo)
+                self._profiles.add(person)
+            case "renamed":
+                self._profiles.rename(person)
+            case "moved":
+                self._setup.open_geo(person.geo)
+                if profile := self._profiles.of(person.id):
+                    profile.geo = person.geo
+            case "removed":
+                self._profiles.leave(person)
 
     def reset(self) -> None:
         """Start again with an empty English library in the central geo and a profile for each person."""
@@ -89,16 +87,12 @@ class SharePoint:
             self._profiles.clear()
             self._setup.open_geo("")
             for person in self._world.living():
-                self.person_added(person)
+                self.person_changed(person, "added")
 
     def settle_renames(self) -> None:
         """Apply every rename that SharePoint does not know yet."""
         with self._world.lock:
             self._profiles.settle()
-
-    def own_request(self, person_id: str) -> PullOutcome:
-        """Play the person opening their own profile: SharePoint may then pull from Exchange."""
-        return self._photos.pull(person_id)
 
     def add_folder(self, name: str, geo: str = "") -> None:
         """Add a folder of pictures beside the others; SharePoint itself writes to it from now on.
@@ -128,3 +122,19 @@ class SharePoint:
             return description.describe(
                 self._world, self._world.people[person_id], self._profiles, self._libraries, self._photos
             )
+
+    def look(self, account: str, size: str) -> Response:
+        """Return the picture of an account that a reader sees, after a redirect, if any.
+
+        The request does not go through the tenant, so it does not count as received.
+        """
+        response = self._open(PAGE, {"size": size, "accountname": account})
+        if response.status_code != HTTPStatus.FOUND:
+            return response
+        target = urlsplit(response.headers["Location"])
+        return self._open(target.path, target.query)
+
+    def _open(self, path: str, query: str | dict[str, str]) -> Response:
+        builder = EnvironBuilder(path, self._origin, query_string=query)
+        builder.headers["Authorization"] = f"Bearer {self._reader_token}"
+        return self.respond(Request(builder.get_environ()))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from local.tenant.directory.world import World
+from local.tenant.directory.world import Person, World
 from local.tenant.sharepoint.description import old_stem
 from local.tenant.sharepoint.library import Library
 from local.tenant.sharepoint.pictures import SIZES, PictureSize, draw_old_picture, make_thumbnail
@@ -60,10 +60,7 @@ class ProfileSetup:
         source = draw_old_picture(person.display_name) if picture is True else picture
         thumbnails = {size: make_thumbnail(source, size) for size in SIZES} if source else {}
         with self._world.lock:
-            if profile is not None:
-                self._profiles.drop(person_id)
-            if profile:
-                self._profiles.add(person)
+            self._replace_profile(person, profile)
             if folder is not None:
                 self.open_geo(person.geo).add_folder(folder)
             if object_id is not None:
@@ -74,6 +71,12 @@ class ProfileSetup:
                 self._take_picture(self._find(person_id))
             for name, value in (properties or {}).items():
                 self._find(person_id).set(name, value)
+
+    def _replace_profile(self, person: Person, profile: bool | None) -> None:
+        if profile is not None:
+            self._profiles.drop(person.id)
+        if profile:
+            self._profiles.add(person)
 
     def _find(self, person_id: str) -> Profile:
         profile = self._profiles.of(person_id)

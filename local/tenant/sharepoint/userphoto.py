@@ -1,20 +1,17 @@
-"""/_layouts/15/userphoto.aspx: what a reader in SharePoint sees, and the pull from Exchange behind it.
+"""/_layouts/15/userphoto.aspx: what a reader in SharePoint sees.
 
 Documented: `size=S|M|L`, `accountname=` (an account or a UPN); a silhouette without a picture; for
-a while a redirect to a time-limited address (github.com/SharePoint/sp-dev-docs/issues/7909). SharePoint asks
-Exchange only when the *owner's* own photo is requested and at most once every 24 hours
-(support.microsoft.com, "Information about profile picture synchronization in Microsoft 365"), and only for
-the L thumbnail. Inferred: the other sizes are found beside `PictureURL` by their names, and the 24 hours
-count from `SPS-PictureTimestamp`.
+a while a redirect to a time-limited address (github.com/SharePoint/sp-dev-docs/issues/7909). Inferred: the
+other sizes are found beside `PictureURL` by their names.
 
-Not played: people without an Exchange licence; SharePoint is said to show Graph's picture for them.
+Not played: SharePoint's own pull from Exchange, which the *owner's* request for the L thumbnail triggers at
+most once every 24 hours (support.microsoft.com, "Information about profile picture synchronization in
+Microsoft 365"); people without an Exchange licence, for which SharePoint is said to show Graph's picture.
 """
 
 import hashlib
 import hmac
 import secrets
-from datetime import UTC, datetime
-from typing import Literal
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from werkzeug.wrappers import Request, Response
@@ -25,17 +22,13 @@ from local.tenant.sharepoint.calls import SharePointCall
 from local.tenant.sharepoint.errors import SharePointRefusal, wrong_method
 from local.tenant.sharepoint.hosts import find_site, name_host
 from local.tenant.sharepoint.library import File, Library
-from local.tenant.sharepoint.pictures import SIZES, PictureSize, draw_silhouette, inspect_jpeg, make_thumbnail
+from local.tenant.sharepoint.pictures import PictureSize, draw_silhouette, inspect_jpeg
 from local.tenant.sharepoint.profiles import CLAIM, Profile, Profiles
 
 PAGE = "/_layouts/15/userphoto.aspx"
 TIME_LIMITED = "/_vti_bin/afdcache.ashx/_userprofile/userphoto.jpg"
 
-PullOutcome = Literal["pulled", "placeholder", "unreadable", "fresh", "off", "no profile"]
-
-_PULL_AFTER = 24 * 3600  # seconds
 _LINK_LIFE = 300  # seconds; the real life of the address is not published
-_BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
 
 class UserPhotos:
@@ -97,35 +90,6 @@ class UserPhotos:
         file = self._libraries[site.geo].find_file(found[1])
         return file and file[1]
 
-    def pull(self, person_id: str) -> PullOutcome:
-        """Play SharePoint's reaction when the person requests their own L picture.
-
-        Return the outcome. Without a photo in Exchange the placeholder replaces any picture
-        (github.com/SharePoint/sp-dev-docs/issues/7392); a photo that cannot be read changes nothing.
-        """
-        with self._world.lock:
-            profile = self._profiles.of(person_id)
-            if profile is None:
-                return "no profile"
-            if profile.get(properties.EXCHANGE_SYNC) == "0" or not profile.person.mailbox:
-                return "off"
-            now = seconds(self._world.clock.now())
-            if now - int(profile.get(properties.TIMESTAMP) or 0) < _PULL_AFTER:
-                return "fresh"
-            photo = profile.person.photo
-        try:
-            thumbnails = {
-                size: make_thumbnail(photo.data, size) if photo else draw_silhouette(size) for size in SIZES
-            }
-        except ValueError:
-            return "unreadable"
-        with self._world.lock:
-            self.keep(profile, thumbnails)
-            profile.set(properties.TIMESTAMP, str(now))
-            profile.set(properties.PLACEHOLDER, "0" if photo else "1")
-            profile.set(properties.EXCHANGE_SYNC, "1")
-        return "pulled" if photo else "placeholder"
-
     def keep(self, profile: Profile, thumbnails: dict[PictureSize, bytes], stem: str | None = None) -> None:
         """Write thumbnails where SharePoint itself would, and point the profile at them.
 
@@ -150,11 +114,6 @@ class UserPhotos:
 
     def _sign(self, until: int, account: str, size: str) -> str:
         return hmac.digest(self._key, f"{until} {account} {size}".encode(), hashlib.sha256).hex()
-
-
-def seconds(moment: datetime) -> int:
-    """Return whole seconds since 0001-01-01, the unit of `SPS-PictureTimestamp`."""
-    return int((moment - _BEGINNING).total_seconds())
 
 
 def locate(picture_url: str, size: PictureSize) -> tuple[str, str] | None:

@@ -17,9 +17,8 @@ from local.tenant.graph.subscriptions.rules import (
     read_request,
     read_update,
 )
-from local.tenant.graph.subscriptions.store import SubscriptionStore
-from local.tenant.graph.subscriptions.subscription import Subscription, grant_expiry
-from local.tenant.graph.webhooks.handshake import validate_webhook
+from local.tenant.graph.subscriptions.store import Subscription, SubscriptionStore, grant_expiry
+from local.tenant.graph.webhooks.webhook import validate_webhook
 from local.tenant.graph.wire import CONTEXT, GraphAnswer, GraphCall, GraphRefusal, Json
 
 
@@ -72,12 +71,6 @@ class SubscriptionOperations:
                 body["@odata.nextLink"] = self._pages.link("subscriptions", call.query, start + size)
             body["value"] = [each.as_json(secret=False) for each in islice(mine, start, start + size)]
         return GraphAnswer(200, body)
-
-    def get(self, call: GraphCall, subscription: str) -> GraphAnswer:
-        """Answer one subscription, without its `clientState`."""
-        call.allow()
-        with self._world.lock:
-            return GraphAnswer(200, _entity(self._mine(call, subscription), secret=False))
 
     def update(self, call: GraphCall, subscription: str) -> GraphAnswer:
         """Renew a subscription or change its URL; a knob says what is validated again."""

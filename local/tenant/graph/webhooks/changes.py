@@ -6,11 +6,15 @@ deletion, `deleted` for permanent deletion. One edit raises several `updated`
 raises any is not documented: a knob decides.
 """
 
-from local.tenant.directory.world import Person, World
+from local.tenant.directory.world import Person, PersonEvent, World
 from local.tenant.graph.subscriptions.store import SubscriptionStore
 from local.tenant.graph.webhooks.deliveries import Deliveries
-from local.tenant.graph.webhooks.notifications import Notification
-from local.tenant.graph.webhooks.payloads import change_item, lifecycle_item, validation_token
+from local.tenant.graph.webhooks.notifications import (
+    Notification,
+    change_item,
+    lifecycle_item,
+    validation_token,
+)
 
 
 class ChangeNotifier:
@@ -21,28 +25,20 @@ class ChangeNotifier:
         self._store = store
         self._deliveries = deliveries
 
-    def person_added(self, person: Person) -> None:
-        """Notify of a creation."""
-        self._edited(person)
+    def person_changed(self, person: Person, event: PersonEvent) -> None:
+        """Notify of the change: an edit several times, a photo if the knob says so.
 
-    def person_renamed(self, person: Person, old_upn: str) -> None:  # noqa: ARG002 - an Observer's signature
-        """Notify of a new UPN."""
-        self._edited(person)
-
-    def person_moved(self, person: Person, old_geo: str) -> None:  # noqa: ARG002 - an Observer's signature
-        """Notify of a new preferred data location."""
-        self._edited(person)
-
-    def person_removed(self, person: Person) -> None:
-        """Notify of both steps: the soft deletion and the permanent one."""
-        self._edited(person)
-        self.tell(person, "deleted")
-
-    def photo_changed(self, person: Person) -> None:
-        """Notify of a photo if the knob says so."""
-        knob = self._world.knobs.photo_change_notifies
-        if knob is True or (knob == "some" and int(person.id[-1], 16) % 2):
+        A deletion notifies of both steps, the soft deletion and the permanent one.
+        """
+        if event == "photo":
+            knob = self._world.knobs.photo_change_notifies
+            if knob is True or (knob == "some" and int(person.id[-1], 16) % 2):
+                self.tell(person, "updated")
+            return
+        for _ in range(self._world.knobs.edit_notifications):
             self.tell(person, "updated")
+        if event == "removed":
+            self.tell(person, "deleted")
 
     def tell(self, person: Person, change: str, delay: float = 0.0) -> None:
         """Send one notification to every subscription that receives the change, `delay` seconds from now."""
@@ -67,7 +63,3 @@ class ChangeNotifier:
             self._deliveries.send(
                 Notification(subscription.request.lifecycle_url, item, lifecycle=True, tokens=tokens)
             )
-
-    def _edited(self, person: Person) -> None:
-        for _ in range(self._world.knobs.edit_notifications):
-            self.tell(person, "updated")

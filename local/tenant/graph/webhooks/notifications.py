@@ -1,14 +1,29 @@
-"""Single notifications, and the posts (one POST each) that carry them to a webhook."""
+"""Single notifications, their payloads, and the posts (one POST each) that carry them to a webhook.
+
+learn.microsoft.com/graph/api/resources/changenotification; no page shows one of `users`, so its
+`resourceData` is taken from github.com/microsoftgraph/microsoft-graph-docs/issues/2993 and from
+public receivers.
+"""
 
 import json
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from random import Random
 from typing import Literal
 
-from local.tenant.graph.wire import Json
+import jwt
+
+from local.tenant.directory.world import World
+from local.tenant.graph.subscriptions.store import Subscription
+from local.tenant.graph.wire import Json, write_time
 from local.tenant.knobs import Knobs
+
+# The samples of change notifications write the expiry in Redmond's winter time.
+_REDMOND = timezone(timedelta(hours=-8))
+# learn.microsoft.com/graph/change-notifications-with-resource-data: the application that sends notifications
+_SENDER = "0bf30f3b-4a52-48df-9a82-234910c4a086"
 
 DeliveryOutcome = Literal["pending", "retrying", "delivered", "given up", "dropped"]
 
@@ -60,3 +75,64 @@ def pack(
     for (url, _, tokens), items in piles.items():
         for start in range(0, len(items), size):
             yield NotificationPost(url, items[start : start + size], tokens, born=now, due=now)
+
+
+def change_item(world: World, subscription: Subscription, user_id: str, change: str) -> Json:
+    """Return the notification of one user's change, in the shape that the world's knob asks for."""
+    user = f"Users/{user_id}"
+    data: Json = {"@odata.type": "#Microsoft.Graph.User", "@odata.id": user, "id": user_id}
+    item: Json = {
+        "changeType": change,
+        "clientState": subscription.request.client_state,
+        "resource": user,
+        "resourceData": data,
+        "subscriptionExpirationDateTime": subscription.expires.astimezone(_REDMOND).isoformat(),
+        "subscriptionId": subscription.id,
+        "tenantId": world.tenant_id,
+    }
+    if world.knobs.notification_shape == "extended":
+        sequence = int(world.clock.now().timestamp() * 10_000_000)
+        data |= {"organizationId": world.tenant_id, "sequenceNumber": sequence}
+    elif world.knobs.notification_shape == "bare":
+        del item["resourceData"]
+    return item
+
+
+def lifecycle_item(world: World, subscription: Subscription, event: str) -> Json:
+    """Return the notification of a lifecycle event.
+
+    Documented in learn.microsoft.com/graph/change-notifications-lifecycle-events; observed, with another name
+    for the tenant, in github.com/microsoftgraph/microsoft-graph-docs-contrib/issues/84.
+    """
+    item: Json = {
+        "subscriptionId": subscription.id,
+        "subscriptionExpirationDateTime": write_time(subscription.expires),
+        "clientState": subscription.request.client_state,
+        "lifecycleEvent": event,
+    }
+    if world.knobs.lifecycle_shape == "documented":
+        return item | {"tenantId": world.tenant_id}
+    return item | {
+        "organizationId": world.tenant_id,
+        "resource": "",
+        "sequence": None,
+        "resourceData": {"@odata.type": "", "@odata.id": "", "id": ""},
+        "encryptedContent": None,
+    }
+
+
+def validation_token(world: World) -> str:
+    """Return a token as in `validationTokens`, but signed with a key that is not published."""
+    now = int(world.clock.now().timestamp())
+    claims = {
+        "aud": world.client_id,
+        "iss": f"https://sts.windows.net/{world.tenant_id}/",
+        "appid": _SENDER,
+        "appidacr": "2",
+        "tid": world.tenant_id,
+        "iat": now,
+        "nbf": now,
+        "exp": now + 8 * 3600,
+        "ver": "1.0",
+    }
+    return jwt.encode(claims, secrets.token_bytes(32), algorithm="HS256")

@@ -1,4 +1,4 @@
-"""One POST to an application's webhook, over a connection of its own.
+"""Calls of an application's webhook: one POST over its own connection, and the handshake.
 
 Made with `http.client`: `requests` would turn the lower-case `%3a` of a validation token into `%3A`, and
 would take a proxy from the environment, possibly this tenant. A redirect is an answer like any other.
@@ -7,11 +7,23 @@ would take a proxy from the environment, possibly this tenant. A redirect is an 
 import gzip
 import http.client
 import ssl
+import time
 from dataclasses import dataclass
 from functools import cache
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
+
+from local.tenant.graph.wire import GraphRefusal
 
 LONGEST = 8192  # bytes of an answer that are read
+TOKEN = "Validation: Testing client application reachability for subscription Request-Id: {}"  # noqa: S105
+# github.com/splunk/azure-functions-splunk/issues/26
+NOT_OK = "failed. Notification endpoint must respond with 200 OK to validation request."
+# github.com/microsoftgraph/msgraph-sdk-go/issues/237
+NOT_EXACT = "failed. Response must exactly match validationToken query parameter."
+# github.com/microsoftgraph/nodejs-webhooks-sample/issues/350; the ten seconds cannot be changed:
+# github.com/microsoftgraph/microsoft-graph-docs/issues/5554
+TIMED_OUT = "timed out."
+HEADERS = {"Accept": "text/plain", "Content-Type": "text/plain; charset=utf-8"}
 
 
 class Unreachable(Exception):
@@ -83,3 +95,36 @@ def _trust(ca: str | None) -> ssl.SSLContext:
     if ca:
         context.load_verify_locations(ca)
     return context
+
+
+def validate_webhook(url: str, request_id: str, *, timeout: float, ca: str | None) -> None:
+    """Validate `url`: post a token and expect it back, decoded, in time.
+
+    learn.microsoft.com/graph/change-notifications-delivery-webhooks; the request is the one captured in
+    github.com/microsoftgraph/msgraph-sdk-go/issues/237.
+
+    `timeout` is the seconds the whole answer may take; `ca` a file of authorities to trust.
+
+    Raises:
+        GraphRefusal: 400 with the reason, as the creation of a subscription answers it.
+    """
+    token = TOKEN.format(request_id)
+    # As .NET encodes: a space is `+`, a colon the lower-case `%3a`.
+    query = f"validationToken={quote_plus(token).replace('%3A', '%3a')}"
+    started = time.monotonic()
+    try:
+        reply = call_webhook(url, HEADERS, query=query, timeout=timeout, ca=ca)
+    except TimeoutError as error:
+        raise _failed("InvalidRequest", TIMED_OUT) from error
+    except Unreachable as error:
+        raise _failed("ValidationError", NOT_OK) from error
+    if time.monotonic() - started > timeout:
+        raise _failed("InvalidRequest", TIMED_OUT)
+    if reply.status != http.HTTPStatus.OK:  # 202 is not good enough
+        raise _failed("ValidationError", NOT_OK)
+    if reply.kind != "text/plain" or reply.body != token.encode():
+        raise _failed("InvalidRequest", NOT_EXACT)
+
+
+def _failed(code: str, reason: str) -> GraphRefusal:
+    return GraphRefusal(400, code, f"Subscription validation request {reason}")
