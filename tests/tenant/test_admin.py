@@ -168,18 +168,6 @@ class TestChanges:
         assert shown["accountEnabled"] is False
         assert call("GET", f"{GRAPH}/users/{anna}/photo").status_code == 404
 
-    @pytest.mark.parametrize(
-        ("change", "status"),
-        [
-            pytest.param({"id": "X"}, 400, id="what cannot be changed"),
-            pytest.param({"gone": "yes"}, 400, id="a text for a Boolean"),
-        ],
-    )
-    def test_an_invalid_change_is_refused(self, admin, anna, change: dict[str, Any], status: int) -> None:
-        with pytest.raises(AdminError) as refused:
-            admin.change(anna, **change)
-        assert refused.value.status == status
-
     def test_a_profile_can_have_a_picture_another_object_id_and_a_second_folder(self, admin, anna) -> None:
         admin.configure(anna, picture=True, object_id="", folder="Profilbilder")
         target = admin.user(anna)["target"]
@@ -410,13 +398,9 @@ class TestFace:
         assert answer.status_code == status
         assert answer.json()["error"]
 
-    @pytest.mark.parametrize(
-        ("method", "path"),
-        [("POST", "/users"), ("PUT", "/faults"), ("PUT", "/knobs"), ("PUT", "/permissions")],
-    )
-    def test_json_is_read_with_any_content_type(self, session, tenant, method: str, path: str) -> None:
+    def test_json_is_read_with_any_content_type(self, session, tenant) -> None:
         form = {"Content-Type": "application/x-www-form-urlencoded"}  # curl's
-        answer = session.request(method, tenant.admin_url + path, data="{}", headers=form, timeout=10)
+        answer = session.put(f"{tenant.admin_url}/knobs", data="{}", headers=form, timeout=10)
         assert answer.status_code == 200, answer.text
 
     def test_calls_of_the_admin_face_are_not_in_the_history(self, admin, anna) -> None:

@@ -63,14 +63,6 @@ def test_a_client_of_another_tenant_refuses_the_certificate(certificates) -> Non
         other.remove()
 
 
-def test_the_functions_host_gets_a_certificate_that_the_same_authority_signed(
-    certificates,
-) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificates.host_certificate)
-    shake_hands(context, certificates.ca, "127.0.0.1")
-
-
 def test_only_their_owner_can_read_the_files(certificates) -> None:
     folder = certificates.ca.parent
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -81,13 +73,6 @@ def test_only_their_owner_can_read_the_files(certificates) -> None:
 def test_the_authoritys_key_is_in_no_file(certificates) -> None:
     keys = [path.name for path in certificates.ca.parent.iterdir() if b"PRIVATE KEY" in path.read_bytes()]
     assert sorted(keys) == ["host.key", "tenant.key"]
-
-
-def test_removing_deletes_every_file() -> None:
-    certificates = Certificates(NAMES)
-    folder = certificates.ca.parent
-    certificates.remove()
-    assert not folder.exists()
 
 
 def test_the_bundle_is_the_authority_alone_unless_requests_are_passed_on(

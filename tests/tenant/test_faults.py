@@ -121,11 +121,6 @@ class TestWhich:
         assert meet(1) == meet(1) != meet(2)
         assert 60 < len(meet(1)) < 140
 
-    def test_new_faults_take_the_place_of_the_old(self, call, admin) -> None:
-        admin.arm({"status": 503})
-        admin.arm()
-        assert call("GET", f"{GRAPH}/users").status_code == 200
-
 
 class TestWhat:
     """What a fault does."""

@@ -254,18 +254,6 @@ def test_a_late_answer_does_not_count_and_the_notification_is_sent_again(webhook
         )  # taken the first time, for all it knew
 
 
-def test_at_most_four_posts_are_under_way_at_once(graph, webhook) -> None:
-    webhook.notified = lambda _: Reply(202, held=True)
-    with graph.world.lock:
-        for _ in range(6):
-            graph.service.deliver([{}], webhook.url)
-    graph.posts_when(lambda _: len(webhook.received) >= 4)
-    with pytest.raises(TimeoutError, match="4 posts under way"):
-        graph.service.idle(0.01)
-    webhook.released.set()
-    assert [post.outcome for post in graph.posts()] == ["delivered"] * 6
-
-
 def test_given_items_are_sent_unchanged_in_one_post(graph, webhook) -> None:
     created = graph.subscribe(webhook)
     person = graph.person()
@@ -276,11 +264,6 @@ def test_given_items_are_sent_unchanged_in_one_post(graph, webhook) -> None:
     graph.service.deliver(batch)
     graph.posts()
     assert [received.json["value"] for received in webhook.received] == [batch]
-
-
-def test_items_without_a_subscription_cannot_be_delivered(graph) -> None:
-    with pytest.raises(LookupError):
-        graph.service.deliver([{}])
 
 
 def test_a_reset_forgets_what_is_still_to_deliver(graph, webhook) -> None:
@@ -299,19 +282,6 @@ def test_a_post_in_progress_during_a_reset_is_not_logged(graph, webhook) -> None
     graph.clear()
     webhook.released.set()
     assert graph.posts() == []
-
-
-def test_notifications_of_a_stopped_tenant_are_delivered_after_the_next_start(webhook) -> None:
-    graph = GraphClient()
-    person = graph.person()
-    graph.subscribe(webhook)
-    graph.service.photo_hint(person)
-    for _ in range(2):
-        with graph:
-            assert notified_of(graph, webhook) == [("updated", person.id)]
-    graph.service.photo_hint(person)
-    with graph:
-        assert notified_of(graph, webhook) == [("updated", person.id)] * 2
 
 
 def life(graph: GraphClient, webhook: Webhook, **changes: str) -> str:

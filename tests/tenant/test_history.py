@@ -50,23 +50,6 @@ def test_requests_are_listed_in_the_order_of_their_arrival_and_by_host_and_servi
     ]
 
 
-def test_only_what_came_after_a_number_is_listed(call, admin) -> None:
-    call("GET", f"{GRAPH}/users")
-    seen = admin.history()[-1]["number"]
-    assert admin.history(since=seen) == []
-    call("GET", f"{GRAPH}/subscriptions")
-    assert [entry["path"] for entry in admin.history(since=seen)] == ["/v1.0/subscriptions"]
-
-
-def test_numbers_go_on_after_the_history_was_cleared(call, admin) -> None:
-    call("GET", f"{GRAPH}/users")
-    last = admin.clear_history()
-    assert admin.history() == []
-    call("GET", f"{GRAPH}/users")
-    (entry,) = admin.history(since=last)
-    assert entry["number"] == last + 1
-
-
 @pytest.mark.parametrize(
     ("since", "expected"),
     [

@@ -30,13 +30,6 @@ def test_after_the_wait_the_call_passes_and_a_moment_before_it_does_not() -> Non
         assert (charge(meter, 130.0 + told - early).wait == 0.0) is passes
 
 
-def test_without_a_limit_everything_passes_and_is_counted() -> None:
-    meter = Meter(60.0)
-    assert charge(meter, 0.0, 10_000, None).wait == 0.0
-    assert charge(meter, 1.0, 1, None).share == 0.0
-    assert (meter.peak, meter.windows[-1].calls) == (10_001, 2)
-
-
 def test_a_call_that_costs_more_than_is_left_is_refused_and_still_counts() -> None:
     meter = Meter(60.0)
     charge(meter, 0.0, 8)
@@ -127,11 +120,6 @@ def test_the_peak_is_the_most_that_one_windows_calls_used() -> None:
     for now, amount in ((0.0, 12), (60.0, 3), (120.0, 5)):
         charge(meter, now, amount)
     assert meter.peak == 12
-
-
-def test_the_share_tells_how_much_of_the_limit_is_used() -> None:
-    meter = Meter(60.0)
-    assert [charge(meter, 0.0, 4).share for _ in range(3)] == [0.4, 0.8, 1.2]
 
 
 def test_calls_at_the_same_time_are_counted_each() -> None:
