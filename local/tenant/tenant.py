@@ -4,7 +4,6 @@ import secrets
 import socket
 import threading
 from http import HTTPStatus
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -43,6 +42,9 @@ class Tenant:
     `port` is the proxy's (0: any free one). `allow_http_webhook` lets a subscription name an http URL;
     `pass_through` passes on what the tenant does not play. `people` are there from the start, with photos.
 
+    `proxy_url` belongs into `HTTPS_PROXY`, the file `ca` into `REQUESTS_CA_BUNDLE`. `host_certificate` is
+    certificate and key with which the Functions host can use TLS on this machine.
+
     Raises:
         OSError, OverflowError: the port is not available.
         ValueError: the organisation is not valid in a host name.
@@ -63,6 +65,7 @@ class Tenant:
         self.world = World(organisation=organisation, seed=seed)
         sock = reserve(port)  # this may fail, so it precedes what must be cleaned up
         self.certificates = Certificates(NAMES, public_roots=pass_through)
+        self.ca, self.host_certificate = self.certificates.bundle, self.certificates.host_certificate
         self.tokens = Tokens(self.world)
         self.history = History()
         self.early_returns = EarlyReturns(lambda: self.world.clock.now().timestamp())
@@ -82,6 +85,7 @@ class Tenant:
         self._client_state_secret = secrets.token_urlsafe(32)
         self._dispatch = Dispatch(self._route, self.history, self.faults, self.early_returns, self._throttle)
         self._proxy = self._build_proxy(sock, pass_through)
+        self.proxy_url, self.proxy_address = self._proxy.url, self._proxy.listener.address
         self._admin = self._build_admin()
         self._admin_listener = Listener(
             lambda connection: connection.converse(self._respond_plainly, "http", self.admin_address[1])
@@ -138,16 +142,6 @@ class Tenant:
         return name in (HOST, GRAPH) or self.sharepoint.plays(name)
 
     @property
-    def proxy_url(self) -> str:
-        """What `HTTPS_PROXY` should say."""
-        return self._proxy.url
-
-    @property
-    def proxy_address(self) -> tuple[str, int]:
-        """Where the proxy listens."""
-        return self._proxy.listener.address
-
-    @property
     def admin_address(self) -> tuple[str, int]:
         """Where the admin face listens."""
         return self._admin_listener.address
@@ -156,16 +150,6 @@ class Tenant:
     def admin_url(self) -> str:
         """The base of the admin face."""
         return f"http://127.0.0.1:{self.admin_address[1]}"
-
-    @property
-    def ca(self) -> Path:
-        """The file to trust, as `REQUESTS_CA_BUNDLE`."""
-        return self.certificates.bundle
-
-    @property
-    def host_certificate(self) -> tuple[Path, Path]:
-        """Certificate and key with which the Functions host can speak TLS on this machine."""
-        return self.certificates.host_certificate
 
     @property
     def settings(self) -> dict[str, str]:

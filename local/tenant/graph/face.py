@@ -24,7 +24,7 @@ from local.tenant.graph.users import UserOperations
 from local.tenant.graph.webhooks.changes import ChangeNotifier
 from local.tenant.graph.webhooks.deliveries import Deliveries
 from local.tenant.graph.webhooks.endpoint import WebhookTiming
-from local.tenant.graph.webhooks.notifications import NotificationPost, change_item
+from local.tenant.graph.webhooks.notifications import change_item
 from local.tenant.graph.wire import Json
 
 
@@ -61,6 +61,10 @@ class Graph(BatchHooks):
         )
         self._gateway = GraphGateway(world, tokens, router, Batch(world, router, self))
         world.observers.append(self._changes)
+        self.start = self._deliveries.start
+        self.stop = self._deliveries.stop
+        self.idle = self._deliveries.idle
+        self.deliveries = self._deliveries.log
 
     def respond(self, request: Request) -> Response:
         """Answer a request, errors included.
@@ -69,14 +73,6 @@ class Graph(BatchHooks):
         in the order in which they ran.
         """
         return self._gateway.respond(request)
-
-    def start(self) -> None:
-        """Begin to deliver notifications."""
-        self._deliveries.start()
-
-    def stop(self) -> None:
-        """Stop the deliveries, after those in progress."""
-        self._deliveries.stop()
 
     def reset(self) -> None:
         """Forget every subscription, notification, page token and hook."""
@@ -137,15 +133,3 @@ class Graph(BatchHooks):
                 raise LookupError("no subscription exists")
             url = oldest.notification_url
         self._deliveries.send_post(url, items)
-
-    def deliveries(self) -> list[NotificationPost]:
-        """Return every POST of notifications, sent or waiting, oldest first."""
-        return self._deliveries.log()
-
-    def idle(self, deadline: float) -> None:
-        """Wait until no notification is left to deliver, retries and delayed ones included.
-
-        Raises:
-            TimeoutError: after `deadline` seconds; the text says what is left.
-        """
-        self._deliveries.idle(deadline)
