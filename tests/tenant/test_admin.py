@@ -3,9 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 import pytest
 import requests
@@ -56,9 +54,7 @@ class TestPeople:
             pytest.param({"geo": "eur"}, {"geo": "eur"}, id="in another geo"),
         ],
     )
-    def test_users_have_the_properties_that_were_given(
-        self, admin, arrivals: dict[str, Any], expected: dict[str, Any]
-    ) -> None:
+    def test_users_have_the_properties_that_were_given(self, admin, arrivals, expected) -> None:
         (user,) = admin.add(**arrivals)
         seen = admin.user(user)
         assert {key: seen[key] for key in expected} == expected
@@ -105,9 +101,7 @@ class TestPeople:
         ],
     )
     @pytest.mark.usefixtures("anna")
-    def test_invalid_users_are_refused_and_none_is_added(
-        self, admin, arrivals: dict[str, Any], status: int, reason: str
-    ) -> None:
+    def test_invalid_users_are_refused_and_none_is_added(self, admin, arrivals, status, reason) -> None:
         with pytest.raises(AdminError, match=reason) as refused:
             admin.add(**arrivals)
         assert refused.value.status == status
@@ -199,7 +193,7 @@ class TestChanges:
             pytest.param(lambda admin: admin.shown("absent"), id="shown"),
         ],
     )
-    def test_an_unknown_user_is_not_found(self, admin, act: Callable[[TenantClient], object]) -> None:
+    def test_an_unknown_user_is_not_found(self, admin, act) -> None:
         with pytest.raises(AdminError, match="absent") as refused:
             act(admin)
         assert refused.value.status == 404
@@ -247,9 +241,7 @@ class TestPhotos:
             pytest.param(picture() + bytes(MAX_BYTES), "at most 4194304", id="too many bytes"),
         ],
     )
-    def test_a_photo_that_exchange_refuses_leaves_the_old_one(
-        self, admin, anna, data: bytes, reason: str
-    ) -> None:
+    def test_a_photo_that_exchange_refuses_leaves_the_old_one(self, admin, anna, data, reason) -> None:
         before = admin.user(anna)["source"]
         with pytest.raises(AdminError, match=reason):
             admin.set_photo(anna, data)
@@ -277,13 +269,7 @@ class TestPhotos:
         ],
     )
     def test_an_invalid_query_is_refused_and_the_photo_stays(
-        self,
-        session,
-        tenant,
-        admin,
-        anna,
-        query: dict[str, str],
-        reason: str,
+        self, session, tenant, admin, anna, query, reason
     ) -> None:
         before = admin.user(anna)["source"]
         url = f"{tenant.admin_url}/users/{anna}/photo"
@@ -391,9 +377,7 @@ class TestFace:
             pytest.param("POST", "/clock", "{}", 400, id="nothing said"),
         ],
     )
-    def test_errors_are_json_with_a_reason(
-        self, session, tenant, method: str, path: str, body: str, status: int
-    ) -> None:
+    def test_errors_are_json_with_a_reason(self, session, tenant, method, path, body, status) -> None:
         answer = session.request(method, tenant.admin_url + path, data=body, timeout=10)
         assert answer.status_code == status
         assert answer.json()["error"]

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from local.tenant.admin.client import Notify, TenantClient
+from local.tenant.admin.client import TenantClient
 from local.tenant.tenant import Tenant
 from tests.tenant.graph_client import SOON, Webhook, jpeg
 
@@ -66,9 +66,7 @@ def received(tenant: Tenant, webhook: Webhook, key: str) -> list[object]:
     ],
 )
 @pytest.mark.usefixtures("subscription")
-def test_a_photo_change_notifies_as_requested(
-    tenant, admin, webhook, anna, knob: bool, notify: Notify, expected: int
-) -> None:
+def test_a_photo_change_notifies_as_requested(tenant, admin, webhook, anna, knob, notify, expected) -> None:
     admin.turn(photo_change_notifies=knob)
     admin.draw_photo(anna, notify=notify)
     assert received(tenant, webhook, "resource") == [f"Users/{anna}"] * expected

@@ -75,9 +75,7 @@ def test_the_authoritys_key_is_in_no_file(certificates) -> None:
     assert sorted(keys) == ["host.key", "tenant.key"]
 
 
-def test_the_bundle_is_the_authority_alone_unless_requests_are_passed_on(
-    certificates,
-) -> None:
+def test_the_bundle_is_the_authority_alone_unless_requests_are_passed_on(certificates) -> None:
     assert certificates.bundle == certificates.ca
     passing = Certificates(NAMES, public_roots=True)
     try:

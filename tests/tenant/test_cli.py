@@ -77,7 +77,7 @@ def test_a_port_in_use_is_reported_and_a_free_one_is_used() -> None:
         pytest.param(["--people", "many"], "invalid int", id="people"),
     ],
 )
-def test_an_invalid_option_is_refused_in_one_line(options: list[str], reason: str) -> None:
+def test_an_invalid_option_is_refused_in_one_line(options, reason) -> None:
     refused = subprocess.run(
         [*COMMAND, *options], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
     )

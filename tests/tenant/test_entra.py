@@ -172,9 +172,7 @@ class TestTokens:
             pytest.param({"client_assertion": "x.y.z"}, "invalid_client", 50027, id="not a JWT"),
         ],
     )
-    def test_a_wrong_request_is_refused_with_entras_number(
-        self, client, form: dict[str, str | None], error: str, code: int
-    ) -> None:
+    def test_a_wrong_request_is_refused_with_entras_number(self, client, form, error, code) -> None:
         answer = client.ask(**form)
         body = answer.json()
         assert answer.status_code == (401 if error == "invalid_client" else 400)
@@ -224,9 +222,7 @@ class TestAssertions:
             pytest.param({"exp": int(time.time()) + 86400}, 700024, id="living for a day"),
         ],
     )
-    def test_an_assertion_with_a_wrong_claim_is_refused(
-        self, client, claims: dict[str, Any], code: int
-    ) -> None:
+    def test_an_assertion_with_a_wrong_claim_is_refused(self, client, claims, code) -> None:
         answer = client.ask(client_assertion=sign(client.tenant, **claims))
         assert (answer.status_code, answer.json()["error_codes"]) == (401, [code])
         assert answer.json()["error"] == "invalid_client"
@@ -253,7 +249,7 @@ class TestAssertions:
             pytest.param({"x5t#S256": "AAAA"}, id="naming another, the new way"),
         ],
     )
-    def test_an_unregistered_certificate_is_refused(self, client, header: dict[str, Any]) -> None:
+    def test_an_unregistered_certificate_is_refused(self, client, header) -> None:
         answer = client.ask(client_assertion=sign(client.tenant, header))
         assert (answer.status_code, answer.json()["error_codes"]) == (401, [700027])
 
@@ -317,7 +313,7 @@ class TestManagedIdentity:
             pytest.param({"resource": ""}, 500, id="no resource"),
         ],
     )
-    def test_a_wrong_request_is_refused_with_a_reason(self, ask, change: dict[str, str], status: int) -> None:
+    def test_a_wrong_request_is_refused_with_a_reason(self, ask, change, status) -> None:
         answer = ask(**change)
         assert answer.status_code == status
         assert answer.json()["statusCode"] == status

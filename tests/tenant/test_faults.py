@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import requests
@@ -20,8 +19,9 @@ from local.tenant.traffic.quota import Quota
 from local.tenant.traffic.throttle import Throttle
 
 GRAPH = "https://graph.microsoft.com/v1.0"
+ENTRA = "https://login.microsoftonline.com"
 MY = "https://contoso-my.sharepoint.com"
-ADMIN = "https://contoso-admin.sharepoint.com"
+MANAGER = "https://contoso-admin.sharepoint.com/_api/SP.UserProfiles.PeopleManager"
 FOLDER = "/User Photos/Profile Pictures"
 FILES = f"{MY}/_api/web/GetFolderByServerRelativePath(decodedUrl='{FOLDER}')/Files"
 ADD = f"{FILES}/Add(url='a.jpg',overwrite=true)"
@@ -66,9 +66,7 @@ class TestWhich:
             pytest.param({"part": True}, False, id="parts of batches only"),
         ],
     )
-    def test_a_fault_applies_to_the_requests_it_names(
-        self, call, admin, fault: dict[str, Any], met: bool
-    ) -> None:
+    def test_a_fault_applies_to_the_requests_it_names(self, call, admin, fault, met) -> None:
         admin.arm({"status": 503, **fault})
         answer = call("GET", f"{GRAPH}/users?$top=5")
         assert (answer.status_code == 503) is met
@@ -79,27 +77,17 @@ class TestWhich:
         ("service", "url", "method"),
         [
             pytest.param("graph", f"{GRAPH}/users", "GET", id="Graph"),
-            pytest.param(
-                "entra", "https://login.microsoftonline.com/x/oauth2/v2.0/token", "POST", id="Entra"
-            ),
+            pytest.param("entra", f"{ENTRA}/x/oauth2/v2.0/token", "POST", id="Entra"),
             pytest.param("sharepoint-files", f"{MY}/_api/web/lists", "GET", id="SharePoint's files"),
-            pytest.param(
-                "sharepoint-profiles",
-                f"{ADMIN}/_api/SP.UserProfiles.PeopleManager/GetPropertiesFor(accountName=@v)?@v='x'",
-                "GET",
-                id="SharePoint's profiles",
-            ),
+            pytest.param("sharepoint-profiles", f"{MANAGER}/x", "GET", id="SharePoint's profiles"),
         ],
     )
-    def test_each_service_has_its_name(self, call, admin, service: str, url: str, method: str) -> None:
+    def test_each_service_has_its_name(self, call, admin, service, url, method) -> None:
         admin.arm({"service": service, "status": 418})
         assert call(method, url).status_code == 418
         assert admin.history()[-1]["service"] == service
-
-    def test_sharepoint_names_both_of_its_halves(self, call, admin) -> None:
-        admin.arm({"service": "sharepoint", "status": 418})
-        assert call("GET", f"{MY}/_api/web/lists").status_code == 418
-        assert call("GET", f"{ADMIN}/_api/SP.UserProfiles.PeopleManager/x").status_code == 418
+        admin.arm({"service": "sharepoint", "status": 419})
+        assert (call(method, url).status_code == 419) is service.startswith("sharepoint-")
 
     def test_a_fault_can_skip_some_requests_and_apply_to_the_next_few(self, call, admin) -> None:
         admin.arm({"status": 503, "skip": 1, "next": 2})
@@ -134,52 +122,18 @@ class TestWhat:
     @pytest.mark.parametrize(
         ("url", "status", "code", "expected"),
         [
-            pytest.param(
-                f"{GRAPH}/users",
-                429,
-                "",
-                lambda answer: answer.json()["error"]["code"] == "TooManyRequests",
-                id="Graph",
-            ),
-            pytest.param(
-                f"{GRAPH}/users",
-                403,
-                "Forbidden",
-                lambda answer: answer.json()["error"]["code"] == "Forbidden",
-                id="Graph with a code",
-            ),
-            pytest.param(
-                f"{MY}/_api/x",
-                429,
-                "",
-                lambda answer: answer.text == "429 TOO MANY REQUESTS",
-                id="SharePoint throttles",
-            ),
-            pytest.param(
-                f"{MY}/_api/x", 503, "", lambda answer: "busy" in answer.text, id="SharePoint is busy"
-            ),
-            pytest.param(
-                "https://login.microsoftonline.com/x",
-                503,
-                "",
-                lambda answer: answer.json()["error"] == "temporarily_unavailable",
-                id="Entra",
-            ),
+            pytest.param(f"{GRAPH}/users", 429, "", '"code": "TooManyRequests"', id="Graph"),
+            pytest.param(f"{GRAPH}/users", 403, "Forbidden", '"code": "Forbidden"', id="Graph with a code"),
+            pytest.param(f"{MY}/_api/x", 429, "", "429 TOO MANY REQUESTS", id="SharePoint throttles"),
+            pytest.param(f"{MY}/_api/x", 503, "", "busy", id="SharePoint is busy"),
+            pytest.param(f"{ENTRA}/x", 503, "", '"error": "temporarily_unavailable"', id="Entra"),
         ],
     )
-    def test_a_refusal_is_worded_as_the_service_would(
-        self,
-        call,
-        admin,
-        url: str,
-        status: int,
-        code: str,
-        expected: Callable[[requests.Response], bool],
-    ) -> None:
+    def test_a_refusal_is_worded_as_the_service_would(self, call, admin, url, status, code, expected) -> None:
         admin.arm({"status": status, "code": code})
         answer = call("GET", url)
         assert answer.status_code == status
-        assert expected(answer), answer.text
+        assert expected in answer.text
 
     @pytest.mark.parametrize(
         ("knob", "header"),
@@ -189,37 +143,29 @@ class TestWhat:
             pytest.param("absent", None, id="none at all"),
         ],
     )
-    def test_retry_after_is_written_as_the_knob_says(
-        self, call, admin, knob: str, header: str | None
-    ) -> None:
+    def test_retry_after_is_written_as_the_knob_says(self, call, admin, knob, header) -> None:
         admin.turn(retry_after=knob)
         admin.arm({"status": 429, "retry_after": 2.1})
         assert call("GET", f"{GRAPH}/users").headers.get("Retry-After") == header
 
-    @pytest.mark.parametrize(
-        ("when", "took_effect"),
-        [pytest.param("before", False, id="before"), pytest.param("after", True, id="after")],
-    )
+    @pytest.mark.parametrize("when", ["before", "after"])
     def test_a_connection_is_dropped_before_or_after_the_call_took_effect(
-        self, call, admin, portrait, when: str, took_effect: bool
+        self, call, admin, portrait, when
     ) -> None:
         admin.arm({"drop": True, "when": when, "next": 1})
         with pytest.raises(requests.exceptions.ConnectionError):
             upload(call, portrait)
         dropped = admin.history()[-1]
         assert (dropped["status"], dropped["fault"]) == (None, "drop")
-        assert is_uploaded(call) is took_effect
+        assert is_uploaded(call) is (when == "after")
 
-    @pytest.mark.parametrize(
-        ("when", "took_effect"),
-        [pytest.param("before", False, id="before"), pytest.param("after", True, id="after")],
-    )
+    @pytest.mark.parametrize("when", ["before", "after"])
     def test_a_failure_is_reported_before_or_after_the_call_took_effect(
-        self, call, admin, portrait, when: str, took_effect: bool
+        self, call, admin, portrait, when
     ) -> None:
         admin.arm({"status": 503, "when": when, "next": 1})
         assert upload(call, portrait).status_code == 503
-        assert is_uploaded(call) is took_effect
+        assert is_uploaded(call) is (when == "after")
 
     def test_a_truncated_answer_promises_more_than_it_holds(self, call, admin, portrait) -> None:
         upload(call, portrait)
@@ -267,9 +213,7 @@ class TestArming:
             pytest.param({"status": 500, "headers": {"A": 1}}, "wrong type: headers", id="a header's value"),
         ],
     )
-    def test_an_invalid_fault_is_refused_and_the_armed_ones_stay(
-        self, call, admin, fault: dict[str, Any], reason: str
-    ) -> None:
+    def test_an_invalid_fault_is_refused_and_the_armed_ones_stay(self, call, admin, fault, reason) -> None:
         admin.arm({"status": 503})
         with pytest.raises(AdminError, match=reason) as refused:
             admin.arm(fault)

@@ -190,9 +190,7 @@ def test_a_delayed_hint_waits_for_the_tenants_clock(graph, webhook) -> None:
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 404, 429, 500, 503])
-def test_any_other_status_is_retried_after_doubling_waits_until_it_is_2xx(
-    graph, webhook, status: int
-) -> None:
+def test_any_other_status_is_retried_after_doubling_waits_until_it_is_2xx(graph, webhook, status) -> None:
     person = graph.person()
     graph.subscribe(webhook)
     webhook.notified = lambda _: Reply(status)
@@ -345,9 +343,7 @@ def test_without_a_lifecycle_url_no_event_is_sent(graph, webhook) -> None:
 
 
 @pytest.mark.parametrize("answer", ["PATCH", "reauthorize", None])
-def test_an_unanswered_reauthorization_stops_notifications_until_a_renewal(
-    graph, webhook, answer: str | None
-) -> None:
+def test_an_unanswered_reauthorization_stops_notifications_until_a_renewal(graph, webhook, answer) -> None:
     person = graph.person()
     created = life(graph, webhook)
     graph.service.reauthorize(created)
@@ -377,7 +373,7 @@ def test_an_unanswered_reauthorization_stops_notifications_until_a_renewal(
 )
 @pytest.mark.parametrize("first", ["PATCH", "reauthorize"])
 def test_renewing_and_reauthorizing_at_once_mutes_a_subscription(
-    graph, webhook, first: str, minutes: float, knob: str, flows: bool
+    graph, webhook, first, minutes, knob, flows
 ) -> None:
     created = life(graph, webhook)
     graph.world.knobs.reauthorize_clash = knob
@@ -411,7 +407,7 @@ NOON = datetime.fromisoformat("2026-11-20T12:00:00Z")
         pytest.param([10.0] * 9, "normal", id="too few to judge"),
     ],
 )
-def test_an_endpoint_is_rated_by_the_share_of_late_answers(seconds: list[float], state: str) -> None:
+def test_an_endpoint_is_rated_by_the_share_of_late_answers(seconds, state) -> None:
     endpoint = WebhookEndpoint(WebhookTiming())
     for each in seconds:
         endpoint.note(NOON, each)

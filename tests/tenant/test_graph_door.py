@@ -47,7 +47,7 @@ def test_an_invalid_token_is_401_with_a_challenge(graph, make, message: str) -> 
         pytest.param("DELETE", "/subscriptions/x", ["User.ReadBasic.All"], id="unsubscribing"),
     ],
 )
-def test_a_missing_permission_is_403(graph, method: str, path: str, roles: list[str]) -> None:
+def test_a_missing_permission_is_403(graph, method, path, roles) -> None:
     answer = graph.call(method, path, roles=roles)
     assert answer.status_code == 403
     assert answer.get_json()["error"]["code"] == "Authorization_RequestDenied"
@@ -73,9 +73,7 @@ def test_any_one_of_the_documented_permissions_opens_a_photo(graph, role: str) -
         pytest.param("GET", "/users/a/photo?$select=id", 400, "BadRequest", id="a parameter of another path"),
     ],
 )
-def test_an_unknown_request_is_refused_in_graphs_shape(
-    graph, method: str, path: str, status: int, code: str
-) -> None:
+def test_an_unknown_request_is_refused_in_graphs_shape(graph, method, path, status, code) -> None:
     answer = graph.call(method, path)
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (status, code)
 

@@ -69,7 +69,7 @@ def plain(body: bytes, status: int = 200) -> Reply:
         pytest.param(lambda p: Reply(200, echo(p).body), NOT_EXACT, id="no content type"),
     ],
 )
-def test_a_wrong_answer_prevents_the_subscription(graph, webhook, handshake, error: tuple[str, str]) -> None:
+def test_a_wrong_answer_prevents_the_subscription(graph, webhook, handshake, error) -> None:
     webhook.handshake = handshake
     answer = graph.call("POST", "/subscriptions", graph.creation(webhook.url))
     code, message = error

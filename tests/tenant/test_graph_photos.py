@@ -142,9 +142,7 @@ def test_by_knob_the_message_contains_json(graph, knob: str) -> None:
         pytest.param({"no_mailbox": "400"}, 400, "AuthenticationError", id="400"),
     ],
 )
-def test_a_user_without_a_mailbox_has_no_photo_even_if_entra_has_one(
-    graph, knobs: dict[str, str], status: int, code: str
-) -> None:
+def test_a_user_without_a_mailbox_has_no_photo_even_if_entra_has_one(graph, knobs, status, code) -> None:
     person = graph.person(mailbox=False, photo=graph.photo(300))
     for name, value in knobs.items():
         setattr(graph.world.knobs, name, value)

@@ -280,9 +280,7 @@ def test_a_deleted_subscription_is_404_for_everything(graph, webhook) -> None:
 
 
 @pytest.mark.parametrize("status", [403, 409])
-def test_a_lost_subscription_answers_404_and_creation_is_refused_for_a_while(
-    graph, webhook, status: int
-) -> None:
+def test_a_lost_subscription_answers_404_and_creation_is_refused_for_a_while(graph, webhook, status) -> None:
     graph.world.knobs.lost_refusal = status
     lost = graph.subscribe(webhook)["id"]
     graph.service.lose(lost)

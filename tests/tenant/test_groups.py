@@ -116,7 +116,7 @@ class TestAdvancedQuery:
             pytest.param("$count=false", EVENTUAL, id="a count that is refused"),
         ],
     )
-    def test_a_cast_needs_header_and_count(self, graph, query: str, headers: dict[str, str]) -> None:
+    def test_a_cast_needs_header_and_count(self, graph, query, headers) -> None:
         group = found(graph, *people(graph, 1))
         assert refusal(ask(graph, cast(group, query), **headers)) == (400, "Request_UnsupportedQuery")
 
@@ -149,9 +149,7 @@ class TestPermissions:
             pytest.param(("Directory.Read.All",), 200, id="the directory"),
         ],
     )
-    def test_listing_members_needs_a_permission_for_groups(
-        self, graph, roles: tuple[str, ...], status: int
-    ) -> None:
+    def test_listing_members_needs_a_permission_for_groups(self, graph, roles, status) -> None:
         group = found(graph, *people(graph, 1))
         assert ask(graph, cast(group), roles=roles).status_code == status
 
@@ -166,9 +164,7 @@ class TestPermissions:
             pytest.param(("Directory.Read.All",), ("ada@contoso.com", True), id="may read all"),
         ],
     )
-    def test_properties_without_permission_are_null(
-        self, graph, roles: tuple[str, ...], shown: tuple[object, object]
-    ) -> None:
+    def test_properties_without_permission_are_null(self, graph, roles, shown) -> None:
         person = graph.person()
         query = "$count=true&$select=id,userPrincipalName,accountEnabled"
         (user,) = ask(graph, cast(found(graph, person.id), query), roles=roles).get_json()["value"]
@@ -188,7 +184,7 @@ class TestPermissions:
             pytest.param("not-an-id", (400, "Request_BadRequest"), id="not an id"),
         ],
     )
-    def test_an_unknown_group_is_refused(self, graph, group: str, expected: tuple[int, str]) -> None:
+    def test_an_unknown_group_is_refused(self, graph, group, expected) -> None:
         assert refusal(ask(graph, cast(group))) == expected
 
 
@@ -242,7 +238,7 @@ class TestCheck:
             pytest.param({"groupIds": [ABSENT], "more": 1}, id="one name too many"),
         ],
     )
-    def test_an_invalid_list_of_ids_is_refused(self, graph, body: dict[str, object]) -> None:
+    def test_an_invalid_list_of_ids_is_refused(self, graph, body) -> None:
         (anna,) = people(graph, 1)
         answer = graph.call("POST", f"/users/{anna}/checkMemberGroups", body, roles=MEMBER_READ)
         assert refusal(answer) == (400, "Request_BadRequest")
@@ -263,9 +259,7 @@ class TestCheck:
             pytest.param(("Directory.Read.All",), 200, id="the directory"),
         ],
     )
-    def test_a_check_needs_permissions_for_users_and_groups(
-        self, graph, roles: tuple[str, ...], status: int
-    ) -> None:
+    def test_a_check_needs_permissions_for_users_and_groups(self, graph, roles, status) -> None:
         (anna,) = people(graph, 1)
         assert check(graph, anna, found(graph, anna), roles=roles).status_code == status
 

@@ -60,7 +60,7 @@ def test_requests_are_listed_in_the_order_of_their_arrival_and_by_host_and_servi
         pytest.param(99, [], id="from beyond the end"),
     ],
 )
-def test_since_counts_from_the_number_not_from_the_place(since: int, expected: list[int]) -> None:
+def test_since_counts_from_the_number_not_from_the_place(since, expected) -> None:
     history = History()
     record(history, "a", "b")
     history.clear()

@@ -49,9 +49,7 @@ def test_msal_signs_in_with_a_certificate_and_caches(msal_app, admin) -> None:
     assert [entry["status"] for entry in posts] == [200, 200]
 
 
-def test_msal_reports_a_refusal_in_entras_words(
-    msal_app,
-) -> None:
+def test_msal_reports_a_refusal_in_entras_words(msal_app) -> None:
     result = msal_app.acquire_token_for_client(["https://fabrikam.sharepoint.com/.default"])
     assert (result["error"], result["error_codes"]) == ("invalid_resource", [500011])
 
@@ -80,9 +78,7 @@ def test_azure_identity_reports_a_refusal_in_entras_words(tenant) -> None:
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["user-assigned", "system-assigned"])
-def test_azure_identity_uses_the_managed_identity(
-    tenant, monkeypatch: pytest.MonkeyPatch, named: bool
-) -> None:
+def test_azure_identity_uses_the_managed_identity(tenant, monkeypatch, named) -> None:
     for name, value in tenant.identity_settings.items():
         monkeypatch.setenv(name, value)
     arguments = {"client_id": tenant.settings["CLIENT_ID"]} if named else {}

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import requests
@@ -132,9 +131,7 @@ class TestPeopleManager:
             pytest.param("methods", 0, 1, id="a query without methods"),
         ],
     )
-    def test_by_knob_a_query_counts_its_methods_or_one(
-        self, call, admin, knob: str, methods: int, counted: int
-    ) -> None:
+    def test_by_knob_a_query_counts_its_methods_or_one(self, call, admin, knob, methods, counted) -> None:
         admin.add(upn="anna@contoso.com")
         admin.turn(process_query_counts=knob)
         admin.limit()
@@ -266,9 +263,7 @@ class TestEarlyReturns:
             pytest.param({"headers": {"retry-AFTER": "600"}}, id="a header"),
         ],
     )
-    def test_a_part_that_a_fault_throttles_makes_photos_wait(
-        self, call, admin, people, asks: dict[str, object]
-    ) -> None:
+    def test_a_part_that_a_fault_throttles_makes_photos_wait(self, call, admin, people, asks) -> None:
         admin.arm({"part": True, "path": "photo", "status": 429, "next": 1, **asks})
         assert statuses(ask_photos(call, people[0])) == [429]
         admin.advance(300)
@@ -358,9 +353,7 @@ class TestReport:
             pytest.param({"sharepoint_units_per_minute": "5"}, "wrong type", id="a text"),
         ],
     )
-    def test_invalid_limits_are_refused_and_the_old_ones_stay(
-        self, admin, limits: dict[str, Any], reason: str
-    ) -> None:
+    def test_invalid_limits_are_refused_and_the_old_ones_stay(self, admin, limits, reason) -> None:
         admin.limit(sharepoint_units_per_minute=7)
         with pytest.raises(AdminError, match=reason) as refused:
             admin.limit(**limits)

@@ -50,9 +50,7 @@ def test_a_call_that_costs_more_than_is_left_is_refused_and_still_counts() -> No
         pytest.param(25, 240.0, 0, id="until nothing is left"),
     ],
 )
-def test_what_was_used_above_the_limit_is_owed_by_the_next_window(
-    knocks: int, later: float, owed: int
-) -> None:
+def test_what_was_used_above_the_limit_is_owed_by_the_next_window(knocks, later, owed) -> None:
     meter = Meter(60.0)
     for now in (0.0, 1.0):  # all of the limit, and the call that is refused first
         charge(meter, now, 10)

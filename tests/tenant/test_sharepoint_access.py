@@ -36,9 +36,7 @@ UPLOAD = f"{FOLDER}/Files/AddUsingPath(decodedUrl='a.jpg',overwrite=true)"
         ),
     ],
 )
-def test_an_invalid_token_is_a_401_with_the_reason(
-    sharepoint, audience: str, how: dict[str, object], says: str
-) -> None:
+def test_an_invalid_token_is_a_401_with_the_reason(sharepoint, audience, how, says) -> None:
     answer = sharepoint.get(
         MY, FOLDER, token=sharepoint.tokens.issue(audience, ["Sites.FullControl.All"], **how)
     )
@@ -73,9 +71,7 @@ def test_a_header_without_a_token_is_a_401(sharepoint, header: str) -> None:
         pytest.param("POST", ROOT, SET, VALUE, ["User.ReadWrite.All"], id="write a profile on the root host"),
     ],
 )
-def test_a_missing_permission_is_a_403(
-    sharepoint, method: str, host: str, path: str, body: object, roles: list[str]
-) -> None:
+def test_a_missing_permission_is_a_403(sharepoint, method, host, path, body, roles) -> None:
     anna = sharepoint.add()
     answer = sharepoint.send(method, host, path, body, roles=roles)
     assert answer.status_code == 403
@@ -93,7 +89,7 @@ def test_the_refusal_of_a_profile_has_its_own_text(sharepoint) -> None:
 
 @pytest.mark.parametrize("roles", [["User.Read.All"], ["User.ReadWrite.All"]])
 @pytest.mark.parametrize("host", [ROOT, ADMIN])
-def test_profiles_are_read_on_the_root_and_the_admin_host(sharepoint, host: str, roles: list[str]) -> None:
+def test_profiles_are_read_on_the_root_and_the_admin_host(sharepoint, host, roles) -> None:
     sharepoint.add()
     assert sharepoint.profile("anna@contoso.com", host=host, roles=roles).json["DisplayName"] == "Anna Berg"
 
@@ -186,7 +182,7 @@ def test_errors_have_their_old_name_in_the_verbose_form(sharepoint) -> None:
     ],
 )
 def test_an_invalid_request_is_answered_in_sharepoints_error_envelope(
-    sharepoint, method: str, host: str, path: str, status: int
+    sharepoint, method, host, path, status
 ) -> None:
     answer = sharepoint.send(method, host, path)
     assert answer.status_code == status, answer.text

@@ -131,9 +131,7 @@ def test_listed_files_can_be_limited_to_some_properties(sharepoint) -> None:
     assert verbose["d"]["results"] == [{"__metadata": {"type": "SP.File"}, "Name": "a.jpg"}]
 
 
-def test_an_upload_to_an_unknown_folder_is_a_404(
-    sharepoint,
-) -> None:
+def test_an_upload_to_an_unknown_folder_is_a_404(sharepoint) -> None:
     wrong = FOLDER.replace("Profile Pictures", "Profilbilder")
     answer = sharepoint.send(
         "POST", MY, f"{wrong}/Files/AddUsingPath(decodedUrl='a.jpg',overwrite=true)", jpeg()
@@ -162,7 +160,7 @@ def test_a_missing_file_is_a_404_that_names_it(sharepoint) -> None:
         pytest.param("POST", "", {"X_HTTP_Method": "DELETE", "If_Match": "*"}, id="tunnelled"),
     ],
 )
-def test_a_file_can_be_deleted(sharepoint, method: str, tail: str, headers: dict[str, str]) -> None:
+def test_a_file_can_be_deleted(sharepoint, method, tail, headers) -> None:
     sharepoint.upload("a.jpg", jpeg())
     assert sharepoint.send(method, MY, FILE.format("a.jpg") + tail, **headers).status_code == 200
     assert sharepoint.get(MY, FILE.format("a.jpg")).status_code == 404
@@ -193,9 +191,7 @@ def test_a_deletion_checks_its_if_match(sharepoint) -> None:
         pytest.param("a" * 252 + ".jpg", jpeg(), 400, id="a name of 256 characters"),
     ],
 )
-def test_an_invalid_picture_is_refused_and_not_stored(
-    sharepoint, name: str, data: bytes, status: int
-) -> None:
+def test_an_invalid_picture_is_refused_and_not_stored(sharepoint, name, data, status) -> None:
     answer = sharepoint.upload(name, data)
     assert (answer.status_code, set(answer.json)) == (status, {"odata.error"})
     assert sharepoint.get(MY, f"{FOLDER}/Files").json == {"value": []}
@@ -221,7 +217,7 @@ def test_forms_takes_no_files(sharepoint) -> None:
     ],
 )
 def test_a_description_has_the_properties_of_the_uploaded_bytes(
-    sharepoint, options: dict[str, object], *, baseline: bool, metadata: bool
+    sharepoint, options, *, baseline, metadata
 ) -> None:
     anna = sharepoint.add()
     data = jpeg((300, 200), **options)

@@ -35,9 +35,7 @@ def test_a_profile_is_shown_in_sharepoints_own_order(sharepoint) -> None:
         pytest.param("1", "63799442436", None, id="a placeholder, though the property holds a URL"),
     ],
 )
-def test_the_picture_url_is_derived_from_three_properties(
-    sharepoint, placeholder: str, stamp: str, shown: str | None
-) -> None:
+def test_the_picture_url_is_derived_from_three_properties(sharepoint, placeholder, stamp, shown) -> None:
     anna = sharepoint.add()
     values = {"PictureURL": "https://x/a_MThumb.jpg", "SPS-PictureTimestamp": stamp}
     sharepoint.service.configure(anna.id, properties=values | {"SPS-PicturePlaceholderState": placeholder})

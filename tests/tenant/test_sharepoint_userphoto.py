@@ -120,7 +120,7 @@ def test_userphoto_can_redirect_to_an_address_that_needs_no_token_and_expires(sh
         pytest.param({"picture": True, "old_names": True}, "anna_contoso_com", id="named after the UPN"),
     ],
 )
-def test_a_person_can_have_an_old_picture(sharepoint, anna, changes: dict[str, object], stem: str) -> None:
+def test_a_person_can_have_an_old_picture(sharepoint, anna, changes, stem) -> None:
     sharepoint.service.configure(anna.id, folder="Profilbilder", **changes)
     target = sharepoint.describe(anna)
     stem = stem.format(id=anna.id)

@@ -74,7 +74,7 @@ def test_writing_to_an_unknown_profile_over_rest_is_an_error(sharepoint) -> None
         pytest.param({**arguments("AboutMe", "x"), "extra": "y"}, id="an unknown parameter"),
     ],
 )
-def test_a_rest_write_takes_three_strings(sharepoint, body: dict[str, object]) -> None:
+def test_a_rest_write_takes_three_strings(sharepoint, body) -> None:
     assert write(sharepoint, body).status_code == 400
     assert sharepoint.properties(ANNA)["SPS-PicturePlaceholderState"] == ""
 
@@ -116,9 +116,7 @@ def test_a_query_can_write_to_several_people(sharepoint) -> None:
     )
 
 
-def test_a_failing_action_leaves_the_ones_before_it_done_and_the_ones_after_it_undone(
-    sharepoint,
-) -> None:
+def test_a_failing_action_leaves_the_ones_before_it_done_and_the_ones_after_it_undone(sharepoint) -> None:
     actions = (
         set_property(3, ANNA, "AboutMe", "before")
         + set_property(4, "absent@contoso.com", "AboutMe", "x")
