@@ -23,7 +23,7 @@ from local.tenant.entra.identity import ManagedIdentity
 from local.tenant.entra.tokens import Tokens
 from local.tenant.graph.face import Graph
 from local.tenant.net.certificates import Certificates
-from local.tenant.net.listener import Listener, reserve
+from local.tenant.net.listener import Connection, Listener, reserve
 from local.tenant.net.proxy import Proxy
 from local.tenant.sharepoint.service import SharePoint
 from local.tenant.traffic.early_returns import EarlyReturns
@@ -70,26 +70,15 @@ class Tenant:
         self.history = History()
         self.early_returns = EarlyReturns(lambda: self.world.clock.now().timestamp())
         self.quota = Quota(self.world)
-        self._throttle = Throttle(self.world, self.quota, self.early_returns)
         self.faults = Faults(self.world, self._ended.wait)
-        self.permissions = Permissions()
-        self.exchange = Exchange(self.world)
-        self.graph = Graph(
-            self.world, self.tokens, allow_http_webhook=allow_http_webhook, ca=str(self.certificates.bundle)
-        )
-        self.graph.part_fault = self._meet_part
-        self.sharepoint = SharePoint(self.world, self.tokens)
-        resources = Resources(self.permissions, self.sharepoint.plays)
-        self.entra = Entra(self.world, self.tokens, resources, self.certificates.client)
-        self.identity = ManagedIdentity(self.world, self.tokens, resources)
+        self._build_services(allow_http_webhook)
         self._client_state_secret = secrets.token_urlsafe(32)
+        self._throttle = Throttle(self.world, self.quota, self.early_returns)
         self._dispatch = Dispatch(self._route, self.history, self.faults, self.early_returns, self._throttle)
         self._proxy = self._build_proxy(sock, pass_through)
         self.proxy_url, self.proxy_address = self._proxy.url, self._proxy.listener.address
         self._admin = self._build_admin()
-        self._admin_listener = Listener(
-            lambda connection: connection.converse(self._respond_plainly, "http", self.admin_address[1])
-        )
+        self._admin_listener = Listener(self._serve_plainly)
 
     def __enter__(self) -> Self:
         self.start()
@@ -189,6 +178,18 @@ class Tenant:
             "host_certificate": {"certificate": str(certificate), "key": str(key)},
         }
 
+    def _build_services(self, allow_http_webhook: bool) -> None:
+        self.permissions = Permissions()
+        self.exchange = Exchange(self.world)
+        self.graph = Graph(
+            self.world, self.tokens, allow_http_webhook=allow_http_webhook, ca=str(self.certificates.bundle)
+        )
+        self.graph.part_fault = self._meet_part
+        self.sharepoint = SharePoint(self.world, self.tokens)
+        resources = Resources(self.permissions, self.sharepoint.plays)
+        self.entra = Entra(self.world, self.tokens, resources, self.certificates.client)
+        self.identity = ManagedIdentity(self.world, self.tokens, resources)
+
     def _build_proxy(self, sock: socket.socket, pass_through: bool) -> Proxy:
         return Proxy(
             self._dispatch.respond,
@@ -232,6 +233,9 @@ class Tenant:
         if self.sharepoint.plays(host):
             return self.sharepoint.service(request), self.sharepoint
         return ("identity", self.identity) if request.path == identity.PATH else None
+
+    def _serve_plainly(self, connection: Connection) -> None:
+        connection.converse(self._respond_plainly, "http", self.admin_address[1])
 
     def _respond_plainly(self, request: Request) -> Response:
         face = self._dispatch if request.path == identity.PATH else self._admin

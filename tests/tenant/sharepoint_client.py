@@ -55,11 +55,7 @@ class SharePointClient:
         content = {"json": body} if isinstance(body, dict) else {"data": body or b""}
         # Handed over as a server would: werkzeug's client takes a path of two slashes for a host and a path.
         target, _, query = path.partition("?")
-        as_sent = {
-            "REQUEST_URI": path,
-            "RAW_URI": path,
-            "PATH_INFO": unquote_to_bytes(target).decode("latin-1"),
-        }
+        as_sent = {"REQUEST_URI": path, "PATH_INFO": unquote_to_bytes(target).decode("latin-1")}
         return self._client.open(
             method=method,
             base_url=f"https://{host}",

@@ -13,6 +13,7 @@ from local.tenant.directory.world import Person, Photo, World
 from local.tenant.graph.face import Graph
 from local.tenant.sharepoint.pictures import SIZES
 from local.tenant.sharepoint.service import SharePoint
+from local.tenant.sharepoint.setup import ProfileChanges
 
 LONGEST_DELAY = 3600.0  # seconds
 
@@ -30,18 +31,6 @@ class PersonChange:
     enabled: bool | None = None
     mailbox: bool | None = None
     gone: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class ProfileOddities:
-    """The irregular parts of a person's profile; see `sharepoint.scenes.Scenes.configure`."""
-
-    profile: bool | None = None
-    object_id: str | None = None
-    folder: str | None = None
-    picture: bool | None = None
-    old_names: bool = False
-    properties: dict[str, str] | None = None
 
 
 class PeopleCalls:
@@ -95,7 +84,7 @@ class PeopleCalls:
 
     def configure(self, request: Request, key: str) -> dict[str, Any]:
         """`PUT /users/{id}/profile`: an irregular SharePoint profile, as years of use produce it."""
-        changes = read(ProfileOddities, request.get_json(force=True))
+        changes = read(ProfileChanges, request.get_json(force=True))
         person = self._find_ever(key)
         try:
             self._sharepoint.configure(person.id, **asdict(changes))

@@ -7,7 +7,7 @@ Microsoft and what is inferred. `setup` changes the state for tests, `descriptio
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from werkzeug.test import EnvironBuilder
@@ -20,7 +20,7 @@ from local.tenant.sharepoint.gateway import PEOPLE_MANAGER, PROCESS_QUERY, Share
 from local.tenant.sharepoint.hosts import find_site, name_host
 from local.tenant.sharepoint.library import Library
 from local.tenant.sharepoint.profiles import Profiles
-from local.tenant.sharepoint.setup import ProfileSetup
+from local.tenant.sharepoint.setup import ProfileChanges, ProfileSetup
 from local.tenant.sharepoint.userphoto import PAGE, UserPhotos
 
 ServiceName = Literal["sharepoint-files", "sharepoint-profiles"]
@@ -38,7 +38,6 @@ class SharePoint:
         self._photos = UserPhotos(world, self._profiles, self._libraries)
         self._gateway = SharePointGateway(world, tokens, self._profiles, self._libraries, self._photos)
         self._setup = ProfileSetup(world, self._profiles, self._libraries, self._photos)
-        self.configure = self._setup.configure
         self.reset()
         world.observers.append(self)
 
@@ -93,6 +92,10 @@ class SharePoint:
         """Apply every rename that SharePoint does not know yet."""
         with self._world.lock:
             self._profiles.settle()
+
+    def configure(self, person_id: str, **changes: Any) -> None:
+        """Change a person's profile; see `setup.ProfileChanges` and `setup.ProfileSetup.configure`."""
+        self._setup.configure(person_id, ProfileChanges(**changes))
 
     def add_folder(self, name: str, geo: str = "") -> None:
         """Add a folder of pictures beside the others; SharePoint itself writes to it from now on.

@@ -1,6 +1,6 @@
 """Profiles and libraries as years of use leave them, set up for a test."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 from local.tenant.directory.world import Person, World
 from local.tenant.sharepoint.description import old_stem
@@ -12,6 +12,26 @@ from local.tenant.sharepoint.userphoto import UserPhotos
 
 # 2016-08-04: a constant that published scripts copy from each other in place of the time.
 OLD_STAMP = "63605901091"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileChanges:
+    """Changes to one person's profile, made in the order of these fields; None changes nothing.
+
+    - `profile`: False removes it, as for a person unknown to SharePoint; True adds it again.
+    - `object_id`: the profile's `msOnline-ObjectId` if it is not the person's; "" for none.
+    - `folder`: add this folder of pictures to the person's geo; SharePoint writes to it from now on.
+    - `picture`: an old picture, files and properties: True draws one, bytes are one, False removes all.
+    - `old_names`: the files of `picture` are named after the UPN, as SharePoint did until about 2021.
+    - `properties`: set without checks.
+    """
+
+    profile: bool | None = None
+    object_id: str | None = None
+    folder: str | None = None
+    picture: bool | bytes | None = None
+    old_names: bool = False
+    properties: dict[str, str] | None = None
 
 
 class ProfileSetup:
@@ -31,45 +51,27 @@ class ProfileSetup:
             self._libraries[geo] = Library(self._world.clock.now())
         return self._libraries[geo]
 
-    def configure(
-        self,
-        person_id: str,
-        *,
-        profile: bool | None = None,
-        object_id: str | None = None,
-        folder: str | None = None,
-        picture: bool | bytes | None = None,
-        old_names: bool = False,
-        properties: Mapping[str, str] | None = None,
-    ) -> None:
-        """Change one person's profile, in the order of these arguments; None changes nothing.
-
-        - `profile`: False removes it, as for a person unknown to SharePoint; True adds it again.
-        - `object_id`: the profile's `msOnline-ObjectId` if it is not the person's; "" for none.
-        - `folder`: add this folder of pictures to the person's geo; SharePoint writes to it from now on.
-        - `picture`: an old picture, files and properties: True draws one, bytes are one, False removes every
-        trace.
-        - `old_names`: the files of `picture` are named after the UPN, as SharePoint did until about 2021.
-        - `properties`: set without checks.
+    def configure(self, person_id: str, changes: ProfileChanges) -> None:
+        """Make the changes.
 
         Raises:
             KeyError: no person has that id.
             ValueError: no profile exists, the folder name is not valid, or the bytes are not a picture.
         """
-        person = self._world.people[person_id]
+        person, picture = self._world.people[person_id], changes.picture
         source = draw_old_picture(person.display_name) if picture is True else picture
         thumbnails = {size: make_thumbnail(source, size) for size in SIZES} if source else {}
         with self._world.lock:
-            self._replace_profile(person, profile)
-            if folder is not None:
-                self.open_geo(person.geo).add_folder(folder)
-            if object_id is not None:
-                self._find(person_id).object_id = object_id
+            self._replace_profile(person, changes.profile)
+            if changes.folder is not None:
+                self.open_geo(person.geo).add_folder(changes.folder)
+            if changes.object_id is not None:
+                self._find(person_id).object_id = changes.object_id
             if thumbnails:
-                self._give_picture(self._find(person_id), thumbnails, old_names=old_names)
+                self._give_picture(self._find(person_id), thumbnails, old_names=changes.old_names)
             if picture is False:
                 self._take_picture(self._find(person_id))
-            for name, value in (properties or {}).items():
+            for name, value in (changes.properties or {}).items():
                 self._find(person_id).set(name, value)
 
     def _replace_profile(self, person: Person, profile: bool | None) -> None:
