@@ -51,7 +51,7 @@ class BatchPart:
         return self.name.lower()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class BatchHooks:
     """`between_parts` is called between two parts, outside the world's lock.
 
