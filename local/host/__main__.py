@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     app = load(app_dir, options.settings, lambda: server.host)
     if app.problems:
         _print_problems(app.problems)
-        server.server_close()
+        server.stop()
         return 1
     return _run(app, server, options, out)
 

@@ -10,6 +10,8 @@ from typing import Any, Self
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Request, Response
 
+from local.net.connections import Connection
+from local.net.listener import Listener, reserve
 from local.tenant.admin.face import AdminFace
 from local.tenant.admin.people import PeopleCalls
 from local.tenant.admin.traffic import TrafficCalls
@@ -23,8 +25,8 @@ from local.tenant.entra.identity import ManagedIdentity
 from local.tenant.entra.tokens import Tokens
 from local.tenant.graph.face import Graph
 from local.tenant.net.certificates import Certificates
-from local.tenant.net.listener import Connection, Listener, reserve
 from local.tenant.net.proxy import Proxy
+from local.tenant.net.wire import adapt
 from local.tenant.sharepoint.service import SharePoint
 from local.tenant.traffic.early_returns import EarlyReturns
 from local.tenant.traffic.faults import Faults
@@ -235,7 +237,7 @@ class Tenant:
         return ("identity", self.identity) if request.path == identity.PATH else None
 
     def _serve_plainly(self, connection: Connection) -> None:
-        connection.converse(self._respond_plainly, "http", self.admin_address[1])
+        connection.converse(adapt(self._respond_plainly, self.admin_address[1]), "http")
 
     def _respond_plainly(self, request: Request) -> Response:
         face = self._dispatch if request.path == identity.PATH else self._admin

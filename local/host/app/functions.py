@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
-from local.host.worker.protos import RpcFunctionMetadata, RpcRetryOptions
+from local.host.worker import protos
 
 type AuthLevel = Literal["anonymous", "function", "admin"]
 
@@ -75,7 +75,7 @@ class Function:
     retry: RetryPolicy | None = field(default=None)
 
 
-def read_function(metadata: RpcFunctionMetadata) -> tuple[Function | None, list[str]]:
+def read_function(metadata: protos.RpcFunctionMetadata) -> tuple[Function | None, list[str]]:
     """Convert the worker's metadata to a function; also return a problem for every unsupported binding."""
     bindings: list[dict[str, Any]] = [json.loads(each) for each in metadata.raw_bindings]
     triggers: list[Trigger] = []
@@ -125,9 +125,10 @@ def _timer(binding: Mapping[str, Any]) -> TimerTrigger:
     )
 
 
-def _retry(options: RpcRetryOptions) -> RetryPolicy | None:
+def _retry(options: protos.RpcRetryOptions) -> RetryPolicy | None:
     if not options.max_retry_count:
         return None
-    if "delay_interval" in vars(options):
-        return RetryPolicy(options.max_retry_count, options.delay_interval)
-    return RetryPolicy(options.max_retry_count, options.minimum_interval, options.maximum_interval)
+    if options.HasField("delay_interval"):
+        return RetryPolicy(options.max_retry_count, options.delay_interval.ToTimedelta())
+    bounds = options.minimum_interval, options.maximum_interval
+    return RetryPolicy(options.max_retry_count, *(each.ToTimedelta() for each in bounds))

@@ -122,7 +122,7 @@ class Invoker:
             self._outputs.write(function, response)
         except OutputError as error:
             return Failed(protos.RpcException(message=str(error)))
-        return Succeeded(response.return_value if "return_value" in vars(response) else None)
+        return Succeeded(response.return_value if response.HasField("return_value") else None)
 
 
 def _new_trace_parent() -> str:

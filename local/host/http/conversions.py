@@ -6,14 +6,14 @@ As in GrpcMessageConversionExtensions.cs and HttpBinding.cs of github.com/Azure/
 import json
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from email.utils import format_datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
-from local.host.http.server import Request, Response
 from local.host.worker import protos
+from local.net.messages import Request, Response
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json; charset=utf-8"
@@ -44,11 +44,9 @@ def read_query(target: str) -> dict[str, list[str]]:
 
 
 def to_worker(request: Request, host: str, params: Mapping[str, str]) -> protos.TypedData:
-    """Return the trigger's data: header names in lower case, values joined, empty query values dropped."""
+    """Return the trigger's data: values joined, empty query values and bodies without a length dropped."""
     query = {name: ",".join(filter(None, values)) for name, values in read_query(request.target).items()}
-    headers = {name.lower(): "" for name in request.headers}
-    for name in headers:
-        headers[name] = ",".join(request.headers.get_all(name, []))
+    headers = request.headers
     path = quote(decode_path(request.target).replace("%2F", "\0"), safe="/:@!$&'()*+,;=~\0").replace(
         "\0", "%2F"
     )
@@ -61,7 +59,9 @@ def to_worker(request: Request, host: str, params: Mapping[str, str]) -> protos.
             headers=headers,
             query={name: value for name, value in query.items() if value},
             params=dict(params),
-            body=protos.TypedData(bytes=request.body) if request.body else None,
+            body=protos.TypedData(bytes=request.body)
+            if request.body and "content-length" in headers
+            else None,
         )
     )
 
@@ -138,15 +138,13 @@ def _refuse_unwritable(headers: Iterable[tuple[str, str]]) -> None:
 
 def _cookie(cookie: protos.RpcHttpCookie) -> str:
     parts = [f"{quote(cookie.name)}={quote(cookie.value)}"]
-    given = vars(cookie)
-    if "expires" in given:
-        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=cookie.expires.value.seconds)
+    if cookie.HasField("expires"):
+        moment = cookie.expires.value.ToDatetime(UTC)
         parts.append(f"expires={format_datetime(moment, usegmt=True)}")
-    if "max_age" in given:
+    if cookie.HasField("max_age"):
         parts.append(f"max-age={int(cookie.max_age.value)}")
-    parts += [
-        f"{name}={given[name].value}" for name in ("domain", "path") if name in given and given[name].value
-    ]
+    named = {"domain": cookie.domain.value, "path": cookie.path.value}
+    parts += [f"{name}={value}" for name, value in named.items() if value]
     if cookie.secure.value:
         parts.append("secure")
     if cookie.same_site:

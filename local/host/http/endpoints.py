@@ -17,7 +17,7 @@ from local.host.calls.invocations import Failed, Invoker
 from local.host.http.conversions import ResponseError, decode_path, from_worker, read_query, to_worker
 from local.host.http.keys import FunctionKeys
 from local.host.http.routes import Route, compile_route
-from local.host.http.server import Request, Response
+from local.net.messages import Request, Response
 
 logger = logging.getLogger("Host.Http")
 

@@ -10,8 +10,12 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from local.tenant.net import wire
-from local.tenant.net.listener import Connection, Handler, Listener
+from werkzeug.wrappers import Request, Response
+
+from local.net.connections import Connection
+from local.net.listener import Listener
+from local.net.messages import Malformed
+from local.tenant.net.wire import adapt
 
 CHUNK = 64 * 1024  # bytes
 DIAL = 10.0  # seconds to connect to a host that the tenant does not emulate
@@ -27,7 +31,7 @@ class Proxy:
 
     def __init__(
         self,
-        handle: Handler,
+        handle: Callable[[Request], Response],
         plays: Callable[[str], bool],
         context: ssl.SSLContext,
         *,
@@ -35,7 +39,7 @@ class Proxy:
         pass_through: bool,
         refused: Callable[[str], None],
     ) -> None:
-        self._handle = handle
+        self._handle = adapt(handle, 443)
         self._plays = plays
         self._context = context
         self._pass_through = pass_through
@@ -48,13 +52,11 @@ class Proxy:
         return f"http://127.0.0.1:{self.listener.address[1]}"
 
     def _serve(self, connection: Connection) -> None:
-        # Unbuffered: the bytes after the head belong to TLS.
-        with connection.sock.makefile("rb", buffering=0) as stream:
-            try:
-                head = wire.read_head(stream)  # type: ignore[arg-type]  # a raw stream reads lines just as well
-            except wire.Malformed as error:
-                connection.refuse(error.status, str(error))
-                return
+        try:
+            head = connection.read_head()
+        except Malformed as error:
+            connection.refuse(error.status, str(error))
+            return
         if head is None:
             return
         if head.method != "CONNECT":
@@ -75,17 +77,13 @@ class Proxy:
     def _answer_for(self, connection: Connection, name: str) -> None:
         connection.sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
         try:
-            # The handshake comes after the assignment, so that `stop` can cut a client which never sends one.
-            connection.sock = secure = self._context.wrap_socket(
-                connection.sock, server_side=True, do_handshake_on_connect=False
-            )
-            secure.do_handshake()
+            connection.start_tls(self._context)
         except ssl.SSLEOFError:
             return  # the client closed the connection without an alert
         except ssl.SSLError as error:
             logger.warning("no TLS as %s; does REQUESTS_CA_BUNDLE name the tenant's CA? %s", name, error)
             return
-        connection.converse(self._handle, "https", 443)
+        connection.converse(self._handle, "https")
 
 
 def _tunnel(connection: Connection, host: str, port: int) -> None:
