@@ -137,7 +137,7 @@ def _check(app: LoadedApp, out: TextIO) -> int:
     if app.problems:
         return 1
     endpoints = {
-        each.function.name: each.template for each in list_endpoints(app.functions, app.options.http)
+        each.function.name: each.template for each in list_endpoints(app.functions, app.options.route_prefix)
     }
     with out:
         for function in app.functions:

@@ -7,11 +7,12 @@ host.json, and the checks that decide whether a function may run. Never deployed
 
 Stricter than Azure: one problem refuses the whole app, and an unknown key of host.json is a problem.
 
-Not simulated: triggers and bindings other than HTTP, storage queues and timers (refused by name); scaling, so
-all functions share one process and its memory, on which an app must not rely in Azure; HTTP streaming; the
-230 seconds of Azure's load balancer; dynamic concurrency; telemetry settings (checked, then unused);
-restarting the worker after a timeout (the host ends instead); the conversion of dates by .NET in output
-strings that look like JSON.
+Not simulated: triggers and bindings other than HTTP, storage queues and timers, retry policies, and most of
+the syntax of route templates (all refused by name); return values of HTTP functions other than
+`HttpResponse`, and cookies (answered 500); bounds on concurrent requests, and telemetry settings (checked,
+then unused); scaling, so all functions share one process and its memory, on which an app must not rely in
+Azure; HTTP streaming; the 230 seconds of Azure's load balancer; dynamic concurrency; restarting the worker
+after a timeout (the host ends instead); .NET's conversion of dates in output strings that look like JSON.
 """
 
 import logging
@@ -73,11 +74,10 @@ class Host:
         self._manual_runs = ManualRuns(app.functions, self._timers, self._invoker)
         self._dispatcher = HttpDispatcher(
             server.host,
-            list_endpoints(app.functions, app.options.http),
+            list_endpoints(app.functions, app.options.route_prefix),
             keys,
             app.settings,
             self._invoker,
-            app.options.http,
             self._manual_runs.run,
         )
 
@@ -86,8 +86,6 @@ class Host:
         for each in self._app.functions:
             if self._app.settings.disables(each.name):
                 logger.info("Function '%s' is disabled", each.name)
-            if each.retry and not _is_timed(each):
-                logger.warning("Function '%s': a retry policy has no effect on this trigger", each.name)
         self._server.start(self._dispatcher.answer)
         for listener in self._listeners:
             listener.start()

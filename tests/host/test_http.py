@@ -117,63 +117,27 @@ def test_what_the_app_logs_carries_its_function_and_invocation_id(web, host, eve
     assert "printed to standard output" in host.log
 
 
-@pytest.mark.parametrize(
-    ("text", "kind", "body"),
-    [
-        pytest.param("plain", "text/plain; charset=utf-8", b"plain", id="text"),
-        pytest.param(
-            '{"a": [1, 2]}', "application/json; charset=utf-8", b'{"a":[1,2]}', id="JSON is written anew"
-        ),
-        pytest.param('{"body": "inner"}', "text/plain; charset=utf-8", b"inner", id="an object with a body"),
-        pytest.param(
-            '{"Body": {"a": 1}}', "application/json; charset=utf-8", b'{"a":1}', id="with an object in it"
-        ),
-    ],
-)
-def test_a_returned_string_is_read_as_json_first(web, text, kind, body):
-    answer = web.get("/api/answer_text", params={"text": text})
-
-    assert (answer.status_code, answer.headers["content-type"], answer.content) == (200, kind, body)
-
-
-def test_a_returned_json_object_with_a_body_sets_status_and_headers(web):
-    text = json.dumps(
-        {"body": "gone", "status": 410, "headers": {"X-Why": "moved", "content-type": "text/html"}}
-    )
-    answer = web.get("/api/answer_text", params={"text": text})
-
-    assert (answer.status_code, answer.text) == (410, "gone")
-    assert (answer.headers["x-why"], answer.headers["content-type"]) == ("moved", "text/html")
-
-
-def test_a_head_request_gets_the_length_and_no_body(web):
-    answer = web.head("/api/answer_text", params={"text": "plain"})
-
-    assert (answer.status_code, answer.headers["content-length"], answer.content) == (200, "5", b"")
-
-
-def test_a_response_keeps_its_status_headers_cookies_and_bytes(web):
-    headers = {"X-A": "1", "Set-Cookie": "k=v; Path=/x; HttpOnly; SameSite=Lax"}
-    answer = web.get("/api/answer", params={"status": "418", "headers": json.dumps(headers)})
+def test_a_response_keeps_its_status_headers_and_bytes(web):
+    answer = web.get("/api/answer", params={"status": "418", "headers": '{"X-A": "1"}'})
 
     assert (answer.status_code, answer.content, answer.headers["x-a"]) == (418, b"\x00\xff", "1")
-    assert answer.headers["set-cookie"] == "k=v; path=/x; samesite=lax; httponly"
 
 
 @pytest.mark.parametrize(
-    ("status", "headers"),
+    ("path", "params"),
     [
-        pytest.param("200", {"X-A": "a\r\nX-B: b"}, id="a line break in a header"),
-        pytest.param("200", {"X A": "a"}, id="a space in a name"),
-        pytest.param("200", {"X-A": "ü"}, id="a header beyond ASCII"),
-        pytest.param("099", {}, id="a status below 200"),
+        pytest.param("/api/answer_text", {}, id="a string"),
+        pytest.param("/api/answer", {"status": "200", "headers": '{"Set-Cookie": "k=v"}'}, id="a cookie"),
+        pytest.param(
+            "/api/answer", {"status": "200", "headers": '{"X": "\u00fc"}'}, id="a header beyond ASCII"
+        ),
+        pytest.param("/api/answer", {"status": "099", "headers": "{}"}, id="a status below 200"),
     ],
 )
-def test_a_response_that_http_does_not_allow_is_500(web, status, headers):
-    answer = web.get("/api/answer", params={"status": status, "headers": json.dumps(headers)})
+def test_a_response_that_is_not_simulated_or_not_allowed_is_500(web, path, params):
+    answer = web.get(path, params=params)
 
-    assert answer.status_code == 500
-    assert "X-B" not in answer.headers
+    assert (answer.status_code, answer.content) == (500, b"")
 
 
 class TestKeys:

@@ -115,6 +115,11 @@ REFUSED_BY_THE_HOST = {
         "def f(msg: func.QueueMessage, e: func.Out[str]): pass",
         "the function f: this host does not simulate eventHub bindings",
     ),
+    "a retry policy": SampleApp(
+        TIMER + "@app.retry(strategy='fixed_delay', max_retry_count='2', delay_interval='00:00:01')\n"
+        "def f(t: func.TimerRequest): pass",
+        "the function f: this host does not simulate retry policies",
+    ),
     "a setting that is not set": SampleApp(
         TIMER.replace("0 * * * * *", "%SWEEP%") + "def f(t: func.TimerRequest): pass",
         "the function f: the setting SWEEP is not set",

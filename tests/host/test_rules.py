@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import threading
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,13 +15,11 @@ from hypothesis import strategies as st
 from local.host import checks
 from local.host.app import hostjson, settings
 from local.host.app.functions import Function, HttpTrigger, QueueOutput, QueueTrigger
-from local.host.app.hostjson import HttpOptions
 from local.host.app.hostshape import find_problems, parse_time_span
 from local.host.app.settings import AppSettings, SettingsError
 from local.host.app.storage import Accounts
 from local.host.calls.outputs import split
-from local.host.http.conversions import decode_path, from_worker, read_query
-from local.host.http.endpoints import RequestThrottle
+from local.host.http.conversions import ResponseError, decode_path, from_worker, read_query
 from local.host.http.keys import FunctionKeys
 from local.host.http.routes import RouteError, compile_route
 from local.host.queues.listeners import Backoff
@@ -117,7 +114,7 @@ class TestHostJson:
             timedelta(0),
             "base64",
         )
-        assert (options.http.route_prefix, options.function_timeout) == ("api", timedelta(minutes=30))
+        assert (options.route_prefix, options.function_timeout) == ("api", timedelta(minutes=30))
 
     def test_a_given_option_replaces_the_default(self, tmp_path):
         queues = {"batchSize": 8, "visibilityTimeout": "00:00:30", "messageEncoding": "None"}
@@ -133,7 +130,7 @@ class TestHostJson:
         assert problems == []
         assert (options.queues.batch_size, options.queues.message_encoding) == (8, "none")
         assert options.queues.visibility_timeout == timedelta(seconds=30)
-        assert (options.http.route_prefix, options.function_timeout) == ("", None)
+        assert (options.route_prefix, options.function_timeout) == ("", None)
 
     def test_a_missing_or_malformed_file_is_a_problem(self, tmp_path):
         assert hostjson.read(tmp_path)[1] == ["host.json is missing"]
@@ -348,30 +345,12 @@ class TestRoutes:
             pytest.param("r.x", "rax", None, id="a dot is a dot"),
             pytest.param("{a}/{b?}", "x", {"a": "x"}, id="optional, absent"),
             pytest.param("{a}/{b?}", "x/y", {"a": "x", "b": "y"}, id="optional, there"),
-            pytest.param("{a=1}/{b=2}", "", {"a": "1", "b": "2"}, id="defaults"),
-            pytest.param("{a=1}/{b=2}", "x", {"a": "x", "b": "2"}, id="a default after a value"),
             pytest.param("r/{*path}", "r", {}, id="catch-all, empty"),
-            pytest.param("r/{*path}", "r/a/b", {"path": "a/b"}, id="catch-all"),
             pytest.param("r/{**path}", "r/a/b", {"path": "a/b"}, id="catch-all with two stars"),
-            pytest.param("{name}.{ext}", "photo.jpg", {"name": "photo", "ext": "jpg"}, id="two in a segment"),
             pytest.param("{a:int}", "-5", {"a": "-5"}, id="int"),
             pytest.param("{a:int}", "3000000000", None, id="int is 32 bits"),
-            pytest.param("{a:long}", "3000000000", {"a": "3000000000"}, id="long"),
             pytest.param("{a:alpha}", "a1", None, id="alpha"),
-            pytest.param(
-                "{a:guid}",
-                "6f2c0e0a-1111-2222-3333-444455556666",
-                {"a": "6f2c0e0a-1111-2222-3333-444455556666"},
-                id="guid",
-            ),
-            pytest.param("{a:bool}", "maybe", None, id="bool"),
-            pytest.param("{a:length(2)}", "abc", None, id="length"),
-            pytest.param("{a:length(2,3)}", "abc", {"a": "abc"}, id="length from to"),
-            pytest.param("{a:minlength(2):maxlength(3)}", "abcd", None, id="two constraints"),
-            pytest.param("{a:range(1,9)}", "10", None, id="range"),
-            pytest.param("{a:min(1)}", "x", None, id="min of a word"),
-            pytest.param("{a:regex(^x+$)}", "xxx", {"a": "xxx"}, id="regular expression"),
-            pytest.param("{a:alpha?}", "", {}, id="a constraint does not apply to nothing"),
+            pytest.param("{a:alpha?}", "", {}, id="a constraint does not apply to an absent value"),
         ],
     )
     def test_a_path_matches_or_not(self, template, path, values):
@@ -386,12 +365,14 @@ class TestRoutes:
             pytest.param("{a?}/b", id="optional before a literal"),
             pytest.param("{a?}/{b}", id="optional before another"),
             pytest.param("{a:nope}", id="unknown constraint"),
-            pytest.param("{a:length(x)}", id="length not a number"),
+            pytest.param("{a:length(2)}", id="a constraint with an argument"),
+            pytest.param("{a}.{b}", id="two parameters in a segment"),
+            pytest.param("{a=1}", id="a default"),
             pytest.param("a//b", id="empty segment"),
             pytest.param("a?b", id="question mark"),
         ],
     )
-    def test_a_template_that_aspnet_would_refuse_is_refused(self, template):
+    def test_a_template_that_is_not_valid_or_not_supported_is_refused(self, template):
         with pytest.raises(RouteError):
             compile_route(template)
 
@@ -409,59 +390,20 @@ class TestConversions:
         assert read_query("/p?a=1&B=&A=2&b=x%3Dy&c") == {"a": ["1", "2"], "B": ["", "x=y"], "c": [""]}
 
     def test_a_function_that_returns_nothing_answers_200_without_a_body(self):
-        answer = from_worker(None)
+        response = from_worker(None)
 
-        assert (answer.status, answer.body) == (200, b"")
-
-    def test_every_cookie_has_its_own_header(self):
-        cookies = [
-            protos.RpcHttpCookie(
-                name="a",
-                value="1",
-                domain=protos.NullableString(value="x.y"),
-                expires=protos.NullableTimestamp(value={"seconds": 86400}),
-                max_age=protos.NullableDouble(value=60),
-                secure=protos.NullableBool(value=True),
-                same_site=protos.RpcHttpCookie.SameSite.Strict,
-            ),
-            protos.RpcHttpCookie(name="b", value="2"),
-        ]
-        answer = from_worker(protos.TypedData(http=protos.RpcHttp(status_code="200", cookies=cookies)))
-
-        assert answer.headers == (
-            (
-                "Set-Cookie",
-                "a=1; expires=Fri, 02 Jan 1970 00:00:00 GMT; max-age=60; domain=x.y; secure; samesite=strict",
-            ),
-            ("Set-Cookie", "b=2"),
-        )
-
-    def test_headers_that_the_server_writes_are_not_taken_from_the_app(self):
-        headers = {"Content-Length": "5", "Transfer-Encoding": "chunked", "Connection": "x", "X": "1"}
-        answer = from_worker(protos.TypedData(http=protos.RpcHttp(status_code="200", headers=headers)))
-
-        assert answer.headers == (("X", "1"),)
+        assert (response.status, response.body) == (200, b"")
 
     @pytest.mark.parametrize(
-        ("text", "status", "body"),
+        "returned",
         [
-            pytest.param("null", 204, b"", id="null"),
-            pytest.param('"x"', 200, b"x", id="a JSON string"),
-            pytest.param("[1,  2]", 200, b"[1,2]", id="a list"),
-            pytest.param("true", 200, b"true", id="a flag"),
-            pytest.param('{"body": null}', 204, b"", id="a body of null"),
-            pytest.param(
-                '{"body": "x", "statusCode": "201", "status": 500}',
-                201,
-                b"x",
-                id="statusCode takes precedence",
-            ),
+            pytest.param(protos.TypedData(string="x"), id="a string"),
+            pytest.param(protos.TypedData(http=protos.RpcHttp(cookies=[{"name": "a"}])), id="a cookie"),
         ],
     )
-    def test_a_returned_string_that_is_json_is_answered_as_its_value(self, text, status, body):
-        answer = from_worker(protos.TypedData(string=text))
-
-        assert (answer.status, answer.body) == (status, body)
+    def test_a_return_value_that_is_not_simulated_is_refused(self, returned):
+        with pytest.raises(ResponseError):
+            from_worker(returned)
 
 
 class TestKeys:
@@ -577,34 +519,6 @@ class TestBackoff:
         backoff = Backoff(longest, draw=iter(draws * 2).__next__)
 
         assert all(0.1 <= backoff.next() <= longest for _ in draws)
-
-
-class TestThrottle:
-    """Bounds on concurrent requests."""
-
-    def test_a_request_beyond_the_outstanding_ones_is_refused_until_one_ends(self):
-        throttle = RequestThrottle(HttpOptions(max_outstanding_requests=2))
-
-        assert [throttle.enter() for _ in range(3)] == [True, True, False]
-        throttle.leave()
-        assert throttle.enter()
-
-    def test_without_bounds_no_request_is_refused(self):
-        throttle = RequestThrottle(HttpOptions())
-
-        assert all(throttle.enter() for _ in range(1000))
-
-    def test_a_request_beyond_the_concurrent_ones_waits(self):
-        throttle = RequestThrottle(HttpOptions(max_concurrent_requests=1))
-        throttle.enter()
-        second = threading.Thread(target=throttle.enter, daemon=True)
-        second.start()
-        second.join(0.2)
-        assert second.is_alive()
-
-        throttle.leave()
-        second.join(10)
-        assert not second.is_alive()
 
 
 class TestProtos:

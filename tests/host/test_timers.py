@@ -42,8 +42,6 @@ class TestSchedules:
             pytest.param("0 5/20 * * * *", "2026-03-04 12:05:00", id="from 5 on in steps"),
             pytest.param("0 1,2,30-40/5 13 * * *", "2026-03-04 13:01:00", id="a list"),
             pytest.param("0 0 0 29 2 *", "2028-02-29 00:00:00", id="a leap day"),
-            pytest.param("06:00:00", "2026-03-04 18:00:00", id="a time span"),
-            pytest.param("1.00:00:00", "2026-03-05 12:00:00", id="a time span of a day"),
         ],
     )
     def test_the_next_tick_is_the_first_one_later_than_now(self, text, tick):
@@ -66,8 +64,7 @@ class TestSchedules:
             pytest.param("@hourly", id="alias"),
             pytest.param("0 0 0 31 2 *", id="31 February"),
             pytest.param("every hour", id="English"),
-            pytest.param("00:00:00", id="a time span of zero"),
-            pytest.param("25:00:00", id="hour 25 of a time span"),
+            pytest.param("06:00:00", id="a time span"),
         ],
     )
     def test_a_schedule_that_azure_would_refuse_is_refused(self, text):
@@ -79,8 +76,6 @@ class TestSchedules:
         [
             pytest.param("*/10 * * * * *", True, id="every ten seconds"),
             pytest.param("0 * * * * *", False, id="every minute"),
-            pytest.param("00:00:30", True, id="half a minute"),
-            pytest.param("00:01:00", False, id="a minute"),
         ],
     )
     def test_a_timer_that_ticks_more_than_once_a_minute_is_frequent(self, text, frequent):
@@ -187,12 +182,6 @@ def test_a_timer_without_a_missed_tick_does_not_run_at_startup(timed, eventually
     eventually(lambda: timed.of("begin"))
 
     assert timed.of("missed") == []
-
-
-def test_a_failing_timer_with_a_retry_policy_is_retried(timed, eventually):
-    tries = eventually(lambda: len(found := timed.of("stubborn")) == 3 and found)
-    assert [(each["retry"], each["of"]) for each in tries] == [(0, 0), (1, 2), (2, 2)]
-    assert [each["after"] for each in tries] == ["", "ValueError: not yet", "ValueError: not yet"]
 
 
 def test_a_call_that_exceeds_function_timeout_is_500_and_the_host_ends_with_3(start):

@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from local.host.worker import protos
@@ -55,15 +54,6 @@ class QueueOutput:
 
 
 @dataclass(frozen=True)
-class RetryPolicy:
-    """The policy of `@app.retry`. -1 retries means no bound; *longest* is `None` for a fixed delay."""
-
-    retries: int
-    delay: timedelta
-    longest: timedelta | None = None
-
-
-@dataclass(frozen=True)
 class Function:
     """One function of the app. *bindings* are the names of all its bindings, in order."""
 
@@ -72,7 +62,6 @@ class Function:
     trigger: Trigger
     outputs: tuple[QueueOutput, ...] = ()
     bindings: tuple[str, ...] = ()
-    retry: RetryPolicy | None = field(default=None)
 
 
 def read_function(metadata: protos.RpcFunctionMetadata) -> tuple[Function | None, list[str]]:
@@ -96,6 +85,8 @@ def read_function(metadata: protos.RpcFunctionMetadata) -> tuple[Function | None
             case _:
                 kind = each["type"]
                 problems.append(f"the function {metadata.name}: this host does not simulate {kind} bindings")
+    if metadata.retry_options.max_retry_count:
+        problems.append(f"the function {metadata.name}: this host does not simulate retry policies")
     if len(triggers) != 1:
         return None, problems or [f"the function {metadata.name} has {len(triggers)} triggers, not one"]
     names = tuple(each["name"] for each in bindings)
@@ -105,7 +96,6 @@ def read_function(metadata: protos.RpcFunctionMetadata) -> tuple[Function | None
         triggers[0],
         tuple(outputs),
         names,
-        _retry(metadata.retry_options),
     )
     return function, problems
 
@@ -123,12 +113,3 @@ def _timer(binding: Mapping[str, Any]) -> TimerTrigger:
         run_on_startup=bool(binding.get("runOnStartup", False)),
         use_monitor=bool(binding.get("useMonitor", True)),
     )
-
-
-def _retry(options: protos.RpcRetryOptions) -> RetryPolicy | None:
-    if not options.max_retry_count:
-        return None
-    if options.HasField("delay_interval"):
-        return RetryPolicy(options.max_retry_count, options.delay_interval.ToTimedelta())
-    bounds = options.minimum_interval, options.maximum_interval
-    return RetryPolicy(options.max_retry_count, *(each.ToTimedelta() for each in bounds))

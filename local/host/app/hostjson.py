@@ -26,20 +26,11 @@ class QueueOptions:
 
 
 @dataclass(frozen=True)
-class HttpOptions:
-    """How requests are accepted; -1 means no bound."""
-
-    route_prefix: str = "api"
-    max_concurrent_requests: int = -1
-    max_outstanding_requests: int = -1
-
-
-@dataclass(frozen=True)
 class HostOptions:
     """The content of host.json; `function_timeout` is `None` if it is unbounded."""
 
     queues: QueueOptions = field(default_factory=QueueOptions)
-    http: HttpOptions = field(default_factory=HttpOptions)
+    route_prefix: str = "api"
     function_timeout: timedelta | None = timedelta(minutes=30)
     log_levels: Mapping[str, str] = field(default_factory=dict)
 
@@ -62,7 +53,7 @@ def _options(content: Mapping[str, Any]) -> HostOptions:
     timeout = content.get("functionTimeout")
     return HostOptions(
         queues=_queue_options(extensions.get("queues", {})),
-        http=_http_options(extensions.get("http", {})),
+        route_prefix=extensions.get("http", {}).get("routePrefix", "api").strip("/"),
         function_timeout=None if timeout == "-1" else parse_time_span(timeout) or timedelta(minutes=30),
         log_levels=content.get("logging", {}).get("logLevel", {}),
     )
@@ -76,12 +67,4 @@ def _queue_options(content: Mapping[str, Any]) -> QueueOptions:
         visibility_timeout=parse_time_span(content.get("visibilityTimeout")) or timedelta(0),
         max_dequeue_count=content.get("maxDequeueCount", 5),
         message_encoding=content.get("messageEncoding", "base64").lower(),
-    )
-
-
-def _http_options(content: Mapping[str, Any]) -> HttpOptions:
-    return HttpOptions(
-        route_prefix=content.get("routePrefix", "api").strip("/"),
-        max_concurrent_requests=content.get("maxConcurrentRequests", -1),
-        max_outstanding_requests=content.get("maxOutstandingRequests", -1),
     )

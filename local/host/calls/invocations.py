@@ -87,7 +87,6 @@ class Invoker:
         function: Function,
         data: protos.TypedData,
         metadata: Mapping[str, protos.TypedData] | None = None,
-        retry: protos.RetryContext | None = None,
     ) -> CallOutcome:
         """Call a function with its trigger's data; return the outcome after its outputs are written."""
         invocation_id = str(uuid.uuid4())
@@ -97,7 +96,6 @@ class Invoker:
             input_data=[protos.ParameterBinding(name=function.trigger.binding, data=data)],
             trigger_metadata=metadata,
             trace_context=protos.RpcTraceContext(trace_parent=_new_trace_parent()),
-            retry_context=retry,
         )
         begun = time.monotonic()
         self._running.begin(invocation_id, function.name)

@@ -5,13 +5,11 @@ The order is that of FunctionInvocationMiddleware.cs in github.com/Azure/azure-f
 
 import json
 import logging
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from local.host.app.functions import Function, HttpTrigger
-from local.host.app.hostjson import HttpOptions
 from local.host.app.settings import AppSettings
 from local.host.calls.invocations import Failed, Invoker
 from local.host.http.conversions import ResponseError, decode_path, from_worker, read_query, to_worker
@@ -35,13 +33,13 @@ class Endpoint:
     route: Route
 
 
-def list_endpoints(functions: Iterable[Function], options: HttpOptions) -> list[Endpoint]:
+def list_endpoints(functions: Iterable[Function], prefix: str) -> list[Endpoint]:
     """Return the HTTP functions with their paths, in the order in which they are matched."""
     found = []
     for each in functions:
         if isinstance(each.trigger, HttpTrigger):
             route = (each.trigger.route or each.name).strip("/")
-            template = f"{options.route_prefix}/{route}".lstrip("/")
+            template = f"{prefix}/{route}".lstrip("/")
             found.append(Endpoint(each, each.trigger, template, compile_route(template)))
     return found
 
@@ -55,7 +53,6 @@ class HttpDispatcher:
         keys: the keys of the functions.
         settings: contain which functions are disabled.
         invoker: calls the functions.
-        options: bounds on concurrent requests.
         run_manually: starts a function for the admin API and returns a status.
     """
 
@@ -66,7 +63,6 @@ class HttpDispatcher:
         keys: FunctionKeys,
         settings: AppSettings,
         invoker: Invoker,
-        options: HttpOptions,
         run_manually: Callable[[str, str], HTTPStatus],
     ) -> None:
         self._host = host
@@ -75,7 +71,6 @@ class HttpDispatcher:
         self._settings = settings
         self._invoker = invoker
         self._run_manually = run_manually
-        self._throttle = RequestThrottle(options)
 
     def answer(self, request: Request) -> Response:
         """Answer one request. Thread-safe."""
@@ -94,12 +89,7 @@ class HttpDispatcher:
             return Response(HTTPStatus.UNAUTHORIZED)
         if self._settings.disables(function.name) and not self._keys.is_master(key):
             return Response(HTTPStatus.NOT_FOUND)
-        if not self._throttle.enter():
-            return Response(HTTPStatus.TOO_MANY_REQUESTS)
-        try:
-            outcome = self._invoker.run(function, to_worker(request, self._host, params))
-        finally:
-            self._throttle.leave()
+        outcome = self._invoker.run(function, to_worker(request, self._host, params))
         if isinstance(outcome, Failed):
             return Response(HTTPStatus.INTERNAL_SERVER_ERROR)
         try:
@@ -124,34 +114,6 @@ class HttpDispatcher:
         if not isinstance(body, dict):
             return Response(HTTPStatus.BAD_REQUEST)
         return Response(self._run_manually(name, str(body.get("input", ""))))
-
-
-class RequestThrottle:
-    """Bound the requests that run at a time and the requests that are accepted at a time."""
-
-    def __init__(self, options: HttpOptions) -> None:
-        self._outstanding = options.max_outstanding_requests
-        concurrent = options.max_concurrent_requests
-        self._slots = threading.Semaphore(concurrent) if concurrent > 0 else None
-        self._lock = threading.Lock()
-        self._count = 0
-
-    def enter(self) -> bool:
-        """Wait for a slot and take it; return `False` at once if too many requests wait already."""
-        with self._lock:
-            if 0 < self._outstanding <= self._count:
-                return False
-            self._count += 1
-        if self._slots:
-            self._slots.acquire()
-        return True
-
-    def leave(self) -> None:
-        """Release the slot."""
-        if self._slots:
-            self._slots.release()
-        with self._lock:
-            self._count -= 1
 
 
 def _presented_key(request: Request) -> str:

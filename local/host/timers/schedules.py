@@ -1,8 +1,9 @@
-"""Parse timer schedules: NCRONTAB expressions and time spans, always in UTC.
+"""Parse timer schedules: NCRONTAB expressions, always in UTC.
 
 NCRONTAB is cron with the seconds first: `{second} {minute} {hour} {day} {month} {day of the week}`; five
 fields mean second 0. Unlike in cron, a restricted day and a restricted weekday must both match, Sunday is 0
-and never 7, and `L`, `W`, `#`, `?` and `@hourly` do not exist.
+and never 7, and `L`, `W`, `#`, `?` and `@hourly` do not exist. Azure accepts time spans in App Service plans
+only, so they are refused here.
 learn.microsoft.com/azure/azure-functions/functions-bindings-timer#ncrontab-expressions
 """
 
@@ -12,8 +13,6 @@ from datetime import UTC, datetime, timedelta
 
 from croniter import croniter
 from croniter.croniter import CroniterBadDateError
-
-from local.host.app.hostshape import parse_time_span
 
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
@@ -35,7 +34,7 @@ class ScheduleError(ValueError):
 
 
 @dataclass(frozen=True)
-class Cron:
+class Schedule:
     """An NCRONTAB schedule; `expression` has six fields and only numbers."""
 
     expression: str
@@ -55,43 +54,22 @@ class Cron:
         return self.after(first) - first < timedelta(minutes=1)
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A schedule with a fixed time between two ticks."""
-
-    every: timedelta
-
-    def after(self, moment: datetime) -> datetime:
-        """Return the moment one interval later."""
-        return moment + self.every
-
-    @property
-    def is_frequent(self) -> bool:
-        """Whether it is shorter than a minute; Azure does not monitor such a timer."""
-        return self.every < timedelta(minutes=1)
-
-
-type Schedule = Cron | Interval
-
-
 def parse(text: str) -> Schedule:
     """Parse a schedule.
 
     Raises:
-        ScheduleError: the text is neither, or the schedule never ticks.
+        ScheduleError: the text is not a schedule, or the schedule never ticks.
     """
-    span = parse_time_span(text.strip())
-    if span is not None:
-        if not span:
-            raise ScheduleError(f"'{text}' would tick without a pause")
-        return Interval(span)
     fields = text.split()
     if len(fields) == len(FIELDS) - 1:
         fields = ["0", *fields]
     if len(fields) != len(FIELDS):
-        raise ScheduleError(f"'{text}' has neither 5 nor 6 fields, and is not a time span like 01:00:00")
-    numbers = (_read_field(text, *field) for text, field in zip(fields, FIELDS, strict=True))
-    schedule = Cron(" ".join(numbers))
+        raise ScheduleError(f"'{text}' has neither 5 nor 6 fields")
+    parts = (
+        ",".join(_read_part(part, *field) for part in text.split(","))
+        for text, field in zip(fields, FIELDS, strict=True)
+    )
+    schedule = Schedule(" ".join(parts))
     try:
         schedule.after(datetime.now(UTC))
     except CroniterBadDateError as error:
@@ -99,35 +77,27 @@ def parse(text: str) -> Schedule:
     return schedule
 
 
-def _read_field(text: str, name: str, low: int, high: int, words: list[str]) -> str:
-    return ",".join(_read_field_part(part, name, low, high, words) for part in text.split(","))
-
-
-def _read_field_part(text: str, name: str, low: int, high: int, words: list[str]) -> str:
+def _read_part(text: str, name: str, low: int, high: int, words: list[str]) -> str:
+    """Return a part of a field, such as `1-5` or `*/2`, with numbers instead of names."""
     found = FIELD_PART.fullmatch(text)
     if not found:
         raise ScheduleError(f"'{text}' is not a valid {name}")
-    first, last, step = found.groups()
-    if step is not None and int(step) == 0:
-        raise ScheduleError(f"'{text}' ({name}) steps by 0")
-    start, end = (_read_number(each, name, low, high, words) for each in (first, last))
-    if start is not None and end is not None and start > end:
-        raise ScheduleError(f"'{text}' ({name}) runs backwards")
-    span = "*" if start is None else f"{start}" if end is None else f"{start}-{end}"
-    if step and start is not None and end is None:
-        span = f"{start}-{high}"  # in NCRONTAB, 5/15 means "from 5 on, every 15"
+    *ends, step = found.groups()
+    numbers = [_read_number(each, low, words) for each in ends if each]
+    if (
+        numbers != sorted(numbers)
+        or not all(low <= each <= high for each in numbers)
+        or (step and not int(step))
+    ):
+        raise ScheduleError(f"'{text}' is not a valid {name} ({low} to {high})")
+    if step and len(numbers) == 1:
+        numbers.append(high)  # in NCRONTAB, 5/15 means "from 5 on, every 15"
+    span = "-".join(map(str, numbers)) or "*"
     return f"{span}/{step}" if step else span
 
 
-def _read_number(text: str | None, name: str, low: int, high: int, words: list[str]) -> int | None:
-    if text is None:
-        return None
-    if text.isdecimal():
-        number = int(text)
-    elif len(text) > 2 and text[:3].lower() in words:
-        number = words.index(text[:3].lower()) + low
-    else:
-        raise ScheduleError(f"'{text}' is not a valid {name}")
-    if not low <= number <= high:
-        raise ScheduleError(f"'{text}' is not a valid {name} ({low} to {high})")
-    return number
+def _read_number(text: str, low: int, words: list[str]) -> int:
+    """Return the number of a name, long or short, or of digits; -1 for any other text."""
+    if text[:3].lower() in words:
+        return words.index(text[:3].lower()) + low
+    return int(text) if text.isdecimal() else -1

@@ -7,14 +7,13 @@ a table (see `status_table`), and this process is the only instance.
 
 import json
 import logging
-import random
 import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Protocol
 
-from local.host.app.functions import Function, RetryPolicy, TimerTrigger
-from local.host.calls.invocations import Failed, Invoker
+from local.host.app.functions import Function, TimerTrigger
+from local.host.calls.invocations import Invoker
 from local.host.timers.schedules import Schedule
 from local.host.worker import protos
 
@@ -145,25 +144,7 @@ class Timer:
 
     def _invoke(self, status: TimerStatus | None, *, past_due: bool) -> None:
         data = _timer_info(status if self._store else None, past_due)
-        policy = self._function.retry or RetryPolicy(0, timedelta(0))
-        outcome = self._invoker.run(self._function, data)
-        count = 0
-        while isinstance(outcome, Failed) and (policy.retries < 0 or count < policy.retries):
-            if self._stopping.wait(_delay(policy, count)):
-                return
-            count += 1
-            context = protos.RetryContext(
-                retry_count=count, max_retry_count=policy.retries, exception=outcome.error
-            )
-            outcome = self._invoker.run(self._function, data, retry=context)
-
-
-def _delay(policy: RetryPolicy, retries_done: int) -> float:
-    """Return the seconds before the next retry: fixed, or doubling with 20 % of jitter."""
-    if policy.longest is None:
-        return policy.delay.total_seconds()
-    doubled = policy.delay.total_seconds() * 2.0 ** min(retries_done, 30)
-    return min(doubled * random.uniform(0.8, 1.2), policy.longest.total_seconds())  # noqa: S311 - no secret
+        self._invoker.run(self._function, data)
 
 
 def _timer_info(status: TimerStatus | None, past_due: bool) -> protos.TypedData:

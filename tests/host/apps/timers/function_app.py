@@ -35,15 +35,6 @@ def missed(timer: func.TimerRequest) -> None:
     note("missed", past_due=timer.past_due, status=timer.schedule_status)
 
 
-@app.timer_trigger(arg_name="timer", schedule="12:00:00", run_on_startup=True)
-@app.retry(strategy="fixed_delay", max_retry_count="2", delay_interval="00:00:00")
-def stubborn(timer: func.TimerRequest, context: func.Context) -> None:
-    retry = context.retry_context
-    note("stubborn", retry=retry.retry_count, of=retry.max_retry_count, after=retry.rpc_exception.message)
-    if retry.retry_count < 2:
-        raise ValueError("not yet")
-
-
 @app.route(methods=["GET"])
 def last_too_long(req: func.HttpRequest) -> func.HttpResponse:
     time.sleep(60)
