@@ -96,7 +96,7 @@ class Connection:
             headers[name] = f"{headers[name]},{text}" if name in headers else text
         version = event.http_version.decode("ascii")
         if version not in ("1.0", "1.1"):
-            raise Malformed(505, f"not HTTP/1.1: {version}")
+            raise Malformed(400, "not HTTP/1.1")
         if len(event.headers) > MAX_HEADERS:
             raise Malformed(431, f"more than {MAX_HEADERS} headers")
         if "transfer-encoding" in headers and "content-length" in headers:
@@ -123,8 +123,9 @@ class Connection:
             while (event := self._http.next_event()) is h11.NEED_DATA:
                 self._http.receive_data(self.sock.recv(CHUNK))
         except h11.RemoteProtocolError as error:
-            # h11's own words may repeat the request.
-            raise Malformed(error.error_status_hint, "not an acceptable HTTP/1.1 request") from error
+            # h11's own words may repeat the request. It answers 501 to an unknown Transfer-Encoding.
+            status = 400 if error.error_status_hint == 501 else error.error_status_hint  # the client's fault
+            raise Malformed(status, "not an acceptable HTTP/1.1 request") from error
         return event
 
     def _acknowledge(self) -> None:
