@@ -72,13 +72,9 @@ class Host:
         timers = [self._timers[each.name] for each in enabled if _is_timed(each)]
         self._listeners: list[QueueListener | Timer] = [*listeners, *timers]
         self._manual_runs = ManualRuns(app.functions, self._timers, self._invoker)
+        endpoints = list_endpoints(app.functions, app.options.route_prefix)
         self._dispatcher = HttpDispatcher(
-            server.host,
-            list_endpoints(app.functions, app.options.route_prefix),
-            keys,
-            app.settings,
-            self._invoker,
-            self._manual_runs.run,
+            server.host, endpoints, keys, app.settings, self._invoker, self._manual_runs.run
         )
 
     def start(self) -> None:

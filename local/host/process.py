@@ -71,10 +71,9 @@ class HostProcess:
         Raises:
             HostDiedError: the host ended before it was ready, or took longer than 30 s.
         """
-        arguments = ["--app", str(app_dir.resolve()), "--port", str(port)]
-        arguments += ["--tls", str(tls[0]), str(tls[1])] if tls else []
-        arguments += ["--message-lease", str(message_lease)] if message_lease is not None else []
-        arguments += ["--drain", str(drain)] if drain is not None else []
+        options = {"app": app_dir.resolve(), "port": port, "message-lease": message_lease, "drain": drain}
+        arguments = [f"--{name}={value}" for name, value in options.items() if value is not None]
+        arguments += ["--tls", *map(str, tls)] if tls else []
         arguments += [f"--key={name}={value}" for name, value in (keys or {}).items()]
         host = cls((Forked if forked else _spawn)(arguments, ROOT, {**os.environ, **env}))
         host._wait_until_ready()

@@ -1,7 +1,7 @@
 """The functions of an app as this host represents them: one trigger each, and queue outputs."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -67,37 +67,18 @@ class Function:
 def read_function(metadata: protos.RpcFunctionMetadata) -> tuple[Function | None, list[str]]:
     """Convert the worker's metadata to a function; also return a problem for every unsupported binding."""
     bindings: list[dict[str, Any]] = [json.loads(each) for each in metadata.raw_bindings]
-    triggers: list[Trigger] = []
-    outputs: list[QueueOutput] = []
-    problems: list[str] = []
-    for each in bindings:
-        match each["type"].lower():
-            case "httptrigger":
-                triggers.append(_http(each))
-            case "queuetrigger":
-                triggers.append(QueueTrigger(each["name"], each["queueName"], each.get("connection") or ""))
-            case "timertrigger":
-                triggers.append(_timer(each))
-            case "queue":
-                outputs.append(QueueOutput(each["name"], each["queueName"], each.get("connection") or ""))
-            case "http":
-                pass
-            case _:
-                kind = each["type"]
-                problems.append(f"the function {metadata.name}: this host does not simulate {kind} bindings")
+    unsupported = [each["type"] for each in bindings if each["type"].lower() not in (*BINDINGS, "http")]
+    unsupported = [f"{kind} bindings" for kind in unsupported]
     if metadata.retry_options.max_retry_count:
-        problems.append(f"the function {metadata.name}: this host does not simulate retry policies")
+        unsupported.append("retry policies")
+    problems = [f"the function {metadata.name}: this host does not simulate {each}" for each in unsupported]
+    read = [BINDINGS[each["type"].lower()](each) for each in bindings if each["type"].lower() in BINDINGS]
+    triggers = [each for each in read if not isinstance(each, QueueOutput)]
     if len(triggers) != 1:
         return None, problems or [f"the function {metadata.name} has {len(triggers)} triggers, not one"]
+    outputs = tuple(each for each in read if isinstance(each, QueueOutput))
     names = tuple(each["name"] for each in bindings)
-    function = Function(
-        metadata.name,
-        metadata.function_id,
-        triggers[0],
-        tuple(outputs),
-        names,
-    )
-    return function, problems
+    return Function(metadata.name, metadata.function_id, triggers[0], outputs, names), problems
 
 
 def _http(binding: Mapping[str, Any]) -> HttpTrigger:
@@ -113,3 +94,15 @@ def _timer(binding: Mapping[str, Any]) -> TimerTrigger:
         run_on_startup=bool(binding.get("runOnStartup", False)),
         use_monitor=bool(binding.get("useMonitor", True)),
     )
+
+
+def _queue[Kind: (QueueTrigger, QueueOutput)](kind: type[Kind]) -> Callable[[Mapping[str, Any]], Kind]:
+    return lambda binding: kind(binding["name"], binding["queueName"], binding.get("connection") or "")
+
+
+BINDINGS: dict[str, Callable[[Mapping[str, Any]], Trigger | QueueOutput]] = {
+    "httptrigger": _http,
+    "queuetrigger": _queue(QueueTrigger),
+    "timertrigger": _timer,
+    "queue": _queue(QueueOutput),
+}

@@ -1,20 +1,23 @@
-"""The schema of host.json: every known key, with its type and range.
+"""The schema of host.json: the keys that this host knows, with their types and ranges.
 
 Names, types and ranges: learn.microsoft.com/azure/azure-functions/functions-host-json and, for the queues,
 learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue#host-json.
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
-type Check = Callable[[object], str | None]
+type Check = tuple[Callable[[Any], object], str]
+"""Whether a value is valid, and what it must be."""
 type Schema = Mapping[str, "Check | Schema"]
 
 LEVELS = ("Trace", "Debug", "Information", "Warning", "Error", "Critical", "None")
 BUNDLE = "Microsoft.Azure.Functions.ExtensionBundle"
+VERSION_RANGE = re.compile(r"[\[(][\d.*]+(, ?[\d.*]+)?[\])]")
 TIME_SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.(\d{1,7}))?")
 
 
@@ -30,161 +33,81 @@ def parse_time_span(text: object) -> timedelta | None:
     return timedelta(int(days), int(seconds), micro, 0, int(minutes), int(hours))
 
 
-def _flag(value: object) -> str | None:
-    return None if isinstance(value, bool) else "must be true or false"
-
-
-def _text(value: object) -> str | None:
-    return None if isinstance(value, str) else "must be a string"
-
-
-def _texts(value: object) -> str | None:
-    valid = isinstance(value, list) and all(isinstance(each, str) for each in value)
-    return None if valid else "must be a list of strings"
-
-
-def _anything(_value: object) -> str | None:
-    return None
-
-
-def _whole(low: int, high: int | None = None) -> Check:
-    def check(value: object) -> str | None:
-        valid = type(value) is int and value >= low and (high is None or value <= high)
-        return None if valid else f"must be a whole number from {low}" + (f" to {high}" if high else " up")
-
-    return check
-
-
-def _unbounded_or_whole(value: object) -> str | None:
-    return None if value == -1 else _whole(1)(value) and "must be -1 or a whole number from 1 up"
-
-
-def _number(low: float, high: float | None = None) -> Check:
-    def check(value: object) -> str | None:
-        valid = type(value) in (int, float) and cast("float", value) >= low
-        valid = valid and (high is None or cast("float", value) <= high)
-        return None if valid else f"must be a number from {low}" + (f" to {high}" if high else " up")
-
-    return check
+def _number(low: float, high: float = math.inf, *types: type) -> Check:
+    kind = "a number" if float in types else "a whole number"
+    bounds = f"from {low} up" if high == math.inf else f"from {low} to {high}"
+    return lambda value: type(value) in types and low <= value <= high, f"must be {kind} {bounds}"
 
 
 def _span(low: timedelta = timedelta(0)) -> Check:
-    def check(value: object) -> str | None:
-        found = parse_time_span(value)
-        if found is None:
-            return "must be a time span like 00:00:30"
-        return None if found >= low else f"must be at least {low}"
-
-    return check
+    text = f"must be a time span like 00:00:30, at least {low}"
+    return lambda value: (span := parse_time_span(value)) is not None and span >= low, text
 
 
 def _one_of(*allowed: str) -> Check:
     lower = [each.lower() for each in allowed]
-
-    def check(value: object) -> str | None:
-        valid = isinstance(value, str) and value.lower() in lower
-        return None if valid else "must be one of " + ", ".join(allowed)
-
-    return check
+    text = "must be one of " + ", ".join(allowed)
+    return lambda value: isinstance(value, str) and value.lower() in lower, text
 
 
-def _version(value: object) -> str | None:
-    return None if value == "2.0" else 'must be "2.0"'
-
-
-def _timeout(value: object) -> str | None:
-    # "-1" is a time span of minus one day to .NET, and read as "no bound" outside the Consumption plan.
-    return None if value == "-1" else _span(timedelta(seconds=1))(value)
-
-
-def _levels(value: object) -> str | None:
-    valid = isinstance(value, dict) and all(_one_of(*LEVELS)(level) is None for level in value.values())
-    return None if valid else "must map categories to one of " + ", ".join(LEVELS)
-
-
-def _bundle_id(value: object) -> str | None:
-    return None if value in (BUNDLE, f"{BUNDLE}.Preview", f"{BUNDLE}.Experimental") else f"must be {BUNDLE}"
-
-
-def _version_range(value: object) -> str | None:
-    valid = isinstance(value, str) and re.fullmatch(r"[\[(][\d.*]+(, ?[\d.*]+)?[\])]", value)
-    return None if valid else "must be a version range like [4.*, 5.0.0)"
-
-
-_SAMPLING: Schema = {
-    "isEnabled": _flag,
-    "maxTelemetryItemsPerSecond": _number(0),
-    "evaluationInterval": _span(),
-    "initialSamplingPercentage": _number(0, 100),
-    "samplingPercentageIncreaseTimeout": _span(),
-    "samplingPercentageDecreaseTimeout": _span(),
-    "minSamplingPercentage": _number(0, 100),
-    "maxSamplingPercentage": _number(0, 100),
-    "movingAverageRatio": _number(0, 1),
-    "excludedTypes": _text,
-    "includedTypes": _text,
-}
+_flag: Check = (lambda value: isinstance(value, bool), "must be true or false")
+_text: Check = (lambda value: isinstance(value, str), "must be a string")
+_level = _one_of(*LEVELS)
+_levels: Check = (
+    lambda value: isinstance(value, dict) and all(_level[0](each) for each in value.values()),
+    "must map categories to one of " + ", ".join(LEVELS),
+)
+_bound: Check = (lambda value: value == -1 or _number(1, math.inf, int)[0](value), "must be -1 or at least 1")
+_timeout = _span(timedelta(seconds=1))
 
 SCHEMA: Schema = {
-    "version": _version,
-    "functionTimeout": _timeout,
+    "version": (lambda value: value == "2.0", 'must be "2.0"'),
+    # "-1" is a time span of minus one day to .NET, and read as "no bound" outside the Consumption plan.
+    "functionTimeout": (lambda value: value == "-1" or _timeout[0](value), _timeout[1]),
     "telemetryMode": _one_of("OpenTelemetry", "ApplicationInsights"),
-    "watchDirectories": _texts,
-    "watchFiles": _texts,
-    "functions": _texts,
     "logging": {
         "fileLoggingMode": _one_of("never", "always", "debugOnly"),
         "logLevel": _levels,
         "console": {"isEnabled": _flag, "DisableColors": _flag},
         "applicationInsights": {
-            "samplingSettings": _SAMPLING,
+            "samplingSettings": {
+                "isEnabled": _flag,
+                "maxTelemetryItemsPerSecond": _number(0, math.inf, int, float),
+                "initialSamplingPercentage": _number(0, 100, int, float),
+                "minSamplingPercentage": _number(0, 100, int, float),
+                "maxSamplingPercentage": _number(0, 100, int, float),
+                "excludedTypes": _text,
+                "includedTypes": _text,
+            },
             "enableLiveMetrics": _flag,
-            "enableLiveMetricsFilters": _flag,
             "enableDependencyTracking": _flag,
             "enablePerformanceCountersCollection": _flag,
-            "snapshotConfiguration": _anything,
-            "httpAutoCollectionOptions": {
-                "enableHttpTriggerExtendedInfoCollection": _flag,
-                "enableW3CDistributedTracing": _flag,
-                "enableResponseHeaderInjection": _flag,
-            },
         },
     },
     "extensions": {
         "http": {
             "routePrefix": _text,
-            "maxConcurrentRequests": _unbounded_or_whole,
-            "maxOutstandingRequests": _unbounded_or_whole,
+            "maxConcurrentRequests": _bound,
+            "maxOutstandingRequests": _bound,
             "dynamicThrottlesEnabled": _flag,
-            "hsts": {"isEnabled": _flag, "maxAge": _text},
-            "customHeaders": _anything,
         },
         "queues": {
-            "batchSize": _whole(1, 32),
-            "newBatchThreshold": _whole(0),
+            "batchSize": _number(1, 32, int),
+            "newBatchThreshold": _number(0, math.inf, int),
             "maxPollingInterval": _span(timedelta(milliseconds=100)),
             "visibilityTimeout": _span(),
-            "maxDequeueCount": _whole(1),
+            "maxDequeueCount": _number(1, math.inf, int),
             "messageEncoding": _one_of("base64", "none"),
         },
     },
-    "extensionBundle": {"id": _bundle_id, "version": _version_range},
+    "extensionBundle": {
+        "id": _one_of(BUNDLE, f"{BUNDLE}.Preview", f"{BUNDLE}.Experimental"),
+        "version": (
+            lambda value: isinstance(value, str) and VERSION_RANGE.fullmatch(value),
+            "must be a version range like [4.*, 5.0.0)",
+        ),
+    },
     "concurrency": {"dynamicConcurrencyEnabled": _flag, "snapshotPersistenceEnabled": _flag},
-    "healthMonitor": {
-        "enabled": _flag,
-        "healthCheckInterval": _span(),
-        "healthCheckWindow": _span(),
-        "healthCheckThreshold": _whole(1),
-        "counterThreshold": _number(0, 1),
-    },
-    "singleton": {
-        "lockPeriod": _span(timedelta(seconds=15)),
-        "listenerLockPeriod": _span(timedelta(seconds=15)),
-        "listenerLockRecoveryPollingInterval": _span(),
-        "lockAcquisitionTimeout": _span(),
-        "lockAcquisitionPollingInterval": _span(),
-    },
-    "managedDependency": {"enabled": _flag},
 }
 
 
@@ -202,10 +125,10 @@ def _walk(content: Mapping[str, Any], schema: Schema, path: str) -> list[str]:
         expected = schema.get(name)
         if expected is None:
             known = [key for key in schema if key.lower() == name.lower()] or list(schema)
-            found.append(f"{path}{name} is unknown; the known keys are: {', '.join(known)}")
-        elif callable(expected):
-            wrong = expected(value)
-            found += [f"{path}{name} {wrong}, not {json.dumps(value)}"] if wrong else []
+            found.append(f"{path}{name} is unknown to this host; it knows {', '.join(known)}")
+        elif isinstance(expected, tuple):
+            is_valid, text = expected
+            found += [] if is_valid(value) else [f"{path}{name} {text}, not {json.dumps(value)}"]
         elif not isinstance(value, dict):
             found.append(f"{path}{name} must be an object")
         else:

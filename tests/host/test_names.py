@@ -1,0 +1,193 @@
+"""Names, routes and keys, as Azure's host accepts them."""
+
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.host import checks
+from local.host.app.functions import Function, HttpTrigger, QueueOutput, QueueTrigger
+from local.host.app.settings import AppSettings
+from local.host.app.storage import Accounts
+from local.host.http.conversions import decode_path
+from local.host.http.keys import FunctionKeys
+from local.host.http.routes import RouteError, compile_route
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class TestNames:
+    """Names, routes and connections that Azure's host accepts."""
+
+    NONE = AppSettings(
+        {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "AzureWebJobsMine": "x", "R": "q"}
+    )
+
+    def problems(self, *functions: Function) -> list[str]:
+        accounts = Accounts(self.NONE)
+        try:
+            return checks.find_problems(functions, self.NONE, accounts)
+        finally:
+            accounts.close()
+
+    def http(self, route: str = "", *methods: str, name: str = "f") -> Function:
+        return Function(name, "id", HttpTrigger("req", route, frozenset(methods), "anonymous"), (), ("req",))
+
+    def queue(self, queue: str = "q-1", connection: str = "", *bindings: str) -> Function:
+        return Function("f", "id", QueueTrigger("msg", queue, connection), (), ("msg", *bindings))
+
+    @pytest.mark.parametrize("name", ["a", "Sync_user-2", "a" * 128])
+    def test_a_good_function_name_is_accepted(self, name):
+        assert self.problems(self.http(name=name)) == []
+
+    @pytest.mark.parametrize("name", ["", "1a", "_a", "a b", "a.b", "host", "Host", "a" * 129, "größe"])
+    def test_a_bad_function_name_is_refused(self, name):
+        assert any("not a valid function name" in each for each in self.problems(self.http(name=name)))
+
+    @pytest.mark.parametrize("name", ["out", "_out", "out_1", "$return"])
+    def test_a_good_binding_name_is_accepted(self, name):
+        assert self.problems(self.queue("q-1", "", name)) == []
+
+    @pytest.mark.parametrize("name", ["1out", "a__b", "a-b", "", "$x"])
+    def test_a_bad_binding_name_is_refused(self, name):
+        assert any("not a valid binding name" in each for each in self.problems(self.queue("q-1", "", name)))
+
+    def test_two_bindings_with_one_name_are_refused(self):
+        assert "two bindings have the same name" in self.problems(self.queue("q-1", "", "MSG"))[0]
+
+    @pytest.mark.parametrize("name", ["abc", "a-b-c", "1ab", "x" * 63, "Upper-Case"])
+    def test_a_good_queue_name_is_accepted_in_any_case(self, name):
+        assert self.problems(self.queue(name)) == []
+
+    @pytest.mark.parametrize("name", ["ab", "x" * 64, "-abc", "abc-", "a--b", "a_b", "a.b", ""])
+    def test_a_bad_queue_name_is_refused(self, name):
+        assert any("not a valid queue name" in each for each in self.problems(self.queue(name)))
+
+    def test_an_output_is_checked_like_a_trigger(self):
+        function = Function(
+            "f",
+            "id",
+            HttpTrigger("r", "", frozenset(), "admin"),
+            (QueueOutput("o", "%X%", "No"),),
+            ("r", "o"),
+        )
+
+        setting, connection = self.problems(function)
+        assert setting == "the function f: the setting X is not set (used in '%X%')"
+        assert connection.startswith(
+            "the function f: the connection No is not set: neither No, nor No__accountName"
+        )
+
+    def test_a_connection_string_that_cannot_be_read_is_named(self):
+        assert (
+            "the connection string AzureWebJobsMine cannot be read"
+            in self.problems(self.queue("q-1", "Mine"))[0]
+        )
+
+    @pytest.mark.parametrize("route", ["admin", "/Admin/x", "runtime/x", "administrators"])
+    def test_a_route_that_is_reserved_for_the_host_is_refused(self, route):
+        assert "is reserved for the host" in self.problems(self.http(route))[0]
+
+    @pytest.mark.parametrize(
+        ("one", "other", "conflict"),
+        [
+            pytest.param(("r", "GET"), ("r", "POST"), False, id="other methods"),
+            pytest.param(("r", "GET"), ("/R/", "GET", "POST"), True, id="one method in common, in any case"),
+            pytest.param(("r", "GET"), ("r",), True, id="every method"),
+            pytest.param(("r", "GET"), ("s", "GET"), False, id="other routes"),
+            pytest.param(("g", "GET"), ("", "GET"), True, id="a function's name is its route"),
+        ],
+    )
+    def test_two_functions_on_one_route_are_refused(self, one, other, conflict):
+        found = self.problems(self.http(*one, name="f"), self.http(*other, name="g"))
+
+        assert (found == ["the function g: the function f has the same route"]) is conflict
+
+    def test_two_functions_of_one_name_in_any_case_are_refused(self):
+        assert "two functions have the name f" in self.problems(self.http("a"), self.http("b", name="F"))
+
+
+class TestRoutes:
+    """Route templates, as ASP.NET reads them."""
+
+    @pytest.mark.parametrize(
+        ("template", "path", "values"),
+        [
+            pytest.param("users/{user}/sync", "users/a@b/sync", {"user": "a@b"}, id="a parameter"),
+            pytest.param("users/{user}/sync", "Users/A/SYNC", {"user": "A"}, id="literals in any case"),
+            pytest.param("users/{user}/sync", "users/a/b/sync", None, id="no slash in a parameter"),
+            pytest.param("users/{user}/sync", "users//sync", None, id="no empty parameter"),
+            pytest.param("r", "r/", {}, id="a trailing slash"),
+            pytest.param("r.x", "rax", None, id="a dot is a dot"),
+            pytest.param("{a}/{b?}", "x", {"a": "x"}, id="optional, absent"),
+            pytest.param("{a}/{b?}", "x/y", {"a": "x", "b": "y"}, id="optional, there"),
+            pytest.param("r/{*path}", "r", {}, id="catch-all, empty"),
+            pytest.param("r/{**path}", "r/a/b", {"path": "a/b"}, id="catch-all with two stars"),
+            pytest.param("{a:int}", "-5", {"a": "-5"}, id="int"),
+            pytest.param("{a:int}", "3000000000", None, id="int is 32 bits"),
+            pytest.param("{a:alpha}", "a1", None, id="alpha"),
+            pytest.param("{a:alpha?}", "", {}, id="a constraint does not apply to an absent value"),
+        ],
+    )
+    def test_a_path_matches_or_not(self, template, path, values):
+        assert compile_route(template).match(path) == values
+
+    @pytest.mark.parametrize(
+        "template",
+        [
+            pytest.param("{a", id="open brace"),
+            pytest.param("{}", id="no name"),
+            pytest.param("{a}/{a}", id="twice"),
+            pytest.param("{a?}/b", id="optional before a literal"),
+            pytest.param("{a?}/{b}", id="optional before another"),
+            pytest.param("{a:nope}", id="unknown constraint"),
+            pytest.param("{a:length(2)}", id="a constraint with an argument"),
+            pytest.param("{a}.{b}", id="two parameters in a segment"),
+            pytest.param("{a=1}", id="a default"),
+            pytest.param("a//b", id="empty segment"),
+            pytest.param("a?b", id="question mark"),
+        ],
+    )
+    def test_a_template_that_is_not_valid_or_not_supported_is_refused(self, template):
+        with pytest.raises(RouteError):
+            compile_route(template)
+
+    @given(st.text(min_size=1).filter(lambda text: not set("/%") & set(text) and text.isprintable()))
+    def test_any_segment_arrives_as_it_was_before_it_was_encoded(self, text):
+        path = decode_path(f"/users/{quote(text, safe='')}/sync?x=/").strip("/")
+
+        assert compile_route("users/{user}/sync").match(path) == {"user": text}
+
+
+class TestKeys:
+    """Function keys."""
+
+    KEYS = FunctionKeys("m", "d", {"f": "k"})
+
+    @pytest.mark.parametrize(
+        ("presented", "opens"),
+        [
+            pytest.param("", {"anonymous"}, id="none"),
+            pytest.param("x", {"anonymous"}, id="wrong"),
+            pytest.param("k", {"anonymous", "function"}, id="the function's"),
+            pytest.param("d", {"anonymous", "function"}, id="the host's"),
+            pytest.param("m", {"anonymous", "function", "admin"}, id="the master"),
+            pytest.param("ü", {"anonymous"}, id="beyond ASCII"),
+        ],
+    )
+    def test_each_key_opens_its_levels(self, presented, opens):
+        levels = {"anonymous", "function", "admin"}
+
+        assert {level for level in levels if self.KEYS.allows(presented, "f", level)} == opens
+
+    def test_another_functions_key_opens_nothing_and_an_unknown_function_has_none(self):
+        assert not self.KEYS.allows("k", "g", "function")
+        assert not self.KEYS.allows("", "g", "function")
+
+    def test_keys_are_drawn_for_each_function_and_never_twice(self):
+        keys = FunctionKeys.generate(["f", "g"], {"f": "given"})
+
+        assert keys.functions["f"] == "given"
+        assert len({keys.master, keys.default, *keys.functions.values()}) == 4

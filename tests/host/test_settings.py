@@ -1,0 +1,254 @@
+"""host.json, app settings, connections, and names that Azure's host accepts."""
+
+import json
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from local.host.app import hostjson, settings
+from local.host.app.hostshape import find_problems, parse_time_span
+from local.host.app.settings import AppSettings, SettingsError
+from local.host.app.storage import Accounts
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class TestHostJson:
+    """Checks of host.json, key by key."""
+
+    @pytest.mark.parametrize(
+        ("content", "problem"),
+        [
+            pytest.param([], "must be an object", id="not an object"),
+            pytest.param({}, 'version must be "2.0"', id="no version"),
+            pytest.param({"version": 2}, 'version must be "2.0", not 2', id="version as a number"),
+            pytest.param(
+                {"Version": "2.0"}, "Version is unknown to this host; it knows version", id="another case"
+            ),
+            pytest.param({"queues": {}}, "queues is unknown", id="queues at the place of version 1"),
+            pytest.param({"functionTimeout": "5 min"}, "functionTimeout must be a time span", id="timeout"),
+            pytest.param({"functionTimeout": "00:00:00"}, "at least 0:00:01", id="timeout of zero"),
+            pytest.param({"telemetryMode": "otel"}, "telemetryMode must be one of", id="telemetry"),
+            pytest.param(
+                {"logging": {"logLevel": {"default": "Info"}}}, "logging.logLevel must map", id="level"
+            ),
+            pytest.param(
+                {"extensions": {"queues": 1}}, "extensions.queues must be an object", id="no section"
+            ),
+            pytest.param({"extensionBundle": {"id": "x"}}, "extensionBundle.id must be", id="bundle"),
+            pytest.param(
+                {"extensionBundle": {"version": "4"}}, "must be a version range", id="bundle version"
+            ),
+            pytest.param(
+                {"extensionBundle": {"version": "[4.*, 5.0.0"}},
+                "must be a version range",
+                id="bundle unclosed",
+            ),
+        ],
+    )
+    def test_a_wrong_key_is_named_with_its_path(self, content, problem):
+        given = {"version": "2.0", **content} if isinstance(content, dict) and content else content
+
+        assert any(problem in each for each in find_problems(given)), find_problems(given)
+
+    @pytest.mark.parametrize(
+        ("name", "value", "problem"),
+        [
+            pytest.param("newBatchSize", 1, "is unknown to this host; it knows batchSize", id="misspelt"),
+            pytest.param("batchSize", 0, "from 1 to 32", id="batch of 0"),
+            pytest.param("batchSize", 33, "from 1 to 32", id="batch of 33"),
+            pytest.param("batchSize", True, "from 1 to 32", id="a flag is not a number"),
+            pytest.param("batchSize", "8", "from 1 to 32", id="a string is not a number"),
+            pytest.param("newBatchThreshold", -1, "from 0 up", id="threshold"),
+            pytest.param("maxPollingInterval", "00:00:00.05", "at least 0:00:00.1", id="polling too often"),
+            pytest.param("visibilityTimeout", "30s", "time span", id="not a time span"),
+            pytest.param("visibilityTimeout", 30, "time span", id="seconds as a number"),
+            pytest.param("maxDequeueCount", 0, "from 1 up", id="zero tries"),
+            pytest.param("messageEncoding", "utf8", "one of base64, none", id="encoding"),
+        ],
+    )
+    def test_queue_options_have_their_types_and_ranges(self, name, value, problem):
+        (found,) = find_problems({"version": "2.0", "extensions": {"queues": {name: value}}})
+
+        assert f"extensions.queues.{name}" in found
+        assert problem in found
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            pytest.param("routePrefix", 1, id="prefix"),
+            pytest.param("maxConcurrentRequests", 0, id="concurrent"),
+            pytest.param("maxOutstandingRequests", -2, id="outstanding"),
+            pytest.param("dynamicThrottlesEnabled", "true", id="flag as a string"),
+        ],
+    )
+    def test_http_options_have_their_types_and_ranges(self, name, value):
+        (found,) = find_problems({"version": "2.0", "extensions": {"http": {name: value}}})
+
+        assert f"extensions.http.{name} must be" in found
+
+    def test_an_absent_option_has_azures_default(self, tmp_path):
+        (tmp_path / "host.json").write_text('{"version": "2.0"}')
+
+        options, problems = hostjson.read(tmp_path)
+
+        assert problems == []
+        assert (options.queues.batch_size, options.queues.max_dequeue_count) == (16, 5)
+        assert (options.queues.visibility_timeout, options.queues.message_encoding) == (
+            timedelta(0),
+            "base64",
+        )
+        assert (options.route_prefix, options.function_timeout) == ("api", timedelta(minutes=30))
+
+    def test_a_given_option_replaces_the_default(self, tmp_path):
+        queues = {"batchSize": 8, "visibilityTimeout": "00:00:30", "messageEncoding": "None"}
+        content = {
+            "version": "2.0",
+            "functionTimeout": "-1",
+            "extensions": {"queues": queues, "http": {"routePrefix": ""}},
+        }
+        (tmp_path / "host.json").write_text(json.dumps(content), "utf-8-sig")
+
+        options, problems = hostjson.read(tmp_path)
+
+        assert problems == []
+        assert (options.queues.batch_size, options.queues.message_encoding) == (8, "none")
+        assert options.queues.visibility_timeout == timedelta(seconds=30)
+        assert (options.route_prefix, options.function_timeout) == ("", None)
+
+    def test_a_missing_or_malformed_file_is_a_problem(self, tmp_path):
+        assert hostjson.read(tmp_path)[1] == ["host.json is missing"]
+        (tmp_path / "host.json").write_text("{")
+        assert "host.json is not valid JSON" in hostjson.read(tmp_path)[1][0]
+
+    @pytest.mark.parametrize(
+        ("text", "span"),
+        [
+            pytest.param("00:00:30", timedelta(seconds=30), id="seconds"),
+            pytest.param("1.02:03:04.5", timedelta(1, 4, 500_000, 0, 3, 2), id="every part"),
+            pytest.param("00:05", timedelta(minutes=5), id="hours and minutes"),
+            pytest.param("24:00:00", None, id="24 hours are a day"),
+            pytest.param("00:60:00", None, id="60 minutes"),
+            pytest.param("5", None, id="a number"),
+            pytest.param(5, None, id="not a string"),
+        ],
+    )
+    def test_a_time_span_is_read_as_dotnet_reads_it(self, text, span):
+        assert parse_time_span(text) == span
+
+
+class TestSettings:
+    """App settings."""
+
+    def test_names_are_compared_without_regard_to_case(self):
+        assert AppSettings({"Tenant_Id": "t"}).get("TENANT_ID") == "t"
+
+    def test_every_name_between_percent_signs_is_replaced(self):
+        assert AppSettings({"A": "1", "b": "2"}).resolve("x-%a%-%B%-100%") == "x-1-2-100%"
+
+    def test_a_setting_that_is_not_set_is_an_error_with_its_name(self):
+        with pytest.raises(SettingsError, match="the setting NOPE is not set"):
+            AppSettings({}).resolve("%NOPE%")
+
+    @pytest.mark.parametrize(
+        ("value", "disabled"),
+        [
+            pytest.param("true", True, id="true"),
+            pytest.param("True", True, id="True"),
+            pytest.param("1", True, id="1"),
+            pytest.param("false", False, id="false"),
+            pytest.param("yes", False, id="yes"),
+        ],
+    )
+    def test_a_function_is_disabled_by_a_setting_of_its_name(self, value, disabled):
+        assert AppSettings({"AzureWebJobs.tick.Disabled": value}).disables("Tick") is disabled
+
+    @pytest.mark.parametrize(
+        ("content", "problem"),
+        [
+            pytest.param("{", "is not valid JSON", id="not JSON"),
+            pytest.param("[]", "must be an object", id="not an object"),
+            pytest.param('{"Values": []}', "must be an object", id="values not an object"),
+            pytest.param('{"IsEncrypted": true}', "is encrypted", id="encrypted"),
+            pytest.param(
+                '{"Values": {"B": true, "A": 1, "C": "x"}}', "not strings: A, B", id="values not strings"
+            ),
+        ],
+    )
+    def test_an_unusable_settings_file_is_an_error_with_the_reason(self, tmp_path, content, problem):
+        (tmp_path / "local.settings.json").write_text(content)
+
+        with pytest.raises(SettingsError, match=problem):
+            settings.read_file(tmp_path / settings.FILE)
+
+
+class TestConnections:
+    """From a connection's name to its account."""
+
+    @pytest.mark.parametrize(
+        ("values", "name", "url"),
+        [
+            pytest.param(
+                {"AzureWebJobsStorage": "UseDevelopmentStorage=true"},
+                "",
+                "http://127.0.0.1:10001/devstoreaccount1",
+                id="the emulator on its own ports",
+            ),
+            pytest.param(
+                {"AzureWebJobsStorage__accountName": "acct"},
+                "AzureWebJobsStorage",
+                "https://acct.queue.core.windows.net/",
+                id="an identity and an account",
+            ),
+            pytest.param(
+                {
+                    "AzureWebJobsStorage__queueServiceUri": "https://x.example/",
+                    "AzureWebJobsStorage__credential": "managedidentity",
+                },
+                "Storage",
+                "https://x.example/",
+                id="a managed identity and an address",
+            ),
+            pytest.param(
+                {"Mine": "UseDevelopmentStorage=true", "azurewebjobsmine__accountname": "acct"},
+                "Mine",
+                "https://acct.queue.core.windows.net/",
+                id="the name with the prefix AzureWebJobs takes precedence",
+            ),
+        ],
+    )
+    def test_a_connection_is_found_by_its_settings(self, values, name, url):
+        accounts = Accounts(AppSettings(values))
+
+        assert accounts.queues(name).url.rstrip("/") == url.rstrip("/")
+        accounts.close()
+
+
+def test_this_projects_app_passes_the_check_with_the_sample_settings():
+    answer = subprocess.run(
+        [sys.executable, "-m", "local.host", "--check", "--settings", "local.settings.sample.json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert answer.stderr == ""
+    assert answer.returncode == 0
+    assert {line.split()[0] for line in answer.stdout.splitlines()} >= {
+        "notifications",
+        "lifecycle",
+        "check_photos",
+        "sync_photo",
+        "tend_subscription",
+        "renew_subscription",
+        "sync_user",
+        "subscribe",
+        "record_poisoned_checks",
+        "record_poisoned_syncs",
+        "record_poisoned_subscription",
+    }
