@@ -1,10 +1,12 @@
 """Fixtures of the local host's tests: one host with the app of apps/main, and waiting with a deadline."""
 
 import base64
-import datetime as dt
-import ipaddress
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,13 +16,10 @@ import pytest
 import requests
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueServiceClient
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from local.azurite import Azurite
-from local.host.process import HostProcess
+from local.host.process import ROOT, HostProcess
+from local.tenant.net.certificates import Certificates
 
 APP = Path(__file__).parent / "apps" / "main"
 WAIT_SECONDS = 15
@@ -79,11 +78,7 @@ def app_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def environment(azurite: Azurite, notes: Notes, request: pytest.FixtureRequest) -> dict[str, str]:
     """Settings of this test's own host, with its own queue."""
-    queue = (
-        "".join(each if each.isalnum() else "-" for each in request.node.originalname)
-        .strip("-")[-40:]
-        .strip("-")
-    )
+    queue = re.sub("[^a-z0-9]", "-", request.node.originalname)[-40:].strip("-")
     return {"AzureWebJobsStorage": azurite.connection_string, "JOBS": queue, "NOTES": str(notes.path)}
 
 
@@ -99,6 +94,20 @@ def start(app_dir: Path, environment: dict[str, str]) -> Iterator[Callable[..., 
     yield start
     for each in started:
         each.stop()
+
+
+@pytest.fixture
+def run_host() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `python -m local.host` with arguments until it ends."""
+
+    def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "local.host", *arguments]
+        whole = {**os.environ, **(env or {})}
+        return subprocess.run(
+            command, cwd=ROOT, env=whole, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -165,21 +174,8 @@ def read(queues):
 
 
 @pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "local host")])
-    now = dt.datetime.now(dt.UTC)
-    signed = (
-        x509.CertificateBuilder(
-            name, name, key.public_key(), x509.random_serial_number(), now, now.replace(year=now.year + 1)
-        )
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost"), loopback]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    directory = tmp_path_factory.mktemp("tls")
-    (directory / "cert.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    pem = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    (directory / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, *pem))
-    return directory / "cert.pem", directory / "key.pem"
+def certificates() -> Iterator[Certificates]:
+    """A certificate for 127.0.0.1, and the authority that has issued it."""
+    certificates = Certificates([])
+    yield certificates
+    certificates.remove()

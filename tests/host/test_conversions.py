@@ -1,6 +1,5 @@
 """Conversions between requests, messages, outputs and the worker's messages; waits between polls."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,8 +11,6 @@ from local.host.http.conversions import ResponseError, from_worker, read_query
 from local.host.queues.listeners import Backoff
 from local.host.queues.messages import EncodingError, decode, describe, encode
 from local.host.worker import protos
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class TestConversions:
@@ -76,6 +73,9 @@ class TestMessages:
                 '[{"id": "x"}]', "Id", protos.TypedData(string="1"), id="a list of objects does not"
             ),
             pytest.param('{"id": "x"', "Id", protos.TypedData(string="1"), id="malformed JSON does not"),
+            pytest.param(
+                '{"v": {"id": "x"}}', "Id", protos.TypedData(string="1"), id="a nested property does not"
+            ),
             pytest.param('{"more": "x"}', "more", protos.TypedData(string="x"), id="other names are added"),
         ],
     )
@@ -93,6 +93,7 @@ class TestOutputs:
             pytest.param(protos.TypedData(string="[x"), ["[x"], id="an unclosed list"),
             pytest.param(protos.TypedData(string=' {"a":"ü"} '), ['{\n  "a": "ü"\n}'], id="an object"),
             pytest.param(protos.TypedData(string="[]"), [], id="an empty list"),
+            pytest.param(protos.TypedData(string='["x", {"b": []}]'), ["x", '{\n  "b": []\n}'], id="a list"),
             pytest.param(protos.TypedData(bytes=b"\xff"), [b"\xff"], id="bytes"),
             pytest.param(
                 protos.TypedData(json='["{\\"a\\":1}", 2, null, true]'),

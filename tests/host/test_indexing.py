@@ -1,7 +1,6 @@
 """Apps that are refused and apps that are accepted: `python -m local.host --check` on small sample apps."""
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -225,23 +224,10 @@ def test_an_app_that_azure_accepts_is_accepted(checked, name):
     assert output.split()[0] == "f"
 
 
-def check(directory, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "local.host", "--check", "--app", str(directory)],
-        cwd=ROOT,
-        env={**os.environ, **(environment or {})},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def test_check_lists_every_function_with_its_trigger(app_dir):
-    answer = check(
-        app_dir,
-        {"AzureWebJobsStorage__accountName": "none", "JOBS": "Jobs", "AzureWebJobs.keyed.Disabled": "true"},
-    )
+def test_check_lists_every_function_with_its_trigger(app_dir, run_host):
+    storage = {"AzureWebJobsStorage__accountName": "none"}
+    env = {**storage, "JOBS": "Jobs", "AzureWebJobs.keyed.Disabled": "true"}
+    answer = run_host("--check", "--app", str(app_dir), env=env)
 
     lines = {line.split()[0]: line.split(maxsplit=1)[1] for line in answer.stdout.splitlines()}
     assert lines["echo"] == "http   GET,POST /api/echo/{user}/{source:alpha?} (anonymous)"
@@ -251,11 +237,13 @@ def test_check_lists_every_function_with_its_trigger(app_dir):
     assert answer.returncode == 0
 
 
-def test_check_lists_every_problem_at_once(tmp_path):
+def test_check_lists_every_problem_at_once(tmp_path, run_host):
     (tmp_path / "host.json").write_text('{"version": "1.0"}')
     (tmp_path / "function_app.py").write_text(HEAD + QUEUE.replace("q-in", "%Q%") + "def f(msg): pass")
 
-    problems = [line for line in check(tmp_path).stderr.splitlines() if line.startswith("problem: ")]
+    answer = run_host("--check", "--app", str(tmp_path))
+
+    problems = [line for line in answer.stderr.splitlines() if line.startswith("problem: ")]
 
     assert len(problems) == 3
     assert problems[0] == 'problem: host.json: version must be "2.0", not "1.0"'

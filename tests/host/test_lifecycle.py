@@ -61,77 +61,62 @@ def test_a_draining_host_accepts_no_more_requests(start, notes, eventually):
     assert request.answer.status_code == 200
 
 
-def test_a_drain_that_takes_too_long_is_abandoned_with_1(start, notes, eventually):
-    own = start(drain=0.2)
-    request = threading.Thread(target=_get_without_answer, args=(f"{own.url}/api/wait?seconds=60",))
-    request.start()
-    eventually(lambda: notes.of("waiting"))
+@pytest.fixture
+def stuck(start, notes, eventually):
+    """Start a host with a call that does not end, and whose client gets no answer."""
+    calls: list[threading.Thread] = []
+
+    def lose(url: str) -> None:
+        with pytest.raises(requests.ConnectionError):
+            requests.get(url, timeout=20)
+
+    def begin(**options: float) -> HostProcess:
+        own = start(**options)
+        calls.append(threading.Thread(target=lose, args=(f"{own.url}/api/wait?seconds=60",)))
+        calls[-1].start()
+        eventually(lambda: notes.of("waiting"))
+        return own
+
+    yield begin
+    for each in calls:
+        each.join(10)
+
+
+def test_a_drain_that_takes_too_long_is_abandoned_with_1(stuck):
+    own = stuck(drain=0.2)
 
     assert own.stop() == 1
-    request.join(10)
     assert "Not drained after 0.2 s, abandoned: wait (" in own.log
 
 
-def _get_without_answer(url: str) -> None:
-    with pytest.raises(requests.ConnectionError):
-        requests.get(url, timeout=20)
-
-
-def test_a_second_signal_ends_the_host_at_once(start, notes, eventually):
-    own = start()
-    request = threading.Thread(target=_get_without_answer, args=(f"{own.url}/api/wait?seconds=60",))
-    request.start()
-    eventually(lambda: notes.of("waiting"))
+def test_a_second_signal_ends_the_host_at_once(stuck, eventually):
+    own = stuck()
 
     os.kill(own.pid, signal.SIGINT)
     eventually(lambda: "Draining" in own.log)
     os.kill(own.pid, signal.SIGINT)
 
     assert own.wait(5) == 128 + signal.SIGINT
-    request.join(10)
 
 
-def test_sigint_drains_the_host_even_if_the_shell_ignores_it(app_dir, environment):
-    ignore = "signal.signal(signal.SIGINT, signal.SIG_IGN)"
-    program = f"import os, signal, sys; {ignore}; os.execv(sys.executable, sys.argv[1:])"
-    command = [sys.executable, "-c", program, sys.executable, "-m", "local.host", "--app", str(app_dir)]
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        assert json.loads(process.stdout.readline())["ready"] is True
+IGNORE_SIGINT = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+os.execv(sys.executable, [sys.executable, "-m", "local.host", *sys.argv[1:]])
+"""
+
+
+def test_sigint_drains_a_background_job_and_standard_output_is_the_ready_line_alone(app_dir, environment):
+    """A shell starts background jobs with SIGINT ignored."""
+    command = [sys.executable, "-c", IGNORE_SIGINT, f"--app={app_dir}", "--key=master=m", "--key=keyed=k"]
+    env = {**os.environ, **environment}
+    devnull = subprocess.DEVNULL
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=devnull) as process:
+        ready = json.loads(process.stdout.readline())
+        requests.get(f"{ready['url']}/api/wait?seconds=0", timeout=5).raise_for_status()  # it prints
         process.send_signal(signal.SIGINT)
 
         assert process.wait(10) == 0
-        assert process.stdout.read() == b""
-
-
-def test_standard_output_is_the_ready_line_alone(app_dir, environment):
-    command = [
-        sys.executable,
-        "-m",
-        "local.host",
-        "--app",
-        str(app_dir),
-        "--key",
-        "master=m",
-        "--key",
-        "keyed=k",
-    ]
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        ready = json.loads(process.stdout.readline())
-        requests.get(f"{ready['url']}/api/wait?seconds=0", timeout=5).raise_for_status()  # it prints
-        process.terminate()
-
         assert process.stdout.read() == b""
     assert ready["url"].startswith("http://127.0.0.1:")
     assert (ready["keys"]["master"], ready["function_keys"]["keyed"]) == ("m", "k")
@@ -152,10 +137,10 @@ def test_the_host_listens_on_127_0_0_1_alone(host):
         socket.create_connection(("127.0.0.2", urlsplit(host.url).port), timeout=2)
 
 
-def test_with_tls_the_host_serves_https_and_its_url_says_so(start, certificate):
-    own = start(tls=certificate)
+def test_with_tls_the_host_serves_https_and_its_url_says_so(start, certificates):
+    own = start(tls=certificates.host_certificate)
 
-    seen = requests.get(f"{own.url}/api/echo/me", timeout=5, verify=str(certificate[0])).json()
+    seen = requests.get(f"{own.url}/api/echo/me", timeout=5, verify=str(certificates.ca)).json()
 
     assert own.url.startswith("https://127.0.0.1:")
     assert seen["url"] == f"{own.url}/api/echo/me"
@@ -169,18 +154,10 @@ def test_with_tls_the_host_serves_https_and_its_url_says_so(start, certificate):
         pytest.param(["--tls", "none.pem", "none.pem"], id="a certificate that does not exist"),
     ],
 )
-def test_a_port_or_certificate_that_cannot_be_used_is_a_problem(environment, arguments):
+def test_a_port_or_certificate_that_cannot_be_used_is_a_problem(environment, run_host, arguments):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        answer = subprocess.run(
-            [sys.executable, "-m", "local.host", *(each.replace("PORT", port) for each in arguments)],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
+        answer = run_host(*(each.replace("PORT", port) for each in arguments), env=environment)
 
     assert (answer.returncode, answer.stdout) == (1, "")
     assert answer.stderr.startswith("problem: cannot listen on port ")

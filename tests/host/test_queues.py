@@ -72,24 +72,6 @@ def test_a_returned_string_goes_to_the_return_queue_and_the_trigger_queue_in_any
     assert eventually(lambda: read("chain-out")) == ["chained link"]
 
 
-@pytest.mark.parametrize(
-    ("sent", "received"),
-    [
-        pytest.param("plain", ["plain"], id="text"),
-        pytest.param('{"a":1}', ['{\n  "a": 1\n}'], id="an object is written again, indented"),
-        pytest.param('["x", {"b": []}]', ["x", '{\n  "b": []\n}'], id="a list is split"),
-    ],
-)
-def test_a_single_string_that_looks_like_json_is_parsed_as_json(web, queues, read, sent, received):
-    with queues.get_queue_client("one-string") as client:
-        web.post("/api/send_one", data="make the queue")
-        client.clear_messages()
-
-        assert web.post("/api/send_one", data=sent).status_code == 202
-
-    assert read("one-string") == received
-
-
 def test_an_output_that_only_looks_like_json_fails_the_call(web, host, eventually):
     assert web.post("/api/send_one", data="{broken}").status_code == 500
     eventually(lambda: "Error while handling parameter job:" in host.log)
@@ -107,15 +89,6 @@ def test_a_failing_message_is_retried_at_once_and_poisoned_after_the_last_try(we
     assert [each["tries"] for each in shared_notes.of("work", "hopeless")] == [1, 2, 3]
     assert buried["tries"] == 1
     assert shared_notes.of("worked", "hopeless") == []
-
-
-def test_a_message_that_succeeds_at_the_second_try_is_deleted(web, shared_notes, queues, eventually):
-    web.post("/api/send_many", json=['{"job": {"mark": "once more", "fails": 1}}'])
-
-    (done,) = eventually(lambda: shared_notes.of("worked", "once more"))
-    assert done["tries"] == 2
-    with queues.get_queue_client("shared-jobs") as client:
-        eventually(lambda: client.get_queue_properties().approximate_message_count == 0)
 
 
 @pytest.mark.parametrize(
@@ -151,8 +124,9 @@ def test_a_failing_message_is_retried_after_the_visibility_timeout(start, notes,
     requests.post(f"{own.url}/api/send_many", json=[body], timeout=5).raise_for_status()
 
     eventually(lambda: notes.of("worked", "later"))
-    first, second = (each["at"] for each in notes.of("work", "later"))
-    assert second - first >= 0.9
+    first, second = notes.of("work", "later")
+    assert second["at"] - first["at"] >= 0.9
+    assert [first["tries"], second["tries"]] == [1, 2]
 
 
 def test_a_poison_queue_has_no_poison_queue_and_its_failures_are_retried_after_the_lease(
@@ -190,23 +164,6 @@ def test_a_message_received_too_often_is_not_run_even_from_a_poison_queue(
     assert notes.of("bury", "worn out") == []
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "seen"),
-    [
-        pytest.param("id", "mine", {"id": "mine"}, id="id"),
-        pytest.param("ID", "mine", {"id": "mine"}, id="in any case"),
-        pytest.param("dequeueCount", "1", {"tries": 1}, id="dequeueCount"),
-    ],
-)
-def test_a_top_level_property_of_a_json_body_overwrites_the_metadata(
-    web, shared_notes, eventually, field, value, seen
-):
-    web.post("/api/send_many", json=[json.dumps({field: value, "mark": f"overwrite {field}"})])
-
-    (note,) = eventually(lambda: shared_notes.of("worked", f"overwrite {field}"))
-    assert seen.items() <= note.items()
-
-
 def test_a_body_whose_dequeue_count_is_not_a_number_is_poisoned_without_a_call(
     web, shared_notes, host, eventually
 ):
@@ -214,13 +171,6 @@ def test_a_body_whose_dequeue_count_is_not_a_number_is_poisoned_without_a_call(
 
     eventually(lambda: "Moving message to queue 'shared-jobs-poison'" in host.log)
     assert shared_notes.of("work", "unreadable") == []
-
-
-def test_nested_properties_overwrite_nothing(web, shared_notes, eventually):
-    web.post("/api/send_many", json=['{"v": 1, "job": {"id": "mine", "mark": "nested"}}'])
-
-    (note,) = eventually(lambda: shared_notes.of("worked", "nested"))
-    assert note["id"] != "mine"
 
 
 def test_a_disabled_queue_function_does_not_receive_its_messages(

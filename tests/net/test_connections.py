@@ -147,6 +147,12 @@ def test_a_malformed_request_is_refused_and_the_connection_closed(serve, connect
     assert b"canary" not in answer  # a refusal contains nothing of the request
 
 
+def test_the_values_of_a_repeated_header_are_joined_by_commas(serve, connect) -> None:
+    listener = serve(lambda request: Response(200, (), request.headers["x-two"].encode()))
+
+    assert exchange(connect(listener), POST + b"X-Two: a\r\nx-two: b\r\n\r\n").endswith(b"\r\n\r\na,b")
+
+
 def test_a_handler_can_refuse_a_request(serve, connect) -> None:
     def refuse(_request: Request) -> Response:
         raise Malformed(400, "because")
