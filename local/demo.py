@@ -103,8 +103,7 @@ class Demo:
 
     def _expect_arrival(self, user: str, why: str, photo: bytes, *, notify: Literal["on", "off"]) -> None:
         with self._case(user, why) as case:
-            shown = self._shown(user)
-            began = time.monotonic()
+            shown, began = self._shown(user), time.monotonic()
             self._change(user, photo, notify=notify)
             self._wait(f"{case.who}'s photo", lambda: self._shown(user) != shown)
             case.lag, case.outcome = time.monotonic() - began, "synced"
@@ -184,10 +183,8 @@ class Demo:
 
 def same_picture(left: bytes, right: bytes) -> bool:
     """Return whether two images show the same photograph, cropped to a square, whatever their size."""
-    images = [
-        ImageOps.fit(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"), (48, 48))
-        for data in (left, right)
-    ]
+    opened = (ImageOps.exif_transpose(Image.open(io.BytesIO(data))) for data in (left, right))
+    images = [ImageOps.fit(each.convert("RGB"), (48, 48)) for each in opened]
     return max(ImageStat.Stat(ImageChops.difference(*images)).mean) < SAME_PICTURE
 
 

@@ -88,20 +88,16 @@ def _run(stage: Stage, hosts: int, rows: LedgerRequests) -> None:
         figures = _watch(stage, sweep, pids)
         took = time.monotonic() - began
         worked = {name: seconds - worked[name] for name, seconds in _work(stage, pids).items()}
-    answers = stage.people.summary(since=last)["answers"]
-    graph = sum(count for method in answers.get("graph", {}).values() for count in method.values())
-    sharepoint = sum(
-        count
-        for service, methods in answers.items()
-        if service.startswith("sharepoint")
-        for method in methods.values()
-        for count in method.values()
-    )
+    requests: Counter[str] = Counter()
+    for service, methods in stage.people.summary(since=last)["answers"].items():
+        requests["sharepoint" if service.startswith("sharepoint") else service] += sum(
+            sum(each.values()) for each in methods.values()
+        )
     print(
         f"  {figures['seen']} users, {figures['unchanged']} unchanged, state {figures['state']}: {took:.0f} s"
     )
     print("  seconds of CPU: " + ", ".join(f"{name} {seconds:.0f}" for name, seconds in worked.items()))
-    print(f"  Graph requests {graph}, SharePoint requests {sharepoint}")
+    print(f"  Graph requests {requests['graph']}, SharePoint requests {requests['sharepoint']}")
     print(f"  ledger: {rows}")
     print(f"  a host's memory grew by {figures['grew']:.0f} MB at most, from the second page on")
 

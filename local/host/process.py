@@ -63,18 +63,16 @@ class HostProcess:
             env: settings that take precedence over this process's environment.
             port: 0 means any free port.
             tls: certificate and key, PEM files.
-            message_lease: seconds.
-            drain: seconds.
+            message_lease: in seconds.
+            drain: in seconds.
             keys: fixed instead of random: `master`, `default`, or a function's name.
-            forked: from a process that has imported the libraries already: up sooner.
+            forked: see `forked`.
 
         Raises:
             HostDiedError: the host ended before it was ready, or took longer than 30 s.
         """
         options = {"app": app_dir.resolve(), "port": port, "message-lease": message_lease, "drain": drain}
-        arguments = [f"--{name}={value}" for name, value in options.items() if value is not None]
-        arguments += ["--tls", *map(str, tls)] if tls else []
-        arguments += [f"--key={name}={value}" for name, value in (keys or {}).items()]
+        arguments = _make_arguments(options, tls, keys or {})
         host = cls((Forked if forked else _spawn)(arguments, ROOT, {**os.environ, **env}))
         host._wait_until_ready()
         return host
@@ -161,6 +159,14 @@ class HostProcess:
                 self._process.wait()
             self._answered.set()
             stream.read()
+
+
+def _make_arguments(
+    options: Mapping[str, object], tls: tuple[Path, Path] | None, keys: Mapping[str, str]
+) -> list[str]:
+    arguments = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    arguments += ["--tls", *map(str, tls)] if tls else []
+    return arguments + [f"--key={name}={value}" for name, value in keys.items()]
 
 
 def _spawn(arguments: Sequence[str], cwd: Path, env: Mapping[str, str]) -> "subprocess.Popen[str]":

@@ -244,7 +244,6 @@ def test_check_lists_every_problem_at_once(tmp_path, run_host):
     answer = run_host("--check", "--app", str(tmp_path))
 
     problems = [line for line in answer.stderr.splitlines() if line.startswith("problem: ")]
-
     assert len(problems) == 3
     assert problems[0] == 'problem: host.json: version must be "2.0", not "1.0"'
     assert problems[1] == "problem: the function f: the setting Q is not set (used in '%Q%')"

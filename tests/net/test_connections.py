@@ -1,17 +1,15 @@
-"""The HTTP server: what it reads, what it writes, and how it stops."""
+"""The HTTP server: what it reads and what it writes."""
 
 import http.client
 import socket
-import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from local.net.connections import LINGER, MAX_HEAD, MAX_HEADERS, Connection
-from local.net.listener import Listener
+from local.net.connections import MAX_HEAD, MAX_HEADERS
 from local.net.messages import Handler, Malformed, Request, Response
+from tests.net.conftest import MAX_BODY
 
-MAX_BODY = 1000
 HOST = b"Host: x\r\n"
 POST = b"POST / HTTP/1.1\r\n" + HOST
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
@@ -19,37 +17,6 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 
 def echo(request: Request) -> Response:
     return Response(200, (("X-Target", request.target),), request.body or request.method.encode())
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., Listener]]:
-    """Start a listener; it is stopped at the test's end."""
-    listeners: list[Listener] = []
-
-    def serve(handle: Handler = echo, max_body: int = MAX_BODY) -> Listener:
-        def converse(connection: Connection) -> None:
-            connection.converse(handle, "http", max_body)
-
-        listeners.append(Listener(converse))
-        listeners[-1].start()
-        return listeners[-1]
-
-    yield serve
-    for each in listeners:
-        each.stop(grace=0.5)
-
-
-@pytest.fixture
-def connect() -> Iterator[Callable[[Listener], socket.socket]]:
-    sockets: list[socket.socket] = []
-
-    def connect(listener: Listener) -> socket.socket:
-        sockets.append(socket.create_connection(listener.address, timeout=10))
-        return sockets[-1]
-
-    yield connect
-    for each in sockets:
-        each.close()
 
 
 @pytest.fixture
@@ -102,7 +69,7 @@ def test_one_connection_carries_many_requests(client) -> None:
     ],
 )
 def test_a_body_is_read_by_its_length_or_in_chunks(serve, connect, head: bytes, body: bytes) -> None:
-    answer = exchange(connect(serve()), POST + head + body + b"GET /next HTTP/1.1\r\n" + HOST + b"\r\n")
+    answer = exchange(connect(serve(echo)), POST + head + body + b"GET /next HTTP/1.1\r\n" + HOST + b"\r\n")
 
     assert b"\r\n\r\nhelloHTTP/1.1 200 OK\r\nX-Target: /next\r\n" in answer
 
@@ -140,7 +107,7 @@ def test_a_body_is_read_by_its_length_or_in_chunks(serve, connect, head: bytes, 
     ],
 )
 def test_a_malformed_request_is_refused_and_the_connection_closed(serve, connect, sent, status) -> None:
-    answer = exchange(connect(serve()), sent)
+    answer = exchange(connect(serve(echo)), sent)
 
     assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer[:200]
     assert b"Connection: close" in answer
@@ -164,13 +131,13 @@ def test_a_handler_can_refuse_a_request(serve, connect) -> None:
 
 
 def test_a_refused_client_that_still_sends_receives_the_refusal(serve, connect) -> None:
-    answer = exchange(connect(serve()), POST + b"Content-Length: 50000000\r\n\r\n" + bytes(10_000_000))
+    answer = exchange(connect(serve(echo)), POST + b"Content-Length: 50000000\r\n\r\n" + bytes(10_000_000))
 
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
 def test_a_client_that_expects_100_continue_gets_it(serve, connect) -> None:
-    connection = connect(serve())
+    connection = connect(serve(echo))
     connection.sendall(POST + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n")
     assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -178,7 +145,7 @@ def test_a_client_that_expects_100_continue_gets_it(serve, connect) -> None:
 
 
 def test_a_connection_is_closed_if_the_client_asks_for_it(serve, connect) -> None:
-    connection = connect(serve())
+    connection = connect(serve(echo))
     connection.sendall(POST + b"Connection: close\r\n\r\n")
 
     assert b"Connection: close" in b"".join(iter(lambda: connection.recv(65536), b""))
@@ -199,7 +166,7 @@ def test_a_response_that_has_no_body_has_no_length(client, status: int) -> None:
 
 def test_head_and_body_are_sent_at_once(serve, connect) -> None:
     """Otherwise delayed acknowledgements and Nagle's algorithm would delay each answer by 40 ms."""
-    connection = connect(serve())
+    connection = connect(serve(echo))
     connection.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
 
     assert connection.recv(65536).endswith(b"GET")
@@ -247,55 +214,3 @@ def test_a_response_can_be_cut_in_the_middle_of_its_body_or_reset(client) -> Non
     assert cut.value.partial == b"hel"
     with pytest.raises(ConnectionResetError):
         ask(client(lambda _: None))
-
-
-def test_a_stop_closes_idle_connections_and_waits_for_an_answer_under_way(serve, connect) -> None:
-    begun, may_end = threading.Event(), threading.Event()
-
-    def slow(request: Request) -> Response:
-        begun.set()
-        assert may_end.wait(10)
-        return echo(request)
-
-    listener = serve(slow)
-    idle, busy = connect(listener), connect(listener)
-    busy.sendall(b"GET /busy HTTP/1.1\r\n" + HOST + b"\r\n")
-    assert begun.wait(10)
-
-    listener.drain()
-    assert idle.recv(1) == b""
-    assert not listener.join(0)
-    may_end.set()
-    answer = b"".join(iter(lambda: busy.recv(65536), b""))
-
-    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert b"Connection: close" in answer
-    assert listener.join(10)
-    with pytest.raises(ConnectionRefusedError):
-        connect(listener)
-
-
-def test_a_stop_cuts_an_answer_that_takes_longer_than_its_grace(serve, connect) -> None:
-    begun, may_end = threading.Event(), threading.Event()
-
-    def slow(request: Request) -> Response:
-        begun.set()
-        may_end.wait(10)
-        return echo(request)
-
-    listener = serve(slow)
-    connection = connect(listener)
-    connection.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
-    assert begun.wait(10)
-    listener.stop(grace=0)
-    may_end.set()
-
-    assert connection.recv(1) == b""
-    assert listener.join(LINGER + 10)
-
-
-def test_a_listener_that_was_never_started_can_be_stopped() -> None:
-    listener = Listener(lambda _: None)
-    listener.drain()
-
-    assert listener.join(0)
