@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from azure.core.exceptions import HttpResponseError
+from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.queue import QueueClient
 
 from local.host.app.hostjson import QueueOptions
@@ -21,13 +22,10 @@ FOUND = reply(200, b"<QueueMessagesList>" + MESSAGE + b"</QueueMessagesList>", C
 NOTHING = reply(200, b"<QueueMessagesList />", Content_Type="application/xml")
 
 
-@pytest.fixture(autouse=True)
-def _directly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
 def client_of(url: str) -> QueueClient:
-    return QueueClient(f"{url}/account?sig=made-up", "jobs")
+    """Return a client that ignores the proxy of the environment."""
+    transport = RequestsTransport(use_env_settings=False)
+    return QueueClient(f"{url}/account?sig=made-up", "jobs", transport=transport)
 
 
 def fetch(receiver: Receiver, url: str) -> list[str]:
