@@ -1,7 +1,7 @@
 """Fork a host from a process that has imported the libraries already.
 
-This only makes tests faster: most of a host's start is imports, and the end-to-end tests take a seventh
-longer without it. A forked host shares nothing else with its parent, and ends like any other process.
+This only makes tests faster: most of a host's start is imports, and the end-to-end tests take about a
+seventh longer without it. A forked host shares nothing else with its parent, and ends like any other process.
 """
 
 import gc

@@ -1,7 +1,7 @@
 """Peek whether a queue has a message, for a fraction of the cost of a receive by the library.
 
 A host listens to a dozen queues, and most of them are empty most of the time. This only makes tests faster:
-the end-to-end tests take a third longer without it.
+the end-to-end tests take about a third longer without it.
 """
 
 from http import HTTPStatus
