@@ -56,12 +56,7 @@ class Stores:
 
 
 class Foundation:
-    """What needs no settings but the storage account's: it works while others are wrong.
-
-    Args:
-        stores: where rows and messages are kept.
-        clock: what time it is.
-    """
+    """What needs no settings but the storage account's: it works while others are wrong."""
 
     def __init__(self, stores: Stores, clock: Clock) -> None:
         self.stores = stores
@@ -124,14 +119,19 @@ class App:
         self._base = base = Foundation(stores or _account(self._storage), clock or SystemClock())
         self.clock, self.queues = base.clock, base.queues
         self.recorder = PoisonRecorder(
-            ledger=base.ledger,
-            parts=base.parts,
-            store=base.poison,
-            end_sweep=self._end_sweep,
-            dry_run=self._dry_run,
-            clock=base.clock,
+            base.ledger, base.parts, base.poison, self._end_sweep, self._dry_run, base.clock
         )
-        self.status_report = _status_report(base, self._wrong_settings)
+        self.status_report = StatusReport(
+            base.sweeps,
+            base.parts,
+            base.subscription,
+            base.poison,
+            base.failures,
+            base.gates,
+            base.token_problems,
+            self._wrong_settings,
+            base.clock,
+        )
 
     @property
     def services(self) -> Services:
@@ -168,32 +168,22 @@ class App:
         client_state = ClientState([secret.reveal() for secret in settings.client_state_secrets])
         pace = Pace(base.stores.state, base.clock, settings.units_a_minute)
         syncer = _syncer(base, settings, graph, SharePoint(rest), pace)
-        opener = Opener(store=base.sweeps, parts=base.parts, queues=base.queues, clock=base.clock)
-        removals = Removals(store=base.sweeps, parts=base.parts, queues=base.queues, clock=base.clock)
+        opener = Opener(base.sweeps, base.parts, base.queues, base.clock)
+        removals = Removals(base.sweeps, base.parts, base.queues, base.clock)
+        ring = self._ring or WakeUp(settings.user_agent).ring
+        url = settings.notification_url
         return Services(
-            settings=settings,
-            client_state=client_state,
-            checker=_checker(base, settings, graph),
-            syncer=syncer,
-            opener=opener,
-            sweeper=_sweeper(base, settings, graph, opener, removals, pace),
-            removals=removals,
-            renewal=self._renewal(settings, graph, client_state, opener),
-            user_sync=UserSync(graph=graph, queues=base.queues, syncer=syncer, clock=base.clock),
-        )
-
-    def _renewal(
-        self, settings: Settings, graph: Graph, client_state: ClientState, opener: Opener
-    ) -> Renewal:
-        return Renewal(
-            graph=graph,
-            ring=self._ring or WakeUp(settings.user_agent).ring,
-            store=self._base.subscription,
-            request_sweep=opener.request,
-            queues=self._base.queues,
-            client_state=client_state,
-            notification_url=settings.notification_url,
-            clock=self._base.clock,
+            settings,
+            client_state,
+            Checker(settings, base.ledger, base.parts, base.queues, graph, base.gates, base.clock),
+            syncer,
+            opener,
+            _sweeper(base, settings, graph, opener, removals, pace),
+            removals,
+            Renewal(
+                graph, ring, base.subscription, opener.request, base.queues, client_state, url, base.clock
+            ),
+            UserSync(graph, base.queues, syncer, base.clock),
         )
 
     def _wrong_settings(self) -> tuple[str, ...]:
@@ -220,87 +210,24 @@ class App:
 
 
 def _account(storage: Storage) -> Stores:
-    return Stores(
-        AzureTable(storage, LEDGER),
-        AzureTable(storage, STATE),
-        AzureTable(storage, PARTS),
-        AzureOutbox(storage),
-    )
-
-
-def _status_report(base: Foundation, wrong_settings: Callable[[], tuple[str, ...]]) -> StatusReport:
-    return StatusReport(
-        sweeps=base.sweeps,
-        parts=base.parts,
-        subscription=base.subscription,
-        poison=base.poison,
-        failures=base.failures,
-        gates=base.gates,
-        token_problems=base.token_problems,
-        wrong_settings=wrong_settings,
-        clock=base.clock,
-    )
-
-
-def _checker(base: Foundation, settings: Settings, graph: Graph) -> Checker:
-    return Checker(
-        settings=settings,
-        ledger=base.ledger,
-        parts=base.parts,
-        queues=base.queues,
-        graph=graph,
-        gates=base.gates,
-        clock=base.clock,
-    )
+    ledger, state, parts = (AzureTable(storage, name) for name in (LEDGER, STATE, PARTS))
+    return Stores(ledger, state, parts, AzureOutbox(storage))
 
 
 def _syncer(base: Foundation, settings: Settings, graph: Graph, sharepoint: SharePoint, pace: Pace) -> Syncer:
+    ledger, queues, clock = base.ledger, base.queues, base.clock
     targets = Targets(sharepoint, settings)
-    settler = Settler(
-        ledger=base.ledger,
-        queues=base.queues,
-        targets=targets,
-        clock=base.clock,
-        claim_for=settings.claim_for,
-    )
+    claims = Claims(ledger, clock, settings.claim_for)
+    settler = Settler(ledger, queues, targets, clock, settings.claim_for)
     return Syncer(
-        settings=settings,
-        ledger=base.ledger,
-        queues=base.queues,
-        graph=graph,
-        sharepoint=sharepoint,
-        gates=base.gates,
-        pace=pace,
-        targets=targets,
-        claims=Claims(base.ledger, base.clock, settings.claim_for),
-        settler=settler,
-        clock=base.clock,
+        settings, ledger, queues, graph, sharepoint, base.gates, pace, targets, claims, settler, clock
     )
 
 
 def _sweeper(
     base: Foundation, settings: Settings, graph: Graph, opener: Opener, removals: Removals, pace: Pace
 ) -> Sweeper:
-    cleanup = Cleanup(
-        settings=settings,
-        sweeps=base.sweeps,
-        parts=base.parts,
-        poison=base.poison,
-        ledger=base.ledger,
-        failures=base.failures,
-        pace=pace,
-        clock=base.clock,
-    )
-    pages = PageReader(settings=settings, parts=base.parts, queues=base.queues, graph=graph, clock=base.clock)
-    return Sweeper(
-        settings=settings,
-        store=base.sweeps,
-        parts=base.parts,
-        ledger=base.ledger,
-        queues=base.queues,
-        pages=pages,
-        removals=removals,
-        opener=opener,
-        tidy=cleanup.tidy,
-        clock=base.clock,
-    )
+    sweeps, parts, ledger, queues, clock = base.sweeps, base.parts, base.ledger, base.queues, base.clock
+    cleanup = Cleanup(settings, sweeps, parts, base.poison, ledger, base.failures, pace, clock)
+    pages = PageReader(settings, parts, queues, graph, clock)
+    return Sweeper(settings, sweeps, parts, ledger, queues, pages, removals, opener, cleanup.tidy, clock)

@@ -1,56 +1,69 @@
-"""Read the fields of a message strictly: a field of any other form raises `NotOurs`. Pure."""
+"""How the fields of a message are read, each strictly: a value of any other form raises `NotOurs`. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 from shared.errors import NotOurs
+from shared.users import object_id
 
 _SWEEP = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{4}")
-_LETTERS = re.compile(r"[A-Za-z]{1,20}")
+_LETTERS = re.compile(r"[A-Za-z]{0,20}")
 _PART = re.compile(r"[0-9]{5}-[0-9]{3}")
 
 
-def field[T](job: Mapping[str, Any], name: str, kind: type[T]) -> T:
-    """Return a field of this type; raise `NotOurs` if it is missing or of another type."""
-    value = job.get(name)
-    if not isinstance(value, kind):
-        raise NotOurs(f"the job's {name} is missing or of a wrong type")
+def one_of(values: tuple[str, ...]) -> Callable[[object], str]:
+    """Return what reads one of these words."""
+    return lambda value: str(_checked(value, str, lambda text: text in values, "unknown"))
+
+
+def identity(value: object) -> str:
+    """Return an object id, lower case."""
+    return str(_checked(object_id(value), str, bool, "not an object id"))
+
+
+def identities(value: object, most: int) -> tuple[str, ...]:
+    """Return object ids, at least one and at most so many, lower case, without duplicates."""
+    ids = _checked(value, list, lambda found: 1 <= len(found) <= most, f"not 1 to {most} object ids")
+    return tuple(dict.fromkeys(map(identity, ids)))
+
+
+def time(value: object) -> float:
+    """Return Unix seconds, or a number of seconds."""
+    return float(_checked(value, int | float, lambda number: 0 <= number < 1e11, "not a time"))
+
+
+def count(value: object, most: int) -> int:
+    """Return a whole number from 0 to `most`."""
+    return int(_checked(value, int, lambda number: 0 <= number <= most, "not a count"))
+
+
+def flag(value: object) -> bool:
+    """Return true or false."""
+    if not isinstance(value, bool):
+        raise NotOurs("is not true or false")
     return value
 
 
-def number(job: Mapping[str, Any], name: str) -> float:
-    """Return a field that is a time in Unix seconds, or a number of seconds."""
-    value = job.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:
-        raise NotOurs(f"the job's {name} is missing or not a time")
-    return float(value)
+def sweep(value: object) -> str:
+    """Return a sweep's id."""
+    return str(_checked(value, str, _SWEEP.fullmatch, "not a sweep's id"))
 
 
-def sweep_id(value: object) -> str:
-    """Return a sweep's id; raise `NotOurs` if it is not valid."""
-    if not isinstance(value, str) or not _SWEEP.fullmatch(value):
-        raise NotOurs("the job names no sweep")
-    return value
-
-
-def part(job: Mapping[str, Any]) -> tuple[str, str] | None:
+def part(value: object) -> tuple[str, str] | None:
     """Return the sweep and the key of the part that a check belongs to, None if it belongs to none."""
-    found = job.get("part")
-    if found is None:
+    if value is None:
         return None
-    if not isinstance(found, list) or len(found) != 2 or not isinstance(found[1], str):
-        raise NotOurs("the job's part is no sweep and key")
-    if not _PART.fullmatch(found[1]):
-        raise NotOurs("the job's part has no such key")
-    return sweep_id(found[0]), found[1]
+    found = _checked(value, list, lambda pair: len(pair) == 2, "not a sweep and a key")
+    return sweep(found[0]), _checked(found[1], str, _PART.fullmatch, "not a sweep and a key")
 
 
-def letters(job: Mapping[str, Any], users: int) -> str:
-    """Return one letter for each of `users`, "" if the job has none."""
-    found = job.get("letters", "")  # jobs of an earlier release have none
-    if found == "":
-        return ""
-    if not isinstance(found, str) or not _LETTERS.fullmatch(found) or len(found) != users:
-        raise NotOurs("the job's letters are not one for each user")
-    return found
+def letters(value: object) -> str:
+    """Return the letters that a sweep is told, "" for none."""
+    return str(_checked(value, str, _LETTERS.fullmatch, "not letters"))
+
+
+def _checked(value: Any, kind: Any, valid: Callable[[Any], object], otherwise: str) -> Any:
+    if not isinstance(value, kind) or isinstance(value, bool) or not valid(value):
+        raise NotOurs(f"is {otherwise}")
+    return value

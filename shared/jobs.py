@@ -8,13 +8,14 @@ Times are Unix seconds.
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal, Self, cast, get_args
+from functools import partial
+from typing import Any, ClassVar, Literal, get_args
 
 from shared import job_fields
 from shared.errors import NotOurs
-from shared.users import object_id, object_ids_in
+from shared.users import object_ids_in
 
 MESSAGE_VERSION = 1
 USERS_A_CHECK = 20  # the most requests one Graph $batch takes: learn.microsoft.com/graph/json-batching
@@ -51,18 +52,10 @@ class Check:
     part: tuple[str, str] | None = None
     letters: str = ""
 
-    @classmethod
-    def read(cls, job: Mapping[str, Any]) -> Self:
-        """Return the job that a message carries; `NotOurs` where it is not valid."""
-        users = job_fields.field(job, "users", list)
-        ids = [object_id(user) for user in users]
-        if not 1 <= len(ids) <= USERS_A_CHECK or None in ids:
-            raise NotOurs(f"a check names 1 to {USERS_A_CHECK} object ids")
-        unique = tuple(dict.fromkeys(i for i in ids if i))
-        part, letters = job_fields.part(job), job_fields.letters(job, len(unique))
-        if letters and not part:
-            raise NotOurs("the job has letters and nobody to tell them")
-        return cls(unique, _why(job), **_common(job), part=part, letters=letters)
+    def __post_init__(self) -> None:
+        """Raise `NotOurs` where the letters are not those of the users, or no part waits for them."""
+        if self.letters and (not self.part or len(self.letters) != len(self.users)):
+            raise NotOurs("the job's letters are not one for each user of a part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +88,6 @@ class Sync:
     removal: bool = False
     slot: float = 0.0
 
-    @classmethod
-    def read(cls, job: Mapping[str, Any]) -> Self:
-        """Return the job that a message carries; `NotOurs` where it is not valid."""
-        user, cause = object_id(job_fields.field(job, "user", str)), job_fields.field(job, "cause", str)
-        if user is None:
-            raise NotOurs("a sync names one object id")
-        if cause not in get_args(Cause):
-            raise NotOurs("the job's cause is unknown")
-        removal = job_fields.field(job, "removal", bool) if "removal" in job else False
-        slot = job_fields.number(job, "slot") if "slot" in job else 0.0
-        return cls(user, cast(Cause, cause), **_common(job), removal=removal, slot=slot)
-
 
 @dataclass(frozen=True, slots=True)
 class Backfill(Sync):
@@ -131,14 +112,6 @@ class SweepPage:
     page: int
     born: float
 
-    @classmethod
-    def read(cls, job: Mapping[str, Any]) -> Self:
-        """Return the job that a message carries; `NotOurs` where it is not valid."""
-        page = job.get("page")
-        if isinstance(page, bool) or not isinstance(page, int) or page < 0:
-            raise NotOurs("a sweep's page has a number")
-        return cls(job_fields.sweep_id(job.get("sweep")), page, job_fields.number(job, "born"))
-
 
 @dataclass(frozen=True, slots=True)
 class Tend:
@@ -155,24 +128,31 @@ class Tend:
     subscription: str
     born: float
 
-    @classmethod
-    def read(cls, job: Mapping[str, Any]) -> Self:
-        """Return the job that a message carries; `NotOurs` where it is not valid."""
-        event = job_fields.field(job, "event", str)
-        subscription = object_id(job_fields.field(job, "subscription", str))
-        if event not in get_args(LifecycleEvent) or subscription is None:
-            raise NotOurs("a subscription job names a lifecycle event and a subscription id")
-        return cls(event, subscription, job_fields.number(job, "born"))  # type: ignore[arg-type]  # narrowed by get_args
-
 
 type Job = Check | Sync | SweepPage | Tend
 
 QUEUES: Mapping[str, type[Check | Sync | SweepPage | Tend]] = {
     kind.queue: kind for kind in (Check, SweptCheck, Sync, Backfill, SweepPage, Tend)
 }
-_NAMES: Mapping[Any, set[str]] = {
-    kind: {each.name for each in dataclasses.fields(kind)} for kind in QUEUES.values()
+_READERS: Mapping[str, Callable[[object], Any]] = {
+    "users": partial(job_fields.identities, most=USERS_A_CHECK),
+    "user": job_fields.identity,
+    "why": job_fields.one_of(get_args(Why)),
+    "cause": job_fields.one_of(get_args(Cause)),
+    "seen": job_fields.time,
+    "born": job_fields.time,
+    "tries": partial(job_fields.count, most=100),
+    "force": job_fields.flag,
+    "removal": job_fields.flag,
+    "slot": job_fields.time,
+    "part": job_fields.part,
+    "letters": job_fields.letters,
+    "sweep": job_fields.sweep,
+    "page": partial(job_fields.count, most=99_999),
+    "event": job_fields.one_of(get_args(LifecycleEvent)),
+    "subscription": job_fields.identity,
 }
+_OPTIONAL = {"part", "letters", "removal", "slot"}
 
 
 def write(job: Job) -> str:
@@ -198,10 +178,19 @@ def read[J: Check | Sync | SweepPage | Tend](kind: type[J], body: bytes | str) -
         or not isinstance(message["job"], dict)
     ):
         raise NotOurs(f'the message is not {{"v": {MESSAGE_VERSION}, "job": {{...}}}}')
-    unknown = set(message["job"]) - _NAMES[kind]
-    if unknown:
+    job, names = message["job"], {each.name for each in dataclasses.fields(kind)}
+    if unknown := job.keys() - names:
         raise NotOurs(f"the job has {len(unknown)} unknown field(s)")
-    return cast(J, kind.read(message["job"]))  # the type checker loses the kind on the way
+    if missing := sorted(names - job.keys() - _OPTIONAL):
+        raise NotOurs(f"the job's {missing[0]} is missing")
+    return kind(**{name: _read_field(name, value) for name, value in job.items()})
+
+
+def _read_field(name: str, value: object) -> Any:
+    try:
+        return _READERS[name](value)
+    except NotOurs as error:
+        raise NotOurs(f"the job's {name} {error}") from None
 
 
 def users_named(body: bytes) -> tuple[str, ...]:
@@ -216,22 +205,3 @@ def pack(users: Iterable[str], *, why: Why, now: float) -> list[Check]:
         Check(tuple(unique[start : start + USERS_A_CHECK]), why, seen=now, born=now)
         for start in range(0, len(unique), USERS_A_CHECK)
     ]
-
-
-def _why(job: Mapping[str, Any]) -> Why:
-    why = job_fields.field(job, "why", str)
-    if why not in get_args(Why):
-        raise NotOurs("the job's why is unknown")
-    return why  # type: ignore[return-value]  # narrowed by get_args
-
-
-def _common(job: Mapping[str, Any]) -> dict[str, Any]:
-    tries = job.get("tries")
-    if isinstance(tries, bool) or not isinstance(tries, int) or not 0 <= tries <= 100:
-        raise NotOurs("the job's tries is missing or not a count")
-    return {
-        "seen": job_fields.number(job, "seen"),
-        "born": job_fields.number(job, "born"),
-        "tries": tries,
-        "force": job_fields.field(job, "force", bool),
-    }

@@ -5,6 +5,7 @@ Content never raises an error. Unreachable storage does: then the message must b
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -23,11 +24,11 @@ LONGEST_TEXT = 16_000  # characters of up to four bytes; a table column holds 64
 UNREADABLE_MESSAGE = "a message that names this user is not to be read"
 
 
+@dataclass(frozen=True, slots=True)
 class PoisonStore:
     """The poison messages that are not recorded in users' rows: most name no user."""
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    table: Table
 
     def note(self, key: str, queue: str, body: str, why: str, now: float) -> None:
         """Keep a poison message.
@@ -40,47 +41,29 @@ class PoisonStore:
             now: Unix seconds.
         """
         columns = {"queue": queue, "body": body[:LONGEST_TEXT], "why": why, "at": now}
-        self._table.merge(StateRows.POISON, key, columns, ANY)
+        self.table.merge(StateRows.POISON, key, columns, ANY)
 
     def kept(self, most: int | None = None) -> list[tuple[str, dict[str, Any]]]:
         """Return key and facts of the messages that were kept: all, or no more than `most` of them."""
-        return [(key, columns) for key, columns, _ in islice(self._table.scan(StateRows.POISON), most)]
+        return [(key, columns) for key, columns, _ in islice(self.table.scan(StateRows.POISON), most)]
 
     def forget(self, before: float) -> None:
         """Delete the messages that were kept before a time, Unix seconds."""
         for key, columns in self.kept():
             if columns["at"] < before:
-                self._table.delete(StateRows.POISON, key)
+                self.table.delete(StateRows.POISON, key)
 
 
+@dataclass(frozen=True, slots=True)
 class PoisonRecorder:
-    """Records poison. One object, long-lived, shared by all threads.
+    """Records poison. One object, long-lived, shared by all threads."""
 
-    Args:
-        ledger: where a user's failure is written.
-        parts: where a sweep waits for an answer.
-        store: where messages are kept that name no user.
-        end_sweep: ends a sweep that cannot go on.
-        dry_run: whether nothing may be written into the ledger.
-        clock: what time it is.
-    """
-
-    def __init__(
-        self,
-        *,
-        ledger: Ledger,
-        parts: PartStore,
-        store: PoisonStore,
-        end_sweep: Callable[[str], None],
-        dry_run: Callable[[], bool],
-        clock: Clock,
-    ) -> None:
-        self._ledger = ledger
-        self._parts = parts
-        self._store = store
-        self._end_sweep = end_sweep
-        self._dry_run = dry_run
-        self._clock = clock
+    ledger: Ledger
+    parts: PartStore
+    store: PoisonStore
+    end_sweep: Callable[[str], None]  # one that cannot go on
+    dry_run: Callable[[], bool]  # nothing may be written into the ledger
+    clock: Clock
 
     def record(self, kind: type[Job], body: bytes) -> None:
         """Write a poisoned message into its users' rows, end its sweep, or keep it whole.
@@ -102,35 +85,35 @@ class PoisonRecorder:
             case Check(users=users, letters=""):
                 self._fail_users(kind, body, dict.fromkeys(users, GAVE_UP))
                 if job.part:
-                    self._parts.answer(*job.part, {user: self._letter(user) for user in users})
+                    self.parts.answer(*job.part, {user: self._letter(user) for user in users})
             case Check(users=users, letters=letters):  # its users are well: only their sweep was not told
                 self._keep(kind, body, GAVE_UP)
                 if job.part:
-                    self._parts.answer(*job.part, dict(zip(users, letters, strict=True)))
+                    self.parts.answer(*job.part, dict(zip(users, letters, strict=True)))
             case Sync(user=user):
-                self._fail_users(kind, body, {user: _reason(self._ledger.read(user))})
+                self._fail_users(kind, body, {user: _reason(self.ledger.read(user))})
             case SweepPage(sweep=sweep):
                 self._keep(kind, body, GAVE_UP)
-                self._end_sweep(sweep)
+                self.end_sweep(sweep)
             case Tend():
                 self._keep(kind, body, GAVE_UP)
 
     def _letter(self, user: str) -> str:
-        return Letter.FAILED.of(self._ledger.read(user))
+        return Letter.FAILED.of(self.ledger.read(user))
 
     def _fail_known(self, kind: type[Job], body: bytes, reason: str) -> None:
         """Fail the known users that a message of another release may name, so that they are checked again."""
         if issubclass(kind, Check | Sync):
-            known = [user for user in jobs.users_named(body) if self._ledger.read(user).version]
+            known = [user for user in jobs.users_named(body) if self.ledger.read(user).version]
             self._fail_users(kind, body, dict.fromkeys(known, reason))
 
     def _fail_users(self, kind: type[Job], body: bytes, reasons: Mapping[str, str]) -> None:
-        if reasons and self._dry_run():  # the ledger is left as it is
+        if reasons and self.dry_run():  # the ledger is left as it is
             self._keep(kind, body, GAVE_UP)
             return
         for user, reason in reasons.items():
             # No condition: an attempt that works on the user meanwhile writes its own outcome after this one.
-            self._ledger.overwrite(user, {"outcome": "failed", "reason": reason, "queued_at": 0.0})
+            self.ledger.overwrite(user, {"outcome": "failed", "reason": reason, "queued_at": 0.0})
             logs.error("poison.recorded", queue=kind.queue, user=user, reason=reason)
 
     def _keep(self, kind: type[Job], body: bytes, why: str) -> None:
@@ -138,7 +121,7 @@ class PoisonRecorder:
         # Made of its content, so that another delivery finds the same row. (The message's id will not do: in
         # Azure's worker a property `id` of the body takes its place, whatever it says. See `jobs`.)
         key = f"{kind.queue}-{hashlib.sha256(body).hexdigest()}"
-        self._store.note(key, kind.queue, text, why, self._clock.now())
+        self.store.note(key, kind.queue, text, why, self.clock.now())
         logs.error("poison.kept", queue=kind.queue, reason=why)
 
 

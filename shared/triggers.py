@@ -32,11 +32,11 @@ _PLAIN: Mapping[str, str] = {"X-Content-Type-Options": "nosniff"}
 _NOT_NOW = WebhookReply(503, "not configured")  # Graph tries again for four hours
 
 
+@dataclass(frozen=True, slots=True)
 class Triggers:
     """The bodies of the triggers. One object, long-lived, shared by all threads."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    app: App
 
     def notifications(self, token: str | None, body: bytes) -> WebhookReply:
         """Take a notification of changes: 202 with the checks of the users that it names.
@@ -62,7 +62,7 @@ class Triggers:
         changes = read_changes(body, state=services.client_state, tenant=services.settings.tenant_id)
         if isinstance(changes, Malformed):
             return WebhookReply(changes.status, changes.reason)
-        checks = jobs.pack(changes.users, why="notified", now=self._app.clock.now())
+        checks = jobs.pack(changes.users, why="notified", now=self.app.clock.now())
         logs.info(
             "notifications.taken",
             users=len(changes.users),
@@ -76,7 +76,7 @@ class Triggers:
         if services is None:
             return _NOT_NOW
         state, tenant = services.client_state, services.settings.tenant_id
-        announced = read_lifecycle(body, state=state, tenant=tenant, now=self._app.clock.now())
+        announced = read_lifecycle(body, state=state, tenant=tenant, now=self.app.clock.now())
         if isinstance(announced, Malformed):
             return WebhookReply(announced.status, announced.reason)
         logs.info("lifecycle.taken", count=len(announced.jobs), refused=dict(announced.refused) or None)
@@ -92,7 +92,7 @@ class Triggers:
         job = jobs.read(kind, body)
         services = self._services()
         if services is None:  # the message is not at fault: it waits until the settings are right
-            self._app.queues.defer_raw(kind.queue, body.decode(), MISCONFIGURED_AFTER)
+            self.app.queues.defer_raw(kind.queue, body.decode(), MISCONFIGURED_AFTER)
         else:
             _do(services, job)
 
@@ -108,15 +108,15 @@ class Triggers:
             TryLater: the queue is out of reach, too, so that only a redelivery is left.
         """
         try:
-            self._app.recorder.record(kind, body)
+            self.app.recorder.record(kind, body)
         except ServiceError as error:
             after = (error.after if isinstance(error, TryLater) else None) or UNRECORDED_AFTER
             logs.warning("poison.not_recorded", queue=kind.queue, after=after, error=str(error))
-            self._app.queues.defer_raw(f"{kind.queue}-poison", body.decode(), math.ceil(after))
+            self.app.queues.defer_raw(f"{kind.queue}-poison", body.decode(), math.ceil(after))
 
     def _services(self) -> Services | None:
         try:
-            return self._app.services
+            return self.app.services
         except ConfigError as error:
             logs.error("settings.wrong", problems=str(error))
             return None

@@ -1,7 +1,7 @@
 """The status report: what an administrator needs to see first. It only reads."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from shared.clock import Clock
@@ -19,43 +19,19 @@ POISON_COUNTED = 1000  # kept messages: as many as the table service returns at 
 POISON_SHOWN = 20
 
 
+@dataclass(frozen=True, slots=True)
 class StatusReport:
-    """Builds the report. One long-lived object, shared by all threads.
+    """Builds the report. One long-lived object, shared by all threads."""
 
-    Args:
-        sweeps: holds the running sweep and the last ten.
-        parts: the answers of the running sweep.
-        subscription: holds the app's record of it.
-        poison: the poison messages that were kept.
-        failures: the users whose syncs fail.
-        gates: which service must not be called.
-        token_problems: the last refusal of a token.
-        wrong_settings: returns the problems of the settings, each with its remedy, none with a secret.
-        clock: measures time.
-    """
-
-    def __init__(
-        self,
-        *,
-        sweeps: SweepStore,
-        parts: PartStore,
-        subscription: SubscriptionStore,
-        poison: PoisonStore,
-        failures: Failures,
-        gates: Gates,
-        token_problems: TokenProblems,
-        wrong_settings: Callable[[], tuple[str, ...]],
-        clock: Clock,
-    ) -> None:
-        self._sweeps = sweeps
-        self._parts = parts
-        self._subscription = subscription
-        self._poison_messages = poison
-        self._failures = failures
-        self._gates = gates
-        self._token_problems = token_problems
-        self._wrong_settings = wrong_settings
-        self._clock = clock
+    sweeps: SweepStore
+    parts: PartStore
+    subscription: SubscriptionStore
+    poison: PoisonStore
+    failures: Failures
+    gates: Gates
+    token_problems: TokenProblems
+    wrong_settings: Callable[[], tuple[str, ...]]
+    clock: Clock
 
     def status(self) -> dict[str, Any]:
         """Return the running sweep, the last ten, the subscription, gates, and what failed, as JSON.
@@ -64,10 +40,10 @@ class StatusReport:
         last hour, and unreachable storage, in which case there is nothing else. `failed` are users, `poison`
         messages that were kept because they name no user; the newest come first. Times are Unix seconds.
         """
-        now, problems = self._clock.now(), [*self._wrong_settings()]
+        now, problems = self.clock.now(), [*self.wrong_settings()]
         facts: dict[str, Any] = {}
         try:
-            problems += self._token_problems.recent()
+            problems += self.token_problems.recent()
             facts = self._facts(now)
         except ServiceError as error:
             problems.append(f"{error}: nothing else can be told")
@@ -76,8 +52,8 @@ class StatusReport:
         return {"now": now, "problems": list(dict.fromkeys(problems)), **facts}
 
     def _facts(self, now: float) -> dict[str, Any]:
-        record, ended = self._sweeps.record(), self._sweeps.kept()
-        subscription = self._subscription.read()
+        record, ended = self.sweeps.record(), self.sweeps.kept()
+        subscription = self.subscription.read()
         return {
             "sweep": self._running(record, ended, now) if record.running(now) else None,
             "sweeps": [{"id": sweep, **_figures(columns)} for sweep, columns in ended[:SWEEPS_KEPT]],
@@ -89,26 +65,26 @@ class StatusReport:
                 "renewed_at": subscription.renewed_at,
             },
             "gates": {service: self._gate(service, now) for service in SERVICES},
-            "failed": self._failures.report(),
+            "failed": self.failures.report(),
             "poison": self._poison(),
         }
 
     def _poison(self) -> list[dict[str, Any]]:
         kept = [
             {"id": key, **{name: columns[name] for name in ("queue", "why", "at")}}
-            for key, columns in self._poison_messages.kept(POISON_COUNTED)
+            for key, columns in self.poison.kept(POISON_COUNTED)
         ]
         return sorted(kept, key=lambda each: -each["at"])[:POISON_SHOWN]
 
     def _gate(self, service: str, now: float) -> dict[str, Any]:
-        until = self._gates.closed_until(service)
-        why = self._gates.why_closed(service) if until > now else ""
+        until = self.gates.closed_until(service)
+        why = self.gates.why_closed(service) if until > now else ""
         return {"closed": until > now, "for": round(max(until - now, 0.0)), "why": why}
 
     def _running(
         self, record: SweepRecord, ended: list[tuple[str, dict[str, Any]]], now: float
     ) -> dict[str, Any]:
-        totals = self._parts.total(record.id)
+        totals = self.parts.total(record.id)
         expected = _expected(record, totals, ended)
         answered = totals.seen - totals.unanswered
         elapsed = now - record.opened_at

@@ -33,14 +33,14 @@ class UserSyncRequest:
     remove: bool = False
 
 
+@dataclass(frozen=True, slots=True)
 class UserSync:
     """Syncs users on request. One long-lived object, shared by all threads."""
 
-    def __init__(self, *, graph: Graph, queues: Queues, syncer: Syncer, clock: Clock) -> None:
-        self._graph = graph
-        self._queues = queues
-        self._syncer = syncer
-        self._clock = clock
+    graph: Graph
+    queues: Queues
+    syncer: Syncer
+    clock: Clock
 
     def sync_user(self, asked: UserSyncRequest) -> Result:
         """Sync one user at once; if that must wait, a queued job continues.
@@ -52,27 +52,27 @@ class UserSync:
         """
         if not _names_a_user(asked.user):
             raise NotOurs("the user is neither an object id nor a user principal name")
-        attempt = Attempt.begin(self._clock, LONGEST_REQUEST)
-        user = self._graph.find_user(asked.user, attempt)
-        now = self._clock.now()
+        attempt = Attempt.begin(self.clock, LONGEST_REQUEST)
+        user = self.graph.find_user(asked.user, attempt)
+        now = self.clock.now()
         job = Sync(user.id, "asked", seen=now, born=now, force=asked.force)
         if asked.dry_run or asked.remove:
             # Not queued: an administrator looked and requested the removal, only for now.
-            result = self._syncer.attempt(job, dry_run=asked.dry_run, remove=asked.remove, ends=attempt.ends)
+            result = self.syncer.attempt(job, dry_run=asked.dry_run, remove=asked.remove, ends=attempt.ends)
         else:
             result = self._sync_queued(job, attempt.ends)
         return replace(result, requests=result.requests + attempt.requests)
 
     def _sync_queued(self, job: Sync, ends: float) -> Result:
-        receipt = self._queues.send(job, hidden=HIDDEN_FOR)
-        result = self._syncer.attempt(job, ends=ends)
+        receipt = self.queues.send(job, hidden=HIDDEN_FOR)
+        result = self.syncer.attempt(job, ends=ends)
         if result.again is None:
             self._take_back(receipt, job)
         return result
 
     def _take_back(self, receipt: Receipt, job: Sync) -> None:
         try:
-            self._queues.take_back(receipt)
+            self.queues.take_back(receipt)
         except ServiceError as error:  # then the job is done twice, which is harmless
             logs.warning("job.not_taken_back", user=job.user, error=str(error))
 

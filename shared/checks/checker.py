@@ -45,37 +45,17 @@ class Found:
     letter: str
 
 
+@dataclass(frozen=True, slots=True)
 class Checker:
-    """Checks users. One object, long-lived, shared by all threads.
+    """Checks users. One object, long-lived, shared by all threads."""
 
-    Args:
-        settings: when to look again, and when a missing photo counts as removed.
-        ledger: what SharePoint shows.
-        parts: where sweeps wait for answers.
-        queues: where syncs go.
-        graph: what Exchange has.
-        gates: whether Graph may be asked.
-        clock: what time it is.
-    """
-
-    def __init__(
-        self,
-        *,
-        settings: Settings,
-        ledger: Ledger,
-        parts: PartStore,
-        queues: Queues,
-        graph: Graph,
-        gates: Gates,
-        clock: Clock,
-    ) -> None:
-        self._settings = settings
-        self._ledger = ledger
-        self._parts = parts
-        self._queues = queues
-        self._graph = graph
-        self._gates = gates
-        self._clock = clock
+    settings: Settings
+    ledger: Ledger
+    parts: PartStore
+    queues: Queues
+    graph: Graph
+    gates: Gates
+    clock: Clock
 
     def check(self, job: Check) -> None:
         """Do a job from a queue, so that each of its users is answered, queued, or asked for later.
@@ -86,7 +66,7 @@ class Checker:
         if job.part and job.letters:
             self._report_answers(job, job.part)
             return
-        attempt = Attempt.begin(self._clock, LONGEST_ATTEMPT)
+        attempt = Attempt.begin(self.clock, LONGEST_ATTEMPT)
         try:
             found = self._look(job, attempt)
             self._queue_changed(job, found)
@@ -104,35 +84,35 @@ class Checker:
             _report(job, found, attempt)
 
     def _look(self, job: Check, attempt: Attempt) -> list[Found]:
-        self._gates.require_open(GRAPH)
+        self.gates.require_open(GRAPH)
         # Rows first: a note is conditional on the row as it was before Graph was asked.
-        rows = [self._ledger.read(user) for user in job.users]
-        answers = self._graph.photos(job.users, attempt)
+        rows = [self.ledger.read(user) for user in job.users]
+        answers = self.graph.photos(job.users, attempt)
         return [self._judge(job, row, answers[row.user]) for row in rows]
 
     def _judge(self, job: Check, row: Row, source: PhotoSource) -> Found:
-        now, swept = self._clock.now(), job.why == "swept"
+        now, swept = self.clock.now(), job.why == "swept"
         decision = decide(source, row, force=job.force, sweep=swept, now=now, tries=job.tries)
-        answer = letter_of(source, decision, row, now=now, remove_after=self._settings.remove_after)
+        answer = letter_of(source, decision, row, now=now, remove_after=self.settings.remove_after)
         return Found(row, source, decision, answer)
 
     def _queue_changed(self, job: Check, found: Iterable[Found]) -> None:
-        now = self._clock.now()
+        now = self.clock.now()
         lane = Backfill if job.why == "swept" else Sync
         for each in found:
             if isinstance(each.decision, Queue):
                 cause = _cause(job, each)
-                self._queues.send(lane(each.row.user, cause, seen=job.seen, born=now, force=job.force))
+                self.queues.send(lane(each.row.user, cause, seen=job.seen, born=now, force=job.force))
 
     def _look_again_later(self, job: Check, found: Iterable[Found]) -> None:
         """Queue later checks of notified users: Graph may notify before its store has the photo."""
         answered = tuple(each.row.user for each in found if each.letter != Letter.UNANSWERED)
         if job.why != "notified" or not answered:
             return
-        now = self._clock.now()
-        for after in self._settings.recheck_after:
+        now = self.clock.now()
+        for after in self.settings.recheck_after:
             again = Check(answered, "rechecked", seen=job.seen, born=now)
-            self._queues.send(again, hidden=after)
+            self.queues.send(again, hidden=after)
 
     def _note(self, job: Check, found: Iterable[Found]) -> None:
         for each in found:
@@ -140,7 +120,7 @@ class Checker:
                 case Note(columns):
                     self._write(each.row, columns)
                 case Queue() if job.why == "swept":
-                    self._write(each.row, {"queued_at": self._clock.now()})
+                    self._write(each.row, {"queued_at": self.clock.now()})
                 case GiveUp(reason):
                     logs.warning("check.gave_up", user=each.row.user, reason=reason)
                     self._write(each.row, {"outcome": "failed", "reason": reason, "queued_at": 0.0})
@@ -151,7 +131,7 @@ class Checker:
         """Tell the sweep that asked, if there is one, the letter of each user."""
         if job.part and answers:
             users, letters = tuple(answers), "".join(answers.values())
-            self._report_answers(replace(job, users=users, letters=letters, born=self._clock.now()), job.part)
+            self._report_answers(replace(job, users=users, letters=letters, born=self.clock.now()), job.part)
 
     def _report_answers(self, job: Check, part: tuple[str, str]) -> None:
         """Write answers into their part; where it is unreachable, defer a job with the answers alone.
@@ -159,18 +139,18 @@ class Checker:
         The syncs are queued already: checking the users again would queue them again, each time.
         """
         try:
-            self._parts.answer(*part, dict(zip(job.users, job.letters, strict=True)))
+            self.parts.answer(*part, dict(zip(job.users, job.letters, strict=True)))
         except ServiceError as error:
             after = error.after if isinstance(error, PutOff) else DENIED_AFTER
-            wait = self._queues.put_off(job, after, now=self._clock.now())
+            wait = self.queues.put_off(job, after, now=self.clock.now())
             event = "answer.dropped" if wait is None else "answer.deferred"
             logs.warning(event, sweep=part[0], after=wait, error=str(error))
 
     def _write(self, row: Row, columns: RowColumns) -> None:
-        if self._settings.dry_run:
+        if self.settings.dry_run:
             return
         try:
-            self._ledger.write(row, columns)
+            self.ledger.write(row, columns)
         except (Stale, ServiceError) as error:
             # A sync is at work, and knows more; or the ledger is unreachable, and the next check notes it.
             logs.info("note.left", user=row.user, error=str(error))
@@ -195,7 +175,7 @@ class Checker:
             self._defer(replace(job, users=tuple(busy)), longest, "Graph could not say")
 
     def _defer(self, job: Check, after: float | None, reason: str) -> None:
-        wait = self._queues.put_off(job, after, now=self._clock.now())
+        wait = self.queues.put_off(job, after, now=self.clock.now())
         if wait is None:
             self._answer(job, {user: self._give_up(user, reason) for user in job.users})
             return
@@ -209,9 +189,9 @@ class Checker:
         logs.warning("check.gave_up", user=user, reason=reason)
         noted: RowColumns = {"outcome": "deferred", "reason": f"gave up after a day: {reason}"}
         try:
-            if not self._settings.dry_run:
-                self._ledger.overwrite(user, noted)
-            return Letter.FAILED.of(self._ledger.read(user))
+            if not self.settings.dry_run:
+                self.ledger.overwrite(user, noted)
+            return Letter.FAILED.of(self.ledger.read(user))
         except ServiceError as error:
             logs.warning("ledger.unreachable", user=user, error=str(error))
             return Letter.FAILED.of(Row(user))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -17,18 +18,18 @@ FAILING_PARTS = 5  # parts; so many broken profiles seldom meet in one batch
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 
 
+@dataclass(frozen=True, slots=True)
 class GraphConnection:
     """Sends requests to the Graph of one cloud; `base` is the start of its URLs."""
 
-    def __init__(self, rest: HttpClient, base: str) -> None:
-        self._rest = rest
-        self._base = base
+    rest: HttpClient
+    base: str
 
     def get(self, url: str, attempt: Attempt) -> Response:
         """Return the answer to a GET."""
         # ConsistencyLevel: required by advanced queries, on every page; ignored by all others.
         headers = {"Accept": "application/json", "ConsistencyLevel": "eventual"}
-        return self._rest.send(Request(GRAPH, "GET", url, headers=headers), attempt)
+        return self.rest.send(Request(GRAPH, "GET", url, headers=headers), attempt)
 
     def write(
         self, method: str, url: str, body: object, attempt: Attempt, *, repeatable: bool = True
@@ -44,14 +45,14 @@ class GraphConnection:
             repeatable=repeatable,
             denied_alone=True,  # 403 is a quota of subscriptions
         )
-        return self._rest.send(call, attempt)
+        return self.rest.send(call, attempt)
 
     def batch(self, requests: Sequence[Mapping[str, Any]], attempt: Attempt) -> dict[str, BatchPart]:
         """Return the parts of a `$batch` by id, without those that Graph left out."""
         body = json.dumps({"requests": requests}).encode()
-        call = Request(GRAPH, "POST", f"{self._base}/$batch", headers=_JSON, body=body, accept=(424,))
+        call = Request(GRAPH, "POST", f"{self.base}/$batch", headers=_JSON, body=body, accept=(424,))
         # 424 is documented as the status of a whole batch with a throttled part; the parts decide.
-        answer = self._rest.send(call, attempt).json()
+        answer = self.rest.send(call, attempt).json()
         parts = answer.get("responses") if isinstance(answer, dict) else None
         if not isinstance(parts, list):
             raise TryLater(GRAPH, "the batch has no responses")
@@ -67,7 +68,7 @@ class GraphConnection:
 
     def page(self, url: str, attempt: Attempt) -> tuple[list[Any], str]:
         """Return the items of a page, and the next page's URL, "" after the last."""
-        if not url.startswith(f"{self._base}/"):  # the token is sent nowhere else
+        if not url.startswith(f"{self.base}/"):  # the token is sent nowhere else
             raise Refused(GRAPH, "the next page is not on Graph's host")
         page = self.get(url, attempt).json()
         if not isinstance(page, dict) or not isinstance(page.get("value"), list):
@@ -77,11 +78,11 @@ class GraphConnection:
     def of_one(self, url: str, attempt: Attempt, *, accept: str = "application/json") -> Response:
         """Request one user's photo alone: 404 is an answer, and a denial concerns no other user."""
         call = Request(GRAPH, "GET", url, headers={"Accept": accept}, accept=ABSENT, denied_alone=True)
-        return self._rest.send(call, attempt)
+        return self.rest.send(call, attempt)
 
     def delete(self, url: str, attempt: Attempt) -> None:
         """Delete a resource; succeed if it does not exist."""
-        self._rest.send(Request(GRAPH, "DELETE", url, writes=True, accept=(404,)), attempt)
+        self.rest.send(Request(GRAPH, "DELETE", url, writes=True, accept=(404,)), attempt)
 
     def _close_gate_for(self, parts: Sequence[BatchPart]) -> None:
         """Close Graph's gate if a part is throttled, or if all parts fail or are denied.
@@ -94,10 +95,10 @@ class GraphConnection:
         throttled = [part.retry_after for part in parts if part.status == HTTPStatus.TOO_MANY_REQUESTS]
         if throttled:
             longest = max((after for after in throttled if after is not None), default=None)
-            self._rest.close_gate(GRAPH, longest, "parts of a batch are throttled")
+            self.rest.close_gate(GRAPH, longest, "parts of a batch are throttled")
             return
         kinds = {type(photo.classify_photo(part)) for part in parts}
         if len(parts) >= FAILING_PARTS and kinds == {photo.Unavailable}:
-            self._rest.close_gate(GRAPH, None, "every part of a batch failed")
+            self.rest.close_gate(GRAPH, None, "every part of a batch failed")
         elif len(parts) > 1 and kinds == {photo.PhotoDenied}:
-            self._rest.close_denied(GRAPH, self._base, "every part of a batch is denied")
+            self.rest.close_denied(GRAPH, self.base, "every part of a batch is denied")

@@ -5,6 +5,7 @@ few; the end of the next sweep removes it.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -18,31 +19,26 @@ FAILURES_COUNTED = 1000  # entries that one reading counts: as many as the table
 FAILURES_SHOWN = 10
 
 
+@dataclass(frozen=True, slots=True)
 class Failures:
-    """The users whose outcome is *failed*. One object, long-lived, shared by all threads.
+    """The users whose outcome is *failed*. One object, long-lived, shared by all threads."""
 
-    Args:
-        table: the ledger's.
-        clock: what time it is.
-    """
-
-    def __init__(self, table: Table, clock: Clock) -> None:
-        self._table = table
-        self._clock = clock
+    table: Table
+    clock: Clock
 
     def note(self, user: str, reason: str) -> None:
         """Note that a user failed; for a user who had failed before, `since` stays."""
-        now = self._clock.now()
+        now = self.clock.now()
         latest = {"at": now, "reason": reason}
         try:
-            self._table.merge(FAILURES_PARTITION, user, {"since": now, **latest}, "")
+            self.table.merge(FAILURES_PARTITION, user, {"since": now, **latest}, "")
         except Stale:
-            self._table.merge(FAILURES_PARTITION, user, latest, ANY)
+            self.table.merge(FAILURES_PARTITION, user, latest, ANY)
 
     def strike(self, user: str) -> None:
         """Remove a user who does not fail any more; where that fails, the next sweep does it."""
         try:
-            self._table.delete(FAILURES_PARTITION, user)
+            self.table.delete(FAILURES_PARTITION, user)
         except ServiceError as error:
             logs.warning("failure.not_struck", user=user, error=str(error))
 
@@ -64,12 +60,12 @@ class Failures:
         """Remove users who are listed although they do not fail, as many as one reading finds."""
         for entry in self._entries():
             user = entry["user"]
-            row = self._table.read(user[:2], user)
+            row = self.table.read(user[:2], user)
             if row is None or row[0].get("outcome") != "failed":
                 self.strike(user)
 
     def _entries(self) -> Iterator[dict[str, Any]]:
-        for user, columns, _ in islice(self._table.scan(FAILURES_PARTITION), FAILURES_COUNTED):
+        for user, columns, _ in islice(self.table.scan(FAILURES_PARTITION), FAILURES_COUNTED):
             # The entry of a user who was removed while they failed again has no `since`.
             facts = {"since": columns["at"], **columns}
             yield {"user": user, **{name: facts[name] for name in ("reason", "since", "at")}}

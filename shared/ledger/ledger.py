@@ -6,40 +6,25 @@ Every write merges only the columns it names and states its condition. Tables ar
 """
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Protocol
+from dataclasses import dataclass, replace
 
+from shared.ledger.failures import Failures
 from shared.ledger.row import Row, RowColumns
 from shared.storage.tables import ANY, Table, update
 
 FAILED_OUTCOME = "failed"  # the outcome that `failures` lists
 
 
-class FailureList(Protocol):
-    """The list of the users that fail: see `failures`."""
-
-    def note(self, user: str, reason: str) -> None:
-        """List a user."""
-
-    def strike(self, user: str) -> None:
-        """Remove a user from the list."""
-
-
+@dataclass(frozen=True, slots=True)
 class Ledger:
-    """One row for each user, keyed by object id; partitioned by its first two hex digits.
+    """One row for each user, keyed by object id; partitioned by its first two hex digits."""
 
-    Args:
-        table: where the rows are.
-        failures: told of users who fail, and of users who no longer do.
-    """
-
-    def __init__(self, table: Table, failures: FailureList | None = None) -> None:
-        self._table = table
-        self._failures = failures
+    table: Table
+    failures: Failures
 
     def read(self, user: str) -> Row:
         """Return the user's row, an empty one (version "") where it does not exist."""
-        found = self._table.read(user[:2], user)
+        found = self.table.read(user[:2], user)
         return Row.from_columns(user, *found) if found else Row(user)
 
     def write(self, row: Row, columns: RowColumns) -> Row:
@@ -49,7 +34,7 @@ class Ledger:
             Stale: another writer changed it.
         """
         self._tell_failure(row.user, columns)
-        version = self._table.merge(row.user[:2], row.user, columns, row.version)
+        version = self.table.merge(row.user[:2], row.user, columns, row.version)
         if row.outcome == FAILED_OUTCOME:
             self._tell_recovery(row.user, columns)
         return replace(row, version=version, **columns)
@@ -57,7 +42,7 @@ class Ledger:
     def overwrite(self, user: str, columns: RowColumns) -> None:
         """Merge `columns` into the user's row without a condition."""
         self._tell_failure(user, columns)
-        self._table.merge(user[:2], user, columns, ANY)
+        self.table.merge(user[:2], user, columns, ANY)
         self._tell_recovery(user, columns)
 
     def amend(self, user: str, columns_for: Callable[[Row], RowColumns]) -> None:
@@ -67,7 +52,7 @@ class Ledger:
             TryLater: the ledger is out of reach, or the row keeps changing.
         """
         update(
-            self._table,
+            self.table,
             user[:2],
             user,
             lambda columns: dict(columns_for(Row.from_columns(user, columns, version=""))),
@@ -75,17 +60,17 @@ class Ledger:
 
     def _tell_failure(self, user: str, columns: RowColumns) -> None:
         """List a failure before the row is written: a crash in between lists one too many, not too few."""
-        if self._failures and columns.get("outcome") == FAILED_OUTCOME:
-            self._failures.note(user, str(columns["reason"]))
+        if columns.get("outcome") == FAILED_OUTCOME:
+            self.failures.note(user, str(columns["reason"]))
 
     def _tell_recovery(self, user: str, columns: RowColumns) -> None:
-        if self._failures and columns.get("outcome", FAILED_OUTCOME) != FAILED_OUTCOME:
-            self._failures.strike(user)
+        if columns.get("outcome", FAILED_OUTCOME) != FAILED_OUTCOME:
+            self.failures.strike(user)
 
     def gone_before(self, time: float) -> list[str]:
         """Return the users that the directory has not known since before `time`, Unix seconds."""
-        return [user for _, user in self._table.older("gone_since", time)]
+        return [user for _, user in self.table.older("gone_since", time)]
 
     def forget(self, user: str) -> None:
         """Delete a user's row."""
-        self._table.delete(user[:2], user)
+        self.table.delete(user[:2], user)

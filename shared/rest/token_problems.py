@@ -4,6 +4,7 @@ Like a wrong setting, an expired certificate needs an operator; but only an inst
 """
 
 import threading
+from dataclasses import dataclass
 
 from shared import logs
 from shared.clock import Clock
@@ -16,12 +17,7 @@ QUIET_FOR = 60.0  # seconds after a noted refusal in which an instance notes no 
 
 
 class TokenProblems:
-    """Notes refusals of tokens. One long-lived object, shared by all threads.
-
-    Args:
-        table: holds the row.
-        clock: measures time.
-    """
+    """Notes refusals of tokens. One long-lived object, shared by all threads."""
 
     def __init__(self, table: Table, clock: Clock) -> None:
         self._table = table
@@ -55,21 +51,21 @@ class TokenProblems:
         return [f"{columns['problem']} (met {max(ago, 0.0):.0f} s ago)"] if ago < SHOWN_FOR else []
 
 
+@dataclass(frozen=True, slots=True)
 class WatchedTokens:
     """A source of tokens whose refusals are noted."""
 
-    def __init__(self, tokens: Tokens, refusals: TokenProblems) -> None:
-        self._tokens = tokens
-        self._refusals = refusals
+    tokens: Tokens
+    refusals: TokenProblems
 
     def token(self, host: str) -> str:
         """See `Tokens.token`."""
         try:
-            return self._tokens.token(host)
+            return self.tokens.token(host)
         except ConfigError as error:
-            self._refusals.note(str(error))
+            self.refusals.note(str(error))
             raise
 
     def forget(self, host: str) -> None:
         """See `Tokens.forget`."""
-        self._tokens.forget(host)
+        self.tokens.forget(host)

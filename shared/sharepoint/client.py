@@ -40,11 +40,11 @@ class Profile:
     picture_path: str
 
 
+@dataclass(frozen=True, slots=True)
 class SharePoint:
     """SharePoint Online's REST and CSOM APIs; every method takes the host."""
 
-    def __init__(self, rest: HttpClient) -> None:
-        self._rest = rest
+    rest: HttpClient
 
     def profile(self, admin_host: str, upn: str, attempt: Attempt) -> Profile | None:
         """Return the profile of a user, None if SharePoint has none (it may answer 200 then, too)."""
@@ -53,7 +53,7 @@ class SharePoint:
             f"https://{admin_host}/_api/SP.UserProfiles.PeopleManager"
             f"/GetPropertiesFor(accountName=@v)?@v='{account}'"
         )
-        answer = self._rest.send(Request(PROFILES, "GET", url, headers=_JSON, accept=(404,)), attempt)
+        answer = self.rest.send(Request(PROFILES, "GET", url, headers=_JSON, accept=(404,)), attempt)
         body = None if answer.status == HTTPStatus.NOT_FOUND else answer.json()
         if not isinstance(body, dict) or not body.get("AccountName"):
             return None
@@ -72,7 +72,7 @@ class SharePoint:
         A tenant in which no user ever had a photo may lack the library: then the list is empty.
         """
         url = f"https://{my_host}{_folder(LIBRARY)}/Folders?$select=Name,ServerRelativeUrl"
-        answer = self._rest.send(Request(FILES, "GET", url, headers=_JSON, accept=(404,)), attempt)
+        answer = self.rest.send(Request(FILES, "GET", url, headers=_JSON, accept=(404,)), attempt)
         if answer.status == HTTPStatus.NOT_FOUND:
             return []
         folders = [f for f in _items(FILES, answer.json(), "value") if f.get("Name") != "Forms"]
@@ -86,7 +86,7 @@ class SharePoint:
         """
         url = f"https://{my_host}{_folder(folder)}/Files/AddUsingPath(decodedUrl='{_path(name)}',overwrite=true)"
         headers = {**_JSON, "Content-Type": "application/octet-stream"}
-        self._rest.send(Request(FILES, "POST", url, headers=headers, body=content, writes=True), attempt)
+        self.rest.send(Request(FILES, "POST", url, headers=headers, body=content, writes=True), attempt)
 
     def delete(self, my_host: str, folder: str, name: str, attempt: Attempt) -> None:
         """Delete a file; succeed if it does not exist."""
@@ -94,7 +94,7 @@ class SharePoint:
         url = f"https://{my_host}/_api/web/GetFileByServerRelativePath(decodedUrl='{path}')"
         headers = {**_JSON, "X-HTTP-Method": "DELETE", "If-Match": "*"}
         call = Request(FILES, "POST", url, headers=headers, writes=True, accept=(HTTPStatus.NOT_FOUND,))
-        self._rest.send(call, attempt)
+        self.rest.send(call, attempt)
 
     def set_properties(
         self, admin_host: str, upn: str, properties: Sequence[tuple[str, str]], attempt: Attempt
@@ -114,9 +114,9 @@ class SharePoint:
             writes=True,
         )
         try:
-            _check_query(self._rest.send(call, attempt).json())
+            _check_query(self.rest.send(call, attempt).json())
         except Denied as error:  # behind a status of 200, so `send` has not seen it
-            self._rest.close_denied(PROFILES, url, str(error))
+            self.rest.close_denied(PROFILES, url, str(error))
             raise
 
 

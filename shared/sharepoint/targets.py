@@ -33,12 +33,7 @@ class NotYet:
 
 
 class Targets:
-    """Finds targets.
-
-    Args:
-        sharepoint: where profiles and folders are read.
-        settings: the tenant's hosts, and the folder to use if nothing else decides.
-    """
+    """Finds targets."""
 
     def __init__(self, sharepoint: SharePoint, settings: Settings) -> None:
         self._sharepoint = sharepoint

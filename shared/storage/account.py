@@ -24,11 +24,7 @@ _QUEUE_OPTIONS = {**_OPTIONS, "initial_backoff": 0.3, "increment_base": 0.5, "ra
 
 
 class Storage:
-    """Builds the account's two service clients, once each.
-
-    Args:
-        environ: holds `AzureWebJobsStorage`.
-    """
+    """Builds the account's two service clients, once each."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ

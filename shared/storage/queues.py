@@ -104,22 +104,17 @@ class AzureOutbox:
         return self._storage.queues().get_queue_client(queue, message_encode_policy=TextBase64EncodePolicy())
 
 
+@dataclass(frozen=True, slots=True)
 class Queues:
-    """Sends jobs to the queue of their kind.
+    """Sends jobs to the queue of their kind."""
 
-    Args:
-        outbox: sends the messages.
-        jitter: a random number of [0, 1).
-    """
-
-    def __init__(self, outbox: Outbox, *, jitter: Callable[[], float] = random.random) -> None:
-        self._outbox = outbox
-        self._jitter = jitter
+    outbox: Outbox
+    jitter: Callable[[], float] = random.random
 
     def send(self, job: Job, *, hidden: float = 0.0) -> Receipt:
         """Queue a job that becomes visible after `hidden` seconds, rounded up."""
         seconds = min(math.ceil(max(hidden, 0.0)), LONGEST_HIDING)
-        return self._outbox.put(job.queue, jobs.write(job), seconds)
+        return self.outbox.put(job.queue, jobs.write(job), seconds)
 
     def defer(self, job: Job, retry_after: float | None, *, now: float) -> int:
         """Queue a job again for later and return the seconds; the last step of its handler.
@@ -129,8 +124,8 @@ class Queues:
             retry_after: seconds that the service asked for, None if it named no time.
             now: Unix seconds.
         """
-        wait = backoff.wait_in_queue(retry_after, age=now - job.born, jitter=self._jitter())
-        self._outbox.put(job.queue, jobs.write(job), wait)
+        wait = backoff.wait_in_queue(retry_after, age=now - job.born, jitter=self.jitter())
+        self.outbox.put(job.queue, jobs.write(job), wait)
         return wait
 
     def put_off(self, job: Job, after: float | None, *, now: float, exact: bool = False) -> int | None:
@@ -154,8 +149,8 @@ class Queues:
 
     def defer_raw(self, queue: str, body: str, seconds: int) -> None:
         """Queue a message unchanged, for later: its handler cannot work now, whatever the message is."""
-        self._outbox.put(queue, body, seconds)
+        self.outbox.put(queue, body, seconds)
 
     def take_back(self, receipt: Receipt) -> None:
         """Delete a message that is no longer needed, unless it is being handled already."""
-        self._outbox.take_back(receipt)
+        self.outbox.take_back(receipt)

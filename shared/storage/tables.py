@@ -4,6 +4,7 @@ Every write merges only the columns it names and states its condition. Tables ar
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -95,17 +96,12 @@ def update(
     raise TryLater(STORAGE, "a row never holds still")
 
 
+@dataclass(frozen=True)  # without slots, for the cached property
 class AzureTable:
-    """One table of the storage account.
+    """One table of the storage account."""
 
-    Args:
-        storage: the account.
-        name: the table's name.
-    """
-
-    def __init__(self, storage: Storage, name: str) -> None:
-        self._storage = storage
-        self._name = name
+    storage: Storage
+    name: str
 
     def read(self, partition: str, key: str) -> tuple[dict[str, Any], str] | None:
         """See `Table.read`."""
@@ -168,12 +164,12 @@ class AzureTable:
         try:
             return _version(write())
         except ResourceNotFoundError:
-            self._storage.tables().create_table_if_not_exists(self._name)
+            self.storage.tables().create_table_if_not_exists(self.name)
             return _version(write())
 
     @cached_property  # it costs a tenth of a read
     def _client(self) -> Any:
-        return self._storage.tables().get_table_client(self._name)
+        return self.storage.tables().get_table_client(self.name)
 
 
 def _version(written: Mapping[str, Any]) -> str:

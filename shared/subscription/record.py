@@ -44,20 +44,20 @@ class SubscriptionRecord:
         return cls(version=version, **{name: columns[name] for name in known if name in columns})
 
 
+@dataclass(frozen=True, slots=True)
 class SubscriptionStore:
     """Reads and writes the record."""
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    table: Table
 
     def read(self) -> SubscriptionRecord:
         """Return the record, an empty one (version "") at first."""
-        found = self._table.read(StateRows.SUBSCRIPTION, "users")
+        found = self.table.read(StateRows.SUBSCRIPTION, "users")
         return SubscriptionRecord.from_columns(*found) if found else SubscriptionRecord()
 
     def write(self, record: SubscriptionRecord, columns: Mapping[str, Any]) -> SubscriptionRecord:
         """Merge `columns` into the record if it is unchanged since it was read; raise `Stale` if not."""
-        version = self._table.merge(StateRows.SUBSCRIPTION, "users", columns, record.version)
+        version = self.table.merge(StateRows.SUBSCRIPTION, "users", columns, record.version)
         return replace(record, version=version, **columns)
 
 

@@ -46,44 +46,23 @@ class Tended:
     expires: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
 class Renewal:
-    """Tends the subscription. One long-lived object, shared by all threads.
+    """Tends the subscription. One long-lived object, shared by all threads."""
 
-    Args:
-        graph: lists and changes subscriptions.
-        ring: calls one of this app's URLs, so that the app is awake when Graph calls it.
-        store: reads and writes the record.
-        request_sweep: requests a check of every user, with the reason, as changes may have been missed.
-        queues: queues a deferred event.
-        client_state: signs the proof that a notification belongs to this app's subscription.
-        notification_url: this app's public base URL.
-        clock: measures time.
-    """
+    graph: Graph
+    ring: Callable[[str], None]  # calls one of this app's URLs, so that it is awake when Graph does
+    store: SubscriptionStore
+    request_sweep: Callable[[str], None]  # because changes may have been missed; told the reason
+    queues: Queues
+    client_state: ClientState
+    notification_url: str  # this app's public base URL
+    clock: Clock
 
-    def __init__(
-        self,
-        *,
-        graph: Graph,
-        ring: Callable[[str], None],
-        store: SubscriptionStore,
-        request_sweep: Callable[[str], None],
-        queues: Queues,
-        client_state: ClientState,
-        notification_url: str,
-        clock: Clock,
-    ) -> None:
-        self._graph = graph
-        self._ring = ring
-        self._store = store
-        self._request_sweep = request_sweep
-        self._queues = queues
-        self._client_state = client_state
-        self._wanted = Wanted(
-            notification_url=f"{notification_url}/api/notifications",
-            lifecycle_url=f"{notification_url}/api/lifecycle",
-            key=client_state.key_id,
-        )
-        self._clock = clock
+    @property
+    def _wanted(self) -> Wanted:
+        url = self.notification_url
+        return Wanted(f"{url}/api/notifications", f"{url}/api/lifecycle", self.client_state.key_id)
 
     def tend_for(self, job: Tend) -> None:
         """Do a job from the queue; if it must be repeated, queue it again as the last step.
@@ -115,17 +94,17 @@ class Renewal:
         with self._leased() as lease:
             if asked and lease.record.state == "ended":
                 lease.write({"state": ""})
-            attempt = Attempt.begin(self._clock, LONGEST_REQUEST)
+            attempt = Attempt.begin(self.clock, LONGEST_REQUEST)
             plan = subscriptions.plan_subscription(
-                self._graph.subscriptions(attempt),
+                self.graph.subscriptions(attempt),
                 lease.record,
                 self._wanted,
-                now=self._clock.now(),
+                now=self.clock.now(),
                 event=event,
                 take_over=take_over,
             )
             if plan.sweep:
-                self._request_sweep(f"Graph announced {event}")
+                self.request_sweep(f"Graph announced {event}")
             return _reported(self._apply(plan, lease, attempt), event)
 
     def end(self) -> Tended:
@@ -135,18 +114,18 @@ class Renewal:
             TryLater, Denied, Refused, ConfigError: as in `tend`.
         """
         with self._leased() as lease:
-            attempt = Attempt.begin(self._clock, LONGEST_REQUEST)
-            for subscription in self._graph.subscriptions(attempt):
+            attempt = Attempt.begin(self.clock, LONGEST_REQUEST)
+            for subscription in self.graph.subscriptions(attempt):
                 ours = subscription.notification_url == self._wanted.notification_url
                 if ours or subscription.id == lease.record.id:
-                    self._graph.delete_subscription(subscription.id, attempt)
+                    self.graph.delete_subscription(subscription.id, attempt)
             lease.write({"state": "ended", "id": "", "key": "", "expires": 0.0})
             return _reported(Tended("ended", "an administrator ended it"), None)
 
     @contextmanager
     def _leased(self) -> Iterator[SubscriptionLease]:
         """Hold the lease on the record; release it however the work ends."""
-        lease = SubscriptionLease(self._store, self._clock)
+        lease = SubscriptionLease(self.store, self.clock)
         try:
             yield lease
         finally:
@@ -156,7 +135,7 @@ class Renewal:
 
     def _apply(self, plan: SubscriptionPlan, lease: SubscriptionLease, attempt: Attempt) -> Tended:
         for unwanted in plan.delete:
-            self._graph.delete_subscription(unwanted, attempt)
+            self.graph.delete_subscription(unwanted, attempt)
         match plan.step:
             case Keep(kept):
                 return _tended("kept", "", kept)
@@ -172,9 +151,9 @@ class Renewal:
                 return Tended("ended", "an administrator ended it")
 
     def _renew(self, subscription: Subscription, lease: SubscriptionLease, attempt: Attempt) -> Tended:
-        now = self._clock.now()
+        now = self.clock.now()
         try:
-            renewed = self._graph.renew_subscription(subscription.id, now + subscriptions.LIFE, attempt)
+            renewed = self.graph.renew_subscription(subscription.id, now + subscriptions.LIFE, attempt)
         except Gone:
             return self._create("Graph lost it", lease, attempt)
         except Refused as error:
@@ -187,7 +166,7 @@ class Renewal:
 
     def _create(self, why: str, lease: SubscriptionLease, attempt: Attempt) -> Tended:
         for url in (self._wanted.notification_url, self._wanted.lifecycle_url):
-            self._ring(url)
+            self.ring(url)
         # Written before the POST, so that a creation whose answer is lost can be adopted.
         lease.write({"state": "creating", "id": "", "key": self._wanted.key, "expires": 0.0})
         return self._adopt(self._post(attempt), lease, "created", why)
@@ -203,11 +182,11 @@ class Renewal:
         return self._post_once(attempt)
 
     def _post_once(self, attempt: Attempt) -> Subscription:
-        return self._graph.create_subscription(
+        return self.graph.create_subscription(
             self._wanted.notification_url,
             self._wanted.lifecycle_url,
-            self._client_state.make(),
-            self._clock.now() + subscriptions.LIFE,
+            self.client_state.make(),
+            self.clock.now() + subscriptions.LIFE,
             attempt,
         )
 
@@ -219,15 +198,15 @@ class Renewal:
         why: str,
     ) -> Tended:
         """Record a new subscription, and request a sweep for the changes before it."""
-        now = self._clock.now()
-        self._request_sweep(f"the subscription was {did}: {why}")
+        now = self.clock.now()
+        self.request_sweep(f"the subscription was {did}: {why}")
         lease.write(
             {"state": "active", "id": subscription.id, "renewed_at": now, "expires": subscription.expires}
         )
         return _tended(did, why, subscription)
 
     def _defer(self, job: Tend, error: PutOff) -> None:
-        wait = self._queues.put_off(job, error.after, now=self._clock.now())
+        wait = self.queues.put_off(job, error.after, now=self.clock.now())
         # The timer looks after the subscription every hour anyway.
         event = "subscription.event_dropped" if wait is None else "subscription.deferred"
         logs.warning(event, event=job.event, after=wait, reason=str(error))

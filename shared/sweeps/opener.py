@@ -22,14 +22,14 @@ class Opened:
     new: bool
 
 
+@dataclass(frozen=True, slots=True)
 class Opener:
     """Opens sweeps. One object, long-lived, shared by all threads."""
 
-    def __init__(self, *, store: SweepStore, parts: PartStore, queues: Queues, clock: Clock) -> None:
-        self._store = store
-        self._parts = parts
-        self._queues = queues
-        self._clock = clock
+    store: SweepStore
+    parts: PartStore
+    queues: Queues
+    clock: Clock
 
     def open(self, why: str, *, force: bool = False) -> Opened:
         """Open a sweep unless one is running; one whose lease ended is dead and is closed first.
@@ -41,12 +41,12 @@ class Opener:
         Raises:
             TryLater: storage is out of reach.
         """
-        record, now = self._store.record(), self._clock.now()
+        record, now = self.store.record(), self.clock.now()
         if record.running(now):
             return Opened(record.id, new=False)
         if record.state == "running":
-            totals = self._parts.total(record.id)
-            self._store.keep(record, "incomplete", "nothing moved for an hour", totals, now)
+            totals = self.parts.total(record.id)
+            self.store.keep(record, "incomplete", "nothing moved for an hour", totals, now)
         sweep = f"{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
         lease = now + state.SWEEP_LEASE
         fresh = SweepRecord(
@@ -63,29 +63,29 @@ class Opener:
         opened = self.open(why)
         if opened.new:
             return
-        self._store.request_again(why)
-        if not self._store.record().running(self._clock.now()):
+        self.store.request_again(why)
+        if not self.store.record().running(self.clock.now()):
             self.open(why)  # it ended in between, and did not see the request
 
     def open_requested(self) -> None:
         """Open the sweep that was requested while the last one ran; only opening one clears the request."""
-        record = self._store.record()
+        record = self.store.record()
         if record.again and record.state != "running":
             self.open(record.again_why)
 
     def _begin(self, record: SweepRecord, fresh: SweepRecord) -> str:
         """Send a sweep's first page, write its record, and return the id of the sweep recorded then."""
         first = SweepPage(fresh.id, 0, born=fresh.opened_at)
-        began = self._clock.monotonic()
+        began = self.clock.monotonic()
         # The message first: without a record it is dropped, but a record without it would stand for an hour.
-        self._queues.send(first, hidden=state.FIRST_PAGE_HIDDEN)
+        self.queues.send(first, hidden=state.FIRST_PAGE_HIDDEN)
         try:
-            self._store.write(record, {k: v for k, v in asdict(fresh).items() if k != "version"})
+            self.store.write(record, {k: v for k, v in asdict(fresh).items() if k != "version"})
         except Stale:
             # Another instance was faster, or our own write was retried and met itself.
-            return self._store.record().id
+            return self.store.record().id
         finally:
-            if self._clock.monotonic() - began >= state.FIRST_PAGE_HIDDEN:
+            if self.clock.monotonic() - began >= state.FIRST_PAGE_HIDDEN:
                 # The first message may have come before the record, and be gone. Two are as good as one.
-                self._queues.send(first, hidden=state.FIRST_PAGE_HIDDEN)
+                self.queues.send(first, hidden=state.FIRST_PAGE_HIDDEN)
         return fresh.id

@@ -4,6 +4,7 @@ Users are put into parts, 20 to each, which are written before their checks are 
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import count, islice
 
 from shared import jobs
@@ -18,6 +19,7 @@ from shared.sweeps.state import SweepRecord
 from shared.sweeps.store import PartStore
 
 
+@dataclass(slots=True)
 class PageReader:
     """Reads pages. One object, long-lived, shared by all threads.
 
@@ -25,15 +27,12 @@ class PageReader:
     Another instance reads them for itself, and a sync judges a user who joins or leaves meanwhile again.
     """
 
-    def __init__(
-        self, *, settings: Settings, parts: PartStore, queues: Queues, graph: Graph, clock: Clock
-    ) -> None:
-        self._settings = settings
-        self._parts = parts
-        self._queues = queues
-        self._graph = graph
-        self._clock = clock
-        self._excluded: tuple[str, frozenset[str]] = ("", frozenset())
+    settings: Settings
+    parts: PartStore
+    queues: Queues
+    graph: Graph
+    clock: Clock
+    _excluded: tuple[str, frozenset[str]] = ("", frozenset())
 
     def read(self, record: SweepRecord, address: str) -> str:
         """Have all users on the sweep's page checked, and return the next page's address, "" after the last.
@@ -47,8 +46,8 @@ class PageReader:
             Refused: Graph will not list the users.
             TryLater, Denied, ConfigError: not now.
         """
-        attempt = Attempt.begin(self._clock, LONGEST_ATTEMPT)
-        listed = self._graph.list_users(self._settings.scope, address, attempt)
+        attempt = Attempt.begin(self.clock, LONGEST_ATTEMPT)
+        listed = self.graph.list_users(self.settings.scope, address, attempt)
         excluded = self._left_out(record.id, attempt)
         self._ask_all(record, [user for user in listed.users if user not in excluded])
         if not listed.next:
@@ -56,12 +55,12 @@ class PageReader:
         return listed.next
 
     def _left_out(self, sweep: str, attempt: Attempt) -> frozenset[str]:
-        group = self._settings.scope.excluded
+        group = self.settings.scope.excluded
         if not group:
             return frozenset()
         kept, excluded = self._excluded
         if kept != sweep:
-            excluded = self._graph.members_of(group, attempt)
+            excluded = self.graph.members_of(group, attempt)
             self._excluded = (sweep, excluded)
         return excluded
 
@@ -80,9 +79,9 @@ class PageReader:
 
     def _ask(self, record: SweepRecord, key: str, users: tuple[str, ...]) -> tuple[str, ...]:
         """Write a part, send its check, and return its users; those already answered are not asked for."""
-        part = self._parts.add(record.id, key, users)
-        now = self._clock.now()
+        part = self.parts.add(record.id, key, users)
+        now = self.clock.now()
         if asked := part.unanswered:
             check = SweptCheck(asked, "swept", seen=now, born=now, force=record.force, part=(record.id, key))
-            self._queues.send(check)
+            self.queues.send(check)
         return part.users

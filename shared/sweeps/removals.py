@@ -1,6 +1,7 @@
 """Remove the pictures whose photos a sweep found missing; after a brake, only if an administrator asks."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from shared import logs
@@ -13,14 +14,14 @@ from shared.sweeps.store import PartStore, SweepStore
 REMOVALS_A_STEP = 500  # seconds of a message's five minutes, even where the queue is slow
 
 
+@dataclass(frozen=True, slots=True)
 class Removals:
     """Queues removals, a bounded number at once. One object, long-lived, shared by all threads."""
 
-    def __init__(self, *, store: SweepStore, parts: PartStore, queues: Queues, clock: Clock) -> None:
-        self._store = store
-        self._parts = parts
-        self._queues = queues
-        self._clock = clock
+    store: SweepStore
+    parts: PartStore
+    queues: Queues
+    clock: Clock
 
     def remove(self, sweep: str, after: str) -> str:
         """Queue removals of pictures whose photo is missing for long enough: `REMOVALS_A_STEP` or few more.
@@ -32,10 +33,10 @@ class Removals:
         Returns:
             The part after which to continue, "" if no user is left.
         """
-        now, sent = self._clock.now(), 0
-        for key, users in self._parts.removable(sweep, after):
+        now, sent = self.clock.now(), 0
+        for key, users in self.parts.removable(sweep, after):
             for user in users:
-                self._queues.send(Backfill(user, "swept", seen=now, born=now, removal=True))
+                self.queues.send(Backfill(user, "swept", seen=now, born=now, removal=True))
             sent += len(users)
             if sent >= REMOVALS_A_STEP:
                 return key
@@ -48,26 +49,26 @@ class Removals:
             NotOurs: the last ten sweeps contain no such braked sweep.
             TryLater: it is just ending, or storage is out of reach.
         """
-        kept = dict(self._store.kept()).get(sweep)
+        kept = dict(self.store.kept()).get(sweep)
         if kept is None or kept["state"] not in ("braked", "released"):
             raise NotOurs("there is no such braked sweep among the last ten")
-        record = self._store.record()
+        record = self.store.record()
         if record.id == sweep and record.state == "running":  # it would brake again, and forget the release
             raise TryLater(STORAGE, "the sweep is just ending")
-        self._store.mark(sweep, {"state": "released"})
+        self.store.mark(sweep, {"state": "released"})
         self._go_on(sweep, kept)
         logs.warning("sweep.released", sweep=sweep)
 
     def remove_released(self, sweep: str) -> None:
         """Remove what a braked sweep found, if it was released; other ended sweeps remove nothing more."""
-        kept = dict(self._store.kept()).get(sweep)
+        kept = dict(self.store.kept()).get(sweep)
         if kept is None or kept["state"] != "released":
             return
         if reached := self.remove(sweep, kept.get("removed_to", "")):
-            self._store.mark(sweep, {"removed_to": reached})
+            self.store.mark(sweep, {"removed_to": reached})
             self._go_on(sweep, kept)
         else:
-            self._store.mark(sweep, {"state": "finished", "reason": "released by a person"})
+            self.store.mark(sweep, {"state": "finished", "reason": "released by a person"})
 
     def _go_on(self, sweep: str, kept: Mapping[str, Any]) -> None:
-        self._queues.send(SweepPage(sweep, int(kept["page"]), born=self._clock.now()))
+        self.queues.send(SweepPage(sweep, int(kept["page"]), born=self.clock.now()))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from shared.errors import Stale
@@ -12,20 +12,20 @@ from shared.sweeps.state import SWEEPS_KEPT, SweepRecord, SweepState
 from shared.sweeps.tally import Letter, SweepPart, Totals
 
 
+@dataclass(frozen=True, slots=True)
 class SweepStore:
     """The record, and the ended sweeps."""
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    table: Table
 
     def record(self) -> SweepRecord:
         """Return the record of the sweep that runs or ran last, an empty one (version "") at first."""
-        found = self._table.read(StateRows.SWEEP, "record")
+        found = self.table.read(StateRows.SWEEP, "record")
         return SweepRecord.from_columns(*found) if found else SweepRecord()
 
     def write(self, record: SweepRecord, columns: Mapping[str, Any]) -> SweepRecord:
         """Merge `columns` into the record if it is unchanged since it was read; `Stale` if not."""
-        version = self._table.merge(StateRows.SWEEP, "record", columns, record.version)
+        version = self.table.merge(StateRows.SWEEP, "record", columns, record.version)
         return replace(record, version=version, **columns)
 
     def advance(self, sweep: str, page: int, columns: Mapping[str, Any]) -> bool:
@@ -39,12 +39,12 @@ class SweepStore:
             record = SweepRecord.from_columns(current, version="")
             return columns if (record.id, record.state, record.page) == (sweep, "running", page) else None
 
-        _, advanced = update(self._table, StateRows.SWEEP, "record", forward)
+        _, advanced = update(self.table, StateRows.SWEEP, "record", forward)
         return advanced
 
     def request_again(self, why: str) -> None:
         """Note that another sweep is requested when this one ends."""
-        self._table.merge(StateRows.SWEEP, "record", {"again": True, "again_why": why}, ANY)
+        self.table.merge(StateRows.SWEEP, "record", {"again": True, "again_why": why}, ANY)
 
     def keep(self, record: SweepRecord, state: SweepState, reason: str, totals: Totals, now: float) -> None:
         """Keep the figures of a sweep that ended, unless some are kept: the first verdict is final."""
@@ -59,20 +59,20 @@ class SweepStore:
             "ended_at": now,
         }
         with suppress(Stale):
-            self._table.merge(StateRows.SWEEPS, record.id, columns, "")
+            self.table.merge(StateRows.SWEEPS, record.id, columns, "")
 
     def figures(self, sweep: str) -> dict[str, Any] | None:
         """Return the figures of a sweep, None as long as it has no verdict."""
-        found = self._table.read(StateRows.SWEEPS, sweep)
+        found = self.table.read(StateRows.SWEEPS, sweep)
         return found[0] if found else None
 
     def kept(self) -> list[tuple[str, dict[str, Any]]]:
         """Return ids and figures of the ended sweeps, the latest first."""
-        return [(sweep, columns) for sweep, columns, _ in self._table.scan(StateRows.SWEEPS)][::-1]
+        return [(sweep, columns) for sweep, columns, _ in self.table.scan(StateRows.SWEEPS)][::-1]
 
     def mark(self, sweep: str, columns: Mapping[str, Any]) -> None:
         """Note something of an ended sweep."""
-        self._table.merge(StateRows.SWEEPS, sweep, columns, ANY)
+        self.table.merge(StateRows.SWEEPS, sweep, columns, ANY)
 
     def old(self) -> list[str]:
         """Return the ids of all ended sweeps but the last ten."""
@@ -80,22 +80,22 @@ class SweepStore:
 
     def forget(self, sweep: str) -> None:
         """Forget the figures of an ended sweep."""
-        self._table.delete(StateRows.SWEEPS, sweep)
+        self.table.delete(StateRows.SWEEPS, sweep)
 
 
+@dataclass(frozen=True, slots=True)
 class PartStore:
     """The parts of sweeps: which users were asked for, and what was answered."""
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    table: Table
 
     def add(self, sweep: str, key: str, users: tuple[str, ...]) -> SweepPart:
         """Write a part without answers; one that exists already is returned unchanged."""
         part = SweepPart(users, Letter.UNANSWERED * len(users))
         try:
-            self._table.merge(sweep, key, {"users": ",".join(users), "letters": part.letters}, "")
+            self.table.merge(sweep, key, {"users": ",".join(users), "letters": part.letters}, "")
         except Stale:
-            found = self._table.read(sweep, key)
+            found = self.table.read(sweep, key)
             return _part(found[0]) if found else part
         return part
 
@@ -112,20 +112,20 @@ class PartStore:
             letters = _part(columns).answered(answers)
             return {"letters": letters} if letters != columns["letters"] else None
 
-        update(self._table, sweep, key, filled)
+        update(self.table, sweep, key, filled)
 
     def all(self, sweep: str) -> Iterator[tuple[str, SweepPart]]:
         """Yield key and part of every part of a sweep."""
-        return ((key, _part(columns)) for key, columns, _ in self._table.scan(sweep))
+        return ((key, _part(columns)) for key, columns, _ in self.table.scan(sweep))
 
     def removable(self, sweep: str, after: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield each part's key, after `after`, with the users of it whose pictures may be removed."""
-        for key, columns, _ in self._table.scan(sweep, after=after):
+        for key, columns, _ in self.table.scan(sweep, after=after):
             yield key, _part(columns).removable
 
     def letters(self, sweep: str) -> Iterator[str]:
         """Yield the letters of every part of a sweep, which is all that its sums need."""
-        return (str(columns["letters"]) for _, columns, _ in self._table.scan(sweep, only=["letters"]))
+        return (str(columns["letters"]) for _, columns, _ in self.table.scan(sweep, only=["letters"]))
 
     def total(self, sweep: str) -> Totals:
         """Return the sums over every part of a sweep."""
@@ -133,8 +133,8 @@ class PartStore:
 
     def forget(self, sweep: str) -> None:
         """Delete every part of a sweep."""
-        for key, _, _ in list(self._table.scan(sweep, only=["RowKey"])):
-            self._table.delete(sweep, key)
+        for key, _, _ in list(self.table.scan(sweep, only=["RowKey"])):
+            self.table.delete(sweep, key)
 
 
 def _part(columns: Mapping[str, Any]) -> SweepPart:

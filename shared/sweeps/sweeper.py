@@ -5,6 +5,7 @@ instance. Each step sends what follows from it before it notes that it was done.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from shared import backoff, logs
@@ -36,46 +37,20 @@ from shared.sweeps.tally import Letter, Totals, brakes
 EXPIRED = "Graph forgot where its list of users was"
 
 
+@dataclass(frozen=True, slots=True)
 class Sweeper:
-    """Runs sweeps, step by step. One object, long-lived, shared by all threads.
+    """Runs sweeps, step by step. One object, long-lived, shared by all threads."""
 
-    Args:
-        settings: how many removals at once need a person's look.
-        store: the sweep's record.
-        parts: what its checks answered.
-        ledger: tells whether SharePoint shows a picture of a user that Graph never answered for.
-        queues: where the next step goes.
-        pages: reads a page of users.
-        removals: queues removals.
-        opener: opens the next sweep where one is requested.
-        tidy: called at the end of each sweep: it deletes rows that are no longer needed.
-        clock: what time it is.
-    """
-
-    def __init__(
-        self,
-        *,
-        settings: Settings,
-        store: SweepStore,
-        parts: PartStore,
-        ledger: Ledger,
-        queues: Queues,
-        pages: PageReader,
-        removals: Removals,
-        opener: Opener,
-        tidy: Callable[[], None],
-        clock: Clock,
-    ) -> None:
-        self._settings = settings
-        self._store = store
-        self._parts = parts
-        self._ledger = ledger
-        self._queues = queues
-        self._pages = pages
-        self._removals = removals
-        self._opener = opener
-        self._tidy = tidy
-        self._clock = clock
+    settings: Settings
+    store: SweepStore
+    parts: PartStore
+    ledger: Ledger
+    queues: Queues
+    pages: PageReader
+    removals: Removals
+    opener: Opener
+    tidy: Callable[[], None]  # at the end of each sweep: deletes rows that are no longer needed
+    clock: Clock
 
     def step(self, job: SweepPage) -> None:
         """Do what a page message asks for, so that it or its successor is in the queue until the verdict.
@@ -95,16 +70,16 @@ class Sweeper:
 
     def fail(self, sweep: str) -> None:
         """End a sweep whose page could not be handled: *failed*, and the lease is free for the next."""
-        record = self._store.record()
+        record = self.store.record()
         if record.id == sweep and record.state == "running":
             job = SweepPage(sweep, int(record.page), born=0.0)
             self._close(record, job, "failed", "a page failed for good")
-        self._opener.open_requested()  # also where the instance that ended it crashed before this
+        self.opener.open_requested()  # also where the instance that ended it crashed before this
 
     def _step(self, job: SweepPage) -> None:
-        record = self._store.record()
+        record = self.store.record()
         step = next_step(record, job.sweep, job.page)
-        if isinstance(step, ReadPage | Await) and self._store.figures(record.id):
+        if isinstance(step, ReadPage | Await) and self.store.figures(record.id):
             self._end(record, job)  # the instance that gave the verdict crashed before the record said so
             return
         match step:
@@ -115,17 +90,17 @@ class Sweeper:
             case Await():
                 self._await(record, job)
             case Drop():
-                self._removals.remove_released(job.sweep)
-                self._opener.open_requested()
+                self.removals.remove_released(job.sweep)
+                self.opener.open_requested()
 
     def _read(self, record: SweepRecord, job: SweepPage, address: str) -> None:
         try:
-            following = self._pages.read(record, address)
+            following = self.pages.read(record, address)
         except Expired:
             self._close(record, job, "incomplete", EXPIRED)
             return
         place = {"page": job.page + 1.0, "next": following or LAST_PAGE_READ}
-        self._go_on(job, {**place, "progress_at": self._clock.now()}, page=job.page + 1)
+        self._go_on(job, {**place, "progress_at": self.clock.now()}, page=job.page + 1)
 
     # --- the end ---
 
@@ -133,13 +108,13 @@ class Sweeper:
         if record.removed_to:  # the verdict was given
             self._remove(record, job)
             return
-        totals, now = self._parts.total(record.id), self._clock.now()
+        totals, now = self.parts.total(record.id), self.clock.now()
         match waiting(record, totals.seen, totals.unanswered, now):
             case "answered":
                 self._judge(record, job, totals)
             case "few left":
                 self._fail_unanswered(record.id)
-                self._judge(record, job, self._parts.total(record.id))
+                self._judge(record, job, self.parts.total(record.id))
             case "stuck":
                 self._close(record, job, "incomplete", f"{totals.unanswered} users were never answered")
             case "going on":
@@ -150,15 +125,15 @@ class Sweeper:
 
     def _fail_unanswered(self, sweep: str) -> None:
         """Count users that Graph never answered for as failed, so that they do not hold up all others."""
-        for key, part in self._parts.all(sweep):
+        for key, part in self.parts.all(sweep):
             if left := part.unanswered:
                 logs.warning("sweep.unanswered", sweep=sweep, users=",".join(left))
-                self._parts.answer(
-                    sweep, key, {user: Letter.FAILED.of(self._ledger.read(user)) for user in left}
+                self.parts.answer(
+                    sweep, key, {user: Letter.FAILED.of(self.ledger.read(user)) for user in left}
                 )
 
     def _judge(self, record: SweepRecord, job: SweepPage, totals: Totals) -> None:
-        if brakes(totals, self._settings.removal_brake):
+        if brakes(totals, self.settings.removal_brake):
             logs.error("sweep.braked", sweep=record.id, count=totals.lost, users=totals.shown)
             reason = f"{totals.lost} of {totals.shown} photos are missing at once: look, then release_brake"
             self._close(record, job, "braked", reason)
@@ -167,25 +142,25 @@ class Sweeper:
 
     def _remove(self, record: SweepRecord, job: SweepPage) -> None:
         """Queue some removals, and more in later steps: the sweep is finished when all of them are queued."""
-        if reached := self._removals.remove(record.id, record.removed_to):
+        if reached := self.removals.remove(record.id, record.removed_to):
             self._go_on(job, {"removed_to": reached}, page=job.page)
         else:
             self._close(record, job, "finished", "")
 
     def _close(self, record: SweepRecord, job: SweepPage, state: SweepState, reason: str) -> None:
         """Keep a sweep's figures, and end it as they say."""
-        self._store.keep(record, state, reason, self._parts.total(record.id), self._clock.now())
+        self.store.keep(record, state, reason, self.parts.total(record.id), self.clock.now())
         self._end(record, job)
 
     def _end(self, record: SweepRecord, job: SweepPage) -> None:
         """End a sweep as its figures say: free the lease, and open the next if one is requested."""
-        figures = self._store.figures(record.id) or {}
+        figures = self.store.figures(record.id) or {}
         state, reason = figures["state"], figures["reason"]
         again = {"again": True, "again_why": EXPIRED} if reason == EXPIRED != record.why else {}
-        if self._store.advance(job.sweep, job.page, {"state": state, "lease_until": 0.0, **again}):
+        if self.store.advance(job.sweep, job.page, {"state": state, "lease_until": 0.0, **again}):
             logs.info("sweep.ended", sweep=record.id, outcome=state, reason=reason)
-            self._tidy()
-            self._opener.open_requested()
+            self.tidy()
+            self.opener.open_requested()
         else:
             self._look_again(job)
 
@@ -193,8 +168,8 @@ class Sweeper:
 
     def _go_on(self, job: SweepPage, columns: Mapping[str, Any], *, page: int, hidden: float = 0.0) -> None:
         """Note how far the sweep came, then send its next step."""
-        lease = self._clock.now() + SWEEP_LEASE
-        if self._store.advance(job.sweep, job.page, {**columns, "lease_until": lease}):
+        lease = self.clock.now() + SWEEP_LEASE
+        if self.store.advance(job.sweep, job.page, {**columns, "lease_until": lease}):
             self._send_step(job.sweep, page, hidden=hidden)
         else:
             self._look_again(job)
@@ -208,12 +183,12 @@ class Sweeper:
 
     def _wait_for(self, job: SweepPage, after: float | None) -> None:
         """Defer a step; while it waits its sweep keeps its lease."""
-        lease = self._clock.now() + backoff.ABSURD + SWEEP_LEASE
+        lease = self.clock.now() + backoff.ABSURD + SWEEP_LEASE
         try:
-            self._store.advance(job.sweep, job.page, {"lease_until": lease})
+            self.store.advance(job.sweep, job.page, {"lease_until": lease})
         except ServiceError as error:  # of storage: then the queue alone keeps the sweep going
             logs.warning("sweep.lease_not_extended", sweep=job.sweep, error=str(error))
-        self._queues.defer(job, after, now=self._clock.now())
+        self.queues.defer(job, after, now=self.clock.now())
 
     def _send_step(self, sweep: str, page: int, *, hidden: float = 0.0) -> None:
-        self._queues.send(SweepPage(sweep, page, born=self._clock.now()), hidden=hidden)
+        self.queues.send(SweepPage(sweep, page, born=self.clock.now()), hidden=hidden)

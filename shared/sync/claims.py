@@ -7,6 +7,7 @@ because a retried write of our own looks just like that of another instance.
 
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from shared.clock import Clock
 from shared.errors import STORAGE, PutOff, Stale, TryLater
@@ -69,28 +70,14 @@ class Claim:
         return row
 
 
+@dataclass(frozen=True, slots=True)
 class Claims:
-    """Takes claims.
+    """Takes claims."""
 
-    Args:
-        ledger: where the rows are.
-        clock: what time it is.
-        claim_for: seconds a claim is valid; longer than a function may run.
-        new_token: returns a unique token.
-    """
-
-    def __init__(
-        self,
-        ledger: Ledger,
-        clock: Clock,
-        claim_for: float,
-        *,
-        new_token: Callable[[], str] = lambda: secrets.token_hex(8),
-    ) -> None:
-        self._ledger = ledger
-        self._clock = clock
-        self._claim_for = claim_for
-        self._new_token = new_token
+    ledger: Ledger
+    clock: Clock
+    claim_for: float  # seconds; longer than a function may run
+    new_token: Callable[[], str] = lambda: secrets.token_hex(8)
 
     def take(self, user: str) -> Claim:
         """Return a claim on `user`.
@@ -99,25 +86,25 @@ class Claims:
             Busy: another attempt has one that is valid.
             TryLater: the ledger is out of reach, or the row keeps changing.
         """
-        token = self._new_token()
+        token = self.new_token()
         for _ in range(CLAIM_TRIES):
-            row = self._ledger.read(user)
+            row = self.ledger.read(user)
             if row.claim_token == token and row.claim_until:
-                return Claim(self._ledger, row)  # our own write, whose answer was lost
-            now = self._clock.now()
+                return Claim(self.ledger, row)  # our own write, whose answer was lost
+            now = self.clock.now()
             if row.claim_until > now:
                 raise Busy(row.claim_until - now)
             try:
-                return Claim(self._ledger, self._ledger.write(row, self._columns(row, token, now)))
+                return Claim(self.ledger, self.ledger.write(row, self._columns(row, token, now)))
             except Stale:
                 continue
         raise _restless()
 
     def _columns(self, row: Row, token: str, now: float) -> RowColumns:
-        columns: RowColumns = {"claim_token": token, "claim_until": now + self._claim_for}
+        columns: RowColumns = {"claim_token": token, "claim_until": now + self.claim_for}
         if row.claim_until and row.dirty:
             # It expired, so its attempt never ended it: a write that it sent to SharePoint may still arrive.
-            columns["unsure_until"] = now + self._claim_for
+            columns["unsure_until"] = now + self.claim_for
         return columns
 
 

@@ -4,6 +4,7 @@ Safe at any point of a crash: from the mark until the change is settled the row 
 still arrive later leaves a doubt, which ends with one ordinary check of the user.
 """
 
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from shared import logs
@@ -24,25 +25,15 @@ NOWHERE: RowColumns = {"queued_at": 0.0, "upn": ""}
 """Noted of a user who has no target for now: the next sweep queues them, and SharePoint is asked again."""
 
 
+@dataclass(frozen=True, slots=True)
 class Settler:
-    """Carries changes out. One object, long-lived, shared by all threads.
+    """Carries changes out. One object, long-lived, shared by all threads."""
 
-    Args:
-        ledger: where the rows are.
-        queues: where the check goes that ends a doubt.
-        targets: looks for a target that moved.
-        clock: what time it is.
-        claim_for: seconds a claim is valid.
-    """
-
-    def __init__(
-        self, *, ledger: Ledger, queues: Queues, targets: Targets, clock: Clock, claim_for: float
-    ) -> None:
-        self._ledger = ledger
-        self._queues = queues
-        self._targets = targets
-        self._clock = clock
-        self._claim_for = claim_for
+    ledger: Ledger
+    queues: Queues
+    targets: Targets
+    clock: Clock
+    claim_for: float  # seconds
 
     def mark(self, claim: Claim, target: Target, attempt: Attempt) -> int:
         """Note that SharePoint may show something else than the ledger says from here on.
@@ -60,11 +51,11 @@ class Settler:
             ClaimLost: another attempt took the user over.
             TryLater: this attempt has no time left, or the ledger is out of reach.
         """
-        if not attempt.has_time(self._clock):
+        if not attempt.has_time(self.clock):
             raise TryLater(FILES, NO_TIME)
-        now = self._clock.now()
+        now = self.clock.now()
         stamp = picture_timestamp(now, claim.row.stamp)
-        marked: RowColumns = {"dirty": True, "claim_until": now + self._claim_for, "stamp": float(stamp)}
+        marked: RowColumns = {"dirty": True, "claim_until": now + self.claim_for, "stamp": float(stamp)}
         if target.fresh:
             marked["upn"] = ""
         claim.write(marked)
@@ -82,7 +73,7 @@ class Settler:
         except Refused as error:
             if target.fresh or not (isinstance(error, Gone) or error.status == HTTPStatus.CONFLICT):
                 raise
-            found = self._targets.discover(change.user, attempt)
+            found = self.targets.discover(change.user, attempt)
             if isinstance(found, Target):
                 change.write(found, stamp, attempt)
             return found
@@ -99,7 +90,7 @@ class Settler:
         if isinstance(found, NotYet):
             self.release(claim, attempt, NOWHERE | {"outcome": "deferred", "reason": found.reason})
             return Result(job.user, "deferred", found.reason, change.etag)
-        now = self._clock.now()
+        now = self.clock.now()
         unsure_until = self._unsure_until(claim.row, attempt, now)
         doubtful = unsure_until > now
         queued = doubtful and claim.row.recheck_at < _recheck_at(unsure_until)
@@ -127,7 +118,7 @@ class Settler:
 
         Where even that fails the claim expires, and the attempt that takes over sees that it was not ended.
         """
-        unsure_until = self._unsure_until(claim.row, attempt, self._clock.now())
+        unsure_until = self._unsure_until(claim.row, attempt, self.clock.now())
         noted: RowColumns = {**(columns or {})}
         if unsure_until != claim.row.unsure_until:
             noted["unsure_until"] = unsure_until
@@ -141,20 +132,20 @@ class Settler:
 
         `checked_after`: the end of the doubt for which a check is queued already, 0 if none is.
         """
-        now = self._clock.now()
-        until = checked_after or now + self._claim_for
+        now = self.clock.now()
+        until = checked_after or now + self.claim_for
         if not checked_after:
             self._check_after(job, until, now)
-        self._ledger.amend(job.user, lambda row: {"dirty": True, **_doubt(row, until)})
+        self.ledger.amend(job.user, lambda row: {"dirty": True, **_doubt(row, until)})
         return Result(job.user, "deferred", "another attempt took this user over", etag)
 
     def _check_after(self, job: Sync, unsure_until: float, now: float) -> None:
         """Have the user checked when no clock sees doubt left."""
         check = Check((job.user,), "rechecked", seen=job.seen, born=now)
-        self._queues.send(check, hidden=_recheck_at(unsure_until) - now)
+        self.queues.send(check, hidden=_recheck_at(unsure_until) - now)
 
     def _unsure_until(self, row: Row, attempt: Attempt, now: float) -> float:
-        return max(row.unsure_until, now + self._claim_for if attempt.unanswered else 0.0)
+        return max(row.unsure_until, now + self.claim_for if attempt.unanswered else 0.0)
 
 
 def _recheck_at(unsure_until: float) -> float:

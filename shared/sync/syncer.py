@@ -47,35 +47,21 @@ class Planned:
     target: Target
 
 
+@dataclass(frozen=True, slots=True)
 class Syncer:
     """Syncs single users. One object, long-lived, shared by all threads."""
 
-    def __init__(
-        self,
-        *,
-        settings: Settings,
-        ledger: Ledger,
-        queues: Queues,
-        graph: Graph,
-        sharepoint: SharePoint,
-        gates: Gates,
-        pace: Pace,
-        targets: Targets,
-        claims: Claims,
-        settler: Settler,
-        clock: Clock,
-    ) -> None:
-        self._settings = settings
-        self._ledger = ledger
-        self._queues = queues
-        self._graph = graph
-        self._sharepoint = sharepoint
-        self._gates = gates
-        self._pace = pace
-        self._targets = targets
-        self._claims = claims
-        self._settler = settler
-        self._clock = clock
+    settings: Settings
+    ledger: Ledger
+    queues: Queues
+    graph: Graph
+    sharepoint: SharePoint
+    gates: Gates
+    pace: Pace
+    targets: Targets
+    claims: Claims
+    settler: Settler
+    clock: Clock
 
     def sync(self, job: Sync) -> Result:
         """Do a job from a queue; where it must be done again, queue it again as the last act.
@@ -89,11 +75,11 @@ class Syncer:
             return result
         # A minute's reservation is used up by the first attempt that called any service.
         again = replace(result.again, slot=0.0) if result.requests else result.again
-        exact, now = result.hindrance == "paced", self._clock.now()
-        if self._queues.put_off(again, result.after, now=now, exact=exact) is None:
+        exact, now = result.hindrance == "paced", self.clock.now()
+        if self.queues.put_off(again, result.after, now=now, exact=exact) is None:
             if self._gave_up(job, result):
                 return replace(result, again=None)
-            self._queues.defer(again, result.after, now=now)
+            self.queues.defer(again, result.after, now=now)
         return replace(result, again=again)
 
     def attempt(self, job: Sync, *, dry_run: bool = False, remove: bool = False, ends: float = inf) -> Result:
@@ -108,11 +94,11 @@ class Syncer:
         Raises:
             Refused: Graph or SharePoint refuses this user's data for good.
         """
-        claim_for = self._settings.claim_for  # the attempt is over before its claim, and before Azure ends it
+        claim_for = self.settings.claim_for  # the attempt is over before its claim, and before Azure ends it
         timeout = min(claim_for / CALLS_A_CLAIM, LONGEST_CALL)
         longest = min(claim_for, LONGEST_ATTEMPT)
-        attempt = Attempt.begin(self._clock, longest, timeout=timeout, ends=ends)
-        work = self._rehearse if dry_run or self._settings.dry_run else self._sync
+        attempt = Attempt.begin(self.clock, longest, timeout=timeout, ends=ends)
+        work = self._rehearse if dry_run or self.settings.dry_run else self._sync
         try:
             result = work(job, remove, attempt)
         except PutOff as error:
@@ -123,26 +109,26 @@ class Syncer:
 
     def _sync(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
         """Tell the story of one sync; each step returns what the next one needs."""
-        self._gates.require_open(GRAPH, FILES, PROFILES)
+        self.gates.require_open(GRAPH, FILES, PROFILES)
         self._reserve(job)
-        claim = self._claims.take(job.user)
+        claim = self.claims.take(job.user)
         try:
             gathered = self._gather(job, attempt)
             planned = self._plan(job, claim.row, gathered, remove, attempt)
             if not isinstance(planned, Planned):
                 return self._finish(job, claim, planned)
-            stamp = self._settler.mark(claim, planned.target, attempt)
-            found = self._settler.apply(planned.change, planned.target, stamp, attempt)
-            return self._settler.settle(job, claim, planned.change, found, attempt)
+            stamp = self.settler.mark(claim, planned.target, attempt)
+            found = self.settler.apply(planned.change, planned.target, stamp, attempt)
+            return self.settler.settle(job, claim, planned.change, found, attempt)
         except ClaimLost:
             raise
         except Exception as error:
-            self._settler.release(claim, attempt, failure(error))
+            self.settler.release(claim, attempt, failure(error))
             raise
 
     def _rehearse(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
         """Decide as a sync would, on what there is now, and write nothing anywhere."""
-        row, job = self._ledger.read(job.user), replace(job, tries=TRIES_UNREADABLE)
+        row, job = self.ledger.read(job.user), replace(job, tries=TRIES_UNREADABLE)
         planned = self._plan(job, row, self._gather(job, attempt), remove, attempt)
         match planned:
             case Planned(change, target):
@@ -157,15 +143,15 @@ class Syncer:
 
     def _reserve(self, job: Sync) -> None:
         """Reserve units of this minute for the SharePoint calls of the job, or raise `Paced`."""
-        if pace.reservation_stands(job.slot, self._clock.now()):
+        if pace.reservation_stands(job.slot, self.clock.now()):
             return
-        known = bool(self._ledger.read(job.user).folder)
-        booked = self._pace.reserve(job.lane, pace.UNITS_KNOWN if known else pace.UNITS_FIRST)
+        known = bool(self.ledger.read(job.user).folder)
+        booked = self.pace.reserve(job.lane, pace.UNITS_KNOWN if known else pace.UNITS_FIRST)
         if booked.after > 0:
             raise Paced(booked)
 
     def _gather(self, job: Sync, attempt: Attempt) -> Gathered:
-        return self._graph.gather(job.user, attempt, groups=self._settings.scope.groups)
+        return self.graph.gather(job.user, attempt, groups=self.settings.scope.groups)
 
     def _plan(
         self, job: Sync, row: Row, gathered: Gathered, remove: bool, attempt: Attempt
@@ -174,17 +160,17 @@ class Syncer:
         step = self._decide(job, row, gathered, remove, attempt)
         if isinstance(step, Finish | ComeBack):
             return step
-        target = self._targets.find(step.user, row, attempt)
+        target = self.targets.find(step.user, row, attempt)
         if isinstance(target, NotYet):
             etag = step.etag if isinstance(step, Upload) else ""
             return Finish("deferred", target.reason, NOWHERE, etag)
         if isinstance(step, Clear):
-            return Planned(changes.clear_picture(self._sharepoint, step.user), target)
+            return Planned(changes.clear_picture(self.sharepoint, step.user), target)
         thumbnails = _render(step.content)
         if thumbnails is None:
-            return unreadable(step, tries=job.tries, first_look=self._settings.recheck_after[0])
-        state = self._settings.exchange_sync_state
-        return Planned(changes.show_picture(self._sharepoint, state, step, thumbnails), target)
+            return unreadable(step, tries=job.tries, first_look=self.settings.recheck_after[0])
+        state = self.settings.exchange_sync_state
+        return Planned(changes.show_picture(self.sharepoint, state, step, thumbnails), target)
 
     def _decide(
         self, job: Sync, row: Row, gathered: Gathered, remove: bool, attempt: Attempt
@@ -192,17 +178,17 @@ class Syncer:
         removal = Removal(
             asked=remove,
             swept=job.removal,
-            after=self._settings.remove_after,
-            keep=self._settings.on_photo_removed == "keep",
+            after=self.settings.remove_after,
+            keep=self.settings.on_photo_removed == "keep",
         )
         scope, now = (
-            self._settings.scope,
-            self._clock.now(),
+            self.settings.scope,
+            self.clock.now(),
         )  # after Graph's answer: missing since it was seen
         step = plan_sync(
             gathered, row, scope=scope, force=job.force, tries=job.tries, now=now, removal=removal
         )
-        if isinstance(step, Clear) and not self._graph.has_no_photo(job.user, attempt):
+        if isinstance(step, Clear) and not self.graph.has_no_photo(job.user, attempt):
             return Finish("unchanged", "Graph has a photo after all", {"queued_at": 0.0})
         return step
 
@@ -219,8 +205,8 @@ class Syncer:
         reason = f"gave up after a day: {result.reason}"
         noted: RowColumns = {"outcome": "deferred", "reason": reason, "queued_at": 0.0}
         try:
-            if not self._settings.dry_run:
-                self._ledger.overwrite(job.user, noted)
+            if not self.settings.dry_run:
+                self.ledger.overwrite(job.user, noted)
         except ServiceError as error:
             logs.warning("ledger.unreachable", user=job.user, error=str(error))
             return False

@@ -76,8 +76,8 @@ FAULTS = (
         (
             Edit(
                 "ledger/ledger",
-                "self._table.merge(row.user[:2], row.user, columns, row.version)",
-                "self._table.merge(row.user[:2], row.user, columns, "
+                "self.table.merge(row.user[:2], row.user, columns, row.version)",
+                "self.table.merge(row.user[:2], row.user, columns, "
                 'ANY if "settled_at" in columns else row.version)',
             ),
         ),
@@ -210,9 +210,9 @@ FAULTS = (
         (
             Edit(
                 "storage/queues",
-                "        self._outbox.put(job.queue, jobs.write(job), wait)\n",
-                "        self._outbox.put(job.queue, jobs.write(job), wait)\n"
-                "        self._outbox.put(job.queue, jobs.write(job), wait)\n",
+                "        self.outbox.put(job.queue, jobs.write(job), wait)\n",
+                "        self.outbox.put(job.queue, jobs.write(job), wait)\n"
+                "        self.outbox.put(job.queue, jobs.write(job), wait)\n",
             ),
         ),
     ),
@@ -223,7 +223,7 @@ FAULTS = (
         (
             Edit(
                 "triggers",
-                'self._app.queues.defer_raw(f"{kind.queue}-poison", body.decode(), math.ceil(after))',
+                'self.app.queues.defer_raw(f"{kind.queue}-poison", body.decode(), math.ceil(after))',
                 "raise",
             ),
         ),

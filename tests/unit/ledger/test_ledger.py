@@ -7,7 +7,9 @@ import pytest
 from azure.data.tables import TableServiceClient
 
 from local.azurite import Azurite
+from shared.clock import SystemClock
 from shared.errors import Stale
+from shared.ledger.failures import Failures
 from shared.ledger.ledger import Ledger
 from shared.ledger.row import Row
 from shared.poison import LONGEST_TEXT, PoisonStore
@@ -32,7 +34,7 @@ def table(request: pytest.FixtureRequest) -> Table:
 
 @pytest.fixture
 def ledger(table: Table) -> Ledger:
-    return Ledger(table)
+    return Ledger(table, Failures(table, SystemClock()))
 
 
 # --- a table ---
@@ -150,16 +152,16 @@ def test_an_overwrite_has_no_condition(ledger: Ledger) -> None:
     assert (row.outcome, row.reason) == ("failed", "x")
 
 
-def test_columns_of_another_version_of_the_app_are_left_alone(table: Table) -> None:
+def test_columns_of_another_version_of_the_app_are_left_alone(table: Table, ledger: Ledger) -> None:
     table.merge(USER[:2], USER, {"colour": "blue", "outcome": "synced"}, ANY)
-    ledger = Ledger(table)
     ledger.write(ledger.read(USER), {"outcome": "gone"})
     assert table.read(USER[:2], USER)[0]["colour"] == "blue"
 
 
 def test_users_are_spread_over_partitions_by_their_first_two_digits(azurite: Azurite) -> None:
     name = f"t{uuid.uuid4().hex}"
-    Ledger(AzureTable(Storage({"AzureWebJobsStorage": azurite.connection_string}), name)).overwrite(USER, {})
+    table = AzureTable(Storage({"AzureWebJobsStorage": azurite.connection_string}), name)
+    Ledger(table, Failures(table, SystemClock())).overwrite(USER, {})
     with TableServiceClient.from_connection_string(azurite.connection_string) as service:
         (entity,) = service.get_table_client(name).list_entities()
     assert (entity["PartitionKey"], entity["RowKey"]) == ("0f", USER)

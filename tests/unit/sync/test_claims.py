@@ -6,6 +6,7 @@ import pytest
 
 from local.tenant.directory.world import Clock as TenantClock
 from shared.errors import TryLater
+from shared.ledger.failures import Failures
 from shared.ledger.ledger import Ledger
 from shared.sync.claims import BUSY_AFTER, Busy, Claim, ClaimLost, Claims
 from tests.fakes.clock import Clock
@@ -23,7 +24,7 @@ class ClaimSetup:
         self.clock = Clock(TenantClock())
         self.steps = ExternalSteps()
         self.table = Table("photoledger", self.steps)
-        self.ledger = Ledger(self.table)
+        self.ledger = Ledger(self.table, Failures(self.table, self.clock))
         numbers = itertools.count(1)
         self.claims = Claims(self.ledger, self.clock, FOR, new_token=lambda: f"token-{next(numbers)}")
 
