@@ -146,7 +146,7 @@ def test_a_row_is_only_written_as_it_was_read(ledger: Ledger) -> None:
 
 
 def test_an_overwrite_has_no_condition(ledger: Ledger) -> None:
-    ledger.overwrite(USER, {"outcome": "failed"})
+    ledger.overwrite(USER, {"outcome": "failed", "reason": "poison"})
     ledger.overwrite(USER, {"reason": "x"})
     row = ledger.read(USER)
     assert (row.outcome, row.reason) == ("failed", "x")
