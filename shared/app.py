@@ -121,17 +121,7 @@ class App:
         self.recorder = PoisonRecorder(
             base.ledger, base.parts, base.poison, self._end_sweep, self._dry_run, base.clock
         )
-        self.status_report = StatusReport(
-            base.sweeps,
-            base.parts,
-            base.subscription,
-            base.poison,
-            base.failures,
-            base.gates,
-            base.token_problems,
-            self._wrong_settings,
-            base.clock,
-        )
+        self.status_report = _status_report(base, self._wrong_settings)
 
     @property
     def services(self) -> Services:
@@ -212,6 +202,14 @@ class App:
 def _account(storage: Storage) -> Stores:
     ledger, state, parts = (AzureTable(storage, name) for name in (LEDGER, STATE, PARTS))
     return Stores(ledger, state, parts, AzureOutbox(storage))
+
+
+def _status_report(base: Foundation, wrong_settings: Callable[[], tuple[str, ...]]) -> StatusReport:
+    sweeps, parts, gates, problems = base.sweeps, base.parts, base.gates, base.token_problems
+    subscription, poison, failures = base.subscription, base.poison, base.failures
+    return StatusReport(
+        sweeps, parts, subscription, poison, failures, gates, problems, wrong_settings, base.clock
+    )
 
 
 def _syncer(base: Foundation, settings: Settings, graph: Graph, sharepoint: SharePoint, pace: Pace) -> Syncer:

@@ -76,11 +76,12 @@ class PoisonRecorder:
             TryLater: it cannot be recorded now: the ledger is out of reach, or must not be changed.
         """
         try:
-            job = jobs.read(kind, body)
+            self._record(kind, body, jobs.read(kind, body))
         except NotOurs as error:
             self._keep(kind, body, str(error))
             self._fail_known(kind, body, f"{UNREADABLE_MESSAGE}: {error}")
-            return
+
+    def _record(self, kind: type[Job], body: bytes, job: Job) -> None:
         match job:
             case Check(users=users, letters=""):
                 self._fail_users(kind, body, dict.fromkeys(users, GAVE_UP))

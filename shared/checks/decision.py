@@ -73,15 +73,10 @@ MOST_TRIES = 5  # for a user with an unexpected answer of Graph
 def decide(
     source: PhotoSource, row: Row, *, force: bool, sweep: bool, now: float, tries: int = 0
 ) -> Decision:
-    """Return what a check does about one user.
+    """Return what a check does about one user, `now` in Unix seconds.
 
-    Args:
-        source: what Graph says of the photo.
-        row: what the ledger remembers; an empty row for a user it does not know.
-        force: skip the comparison of ETags.
-        sweep: a sweep asks; it looks again at users that were skipped (scope and licences change).
-        now: Unix seconds.
-        tries: how often Graph's answer for this user alone was unexpected before.
+    `force` skips the comparison of ETags; a `sweep` looks again at users that were skipped (scope and
+    licences change); `tries` is how often Graph's answer for this user alone was unexpected before.
     """
     match source:
         case Photo(etag):

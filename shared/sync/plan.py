@@ -77,19 +77,11 @@ TORN_READ_AGAIN_AFTER = 30.0  # seconds; Graph's photo store needs a moment to b
 TRIES_TORN = 1
 TRIES_UNREADABLE = 2
 
-_NO_REMOVAL = Removal()
 _AT_REST: RowColumns = {"missing_since": 0.0, "gone_since": 0.0, "queued_at": 0.0}
 
 
 def plan_sync(
-    gathered: Gathered,
-    row: Row,
-    *,
-    scope: Scope,
-    force: bool,
-    tries: int,
-    now: float,
-    removal: Removal = _NO_REMOVAL,
+    gathered: Gathered, row: Row, *, scope: Scope, force: bool, tries: int, now: float, removal: Removal
 ) -> SyncPlan:
     """Return what a sync does about one user.
 
@@ -102,26 +94,27 @@ def plan_sync(
         now: Unix seconds.
         removal: what becomes of a picture whose photo is gone.
     """
-    if gathered.user is None or isinstance(gathered.source, UserGone):
+    user = gathered.user
+    if user is None or isinstance(gathered.source, UserGone):
         noted: RowColumns = {"gone_since": row.gone_since or now, "queued_at": 0.0}
         return Finish("gone", USER_UNKNOWN, noted)
-    etag = gathered.content_etag or (gathered.source.etag if isinstance(gathered.source, Photo) else "")
-    if reason := out_of_scope(gathered.user, scope):
+    if reason := out_of_scope(user, scope):
+        etag = gathered.content_etag or (gathered.source.etag if isinstance(gathered.source, Photo) else "")
         return Finish("skipped", reason, {"refused_etag": etag, "gone_since": 0.0, "queued_at": 0.0}, etag)
     match gathered.source:
         case NoMailbox(reason):
             return Finish("skipped", reason, {"gone_since": 0.0, "queued_at": 0.0})
         case NoPhoto():
-            return _plan_removal(gathered.user, row, removal, now)
+            return _plan_removal(user, row, removal, now)
         case Photo(etag=announced):
             if announced != gathered.content_etag and tries < TRIES_TORN:
                 return ComeBack(TORN_READ_AGAIN_AFTER, "the photo changed while it was read", TRIES_TORN)
-            if not gathered.content_etag:  # bytes without an ETag must never be settled
-                return Finish("deferred", "the photo keeps changing while it is read", {"queued_at": 0.0})
-            return _plan_upload(gathered.user, gathered, row, force=force, now=now)
+            return _plan_upload(user, gathered, row, force=force, now=now)
 
 
 def _plan_upload(user: User, gathered: Gathered, row: Row, *, force: bool, now: float) -> Finish | Upload:
+    if not gathered.content_etag:  # bytes without an ETag must never be settled
+        return Finish("deferred", "the photo keeps changing while it is read", {"queued_at": 0.0})
     etag, digest = gathered.content_etag, hashlib.sha256(gathered.content).hexdigest()
     at_rest = not force and not row.dirty and row.unsure_until <= now
     if not force and row.outcome == "failed" and refused(etag, row):

@@ -90,19 +90,13 @@ class Settler:
         if isinstance(found, NotYet):
             self.release(claim, attempt, NOWHERE | {"outcome": "deferred", "reason": found.reason})
             return Result(job.user, "deferred", found.reason, change.etag)
-        now = self.clock.now()
-        unsure_until = self._unsure_until(claim.row, attempt, now)
-        doubtful = unsure_until > now
-        queued = doubtful and claim.row.recheck_at < _recheck_at(unsure_until)
+        now, row = self.clock.now(), claim.row
+        unsure_until = self._unsure_until(row, attempt, now)
+        queued = unsure_until > now and row.recheck_at < _recheck_at(unsure_until)
         if queued:
             self._check_after(job, unsure_until, now)
-        columns = _settled(job, change, found, now)
-        if doubtful:
-            columns |= _doubt(claim.row, unsure_until)
-            if not change.etag:
-                del columns["missing_since"]  # without it no sweep would clear the picture once more
         try:
-            claim.end(columns)
+            claim.end(_settled(job, change, found, row, unsure_until, now))
         except ClaimLost:
             return self._settle_lost(job, change.etag, checked_after=unsure_until if queued else 0.0)
         except ServiceError as error:
@@ -136,7 +130,7 @@ class Settler:
         until = checked_after or now + self.claim_for
         if not checked_after:
             self._check_after(job, until, now)
-        self.ledger.amend(job.user, lambda row: {"dirty": True, **_doubt(row, until)})
+        self.ledger.amend(job.user, lambda row: _doubt(row, until))
         return Result(job.user, "deferred", "another attempt took this user over", etag)
 
     def _check_after(self, job: Sync, unsure_until: float, now: float) -> None:
@@ -164,7 +158,9 @@ def _doubt(row: Row, unsure_until: float) -> RowColumns:
     }
 
 
-def _settled(job: Sync, change: Change, target: Target, now: float) -> RowColumns:
+def _settled(
+    job: Sync, change: Change, target: Target, row: Row, unsure_until: float, now: float
+) -> RowColumns:
     columns: RowColumns = {
         "settled_etag": change.etag,
         "settled_sha256": change.sha256,
@@ -184,4 +180,8 @@ def _settled(job: Sync, change: Change, target: Target, now: float) -> RowColumn
     }
     if job.cause != "repaired":  # it shows what was shown before
         columns["lag_ms"] = float(round((now - job.seen) * 1000))
-    return columns
+    if unsure_until <= now:
+        return columns
+    if not change.etag:
+        del columns["missing_since"]  # without it no sweep would clear the picture once more
+    return columns | _doubt(row, unsure_until)

@@ -191,8 +191,8 @@ FAULTS = (
         (
             Edit(
                 "sync/settler",
-                "queued = doubtful and claim.row.recheck_at < _recheck_at(unsure_until)",
-                "queued = doubtful",
+                "queued = unsure_until > now and row.recheck_at < _recheck_at(unsure_until)",
+                "queued = unsure_until > now",
             ),
             Edit("checks/decision", "row.recheck_at - now > RECHECK_MARGIN", "False"),
         ),

@@ -542,7 +542,7 @@ def test_a_sync_writes_no_photo_that_a_check_had_left_alone(row: Row, sweep: boo
     if sweep and recently_queued(row, NOW):  # left alone because that very sync is queued
         return
 
-    step = plan_sync(gathered(), row, scope=MEMBERS, force=False, tries=0, now=NOW)
+    step = plan_sync(gathered(), row, scope=MEMBERS, force=False, tries=0, now=NOW, removal=Removal())
     assert isinstance(step, Finish)
 
 
