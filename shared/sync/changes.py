@@ -18,7 +18,7 @@ from shared.users import User
 if TYPE_CHECKING:
     from shared.pictures.thumbnails import Thumbnails
 
-SIZES = ("S", "M", "L")
+SIZE_LETTERS = ("S", "M", "L")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def clear_picture(sharepoint: SharePoint, user: User) -> Change:
             ("SPS-PictureTimestamp", str(stamp)),
         ]
         sharepoint.set_properties(target.admin_host, user.upn, properties, attempt)
-        for size in SIZES:
+        for size in SIZE_LETTERS:
             sharepoint.delete(target.my_host, target.folder, thumbnail_name(user.id, size), attempt)
 
     return Change(user, "cleared", "", "", write)

@@ -86,7 +86,7 @@ class Syncer:
         """Do a job once and say how it ended; the caller decides about `Result.again`.
 
         Args:
-            job: whom to sync.
+            job: names the user.
             dry_run: decide and report, write nothing, not even in the ledger.
             remove: an administrator wants the picture of a user without photo removed now.
             ends: when it must be over, on the monotonic clock, if a caller waits for it.
