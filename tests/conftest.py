@@ -6,8 +6,12 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from local.azurite import Azurite
+
+settings.register_profile("any machine", deadline=None)  # a slow machine is not a counterexample
+settings.load_profile("any machine")
 
 TESTS = Path(__file__).parent
 # Started first, so that none of them runs alone at the end.

@@ -11,8 +11,9 @@ __all__ = ["running_tenant", "tenant"]
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., ScriptedServer]]:
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ScriptedServer]]:
     """`serve(*replies)`: a server on loopback that sends one reply a request, and the last one repeatedly."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     servers: list[ScriptedServer] = []
 
     def start(*replies: Reply) -> ScriptedServer:
