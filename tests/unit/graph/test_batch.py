@@ -1,11 +1,10 @@
 """The requests in a Graph batch for one user, and how its response parts are read, however odd they are."""
 
 import base64
-import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import Denied, Refused, ServiceError, TryLater
@@ -21,8 +20,6 @@ from shared.graph.batch import (
 from shared.graph.photo import BatchPart, NoMailbox, NoPhoto, Photo, PhotoFailed, Unavailable, UserGone
 from shared.graph.photo import PhotoDenied as DeniedPhoto
 
-PROPERTY = settings(deadline=None)  # a slow machine is not a counterexample
-
 ANNA = "01234567-89ab-cdef-0123-456789abcdef"
 TEAM, SHY = "11111111-0000-4000-8000-00000000000a", "22222222-0000-4000-8000-000000000000"
 BYTES = b"\xff\xd8\xff"
@@ -32,6 +29,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=8,
 )
+ODD = {"headers": JSON, "body": JSON}
 
 
 def part(status: int, body: Any = None, **headers: str) -> BatchPart:
@@ -52,7 +50,8 @@ def test_a_user_the_photo_and_its_bytes_are_requested_one_after_the_other() -> N
     assert user["url"] == f"/users/{ANNA}?$select=id,userPrincipalName,accountEnabled,userType"
     assert photo["url"] == f"/users/{ANNA}/photo"
     assert content["url"] == f"/users/{ANNA}/photo/$value"
-    assert {each["method"] for each in (user, photo, content)} == {"GET"}
+    assert [each["method"] for each in (user, photo, content)] == ["GET"] * 3
+    assert "dependsOn" not in user
 
 
 def test_groups_are_requested_after_the_user_where_the_scope_needs_them() -> None:
@@ -67,15 +66,6 @@ def test_groups_are_requested_after_the_user_where_the_scope_needs_them() -> Non
     assert (groups["method"], groups["url"]) == ("POST", f"/users/{ANNA}/checkMemberGroups")
     assert groups["body"] == {"groupIds": [TEAM, SHY]}
     assert groups["headers"] == {"Content-Type": "application/json"}  # a batch part with a body needs it
-
-
-@pytest.mark.parametrize("groups", [(), (TEAM,), (TEAM, SHY)])
-def test_a_batch_is_json_whose_parts_depend_only_on_those_before_them(groups: tuple[str, ...]) -> None:
-    asked = json.loads(json.dumps(gather_requests(ANNA, groups)))
-
-    names = [each["id"] for each in asked]
-    assert len(set(names)) == len(names) <= 20
-    assert [each.get("dependsOn", []) for each in asked] == [[], *([name] for name in names[:-1])]
 
 
 # --- parts ---
@@ -122,11 +112,10 @@ def test_header_names_are_in_lower_case() -> None:
     assert part(200, None, ETag='"E"', CONTENT="x").headers == {"etag": '"E"', "content": "x"}
 
 
-@PROPERTY
-@given(JSON)
-def test_every_json_value_is_read_as_a_part_or_left_out(found: Any) -> None:
-    if is_part(found):
-        assert read_part(found).status == found["status"]
+@given(st.fixed_dictionaries({"id": st.text(), "status": st.integers()}, optional=ODD))
+def test_a_part_with_odd_headers_and_body_is_read(found: dict[str, Any]) -> None:
+    assert is_part(found)
+    assert read_part(found).status == found["status"]
 
 
 # --- bytes ---
@@ -152,7 +141,6 @@ def test_bytes_are_read_from_base64_text_only(answer: BatchPart | None, content:
     assert read_bytes(answer) == content
 
 
-@PROPERTY
 @given(st.binary(min_size=1))
 def test_bytes_survive_the_batch(content: bytes) -> None:
     assert read_bytes(part(200, base64.b64encode(content).decode())) == content
