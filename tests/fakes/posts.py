@@ -103,6 +103,7 @@ def events(draw: DrawFn, origin: Credentials) -> Item:
         st.sampled_from(["", "", "", "", "clientState", "tenantId", "lifecycleEvent", "subscriptionId"])
     )
     event, subscription = draw(st.sampled_from(EVENTS)), draw(_ids(FOREIGN if invalid else OURS))
+    # As seen in 2023, unlike its documentation: microsoftgraph/microsoft-graph-docs-contrib, issue 84.
     observed = {"resource": "", "sequence": None, "resourceData": {"id": ""}, "encryptedContent": None}
     item = {
         **draw(st.sampled_from([{}, observed]) | UNKNOWN_MEMBERS),

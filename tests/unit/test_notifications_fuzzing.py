@@ -36,8 +36,8 @@ from tests.fakes.posts import SUBSCRIPTION, Credentials, Post, changes, events, 
 
 STATE = ClientState(["n" * 40, "o" * 40])
 TENANT = "aaaaaaaa-0000-0000-0000-000000000001"
-TERMS = Credentials(STATE.make(), TENANT)
-CHANGES, EVENTS = posts(changes(TERMS)), posts(events(TERMS))
+ORIGIN = Credentials(STATE.make(), TENANT)
+CHANGES, EVENTS = posts(changes(ORIGIN)), posts(events(ORIGIN))
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 FIRE = settings(
     max_examples=int(os.environ.get("FIRE", "100")),
@@ -54,49 +54,57 @@ def _assert_nothing_revealed(found: object) -> None:
     assert FOREIGN not in repr(found)
 
 
-UNKNOWN_SECRET = f"{FOREIGN}-0000-4000-8000-000000000000"
+USER = f"{FOREIGN}-0000-4000-8000-000000000000"
 RIGHT = {
-    "clientState": TERMS.proof,
+    "clientState": ORIGIN.proof,
     "tenantId": TENANT,
-    "resource": f"Users/{UNKNOWN_SECRET}",
-    "resourceData": {"id": UNKNOWN_SECRET},
-    "subscriptionId": UNKNOWN_SECRET,
+    "resource": f"Users/{USER}",
+    "resourceData": {"id": USER},
+    "subscriptionId": USER,
     "lifecycleEvent": "missed",
 }
 NEAR_MISSES = {
-    "clientState": forged_states(TERMS.proof),
+    "clientState": forged_states(ORIGIN.proof),
     "tenantId": invalid_ids(TENANT),
-    "resource": invalid_resources(UNKNOWN_SECRET),
-    "resourceData": [{"id": each} for each in invalid_ids(UNKNOWN_SECRET)],
-    "subscriptionId": [..., None, *invalid_ids(UNKNOWN_SECRET)],
+    "resource": invalid_resources(USER),
+    "resourceData": [{"id": each} for each in invalid_ids(USER)],
+    "subscriptionId": [..., None, *invalid_ids(USER)],
     "lifecycleEvent": invalid_events("missed"),
 }
-BOTH, CHANGE, EVENT = (
-    ("clientState", "tenantId"),
-    ("resource", "resourceData"),
-    ("subscriptionId", "lifecycleEvent"),
-)
+REASONS = {
+    "clientState": "client state",
+    "tenantId": "tenant",
+    "resource": "resource",
+    "resourceData": "resource",
+    "subscriptionId": "subscription",
+    "lifecycleEvent": "lifecycle event",
+}
+ONLY_CHANGES, ONLY_EVENTS = ("resource", "resourceData"), ("subscriptionId", "lifecycleEvent")
 
 
-def _refused(item: dict[str, Any]) -> tuple[bool, bool]:
-    """Return whether an item is refused as a change, and whether as an event."""
+def _refusals(item: dict[str, Any]) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the reasons for which an item is refused as a change and as an event, with their counts."""
     body = json.dumps({"value": [{name: value for name, value in item.items() if value is not ...}]}).encode()
     found = read_changes(body, state=STATE, tenant=TENANT)
     announced = read_lifecycle(body, state=STATE, tenant=TENANT, now=7.0)
     assert isinstance(found, Changes)
     assert isinstance(announced, Lifecycle)
-    return not found.users, not announced.jobs
+    assert len(found.users) + sum(found.refused.values()) == 1
+    assert len(announced.jobs) + sum(announced.refused.values()) == 1
+    return found.refused, announced.refused
 
 
 def test_an_item_is_accepted_when_all_its_members_are_valid() -> None:
-    assert _refused(RIGHT) == (False, False)
+    assert _refusals(RIGHT) == ({}, {})
 
 
 @pytest.mark.parametrize("member", NEAR_MISSES)
-def test_no_near_miss_is_accepted(member: str) -> None:
-    refused = (member in BOTH + CHANGE, member in BOTH + EVENT)
+def test_every_near_miss_is_refused_for_its_reason(member: str) -> None:
+    reason = {REASONS[member]: 1}
+    refusals = ({} if member in ONLY_EVENTS else reason, {} if member in ONLY_CHANGES else reason)
 
-    assert [wrong for wrong in NEAR_MISSES[member] if _refused(RIGHT | {member: wrong}) != refused] == []
+    wrong = [value for value in NEAR_MISSES[member] if _refusals(RIGHT | {member: value}) != refusals]
+    assert wrong == []
 
 
 @FIRE
@@ -144,7 +152,7 @@ def test_after_changed_bytes_only_signed_items_name_users(post: Post, flips: lis
 
 
 def _is_signed(item: Any) -> bool:
-    return isinstance(item, dict) and item.get("clientState") == TERMS.proof
+    return isinstance(item, dict) and item.get("clientState") == ORIGIN.proof
 
 
 def _list_of(items: Iterable[bytes]) -> bytes:
@@ -160,7 +168,7 @@ def _filled(item: bytes) -> bytes:
     return _list_of([item] * ((LARGEST_BODY - 12) // (len(item) + 1)))
 
 
-SIGNED = json.dumps({"clientState": TERMS.proof, "tenantId": TENANT, "resource": f"Users/{TENANT}"}).encode()
+SIGNED = json.dumps({"clientState": ORIGIN.proof, "tenantId": TENANT, "resource": f"Users/{TENANT}"}).encode()
 FORGED = json.dumps({"clientState": f"{'0' * 32}.{'A' * 43}"}, separators=(",", ":")).encode()
 
 
