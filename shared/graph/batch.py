@@ -7,6 +7,7 @@ dependency failed has status 424.
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from shared import backoff
@@ -20,22 +21,17 @@ USER_FIELDS = "id,userPrincipalName,accountEnabled,userType"
 
 def gather_requests(user: str, groups: Sequence[str]) -> list[dict[str, Any]]:
     """Return the requests that gather one user, each after the one before it."""
+    path = f"/users/{user}"
     requests: list[dict[str, Any]] = [
-        {"id": "user", "method": "GET", "url": f"/users/{user}?$select={USER_FIELDS}"},
-        {"id": "photo", "method": "GET", "url": f"/users/{user}/photo", "dependsOn": ["user"]},
-        {"id": "bytes", "method": "GET", "url": f"/users/{user}/photo/$value", "dependsOn": ["photo"]},
+        {"id": "user", "method": "GET", "url": f"{path}?$select={USER_FIELDS}"},
+        {"id": "photo", "method": "GET", "url": f"{path}/photo"},
+        {"id": "bytes", "method": "GET", "url": f"{path}/photo/$value"},
     ]
     if groups:
-        membership = {
-            "id": "groups",
-            "method": "POST",
-            "url": f"/users/{user}/checkMemberGroups",
-            "headers": {"Content-Type": "application/json"},
-            "body": {"groupIds": list(groups)},
-            "dependsOn": ["user"],
-        }
-        requests[1]["dependsOn"] = ["groups"]
-        requests.insert(1, membership)
+        post = {"headers": {"Content-Type": "application/json"}, "body": {"groupIds": list(groups)}}
+        requests.insert(1, {"id": "groups", "method": "POST", "url": f"{path}/checkMemberGroups", **post})
+    for before, request in pairwise(requests):
+        request["dependsOn"] = [before["id"]]
     return requests
 
 
@@ -47,9 +43,8 @@ def read_user(part: BatchPart | None) -> User | None:
     if part.status == 404:
         return None
     if part.status >= 300:
-        raise Refused(
-            GRAPH, f"{part.status} {photo.graph_error_code(part.body)}".rstrip(), status=part.status
-        )
+        code = photo.graph_error_code(part.body)
+        raise Refused(GRAPH, f"{part.status} {code}".rstrip(), status=part.status)
     return parse_user(part.body)
 
 

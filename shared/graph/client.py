@@ -40,28 +40,16 @@ class Graph:
     # --- photos and users ---
 
     def photos(self, users: Sequence[str], attempt: Attempt) -> dict[str, PhotoSource]:
-        """Return the state of each user's photo, from one `$batch`.
-
-        Args:
-            users: object ids, at most 20.
-            attempt: the attempt that makes the call.
-        """
+        """Return the state of each user's photo, by object id, from one `$batch`; at most 20 users."""
         requests = [{"id": user, "method": "GET", "url": f"/users/{user}/photo"} for user in users]
         parts = self._wire.batch(requests, attempt)
-        return {
-            user: photo.classify_photo(parts[user]) if user in parts else photo.Unavailable()
-            for user in users
-        }
+        return {user: _source_in(parts.get(user)) for user in users}
 
     def gather(self, user: str, attempt: Attempt, *, groups: Sequence[str] = ()) -> Gathered:
         """Return the user, the photo's metadata and its bytes, from one `$batch` that runs in this order.
 
-        The photo may still change between the parts; `Gathered.content_etag` belongs to the bytes.
-
-        Args:
-            user: object id.
-            attempt: the attempt that makes the call.
-            groups: object ids of groups of which the user's membership matters, at most 20.
+        The photo may still change between the parts; `Gathered.content_etag` belongs to the bytes. `groups`
+        are those of which the user's membership matters, at most 20; all ids are object ids.
 
         Raises:
             TryLater, Denied, Refused: Graph did not return the state of the photo.
@@ -72,29 +60,23 @@ class Graph:
             return Gathered(None, photo.UserGone())
         if groups:
             person = replace(person, groups=batch.read_memberships(parts.get("groups")))
-        answer = parts.get("photo")
-        source = batch.require_known(photo.classify_photo(answer) if answer else photo.Unavailable())
+        source = batch.require_known(_source_in(parts.get("photo")))
         if not isinstance(source, Photo):
             return Gathered(person, source)
         return self._with_content(person, source, parts.get("bytes"), attempt)
 
     def has_no_photo(self, user: str, attempt: Attempt) -> bool:
         """Return whether the bytes are gone, too: a separate request before a picture is removed."""
-        url = f"{self._base}/users/{user}/photo/$value"
-        answer = self._wire.of_one(url, attempt, accept="*/*")
+        answer = self._wire.photo_of(user, attempt, content=True)
         if answer.status == HTTPStatus.OK:  # a placeholder may stand for no photo
             return photo.is_placeholder(answer.body, answer.headers.get("etag", ""))
-        if answer.status != HTTPStatus.NOT_FOUND:
-            return False
-        return isinstance(photo.classify_photo(_part_of(answer)), photo.NoPhoto)
+        missing = answer.status == HTTPStatus.NOT_FOUND
+        return missing and isinstance(_source_in(_part_of(answer)), photo.NoPhoto)
 
     def list_users(self, scope: Scope, address: str, attempt: Attempt) -> Listed:
-        """Return one page of the users in scope, without those of the excluded group.
+        """Return one page of the users in scope, those of the excluded group among them.
 
-        Args:
-            scope: the users whose photos are synchronised.
-            address: the page's URL as Graph gave it, "" for the first.
-            attempt: the attempt that makes the call.
+        `address` is the page's URL as Graph gave it, "" for the first.
 
         Raises:
             Expired: Graph no longer knows the URL.
@@ -142,18 +124,15 @@ class Graph:
         etag = part.headers.get("etag", "") if part and content is not None else ""
         if content is None:
             # The part is missing or not base64: request the raw bytes alone.
-            answer = self._wire.of_one(f"{self._base}/users/{user.id}/photo/$value", attempt, accept="*/*")
+            answer = self._wire.photo_of(user.id, attempt, content=True)
             if answer.status in ABSENT:  # removed since its metadata was read
                 return Gathered(user, source)
             content, etag = answer.body, answer.headers.get("etag", "")
         if not etag:
             # Bytes without an ETag take that of the metadata, if it is unchanged after them.
-            after = batch.require_known(photo.classify_photo(_part_of(self._get_photo(user.id, attempt))))
+            after = batch.require_known(_source_in(_part_of(self._wire.photo_of(user.id, attempt))))
             etag = source.etag if after == source else ""
         return Gathered(user, source, content, etag)
-
-    def _get_photo(self, user: str, attempt: Attempt) -> Response:
-        return self._wire.of_one(f"{self._base}/users/{user}/photo", attempt)
 
     # --- subscriptions ---
 
@@ -189,9 +168,8 @@ class Graph:
             Gone: the subscription is lost; create another.
         """
         url = f"{self._base}/subscriptions/{quote(subscription, safe='')}"
-        return _subscription(
-            self._wire.write("PATCH", url, {"expirationDateTime": _iso(expires)}, attempt).json()
-        )
+        answer = self._wire.write("PATCH", url, {"expirationDateTime": _iso(expires)}, attempt)
+        return _subscription(answer.json())
 
     def delete_subscription(self, subscription: str, attempt: Attempt) -> None:
         """Delete a subscription; succeed if it does not exist."""
@@ -209,6 +187,10 @@ def _listed(item: Any, *, any_type: bool) -> str | None:
 
 def _part_of(answer: Response) -> BatchPart:
     return BatchPart(answer.status, answer.headers, answer.json() if answer.body else None)
+
+
+def _source_in(part: BatchPart | None) -> PhotoSource:
+    return photo.classify_photo(part) if part else photo.Unavailable()
 
 
 def _subscription(body: Any) -> Subscription:

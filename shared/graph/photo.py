@@ -65,9 +65,8 @@ _NO_MAILBOX = {
     "MailboxNotHostedInExchangeOnline": "mailbox is on premises",
     "ErrorUserResolutionFailedUserDoesNotExist": "the photo service does not know this user",
 }
-_PLACEHOLDER = (
-    "1x1"  # a user without photo may answer 200 with this: learn.microsoft.com/graph/api/profilephoto-get
-)
+# A user without photo may answer 200 with this id: learn.microsoft.com/graph/api/profilephoto-get
+_PLACEHOLDER = "1x1"
 _TEMPORARY = {408, 429}  # and every 5xx
 
 
@@ -146,9 +145,6 @@ def _metadata(body: Any) -> PhotoSource:
     if str(body.get("id", "")).lower() == _PLACEHOLDER or etag == "":
         return NoPhoto()
     return Photo(etag) if isinstance(etag, str) else PhotoFailed(200, "no mediaEtag")
-
-
-# --- what a sync gathers ---
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,23 +35,16 @@ class GraphConnection:
         self, method: str, url: str, body: object, attempt: Attempt, *, repeatable: bool = True
     ) -> Response:
         """Return the answer to a write. `repeatable`: sending it twice has the same effect as once."""
-        call = Request(
-            GRAPH,
-            method,
-            url,
-            headers=_JSON,
-            body=json.dumps(body).encode(),
-            writes=True,
-            repeatable=repeatable,
-            denied_alone=True,  # 403 is a quota of subscriptions
-        )
+        data = json.dumps(body).encode()
+        # denied_alone: 403 is a quota of subscriptions
+        call = Request(GRAPH, method, url, _JSON, data, writes=True, repeatable=repeatable, denied_alone=True)
         return self.rest.send(call, attempt)
 
     def batch(self, requests: Sequence[Mapping[str, Any]], attempt: Attempt) -> dict[str, BatchPart]:
         """Return the parts of a `$batch` by id, without those that Graph left out."""
         body = json.dumps({"requests": requests}).encode()
-        call = Request(GRAPH, "POST", f"{self.base}/$batch", headers=_JSON, body=body, accept=(424,))
         # 424 is documented as the status of a whole batch with a throttled part; the parts decide.
+        call = Request(GRAPH, "POST", f"{self.base}/$batch", _JSON, body, accept=(424,))
         answer = self.rest.send(call, attempt).json()
         parts = answer.get("responses") if isinstance(answer, dict) else None
         if not isinstance(parts, list):
@@ -75,10 +68,11 @@ class GraphConnection:
             raise TryLater(GRAPH, "the page has no list called value")
         return page["value"], str(page.get("@odata.nextLink") or "")
 
-    def of_one(self, url: str, attempt: Attempt, *, accept: str = "application/json") -> Response:
+    def photo_of(self, user: str, attempt: Attempt, *, content: bool = False) -> Response:
         """Request one user's photo alone: 404 is an answer, and a denial concerns no other user."""
-        call = Request(GRAPH, "GET", url, headers={"Accept": accept}, accept=ABSENT, denied_alone=True)
-        return self.rest.send(call, attempt)
+        url = f"{self.base}/users/{user}/photo{'/$value' if content else ''}"
+        headers = {"Accept": "*/*" if content else "application/json"}
+        return self.rest.send(Request(GRAPH, "GET", url, headers, accept=ABSENT, denied_alone=True), attempt)
 
     def delete(self, url: str, attempt: Attempt) -> None:
         """Delete a resource; succeed if it does not exist."""
