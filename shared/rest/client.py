@@ -6,7 +6,7 @@ Not here: what to ask (`graph`, `sharepoint`), what an answer means (`rest.statu
 import json
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,7 +25,7 @@ from shared.rest.tokens import Tokens
 
 CONNECT_TIMEOUT = 5.0  # seconds
 LARGEST_ANSWER = 16 * 1024 * 1024  # bytes; a $batch with a 4 MB photo in base64 is 5.4 MB
-_POLICY = backoff.Policy()
+_POLICY = backoff.Policy()  # of the retries within one call
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,65 +47,39 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to send.
+    """What to send."""
 
-    Attributes:
-        service: name of the service, for errors and gates.
-        method: HTTP method.
-        url: absolute, https; its host is the audience of the token.
-        writes: the call changes data, so without an answer its outcome is unknown.
-        repeatable: sending it twice has the same effect as sending it once.
-        accept: statuses besides 2xx that are not errors.
-        denied_alone: a 403 concerns only this call (a quota), not the application's permissions.
-    """
-
-    service: str
+    service: str  # its name, for errors and gates
     method: str
-    url: str
+    url: str  # absolute, https; its host is the audience of the token
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
-    writes: bool = False
-    repeatable: bool = True
-    accept: tuple[int, ...] = ()
-    denied_alone: bool = False
+    writes: bool = False  # the call changes data, so without an answer its outcome is unknown
+    repeatable: bool = True  # sending it twice has the same effect as sending it once
+    accept: tuple[int, ...] = ()  # statuses besides 2xx that are not errors
+    denied_alone: bool = False  # a 403 concerns only this call (a quota), not the application's permissions
 
 
+@dataclass(slots=True)
 class HttpClient:
-    """Sends requests. One long-lived object, shared by all threads.
+    """Sends requests. One long-lived object, shared by all threads."""
 
-    Args:
-        tokens: the source of bearer tokens.
-        user_agent: sent with every request.
-        clock: measures time and waits.
-        gates: checked before a service is called, and closed when it asks for a pause.
-        policy: limits the retries within one call.
-        jitter: a random number of [0, 1).
-        transport: carries requests and answers; TLS over TCP by default.
-    """
+    tokens: Tokens
+    user_agent: str  # sent with every request
+    clock: Clock
+    _: KW_ONLY
+    gates: Gates | None = None  # checked before a service is called, and closed when it asks for a pause
+    jitter: Callable[[], float] = random.random  # a random number of [0, 1)
+    transport: Transport | None = None  # carries requests and answers; TLS over TCP by default
+    _session: requests.Session = field(init=False)
 
-    def __init__(
-        self,
-        tokens: Tokens,
-        user_agent: str,
-        clock: Clock,
-        *,
-        gates: Gates | None = None,
-        policy: backoff.Policy = _POLICY,
-        jitter: Callable[[], float] = random.random,
-        transport: Transport | None = None,
-    ) -> None:
-        self._tokens = tokens
-        self._clock = clock
-        self._gates = gates
-        self._policy = policy
-        self._jitter = jitter
-        self._session = new_session(user_agent, transport)
+    def __post_init__(self) -> None:
+        self._session = new_session(self.user_agent, self.transport)
 
     def send(self, call: Request, attempt: Attempt) -> Response:
         """Return the answer to `call`; repeat it within the policy where that is safe and may help.
 
-        Closes the gate of a service that asks for a longer wait or denies the application. A token that it
-        rejects (401) may only be out of date: a new one is tried first, once in each call.
+        Closes the gate of a service that asks for a longer wait or denies the application.
 
         Raises:
             TryLater: no answer or a temporary error after the last retry, or a closed gate.
@@ -116,62 +90,73 @@ class HttpClient:
         """
         spent, tried, renewed = 0.0, 0, False
         while True:
-            if self._gates:  # before a retry, too: another call may have closed it
-                self._gates.require_open(call.service)
-            if not attempt.has_time(self._clock):
-                raise TryLater(call.service, NO_TIME)
+            self._require_open(call.service, attempt)
             tried += 1
             try:
                 return self._once(call, attempt)
             except Denied as error:
-                # A token states the application's permissions as of when it was issued:
-                # learn.microsoft.com/entra/identity-platform/access-token-claims-reference, "roles"
-                self._tokens.forget(_host(call.url))
-                if error.status == HTTPStatus.UNAUTHORIZED and call.repeatable and not renewed:
-                    renewed = True
-                    continue
-                if not call.denied_alone:
-                    self.close_gate(call.service, DENIED_AFTER, str(error))
-                raise
+                self._renew_token(call, error, renewed=renewed)
+                renewed = True
             except TryLater as error:
                 wait = backoff.wait_here(
-                    self._policy, attempt=tried, spent=spent, retry_after=error.after, jitter=self._jitter()
+                    _POLICY, attempt=tried, spent=spent, retry_after=error.after, jitter=self.jitter()
                 )
-                if wait is None or not call.repeatable or not attempt.has_time(self._clock, wait):
-                    if error.service == call.service:  # not Entra, which has no gate
-                        error.after = self._close_gate_for(call.service, error)
+                if wait is None or not call.repeatable or not attempt.has_time(self.clock, wait):
+                    self._close_gate_for(call.service, error)
                     raise
-            self._clock.sleep(wait)
-            spent += wait
+                self.clock.sleep(wait)
+                spent += wait
 
-    def _close_gate_for(self, service: str, error: TryLater) -> float | None:
-        """Close a service's gate because of this error, and return for how many seconds its job is to wait.
+    def _require_open(self, service: str, attempt: Attempt) -> None:
+        if self.gates:  # before a retry, too: another call may have closed it
+            self.gates.require_open(service)
+        if not attempt.has_time(self.clock):
+            raise TryLater(service, NO_TIME)
+
+    def _renew_token(self, call: Request, error: Denied, *, renewed: bool) -> None:
+        """Discard a denied token; raise `error` unless the call is to be sent again, with a new token.
+
+        A token that is rejected (401) may only be out of date: a new one is tried first, once in each call.
+        """
+        # A token states the application's permissions as of when it was issued:
+        # learn.microsoft.com/entra/identity-platform/access-token-claims-reference, "roles"
+        self.tokens.forget(_host(call.url))
+        if error.status == HTTPStatus.UNAUTHORIZED and call.repeatable and not renewed:
+            return
+        if not call.denied_alone:
+            self.close_gate(call.service, DENIED_AFTER, str(error))
+        raise error
+
+    def _close_gate_for(self, service: str, error: TryLater) -> None:
+        """Close a service's gate because of this error, whose `after` becomes the time its job is to wait.
 
         A failure without a waiting time may be specific to one user and recur whenever the gate opens. It
         closes the gate for half a minute, never for longer and longer; its job waits by its own age (None).
         """
+        if error.service != service:  # Entra, which has no gate
+            return
         if error.after is None and error.status not in statuses.BUSY:
             self.close_gate(service, backoff.SHORTEST, str(error))
-            return None
-        return self.close_gate(service, error.after, str(error))
+        else:
+            error.after = self.close_gate(service, error.after, str(error))
 
     def close_denied(self, service: str, url: str, why: str) -> None:
         """Close the gate of a service that denies this application, and discard the denied token."""
-        self._tokens.forget(_host(url))
+        self.tokens.forget(_host(url))
         self.close_gate(service, DENIED_AFTER, why)
 
     def close_gate(self, service: str, after: float | None, why: str) -> float | None:
         """Close a service's gate and return for how many seconds; `after` if it cannot be closed."""
-        if self._gates is None:
+        if self.gates is None:
             return after
         try:
-            return self._gates.close(service, after, why)
+            return self.gates.close(service, after, why)
         except ServiceError as error:  # of storage: the message is deferred without a gate
             logs.warning("gate.unreachable", service=service, error=str(error))
             return after
 
     def _once(self, call: Request, attempt: Attempt) -> Response:
-        auth = Bearer(self._tokens.token(_host(call.url)))
+        auth = Bearer(self.tokens.token(_host(call.url)))
         attempt.requests += 1
         try:
             response, body = self._exchange(call, auth, attempt.timeout)
@@ -189,7 +174,7 @@ class HttpClient:
         raise statuses.error_of(call.service, status, headers, body)
 
     def _exchange(self, call: Request, auth: Bearer, timeout: float) -> tuple[requests.Response, bytes]:
-        until = self._clock.monotonic() + timeout
+        until = self.clock.monotonic() + timeout
         with self._session.request(
             call.method,
             call.url,
@@ -210,7 +195,7 @@ class HttpClient:
             size += len(chunk)
             if size > LARGEST_ANSWER:
                 raise requests.exceptions.ContentDecodingError("the answer is larger than any photo")
-            if self._clock.monotonic() > until:
+            if self.clock.monotonic() > until:
                 raise requests.ReadTimeout("the answer did not end in time")
         return b"".join(chunks)
 

@@ -6,6 +6,7 @@ it first, and defers its message instead of sending a request that would fail.
 
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from shared import backoff, logs
@@ -17,14 +18,14 @@ SERVICES = (GRAPH, FILES, PROFILES)
 BELIEVED_FOR = 1.0  # seconds for which a gate that was read is cached
 
 
+@dataclass(frozen=True, slots=True)
 class Gates:
     """The gates of all services. One long-lived object, shared by all threads."""
 
-    def __init__(self, table: Table, clock: Clock) -> None:
-        self._table = table
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._seen: dict[str, tuple[float, float]] = {}
+    table: Table
+    clock: Clock
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _seen: dict[str, tuple[float, float]] = field(default_factory=dict, init=False)
 
     def require_open(self, *services: str) -> None:
         """Return if every one of these services may be called.
@@ -35,7 +36,7 @@ class Gates:
         """
         until = {service: self.closed_until(service) for service in services}
         last = max(until, key=lambda service: until[service])
-        wait = until[last] - self._clock.now()
+        wait = until[last] - self.clock.now()
         if wait > 0:
             raise GateClosed(last, "its gate is closed", after=wait)
 
@@ -43,24 +44,22 @@ class Gates:
         """Return until when a service must not be called, in Unix seconds; 0 if it was never closed."""
         with self._lock:
             seen, until = self._seen.get(service, (float("-inf"), 0.0))
-        if self._clock.monotonic() - seen < BELIEVED_FOR:
+        if self.clock.monotonic() - seen < BELIEVED_FOR:
             return until
-        found = self._table.read(StateRows.GATE, service)
+        found = self.table.read(StateRows.GATE, service)
         return self._remember(service, float(found[0].get("closed_until", 0.0)) if found else 0.0)
 
     def close(self, service: str, after: float | None, why: str) -> float:
         """Close a service's gate and return for how many seconds it is closed.
 
-        Args:
-            service: name of the service.
-            after: what the service asked for, in seconds; None if it named no time. Then a gate that closes
-                again soon after it opened stays closed twice as long, from 30 seconds up to 15 minutes.
-            why: for the log and the status report.
+        `after` is what the service asked for, in seconds, None if it named no time. Then a gate that closes
+        again soon after it opened stays closed twice as long, from 30 seconds up to 15 minutes. `why` is for
+        the log and the status report.
 
         Raises:
             TryLater: the table is unreachable.
         """
-        now = self._clock.now()
+        now = self.clock.now()
 
         def forward(columns: Mapping[str, Any]) -> dict[str, Any] | None:
             closing = next_closing(columns, after, now)
@@ -68,25 +67,25 @@ class Gates:
             return {**closing, "why": why} if later else None
 
         try:
-            columns, closed = update(self._table, StateRows.GATE, service, forward)
+            columns, closed = update(self.table, StateRows.GATE, service, forward)
         except TryLater:
             self._remember(service, next_closing({}, after, now)["closed_until"])  # this instance stays away
             raise
         until = float(columns["closed_until"])
         if closed:
             logs.warning("gate.closed", service=service, after=round(until - now), reason=why)
-        return self._remember(service, until) - self._clock.now()
+        return self._remember(service, until) - self.clock.now()
 
     def why_closed(self, service: str) -> str:
         """Return why a service's gate was last closed, "" if it never was."""
-        found = self._table.read(StateRows.GATE, service)
+        found = self.table.read(StateRows.GATE, service)
         return str(found[0].get("why", "")) if found else ""
 
     def _remember(self, service: str, until: float) -> float:
         with self._lock:
             _, known = self._seen.get(service, (0.0, 0.0))
             until = max(until, known)  # a slow read must not overwrite a newer one
-            self._seen[service] = (self._clock.monotonic(), until)
+            self._seen[service] = (self.clock.monotonic(), until)
         return until
 
 

@@ -13,16 +13,13 @@ Transport = BaseAdapter  # carries a request to its host and the answer back
 def new_session(user_agent: str, transport: Transport | None = None) -> requests.Session:
     """Return a session that threads may share: it keeps connections, no cookies, and never retries.
 
-    Args:
-        user_agent: its `User-Agent` header.
-        transport: used instead of the network and the proxy that the environment names.
+    A `transport` is used instead of the network and the proxy that the environment names.
     """
     session = requests.Session()
     session.trust_env = transport is None
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers["User-Agent"] = user_agent
-    carrier = transport or HTTPAdapter(pool_connections=8, pool_maxsize=32, max_retries=0)
-    session.mount("https://", carrier)
+    session.mount("https://", transport or HTTPAdapter(pool_connections=8, pool_maxsize=32, max_retries=0))
     return session
 
 

@@ -4,7 +4,7 @@ Like a wrong setting, an expired certificate needs an operator; but only an inst
 """
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared import logs
 from shared.clock import Clock
@@ -16,14 +16,14 @@ SHOWN_FOR = 3600.0  # seconds; a lasting refusal recurs within a quarter of an h
 QUIET_FOR = 60.0  # seconds after a noted refusal in which an instance notes no other
 
 
+@dataclass(slots=True)
 class TokenProblems:
     """Notes refusals of tokens. One long-lived object, shared by all threads."""
 
-    def __init__(self, table: Table, clock: Clock) -> None:
-        self._table = table
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._noted = float("-inf")
+    table: Table
+    clock: Clock
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _noted: float = field(default=float("-inf"), init=False)  # monotonic seconds
 
     def note(self, problem: str) -> None:
         """Note a refusal, unless this instance noted one within the last minute.
@@ -31,12 +31,12 @@ class TokenProblems:
         If that fails, one of the next minute is noted: a lasting refusal recurs.
         """
         with self._lock:
-            monotonic = self._clock.monotonic()
+            monotonic = self.clock.monotonic()
             if monotonic - self._noted < QUIET_FOR:
                 return
             self._noted = monotonic
         try:
-            self._table.merge(StateRows.PROBLEM, ENTRA, {"problem": problem, "at": self._clock.now()}, ANY)
+            self.table.merge(StateRows.PROBLEM, ENTRA, {"problem": problem, "at": self.clock.now()}, ANY)
         except (ServiceError, ConfigError) as error:
             logs.warning("refusal.not_noted", error=str(error))
 
@@ -46,8 +46,8 @@ class TokenProblems:
         Raises:
             TryLater: the table is unreachable.
         """
-        columns, _ = self._table.read(StateRows.PROBLEM, ENTRA) or ({"at": float("-inf")}, "")
-        ago = self._clock.now() - columns["at"]
+        columns, _ = self.table.read(StateRows.PROBLEM, ENTRA) or ({"at": float("-inf")}, "")
+        ago = self.clock.now() - columns["at"]
         return [f"{columns['problem']} (met {max(ago, 0.0):.0f} s ago)"] if ago < SHOWN_FOR else []
 
 

@@ -10,6 +10,7 @@ import binascii
 import functools
 import re
 import threading
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.errors import ENTRA, ConfigError, TryLater
@@ -19,6 +20,7 @@ from shared.settings import Settings
 if TYPE_CHECKING:
     import msal
     import requests
+    from azure.identity import ManagedIdentityCredential
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 TIMEOUT = 10.0  # seconds
@@ -44,23 +46,50 @@ class _LastStatus(threading.local):
 
     status = 0
 
+    def note(self, response: Any, **_: Any) -> None:
+        """Note an answer's status."""
+        self.status = response.status_code
+
     @property
     def temporary(self) -> bool:
         """Whether the failure is temporary, whatever error the library raises."""
         return self.status == 429 or self.status >= 500
 
 
-class CertificateTokens:
-    """Tokens of an application with a certificate. SharePoint takes no client secret.
-
-    MSAL caches a refusal for a minute.
-    """
+class _LibraryTokens[Client](ABC):
+    """Tokens of a library's client: built on first use, discarded with the tokens that it caches."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
         self._last = _LastStatus()
-        self._client: msal.ConfidentialClientApplication | None = None
+        self._built: Client | None = None
+
+    def forget(self, host: str) -> None:
+        """Discard every token, that for `https://{host}` among them.
+
+        The platform itself caches a managed identity's token for about a day:
+        learn.microsoft.com/azure/app-service/overview-managed-identity
+        """
+        del host
+        with self._lock:
+            self._built = None
+
+    def _client(self) -> Client:
+        with self._lock:  # MSAL's constructor asks Entra for its endpoints
+            if self._built is None:
+                self._built = self._build()
+            return self._built
+
+    @abstractmethod
+    def _build(self) -> Client: ...
+
+
+class CertificateTokens(_LibraryTokens["msal.ConfidentialClientApplication"]):
+    """Tokens of an application with a certificate. SharePoint takes no client secret.
+
+    MSAL caches a refusal for a minute.
+    """
 
     def token(self, host: str) -> str:
         """Return a token for `https://{host}`, from MSAL's cache if it has one.
@@ -74,7 +103,7 @@ class CertificateTokens:
 
         self._last.status = 0
         try:
-            answer = self._built().acquire_token_for_client([f"https://{host}/.default"]) or {}
+            answer = self._client().acquire_token_for_client([f"https://{host}/.default"]) or {}
         except (requests.RequestException, MsalServiceError) as error:
             raise TryLater(ENTRA, f"no token ({type(error).__name__})") from error
         except ValueError as error:  # no endpoints for this directory, or no JSON
@@ -87,38 +116,23 @@ class CertificateTokens:
             raise TryLater(ENTRA, "no token for now")
         raise ConfigError([_refusal(answer, host)])
 
-    def forget(self, host: str) -> None:
-        """Discard every token, that for `https://{host}` among them."""
-        del host
-        with self._lock:
-            self._client = None
-
-    def _built(self) -> "msal.ConfidentialClientApplication":
+    def _build(self) -> "msal.ConfidentialClientApplication":
         import msal
 
-        with self._lock:  # its constructor asks Entra for its endpoints
-            if self._client is None:
-                settings = self._settings
-                key, certificate = _read_certificate(settings)
-                self._client = msal.ConfidentialClientApplication(
-                    settings.client_id,
-                    authority=f"https://{settings.cloud.login}/{settings.tenant_id}",
-                    # Without a thumbprint MSAL signs with PS256 and x5t#S256, not SHA-1. It uses the key
-                    # as it is; a PEM would be parsed and checked for each signature, which takes 60 ms.
-                    client_credential={"private_key": key, "public_certificate": certificate},
-                    http_client=_new_session(settings.user_agent, self._last),
-                )
-            return self._client
+        settings = self._settings
+        key, certificate = _read_certificate(settings)
+        return msal.ConfidentialClientApplication(
+            settings.client_id,
+            authority=f"https://{settings.cloud.login}/{settings.tenant_id}",
+            # Without a thumbprint MSAL signs with PS256 and x5t#S256, not SHA-1. It uses the key
+            # as it is; a PEM would be parsed and checked for each signature, which takes 60 ms.
+            client_credential={"private_key": key, "public_certificate": certificate},
+            http_client=_new_session(settings.user_agent, self._last),
+        )
 
 
-class IdentityTokens:
+class IdentityTokens(_LibraryTokens["ManagedIdentityCredential"]):
     """Tokens of the app's managed identity."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._client_id = settings.client_id
-        self._lock = threading.Lock()
-        self._last = _LastStatus()
-        self._credential: Any = None
 
     def token(self, host: str) -> str:
         """Return a token for `https://{host}`, from azure-identity's cache if it has one.
@@ -131,40 +145,23 @@ class IdentityTokens:
 
         self._last.status = 0
         try:
-            return str(self._built().get_token(f"https://{host}/.default").token)
+            return str(self._client().get_token(f"https://{host}/.default").token)
         except AzureError as error:
             if self._last.temporary or isinstance(error, ServiceRequestError | ServiceResponseError):
                 raise TryLater(ENTRA, "the managed identity endpoint cannot now") from error
-            raise ConfigError(
-                [f"the managed identity {self._client_id} gives no token for {host}: assign it to this app"]
-            ) from error
+            identity = f"the managed identity {self._settings.client_id}"
+            raise ConfigError([f"{identity} gives no token for {host}: assign it to this app"]) from error
 
-    def forget(self, host: str) -> None:
-        """Discard every token, that for `https://{host}` among them.
-
-        The platform itself caches a token for about a day:
-        learn.microsoft.com/azure/app-service/overview-managed-identity
-        """
-        del host
-        with self._lock:
-            self._credential = None
-
-    def _built(self) -> Any:
+    def _build(self) -> "ManagedIdentityCredential":
         from azure.identity import ManagedIdentityCredential
 
-        with self._lock:
-            if self._credential is None:
-                self._credential = ManagedIdentityCredential(
-                    client_id=self._client_id,
-                    retry_total=RETRIES,
-                    connection_timeout=TIMEOUT,
-                    read_timeout=TIMEOUT,
-                    raw_response_hook=self._note_status,
-                )
-            return self._credential
-
-    def _note_status(self, response: Any) -> None:
-        self._last.status = response.http_response.status_code
+        return ManagedIdentityCredential(
+            client_id=self._settings.client_id,
+            retry_total=RETRIES,
+            connection_timeout=TIMEOUT,
+            read_timeout=TIMEOUT,
+            raw_response_hook=lambda response: self._last.note(response.http_response),
+        )
 
 
 def tokens_of(settings: Settings) -> CertificateTokens | IdentityTokens:
@@ -194,12 +191,8 @@ def _if_matches(form: re.Pattern[str], value: object) -> str:
 
 def _new_session(user_agent: str, last: _LastStatus) -> "requests.Session":
     """Return a session for MSAL. MSAL's default would wait for as long as a `Retry-After` says."""
-
-    def note_status(response: "requests.Response", **_: Any) -> None:
-        last.status = response.status_code
-
     session = new_session(user_agent)
-    session.hooks["response"].append(note_status)
+    session.hooks["response"].append(last.note)
     session.request = functools.partial(session.request, timeout=TIMEOUT)  # type: ignore[method-assign]
     return session
 
