@@ -19,25 +19,19 @@ from shared.rest.client import HttpClient, Request
 LIBRARY = "/User Photos"
 _JSON = {"Accept": "application/json;odata=nometadata"}
 _PEOPLE_MANAGER = "{cf560d69-0fdb-4489-a216-b6b47adf8ef8}"  # SP.UserProfiles.PeopleManager
+_DOTNET_EPOCH = 62_135_596_800  # seconds from 0001-01-01 to 1970-01-01, both UTC
 _NO_SUCH_PROFILE = "User Profile Error 1000"
 _NOT_PERMITTED = "managing your own data"  # github.com/pnp/powershell/issues/1396
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The parts of a user's profile that a sync needs; "" if SharePoint gives no value.
+    """The parts of a user's profile that a sync needs; "" if SharePoint gives no value."""
 
-    Attributes:
-        account: the claim, `i:0#.f|membership|upn`.
-        object_id: the Entra object id that SharePoint has for this account, lower case.
-        my_host: host of the user's My Site, which identifies the user's geo.
-        picture_path: server-relative path of the picture that `PictureURL` names.
-    """
-
-    account: str
-    object_id: str
-    my_host: str
-    picture_path: str
+    account: str  # the claim, `i:0#.f|membership|upn`
+    object_id: str  # the Entra object id that SharePoint has for this account, lower case
+    my_host: str  # host of the user's My Site, which identifies the user's geo
+    picture_path: str  # server-relative path of the picture that `PictureURL` names
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +80,14 @@ class SharePoint:
         """
         url = f"https://{my_host}{_folder(folder)}/Files/AddUsingPath(decodedUrl='{_path(name)}',overwrite=true)"
         headers = {**_JSON, "Content-Type": "application/octet-stream"}
-        self.rest.send(Request(FILES, "POST", url, headers=headers, body=content, writes=True), attempt)
+        self.rest.send(Request(FILES, "POST", url, headers, content, writes=True), attempt)
 
     def delete(self, my_host: str, folder: str, name: str, attempt: Attempt) -> None:
         """Delete a file; succeed if it does not exist."""
         path = _path(f"{folder}/{name}")
         url = f"https://{my_host}/_api/web/GetFileByServerRelativePath(decodedUrl='{path}')"
         headers = {**_JSON, "X-HTTP-Method": "DELETE", "If-Match": "*"}
-        call = Request(FILES, "POST", url, headers=headers, writes=True, accept=(HTTPStatus.NOT_FOUND,))
-        self.rest.send(call, attempt)
+        self.rest.send(Request(FILES, "POST", url, headers, writes=True, accept=(404,)), attempt)
 
     def set_properties(
         self, admin_host: str, upn: str, properties: Sequence[tuple[str, str]], attempt: Attempt
@@ -105,14 +98,8 @@ class SharePoint:
             Gone: this host has no profile of that user.
         """
         url = f"https://{admin_host}/_vti_bin/client.svc/ProcessQuery"
-        call = Request(
-            PROFILES,
-            "POST",
-            url,
-            headers={"Content-Type": "text/xml"},
-            body=_query(account_of(upn), properties).encode(),
-            writes=True,
-        )
+        query = _query(account_of(upn), properties).encode()
+        call = Request(PROFILES, "POST", url, {"Content-Type": "text/xml"}, query, writes=True)
         try:
             _check_query(self.rest.send(call, attempt).json())
         except Denied as error:  # behind a status of 200, so `send` has not seen it
@@ -160,8 +147,7 @@ def _check_query(answer: Any) -> None:
     head = answer[0] if isinstance(answer, list) and answer else None
     if not isinstance(head, dict) or "ErrorInfo" not in head:
         raise TryLater(PROFILES, "the query's answer has no ErrorInfo")
-    error = head["ErrorInfo"]
-    if error is None:
+    if (error := head["ErrorInfo"]) is None:
         return
     if not isinstance(error, dict):
         raise TryLater(PROFILES, "the query's ErrorInfo is none")
@@ -195,9 +181,6 @@ def _split(url: str) -> tuple[str, str]:
 def thumbnail_name(user: str, size: str) -> str:
     """Return the name under which SharePoint itself stores a thumbnail; it survives a change of UPN."""
     return f"{user}_{size}Thumb.jpg"
-
-
-_DOTNET_EPOCH = 62_135_596_800  # seconds from 0001-01-01 to 1970-01-01, both UTC
 
 
 def picture_timestamp(now: float, newest: float) -> int:

@@ -8,7 +8,7 @@ this minute is taken, it reserves in the first minute of the next hour that has 
 import math
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice, takewhile
 from typing import Any
 
@@ -67,24 +67,15 @@ def with_reserved(columns: Mapping[str, Any], lane: Lane, units: int, limit: int
     return {"backfill": backfill + units}
 
 
+@dataclass(frozen=True, slots=True)
 class Pace:
-    """Reserves units. One long-lived object, shared by all threads.
+    """Reserves units. One long-lived object, shared by all threads."""
 
-    Args:
-        table: holds the minutes.
-        clock: measures time.
-        limit: units a minute.
-        jitter: a random number of [0, 1).
-    """
-
-    def __init__(
-        self, table: Table, clock: Clock, limit: int, *, jitter: Callable[[], float] = random.random
-    ) -> None:
-        self._table = table
-        self._clock = clock
-        self._limit = limit
-        self._jitter = jitter
-        self._full_until: dict[Lane, float] = {"live": 0.0, "backfill": 0.0}
+    table: Table  # holds the minutes
+    clock: Clock
+    limit: int  # units a minute
+    jitter: Callable[[], float] = random.random  # a random number of [0, 1)
+    _full_until: dict[Lane, float] = field(init=False, default_factory=lambda: {"live": 0.0, "backfill": 0.0})
 
     def reserve(self, lane: Lane, units: int) -> Booked | Full:
         """Reserve units in this minute, or in the first of the next hour that has room.
@@ -92,16 +83,16 @@ class Pace:
         Raises:
             TryLater: the table is unreachable, or too many instances want the same minute.
         """
-        now = self._clock.now()
+        now = self.clock.now()
         this = minute_of(now)
         slot = max(this, self._full_until[lane])
         while slot < this + HORIZON * MINUTE:
             if self._take(slot, lane, units):
                 # Spread over the minute, so that a service that counts shorter spans sees no burst.
-                return Booked(slot, 0.0 if slot == this else slot - now + self._jitter() * SPREAD)
+                return Booked(slot, 0.0 if slot == this else slot - now + self.jitter() * SPREAD)
             slot += MINUTE
             self._full_until[lane] = slot  # a full minute stays full: the next search starts after it
-        return Full(HORIZON * MINUTE * (1 + self._jitter() / 10))
+        return Full(HORIZON * MINUTE * (1 + self.jitter() / 10))
 
     def forget(self) -> None:
         """Delete the minutes that ended an hour ago, the oldest first, up to `MINUTES_FORGOTTEN` at a time.
@@ -109,19 +100,17 @@ class Pace:
         Raises:
             TryLater: the table is unreachable.
         """
-        past = self._clock.now() - HORIZON * MINUTE
-        minutes = (key for key, _, _ in self._table.scan(StateRows.PACE, only=["RowKey"]))
+        past = self.clock.now() - HORIZON * MINUTE
+        minutes = (key for key, _, _ in self.table.scan(StateRows.PACE, only=["RowKey"]))
         # Keys are in the order of time: until the year 2286 every key has ten digits.
         for key in list(islice(takewhile(lambda key: float(key) < past, minutes), MINUTES_FORGOTTEN)):
-            self._table.delete(StateRows.PACE, key)
+            self.table.delete(StateRows.PACE, key)
 
     def _take(self, slot: float, lane: Lane, units: int) -> bool:
-        _, taken = update(
-            self._table,
-            StateRows.PACE,
-            f"{slot:.0f}",
-            lambda columns: with_reserved(columns, lane, units, self._limit),
-        )
+        def reserved(columns: Mapping[str, Any]) -> Mapping[str, Any] | None:
+            return with_reserved(columns, lane, units, self.limit)
+
+        _, taken = update(self.table, StateRows.PACE, f"{slot:.0f}", reserved)
         return taken
 
 

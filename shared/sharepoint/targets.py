@@ -68,16 +68,15 @@ class Targets:
 
     def _choose(self, folders: list[str], profile: Profile) -> str | NotYet:
         """Return the folder that holds the current picture, else the only one, else the configured one."""
+        by_name = {folder.lower(): folder for folder in reversed(folders)}
         current = profile.picture_path.rpartition("/")[0].lower()
-        for folder in folders:
-            if folder.lower() == current:
-                return folder
+        if current in by_name:
+            return by_name[current]
         if len(folders) == 1:
             return folders[0]
         configured = f"{LIBRARY}/{self._settings.photo_folder}".lower()
-        for folder in folders:
-            if folder.lower() == configured:
-                return folder
+        if configured in by_name:
+            return by_name[configured]
         if not folders:
             return NotYet(f"there is no folder in {LIBRARY} yet")
         return NotYet(f"{len(folders)} folders in {LIBRARY}: name the right one in PHOTO_FOLDER")
