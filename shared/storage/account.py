@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from azure.data.tables import TableServiceClient
     from azure.storage.queue import QueueServiceClient
 
+type _Service = Literal["table", "queue"]
+
 CONNECTION = "AzureWebJobsStorage"
 # Short timeouts: a message that storage fails is deferred or redelivered. (The SDKs would wait minutes.)
 _OPTIONS = {"connection_timeout": 3, "read_timeout": 10, "retry_total": 2}
@@ -29,8 +31,7 @@ class Storage:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._lock = threading.Lock()
-        self._tables: TableServiceClient | None = None
-        self._queues: QueueServiceClient | None = None
+        self._built: dict[_Service, Any] = {}
 
     def problems(self) -> list[str]:
         """Return the problems of the storage settings, each with its remedy."""
@@ -42,21 +43,21 @@ class Storage:
         """Return the table service."""
         from azure.data.tables import TableServiceClient
 
-        with self._lock:
-            if self._tables is None:
-                self._tables = self._build(TableServiceClient, "table", _TABLE_OPTIONS)
-            return self._tables
+        return self._client(TableServiceClient, "table", _TABLE_OPTIONS)
 
     def queues(self) -> "QueueServiceClient":
         """Return the queue service, with base64 messages as in host.json."""
         from azure.storage.queue import QueueServiceClient
 
-        with self._lock:
-            if self._queues is None:
-                self._queues = self._build(QueueServiceClient, "queue", _QUEUE_OPTIONS)
-            return self._queues
+        return self._client(QueueServiceClient, "queue", _QUEUE_OPTIONS)
 
-    def _build(self, kind: Any, service: Literal["table", "queue"], options: Mapping[str, Any]) -> Any:
+    def _client[Client](self, kind: type[Client], service: _Service, options: Mapping[str, Any]) -> Client:
+        with self._lock:
+            client: Client = self._built.get(service) or self._build(kind, service, options)
+            self._built[service] = client
+            return client
+
+    def _build(self, kind: Any, service: _Service, options: Mapping[str, Any]) -> Any:
         if problems := self.problems():
             raise ConfigError(problems)
         try:
@@ -64,11 +65,10 @@ class Storage:
                 return kind.from_connection_string(connection, **options)
             return kind(self._endpoint(service), credential=self._credential(), **options)
         except ValueError:  # its text may repeat the connection string, so it is not passed on
-            raise ConfigError(
-                [f"{CONNECTION} is malformed: copy the storage account's connection string"]
-            ) from None
+            problem = f"{CONNECTION} is malformed: copy the storage account's connection string"
+            raise ConfigError([problem]) from None
 
-    def _endpoint(self, service: Literal["table", "queue"]) -> str:
+    def _endpoint(self, service: _Service) -> str:
         uri = self._environ.get(f"{CONNECTION}__{service}ServiceUri", "")
         account = self._environ.get(f"{CONNECTION}__accountName", "")
         return uri or (f"https://{account}.{service}.core.windows.net" if account else "")
@@ -85,8 +85,7 @@ class Storage:
 def storage_errors(*, conditional: bool = False) -> Iterator[None]:
     """Turn errors of the Azure libraries into those that say what the caller does next.
 
-    Args:
-        conditional: the operation is a table write with a condition that may not hold.
+    `conditional`: the operation is a table write with a condition that may not hold.
 
     Raises:
         Stale: the condition does not hold: another writer was first, or the row no longer exists.
@@ -97,12 +96,10 @@ def storage_errors(*, conditional: bool = False) -> Iterator[None]:
 
     try:
         yield
-    except ClientAuthenticationError as error:  # a malformed key and a missing identity have no status
-        raise Denied(
-            STORAGE, _summary_of(error), status=error.status_code, code=storage_error_code(error)
-        ) from error
     except HttpResponseError as error:
-        raise _error_of(error, conditional) from error
+        # A malformed key and a missing identity have no status.
+        denied = error.status_code in (401, 403) or isinstance(error, ClientAuthenticationError)
+        raise _error_of(error, denied, conditional) from error
     except AzureError as error:
         raise TryLater(STORAGE, f"no answer ({type(error).__name__})") from error
 
@@ -113,14 +110,9 @@ def storage_error_code(error: Exception) -> str:
     return str(getattr(code, "value", code) or "")
 
 
-def _error_of(error: Any, conditional: bool) -> ServiceError | Stale:
+def _error_of(error: Any, denied: bool, conditional: bool) -> ServiceError | Stale:
     status, code = error.status_code, storage_error_code(error)
-    if status in (401, 403):
-        return Denied(STORAGE, _summary_of(error), status=status, code=code)
-    if conditional and status in (404, 409, 412):
-        return Stale(f"{STORAGE}: {_summary_of(error)}")
-    return TryLater(STORAGE, _summary_of(error), status=status, code=code)
-
-
-def _summary_of(error: Any) -> str:
-    return f"{error.status_code or type(error).__name__} {storage_error_code(error)}".rstrip()
+    what = f"{status or type(error).__name__} {code}".rstrip()
+    if conditional and not denied and status in (404, 409, 412):
+        return Stale(f"{STORAGE}: {what}")
+    return (Denied if denied else TryLater)(STORAGE, what, status=status, code=code)

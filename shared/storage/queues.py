@@ -8,7 +8,7 @@ import math
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
@@ -39,13 +39,13 @@ class Outbox(Protocol):
         """Delete a message that no handler has received yet; leave one that is being handled."""
 
 
+@dataclass(slots=True)
 class AzureOutbox:
     """The queues of the storage account."""
 
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-        self._first = threading.Lock()
-        self._used = False
+    storage: Storage
+    _first: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _used: bool = field(default=False, init=False)
 
     def put(self, queue: str, body: str, hidden: int) -> Receipt:
         """See `Outbox.put`."""
@@ -101,7 +101,7 @@ class AzureOutbox:
     def _client(self, queue: str) -> Any:
         from azure.storage.queue import TextBase64EncodePolicy
 
-        return self._storage.queues().get_queue_client(queue, message_encode_policy=TextBase64EncodePolicy())
+        return self.storage.queues().get_queue_client(queue, message_encode_policy=TextBase64EncodePolicy())
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,26 +119,17 @@ class Queues:
     def defer(self, job: Job, retry_after: float | None, *, now: float) -> int:
         """Queue a job again for later and return the seconds; the last step of its handler.
 
-        Args:
-            job: the job, with `seen` and `born` unchanged.
-            retry_after: seconds that the service asked for, None if it named no time.
-            now: Unix seconds.
+        `job` keeps its `seen` and `born`; `retry_after` are the seconds that the service asked for, None if
+        it named no time; `now` is in Unix seconds.
         """
         wait = backoff.wait_in_queue(retry_after, age=now - job.born, jitter=self.jitter())
         self.outbox.put(job.queue, jobs.write(job), wait)
         return wait
 
     def put_off(self, job: Job, after: float | None, *, now: float, exact: bool = False) -> int | None:
-        """Queue a job again for later, as `defer` does, unless it is older than a day.
+        """Queue a job again for later, as `defer` does; return None if it is older than a day.
 
-        Args:
-            job: the job, with `seen` and `born` unchanged.
-            after: seconds that the service asked for, None if it named no time.
-            now: Unix seconds.
-            exact: wait exactly so long: a minute is reserved.
-
-        Returns:
-            The seconds; None if the job is too old, so that its handler ends it.
+        Then its handler ends it. `exact`: wait exactly so long, because a minute is reserved.
         """
         if now - job.born > jobs.LONGEST_LIFE:
             return None

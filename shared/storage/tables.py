@@ -38,11 +38,8 @@ class Table(Protocol):
     def merge(self, partition: str, key: str, columns: Mapping[str, Any], version: str | None) -> str:
         """Write `columns` into a row, keep its other columns, and return its new version.
 
-        Args:
-            partition: partition key.
-            key: row key.
-            columns: the values; never None, which a merge leaves out.
-            version: the version as read; "" if there was no row; `ANY` for no condition.
+        No value is None, which a merge would leave out. `version` is the version as read, "" if there was no
+        row, `ANY` for no condition.
 
         Raises:
             Stale: the condition does not hold.
@@ -51,12 +48,9 @@ class Table(Protocol):
     def scan(
         self, partition: str, only: Sequence[str] = (), *, after: str = ""
     ) -> Iterable[tuple[str, dict[str, Any], str]]:
-        """Yield key, columns and version of every row of a partition, in the order of keys.
+        """Yield key, columns and version of a partition's rows after the key `after`, in the order of keys.
 
-        Args:
-            partition: partition key.
-            only: the columns to fetch; all of them if empty.
-            after: only rows whose key comes after this one.
+        `only` names the columns to fetch; all of them if empty.
         """
 
     def older(self, column: str, than: float) -> Iterable[tuple[str, str]]:
@@ -71,14 +65,8 @@ def update(
 ) -> tuple[Mapping[str, Any], bool]:
     """Merge into a row what `change` returns for its columns; repeat after concurrent writes.
 
-    Args:
-        table: where the row is.
-        partition: its partition key.
-        key: its row key.
-        change: takes the columns as they stand, none if there is no row; returns None to write nothing.
-
-    Returns:
-        The columns as they stand then, and whether they were written.
+    `change` takes the columns as they stand, none if there is no row, and returns None to write nothing.
+    Return the columns as they stand then, and whether they were written.
 
     Raises:
         TryLater: the table is unreachable, or the row keeps changing.
@@ -118,15 +106,14 @@ class AzureTable:
         """See `Table.merge`."""
         from azure.core import MatchConditions
 
-        entity = {"PartitionKey": partition, "RowKey": key, **columns}
-        client = self._client
+        client, entity = self._client, {"PartitionKey": partition, "RowKey": key, **columns}
         with storage_errors(conditional=version is not ANY):
             if version is ANY:
                 return self._ensuring_table(lambda: client.upsert_entity(entity))
             if version == "":
                 return self._ensuring_table(lambda: client.create_entity(entity))
             unchanged = MatchConditions.IfNotModified
-            return _version(client.update_entity(entity, etag=version, match_condition=unchanged))
+            return str(client.update_entity(entity, etag=version, match_condition=unchanged)["etag"])
 
     def scan(
         self, partition: str, only: Sequence[str] = (), *, after: str = ""
@@ -162,15 +149,12 @@ class AzureTable:
         from azure.core.exceptions import ResourceNotFoundError
 
         try:
-            return _version(write())
+            written = write()
         except ResourceNotFoundError:
             self.storage.tables().create_table_if_not_exists(self.name)
-            return _version(write())
+            written = write()
+        return str(written["etag"])
 
     @cached_property  # it costs a tenth of a read
     def _client(self) -> Any:
         return self.storage.tables().get_table_client(self.name)
-
-
-def _version(written: Mapping[str, Any]) -> str:
-    return str(written["etag"])
