@@ -15,8 +15,7 @@ _CLIENT_STATE = re.compile(r"[0-9a-f]{32}\.[A-Za-z0-9_-]{43}")
 class ClientState:
     """Signs and verifies the `clientState` of a subscription.
 
-    Args:
-        keys: the secrets, newest first: the first signs, all verify.
+    `keys` are the secrets, newest first: the first signs, all verify.
     """
 
     def __init__(self, keys: Sequence[str]) -> None:

@@ -62,12 +62,9 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """Another deployment of this application holds the only subscription that Graph allows; it is left alone.
+    """Another deployment of this application holds the one subscription that Graph allows: leave it alone."""
 
-    `hosts`: the hosts of those deployments.
-    """
-
-    hosts: tuple[str, ...]
+    hosts: tuple[str, ...]  # of those deployments
 
 
 type SubscriptionStep = Keep | Adopt | Renew | Create | Ended | Blocked
@@ -91,15 +88,10 @@ def plan_subscription(
     event: LifecycleEvent | None = None,
     take_over: bool = False,
 ) -> SubscriptionPlan:
-    """Return what to do.
+    """Return what to do about this application's subscriptions, as Graph lists them.
 
-    Args:
-        listed: this application's subscriptions, as Graph lists them.
-        record: the app's own record.
-        wanted: what the subscription must look like.
-        now: Unix seconds.
-        event: the lifecycle event that caused this, if any.
-        take_over: replace another deployment's subscription.
+    `now` is in Unix seconds; `event` is the lifecycle event that caused this, if any; `take_over`: replace
+    another deployment's subscription.
     """
     missed = event == "missed"
     if record.state == "ended":

@@ -15,27 +15,17 @@ SubscriptionState = Literal["", "creating", "active", "ended"]
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionRecord:
-    """The app's record of its subscription.
+    """The app's record of its subscription. Times are Unix seconds."""
 
-    Attributes:
-        version: the record's own ETag as read, "" if no record exists.
-        state: `creating` from before the POST until its answer is recorded; `ended` by an administrator.
-        id: the subscription's id, "" while it is being created.
-        key: which secret signed its `clientState`.
-        renewed_at: when it was last created or renewed.
-        expires: the expiry that Graph returned then.
-        lease_token: identifies the current or last holder of the lease.
-        lease_until: until when no other instance may renew.
-    """
-
-    version: str = ""
+    version: str = ""  # the record's own ETag as read, "" if no record exists
+    # `creating` from before the POST until its answer is recorded; `ended` by an administrator
     state: SubscriptionState = ""
-    id: str = ""
-    key: str = ""
-    renewed_at: float = 0.0
-    expires: float = 0.0
-    lease_token: str = ""
-    lease_until: float = 0.0
+    id: str = ""  # the subscription's, "" while it is being created
+    key: str = ""  # which secret signed its `clientState`
+    renewed_at: float = 0.0  # when it was last created or renewed
+    expires: float = 0.0  # the expiry that Graph returned then
+    lease_token: str = ""  # identifies the current or last holder of the lease
+    lease_until: float = 0.0  # until when no other instance may renew
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, Any], version: str) -> Self:
@@ -73,15 +63,13 @@ class SubscriptionLease:
 
     def __init__(self, store: SubscriptionStore, clock: Clock) -> None:
         self._store = store
-        record, now = store.read(), clock.now()
-        if record.lease_until > now:
-            raise _leased_elsewhere(record.lease_until - now)
+        self.record, now = store.read(), clock.now()
+        if self.record.lease_until > now:
+            raise _leased_elsewhere(self.record.lease_until - now)
         self._token = secrets.token_hex(8)
-        self.record = record
+        lease = {"lease_token": self._token, "lease_until": now + SUBSCRIPTION_LEASE}
         try:
-            self.record = store.write(
-                record, {"lease_token": self._token, "lease_until": now + SUBSCRIPTION_LEASE}
-            )
+            self.record = store.write(self.record, lease)
         except Stale:
             self.record = self._reread_own_lease()
 

@@ -31,19 +31,12 @@ Did = Literal["created", "adopted", "renewed", "kept", "ended", "blocked"]
 
 @dataclass(frozen=True, slots=True)
 class Tended:
-    """The outcome of a renewal.
-
-    Attributes:
-        did: what was done.
-        reason: why, in words.
-        subscription: its id, "" if none exists.
-        expires: its expiry in Unix seconds, 0 if none exists.
-    """
+    """The outcome of a renewal."""
 
     did: Did
-    reason: str = ""
-    subscription: str = ""
-    expires: float = 0.0
+    reason: str = ""  # why, in words
+    subscription: str = ""  # its id, "" if none exists
+    expires: float = 0.0  # in Unix seconds, 0 if none exists
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +68,10 @@ class Renewal:
         except PutOff as error:
             if error.needs_operator:
                 logs.error("subscription.denied", error=str(error))
-            self._defer(job, error)
+            wait = self.queues.put_off(job, error.after, now=self.clock.now())
+            # The timer looks after the subscription every hour anyway.
+            outcome = "subscription.event_dropped" if wait is None else "subscription.deferred"
+            logs.warning(outcome, event=job.event, after=wait, reason=str(error))
 
     def tend(
         self, *, event: LifecycleEvent | None = None, asked: bool = False, take_over: bool = False
@@ -95,13 +91,9 @@ class Renewal:
             if asked and lease.record.state == "ended":
                 lease.write({"state": ""})
             attempt = Attempt.begin(self.clock, LONGEST_REQUEST)
+            listed, now = self.graph.subscriptions(attempt), self.clock.now()
             plan = subscriptions.plan_subscription(
-                self.graph.subscriptions(attempt),
-                lease.record,
-                self._wanted,
-                now=self.clock.now(),
-                event=event,
-                take_over=take_over,
+                listed, lease.record, self._wanted, now=now, event=event, take_over=take_over
             )
             if plan.sweep:
                 self.request_sweep(f"Graph announced {event}")
@@ -130,8 +122,6 @@ class Renewal:
             yield lease
         finally:
             lease.end()
-
-    # --- the steps ---
 
     def _apply(self, plan: SubscriptionPlan, lease: SubscriptionLease, attempt: Attempt) -> Tended:
         for unwanted in plan.delete:
@@ -172,44 +162,25 @@ class Renewal:
         return self._adopt(self._post(attempt), lease, "created", why)
 
     def _post(self, attempt: Attempt) -> Subscription:
-        for _ in range(VALIDATIONS - 1):
+        wanted, tries = self._wanted, 0
+        while True:
+            tries += 1
+            state, expires = self.client_state.make(), self.clock.now() + subscriptions.LIFE
             try:
-                return self._post_once(attempt)
+                return self.graph.create_subscription(
+                    wanted.notification_url, wanted.lifecycle_url, state, expires, attempt
+                )
             except Refused as error:
-                if error.status != HTTPStatus.BAD_REQUEST:
+                if error.status != HTTPStatus.BAD_REQUEST or tries == VALIDATIONS:
                     raise
                 logs.warning("subscription.not_validated", code=error.code, request_id=error.request_id)
-        return self._post_once(attempt)
 
-    def _post_once(self, attempt: Attempt) -> Subscription:
-        return self.graph.create_subscription(
-            self._wanted.notification_url,
-            self._wanted.lifecycle_url,
-            self.client_state.make(),
-            self.clock.now() + subscriptions.LIFE,
-            attempt,
-        )
-
-    def _adopt(
-        self,
-        subscription: Subscription,
-        lease: SubscriptionLease,
-        did: Literal["created", "adopted"],
-        why: str,
-    ) -> Tended:
+    def _adopt(self, found: Subscription, lease: SubscriptionLease, did: Did, why: str) -> Tended:
         """Record a new subscription, and request a sweep for the changes before it."""
         now = self.clock.now()
         self.request_sweep(f"the subscription was {did}: {why}")
-        lease.write(
-            {"state": "active", "id": subscription.id, "renewed_at": now, "expires": subscription.expires}
-        )
-        return _tended(did, why, subscription)
-
-    def _defer(self, job: Tend, error: PutOff) -> None:
-        wait = self.queues.put_off(job, error.after, now=self.clock.now())
-        # The timer looks after the subscription every hour anyway.
-        event = "subscription.event_dropped" if wait is None else "subscription.deferred"
-        logs.warning(event, event=job.event, after=wait, reason=str(error))
+        lease.write({"state": "active", "id": found.id, "renewed_at": now, "expires": found.expires})
+        return _tended(did, why, found)
 
 
 def _tended(did: Did, reason: str, subscription: Subscription) -> Tended:
@@ -218,10 +189,5 @@ def _tended(did: Did, reason: str, subscription: Subscription) -> Tended:
 
 def _reported(tended: Tended, event: LifecycleEvent | None) -> Tended:
     write = logs.error if tended.did == "blocked" else logs.info
-    write(
-        f"subscription.{tended.did}",
-        event=event,
-        reason=tended.reason,
-        subscription=tended.subscription,
-    )
+    write(f"subscription.{tended.did}", event=event, reason=tended.reason, subscription=tended.subscription)
     return tended

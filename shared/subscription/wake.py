@@ -23,9 +23,8 @@ class WakeUp:
     def ring(self, url: str) -> None:
         """Send the handshake that Graph will send. Only Graph's own validation counts, not the answer."""
         try:
-            with self._session.post(
-                url, params={"validationToken": "wake up"}, timeout=WAKE_TIMEOUT
-            ) as response:
+            handshake = {"validationToken": "wake up"}
+            with self._session.post(url, params=handshake, timeout=WAKE_TIMEOUT) as response:
                 status: int | None = response.status_code
         except requests.RequestException:
             status = None
