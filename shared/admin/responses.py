@@ -5,12 +5,12 @@ The status says who must act: 4xx the caller; 409 and 503 no one, retry later; 5
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 from shared.backoff import SHORTEST
-from shared.errors import ConfigError, Denied, Gone, NotOurs, ServiceError, SyncError, TryLater
+from shared.errors import ConfigError, Gone, NotOurs, ServiceError, SyncError, TryLater
 from shared.subscription.renewal import Tended
 from shared.sweeps.opener import Opened
 from shared.sync.result import Result
@@ -36,34 +36,17 @@ class AdminResponse:
 
 def of_result(result: Result) -> AdminResponse:
     """Return the answer to a finished or deferred sync."""
-    status: int = HTTPStatus.OK
-    headers = {}
-    if result.outcome == "gone":
-        status = HTTPStatus.NOT_FOUND
+    status, headers = HTTPStatus.NOT_FOUND if result.outcome == "gone" else HTTPStatus.OK, {}
     if result.again:
-        status = _BY_HINDRANCE[result.hindrance]
-        headers = _retry_after(result.after)
-    shown = {
-        "user": result.user,
-        "outcome": result.outcome,
-        "reason": result.reason,
-        "etag": result.etag,
-        "requests": result.requests,
-        "request_id": result.request_id,
-    }
-    return _json(status, shown, headers)
+        status, headers = _BY_HINDRANCE[result.hindrance], _retry_after(result.after)
+    shown = ("user", "outcome", "reason", "etag", "requests", "request_id")
+    return _json(status, {name: getattr(result, name) for name in shown}, headers)
 
 
 def of_tended(tended: Tended) -> AdminResponse:
     """Return the answer to a renewal."""
     status = HTTPStatus.CONFLICT if tended.did == "blocked" else HTTPStatus.OK
-    shown = {
-        "did": tended.did,
-        "reason": tended.reason,
-        "subscription": tended.subscription,
-        "expires": tended.expires,
-    }
-    return _json(status, shown)
+    return _json(status, asdict(tended))
 
 
 def of_opened(opened: Opened) -> AdminResponse:
@@ -79,20 +62,17 @@ def of_status(status: dict[str, Any]) -> AdminResponse:
 
 def of_error(error: SyncError) -> AdminResponse:
     """Return the answer to a request that ended in a `SyncError`."""
-    shown: dict[str, Any] = {"error": str(error)}
+    shown = {"error": str(error)}
     if isinstance(error, ServiceError):
         shown["request_id"] = error.request_id
     match error:
         case ConfigError(problems=problems):
-            return _json(
-                HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "the app is not configured", "problems": problems}
-            )
+            wrong = {"error": "the app is not configured", "problems": problems}
+            return _json(HTTPStatus.INTERNAL_SERVER_ERROR, wrong)
         case NotOurs():
             return _json(HTTPStatus.BAD_REQUEST, shown)
         case TryLater(after=after):
             return _json(HTTPStatus.SERVICE_UNAVAILABLE, shown, _retry_after(after))
-        case Denied():
-            return _json(HTTPStatus.BAD_GATEWAY, shown)
         case Gone():
             return _json(HTTPStatus.NOT_FOUND, shown)
         case ServiceError():

@@ -60,9 +60,7 @@ class StatusReport:
             "sweep_wanted": record.again_why if record.again else "",
             "subscription": {
                 "state": subscription.state or "none",
-                "id": subscription.id,
-                "expires": subscription.expires,
-                "renewed_at": subscription.renewed_at,
+                **{name: getattr(subscription, name) for name in ("id", "expires", "renewed_at")},
             },
             "gates": {service: self._gate(service, now) for service in SERVICES},
             "failed": self.failures.report(),
@@ -89,10 +87,7 @@ class StatusReport:
         answered = totals.seen - totals.unanswered
         elapsed = now - record.opened_at
         return {
-            "id": record.id,
-            "why": record.why,
-            "force": record.force,
-            "opened_at": record.opened_at,
+            **{name: getattr(record, name) for name in ("id", "why", "force", "opened_at")},
             "pages": int(record.page),
             "every_page_read": record.next == LAST_PAGE_READ,
             "users_expected": expected,

@@ -13,7 +13,7 @@ from shared.clock import Clock
 from shared.errors import NotOurs, ServiceError
 from shared.graph.client import Graph
 from shared.jobs import Sync
-from shared.storage.queues import Queues, Receipt
+from shared.storage.queues import Queues
 from shared.sync.result import Result
 from shared.sync.syncer import Syncer
 from shared.users import object_id
@@ -67,17 +67,13 @@ class UserSync:
         receipt = self.queues.send(job, hidden=HIDDEN_FOR)
         result = self.syncer.attempt(job, ends=ends)
         if result.again is None:
-            self._take_back(receipt, job)
+            try:
+                self.queues.take_back(receipt)
+            except ServiceError as error:  # then the job is done twice, which is harmless
+                logs.warning("job.not_taken_back", user=job.user, error=str(error))
         return result
-
-    def _take_back(self, receipt: Receipt, job: Sync) -> None:
-        try:
-            self.queues.take_back(receipt)
-        except ServiceError as error:  # then the job is done twice, which is harmless
-            logs.warning("job.not_taken_back", user=job.user, error=str(error))
 
 
 def _names_a_user(text: str) -> bool:
-    if object_id(text):
-        return True
-    return len(text) <= LONGEST_UPN and text.isprintable() and _UPN.fullmatch(text) is not None
+    is_upn = len(text) <= LONGEST_UPN and text.isprintable() and _UPN.fullmatch(text)
+    return bool(object_id(text) or is_upn)
