@@ -13,7 +13,6 @@ ABSURD = 900.0
 SHORTEST = 30.0
 """Seconds that a message stays hidden if the service named no time."""
 
-
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
@@ -44,12 +43,8 @@ def wait_here(
 ) -> float | None:
     """Return the seconds to wait before attempt number `attempt` + 1, None to stop retrying in this call.
 
-    Args:
-        policy: the limits of the call.
-        attempt: the number of attempts made, from 1.
-        spent: seconds waited so far.
-        retry_after: seconds that the service asked for; waited for in full, or not at all.
-        jitter: a random number of [0, 1).
+    `attempt` is the number of attempts made, from 1; `spent` the seconds waited so far; `retry_after` the
+    seconds that the service asked for, waited for in full or not at all; `jitter` a random number of [0, 1).
     """
     if attempt >= policy.attempts:
         return None

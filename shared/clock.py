@@ -13,21 +13,13 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Return seconds since an unspecified start; they never decrease."""
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float, /) -> None:
         """Wait for `seconds`."""
 
 
 class SystemClock:
     """The machine's clocks."""
 
-    def now(self) -> float:
-        """See `Clock.now`."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """See `Clock.monotonic`."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """See `Clock.sleep`."""
-        time.sleep(seconds)
+    now = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
+    sleep = staticmethod(time.sleep)

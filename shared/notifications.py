@@ -53,11 +53,7 @@ class Lifecycle:
 
 
 def read_handshake(token: str | None) -> Handshake | Malformed | None:
-    """Return the answer to a `validationToken`, None if the request has none.
-
-    Args:
-        token: the query value, as the host decoded it.
-    """
+    """Return the answer to a `validationToken` as the host decoded it, None if the request has none."""
     if token is None:
         return None
     if len(token) > LONGEST_TOKEN or "<" in token or not token.isprintable():
@@ -66,19 +62,14 @@ def read_handshake(token: str | None) -> Handshake | Malformed | None:
 
 
 def read_changes(body: bytes, *, state: ClientState, tenant: str) -> Changes | Malformed:
-    """Return the users named by the items that Graph sent; each item is verified separately.
+    """Return the users named by the items that Graph sent for the directory `tenant`.
 
-    Args:
-        body: the request's body.
-        state: verifies each item's `clientState`.
-        tenant: the id of the app's directory; items of another are refused.
+    Each item is verified separately by its `clientState`.
     """
     items = _items(body)
     if isinstance(items, Malformed):
         return items
-    users: dict[str, None] = {}
-    subscriptions: dict[str, None] = {}
-    refused: Counter[str] = Counter()
+    users, subscriptions, refused = dict[str, None](), dict[str, None](), Counter[str]()
     for item in items:
         reason = _refusal_of(item, state, tenant)
         user = None if reason else _user(item)
@@ -92,25 +83,16 @@ def read_changes(body: bytes, *, state: ClientState, tenant: str) -> Changes | M
 
 
 def read_lifecycle(body: bytes, *, state: ClientState, tenant: str, now: float) -> Lifecycle | Malformed:
-    """Return what Graph announced about subscriptions; each item is verified separately.
-
-    Args:
-        body: the request's body.
-        state: verifies each item's `clientState`.
-        tenant: the id of the app's directory.
-        now: Unix seconds, when the events arrived.
-    """
+    """Return what Graph announced about subscriptions at `now`, in Unix seconds; verified as changes are."""
     items = _items(body)
     if isinstance(items, Malformed):
         return items
-    jobs: dict[Tend, None] = {}
-    refused: Counter[str] = Counter()
+    jobs, refused = dict[Tend, None](), Counter[str]()
     for item in items:
-        reason = _refusal_of(item, state, tenant) or _unknown_event(item)
-        if reason:
+        if reason := _refusal_of(item, state, tenant) or _unknown_event(item):
             refused[reason] += 1
-            continue
-        jobs[Tend(item["lifecycleEvent"], item["subscriptionId"].lower(), born=now)] = None
+        else:
+            jobs[Tend(item["lifecycleEvent"], item["subscriptionId"].lower(), born=now)] = None
     return Lifecycle(tuple(jobs), dict(refused))
 
 

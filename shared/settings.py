@@ -5,7 +5,7 @@ Nothing here reads the environment itself. No secret, tenant or host has a defau
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from shared.attempt import FUNCTION_TIMEOUT
@@ -40,21 +40,15 @@ CLOUDS: Mapping[str, Cloud] = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The app's settings, checked. Durations in seconds.
-
-    Attributes:
-        certificate: PEM text or PFX bytes as given; None means managed identity.
-        client_state_secrets: newest first.
-        warnings: values that are allowed but probably unintended.
-    """
+    """The app's settings, checked. Durations in seconds."""
 
     tenant_id: str
     client_id: str
-    certificate: Secret | None
+    certificate: Secret | None  # PEM text or PFX bytes as given; None means managed identity
     certificate_password: Secret | None
     sharepoint_host: str
     notification_url: str
-    client_state_secrets: tuple[Secret, ...]
+    client_state_secrets: tuple[Secret, ...]  # newest first
     cloud: Cloud
     scope: Scope
     exchange_sync_state: ExchangeSyncState
@@ -67,7 +61,14 @@ class Settings:
     claim_for: float
     company: str
     dry_run: bool
-    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed but probably unintended, in words."""
+        if self.claim_for >= FUNCTION_TIMEOUT:
+            return ()
+        limit = f"functionTimeout ({FUNCTION_TIMEOUT:.0f} s): two instances may write one photo at once"
+        return (f"CLAIM_FOR ({self.claim_for:.0f} s) is below {limit}",)
 
     @property
     def my_host(self) -> str:
@@ -89,15 +90,10 @@ class Settings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
-        """Return the settings of `environ`.
-
-        Raises:
-            ConfigError: naming every setting that is missing or malformed.
-        """
+        """Return the settings; raise `ConfigError` that names every one that is missing or malformed."""
         read = Reader(environ)
         cloud = CLOUDS[read.choice("CLOUD", tuple(CLOUDS), default="global")]
         host = read.text("SHAREPOINT_HOST", _host_of(cloud), needed=f"as in contoso{cloud.sharepoint_suffix}")
-        claim_for = read.duration("CLAIM_FOR", default="PT7M")
         settings = cls(
             tenant_id=read.text("TENANT_ID", object_id, needed="the directory's id, a GUID"),
             client_id=read.text("CLIENT_ID", object_id, needed="the application's id, a GUID"),
@@ -115,10 +111,9 @@ class Settings:
             on_photo_removed=read.choice("ON_PHOTO_REMOVED", get_args(OnPhotoRemoved), default="clear"),
             removal_brake=read.number("REMOVAL_BRAKE", default=5, least=0, most=100),
             units_a_minute=read.number("SHAREPOINT_UNITS_PER_MINUTE", default=1000, least=100, most=100_000),
-            claim_for=claim_for,
+            claim_for=read.duration("CLAIM_FOR", default="PT7M"),
             company=read.text("COMPANY", _company, default=host.partition(".")[0] or "unknown"),
             dry_run=read.choice("DRY_RUN", ("true", "false"), default="false") == "true",
-            warnings=_warn(claim_for),
         )
         if read.problems:
             raise ConfigError(read.problems)
@@ -142,16 +137,14 @@ def _notification_url(read: Reader) -> str:
         host = read.raw("WEBSITE_HOSTNAME")
         value = f"https://{host}" if host else ""
         if read.missing("WEBSITE_HOSTNAME"):
-            read.problems.append(
-                "NOTIFICATION_URL is missing: set it to this app's public address, https://..."
-            )
+            remedy = "set it to this app's public address, https://..."
+            read.problems.append(f"NOTIFICATION_URL is missing: {remedy}")
     url = value.rstrip("/")
     # Graph posts to https only; an emulated Graph on the same machine may use plain http.
     secure = url.startswith("https://") or _LOOPBACK.fullmatch(url)
     if value and (not secure or re.search(r"[\s?#]", url)):
-        read.problems.append(
-            "NOTIFICATION_URL must begin with https:// and have no query: Graph posts nowhere else"
-        )
+        form = "must begin with https:// and have no query: Graph posts nowhere else"
+        read.problems.append(f"NOTIFICATION_URL {form}")
     return url
 
 
@@ -177,12 +170,3 @@ def _folder_name(value: str) -> str | None:
 
 def _company(value: str) -> str | None:
     return value if re.fullmatch(r"[\w .&-]{1,64}", value, re.ASCII) else None
-
-
-def _warn(claim_for: float) -> tuple[str, ...]:
-    if claim_for < FUNCTION_TIMEOUT:
-        timeout = f"functionTimeout ({FUNCTION_TIMEOUT:.0f} s)"
-        return (
-            f"CLAIM_FOR ({claim_for:.0f} s) is below {timeout}: two instances may write one photo at once",
-        )
-    return ()

@@ -59,10 +59,8 @@ class Reader:
         value = self._environ.get(name, "").strip()
         if "@Microsoft.KeyVault(" in value:
             # The platform leaves the reference unchanged if it cannot read the secret.
-            self.problems.append(
-                f"{name} is an unresolved Key Vault reference: "
-                "let the app's identity read the secret, or correct the reference"
-            )
+            remedy = "let the app's identity read the secret, or correct the reference"
+            self.problems.append(f"{name} is an unresolved Key Vault reference: {remedy}")
             return ""
         return value
 
@@ -115,9 +113,8 @@ class Reader:
         texts = (self.raw(name) or default).split(",")
         seconds = [parse_duration(text) for text in texts]
         if None in seconds or (not several and len(texts) > 1):
-            self.problems.append(
-                f"{name} must be {'a comma list of' if several else 'an'} ISO 8601 duration, as in {default}"
-            )
+            number = "a comma list of" if several else "an"
+            self.problems.append(f"{name} must be {number} ISO 8601 duration, as in {default}")
             return (parse_duration(default.partition(",")[0]) or 0.0,)
         return tuple(s for s in seconds if s is not None)
 
@@ -128,18 +125,14 @@ class Reader:
 
     def secrets(self, name: str) -> tuple[Secret, ...]:
         """Return one secret, or two during a rotation, the newest first."""
+        length = f"at least {SHORTEST_SECRET}"
         value = self.raw(name)
-        if not value:
-            if self.missing(name):
-                self.problems.append(
-                    f"{name} is missing: set it to at least {SHORTEST_SECRET} random characters"
-                )
-            return (Secret(""),)
         keys = [key.strip() for key in value.split(",")]
-        if any(len(key) < SHORTEST_SECRET for key in keys) or len(keys) > 2:
-            self.problems.append(
-                f"{name} must be one secret, or two as new,old, each of at least {SHORTEST_SECRET} characters"
-            )
+        if self.missing(name):
+            self.problems.append(f"{name} is missing: set it to {length} random characters")
+        elif value and (any(len(key) < SHORTEST_SECRET for key in keys) or len(keys) > 2):
+            form = f"one secret, or two as new,old, each of {length} characters"
+            self.problems.append(f"{name} must be {form}")
         return tuple(Secret(key) for key in keys)
 
     def certificate(self, name: str) -> Secret | None:

@@ -21,16 +21,13 @@ def object_ids_in(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """What a sync needs to know of a directory user.
+    """What a sync needs to know of a directory user."""
 
-    `id` is lower case; `groups` are the scope's groups that include the user, directly or through others.
-    """
-
-    id: str
+    id: str  # lower case
     upn: str
     enabled: bool
     guest: bool
-    groups: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()  # the scope's that include the user, directly or through others
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,6 @@ def test_five_settings_are_enough_and_the_others_have_their_defaults() -> None:
         claim_for=420.0,
         company="contoso",
         dry_run=False,
-        warnings=(),
     )
 
 
