@@ -14,21 +14,13 @@ NO_TIME = "this attempt has no time left"
 
 @dataclass
 class Attempt:
-    """One attempt at one job: its time, and what it did so far.
+    """One attempt at one job: its time, and what it did so far."""
 
-    Attributes:
-        timeout: seconds one call may take.
-        ends: when the attempt must be over, on the monotonic clock; its creator sets it.
-        requests: HTTP requests sent, except for tokens.
-        request_id: the request id in the last answer of a service that had one.
-        unanswered: a write received no answer: it may still take effect.
-    """
-
-    timeout: float = 30.0
-    ends: float = float("inf")
-    requests: int = 0
-    request_id: str = ""
-    unanswered: bool = False
+    timeout: float = 30.0  # seconds one call may take
+    ends: float = float("inf")  # when the attempt must be over, on the monotonic clock; its creator sets it
+    requests: int = 0  # HTTP requests sent, except for tokens
+    request_id: str = ""  # the request id in the last answer of a service that had one
+    unanswered: bool = False  # a write received no answer: it may still take effect
 
     @classmethod
     def begin(

@@ -36,17 +36,11 @@ class SyncError(Exception):
 
 
 class PutOff(SyncError):
-    """The work waits.
+    """The work waits."""
 
-    Attributes:
-        after: seconds, None where no service said.
-        hindrance: what is in the way.
-        needs_operator: waiting alone does not help.
-    """
-
-    after: float | None = None
-    hindrance: ClassVar[Hindrance] = "throttled"
-    needs_operator: ClassVar[bool] = False
+    after: float | None = None  # seconds, None where no service said
+    hindrance: ClassVar[Hindrance] = "throttled"  # what is in the way
+    needs_operator: ClassVar[bool] = False  # waiting alone does not help
 
 
 class ConfigError(PutOff):

@@ -29,27 +29,18 @@ LifecycleEvent = Literal["reauthorizationRequired", "subscriptionRemoved", "miss
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Compare the photo ETags of up to 20 users with the ledger.
-
-    Attributes:
-        users: object ids, lower case, without duplicates.
-        why: what caused the check.
-        seen: when the hint arrived.
-        born: when the job was first queued.
-        tries: how often a user of it failed for a reason that concerns this user alone.
-        force: sync whatever the ledger says.
-        part: the sweep and its part that wait for the answers, None for a check without a sweep.
-        letters: what was found, a letter for each user, where only the part must still be told; else "".
-    """
+    """Compare the photo ETags of up to 20 users with the ledger."""
 
     queue: ClassVar[str] = "photo-checks"
-    users: tuple[str, ...]
-    why: Why
-    seen: float
-    born: float
-    tries: int = 0
-    force: bool = False
+    users: tuple[str, ...]  # object ids, lower case, without duplicates
+    why: Why  # what caused the check
+    seen: float  # when the hint arrived
+    born: float  # when the job was first queued
+    tries: int = 0  # how often a user of it failed for a reason that concerns this user alone
+    force: bool = False  # sync whatever the ledger says
+    # the sweep and its part that wait for the answers, None for a check without a sweep
     part: tuple[str, str] | None = None
+    # what was found, a letter for each user, where only the part must still be told; else ""
     letters: str = ""
 
     def __post_init__(self) -> None:
@@ -99,34 +90,22 @@ class Backfill(Sync):
 
 @dataclass(frozen=True, slots=True)
 class SweepPage:
-    """Do the next step of a sweep.
-
-    Attributes:
-        sweep: the sweep's id.
-        page: which page this message was sent for.
-        born: when the message was first sent.
-    """
+    """Do the next step of a sweep."""
 
     queue: ClassVar[str] = "photo-sweeps"
-    sweep: str
-    page: int
-    born: float
+    sweep: str  # the sweep's id
+    page: int  # which page this message was sent for
+    born: float  # when the message was first sent
 
 
 @dataclass(frozen=True, slots=True)
 class Tend:
-    """Look after the Graph subscription because a lifecycle event arrived for it.
-
-    Attributes:
-        event: what Graph announced.
-        subscription: the subscription's id.
-        born: when the event arrived.
-    """
+    """Look after the Graph subscription because a lifecycle event arrived for it."""
 
     queue: ClassVar[str] = "photo-subscription"
-    event: LifecycleEvent
-    subscription: str
-    born: float
+    event: LifecycleEvent  # what Graph announced
+    subscription: str  # the subscription's id
+    born: float  # when the event arrived
 
 
 type Job = Check | Sync | SweepPage | Tend

@@ -12,53 +12,31 @@ Outcome = Literal["synced", "unchanged", "cleared", "kept", "skipped", "deferred
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the ledger remembers of one user.
+    """What the ledger remembers of one user."""
 
-    Attributes:
-        user: the Entra object id, lower case.
-        version: the row's own ETag as read, "" while the user has no row.
-        settled_etag: ETag of the photo that SharePoint shows, with its quotation marks.
-        settled_sha256: hash of that photo's bytes, as they came from Exchange.
-        upn: the user principal name under which SharePoint knew the user; "" where it must be looked up.
-        geo: host of the user's My Site, `contoso-my.sharepoint.com`.
-        folder: server-relative path of the folder that holds the thumbnails.
-        claim_token: the attempt that works on the user, or did last.
-        claim_until: when that claim expires; 0 once it was ended.
-        dirty: the target may show something else than `settled_etag` says.
-        unsure_until: until then a write of an earlier attempt may still arrive.
-        recheck_at: when a queued check looks at the user because of `unsure_until`; 0 if none is queued.
-        stamp: the newest `SPS-PictureTimestamp` written, in seconds since 0001-01-01.
-        refused_etag: a photo that must not be tried again.
-        missing_since: since when Exchange has had no photo although one is settled.
-        gone_since: since when the directory has not known the user.
-        queued_at: when a sweep queued this user.
-        outcome: how the last sync ended.
-        reason: why it ended so, in words.
-        lag_ms: milliseconds from the hint to the settled photo.
-        settled_at: when the photo was settled.
-    """
-
-    user: str
-    version: str = ""
-    settled_etag: str = ""
-    settled_sha256: str = ""
+    user: str  # the Entra object id, lower case
+    version: str = ""  # the row's own ETag as read, "" while the user has no row
+    settled_etag: str = ""  # ETag of the photo that SharePoint shows, with its quotation marks
+    settled_sha256: str = ""  # hash of that photo's bytes, as they came from Exchange
+    # the user principal name under which SharePoint knew the user; "" where it must be looked up
     upn: str = ""
-    geo: str = ""
-    folder: str = ""
-    claim_token: str = ""
-    claim_until: float = 0.0
-    dirty: bool = False
-    unsure_until: float = 0.0
+    geo: str = ""  # host of the user's My Site, `contoso-my.sharepoint.com`
+    folder: str = ""  # server-relative path of the folder that holds the thumbnails
+    claim_token: str = ""  # the attempt that works on the user, or did last
+    claim_until: float = 0.0  # when that claim expires; 0 once it was ended
+    dirty: bool = False  # the target may show something else than `settled_etag` says
+    unsure_until: float = 0.0  # until then a write of an earlier attempt may still arrive
+    # when a queued check looks at the user because of `unsure_until`; 0 if none is queued
     recheck_at: float = 0.0
-    stamp: float = 0.0
-    refused_etag: str = ""
-    missing_since: float = 0.0
-    gone_since: float = 0.0
-    queued_at: float = 0.0
-    outcome: str = ""
-    reason: str = ""
-    lag_ms: float = 0.0
-    settled_at: float = 0.0
+    stamp: float = 0.0  # the newest `SPS-PictureTimestamp` written, in seconds since 0001-01-01
+    refused_etag: str = ""  # a photo that must not be tried again
+    missing_since: float = 0.0  # since when Exchange has had no photo although one is settled
+    gone_since: float = 0.0  # since when the directory has not known the user
+    queued_at: float = 0.0  # when a sweep queued this user
+    outcome: str = ""  # how the last sync ended
+    reason: str = ""  # why it ended so, in words
+    lag_ms: float = 0.0  # milliseconds from the hint to the settled photo
+    settled_at: float = 0.0  # when the photo was settled
 
     @classmethod
     def from_columns(cls, user: str, columns: Mapping[str, Any], version: str) -> Self:

@@ -23,39 +23,22 @@ FORGET_GONE_AFTER = 30 * 86400.0  # seconds; as long as a deleted user can be re
 
 @dataclass(frozen=True, slots=True)
 class SweepRecord:
-    """The sweep that runs, or the last one that did.
+    """The sweep that runs, or the last one that did."""
 
-    Attributes:
-        version: the record's own ETag as read, "" while it does not exist.
-        id: the sweep's id; ids sort by time.
-        state: whether it runs, or how it ended.
-        force: every photo is written again.
-        why: what opened it.
-        page: number of the page that is to be read next.
-        next: Graph's address of that page, "" for the first, `LAST_PAGE_READ` after the last.
-        lease_until: until when no other sweep may be opened.
-        opened_at: when it began.
-        progress_at: when something was last answered.
-        unanswered: how many users had no answer then.
-        again: another sweep is requested as soon as this one ended.
-        again_why: why it is requested.
-        removed_to: the last of its parts whose removals are queued, "" before the first.
-    """
-
-    version: str = ""
-    id: str = ""
-    state: SweepState = ""
-    force: bool = False
-    why: str = ""
-    page: float = 0.0
-    next: str = ""
-    lease_until: float = 0.0
-    opened_at: float = 0.0
-    progress_at: float = 0.0
-    unanswered: float = 0.0
-    again: bool = False
-    again_why: str = ""
-    removed_to: str = ""
+    version: str = ""  # the record's own ETag as read, "" while it does not exist
+    id: str = ""  # the sweep's id; ids sort by time
+    state: SweepState = ""  # whether it runs, or how it ended
+    force: bool = False  # every photo is written again
+    why: str = ""  # what opened it
+    page: float = 0.0  # number of the page that is to be read next
+    next: str = ""  # Graph's address of that page, "" for the first, `LAST_PAGE_READ` after the last
+    lease_until: float = 0.0  # until when no other sweep may be opened
+    opened_at: float = 0.0  # when it began
+    progress_at: float = 0.0  # when something was last answered
+    unanswered: float = 0.0  # how many users had no answer then
+    again: bool = False  # another sweep is requested as soon as this one ended
+    again_why: str = ""  # why it is requested
+    removed_to: str = ""  # the last of its parts whose removals are queued, "" before the first
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, Any], version: str) -> Self:

@@ -58,18 +58,12 @@ type SyncPlan = Finish | ComeBack | Upload | Clear
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What is to happen to the picture of a user who has no photo.
+    """What is to happen to the picture of a user who has no photo."""
 
-    Attributes:
-        asked: an administrator wants it removed now.
-        swept: a sweep found it missing.
-        after: seconds a photo must have been missing before a sweep removes its picture.
-        keep: a sweep removes nothing; the picture stays and no longer counts as written by this app.
-    """
-
-    asked: bool = False
-    swept: bool = False
-    after: float = 3600.0
+    asked: bool = False  # an administrator wants it removed now
+    swept: bool = False  # a sweep found it missing
+    after: float = 3600.0  # seconds a photo must have been missing before a sweep removes its picture
+    # a sweep removes nothing; the picture stays and no longer counts as written by this app
     keep: bool = False
 
 

@@ -12,29 +12,17 @@ from shared.sync.plan import ComeBack
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How one attempt at one user ended.
+    """How one attempt at one user ended."""
 
-    Attributes:
-        user: object id.
-        outcome: as in the ledger.
-        reason: why, in words.
-        etag: the photo's ETag, "" where none was found.
-        requests: HTTP requests it took, tokens aside.
-        request_id: the last service request id.
-        again: the job to do later, None where this is final.
-        after: in how many seconds, None where no service said.
-        hindrance: what was in the way of a job that is to be done again.
-    """
-
-    user: str
-    outcome: Outcome
-    reason: str
-    etag: str = ""
-    requests: int = 0
-    request_id: str = ""
-    again: Sync | None = None
-    after: float | None = None
-    hindrance: Hindrance = ""
+    user: str  # object id
+    outcome: Outcome  # as in the ledger
+    reason: str  # why, in words
+    etag: str = ""  # the photo's ETag, "" where none was found
+    requests: int = 0  # HTTP requests it took, tokens aside
+    request_id: str = ""  # the last service request id
+    again: Sync | None = None  # the job to do later, None where this is final
+    after: float | None = None  # in how many seconds, None where no service said
+    hindrance: Hindrance = ""  # what was in the way of a job that is to be done again
 
 
 def put_off(job: Sync, error: PutOff) -> Result:
