@@ -1,7 +1,7 @@
 """How the storage account's errors are classified, and how the account is configured."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,9 +11,10 @@ from shared.errors import ConfigError, Denied, ServiceError, Stale, TryLater
 from shared.storage.account import Storage
 from shared.storage.queues import AzureOutbox, Receipt
 from shared.storage.tables import ANY, AzureTable
-from tests.fakes.scripted_server import Reply, ScriptedServer, reply
+from tests.fakes.scripted_server import reply
 
 CONNECTION = "AzureWebJobsStorage"
+KINDS = ("table", "queue")
 
 
 def at(url: str) -> Storage:
@@ -21,20 +22,6 @@ def at(url: str) -> Storage:
     return Storage(
         {CONNECTION: f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};{ends};"}
     )
-
-
-@pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ScriptedServer]]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    servers: list[ScriptedServer] = []
-
-    def start(*replies: Reply) -> ScriptedServer:
-        servers.append(ScriptedServer(*replies).__enter__())
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.__exit__(None, None, None)
 
 
 # --- configuration ---
@@ -75,33 +62,24 @@ def test_a_malformed_key_is_an_error_that_does_not_repeat_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("environ", "table", "queue"),
+    ("environ", "domain"),
     [
+        pytest.param({"__accountName": "photos"}, "core.windows.net", id="by name"),
         pytest.param(
-            {"__accountName": "photos"},
-            "photos.table.core.windows.net",
-            "photos.queue.core.windows.net",
-            id="by name",
-        ),
-        pytest.param(
-            {
-                "__tableServiceUri": "https://photos.table.core.usgovcloudapi.net",
-                "__queueServiceUri": "https://photos.queue.core.usgovcloudapi.net",
-            },
-            "photos.table.core.usgovcloudapi.net",
-            "photos.queue.core.usgovcloudapi.net",
+            {f"__{kind}ServiceUri": f"https://photos.{kind}.core.usgovcloudapi.net" for kind in KINDS},
+            "core.usgovcloudapi.net",
             id="by address",
         ),
     ],
 )
 @pytest.mark.parametrize("credential", [{}, {"__credential": "managedidentity", "__clientId": "who"}])
 def test_an_account_with_an_identity_is_configured_as_for_the_host(
-    environ: dict[str, str], table: str, queue: str, credential: dict[str, str]
+    environ: dict[str, str], domain: str, credential: dict[str, str]
 ) -> None:
     storage = Storage({CONNECTION + name: value for name, value in {**environ, **credential}.items()})
+    hosts = [urlsplit(client.url).hostname for client in (storage.tables(), storage.queues())]
     assert storage.problems() == []
-    assert urlsplit(storage.tables().url).hostname == table
-    assert urlsplit(storage.queues().url).hostname == queue
+    assert hosts == [f"photos.{kind}.{domain}" for kind in KINDS]
 
 
 def test_the_clients_are_built_once() -> None:
@@ -112,76 +90,68 @@ def test_the_clients_are_built_once() -> None:
 
 # --- errors ---
 
-CASES = [
-    pytest.param(400, "InvalidInput", TryLater, id="400"),
-    pytest.param(401, "NoAuthenticationInformation", Denied, id="401"),
-    pytest.param(403, "AuthorizationPermissionMismatch", Denied, id="403"),
-    pytest.param(429, "TooManyRequests", TryLater, id="429"),
-    pytest.param(503, "ServerBusy", TryLater, id="503"),
-]
-
 
 def refused(status: int, code: str) -> bytes:
     body = f'{{"odata.error": {{"code": "{code}", "message": {{"lang": "en-US", "value": "no"}}}}}}'
     return reply(status, body.encode(), Content_Type="application/json", x_ms_error_code=code)
 
 
-@pytest.mark.parametrize(("status", "code", "kind"), CASES)
-def test_a_table_error_says_who_must_act(serve, status: int, code: str, kind: type[ServiceError]) -> None:
-    table = AzureTable(at(serve(refused(status, code)).url), "photoledger")
-    for call in (
-        lambda: table.read("0f", "key"),
-        lambda: table.merge("0f", "key", {"dirty": True}, 'W/"1"'),
-    ):
-        with pytest.raises(ServiceError) as caught:
-            call()
-        assert type(caught.value) is kind
-        assert caught.value.status == status
-
-
-def test_a_message_that_may_not_be_taken_back_is_an_error(serve) -> None:
-    outbox = AzureOutbox(at(serve(refused(403, "AuthorizationPermissionMismatch")).url))
-    with pytest.raises(Denied):
-        outbox.take_back(Receipt("photo-syncs", "message", "receipt"))
-
-
-@pytest.mark.parametrize(("status", "code", "kind"), CASES)
-def test_a_queue_error_says_who_must_act(serve, status: int, code: str, kind: type[ServiceError]) -> None:
-    outbox = AzureOutbox(at(serve(refused(status, code)).url))
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(lambda it: AzureTable(it, "photoledger").read("0f", "key"), id="read"),
+        pytest.param(lambda it: AzureTable(it, "photoledger").merge("0f", "key", {}, 'W/"1"'), id="merge"),
+        pytest.param(lambda it: AzureOutbox(it).put("photo-syncs", "{}", 0), id="put"),
+        pytest.param(lambda it: AzureOutbox(it).take_back(Receipt("photo-syncs", "1", "r")), id="take back"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (400, "InvalidInput", TryLater),
+        (401, "NoAuthenticationInformation", Denied),
+        (403, "AuthorizationPermissionMismatch", Denied),
+        (429, "TooManyRequests", TryLater),
+        (503, "ServerBusy", TryLater),
+    ],
+)
+def test_an_error_of_the_account_says_who_must_act(
+    serve, call: Callable[[Storage], object], status: int, code: str, kind: type[ServiceError]
+) -> None:
     with pytest.raises(ServiceError) as caught:
-        outbox.put("photo-syncs", "{}", 0)
+        call(at(serve(refused(status, code)).url))
     assert type(caught.value) is kind
+    assert caught.value.status == status
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "version"),
+    ("status", "code", "version", "kind"),
     [
-        pytest.param(412, "UpdateConditionNotSatisfied", 'W/"1"', id="another version"),
-        pytest.param(404, "ResourceNotFound", 'W/"1"', id="the row is not there any more"),
-        pytest.param(409, "EntityAlreadyExists", "", id="the row exists already"),
+        pytest.param(412, "UpdateConditionNotSatisfied", 'W/"1"', Stale, id="another version"),
+        pytest.param(404, "ResourceNotFound", 'W/"1"', Stale, id="the row is not there any more"),
+        pytest.param(409, "EntityAlreadyExists", "", Stale, id="the row exists already"),
+        pytest.param(409, "TableBeingDeleted", ANY, TryLater, id="a conflict without a condition"),
     ],
 )
-def test_a_condition_that_does_not_hold_is_stale(serve, status: int, code: str, version: str) -> None:
+def test_a_condition_that_does_not_hold_is_stale(
+    serve, status: int, code: str, version: str | None, kind: type[Exception]
+) -> None:
     table = AzureTable(at(serve(refused(status, code)).url), "photoledger")
-    with pytest.raises(Stale):
+    with pytest.raises(kind):
         table.merge("0f", "key", {"dirty": True}, version)
 
 
-@pytest.mark.parametrize("code", ["TableBeingDeleted", "AccountBeingCreated"])
-def test_a_conflict_without_a_condition_is_an_outage(serve, code: str) -> None:
-    table = AzureTable(at(serve(refused(409, code)).url), "photoledger")
-    with pytest.raises(TryLater):
-        table.merge("0f", "key", {"dirty": True}, ANY)
+NO_QUEUE = refused(404, "QueueNotFound")
 
 
-def test_a_queue_that_is_being_deleted_is_an_outage(serve) -> None:
-    outbox = AzureOutbox(at(serve(refused(404, "QueueNotFound"), refused(409, "QueueBeingDeleted")).url))
-    with pytest.raises(TryLater):
-        outbox.put("photo-syncs", "{}", 0)
-
-
-def test_a_queue_that_vanishes_twice_is_an_outage(serve) -> None:
-    answers = [refused(404, "QueueNotFound"), reply(201, b""), refused(404, "QueueNotFound")]
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param([NO_QUEUE, refused(409, "QueueBeingDeleted")], id="it is being deleted"),
+        pytest.param([NO_QUEUE, reply(201, b""), NO_QUEUE], id="it vanishes twice"),
+    ],
+)
+def test_a_queue_that_cannot_be_made_is_an_outage(serve, answers: list[bytes]) -> None:
     outbox = AzureOutbox(at(serve(*answers).url))
     with pytest.raises(TryLater):
         outbox.put("photo-syncs", "{}", 0)
