@@ -4,8 +4,7 @@ from shared.subscription.wake import WakeUp
 from tests.fakes.scripted_server import reply
 
 
-def test_the_wake_up_sends_the_handshake_and_ignores_the_response(serve, caplog, monkeypatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+def test_the_wake_up_sends_the_handshake_and_ignores_the_response(serve, caplog) -> None:
     bell, server = WakeUp("NONISV|contoso|PhotoSync/1"), serve(reply(200), reply(500), b"")
     for _ in range(3):
         bell.ring(f"{server.url}/api/notifications")
