@@ -7,15 +7,8 @@ from PIL import Image
 
 from tests.unit.pictures.drawings import saved
 
-ADAM7 = (
-    (0, 0, 8, 8),
-    (4, 0, 8, 8),
-    (0, 4, 4, 8),
-    (2, 0, 4, 4),
-    (0, 2, 2, 4),
-    (1, 0, 2, 2),
-    (0, 1, 1, 2),
-)  # where each pass begins, and its steps
+# Where each pass of a PNG begins, and its steps.
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
 
 def exif(orientation: int, order: str = "<") -> bytes:

@@ -1,6 +1,7 @@
 """Greys, CMYK, transparency and colour profiles are rendered as the intended colours."""
 
 import zlib
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -12,23 +13,22 @@ from tests.unit.pictures.corpus import FRAMES, GREY_STEPS, ODD_PRESS, PLAIN, SIX
 from tests.unit.pictures.drawings import BLUE, GREEN, RED, WHITE, YELLOW, quarters, saved
 from tests.unit.pictures.files import jpeg_with, png_chunk, png_with
 
+STEPS, BLACK_OR_WHITE = (0, 90, 180, 255), (0, 0, 255, 255)
+# Its transparent colour has sixteen bits too: 0x005A, which in eight bits would be all of 0x5A..
+CLEAR_SIXTEEN_BITS = png_with(saved(SIXTEEN_BITS, "PNG"), png_chunk(b"tRNS", b"\x00\x5a"))
+
 
 @pytest.mark.parametrize(
     ("data", "greys"),
     [
-        pytest.param(saved(GREY_STEPS, "JPEG"), (0, 90, 180, 255), id="grey jpeg"),
-        pytest.param(saved(GREY_STEPS, "PNG"), (0, 90, 180, 255), id="grey png"),
-        pytest.param(saved(GREY_STEPS.convert("LA"), "PNG"), (0, 90, 180, 255), id="grey png with alpha"),
-        pytest.param(saved(SIXTEEN_BITS, "PNG"), (0, 90, 180, 255), id="sixteen bits"),
-        # Its transparent colour has sixteen bits too: 0x005A, which in eight bits would be all of 0x5A..
-        pytest.param(
-            png_with(saved(SIXTEEN_BITS, "PNG"), png_chunk(b"tRNS", b"\x00\x5a")),
-            (0, 90, 180, 255),
-            id="sixteen bits with a transparent colour",
-        ),
-        pytest.param(saved(GREY_STEPS.convert("1", dither=0), "PNG"), (0, 0, 255, 255), id="one bit png"),
-        pytest.param(saved(GREY_STEPS.convert("1", dither=0), "BMP"), (0, 0, 255, 255), id="one bit bmp"),
-        pytest.param(saved(GREY_STEPS, "GIF"), (0, 90, 180, 255), id="grey gif"),
+        pytest.param(saved(GREY_STEPS, "JPEG"), STEPS, id="grey jpeg"),
+        pytest.param(saved(GREY_STEPS, "PNG"), STEPS, id="grey png"),
+        pytest.param(saved(GREY_STEPS.convert("LA"), "PNG"), STEPS, id="grey png with alpha"),
+        pytest.param(saved(SIXTEEN_BITS, "PNG"), STEPS, id="sixteen bits"),
+        pytest.param(CLEAR_SIXTEEN_BITS, STEPS, id="sixteen bits with a transparent colour"),
+        pytest.param(saved(GREY_STEPS.convert("1", dither=0), "PNG"), BLACK_OR_WHITE, id="one bit png"),
+        pytest.param(saved(GREY_STEPS.convert("1", dither=0), "BMP"), BLACK_OR_WHITE, id="one bit bmp"),
+        pytest.param(saved(GREY_STEPS, "GIF"), STEPS, id="grey gif"),
     ],
 )
 def test_grey_pictures_of_any_depth_keep_their_greys(data: bytes, greys: tuple[int, ...]) -> None:
@@ -46,13 +46,9 @@ def see_through(mode: str) -> Image.Image:
 
 
 CLEAR_INDEX = Image.new("P", (120, 120), 1)
-
-
 CLEAR_INDEX.putpalette([*BLUE, *RED, *GREEN])
 CLEAR_INDEX.paste(0, (0, 0, 60, 60))
 CLEAR_RED = saved(quarters(), "PNG", transparency=RED)
-
-
 CLEAR_BLACK = saved(GREY_STEPS, "PNG", transparency=0)
 
 
@@ -95,31 +91,33 @@ def test_the_hidden_colour_of_transparent_pixels_does_not_show_in_a_reduced_pict
 CYAN = Image.new("CMYK", (64, 64), (255, 0, 0, 0))
 
 
-def test_cmyk_that_adobe_inverts_is_read_with_its_real_colours() -> None:
-    assert alike(centre(saved(CYAN, "JPEG")), (0, 255, 255))
-
-
 def without_adobe_marker(jpeg: bytes) -> bytes:
     """Remove the segment that says how Adobe coded the inks."""
     at = jpeg.index(b"\xff\xee\x00\x0eAdobe")
     return jpeg[:at] + jpeg[at + 16 :]
 
 
-def test_cmyk_without_an_adobe_marker_is_read_as_inverted_as_in_browsers() -> None:
-    # Chrome (SkJpegCodec, kInvertedCMYK_Color), Firefox (nsJPEGDecoder) and Safari take all inks as inverted.
-    unmarked = without_adobe_marker(saved(CYAN, "JPEG"))
-
-    assert b"Adobe" not in unmarked
-    assert alike(centre(unmarked), (0, 255, 255))
+def marked_as_ycck(jpeg: bytes) -> bytes:
+    at = jpeg.index(b"Adobe") + 11
+    assert jpeg[at] == 0
+    return jpeg[:at] + b"\x02" + jpeg[at + 1 :]
 
 
-def test_the_adobe_marker_for_ycck_is_obeyed() -> None:
-    cyan = Image.new("CMYK", (64, 64), (255 - 76, 255 - 85, 255 - 255, 0))  # Y, Cb, Cr of 255 cyan; no black
-    plain = saved(cyan, "JPEG", quality=100)
-    at = plain.index(b"Adobe") + 11
+CYAN_JPEG = saved(CYAN, "JPEG")
+CYAN_IN_YCC = Image.new("CMYK", (64, 64), (255 - 76, 255 - 85, 255 - 255, 0))  # Y, Cb, Cr of cyan; no black
 
-    assert plain[at] == 0
-    assert alike(centre(plain[:at] + b"\x02" + plain[at + 1 :]), (0, 255, 255))
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(CYAN_JPEG, id="inverted, as Adobe does"),
+        # Chrome (SkJpegCodec, kInvertedCMYK_Color), Firefox (nsJPEGDecoder) and Safari take all as inverted.
+        pytest.param(without_adobe_marker(CYAN_JPEG), id="without a marker, as browsers do"),
+        pytest.param(marked_as_ycck(saved(CYAN_IN_YCC, "JPEG", quality=100)), id="marked as YCCK"),
+    ],
+)
+def test_cmyk_is_read_with_its_real_colours(data: bytes) -> None:
+    assert alike(centre(data), (0, 255, 255))
 
 
 LINEAR = profiles.of_linear_grey()
@@ -134,38 +132,25 @@ def in_parts(profile: bytes) -> list[tuple[int, bytes]]:
     return [(0xE2, body) for body in reversed(bodies)]
 
 
+def profiled(mode: str, colour: Any, form: str, profile: bytes, **options: Any) -> bytes:
+    return saved(Image.new(mode, (64, 64), colour), form, icc_profile=profile, **options)
+
+
+SWAPPED_RED, GREY = (40, 30, 220), (128, 128, 128)
+
+
 @pytest.mark.parametrize(
     ("data", "wanted"),
     [
-        pytest.param(
-            saved(Image.new("RGB", (9, 9), RED), "JPEG", icc_profile=SWAPPED), (40, 30, 220), id="jpeg"
-        ),
-        pytest.param(jpeg_with(PLAIN["JPEG"], *in_parts(SWAPPED)), (40, 30, 220), id="jpeg, in three parts"),
-        pytest.param(
-            saved(Image.new("RGB", (9, 9), RED), "PNG", icc_profile=SWAPPED), (40, 30, 220), id="png"
-        ),
-        pytest.param(
-            saved(Image.new("RGB", (9, 9), RED), "WEBP", lossless=True, icc_profile=SWAPPED),
-            (40, 30, 220),
-            id="webp",
-        ),
-        pytest.param(
-            saved(Image.new("RGB", (9, 9), RED).quantize(2), "PNG", icc_profile=SWAPPED),
-            (40, 30, 220),
-            id="palette",
-        ),
+        pytest.param(profiled("RGB", RED, "JPEG", SWAPPED), SWAPPED_RED, id="jpeg"),
+        pytest.param(jpeg_with(PLAIN["JPEG"], *in_parts(SWAPPED)), SWAPPED_RED, id="jpeg, in three parts"),
+        pytest.param(profiled("RGB", RED, "PNG", SWAPPED), SWAPPED_RED, id="png"),
+        pytest.param(profiled("RGB", RED, "WEBP", SWAPPED, lossless=True), SWAPPED_RED, id="webp"),
+        pytest.param(saved(FRAMES[0].quantize(2), "PNG", icc_profile=SWAPPED), SWAPPED_RED, id="palette"),
         # A linear 55 of 255 is 22 % of white's light; in sRGB that is 128.
-        pytest.param(
-            saved(Image.new("L", (9, 9), 55), "PNG", icc_profile=LINEAR), (128, 128, 128), id="grey"
-        ),
-        pytest.param(
-            saved(Image.new("LA", (9, 9), (55, 255)), "PNG", icc_profile=LINEAR), (128,) * 3, id="grey, alpha"
-        ),
-        pytest.param(
-            saved(Image.new("L", (9, 9), 55), "PNG", icc_profile=LINEAR_RGB),
-            (128,) * 3,
-            id="grey, RGB profile",
-        ),
+        pytest.param(profiled("L", 55, "PNG", LINEAR), GREY, id="grey"),
+        pytest.param(profiled("LA", (55, 255), "PNG", LINEAR), GREY, id="grey, alpha"),
+        pytest.param(profiled("L", 55, "PNG", LINEAR_RGB), GREY, id="grey, RGB profile"),
         pytest.param(saved(CYAN, "JPEG", icc_profile=ODD_PRESS), (255, 0, 0), id="cmyk"),
     ],
 )
@@ -178,14 +163,10 @@ def test_colours_are_converted_from_the_profile_to_srgb(data: bytes, wanted: Col
 @pytest.mark.parametrize(
     "data",
     [
-        pytest.param(
-            saved(Image.new("RGB", (64, 64), RED), "JPEG", icc_profile=b"no profile"), id="nonsense"
-        ),
-        pytest.param(
-            saved(Image.new("RGB", (64, 64), RED), "JPEG", icc_profile=SWAPPED[:200]), id="cut short"
-        ),
-        pytest.param(saved(Image.new("RGB", (64, 64), RED), "JPEG", icc_profile=LINEAR), id="for grey"),
-        pytest.param(saved(Image.new("RGB", (64, 64), RED), "JPEG", icc_profile=ODD_PRESS), id="for CMYK"),
+        pytest.param(profiled("RGB", RED, "JPEG", b"no profile"), id="nonsense"),
+        pytest.param(profiled("RGB", RED, "JPEG", SWAPPED[:200]), id="cut short"),
+        pytest.param(profiled("RGB", RED, "JPEG", LINEAR), id="for grey"),
+        pytest.param(profiled("RGB", RED, "JPEG", ODD_PRESS), id="for CMYK"),
         pytest.param(jpeg_with(PLAIN["JPEG"], (0xE2, b"ICC_PROFILE\0")), id="an empty part"),
         pytest.param(jpeg_with(PLAIN["JPEG"], in_parts(SWAPPED)[0]), id="one part of three"),
         pytest.param(png_with(PLAIN["PNG"], png_chunk(b"iCCP", b"name\0\0no zlib")), id="not compressed"),

@@ -58,19 +58,10 @@ def test_a_picture_behind_other_bytes_is_unreadable(data: bytes, junk: bytes) ->
             render(junk + data)
 
 
-MAGIC = [
-    b"",
-    b"\xff\xd8\xff",
-    b"\x89PNG\r\n\x1a\n",
-    b"GIF87a",
-    b"GIF89a",
-    b"BM",
-    b"RIFF\0\0\0\0WEBPVP8 ",
-    b"II*\0",
-]
+MAGIC = [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM", b"RIFF\0\0\0\0WEBPVP8 "]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.builds(bytes.__add__, st.sampled_from(MAGIC), st.binary(max_size=300)))
 def test_arbitrary_bytes_give_thumbnails_or_are_unreadable_and_nothing_else(data: bytes) -> None:
     assert_thumbnails_or_a_refusal(data)

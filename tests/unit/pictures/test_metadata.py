@@ -45,11 +45,10 @@ def test_a_picture_is_turned_upright(form: str, orientation: int, order: str) ->
     ],
 )
 def test_an_invalid_exif_block_turns_nothing(block: bytes) -> None:
-    without_resolution = jpeg_with(saved(QUARTERS, "JPEG", quality=95), (0xE1, block)).replace(
-        b"JFIF", b"JUNK"
-    )
+    data = jpeg_with(saved(QUARTERS, "JPEG", quality=95), (0xE1, block))
+    without_resolution = data.replace(b"JFIF", b"JUNK")
 
-    assert all(map(alike, corners(render(without_resolution).large), (RED, GREEN, BLUE, YELLOW)))
+    assert all(map(alike, corners(render(without_resolution).large), HELD[1]))
 
 
 SECRET = b"Taken at home, 48.2082 N 16.3738 E"
@@ -60,8 +59,8 @@ SECRET = b"Taken at home, 48.2082 N 16.3738 E"
     [
         pytest.param(
             jpeg_with(
-                saved(QUARTERS, "JPEG", comment=SECRET, icc_profile=SWAPPED),
-                (0xE1, exif(1) + SECRET),
+                saved(QUARTERS, "JPEG", comment=SECRET, icc_profile=SWAPPED + SECRET),
+                (0xE1, exif(6) + saved(QUARTERS, "JPEG", comment=SECRET)),
                 (0xE1, b"http://ns.adobe.com/xap/1.0/\0" + SECRET),
                 (0xE1, b"http://ns.adobe.com/xmp/extension/\0" + SECRET * 1800),
                 (0xE0, b"JFXX\0\x10" + saved(QUARTERS, "JPEG", comment=SECRET)),
@@ -75,27 +74,13 @@ SECRET = b"Taken at home, 48.2082 N 16.3738 E"
             id="jpeg with as much exif as there can be",
         ),
         pytest.param(
-            jpeg_with(saved(QUARTERS, "JPEG"), (0xE1, exif(6) + saved(QUARTERS, "JPEG", comment=SECRET))),
-            id="jpeg with a preview",
-        ),
-        pytest.param(
-            saved(QUARTERS, "JPEG", icc_profile=SWAPPED + SECRET), id="jpeg with a talkative profile"
-        ),
-        pytest.param(
             saved(QUARTERS, "PNG", exif=exif(6) + SECRET, icc_profile=SWAPPED + SECRET)[:-12] + SECRET,
             id="png without an end",
         ),
         pytest.param(
-            png_with(saved(QUARTERS, "PNG", icc_profile=SWAPPED), png_chunk(b"tEXt", b"Comment\0" + SECRET)),
-            id="png",
+            png_with(saved(QUARTERS, "PNG"), png_chunk(b"tEXt", b"Comment\0" + SECRET)), id="png with a text"
         ),
         pytest.param(saved(QUARTERS.quantize(8), "GIF", comment=SECRET), id="gif"),
-        pytest.param(
-            saved(QUARTERS.quantize(8), "GIF").replace(
-                b",\0\0\0\0", b"!\xff\x0bXMP DataXMP" + bytes([len(SECRET)]) + SECRET + b"\0,\0\0\0\0", 1
-            ),
-            id="gif with xmp",
-        ),
         pytest.param(saved(QUARTERS, "BMP") + SECRET, id="bmp with a tail"),
         pytest.param(
             saved(QUARTERS, "WEBP", exif=exif(1) + SECRET, xmp=SECRET, icc_profile=SWAPPED), id="webp"
@@ -111,37 +96,25 @@ def test_no_metadata_reaches_the_thumbnails(data: bytes) -> None:
         assert SECRET not in thumbnail, size
 
 
+JPEG, PNG, GIF = PLAIN["JPEG"], PLAIN["PNG"], saved(FRAMES[0].quantize(2), "GIF")
 TWO_PICTURES_ANNOUNCED = b"MPF\0MM\0*\0\0\0\x08\0\0"
+BOMB = b"k\0\0" + zlib.compress(bytes(5_000_000))
 
 
 @pytest.mark.parametrize(
     "data",
     [
-        pytest.param(jpeg_with(PLAIN["JPEG"], (0xE0, b"JFIF\0")), id="jpeg: a short JFIF segment"),
-        pytest.param(jpeg_with(PLAIN["JPEG"], (0xEE, b"Adobe")), id="jpeg: a short Adobe segment"),
-        pytest.param(
-            jpeg_with(PLAIN["JPEG"], (0xED, b"Photoshop 3.0\0008BIM")), id="jpeg: a cut Photoshop segment"
-        ),
-        pytest.param(
-            jpeg_with(PLAIN["JPEG"], (0xE2, TWO_PICTURES_ANNOUNCED)), id="jpeg: a broken list of pictures"
-        ),
-        pytest.param(PLAIN["JPEG"][:20] + b"\0\0\xff\xff\xff\x01" + PLAIN["JPEG"][20:], id="jpeg: filled up"),
-        pytest.param(PLAIN["JPEG"] + b"\xff\xda video" * 9, id="jpeg: a video after the picture"),
-        pytest.param(
-            png_with(PLAIN["PNG"], png_chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(5_000_000)))),
-            id="png: a bomb",
-        ),
-        pytest.param(
-            png_with(PLAIN["PNG"], png_chunk(b"tEXt", b"k\0v", crc=1)), id="png: a bad checksum beside"
-        ),
-        pytest.param(
-            png_with(PLAIN["PNG"], png_chunk(b"acTL", bytes(8))), id="png: an animation of no frames"
-        ),
-        pytest.param(png_with(PLAIN["PNG"], png_chunk(b"gAMA", b"")), id="png: an empty gamma"),
-        pytest.param(
-            saved(FRAMES[0].quantize(2), "GIF").replace(b",\0\0\0\0", b"!\xfe\0!\xff\0,\0\0\0\0", 1),
-            id="gif: empty extensions",
-        ),
+        pytest.param(jpeg_with(JPEG, (0xE0, b"JFIF\0")), id="jpeg: a short JFIF segment"),
+        pytest.param(jpeg_with(JPEG, (0xEE, b"Adobe")), id="jpeg: a short Adobe segment"),
+        pytest.param(jpeg_with(JPEG, (0xED, b"Photoshop 3.0\0008BIM")), id="jpeg: a cut Photoshop segment"),
+        pytest.param(jpeg_with(JPEG, (0xE2, TWO_PICTURES_ANNOUNCED)), id="jpeg: a broken list of pictures"),
+        pytest.param(JPEG[:20] + b"\0\0\xff\xff\xff\x01" + JPEG[20:], id="jpeg: filled up"),
+        pytest.param(JPEG + b"\xff\xda video" * 9, id="jpeg: a video after the picture"),
+        pytest.param(png_with(PNG, png_chunk(b"zTXt", BOMB)), id="png: a bomb"),
+        pytest.param(png_with(PNG, png_chunk(b"tEXt", b"k\0v", crc=1)), id="png: a bad checksum"),
+        pytest.param(png_with(PNG, png_chunk(b"acTL", bytes(8))), id="png: an animation of no frames"),
+        pytest.param(png_with(PNG, png_chunk(b"gAMA", b"")), id="png: an empty gamma"),
+        pytest.param(GIF.replace(b",\0\0\0\0", b"!\xfe\0!\xff\0,\0\0\0\0", 1), id="gif: empty extensions"),
     ],
 )
 def test_damaged_metadata_does_not_change_the_picture(data: bytes) -> None:

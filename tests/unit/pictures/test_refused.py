@@ -3,14 +3,12 @@
 import struct
 
 import pytest
-from PIL import Image
 
 from shared.pictures.formats import MAX_BYTES, MAX_MEMORY, MAX_PARTS, MAX_PIXELS, MAX_SCANS, MAX_SIDE, unpack
 from shared.pictures.thumbnails import UnreadableImage, render
 from tests.unit.pictures import files as files
 from tests.unit.pictures.assertions import assert_three_plain_jpegs, opened
-from tests.unit.pictures.corpus import GOOD, PLAIN, QUARTERS
-from tests.unit.pictures.drawings import saved
+from tests.unit.pictures.corpus import GOOD, PLAIN
 from tests.unit.pictures.files import bmp_of, gif_of, jpeg_of, jpeg_with, png_chunk, png_of, png_with, webp_of
 
 
@@ -20,13 +18,11 @@ from tests.unit.pictures.files import bmp_of, gif_of, jpeg_of, jpeg_with, png_ch
         pytest.param(jpeg_of(5000, 4001), id="jpeg"),
         pytest.param(jpeg_of(65500, 65500), id="jpeg, as large as can be"),
         pytest.param(png_of(5000, 4001), id="png"),
-        pytest.param(png_of(10_000, 9_999), id="png of 100 megapixels"),
         pytest.param(png_of(2**31 - 1, 2**31 - 1), id="png, as large as can be"),
         pytest.param(gif_of((5000, 4001), (10, 10)), id="gif"),
         pytest.param(gif_of((10, 10), (10_000, 10_000)), id="gif with a larger frame"),
         pytest.param(bmp_of(5000, 4001), id="bmp"),
         pytest.param(bmp_of(10_000, -9_999), id="bmp of 100 megapixels, upside down"),
-        pytest.param(bmp_of(20_000, 20_000), id="bmp of 400 megapixels"),
         pytest.param(webp_of(b"VP8 ", 5000, 4001), id="webp"),
         pytest.param(webp_of(b"VP8L", 5000, 4001), id="lossless webp"),
         pytest.param(webp_of(b"VP8X", 2**24, 2**24), id="webp with a large canvas"),
@@ -35,10 +31,6 @@ from tests.unit.pictures.files import bmp_of, gif_of, jpeg_of, jpeg_with, png_ch
 def test_a_picture_of_more_than_20_megapixels_is_refused_by_its_header(data: bytes) -> None:
     with pytest.raises(UnreadableImage, match=f"more than {MAX_PIXELS}"):
         render(data)
-
-
-def test_a_picture_of_exactly_20_megapixels_is_rendered() -> None:
-    assert_three_plain_jpegs(render(saved(Image.new("L", (5000, 4000), 77), "PNG")))
 
 
 @pytest.mark.parametrize("size", [(MAX_SIDE + 1, 1), (1, MAX_SIDE + 1), (1, MAX_PIXELS)])
@@ -147,11 +139,6 @@ def test_a_jpeg_is_refused_if_a_decoder_might_read_other_segments_than_we_do(len
         pytest.param(b"<html><body>Sign in</body></html>", id="a page"),
         pytest.param(b'{"error": {"code": "ImageNotFound"}}', id="an error"),
         pytest.param(b'<svg xmlns="http://www.w3.org/2000/svg"/>', id="svg"),
-        pytest.param(saved(QUARTERS, "TIFF"), id="tiff"),
-        pytest.param(saved(QUARTERS, "PPM"), id="ppm"),
-        pytest.param(saved(QUARTERS, "ICO"), id="ico"),
-        pytest.param(saved(QUARTERS, "EPS"), id="eps"),
-        pytest.param(saved(QUARTERS, "JPEG2000"), id="jpeg 2000"),
         pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(%pipe%id) (w) file", id="a script"),
         pytest.param(b"%PDF-1.7\n" + GOOD["jpeg"], id="pdf"),
         pytest.param(b"GIF89a=1;/*", id="a script that begins as a GIF"),
