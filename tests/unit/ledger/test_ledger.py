@@ -16,7 +16,6 @@ from shared.poison import LONGEST_TEXT, PoisonStore
 from shared.storage.account import Storage
 from shared.storage.tables import ANY, AzureTable, Table
 from shared.subscription.record import SubscriptionRecord, SubscriptionStore
-from shared.sweeps.store import SweepStore
 from tests.fakes.external_steps import ExternalSteps
 from tests.fakes.table import Table as TableInMemory
 
@@ -40,10 +39,6 @@ def ledger(table: Table) -> Ledger:
 # --- a table ---
 
 
-def test_a_row_that_was_never_written_is_read_as_none(table: Table) -> None:
-    assert table.read("0f", "key") is None
-
-
 @pytest.mark.parametrize("version", ["", ANY], ids=["if absent", "unconditionally"])
 def test_the_first_write_makes_row_and_table(table: Table, version: str | None) -> None:
     written = table.merge("0f", "key", {"dirty": True}, version)
@@ -60,21 +55,17 @@ def test_a_write_leaves_other_columns_alone_and_gives_another_version(table: Tab
     assert read == second != first
 
 
-@pytest.mark.parametrize(
-    "version", ["", "W/\"datetime'2020-01-01T00%3A00%3A00.0000000Z'\""], ids=["none", "old"]
-)
-def test_a_write_with_a_stale_version_changes_nothing(table: Table, version: str) -> None:
+OLD = "W/\"datetime'2020-01-01T00%3A00%3A00.0000000Z'\""
+
+
+@pytest.mark.parametrize(("key", "version"), [("key", ""), ("key", OLD), ("another", OLD)])
+def test_a_write_with_a_stale_version_changes_nothing(table: Table, key: str, version: str) -> None:
     table.merge("0f", "key", {"outcome": "synced"}, "")
-    before = table.read("0f", "key")
+    before = table.read("0f", key)
     with pytest.raises(Stale):
-        table.merge("0f", "key", {"outcome": "gone"}, version)
-    assert table.read("0f", "key") == before
-
-
-def test_a_version_of_a_row_that_does_not_exist_is_stale(table: Table) -> None:
-    table.merge("0f", "another", {"outcome": "synced"}, "")
-    with pytest.raises(Stale):
-        table.merge("0f", "key", {"outcome": "gone"}, "W/\"datetime'2020-01-01T00%3A00%3A00.0000000Z'\"")
+        table.merge("0f", key, {"outcome": "gone"}, version)
+    assert table.read("0f", key) == before
+    assert (before is None) is (key == "another")
 
 
 def test_a_partition_is_read_from_any_key_on(table: Table) -> None:
@@ -123,10 +114,6 @@ FULL = Row(
 )
 
 
-def test_a_user_without_a_row_has_an_empty_one(ledger: Ledger) -> None:
-    assert ledger.read(USER) == Row(USER)
-
-
 def test_a_row_is_read_as_it_was_written_to_the_last_digit(ledger: Ledger) -> None:
     columns = dataclasses.asdict(FULL)
     del columns["user"], columns["version"]
@@ -135,27 +122,6 @@ def test_a_row_is_read_as_it_was_written_to_the_last_digit(ledger: Ledger) -> No
     assert dataclasses.replace(written, version="") == FULL
     emptied = {name: type(value)() for name, value in columns.items()}
     assert dataclasses.replace(ledger.write(written, emptied), version="") == Row(USER)
-
-
-def test_a_row_is_only_written_as_it_was_read(ledger: Ledger) -> None:
-    row = ledger.read(USER)
-    newest = ledger.write(row, {"outcome": "synced"})
-    with pytest.raises(Stale):
-        ledger.write(row, {"outcome": "gone"})
-    assert ledger.read(USER) == newest
-
-
-def test_an_overwrite_has_no_condition(ledger: Ledger) -> None:
-    ledger.overwrite(USER, {"outcome": "failed", "reason": "poison"})
-    ledger.overwrite(USER, {"reason": "x"})
-    row = ledger.read(USER)
-    assert (row.outcome, row.reason) == ("failed", "x")
-
-
-def test_columns_of_another_version_of_the_app_are_left_alone(table: Table, ledger: Ledger) -> None:
-    table.merge(USER[:2], USER, {"colour": "blue", "outcome": "synced"}, ANY)
-    ledger.write(ledger.read(USER), {"outcome": "gone"})
-    assert table.read(USER[:2], USER)[0]["colour"] == "blue"
 
 
 def test_users_are_spread_over_partitions_by_their_first_two_digits(azurite: Azurite) -> None:
@@ -177,13 +143,6 @@ def test_the_subscriptions_record_is_read_as_it_was_written(table: Table) -> Non
     assert store.read() == written
     with pytest.raises(Stale):
         store.write(SubscriptionRecord(), {"state": "active"})
-
-
-def test_a_request_for_another_sweep_is_kept_beside_what_the_sweep_wrote(table: Table) -> None:
-    table.merge("sweep", "record", {"id": "s1"}, "")
-    SweepStore(table).request_again("Graph announced missed")
-    record = SweepStore(table).record()
-    assert (record.id, record.again, record.again_why) == ("s1", True, "Graph announced missed")
 
 
 @pytest.mark.parametrize(

@@ -69,12 +69,6 @@ def test_an_ended_claim_leaves_its_token_and_keeps_no_attempt_out(setup: ClaimSe
     assert setup.row.claim_token == "token-2"
 
 
-def test_an_expired_claim_is_taken_over(setup: ClaimSetup) -> None:
-    setup.take()
-    setup.clock.advance(FOR)
-    assert setup.take().row.claim_token == "token-2"
-
-
 @pytest.mark.parametrize(
     ("dirty", "ended", "unsure"),
     [
@@ -130,8 +124,9 @@ def test_a_note_between_reading_and_claiming_is_kept(setup: ClaimSetup) -> None:
     assert (claim.row.missing_since, claim.row.claim_token) == (7.0, "token-1")
 
 
-def test_a_row_that_keeps_changing_is_left_for_later(setup: ClaimSetup) -> None:
-    notes = itertools.count(1)
+@pytest.mark.parametrize("claimed", [False, True], ids=["claim", "write"])
+def test_a_row_that_changes_under_every_write_is_left_for_later(setup: ClaimSetup, claimed: bool) -> None:
+    claim, notes = (setup.take() if claimed else None), itertools.count(1)
 
     def note() -> None:
         setup.ledger.overwrite(USER, {"missing_since": float(next(notes))})
@@ -140,7 +135,8 @@ def test_a_row_that_keeps_changing_is_left_for_later(setup: ClaimSetup) -> None:
     for number in range(1, 30, 2):
         setup.steps.on("write photoledger", note, nth=number)
     with pytest.raises(TryLater):
-        setup.take()
+        claim.write({"dirty": True}) if claim else setup.take()
+    assert not setup.row.dirty
 
 
 # --- writing under a claim ---
@@ -155,19 +151,14 @@ def test_a_write_whose_answer_was_lost_is_our_own_success(setup: ClaimSetup, wri
     assert setup.row.dirty
 
 
-def test_another_attempts_note_under_our_claim_is_kept_and_ours_written(setup: ClaimSetup) -> None:
+@pytest.mark.parametrize("lost", [False, True], ids=["", "and the answer is lost"])
+def test_another_attempts_note_under_our_claim_is_kept_and_ours_written(setup: ClaimSetup, lost) -> None:
     claim = setup.take()
     setup.ledger.overwrite(USER, {"gone_since": 9.0})
+    if lost:
+        setup.steps.on("write photoledger", fail_precondition, after=True)
     claim.write({"dirty": True})
     assert (setup.row.dirty, setup.row.gone_since) == (True, 9.0)
-    assert claim.row == setup.row
-
-
-def test_a_note_and_a_lost_answer_together_are_still_our_own_success(setup: ClaimSetup) -> None:
-    claim = setup.take()
-    setup.ledger.overwrite(USER, {"gone_since": 9.0})
-    setup.steps.on("write photoledger", fail_precondition, after=True, nth=1)
-    claim.write({"dirty": True})
     assert claim.row == setup.row
 
 
@@ -204,16 +195,3 @@ def test_a_write_that_fails_changes_nothing(setup: ClaimSetup) -> None:
     with pytest.raises(TryLater):
         claim.write({"dirty": True})
     assert setup.row == claim.row
-
-
-def test_a_row_that_changes_under_every_write_is_left_for_later(setup: ClaimSetup) -> None:
-    claim, notes = setup.take(), itertools.count(1)
-
-    def note() -> None:
-        setup.ledger.overwrite(USER, {"missing_since": float(next(notes))})
-
-    for number in range(1, 30, 2):
-        setup.steps.on("write photoledger", note, nth=number)
-    with pytest.raises(TryLater):
-        claim.write({"dirty": True})
-    assert not setup.row.dirty
