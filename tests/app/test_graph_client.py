@@ -10,12 +10,11 @@ from PIL import Image
 
 from local.tenant.traffic.faults import Fault
 from shared.attempt import Attempt
-from shared.errors import Denied, Gone, Refused, ServiceError, TryLater
+from shared.errors import Denied, Gone, Refused, TryLater
 from shared.graph.client import Graph
-from shared.graph.photo import Gathered, NoMailbox, NoPhoto, Photo, PhotoFailed, Unavailable, UserGone
-from shared.graph.photo import PhotoDenied as NotAllowed
+from shared.graph.photo import Gathered, NoMailbox, NoPhoto, Photo, Unavailable, UserGone
 from shared.rest.client import HttpClient
-from tests.fakes.world import Tokens, World
+from tests.fakes.world import World
 
 HOST = "graph.microsoft.com"
 SUBSCRIPTIONS = f"https://{HOST}/v1.0/subscriptions"
@@ -25,8 +24,7 @@ ETAG = '"BA09D118"'
 
 
 @pytest.fixture
-def graph(world: World) -> Graph:
-    rest = HttpClient(Tokens(world.tenant, world.steps), "NONISV|contoso|PhotoSync/1", world.clock)
+def graph(rest: HttpClient) -> Graph:
     return Graph(rest, HOST)
 
 
@@ -61,12 +59,8 @@ def picture(content: bytes = b"JPEG", **headers: str) -> dict[str, Any]:
 
 
 def test_each_user_of_a_batch_gets_their_own_answer(world: World, graph: Graph) -> None:
-    with_photo, without, no_mailbox, gone = (
-        world.add(),
-        world.add(photo=False),
-        world.add(mailbox=False),
-        world.add(),
-    )
+    with_photo, gone, without = world.add(), world.add(), world.add(photo=False)
+    no_mailbox = world.add(mailbox=False)
     world.tenant.world.remove(world.person(gone))
     found = graph.photos([with_photo, without, no_mailbox, gone], Attempt())
     assert found == {
@@ -78,40 +72,18 @@ def test_each_user_of_a_batch_gets_their_own_answer(world: World, graph: Graph) 
     assert len(world.requests()) == 1
 
 
-def test_twenty_users_are_one_request(world: World, graph: Graph) -> None:
-    users = [world.add(photo=False) for _ in range(20)]
-    assert set(graph.photos(users, Attempt())) == set(users)
-    assert len(world.requests()) == 1
-
-
 @pytest.mark.parametrize(
     ("given", "found"),
     [
         pytest.param([], Unavailable(), id="no part about the user"),
-        pytest.param([part("a", 200, metadata())], Photo(ETAG), id="a photo"),
         pytest.param([part("a", 404), part("a", 200, metadata())], Photo(ETAG), id="two answers: the last"),
         pytest.param([part("b", 200, metadata())], Unavailable(), id="a part about another user"),
-        pytest.param([{"id": "a", "status": "200"}], Unavailable(), id="a status that is not a number"),
-        pytest.param([{"status": 200}], Unavailable(), id="no id"),
         pytest.param([None, 7, "a", []], Unavailable(), id="no parts at all"),
-        pytest.param([{"id": "a", "status": 404}], NoPhoto(), id="neither headers nor body"),
-        pytest.param(
-            [{"id": "a", "status": 200, "headers": 7}], PhotoFailed(200, "no metadata"), id="odd headers"
-        ),
-        pytest.param([part("a", 200, metadata(""))], NoPhoto(), id="an empty etag"),
-        pytest.param([part("a", 200, metadata(id="1x1"))], NoPhoto(), id="the placeholder"),
         pytest.param([part("a", 429, None, Retry_After="17")], Unavailable(17.0), id="throttled"),
-        pytest.param([part("a", 429, None, RETRY_AFTER="2.128")], Unavailable(2.128), id="a decimal"),
-        pytest.param([part("a", 503)], Unavailable(), id="busy"),
-        pytest.param([part("a", 424)], PhotoFailed(424), id="a failed dependency without a dependency"),
-        pytest.param([part("a", 403, {"error": {"code": "X"}})], NotAllowed("X"), id="denied"),
-        pytest.param([part("a", 404, {"error": {"code": "X"}})], PhotoFailed(404, "X"), id="an unknown 404"),
     ],
 )
 @pytest.mark.parametrize("status", [200, 424], ids=["outer 200", "outer 424"])
-def test_an_invalid_part_affects_one_user_only(
-    world: World, graph: Graph, given: list[object], found: object, status: int
-) -> None:
+def test_an_invalid_part_affects_one_user_only(world: World, graph: Graph, given, found, status) -> None:
     answers(world, {"responses": [*given, part("z", 200, metadata())]}, status=status)
     assert graph.photos(["a", "z"], Attempt()) == {"a": found, "z": Photo(ETAG)}
 
@@ -155,12 +127,6 @@ def test_a_user_is_gathered_in_one_request(world: World, graph: Graph) -> None:
     [
         pytest.param(part("user", 404), part("photo", 424), UserGone(), id="gone"),
         pytest.param(None, part("photo", 404), NoPhoto(), id="no photo"),
-        pytest.param(
-            None,
-            part("photo", 404, {"error": {"code": "ErrorNonExistentMailbox"}}),
-            NoMailbox("no mailbox"),
-            id="no mailbox",
-        ),
     ],
 )
 def test_no_bytes_are_requested_without_a_photo(world: World, graph: Graph, user, photo, found) -> None:
@@ -169,78 +135,50 @@ def test_no_bytes_are_requested_without_a_photo(world: World, graph: Graph, user
     assert len(world.requests()) == 1
 
 
+HEAD = [person("a"), part("photo", 200, metadata())]
+
+
 @pytest.mark.parametrize(
     ("parts", "error", "after"),
     [
         pytest.param([], TryLater, None, id="nothing"),
-        pytest.param([part("user", 429, None, Retry_After="40")], TryLater, 40.0, id="user throttled"),
-        pytest.param([part("user", 500)], TryLater, None, id="user part broken"),
-        pytest.param([part("user", 403)], Denied, None, id="user denied"),
+        pytest.param([part("user", 429, Retry_After="40")], TryLater, 40.0, id="user throttled"),
+        pytest.param([part("user", 403)], Denied, 900.0, id="user denied"),
         pytest.param([part("user", 400)], Refused, None, id="user refused"),
-        pytest.param([part("user", 200, None)], TryLater, None, id="a user without a body"),
+        pytest.param([part("user", 200)], TryLater, None, id="a user without a body"),
         pytest.param([person("a", userPrincipalName=None)], TryLater, None, id="a user without a name"),
         pytest.param([person("a")], TryLater, None, id="nothing about the photo"),
-        pytest.param(
-            [person("a"), part("photo", 429, None, Retry_After="41")], TryLater, 41.0, id="photo throttled"
-        ),
-        pytest.param([person("a"), part("photo", 401)], Denied, None, id="photo denied"),
-        pytest.param([person("a"), part("photo", 404, {"error": {"code": "X"}})], Refused, None, id="odd"),
-        pytest.param(
-            [person("a"), part("photo", 200, metadata()), part("bytes", 429, None, Retry_After="42")],
-            TryLater,
-            42.0,
-            id="bytes throttled",
-        ),
-        pytest.param(
-            [person("a"), part("photo", 200, metadata()), part("bytes", 503)],
-            TryLater,
-            None,
-            id="bytes unavailable",
-        ),
-        pytest.param(
-            [person("a"), part("photo", 200, metadata()), part("bytes", 403)],
-            Denied,
-            None,
-            id="bytes denied",
-        ),
+        pytest.param([HEAD[0], part("photo", 429, Retry_After="41")], TryLater, 41.0, id="photo throttled"),
+        pytest.param([*HEAD, part("bytes", 429, Retry_After="42")], TryLater, 42.0, id="bytes throttled"),
     ],
 )
 def test_an_incomplete_gather_raises_the_matching_error(
-    world: World, graph: Graph, parts: list[object], error: type[ServiceError], after: float | None
+    world: World, graph: Graph, parts, error, after
 ) -> None:
     answers(world, {"responses": parts})
-    with pytest.raises(ServiceError) as caught:
+    with pytest.raises(error) as caught:
         graph.gather("a", Attempt())
-    assert type(caught.value) is error
-    assert (caught.value.after if isinstance(caught.value, TryLater) else None) == after
+    assert (type(caught.value), getattr(caught.value, "after", None)) == (error, after)
     assert len(world.requests()) == 1
 
 
 @pytest.mark.parametrize(
     "odd",
     [
-        pytest.param(None, id="missing"),
-        pytest.param(part("bytes", 200, "no base64!", ETag=ETAG), id="not base64"),
-        pytest.param(part("bytes", 200, {"no": "text"}, ETag=ETAG), id="not a text"),
-        pytest.param(part("bytes", 200, "", ETag=ETAG), id="empty"),
-        pytest.param(part("bytes", 424, None), id="a dependency that did not fail"),
+        pytest.param([], id="missing"),
+        pytest.param([part("bytes", 200, "no base64!", ETag=ETAG)], id="not base64"),
+        pytest.param([part("bytes", 424, None)], id="a dependency that did not fail"),
     ],
 )
-def test_bytes_that_a_batch_cannot_carry_are_fetched_alone(world: World, graph: Graph, odd) -> None:
+def test_bytes_that_a_batch_cannot_carry_are_fetched_alone_with_their_own_label(
+    world: World, graph: Graph, odd: list[object]
+) -> None:
     user = world.add()
-    parts = [person(user), part("photo", 200, metadata(world.source(user))), *([odd] if odd else [])]
-    answers(world, {"responses": parts})
+    answers(world, {"responses": [person(user), part("photo", 200, metadata('"OLDER"')), *odd]})
     gathered = graph.gather(user, Attempt())
     assert gathered.content == world.person(user).photo.data
-    assert gathered.content_etag == world.source(user)
-    assert len(world.requests()) == 2
-
-
-def test_bytes_fetched_alone_have_their_own_label(world: World, graph: Graph) -> None:
-    user = world.add()
-    answers(world, {"responses": [person(user), part("photo", 200, metadata('"OLDER"'))]})
-    gathered = graph.gather(user, Attempt())
     assert (gathered.source, gathered.content_etag) == (Photo('"OLDER"'), world.source(user))
+    assert len(world.requests()) == 2
 
 
 def test_bytes_that_disappear_meanwhile_are_no_photo(world: World, graph: Graph) -> None:
@@ -251,47 +189,24 @@ def test_bytes_that_disappear_meanwhile_are_no_photo(world: World, graph: Graph)
 
 
 @pytest.mark.parametrize(
-    ("after", "label"),
+    ("status", "after", "label"),
     [
-        pytest.param(metadata(), ETAG, id="the same after as before: it is the bytes' label, too"),
-        pytest.param(metadata('"NEWER"'), "", id="changed in between: the bytes may belong to either"),
+        pytest.param(200, metadata(), ETAG, id="the same after as before: it is the bytes' label, too"),
+        pytest.param(200, metadata('"NEWER"'), "", id="changed meanwhile: the bytes may belong to either"),
+        pytest.param(404, None, "", id="gone meanwhile"),
     ],
 )
 def test_bytes_without_a_label_take_that_of_the_metadata_if_it_did_not_change(
-    world: World, graph: Graph, after: object, label: str
+    world: World, graph: Graph, status: int, after: object, label: str
 ) -> None:
     batch = {"responses": [person("a"), part("photo", 200, metadata()), picture(ETag="")]}
     world.fault(
         Fault(path=BATCH, status=200, body=json.dumps(batch)),
-        Fault(path="/photo$", status=200, body=json.dumps(after)),
+        Fault(path="/photo$", status=status, body=json.dumps(after)),
     )
     gathered = graph.gather("a", Attempt())
     assert gathered == Gathered(gathered.user, Photo(ETAG), b"JPEG", label)
     assert len(world.requests()) == 2
-
-
-def test_bytes_without_a_label_get_none_if_the_photo_is_gone(world: World, graph: Graph) -> None:
-    user = world.add(photo=False)
-    batch = {"responses": [person(user), part("photo", 200, metadata()), picture(ETag="")]}
-    answers(world, batch)
-    assert graph.gather(user, Attempt()).content_etag == ""
-
-
-# --- a user by name ---
-
-
-@pytest.mark.parametrize(
-    "upn", ["o'hara+x@contoso.com", "ines_fabrikam.com#EXT#@contoso.onmicrosoft.com", "zoë@contoso.com"]
-)
-def test_a_user_is_found_by_any_valid_name(world: World, graph: Graph, upn: str) -> None:
-    user = world.add(upn=upn, guest="#" in upn)
-    found = graph.find_user(upn, Attempt())
-    assert (found.id, found.upn) == (user, upn)
-
-
-def test_an_unknown_user_is_gone(graph: Graph) -> None:
-    with pytest.raises(Gone):
-        graph.find_user("unknown@contoso.com", Attempt())
 
 
 # --- subscriptions ---
@@ -329,12 +244,9 @@ def test_every_page_is_read(world: World, graph: Graph) -> None:
     [
         "https://evil.example/v1.0/subscriptions",
         "http://graph.microsoft.com/v1.0/subscriptions",
-        "https://graph.microsoft.com.evil.example/v1.0/",
         "https://graph.microsoft.com@evil.example/v1.0/",
         "https://graph.microsoft.com:444/v1.0/",
-        "https://[evil",
         "//evil.example/",
-        "/v1.0/subscriptions",
         ["https://graph.microsoft.com/v1.0/"],
         7,
     ],
