@@ -5,7 +5,7 @@ import pytest
 from local.tenant.traffic.faults import Fault
 from shared.jobs import Check, SweptCheck, Sync, write
 from shared.sweeps.store import PartStore
-from tests.fakes.external_steps import drop_connection, kill
+from tests.fakes.external_steps import drop_connection
 from tests.fakes.world import World
 
 DAY = 24 * 3600.0
@@ -52,56 +52,20 @@ def test_a_check_without_time_left_for_graph_is_deferred(world: World, shown: st
 # --- the comparison ---
 
 
-def test_twenty_unchanged_users_cost_one_request_twenty_reads_and_no_write(world: World) -> None:
-    users = [world.add(photo=False) for _ in range(20)]
-    check(world, *users, why="rechecked")
-    assert len(world.requests()) == 1
-    looks = [
-        "call graph.microsoft.com",
-        *["read photoledger"] * 20,
-        "read photostate",
-    ]  # the last read is that of the gate
-    assert sorted(world.steps.taken) == looks
-
-
 def test_a_changed_photo_is_queued_and_an_unchanged_one_is_not(world: World, shown: str) -> None:
     check(world, shown)
     assert syncs(world) == []
     world.change_photo(shown)
-    check(world, shown, seen=world.clock.now() - 5)
-    (job,) = world.queued(Sync)
-    assert (job.user, job.cause, job.seen, job.born) == (
-        shown,
-        "notified",
-        world.clock.now() - 5,
-        world.clock.now(),
-    )
+    now = world.clock.now()
+    check(world, shown, seen=now - 5)
+    assert world.queued(Sync) == [Sync(shown, "notified", now - 5, now)]
 
 
-def test_a_picture_that_may_not_be_whole_is_repaired(world: World, shown: str) -> None:
+def test_a_sync_says_whether_it_is_a_repair_and_whether_it_is_forced(world: World, shown: str) -> None:
+    check(world, shown, force=True)
     world.note(shown, dirty=True)
     check(world, shown)
-    assert [job.cause for job in world.queued(Sync)] == ["repaired"]
-
-
-def test_force_is_passed_on_to_the_sync(world: World, shown: str) -> None:
-    check(world, shown, force=True)
-    assert [job.force for job in world.queued(Sync)] == [True]
-
-
-@pytest.mark.parametrize(
-    "columns",
-    [
-        pytest.param({"dirty": True}, id="dirty"),
-        pytest.param({"unsure_until": 4e9}, id="in doubt"),
-        pytest.param({"settled_etag": '"OTHER"'}, id="another photo settled"),
-        pytest.param({"settled_etag": ""}, id="nothing settled"),
-    ],
-)
-def test_a_row_that_is_not_at_rest_is_queued(world: World, shown: str, columns: dict[str, object]) -> None:
-    world.note(shown, **columns)
-    check(world, shown)
-    assert syncs(world) == [shown]
+    assert [(job.cause, job.force) for job in world.queued(Sync)] == [("notified", True), ("repaired", False)]
 
 
 def test_a_missing_photo_is_noted_once_and_queues_nothing(world: World, shown: str) -> None:
@@ -112,31 +76,6 @@ def test_a_missing_photo_is_noted_once_and_queues_nothing(world: World, shown: s
     check(world, shown)
     assert world.row(shown).missing_since == since
     assert syncs(world) == []
-
-
-def test_a_photo_that_is_back_is_no_longer_missing(world: World, shown: str) -> None:
-    world.note(shown, missing_since=5.0, gone_since=6.0)
-    check(world, shown)
-    row = world.row(shown)
-    assert (row.missing_since, row.gone_since) == (0.0, 0.0)
-
-
-def test_a_deleted_user_is_noted_if_they_were_known(world: World, shown: str) -> None:
-    stranger = world.add()
-    for user in (shown, stranger):
-        world.tenant.world.remove(world.person(user))
-    check(world, shown, stranger)
-    assert world.row(shown).gone_since == world.clock.now()
-    assert world.row(stranger).version == ""
-
-
-def test_a_user_without_a_mailbox_is_noted_once(world: World) -> None:
-    user = world.add(mailbox=False)
-    check(world, user)
-    row = world.row(user)
-    assert (row.outcome, row.reason) == ("skipped", "no mailbox")
-    check(world, user)
-    assert world.row(user) == row
 
 
 # --- other attempts at work ---
@@ -153,9 +92,9 @@ def test_a_note_that_cannot_be_written_fails_no_user(world: World, shown: str) -
     other = world.add()
     world.remove_photo(shown)
     world.steps.on("write photoledger", drop_connection)
-    check(world, shown, other)
+    check(world, shown, other, why="rechecked")
     assert world.row(shown).missing_since == 0.0
-    assert syncs(world) == [other]
+    assert (syncs(world), world.queued(Check)) == ([other], [])
 
 
 # --- users without an answer ---
@@ -178,12 +117,15 @@ def test_only_users_without_an_answer_are_checked_again(world: World) -> None:
         world.settled(user)
 
 
-def test_a_denied_user_waits_for_an_administrator(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    user = world.add()
-    world.fault(part(user, status=403, code="ErrorAccessDenied"))
-    check(world, user)
-    (hidden,) = world.hidden(Check.queue)
-    assert 900 <= hidden <= 991
+def test_denied_users_wait_for_an_administrator_each_alone_unless_all_are_denied(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = world.add(), world.add()
+    world.fault(*(part(user, status=403, code="ErrorAccessDenied") for user in (one, two)))
+    check(world, one, two, world.add(), why="rechecked")
+    check(world, one, two)
+    assert [job.users for job in world.queued(Check)] == [(one,), (two,), (one, two)]
+    assert all(900 <= hidden <= 991 for hidden in world.hidden(Check.queue))
     assert any(record.levelname == "ERROR" for record in caplog.records)
 
 
@@ -197,67 +139,24 @@ def test_a_user_with_an_invalid_answer_is_checked_alone_and_finally_given_up(wor
     world.settled(fine)
     row = world.row(odd)
     assert (row.outcome, row.reason) == ("failed", "Graph answered 404 SomethingNew")
-    assert [name for name in world.steps.taken if name.startswith("put photo-checks")] == [
-        "put photo-checks"
-    ] * 5
+    assert world.steps.taken.count("put photo-checks") == 5
     world.fault()
     world.hint(odd)
     world.drain()
     world.settled(odd)
 
 
-def test_users_with_invalid_answers_and_busy_users_do_not_wait_for_each_other(world: World) -> None:
-    odd, busy = world.add(), world.add()
-    world.fault(part(odd, status=400), part(busy, status=429, retry_after=300))
-    check(world, odd, busy)
-    assert sorted((job.users, job.tries) for job in world.queued(Check)) == sorted(
-        [((odd,), 1), ((busy,), 0)]
-    )
-
-
 # --- outages ---
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        pytest.param({"status": 503, "retry_after": 70}, id="busy"),
-        pytest.param({"status": 429, "retry_after": 70}, id="throttled"),
-    ],
-)
-def test_a_check_is_deferred_as_a_whole_if_graph_is_busy(world: World, fault: dict[str, int]) -> None:
+def test_a_check_is_deferred_as_a_whole_if_graph_is_busy(world: World) -> None:
     users = [world.add(), world.add()]
-    world.fault(Fault(service="graph", **fault))
+    world.fault(Fault(service="graph", status=503, retry_after=70))
     check(world, *users)
     assert [job.users for job in world.queued(Check)] == [tuple(users)]
     (hidden,) = world.hidden(Check.queue)
     assert 70 <= hidden <= 78
     assert len(world.requests()) == 1
-
-
-def test_a_check_is_deferred_as_a_whole_if_graph_does_not_answer(world: World) -> None:
-    user = world.add()
-    world.fault(Fault(service="graph", drop=True))
-    check(world, user)
-    assert [job.users for job in world.queued(Check)] == [(user,)]
-
-
-@pytest.mark.parametrize("step", ["read photoledger", "call graph.microsoft.com"])
-def test_a_check_whose_instance_dies_is_repeated(world: World, step: str) -> None:
-    user = world.add()
-    world.steps.on(step, kill)
-    world.hint(user)
-    world.drain()
-    world.settled(user)
-
-
-def test_a_check_is_deferred_as_a_whole_if_the_ledger_is_out_of_reach(world: World) -> None:
-    user = world.add()
-    world.steps.on("read photoledger", drop_connection)
-    check(world, user)
-    assert [job.users for job in world.queued(Check)] == [(user,)]
-    world.drain()
-    world.settled(user)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["out of reach", "answer lost"])

@@ -1,12 +1,15 @@
 """What an attempt leaves behind if it wrote to SharePoint and cannot be sure of the effect."""
 
+from collections.abc import Callable
+
 import pytest
 
 from local.tenant.traffic.faults import Fault
 from shared import jobs
 from shared.attempt import LONGEST_ATTEMPT
-from shared.jobs import Backfill, Check
+from shared.jobs import Check
 from shared.ledger.row import RECHECK_MARGIN
+from shared.sync.result import Result
 from tests.fakes import bulk
 from tests.fakes.external_steps import kill
 from tests.fakes.world import World
@@ -79,25 +82,6 @@ def test_a_write_without_an_answer_is_checked_once_it_can_no_longer_arrive(world
     assert len(sharepoint_writes(world)) == 5 + 4
 
 
-@pytest.mark.parametrize(
-    ("recheck_in", "queued"),
-    [
-        pytest.param(0.0, True, id="no later check is queued"),
-        pytest.param(MARGIN, True, id="this may be the check, on a slow clock"),
-        pytest.param(MARGIN + 1, False, id="a later check is queued"),
-    ],
-)
-def test_a_check_during_the_doubt_queues_the_user_unless_a_later_check_will(
-    world: World, known: str, recheck_in: float, queued: bool
-) -> None:
-    now = world.clock.now()
-    doubt = {"dirty": True, "unsure_until": now + 100, "recheck_at": now + recheck_in}
-    world.note(known, settled_etag=world.source(known), **doubt)
-    world.hint(known)
-    world.host.deliver_due()
-    assert [job.user for job in world.queued()] == [known] * queued
-
-
 def test_a_settle_in_doubt_queues_no_check_while_a_later_one_is_queued(world: World, known: str) -> None:
     later = world.clock.now() + 2 * CLAIM_FOR
     world.note(known, dirty=True, unsure_until=world.clock.now() + 100, recheck_at=later)
@@ -142,6 +126,24 @@ def test_a_claim_lost_before_the_mark_writes_nothing(world: World, known: str, t
     world.settled(known)
 
 
+class TakenOver:
+    """A sync that settles so late that another attempt takes its claim, and dies at a call of `host`."""
+
+    def __init__(self, world: World, user: str, host: str, then: Callable[[], object] = int) -> None:
+        self._world, self._host, self._then = world, host, then
+        self._job = jobs.Sync(user, "notified", world.clock.now(), world.clock.now())
+        world.steps.on("write photoledger", self._take_over, nth=3)
+
+    def sync(self) -> Result:
+        return self._world.services.syncer.sync(self._job)
+
+    def _take_over(self) -> None:
+        self._world.clock.advance(CLAIM_FOR + 1)
+        self._world.steps.on(f"call {self._host}", kill)
+        assert not self._world.steps.survive(self.sync)
+        self._then()
+
+
 @pytest.mark.parametrize(
     ("doubtful", "since"),
     [
@@ -149,20 +151,10 @@ def test_a_claim_lost_before_the_mark_writes_nothing(world: World, known: str, t
         pytest.param(True, 50.0, id="a check is queued already, and the taker's doubt lasts longer"),
     ],
 )
-def test_a_claim_lost_at_the_settle_is_checked_later(
-    world: World, known: str, doubtful: bool, since: float
-) -> None:
-    def take_over() -> None:
-        world.clock.advance(CLAIM_FOR + 1)
-        world.steps.on("call graph.microsoft.com", kill)
-        assert not world.steps.survive(lambda: world.services.syncer.sync(job))
-        world.clock.advance(50)
-
-    job = jobs.Sync(known, "notified", world.clock.now(), world.clock.now())
+def test_a_claim_lost_at_the_settle_is_checked_later(world: World, known: str, doubtful, since) -> None:
     if doubtful:
         world.fault(Fault(service="sharepoint", drop=True, when="after", next=1))
-    world.steps.on("write photoledger", take_over, nth=3)
-    result = world.services.syncer.sync(job)
+    result = TakenOver(world, known, "graph.microsoft.com", lambda: world.clock.advance(50)).sync()
     row = world.row(known)
     assert (result.outcome, result.again) == ("deferred", None)
     assert (row.dirty, row.unsure_until) == (True, world.clock.now() - since + CLAIM_FOR)
@@ -171,39 +163,25 @@ def test_a_claim_lost_at_the_settle_is_checked_later(
     world.settled(known)
 
 
-def test_a_claim_found_lost_late_shortens_no_doubt_that_others_left_meanwhile(
-    world: World, known: str
-) -> None:
+def test_a_claim_found_lost_late_shortens_no_doubt_that_others_left(world: World, known: str) -> None:
     """The attempt that finds the loss freezes again for a long time, after it has queued its check."""
-
-    def take_over() -> None:
-        world.clock.advance(CLAIM_FOR + 1)
-        world.steps.on("call contoso-my.sharepoint.com", kill)
-        assert not world.steps.survive(lambda: world.services.syncer.sync(job))
 
     def freeze() -> None:
         world.clock.advance(2 * CLAIM_FOR)
         world.note(known, dirty=True, unsure_until=later, recheck_at=later)
 
-    job = jobs.Sync(known, "notified", world.clock.now(), world.clock.now())
     later = world.clock.now() + 10 * CLAIM_FOR
-    world.steps.on("write photoledger", take_over, nth=3)
     world.steps.on("put photo-checks", freeze)
-    assert world.services.syncer.sync(job).outcome == "deferred"
+    assert TakenOver(world, known, "contoso-my.sharepoint.com").sync().outcome == "deferred"
     row = world.row(known)
     assert (row.dirty, row.unsure_until, row.recheck_at) == (True, later, later)
 
 
 def test_a_lost_claim_is_noted_even_if_the_row_is_written_to_meanwhile(world: World, known: str) -> None:
-    def take_over() -> None:
-        world.clock.advance(CLAIM_FOR + 1)
-        world.steps.on("call contoso-my.sharepoint.com", kill)
-        assert not world.steps.survive(lambda: world.services.syncer.sync(job))
+    def keep_writing() -> None:
         world.steps.on("write photoledger", lambda: world.note(known, lag_ms=1.0), nth=2, times=3)
 
-    job = jobs.Sync(known, "notified", world.clock.now(), world.clock.now())
-    world.steps.on("write photoledger", take_over, nth=3)
-    world.services.syncer.sync(job)
+    TakenOver(world, known, "contoso-my.sharepoint.com", keep_writing).sync()
     until = world.clock.now() + CLAIM_FOR
     row = world.row(known)
     assert (row.dirty, row.unsure_until, row.recheck_at) == (True, until, until + MARGIN)
@@ -212,58 +190,14 @@ def test_a_lost_claim_is_noted_even_if_the_row_is_written_to_meanwhile(world: Wo
 # --- doubt about a removal ---
 
 
-@pytest.fixture
-def missed(world: World) -> str:
-    """A user whose photo has been missing for long enough, and whose picture a sweep wants removed."""
+def test_a_removal_without_an_answer_stays_dirty_until_the_next_sweep(world: World) -> None:
     (user,) = bulk.add_users(world, 1, photo=False)
     world.note(user, missing_since=world.clock.now() - 7200)
-    now = world.clock.now()
-    world.app.queues.send(Backfill(user, "swept", seen=now, born=now, removal=True))
-    return user
-
-
-@pytest.mark.parametrize("call", [1, 2, 3, 4])
-def test_a_removal_that_dies_after_its_mark_is_finished_by_a_sweep(
-    world: World, missed: str, call: int
-) -> None:
-    world.steps.on(r"call contoso.*", kill, nth=call)
-    world.drain()
-    world.sweep()
-    row = world.row(missed)
-    assert (row.settled_etag, row.dirty, row.missing_since, row.outcome) == ("", False, 0.0, "cleared")
-    assert row.unsure_until <= world.clock.now()
-
-
-def test_a_removal_without_an_answer_stays_dirty_until_the_next_sweep(world: World, missed: str) -> None:
     world.fault(Fault(service="sharepoint", method="POST", drop=True, when="after", next=1))
+    world.ask(user, "swept", removal=True)
     world.drain()
-    row = world.row(missed)
-    assert (row.settled_etag, row.dirty, row.outcome, world.shown(missed)) == ("", True, "cleared", "")
+    row = world.row(user)
+    assert (row.settled_etag, row.dirty, row.outcome, world.shown(user)) == ("", True, "cleared", "")
     world.sweep()
-    row = world.row(missed)
+    row = world.row(user)
     assert (row.settled_etag, row.dirty, row.missing_since) == ("", False, 0.0)
-
-
-def test_a_photo_that_is_back_before_a_doubtful_removal_is_repeated_is_shown(
-    world: World, missed: str
-) -> None:
-    world.steps.on(r"call contoso.*", kill, nth=2)
-    world.host.deliver_due()
-    world.change_photo(missed)
-    world.drain()
-    world.settled(missed)
-    assert world.row(missed).missing_since == 0.0
-
-
-def test_a_photo_that_is_missing_again_is_not_removed_by_an_older_removal(world: World, missed: str) -> None:
-    """It came back and was removed again while the older removal was in doubt: it went missing just now."""
-    world.fault(Fault(service="sharepoint", method="POST", drop=True, when="after", next=1))
-    world.host.deliver_due()
-    world.fault()
-    source = world.change_photo(missed)
-    world.ask(missed)
-    world.host.deliver_due()
-    assert world.shown(missed) == source
-    world.remove_photo(missed)
-    world.run(30 * 60)
-    assert world.shown(missed) == source
