@@ -51,9 +51,7 @@ def test_of_many_the_newest_ten_are_shown_and_no_more_than_a_thousand_are_counte
 
 
 @pytest.mark.parametrize("photo", [True, False], ids=["a photo", "no photo"])
-def test_a_poisoned_user_whose_photo_is_settled_is_healed_by_the_next_sweep(
-    world: World, photo: bool
-) -> None:
+def test_a_poisoned_user_whose_photo_is_settled_is_healed_by_the_next_sweep(world: World, photo) -> None:
     user = world.add(photo=photo)
     world.sweep()
     poison(world, user)
@@ -116,9 +114,8 @@ def test_a_refused_sync_names_the_service_until_it_is_done(world: World) -> None
 
 
 def test_a_user_whose_entry_is_removed_while_they_fail_again_is_still_listed(world: World) -> None:
-    world.ledger.merge(
-        "failed", ONE, {"at": 7.0, "reason": "graph: 400"}, ""
-    )  # the note of its begin was removed
+    # The note of its begin was removed.
+    world.ledger.merge("failed", ONE, {"at": 7.0, "reason": "graph: 400"}, "")
     assert (failed(world)["users"], failed(world)["since"]) == (1, 7.0)
     world.sweep()  # which removes the entry
     assert failed(world) == NONE_FAILED

@@ -33,24 +33,11 @@ def test_a_job_is_hidden_in_whole_seconds(world: World, hidden: float, seconds: 
 
 
 @pytest.mark.parametrize(
-    ("asked", "age", "jitter", "seconds"),
-    [
-        pytest.param(100.0, 0.0, 0.0, 100, id="as asked"),
-        pytest.param(99.5, 0.0, 0.0, 100, id="rounded up"),
-        pytest.param(100.0, 0.0, 0.99, 110, id="and up to a tenth more"),
-        pytest.param(1e9, 0.0, 0.0, 900, id="absurd"),
-        pytest.param(0.0, 0.0, 0.0, 1, id="at once is a second"),
-        pytest.param(None, 0.0, 0.0, 30, id="not specified: half a minute"),
-        pytest.param(None, 100.0, 0.0, 100, id="not specified: as long again"),
-        pytest.param(None, 1e6, 0.0, 900, id="not specified: fifteen minutes at most"),
-        pytest.param(None, -400.0, 0.0, 30, id="a job from the future"),
-    ],
+    ("asked", "jitter", "seconds"), [(100.0, 0.99, 110), pytest.param(None, 0.0, 60, id="as long again")]
 )
-def test_a_deferred_job_waits_as_long_as_it_should(
-    world: World, asked: float | None, age: float, jitter: float, seconds: int
-) -> None:
+def test_a_deferred_job_waits_as_long_as_it_should(world: World, asked, jitter, seconds) -> None:
     now = world.clock.now()
-    job = Sync(USER, "notified", 5.0, now - age, tries=3, force=True)
+    job = Sync(USER, "notified", 5.0, now - 60, tries=3, force=True)
     waited = Queues(world.outbox, jitter=lambda: jitter).defer(job, asked, now=now)
     assert (waited, world.hidden(), world.queued()) == (seconds, [seconds], [job])
 

@@ -1,7 +1,6 @@
 """Releasing the brake of a sweep: what is removed then, and when a release is refused."""
 
 from collections.abc import Callable, Iterator
-from typing import NoReturn
 
 import pytest
 
@@ -19,69 +18,26 @@ from tests.fakes.world import World
 HOUR = 3600.0
 
 
-def run_braked(world: World) -> tuple[str, list[str]]:
-    """Let a sweep brake over five users whose photos are gone; return it and them."""
+def brake(world: World) -> tuple[str, list[str]]:
+    """Open a sweep that will brake over five users whose photos are gone; return it and them."""
     users = bulk.add_users(world, 5, photo=False)
     for user in users:
         world.note(user, missing_since=world.clock.now() - 2 * HOUR)
-    sweep = world.open_sweep()
+    return world.open_sweep(), users
+
+
+@pytest.mark.parametrize("sweep", ["20270115T080000-0a1b", "", "x'y/../z", "one that finished"])
+def test_the_brake_of_an_unknown_or_finished_sweep_cannot_be_released(world: World, sweep: str) -> None:
+    finished = world.sweep()["id"]
+    brake(world)
     world.drain()
-    assert [each["state"] for each in ended(world)] == ["braked"]
-    return sweep, users
-
-
-def test_a_released_brake_removes_exactly_what_its_sweep_found(world: World) -> None:
-    sweep, users = run_braked(world)
-    later = bulk.add_users(world, 1, photo=False)[0]
-    world.note(later, missing_since=world.clock.now() - 2 * HOUR)
-    back = users.pop()
-    world.change_photo(back)
-    world.services.removals.release(sweep)
-    world.drain()
-
-    assert {world.row(user).outcome for user in users} == {"cleared"}
-    assert world.row(later).outcome == "synced"  # as it was noted: another sweep handles it
-    world.settled(back)
-    assert [(each["state"], each["reason"]) for each in ended(world)] == [
-        ("finished", "released by a person")
-    ]
-
-
-@pytest.mark.parametrize("mishap", [kill, drop_connection], ids=["killed", "cut off"])
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_released_brake_survives_every_mishap(
-    world: World, mishap: Callable[[], NoReturn], after: bool
-) -> None:
-    sweep, users = run_braked(world)
-    world.services.removals.release(sweep)
-    for nth in (1, 3, 5):
-        world.steps.on("put photo-backfill", mishap, nth=nth, after=after)
-    world.drain()
-    for user in users:
-        world.settled(user)
-        assert world.row(user).settled_etag == ""
-
-
-@pytest.mark.parametrize("sweep", ["20270115T080000-0a1b", "", "x'y/../z"])
-def test_the_brake_of_an_unknown_sweep_cannot_be_released(world: World, sweep: str) -> None:
-    run_braked(world)
     with pytest.raises(NotOurs):
-        world.services.removals.release(sweep)
-
-
-def test_the_brake_of_a_finished_sweep_cannot_be_released(world: World) -> None:
-    world.add()
-    figures = world.sweep()
-    with pytest.raises(NotOurs):
-        world.services.removals.release(figures["id"])
+        world.services.removals.release(finished if "finished" in sweep else sweep)
 
 
 def test_a_brake_is_not_released_while_its_sweep_is_still_ending(world: World) -> None:
     """Its figures are written before its end; a release in between would be followed by another brake."""
-    users = bulk.add_users(world, 5, photo=False)
-    for user in users:
-        world.note(user, missing_since=world.clock.now() - 2 * HOUR)
-    sweep = world.open_sweep()
+    sweep, users = brake(world)
     book = SweepStore(world.state)
 
     def die_after_the_figures() -> None:
@@ -136,86 +92,61 @@ def take_steps(world: World) -> Iterator[None]:
         yield
 
 
-def braked_sweep(world: World) -> str:
+def braked_sweep(world: World) -> None:
     """Let a sweep brake and an administrator release it; none of its removals is queued yet."""
     sweep = answered_sweep(world)
     for _ in take_steps(world):
         assert removed(world) == []
     assert [each["state"] for each in ended(world)] == ["braked"]
     world.services.removals.release(sweep)
-    return sweep
 
 
-BOTH = pytest.mark.parametrize(
-    ("begin", "brake", "meanwhile"),
-    [
-        pytest.param(answered_sweep, "60", [], id="by verdict"),
-        pytest.param(braked_sweep, "5", ["released"], id="released"),
-    ],
-)
-type Begin = Callable[[World], str]
-
-
-@BOTH
-def test_each_message_queues_a_bounded_number_of_removals_and_the_last_one_finishes(
-    new_world: Callable[..., World], begin: Begin, brake: str, meanwhile: list[str]
-) -> None:
+@pytest.fixture(params=[("60", answered_sweep), ("5", braked_sweep)], ids=["by verdict", "released"])
+def begun(new_world: Callable[..., World], request: pytest.FixtureRequest) -> World:
+    """A world in which a sweep has found many pictures to remove."""
+    brake, begin = request.param
     world = new_world(REMOVAL_BRAKE=brake)
     begin(world)
-    before = 0
-    for _ in take_steps(world):
-        queued = len(removed(world))
+    return world
+
+
+def states(world: World) -> list[str]:
+    return [each["state"] for each in ended(world)]
+
+
+def test_each_message_queues_a_bounded_number_of_removals_and_the_last_one_finishes(begun: World) -> None:
+    before, meanwhile = 0, states(begun)
+    for _ in take_steps(begun):
+        queued = len(removed(begun))
         assert queued - before < REMOVALS_A_STEP + 20
-        states = [each["state"] for each in ended(world)]
-        assert states == (["finished"] if queued == before or queued == 20 * LOST else meanwhile)
+        assert states(begun) == (["finished"] if queued in (before, 20 * LOST) else meanwhile)
         before = queued
-    assert removed(world) == PEOPLE[: 20 * LOST]
+    assert removed(begun) == PEOPLE[: 20 * LOST]
 
 
-@BOTH
 @pytest.mark.parametrize("mishap", [kill, drop_connection], ids=["killed", "cut off"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(
     ("step", "nth"),
     [
-        ("put photo-backfill", 1),
-        ("put photo-backfill", 700),
-        ("put photo-backfill", 20 * LOST),
+        *(("put photo-backfill", nth) for nth in (1, 700, 20 * LOST)),
         *(("write photostate", nth) for nth in (1, 2, 3)),
         *(("put photo-sweeps", nth) for nth in (1, 2)),
     ],
 )
-def test_a_mishap_between_two_of_these_messages_loses_no_user(
-    new_world: Callable[..., World],
-    begin: Begin,
-    brake: str,
-    meanwhile: list[str],
-    mishap: Callable[[], NoReturn],
-    after: bool,
-    step: str,
-    nth: int,
-) -> None:
-    del meanwhile
-    world = new_world(REMOVAL_BRAKE=brake)
-    begin(world)
-    world.steps.on(step, mishap, nth=nth, after=after)
-    for _ in take_steps(world):
-        if [each["state"] for each in ended(world)] == ["finished"]:
-            assert set(removed(world)) == set(PEOPLE[: 20 * LOST])
-    assert [each["state"] for each in ended(world)] == ["finished"]
-    assert len(removed(world)) < 20 * LOST + 2 * (REMOVALS_A_STEP + 20)
+def test_a_mishap_between_two_of_these_messages_loses_no_user(begun: World, mishap, after, step, nth) -> None:
+    begun.steps.on(step, mishap, nth=nth, after=after)
+    for _ in take_steps(begun):
+        if states(begun) == ["finished"]:
+            assert set(removed(begun)) == set(PEOPLE[: 20 * LOST])
+    assert states(begun) == ["finished"]
+    assert len(removed(begun)) < 20 * LOST + 2 * (REMOVALS_A_STEP + 20)
 
 
-@BOTH
-def test_two_messages_of_the_same_removals_lose_no_user(
-    new_world: Callable[..., World], begin: Begin, brake: str, meanwhile: list[str]
-) -> None:
-    del meanwhile
-    world = new_world(REMOVAL_BRAKE=brake)
-    begin(world)
-    (message,) = [each for each in world.outbox.messages if each.queue == SweepPage.queue]
-    world.app.queues.send(read(SweepPage, message.body))
-    for _ in take_steps(world):
+def test_two_messages_of_the_same_removals_lose_no_user(begun: World) -> None:
+    (message,) = [each for each in begun.outbox.messages if each.queue == SweepPage.queue]
+    begun.app.queues.send(read(SweepPage, message.body))
+    for _ in take_steps(begun):
         pass
-    assert set(removed(world)) == set(PEOPLE[: 20 * LOST])
-    assert [each["state"] for each in ended(world)] == ["finished"]
+    assert set(removed(begun)) == set(PEOPLE[: 20 * LOST])
+    assert states(begun) == ["finished"]

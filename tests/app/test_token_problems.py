@@ -63,13 +63,3 @@ def test_a_refusal_that_cannot_be_noted_is_raised_all_the_same(
     with pytest.raises(ConfigError, match=r"for graph\.microsoft\.com"):
         WatchedTokens(Refused(), TokenProblems(world.state, world.clock)).token("graph.microsoft.com")
     assert "refusal.not_noted" in caplog.text
-
-
-def test_a_valid_token_is_passed_on_and_nothing_is_noted(world: World) -> None:
-    class Given:
-        def token(self, host: str) -> str:
-            return f"token for {host}"
-
-    tokens = WatchedTokens(Given(), TokenProblems(world.state, world.clock))
-    assert tokens.token("graph.microsoft.com") == "token for graph.microsoft.com"
-    assert world.steps.taken == []
