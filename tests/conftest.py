@@ -15,7 +15,16 @@ settings.load_profile("any machine")
 
 TESTS = Path(__file__).parent
 # Started first, so that none of them runs alone at the end.
-LONGEST = ("simulation", "e2e", "stories", "app/test_sync_mishaps.py")
+LONGEST = (
+    "e2e/test_killed_hosts.py",
+    "simulation",
+    "e2e/test_secrets.py",
+    "stories/test_backfill.py",
+    "stories/test_photo_service_forgets.py",
+    "e2e",
+    "stories",
+    "app/test_sync_mishaps.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -15,13 +15,6 @@ def jpeg(color: str, size: tuple[int, int] = (320, 320)) -> bytes:
     return stream.getvalue()
 
 
-def bomb() -> bytes:
-    """A few kilobytes that decode to 900 megapixels."""
-    stream = io.BytesIO()
-    Image.new("1", (30_000, 30_000)).save(stream, "PNG")
-    return stream.getvalue()
-
-
 def size_of(data: bytes) -> tuple[int, int]:
     with Image.open(io.BytesIO(data)) as image:
         return image.size

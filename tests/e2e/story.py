@@ -10,25 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
-from azure.core.exceptions import ResourceNotFoundError
-from azure.data.tables import TableServiceClient, UpdateMode
-from azure.storage.queue import QueueServiceClient, TextBase64DecodePolicy, TextBase64EncodePolicy
-
 from local.host.process import HostProcess
 from local.stage import Stage
 from tests.e2e.pictures import THUMBNAILS, alike, size_of
+from tests.e2e.stored import Json, Stored
 
 PATIENCE = 15.0  # seconds; nearly everything takes less than one
 POLL = 0.1  # seconds
 ENTRA = "login.microsoftonline.com"
-KINDS = (
-    "photo-checks",
-    "photo-syncs",
-    "photo-sweeps",
-    "photo-sweep-checks",
-    "photo-backfill",
-    "photo-subscription",
-)
 QUIET = {
     # Only the test's own actions happen: no second look, no sweep after a subscription, no waiting turn.
     "RECHECK_AFTER": "PT20M,PT30M",
@@ -37,39 +26,31 @@ QUIET = {
 }
 SWEEPING = {"AzureWebJobs.sweep_users.Disabled": "false"}
 
-type Json = dict[str, Any]
 
-
-class Story:
+class Story(Stored):
     """One stage, with the actions and queries of a test."""
 
     def __init__(self, stage: Stage) -> None:
+        super().__init__(stage.storage.connection_string)
         self.stage = stage
         self.people = stage.people
         # New users raise notifications of their own; tests want only those that they ask for.
         self._knobs = stage.people.turn() | {"edit_notifications": 0}
         self._log_begins: tuple[HostProcess | None, int] = (None, 0)
-        connection = stage.storage.connection_string
-        self._tables = TableServiceClient.from_connection_string(connection)
-        self._queues = QueueServiceClient.from_connection_string(connection)
-
-    def close(self) -> None:
-        self._tables.close()
-        self._queues.close()
 
     def reset(self) -> Self:
-        """Remove messages, faults, closed gates and sweeps. Users and rows stay."""
+        """Remove messages, faults, closed gates, sweeps and kept poison. Users and rows stay."""
         self.people.disarm()
         self.people.turn(**self._knobs)
         self.people.consent(
             graph=["User.Read.All"], sharepoint=["User.ReadWrite.All", "Sites.FullControl.All"]
         )
         self.stage.tenant.graph.between_parts = None
-        for queue in list(self._queues.list_queues()):
-            self.empty(queue.name)
+        for queue in self.queues():
+            self.empty(queue)
         self.open_gates()
-        for partition in ("sweep", "sweeps"):
-            self._forget("photostate", partition)
+        for partition in ("sweep", "sweeps", "poison"):
+            self.forget("photostate", partition)
         self.people.clear_history()
         self._log_begins = (self.stage.host, len(self.stage.log))
         return self
@@ -79,17 +60,12 @@ class Story:
         self.stage.stop_host()
         self.stage.start_host(**settings)
 
-    def open_gates(self, **settings: str) -> None:
+    def open_gates(self) -> None:
         """End the time for which services must not be called."""
         closed = any(row.get("closed_until", 0.0) > time.time() for row in self.rows("photostate"))
-        self._forget("photostate", "gate")
+        self.forget("photostate", "gate")
         if closed:
-            self.restart(**settings)  # a host that closed a gate remembers that itself
-
-    def restart_with_open_gates(self, **settings: str) -> None:
-        """Restart the host, with every gate open."""
-        self._forget("photostate", "gate")
-        self.restart(**settings)
+            self.restart()  # a host that closed a gate remembers that itself
 
     @contextmanager
     def restarted(self, **settings: str) -> Iterator[None]:
@@ -124,7 +100,7 @@ class Story:
         lines = [f"{what or 'it'} did not happen within {seconds} s"]
         for user in users:
             lines += [json.dumps(self.people.user(user), indent=1), f"ledger: {self.ledger(user)}"]
-        lines += [f"{queue.name}: {self.waiting(queue.name)}" for queue in self._queues.list_queues()]
+        lines += [f"{queue}: {self.waiting(queue)}" for queue in self.queues()]
         lines += [
             f"{e['at']} {e['method']} {e['host']}{e['path']} {e['status']}" for e in self.history()[-20:]
         ]
@@ -138,41 +114,6 @@ class Story:
         host, begins = self._log_begins
         return self.stage.log[begins if self.stage.host is host else 0 :]
 
-    def ledger(self, user: str) -> Json:
-        """The user's row, empty if it does not exist."""
-        return self.row("photoledger", user[:2], user)
-
-    def row(self, table: str, partition: str, key: str) -> Json:
-        """A row's columns, and as `version` its ETag, which every write changes; empty without a row."""
-        try:
-            entity = self._tables.get_table_client(table).get_entity(partition, key)
-        except ResourceNotFoundError:
-            return {}
-        return {**entity, "version": entity.metadata["etag"]}
-
-    def rows(self, table: str) -> list[Json]:
-        try:
-            return [dict(each) for each in self._tables.get_table_client(table).list_entities()]
-        except ResourceNotFoundError:
-            return []
-
-    def versions(self, table: str) -> dict[str, str]:
-        """The ETag of every row, by its key; every write changes it."""
-        found = self._tables.get_table_client(table).list_entities(select=["RowKey"])
-        return {each["RowKey"]: each.metadata["etag"] for each in found}
-
-    def write_row(self, table: str, partition: str, key: str, **columns: Any) -> None:
-        """Set columns of a row that otherwise only time would change."""
-        entity = {"PartitionKey": partition, "RowKey": key, **columns}
-        self._tables.get_table_client(table).upsert_entity(entity, mode=UpdateMode.MERGE)
-
-    def _forget(self, table: str, partition: str) -> None:
-        """Delete a partition's rows."""
-        client = self._tables.get_table_client(table)
-        for row in self.rows(table):
-            if row["PartitionKey"] == partition:
-                client.delete_entity(row)
-
     def status(self) -> Json:
         """The answer of `GET status`."""
         answer = self.stage.call("GET", "status")
@@ -182,42 +123,6 @@ class Story:
     def closed(self) -> dict[str, int]:
         """The services that must not be called, and for how many seconds."""
         return {name: gate["for"] for name, gate in self.status()["gates"].items() if gate["closed"]}
-
-    def waiting(self, queue: str) -> int:
-        """How many messages a queue holds, hidden ones too."""
-        try:
-            return int(self._queue(queue).get_queue_properties().approximate_message_count or 0)
-        except ResourceNotFoundError:
-            return 0
-
-    def peek(self, queue: str) -> list[Json]:
-        """The visible messages of a queue."""
-        try:
-            return [json.loads(each.content) for each in self._queue(queue).peek_messages(max_messages=32)]
-        except ResourceNotFoundError:
-            return []
-
-    def take(self, queue: str) -> list[Json]:
-        """Take the visible messages out of a queue."""
-        client = self._queue(queue)
-        try:
-            taken = list(client.receive_messages(messages_per_page=32))
-        except ResourceNotFoundError:
-            return []
-        for each in taken:
-            client.delete_message(each)
-        return [json.loads(each.content) for each in taken]
-
-    def empty(self, queue: str) -> None:
-        """Delete every message of a queue, hidden ones too."""
-        self._queue(queue).clear_messages()
-
-    def messages(self) -> list[str]:
-        """Every visible message of every queue."""
-        return [str(self.peek(queue.name)) for queue in self._queues.list_queues()]
-
-    def poisoned(self) -> int:
-        return sum(self.waiting(f"{queue}-poison") for queue in KINDS)
 
     def shows_its_source(self, user: str) -> bool:
         """Whether SharePoint shows the user's photo, in three sizes."""
@@ -269,15 +174,6 @@ class Story:
         self.people.clear_history()
         return user
 
-    def send(self, queue: str, body: str | Json) -> None:
-        """Put a message into a queue."""
-        text, client = body if isinstance(body, str) else json.dumps(body), self._queue(queue)
-        try:
-            client.send_message(text)
-        except ResourceNotFoundError:  # the app creates its queues on first use, and has not used this one
-            client.create_queue()
-            client.send_message(text)
-
     def send_sync(self, user: str, **job: Any) -> None:
         now = time.time()
         common = {"cause": "notified", "seen": now, "born": now, "tries": 0, "force": False}
@@ -324,9 +220,7 @@ class Story:
                 keys = {"PartitionKey": person.id[:2], "RowKey": person.id}
                 known = {"settled_etag": person.photo.etag, "upn": person.upn, "outcome": "synced"}
                 rows.setdefault(person.id[:2], []).append(keys | known)
-        table = self._tables.create_table_if_not_exists("photoledger")
-        for partition in rows.values():
-            table.submit_transaction([("upsert", row) for row in partition])
+        self.write_rows("photoledger", rows.values())
 
     def subscribed(self) -> Json:
         """Our subscription; it is created if it does not exist."""
@@ -336,13 +230,6 @@ class Story:
             each for each in self.people.subscriptions() if each["id"] == answer.json()["subscription"]
         ]
         return subscription
-
-    def _queue(self, name: str) -> Any:
-        return self._queues.get_queue_client(
-            name,
-            message_encode_policy=TextBase64EncodePolicy(),
-            message_decode_policy=TextBase64DecodePolicy(),
-        )
 
 
 def quiet_stage(*, settings: Mapping[str, str] | None = None, **how: Any) -> Stage:

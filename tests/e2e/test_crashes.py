@@ -67,9 +67,8 @@ def _arrive_late(story: Story, path: str, content: bytes) -> None:
         assert web.post(f"https://{host}{path}", content, headers=headers, timeout=10).ok
 
 
-def test_a_host_killed_during_a_sync_leaves_no_wrong_photo(story: Story) -> None:
-    user = story.add_synced_user()
-    story.people.set_photo(user, old := jpeg("darkred", (300, 300)))
+def _die_during_an_upload(story: Story, user: str) -> str:
+    """Kill the host while SharePoint answers an upload for this user; return the upload's path."""
     story.people.arm({"service": "sharepoint", "path": "LThumb", "latency": 30, "drop": True})
     story.send_sync(user)
     _at_work(story, "LThumb")
@@ -77,6 +76,13 @@ def test_a_host_killed_during_a_sync_leaves_no_wrong_photo(story: Story) -> None
     assert story.stage.host
     story.stage.host.kill()
     story.people.disarm()
+    return str(sent)
+
+
+def test_a_host_killed_during_a_sync_leaves_no_wrong_photo(story: Story) -> None:
+    user = story.add_synced_user()
+    story.people.set_photo(user, old := jpeg("darkred", (300, 300)))
+    sent = _die_during_an_upload(story, user)
     row = story.ledger(user)
     assert row["dirty"]
     assert row["claim_until"]  # no instance ended it
@@ -151,8 +157,11 @@ def test_a_write_whose_answer_was_lost_is_written_again_once_it_can_do_no_more_h
     assert story.shows_its_source(user)
 
 
-def test_a_failure_of_storage_during_a_sync_loses_nothing(story: Story) -> None:
-    user = story.add_synced_user()
+def test_a_failure_of_storage_loses_neither_a_sync_nor_a_notification(story: Story) -> None:
+    user, notified = story.add_synced_user(), story.add_synced_user()
+    story.subscribed()
+    story.people.turn(delivery_retry_base=0.3)
+    deliveries = story.stage.tenant.graph.deliveries
     story.people.draw_photo(user)
     story.people.arm({"service": "sharepoint", "latency": 0.2})
     story.send_sync(user)
@@ -160,29 +169,17 @@ def test_a_failure_of_storage_during_a_sync_loses_nothing(story: Story) -> None:
 
     story.stage.storage.stop()
     story.until(lambda: "'Functions.sync_photo' (Failed" in story.log, what="the sync fails")
+    story.people.draw_photo(notified, notify="on")
+    story.until(lambda: deliveries() and deliveries()[-1].attempts, what="Graph posts")
+    outcome = deliveries()[-1].outcome
     story.people.disarm()
     story.stage.storage.start()
 
+    assert outcome == "retrying"
     row = story.ledger(user)
     assert (row["dirty"], _current(story, user)) == (True, False)
-    story.until(lambda: _current(story, user), user)
-    assert story.shows_its_source(user)
-    assert story.poisoned() == 0
-
-
-def test_graph_repeats_notifications_that_cannot_be_queued(story: Story) -> None:
-    user = story.add_synced_user()
-    story.subscribed()
-    story.people.turn(delivery_retry_base=0.3)
-    deliveries = story.stage.tenant.graph.deliveries
-
-    story.stage.storage.stop()
-    story.people.draw_photo(user, notify="on")
-    story.until(lambda: deliveries() and deliveries()[-1].attempts, what="Graph posts")
-    outcome = deliveries()[-1].outcome
-    story.stage.storage.start()
-
-    assert outcome == "retrying"
-    story.until(lambda: _current(story, user), user)
+    for each in (user, notified):
+        story.until(lambda each=each: _current(story, each), each)
+        assert story.shows_its_source(each)
     assert deliveries()[-1].outcome == "delivered"
-    assert story.shows_its_source(user)
+    assert story.poisoned() == 0

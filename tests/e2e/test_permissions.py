@@ -44,20 +44,9 @@ def test_checks_without_graphs_permission_wait_and_log_an_error(story: Story) ->
     assert story.ledger(user) == {}
 
 
-@pytest.mark.parametrize(
-    ("left", "service"),
-    [
-        pytest.param(["User.ReadWrite.All"], "sharepoint-files", id="no files"),
-        pytest.param(
-            ["User.Read.All", "Sites.FullControl.All"], "sharepoint-profiles", id="no writing of profiles"
-        ),
-    ],
-)
-def test_syncs_without_sharepoints_permissions_wait_until_they_are_granted(
-    story: Story, left: list[str], service: str
-) -> None:
-    user = story.add_user()
-    story.people.consent(sharepoint=left)
+def test_syncs_without_sharepoints_permissions_wait_until_they_are_granted(story: Story) -> None:
+    user, closed = story.add_user(), "sharepoint-profiles"
+    story.people.consent(sharepoint=["User.Read.All", "Sites.FullControl.All"])
     story.restart()
 
     story.send_sync(user)
@@ -66,9 +55,9 @@ def test_syncs_without_sharepoints_permissions_wait_until_they_are_granted(
     assert _waits_hidden(story, "photo-syncs")
     assert _logs_error(story, "photo.deferred")
     assert not story.ledger(user).get("settled_etag")
-    assert set(story.closed()) == {service}
+    assert set(story.closed()) == {closed}
     answer = story.stage.sync(user)
-    assert (answer.status_code, answer.json()["reason"]) == (503, f"{service}: its gate is closed")
+    assert (answer.status_code, answer.json()["reason"]) == (503, f"{closed}: its gate is closed")
     assert 880 < int(answer.headers["Retry-After"]) <= 900
 
     story.reset().restart()
@@ -77,25 +66,12 @@ def test_syncs_without_sharepoints_permissions_wait_until_they_are_granted(
     assert story.shows_its_source(user)
 
 
-def test_an_application_unknown_to_entra_waits_for_its_administrator(story: Story) -> None:
+@pytest.mark.parametrize(("setting", "error"), [("CLIENT_ID", "AADSTS700016"), ("TENANT_ID", "TENANT_ID")])
+def test_an_application_or_directory_unknown_to_entra_waits_for_its_administrator(
+    story: Story, setting: str, error: str
+) -> None:
     user = story.add_user()
-    story.restart(CLIENT_ID=str(uuid4()))
-
-    story.send_check(user)
-    story.until(lambda: "check.deferred" in story.log, what="the check is deferred")
-
-    assert _waits_hidden(story, "photo-checks")
-    assert _logs_error(story, "check.denied")
-    answer = story.stage.sync(user)
-    assert answer.status_code == 500
-    assert "AADSTS700016" in answer.json()["problems"][0]
-    assert "AADSTS700016" in story.status()["problems"][0]
-    assert "CLIENT_ID" in answer.json()["problems"][0]
-
-
-def test_a_directory_unknown_to_entra_is_named_as_the_problem(story: Story) -> None:
-    user = story.add_user()
-    story.restart(TENANT_ID=str(uuid4()))
+    story.restart(**{setting: str(uuid4())})
 
     story.send_check(user)
     story.until(lambda: "check.deferred" in story.log, what="the check is deferred")
@@ -103,14 +79,15 @@ def test_a_directory_unknown_to_entra_is_named_as_the_problem(story: Story) -> N
     assert _waits_hidden(story, "photo-checks")
     answer = story.stage.sync(user)
     assert answer.status_code == 500
-    assert "TENANT_ID" in answer.json()["problems"][0]
+    for problem in (answer.json()["problems"][0], story.status()["problems"][0]):
+        assert error in problem
+        assert setting in problem
 
 
 def test_jobs_wait_during_an_outage_of_entra_and_no_user_fails(story: Story) -> None:
     story.restart()
     story.add_synced_user()  # tokens for Graph and the central hosts are there
     mishaps: dict[str, Json] = {
-        "nor": {"status": 503},
         "swe": {"status": 429, "retry_after": 20},
         "fin": {"status": 200, "body": '{"token_type": "Bearer", "access_token": "eyJhbGci'},
         "che": {"drop": True},

@@ -1,12 +1,17 @@
-"""All poison is shown to administrators, and the next sweep heals it once its cause is gone."""
+"""All poison is shown to administrators, and the next sweep heals it once its cause is gone.
+
+Here, retries come at once.
+"""
 
 import time
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 
 from local.azurite import Azurite
 from tests.e2e.apps import fast_app
+from tests.e2e.stored import KINDS
 from tests.e2e.story import SWEEPING, Json, Story, playing, quiet_stage
 
 GAVE_UP = "gave up after repeated failures"
@@ -46,69 +51,137 @@ def _kept(story: Story) -> list[tuple[str, str]]:
     return sorted((each["queue"], each["why"]) for each in story.status()["poison"])
 
 
-def test_poison_of_every_queue_shows_in_the_status_and_the_next_sweep_heals_it(story: Story) -> None:
-    began = time.time()
-    checked, right, swept, synced, filled, broken, foreign = (story.add_synced_user() for _ in range(7))
-    for user in (checked, swept, synced, filled, broken, foreign):
-        story.people.draw_photo(user)
+class Users:
+    """Users with a photo that SharePoint does not show, by their poison; the photo of `right` is shown."""
 
+    def __init__(self, story: Story) -> None:
+        self.checked, self.swept = (_add_changed(story) for _ in range(2))
+        self.synced, self.filled, self.broken, self.foreign = (_add_changed(story) for _ in range(4))
+        self.right = story.add_synced_user()
+        self.of_checks = {self.checked, self.right, self.swept}
+        self.of_syncs = {self.synced, self.filled, self.broken}
+        self.healed = (self.checked, self.swept, *sorted(self.of_syncs), self.foreign)
+
+
+def _add_changed(story: Story) -> str:
+    user = story.add_synced_user()
+    story.people.draw_photo(user)
+    return user
+
+
+def _poison_every_queue(story: Story, users: Users) -> str:
+    """Let messages of every queue give up; return the sweep that does."""
     # Graph refuses the batches of checks ...
     story.people.arm({"service": "graph", "path": "batch", "status": 400})
-    story.send_check(checked, right)
-    _send(story, "photo-sweep-checks", users=[swept], part=[NO_SWEEP, "00000-000"])
-    early = {checked, right, swept}
-    story.until(lambda: _gave_up(story) == early, seconds=PATIENCE, what="the checks give up")
+    story.send_check(users.checked, users.right)
+    _send(story, "photo-sweep-checks", users=[users.swept], part=[NO_SWEEP, "00000-000"])
+    story.until(lambda: _gave_up(story) == users.of_checks, seconds=PATIENCE, what="the checks give up")
     # ... then SharePoint some pictures, and Graph the list of users and the subscription; a row has a form
     # that the app does not write; and another release of this app left a message of its own.
     story.people.arm(
-        *({"service": "sharepoint", "path": f"{user}_M", "status": 400} for user in (synced, filled)),
+        *({"path": f"{user}_M", "status": 400} for user in (users.synced, users.filled)),
         {"service": "graph", "method": "GET", "path": "/users\\?", "status": 400},
         {"service": "graph", "method": "POST", "path": "/subscriptions$", "status": 400},
     )
-    story.write_row("photoledger", broken[:2], broken, claim_until="soon")
-    story.write_row("photoledger", foreign[:2], foreign, queued_at=time.time())
+    story.write_row("photoledger", users.broken[:2], users.broken, claim_until="soon")
+    story.write_row("photoledger", users.foreign[:2], users.foreign, queued_at=time.time())
     sweep = story.sweep()
-    for queue, user in (("photo-syncs", synced), ("photo-backfill", filled), ("photo-syncs", broken)):
-        _send(story, queue, user=user)
-    _send(story, "photo-backfill", version=2, user=foreign)
-    event = {"event": "missed", "subscription": synced, "born": time.time()}
+    _send(story, "photo-syncs", user=users.synced)
+    _send(story, "photo-backfill", user=users.filled)
+    _send(story, "photo-syncs", user=users.broken)
+    _send(story, "photo-backfill", version=2, user=users.foreign)
+    event = {"event": "missed", "subscription": users.synced, "born": time.time()}
     story.send("photo-subscription", {"v": 1, "job": event})
+    gave_up = users.of_checks | users.of_syncs
     story.until(
-        lambda: len(_kept(story)) == 3 and _gave_up(story) == {synced, filled, broken} | early,
+        lambda: len(_kept(story)) == 3 and _gave_up(story) == gave_up,
         seconds=PATIENCE,
         what="all messages give up",
     )
+    return sweep
 
+
+def _status_shows_all_poison(story: Story, users: Users, began: float) -> None:
     failing = _failing(story)
-    assert failing.keys() == {checked, right, swept, synced, filled, broken, foreign}
+    assert failing.keys() == {users.right, *users.healed}
     assert {(user, each["reason"]) for user, each in failing.items()} == {
         (row["RowKey"], row["reason"]) for row in story.rows("photoledger") if row.get("outcome") == "failed"
     }
-    assert {failing[user]["reason"] for user in (checked, right, swept, broken)} == {GAVE_UP}
-    assert failing[synced]["reason"].startswith(f"{GAVE_UP}: sharepoint-files: 400")
-    assert failing[filled]["reason"] == failing[synced]["reason"]
-    assert failing[foreign]["reason"].startswith("a message that names this user is not to be read")
+    assert {failing[user]["reason"] for user in (*users.of_checks, users.broken)} == {GAVE_UP}
+    assert failing[users.synced]["reason"].startswith(f"{GAVE_UP}: sharepoint-files: 400")
+    assert failing[users.filled]["reason"] == failing[users.synced]["reason"]
+    assert failing[users.foreign]["reason"].startswith("a message that names this user is not to be read")
     assert began < story.status()["failed"]["since"] <= min(each["at"] for each in failing.values())
     kept = _kept(story)
     assert [queue for queue, _ in kept] == ["photo-backfill", "photo-subscription", "photo-sweeps"]
     assert [why for _, why in kept[1:]] == [GAVE_UP, GAVE_UP]
+
+
+def test_poison_of_every_queue_shows_in_the_status_and_the_next_sweep_heals_it(story: Story) -> None:
+    began, users = time.time(), Users(story)
+    sweep = _poison_every_queue(story, users)
+    _status_shows_all_poison(story, users, began)
     assert story.ended(sweep)["state"] == "failed"
+    kept = _kept(story)
 
     story.people.disarm()
-    story.write_row("photoledger", broken[:2], broken, claim_until=0.0)
+    story.write_row("photoledger", users.broken[:2], users.broken, claim_until=0.0)
     figures = story.ended(story.sweep())
 
     assert figures["state"] == "finished"
-    healed = (checked, swept, synced, filled, broken, foreign)
-    assert [user for user in healed if not (story.settled(user) and story.shows_its_source(user))] == []
-    assert {story.ledger(user)["outcome"] for user in healed} == {"synced"}
-    assert (story.ledger(right)["outcome"], story.ledger(right)["reason"]) == (
-        "unchanged",
-        "SharePoint has this photo",
-    )
-    assert story.writes(right) == []
+    assert [user for user in users.healed if not (story.settled(user) and story.shows_its_source(user))] == []
+    assert {story.ledger(user)["outcome"] for user in users.healed} == {"synced"}
+    row = story.ledger(users.right)
+    assert (row["outcome"], row["reason"]) == ("unchanged", "SharePoint has this photo")
+    assert story.writes(users.right) == []
     assert story.status()["failed"] == {"users": 0, "more": False, "since": None, "newest": []}
     assert story.poisoned() == 0
     story.stage.fire("renew_subscription")
     story.until(story.people.subscriptions, what="the subscription that the event did not create")
     assert _kept(story) == kept  # for an administrator to read, for thirty days
+
+
+def _foreign(user: str) -> dict[str, list[str]]:
+    """Messages that this app does not write, by queue."""
+    common = '"why":"notified","seen":1,"born":1,"tries":0'
+    sync = common.replace("why", "cause")
+    return {
+        "photo-checks": [
+            "hello",
+            "[]",
+            '{"v":2,"job":{}}',
+            f'{{"v":1,"job":{{"users":["../{user[3:]}"],{common},"force":false}}}}',
+        ],
+        "photo-syncs": [
+            f'{{"v":1,"job":{{"user":"{user}",{sync},"force":false,"extra":1}}}}',
+            f'{{"v":1,"id":"MINE","job":{{"user":"{user}",{sync},"force":false}}}}',
+        ],
+        "photo-subscription": ['{"v":1,"job":{"event":"applause","subscription":"x","born":1}}'],
+        "photo-sweeps": ['{"v":1,"job":{"sweep":"20260101T000000-0000","page":-1,"born":1}}'],
+        "photo-sweep-checks": [
+            f'{{"v":1,"job":{{"users":["{user}"],{common},"force":false,"part":["x","00000-000"]}}}}'
+        ],
+        "photo-backfill": [f'{{"v":1,"job":{{"user":"{user}",{sync},"force":false,"slot":"now"}}}}'],
+    }
+
+
+def _kept_bodies(story: Story) -> dict[tuple[str, str], str]:
+    """The reason of each kept message, by queue and body."""
+    rows = [row for row in story.rows("photostate") if row["PartitionKey"] == "poison"]
+    return {(row["queue"], row["body"]): row["why"] for row in rows}
+
+
+def test_foreign_messages_are_kept_unchanged_with_the_reason(story: Story) -> None:
+    user = str(uuid4())
+    sent = {(queue, body) for queue, bodies in _foreign(user).items() for body in bodies}
+    for queue, body in sent:
+        story.send(queue, body)
+
+    story.until(lambda: len(_kept_bodies(story)) >= len(sent), what="all of it is recorded")
+
+    assert _kept_bodies(story).keys() == sent
+    assert all(_kept_bodies(story).values())
+    story.until(lambda: story.poisoned() == 0, what="the poison queues are empty again")
+    assert [queue for queue in KINDS if story.waiting(queue)] == []
+    assert story.ledger(user) == {}
+    assert story.history() == []

@@ -1,7 +1,6 @@
 """Invalid settings hide nothing and lose nothing; DRY_RUN writes nothing."""
 
 from collections.abc import Iterator
-from uuid import uuid4
 
 import pytest
 
@@ -17,37 +16,17 @@ def shared_story(storage: Azurite) -> Iterator[Story]:
         yield story
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("POST", "users/anna@contoso.com/sync"),
-        ("POST", "subscription"),
-        ("DELETE", "subscription"),
-        ("POST", "sweeps"),
-    ],
-)
-def test_administrators_are_told_every_problem_at_once(story: Story, method: str, path: str) -> None:
-    answer = story.stage.call(method, path)
+@pytest.mark.parametrize("path", ["users/anna@contoso.com/sync", "subscription", "sweeps"])
+def test_administrators_are_told_every_problem_at_once(story: Story, path: str) -> None:
+    answer, status = story.stage.call("POST", path), story.status()
 
     assert answer.status_code == 500
     assert answer.json()["error"] == "the app is not configured"
-    problems = answer.json()["problems"]
-    assert len(problems) == len(MISSING)
-    assert all(any(name in each for each in problems) for name in MISSING)
+    for problems in (answer.json()["problems"], status["problems"]):
+        assert len(problems) == len(MISSING)
+        assert all(any(name in each for each in problems) for name in MISSING)
+    assert (status["sweep"], status["failed"]["users"]) == (None, 0)
     assert story.history() == []
-
-
-def test_functions_exist_and_still_require_their_key(story: Story) -> None:
-    assert story.stage.call("POST", f"users/{uuid4()}/sync", key="").status_code == 401
-
-
-def test_the_status_is_available_and_names_every_problem(story: Story) -> None:
-    status = story.status()
-
-    assert status["sweep"] is None
-    assert status["failed"]["users"] == 0
-    assert len(status["problems"]) == len(MISSING)
-    assert all(any(name in each for each in status["problems"]) for name in MISSING)
 
 
 @pytest.mark.parametrize("face", ["notifications", "lifecycle"])

@@ -1,6 +1,5 @@
 """The subscription is kept: lost, expiring, ended, rotated, or another deployment's."""
 
-import json
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -93,21 +92,6 @@ def test_a_lost_subscription_is_replaced_by_the_timer_and_the_new_one_is_trusted
     assert story.shows_its_source(user)
 
 
-def test_while_graph_refuses_a_new_subscription_the_timer_keeps_trying(story: Story) -> None:
-    story.people.turn(lost_refusal_seconds=3 * HOUR)
-    story.people.lose(story.subscribed()["id"])
-
-    _fire(story)
-    assert story.people.subscriptions() == []
-    answer = story.stage.subscribe()
-    assert answer.status_code == 502
-    assert answer.json()["request_id"]
-
-    story.people.advance(3 * HOUR)
-    _fire(story)
-    assert len(story.people.subscriptions()) == 1
-
-
 def test_a_subscription_is_renewed_once_a_day(story: Story) -> None:
     before = story.subscribed()
     _age(story, 23.9)
@@ -122,21 +106,6 @@ def test_a_subscription_is_renewed_once_a_day(story: Story) -> None:
     assert _asked(story, "PATCH") == [f"/v1.0/subscriptions/{before['id']}"]
     assert after["id"] == before["id"]
     assert _record(story)["renewed_at"] == pytest.approx(time.time(), abs=10)
-
-
-def test_a_subscription_lost_between_list_and_renewal_is_created_again(story: Story) -> None:
-    before = story.subscribed()
-    _age(story, 25)
-    story.people.lose(before["id"])
-    # Graph's list lags: it still names the lost subscription.
-    listed = json.dumps({"value": [{**before, "clientState": None}]})
-    story.people.arm({"service": "graph", "method": "GET", "status": 200, "body": listed, "next": 1})
-
-    _fire(story)
-
-    assert _asked(story, "PATCH") == [f"/v1.0/subscriptions/{before['id']}"]
-    (after,) = story.people.subscriptions()
-    assert after["id"] != before["id"]
 
 
 def test_reauthorization_is_a_renewal_but_never_within_ten_minutes_of_the_last(story: Story) -> None:
@@ -180,23 +149,6 @@ def test_an_ended_subscription_stays_ended_until_an_administrator_creates_anothe
 
     assert story.stage.subscribe().json()["did"] == "created"
     assert len(story.people.subscriptions()) == 1
-
-
-def test_a_creation_whose_answer_was_lost_is_adopted(story: Story) -> None:
-    user = story.add_synced_user()
-    fault = {"service": "graph", "method": "POST", "path": "/subscriptions$", "drop": True, "when": "after"}
-    story.people.arm(fault | {"next": 1})
-
-    answer = story.stage.subscribe()
-    assert answer.status_code == 503
-    assert 25 < int(answer.headers["Retry-After"]) <= 30
-    (orphan,) = story.people.subscriptions()
-    story.open_gates()
-    _fire(story)
-
-    assert [each["id"] for each in story.people.subscriptions()] == [orphan["id"]]
-    assert _record(story)["id"] == orphan["id"]
-    assert _is_believed(story, user)
 
 
 def test_another_deployments_subscription_is_left_alone_until_it_is_taken_over(story: Story) -> None:

@@ -48,6 +48,13 @@ def _answered(story: Story) -> int:
     return sum(len(row["letters"]) - row["letters"].count("?") for row in story.rows("photoparts"))
 
 
+def _work_off(story: Story) -> None:
+    """Let the app do what the sweep queued; the history begins with that."""
+    story.people.clear_history()
+    story.restart(**{LANE: "false"})
+    story.until(lambda: not story.waiting("photo-backfill"), seconds=30, what="what the sweep queued")
+
+
 def test_a_sweep_whose_instances_are_all_killed_twice_finishes_with_correct_figures(
     story: Story, app: Path
 ) -> None:
@@ -73,9 +80,7 @@ def test_a_sweep_whose_instances_are_all_killed_twice_finishes_with_correct_figu
     assert {name: figures[name] for name in expected} == expected
     assert story.waiting("photo-backfill") >= CHANGED
 
-    story.people.clear_history()
-    story.restart(**{LANE: "false"})
-    story.until(lambda: not story.waiting("photo-backfill"), seconds=30, what="what the sweep queued")
+    _work_off(story)
     assert all(story.settled(user) for user in changed)
     assert all(story.shows_its_source(user) for user in changed)
     assert len(story.writes()) == 4 * CHANGED  # though some were queued twice

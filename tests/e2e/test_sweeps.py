@@ -48,6 +48,21 @@ def _shows_no_picture(story: Story, user: str) -> bool:
     return (target["files"], target["properties"]["PictureURL"], shown) == ([], "", {"placeholder"})
 
 
+def _sweep_clears(story: Story, removed: str) -> None:
+    """Let another sweep clear this picture, and write nothing else."""
+    _missing_for_long(story, removed)
+    story.people.clear_history()
+    second = story.ended(story.sweep())
+
+    found = {"unchanged": 3, "removable": 1, "empty": 1, "skipped": 1}
+    assert _counts(second) == {"seen": 6, "shown": 4, **found}
+    story.until(lambda: story.ledger(removed)["outcome"] == "cleared", removed)
+    assert _shows_no_picture(story, removed)
+    assert len(story.writes()) == 4  # the properties, and the three files
+    row = story.ledger(removed)
+    assert (row["settled_etag"], row["missing_since"], row["dirty"]) == ("", 0, False)
+
+
 def test_without_notifications_every_change_shows_after_one_sweep_and_every_removal_after_two(
     story: Story,
 ) -> None:
@@ -73,39 +88,10 @@ def test_without_notifications_every_change_shows_after_one_sweep_and_every_remo
     assert _counts(first) == {"seen": 6, "shown": 3, **found}
     assert first["state"] == "finished"
     assert story.people.shown(removed) == before
-    _missing_for_long(story, removed)
-
-    story.people.clear_history()
-    second = story.ended(story.sweep())
-
-    found = {"unchanged": 3, "removable": 1, "empty": 1, "skipped": 1}
-    assert _counts(second) == {"seen": 6, "shown": 4, **found}
-    story.until(lambda: story.ledger(removed)["outcome"] == "cleared", removed)
-    assert _shows_no_picture(story, removed)
-    assert len(story.writes()) == 4  # the properties, and the three files
-    row = story.ledger(removed)
-    assert (row["settled_etag"], row["missing_since"], row["dirty"]) == ("", 0, False)
+    _sweep_clears(story, removed)
     assert [story.ledger(user) for user in (guest, blank)] == [{}, {}]
     assert story.ledger(mailless)["outcome"] == "skipped"
     assert story.poisoned() == 0
-
-
-def test_a_sweep_finds_a_change_whose_notification_was_lost(story: Story) -> None:
-    told, lost = story.add_synced_user(), story.add_synced_user()
-    story.subscribed()
-    opened = story.status()["sweep"]  # changes before the subscription were not announced
-    assert opened["why"] == "the subscription was created: none of ours exists"
-    assert story.ended(story.start_now(opened["id"]))["unchanged"] == 2
-
-    story.people.draw_photo(told, notify="on")
-    story.people.draw_photo(lost, notify="off")
-    story.until(lambda: story.settled(told), told)
-    assert not story.settled(lost)
-    figures = story.ended(story.sweep())
-
-    assert _counts(figures) == {"seen": 2, "changed": 1, "unchanged": 1, "shown": 2}
-    story.until(lambda: story.settled(lost), lost)
-    assert story.shows_its_source(lost)
 
 
 def test_a_running_sweep_shows_its_progress_and_is_the_only_one(story: Story) -> None:
@@ -143,23 +129,29 @@ def test_a_forced_sweep_writes_every_photo_again(story: Story) -> None:
     assert all(story.settled(user) for user in users)
 
 
-def test_a_braked_sweep_removes_nothing_until_an_administrator_releases_exactly_its_list(
-    story: Story,
-) -> None:
-    lost = [story.add_synced_user() for _ in range(3)]
-    later = story.add_synced_user()
+def _braked(story: Story, lost: list[str]) -> Json:
+    """Remove the photos of three of four users; return the figures of the sweep that this brakes."""
     for user in lost:
         story.people.remove_photo(user)
     assert _counts(story.ended(story.sweep())) == {"seen": 4, "missing": 3, "unchanged": 1, "shown": 4}
     _missing_for_long(story, *lost)
 
-    sweep = story.sweep()
-    braked = story.ended(sweep)
+    braked = story.ended(story.sweep())
     assert _counts(braked) == {"seen": 4, "removable": 3, "unchanged": 1, "shown": 4}
     assert braked["state"] == "braked"
     assert "3 of 4 photos are missing at once" in braked["reason"]
     assert story.writes() == []
     assert any("ERROR" in line and "sweep.braked" in line for line in story.log.splitlines())
+    return braked
+
+
+def test_a_braked_sweep_removes_nothing_until_an_administrator_releases_exactly_its_list(
+    story: Story,
+) -> None:
+    lost = [story.add_synced_user() for _ in range(3)]
+    later = story.add_synced_user()
+    braked = _braked(story, lost)
+    sweep = braked["id"]
 
     story.people.remove_photo(later)  # it is not on the list
     story.send_check(later)
@@ -183,20 +175,3 @@ def test_a_braked_sweep_removes_nothing_until_an_administrator_releases_exactly_
     ended = story.ended(sweep)
     assert ended["reason"] == "released by a person"
     assert _counts(ended) == _counts(braked)
-
-
-def test_a_sweep_that_keeps_pictures_settles_the_removal_and_leaves_the_picture(story: Story) -> None:
-    user, other = story.add_synced_user(), story.add_synced_user()
-    before = story.people.shown(user)
-    story.people.remove_photo(user)
-
-    with story.restarted(ON_PHOTO_REMOVED="keep"):
-        assert story.ended(story.sweep())["missing"] == 1
-        _missing_for_long(story, user)
-        assert story.ended(story.sweep())["removable"] == 1
-        story.until(lambda: story.ledger(user)["outcome"] == "kept", user)
-        assert _counts(story.ended(story.sweep())) == {"seen": 2, "unchanged": 1, "empty": 1, "shown": 1}
-
-    assert story.people.shown(user) == before
-    assert story.writes() == []
-    assert story.settled(other)
