@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from local.tenant.traffic.faults import Fault
-from shared.rest.gates import FILES, GRAPH, PROFILES
+from shared.rest.gates import FILES, PROFILES
 from tests.fakes import bulk
 from tests.fakes.world import World
 
@@ -85,18 +85,6 @@ def test_a_service_without_retry_after_is_called_less_and_less_often(world: Worl
     world.drain(deliveries=5000)
 
 
-def test_two_instances_share_a_gate_within_a_second(world: World) -> None:
-    user = bulk.add_users(world, 1)[0]
-    other = world.start()
-    world.fault(Fault(service="graph", status=429, retry_after=100, next=1))
-    first = world.services.syncer.attempt(world.ask(user))
-    world.clock.advance(1)
-    times = calls(world, GRAPH_HOST)
-    second = other.services.syncer.attempt(world.ask(user))
-    assert (first.after, second.after) == (pytest.approx(100), pytest.approx(99))
-    assert times == []
-
-
 @pytest.mark.parametrize("service", [FILES, PROFILES])
 def test_a_service_that_denies_is_not_called_for_a_quarter_of_an_hour(world: World, service: str) -> None:
     users = everything_at_once(world)
@@ -112,21 +100,6 @@ def test_a_service_that_denies_is_not_called_for_a_quarter_of_an_hour(world: Wor
     assert world.app.status_report.status()["gates"][service]["why"] == ""
     for user in users:
         assert world.row(user).settled_etag == world.source(user)
-
-
-def test_graph_is_not_called_for_a_quarter_of_an_hour_after_a_denial(world: World) -> None:
-    everything_at_once(world)
-    world.fault(Fault(service="graph", status=403, code="Authorization_RequestDenied"))
-    times = calls(world, GRAPH_HOST)
-    world.run(5 * 60)
-    gate = world.app.status_report.status()["gates"][GRAPH]
-    assert gate["closed"]
-    assert "Authorization_RequestDenied" in gate["why"]
-    world.run(HOUR - 5 * 60)
-    assert 4 <= len(times) <= 5
-    assert min(later - earlier for earlier, later in pairwise(times)) >= 900
-    world.fault()
-    world.drain(deliveries=5000)
 
 
 @pytest.mark.parametrize(

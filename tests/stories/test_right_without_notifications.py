@@ -11,19 +11,6 @@ from tests.fakes.world import World
 
 HOUR = 3600.0
 BETWEEN = 6 * HOUR  # seconds from one sweep to the next
-MONTH = 31 * 24 * HOUR
-
-
-def test_every_change_is_shown_after_one_sweep(world: World) -> None:
-    new, changed, same = world.add(), world.add(), world.add()
-    world.sweep()
-    world.change_photo(changed)
-    latecomer = world.add()
-    world.run(BETWEEN)
-    figures = world.sweep()
-    for user in (new, changed, same, latecomer):
-        world.settled(user)
-    assert (figures["state"], figures["changed"], figures["unchanged"]) == ("finished", 2, 2)
 
 
 @pytest.mark.parametrize("answer", ["404", "1x1"])
@@ -93,18 +80,6 @@ def test_a_photo_that_arrives_after_its_hint_is_found(world: World, late: float,
     world.settled(user)
 
 
-def test_a_photo_that_arrives_after_the_last_look_waits_for_the_sweep(world: World) -> None:
-    user = world.add()
-    world.hint(user)
-    world.run(1000)
-    before = world.source(user)
-    world.change_photo(user)
-    world.run(BETWEEN)
-    assert world.shown(user) == before
-    world.sweep()
-    world.settled(user)
-
-
 def test_a_hundred_unchanged_users_cost_five_batches_and_a_read_each_and_no_write(world: World) -> None:
     users = bulk.add_users(world, 90) + bulk.add_users(world, 10, photo=False, settled=False)
     figures = world.sweep()
@@ -135,15 +110,6 @@ def test_a_changed_user_who_is_queued_by_a_sweep_is_not_queued_by_the_next(world
         assert world.row(user).queued_at == 0
 
 
-def test_a_user_is_queued_again_as_soon_as_their_sync_ended(world: World) -> None:
-    user = world.add()
-    world.sweep()
-    world.change_photo(user)
-    figures = world.sweep()
-    world.settled(user)
-    assert figures["changed"] == 1
-
-
 def test_a_forced_sweep_queues_a_queued_user_all_the_same(world: World) -> None:
     user = world.add()
     world.note(user, queued_at=world.clock.now())
@@ -151,30 +117,3 @@ def test_a_forced_sweep_queues_a_queued_user_all_the_same(world: World) -> None:
     assert world.shown(user) == ""
     world.sweep(force=True)
     world.settled(user)
-
-
-def test_a_queued_user_is_queued_again_a_day_later(world: World) -> None:
-    user = world.add()
-    world.note(user, queued_at=world.clock.now())
-    world.run(24 * HOUR - 60)
-    world.sweep()
-    assert world.shown(user) == ""
-    world.run(60)
-    world.sweep()
-    world.settled(user)
-
-
-# --- deleted users ---
-
-
-def test_the_row_of_a_deleted_user_is_forgotten_after_thirty_days(world: World) -> None:
-    gone, stays = world.add(), world.add()
-    world.sweep()
-    world.tenant.world.remove(world.person(gone))
-    world.hint(gone)
-    world.drain()
-    world.sweep()
-    assert world.row(gone).gone_since
-    world.run(MONTH)
-    world.sweep()
-    assert (world.row(gone).version, bool(world.row(stays).version)) == ("", True)

@@ -91,28 +91,24 @@ def test_single_syncs_agree_with_the_sweep_about_who_is_in_scope(
     assert outcomes == {name: "synced" if name in inside else "skipped" for name in crowd}
 
 
-def test_a_user_who_joins_the_group_is_synced_by_the_next_sweep(new_world: Callable[..., World]) -> None:
+def test_a_user_who_joins_the_group_is_synced_by_the_next_sweep_and_keeps_the_picture_after_leaving(
+    new_world: Callable[..., World],
+) -> None:
     world = new_world(SCOPE=f"group:{GROUP}")
-    crowd = people(world)
-    world.hint(crowd["member"])
+    user = people(world)["member"]
+    world.hint(user)
     world.drain()
-    assert world.row(crowd["member"]).outcome == "skipped"
-    add_group(world, Group(NESTED, "more photos", (crowd["member"],)))
+    assert world.row(user).outcome == "skipped"
+    add_group(world, Group(NESTED, "more photos", (user,)))
     world.sweep()
-    world.settled(crowd["member"])
-
-
-def test_a_user_who_leaves_the_scope_keeps_their_picture(new_world: Callable[..., World]) -> None:
-    world = new_world(SCOPE=f"group:{GROUP}")
-    crowd = people(world)
-    world.sweep()
-    before = world.source(crowd["nested"])
+    world.settled(user)
+    before = world.source(user)
     add_group(world, Group(NESTED, "more photos", ()))
-    world.remove_photo(crowd["nested"])
+    world.remove_photo(user)
     for _ in range(3):
         world.run(6 * HOUR)
         world.sweep()
-    assert world.shown(crowd["nested"]) == before
+    assert world.shown(user) == before
 
 
 @pytest.mark.parametrize(
