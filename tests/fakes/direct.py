@@ -14,7 +14,6 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPHeaderDict, HTTPResponse
 from werkzeug.wrappers import Request
-from werkzeug.wrappers import Response as Given
 
 from local.tenant.net import wire
 from local.tenant.tenant import Tenant
@@ -36,7 +35,8 @@ class DirectAdapter(BaseAdapter):
             if hangup.response is None:
                 raise requests.ConnectionError("connection closed") from hangup
             given, share = hangup.response, 0.5
-        return _answer(request, given, environ, share)
+        headers, body = HTTPHeaderDict(given.get_wsgi_headers(environ).items()), given.get_data()
+        return make_response(request, given.status_code, headers, body[: int(len(body) * share)])
 
     def close(self) -> None:
         """Do nothing: no connection is open."""
@@ -50,21 +50,15 @@ def _environ(request: requests.PreparedRequest) -> wire.Environ:
     return wire.make_environ(head, body.encode() if isinstance(body, str) else body, "https", 443)
 
 
-def _answer(
-    request: requests.PreparedRequest, given: Given, environ: Mapping[str, Any], share: float
+def make_response(
+    request: requests.PreparedRequest, status: int, headers: Mapping[str, str], body: bytes
 ) -> requests.Response:
-    """Return what `requests` makes of a response of which only this `share` of the body arrives."""
-    body = given.get_data()
-    headers = HTTPHeaderDict(given.get_wsgi_headers(dict(environ)).items())
+    """Return what `requests` makes of a response; the body may be shorter than its headers say."""
     answer = requests.Response()
-    answer.status_code = given.status_code
+    answer.status_code = status
     answer.headers = CaseInsensitiveDict(headers)
     answer.url, answer.request = str(request.url), request
     answer.raw = HTTPResponse(
-        io.BytesIO(body[: int(len(body) * share)]),
-        headers,
-        given.status_code,
-        preload_content=False,
-        request_method=request.method,
+        io.BytesIO(body), headers, status, preload_content=False, request_method=request.method
     )
     return answer

@@ -91,15 +91,8 @@ class Host:
         Raises:
             TimeoutError: messages are left after `within` seconds, or after so many deliveries.
         """
-        end, last = self._clock.now() + within, self.delivered + deliveries
-        while self._clock.now() <= end and self.delivered < last:
-            if self.deliver_due():
-                continue
-            waiting = [m.visible_at for m in self._outbox.messages if m.queue in self._handlers]
-            if not waiting:
-                return
-            self._clock.advance(max(0.0, min(waiting) - self._clock.now()))
-        raise TimeoutError(f"not drained: {self._outbox.messages[:20]}, after {self.failures[:20]}")
+        if not self._deliver(within, deliveries, drain=True):
+            raise TimeoutError(f"not drained: {self._outbox.messages[:20]}, after {self.failures[:20]}")
 
     def run(self, seconds: float, *, deliveries: int = 50_000) -> None:
         """Deliver what falls due within the next `seconds`, and advance the clock by them.
@@ -107,21 +100,27 @@ class Host:
         Raises:
             TimeoutError: after so many deliveries a message is still due.
         """
+        if not self._deliver(seconds, deliveries, drain=False):
+            raise TimeoutError(f"still due: {self._outbox.messages[:20]}, after {self.failures[:20]}")
+
+    def _deliver(self, seconds: float, deliveries: int, *, drain: bool) -> bool:
+        """Deliver for so long; return whether the time is over, or (`drain`) no message is left."""
         end, last = self._clock.now() + seconds, self.delivered + deliveries
         while self.delivered < last:
             if self.deliver_due():
                 continue
             waiting = [m.visible_at for m in self._outbox.messages if m.queue in self._handlers]
+            if drain and not waiting:
+                return True
             self._clock.advance(max(0.0, min([*waiting, end]) - self._clock.now()))
             if self._clock.now() >= end:
-                return
-        raise TimeoutError(f"still due: {self._outbox.messages[:20]}, after {self.failures[:20]}")
+                return not drain
+        return False
 
     def _finish(self, message: Message) -> None:
         if self.delivery_faults.chance.random() < self.delivery_faults.twice:
-            self._outbox.release(
-                message, self.delivery_faults.chance.random() * LEASE
-            )  # its deletion was lost
+            hidden = self.delivery_faults.chance.random() * LEASE
+            self._outbox.release(message, hidden)  # its deletion was lost
         else:
             self._outbox.delete(message)
 

@@ -77,13 +77,14 @@ def draw_forged_state(proof: str) -> Json:
 
 
 def invalid_ids(right: str) -> list[Any]:
-    """Return values that are almost an object id, and not null."""
-    return [
+    """Return values that are almost an object id, and not null; an id without a zero has one less."""
+    almost = [
         f"{{{right}}}", f"{right}/", f"/{right}", f"{right}\n", right[:-1], right + "0", f"{right[:-1]}\x00",
         f"urn:uuid:{right}", f"Users/{right}", [right], {"id": right}, "", 0, False, CANARY, f" {right}",
         right.replace("0", "\uff10", 1), right.replace("-", "\u2010"), right.replace("-", ""),
         "\u202e" + right[1:], f"{FOREIGN}-0000-4000-8000-00000000000g",
     ]  # fmt: skip
+    return [value for value in almost if value != right]
 
 
 @cache
@@ -126,28 +127,16 @@ def draw_invalid_resource(user: str) -> Json:
 
 def invalid_events(event: str) -> list[Any]:
     """Return values that are almost the name of a lifecycle event; `...` stands for an absent member."""
-    return [
-        event.upper(),
-        f"{event} ",
-        f" {event}",
-        [event],
-        {event: event},
-        f"{event}\x00",
-        "renewed",
-        "",
-        ...,
-    ]
+    blanks = [f"{event} ", f" {event}"]
+    return [event.upper(), *blanks, [event], {event: event}, f"{event}\x00", "renewed", "", ...]
 
 
 def write_name(name: str, *, escaped: bool) -> str:
     if not escaped:
         return json.dumps(name)
     units = name.encode("utf-16-be", "surrogatepass")
-    return (
-        '"'
-        + "".join(f"\\u{high:02x}{low:02X}" for high, low in zip(units[::2], units[1::2], strict=True))
-        + '"'
-    )
+    pairs = zip(units[::2], units[1::2], strict=True)
+    return '"' + "".join(f"\\u{high:02x}{low:02X}" for high, low in pairs) + '"'
 
 
 def write_value(value: object, *, escaped: bool = True) -> str:

@@ -127,16 +127,9 @@ def non_items() -> SearchStrategy[Item]:
 
 @cache
 def _tenants(origin: Credentials) -> SearchStrategy[Members]:
-    tenant = origin.tenant
-    return st.sampled_from(
-        [
-            {"tenantId": tenant},
-            {"tenantId": tenant.upper()},
-            {"organizationId": tenant},
-            {"tenantId": None, "organizationId": tenant},
-            {"tenantId": tenant, "organizationId": None},
-        ]
-    )
+    one, other, tenant = "tenantId", "organizationId", origin.tenant
+    alone = [{one: tenant}, {one: tenant.upper()}, {other: tenant}]
+    return st.sampled_from([*alone, {one: None, other: tenant}, {one: tenant, other: None}])
 
 
 @cache
@@ -233,14 +226,6 @@ def _list(items: list[Item]) -> str:
 @cache
 def _surroundings() -> SearchStrategy[str]:
     """Draw members beside the list, each followed by a comma."""
-    more = st.sampled_from(
-        [
-            '"validationTokens": null, ',
-            f'"validationTokens": ["{CANARY}.a.b"], ',
-            f'"{CANARY}": {"[" * 500}{"]" * 500}, ',
-            f'"{CANARY}": 1e999, "{CANARY}": -0, ',
-            '"clientState": "", ',
-            " \r\n\t ",
-        ]
-    )
-    return st.just("") | more
+    tokens = ['"validationTokens": null, ', f'"validationTokens": ["{CANARY}.a.b"], ']
+    odd = [f'"{CANARY}": {"[" * 500}{"]" * 500}, ', f'"{CANARY}": 1e999, "{CANARY}": -0, ']
+    return st.just("") | st.sampled_from([*tokens, *odd, '"clientState": "", ', " \r\n\t "])

@@ -15,6 +15,7 @@ from tests.fakes.external_steps import ExternalSteps
 TURN_TIMEOUT = 30.0  # seconds a turn may take on the machine's clock
 
 type Schedule = tuple[str, ...]
+type Works = Mapping[str, Callable[[], object]]
 
 
 @dataclass
@@ -57,22 +58,17 @@ class Turn:
 
 
 def play(
-    steps: ExternalSteps,
-    attempts: Mapping[str, Callable[[], object]],
-    events: Mapping[str, Callable[[], object]],
-    schedule: Schedule,
-    stops: str = ".*",
+    steps: ExternalSteps, attempts: Works, events: Works, schedule: Schedule, stops: str = ".*"
 ) -> list[Turn]:
     """Play a schedule and return its turns; after its last turn the current attempt goes on.
 
     `stops` is a regular expression for steps before which an attempt stops. Raises what an attempt raises.
     """
     actors = {name: Actor(work) for name, work in attempts.items()}
-    threads = {name: threading.Thread(target=actor.run) for name, actor in actors.items()}
-    by_thread: dict[int | None, Actor] = {}
-    for name, thread in threads.items():
+    threads = [threading.Thread(target=actor.run) for actor in actors.values()]
+    for thread in threads:
         thread.start()
-        by_thread[thread.ident] = actors[name]
+    by_thread = dict(zip([thread.ident for thread in threads], actors.values(), strict=True))
 
     def park() -> None:
         if actor := by_thread.get(threading.get_ident()):
@@ -86,7 +82,7 @@ def play(
         for actor in actors.values():
             while not actor.done:
                 actor.step()
-        for thread in threads.values():
+        for thread in threads:
             thread.join()
 
 

@@ -1,11 +1,11 @@
 """A server that sends exactly the bytes that a test gives it."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 type Reply = bytes | Callable[[socket.socket], object]
@@ -75,9 +75,7 @@ class ScriptedServer:
         self._start(self._accept)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.ended.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -109,23 +107,15 @@ class ScriptedServer:
             self._start(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rb") as file:
-            try:
-                self._converse(connection, file)
-            except OSError:
-                return  # the client closed the connection
-
-    def _converse(self, connection: socket.socket, file: object) -> None:
-        request = _read(file)
-        if request is None:
-            return
-        with self._lock:
-            self.requests.append(request)
-            answer = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
-        if callable(answer):
-            answer(connection)
-        else:
-            connection.sendall(answer)
+        with connection, connection.makefile("rb") as file, contextlib.suppress(OSError):  # the client left
+            if request := _read(file):
+                with self._lock:
+                    self.requests.append(request)
+                    answer = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+                if callable(answer):
+                    answer(connection)
+                else:
+                    connection.sendall(answer)
 
 
 def _read(file: object) -> ReceivedRequest | None:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from local.tenant.directory import people
 from local.tenant.directory.people import NewPeople
-from local.tenant.directory.world import Person, Photo
+from local.tenant.directory.world import Person
 from local.tenant.tenant import Tenant
 from local.tenant.traffic.faults import Fault
 from shared import jobs
@@ -23,7 +23,6 @@ from shared.app import App, Services, Stores
 from shared.jobs import Cause, Job, Sync, Why
 from shared.ledger.row import Row
 from shared.pictures.thumbnails import UnreadableImage, render
-from shared.settings import Settings
 from shared.triggers import Triggers
 from tests.fakes.clock import Clock
 from tests.fakes.direct import DirectAdapter
@@ -89,7 +88,13 @@ class World:
             **settings,
         }
         stores = Stores(self.ledger, self.state, self.parts, self.outbox)
-        return App(environ, clock=self.clock, stores=stores, tokens=self._tokens, transport=self._transport)
+        return App(
+            environ,
+            clock=self.clock,
+            stores=stores,
+            tokens=lambda _: Tokens(self.tenant, self.steps),
+            transport=self._transport,
+        )
 
     def restart(self, **settings: str) -> None:
         """Run the app with these settings from now on."""
@@ -112,7 +117,7 @@ class World:
         """Change a photo as its owner would, without a notification; return the new etag."""
         number = len(self._thumbnails)
         photo = self.tenant.exchange.accept_raw(data or draw(number))
-        self._remember(photo)
+        self._thumbnails |= dict.fromkeys(_thumbnails_of(photo.data), photo.etag)
         self.tenant.world.set_photo(self.person(user), photo, tell=False)
         return photo.etag
 
@@ -218,25 +223,12 @@ class World:
             if each["service"].startswith(service)
         ]
 
-    # --- inside ---
-
-    def _remember(self, photo: Photo) -> None:
-        for digest in _thumbnails_of(photo.data):
-            self._thumbnails[digest] = photo.etag
-
-    def _tokens(self, settings: Settings) -> Tokens:
-        del settings
-        return Tokens(self.tenant, self.steps)
-
     def _handlers(self) -> dict[str, Callable[[Message], object]]:
-        def work(kind: type[Job]) -> Callable[[Message], None]:
-            return lambda message: Triggers(self.app).work(kind, message.body.encode())
+        def handler(method: str, kind: type[Job]) -> Callable[[Message], None]:
+            return lambda message: getattr(Triggers(self.app), method)(kind, message.body.encode())
 
-        def record(kind: type[Job]) -> Callable[[Message], None]:
-            return lambda message: Triggers(self.app).record(kind, message.body.encode())
-
-        poison = {f"{queue}-poison": record(kind) for queue, kind in jobs.QUEUES.items()}
-        return {**{queue: work(kind) for queue, kind in jobs.QUEUES.items()}, **poison}
+        work = {queue: handler("work", kind) for queue, kind in jobs.QUEUES.items()}
+        return work | {f"{queue}-poison": handler("record", kind) for queue, kind in jobs.QUEUES.items()}
 
 
 @cache  # all worlds use the same few pictures
