@@ -1,8 +1,9 @@
 """Workers that stop before every effect outside their process, and go on when the scheduler resumes them.
 
 The app's code is ordinary blocking code. Each delivery of a message runs in a greenlet. Where it takes a step
-(see `tests.fakes.steps`) or makes an HTTP call, it switches to the scheduler, which decides the fate of that
-step. Only one greenlet runs at a time and nothing depends on a machine's threads: a run is repeatable.
+(see `tests.fakes.external_steps`) or makes an HTTP call, it switches to the scheduler, which decides the
+fate of that step. Only one greenlet runs at a time and nothing depends on a machine's threads: a run is
+repeatable.
 """
 
 import weakref
@@ -155,7 +156,7 @@ class Crew:
 
 
 class Steps:
-    """`tests.fakes.steps.Steps` for a crew: the scheduler decides the fate of each step."""
+    """`tests.fakes.external_steps.ExternalSteps` for a crew: the scheduler decides the fate of each step."""
 
     def __init__(self, crew: Crew) -> None:
         self._crew = crew

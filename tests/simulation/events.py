@@ -1,26 +1,26 @@
-"""The events of a run outside the app: changes of users and photos, notifications, sweeps, outages."""
+"""The events of a run outside the app: changes of users, notifications, sweeps, outages, crashes."""
 
 import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from shared.admin.sync_user import UserSyncRequest
+from tests.fakes.host import MAX_DEQUEUE_COUNT
 from tests.simulation import posts
 from tests.simulation.crew import Worker
-from tests.simulation.host import MOST_DELIVERIES
-from tests.simulation.microsoft import MY_HOSTS, Person, Photo
-from tests.simulation.pictures import UNREADABLE, data_of
+from tests.simulation.judge import CLAIM_FOR
+from tests.simulation.people import MY_HOSTS, Person, Photo
+from tests.simulation.photo_events import change_any, forget, people, pick_person
+from tests.simulation.pictures import data_of
 
 if TYPE_CHECKING:
     from tests.simulation.run import Run
 
 HOUR = 3600.0
 SHORTEST_LAG = HOUR / 2  # seconds, at least, until SharePoint knows a name that changed in the directory
-SHORTEST_STAY = 2 * 420.0  # seconds in one geo, at least: two CLAIM_FOR
+SHORTEST_STAY = 2 * CLAIM_FOR  # seconds in one geo, at least
 STRANGERS = [f"{number:08x}-5757-4757-8757-575757575757" for number in range(20)]
 SPELLS = (600.0, 30.0, 120.0, HOUR, 6 * HOUR)  # seconds
-
-# --- the beginning ---
 
 
 def populate(run: "Run") -> None:
@@ -33,10 +33,10 @@ def populate(run: "Run") -> None:
             _mark_known(run, person, photo)
         person.grouped = run.judge.scope.grouped != run.chooser.happens(0.2)
         run.judge.look_at(person)
-    bystander = run.ms.add("bystander@contoso.com", Photo("bystander", run.ms.label()))
+    photo = Photo("bystander", run.ms.label())
+    bystander = run.ms.add("bystander@contoso.com", photo)
     bystander.grouped = run.judge.scope.grouped
-    assert bystander.photo.now is not None
-    _mark_known(run, bystander, bystander.photo.now)
+    _mark_known(run, bystander, photo)
     run.judge.bystanders.add(bystander.id)
     run.endpoints.subscriptions["one"] = {
         "id": "00000000-0000-0000-0000-000000000001",
@@ -49,90 +49,22 @@ def _mark_known(run: "Run", person: Person, photo: Photo) -> None:
     run.ms.show(person.id, photo)
     profile = run.ms.profile_of(person.id)
     assert profile is not None
-    run.tables["photoledger"].merge(
-        person.id[:2],
-        person.id,
-        {
-            "settled_etag": photo.etag,
-            "settled_sha256": hashlib.sha256(data_of(photo.picture)).hexdigest(),
-            "upn": person.upn.now,
-            "geo": profile.my_host,
-            "folder": run.ms.folders[profile.my_host],
-            "outcome": "synced",
-        },
-        "",
-    )
+    columns = {
+        "settled_etag": photo.etag,
+        "settled_sha256": hashlib.sha256(data_of(photo.picture)).hexdigest(),
+        "upn": person.upn.now,
+        "geo": profile.my_host,
+        "folder": run.ms.folders[profile.my_host],
+        "outcome": "synced",
+    }
+    run.tables["photoledger"].merge(person.id[:2], person.id, columns, "")
     run.judge.written.add(person.id)
-
-
-# --- in between ---
 
 
 def trigger(run: "Run") -> None:
     """Let one event happen."""
     event = run.chooser.pick([event for event, _ in EVENTS], [weight for _, weight in EVENTS])
     event(run)
-
-
-def _people(run: "Run") -> list[Person]:
-    return [person for person in run.ms.people.values() if person.id not in run.judge.bystanders]
-
-
-def _pick_person(run: "Run") -> Person:
-    """Return a person, most often the same one: only faults that meet cause harm."""
-    people = _people(run)
-    return run.chooser.pick(people, (len(people), *[1.0] * (len(people) - 1)))
-
-
-def _change(run: "Run") -> None:
-    change(run, _pick_person(run))
-
-
-def replace(run: "Run", person: Person) -> None:
-    """Let a person change their photo, rarely remove it: an older attempt must not undo that."""
-    change(run, person, gone=0.2)
-
-
-def change(run: "Run", person: Person, *, gone: float = 1.0) -> None:
-    """Let a person change, restore or (weighted by `gone`) remove their photo; Graph may notify the app."""
-    if person.id in run.judge.bystanders:
-        return
-    earlier = [photo for photo in person.photo.ever if photo]
-    versions = len(person.photo.ever)
-    new = Photo(f"{person.id[:4]}.{versions}", run.ms.label())
-    wanted: list[Photo | None] = [new]
-    if earlier:
-        last = run.chooser.pick(earlier[::-1])
-        wanted += [
-            Photo(last.picture, run.ms.label()),
-            last,
-        ]  # old bytes, under a new label and under the old one
-    wanted += [None, Photo(UNREADABLE, run.ms.label())]
-    weights = (4.0, 2.0, 2.0) if earlier else (4.0,)
-    weights += (3.0 * gone, 0.5 * gone)
-    photo = run.chooser.pick(wanted, weights)
-    person.photo.change(photo, run.time.now())
-    run.log(f"--- the photo of {person.id[:8]} is now {photo}")
-    if run.chooser.pick((True, False), (0.75, 0.25)):
-        posts.notify(run, [person.id])
-
-
-def take_back(run: "Run", person: Person) -> None:
-    """Let a person upload the photo again that the row says SharePoint shows, under a new label."""
-    settled = run.judge.row(person.id).get("settled_etag")
-    known = [photo for photo in person.photo.ever if photo and photo.etag == settled]
-    if known and person.id not in run.judge.bystanders:
-        person.photo.change(Photo(known[-1].picture, run.ms.label()), run.time.now())
-        run.log(f"--- the photo of {person.id[:8]} is {person.photo.now} again")
-        posts.notify(run, [person.id])
-
-
-def _forget(run: "Run") -> None:
-    """Let the photos of all users disappear at once, or come back."""
-    for person in _people(run):
-        last = next((photo for photo in person.photo.ever[::-1] if photo), None)
-        person.photo.change(None if person.photo.now else last, run.time.now())
-    run.log("--- the photos of all users are gone, or back")
 
 
 def _hint(run: "Run") -> None:
@@ -143,7 +75,7 @@ def _hint(run: "Run") -> None:
 
 
 def _sweep(run: "Run") -> None:
-    run.call("start_sweep", lambda instance: instance.services.opener.open("the timer"))
+    run.open_sweep()
 
 
 def _renew(run: "Run") -> None:
@@ -154,44 +86,30 @@ def _renew(run: "Run") -> None:
 
 
 def _release(run: "Run") -> None:
-    kept = [
-        key
-        for key, (row, _) in run.tables["photostate"].rows.items()
-        if key[0] == "sweeps" and row.get("state") == "braked"
-    ]
-    if kept:
-        sweep = run.chooser.pick(sorted(kept))[1]
-        run.call("release_brake", lambda instance: instance.services.removals.release(sweep))
+    if braked := run.braked():
+        run.release(run.chooser.pick(braked))
 
 
 def _sync_user(run: "Run") -> None:
-    person = _pick_person(run)
+    person = pick_person(run)
     if person.gone:
         return
     how = run.chooser.pick(({}, {"force": True}, {"dry_run": True}, {"remove": True}), (0.5, 0.2, 0.1, 0.2))
     request = UserSyncRequest(person.id, **how)
-    run.call(
-        f"sync_user {how}",
-        lambda instance: instance.services.user_sync.sync_user(request),
-        user=person.id,
-        dry_run="dry_run" in how,
-        removes="remove" in how,
-    )
+    facts = {"user": person.id, "dry_run": "dry_run" in how, "removes": "remove" in how}
+    run.call(f"sync_user {how}", lambda instance: instance.services.user_sync.sync_user(request), **facts)
 
 
 def _rename(run: "Run") -> None:
     """Rename a person, swap the names of two, or give one the name of a person who left."""
-    person, lag = _pick_person(run), run.chooser.pick((SHORTEST_LAG, 4 * HOUR))
+    person, lag = pick_person(run), run.chooser.pick((SHORTEST_LAG, 4 * HOUR))
     if person.gone or run.ms.confuses(person):
         return
     others = [
         other
-        for other in run.ms.people.values()
+        for other in people(run)
         if other is not person
-        and other.id not in run.judge.bystanders
-        and not run.ms.waits_for(person)
-        and not run.ms.waits_for(other)
-        and not run.ms.confuses(other)
+        and not (run.ms.waits_for(person) or run.ms.waits_for(other) or run.ms.confuses(other))
     ]
     other = run.chooser.pick([None, *others])
     old = person.upn.now
@@ -208,17 +126,16 @@ def _rename(run: "Run") -> None:
 
 
 def _is_known_as(run: "Run", person: Person, name: str) -> bool:
-    columns, _ = run.tables["photoledger"].rows.get((person.id[:2], person.id), ({}, ""))
-    return bool(columns.get("upn") == name)
+    return bool(run.judge.row(person.id).get("upn") == name)
 
 
 def _leave(run: "Run") -> None:
     """Let a person leave, for a while or for good, or come back."""
-    away = [person for person in _people(run) if not person.gone and not run.judge.in_scope(person)]
+    away = [person for person in people(run) if not person.gone and not run.judge.in_scope(person)]
     if away and run.chooser.happens(0.5):
         come_back(run, run.chooser.pick(away))
         return
-    person = _pick_person(run)
+    person = pick_person(run)
     weights = (2, 1, 2 if run.judge.scope.depends_on_group else 0, 1, 1)
     match run.chooser.pick(("disabled", "guest", "group", "mailbox", "gone"), weights):
         case "disabled":
@@ -244,16 +161,14 @@ def come_back(run: "Run", person: Person) -> None:
 def _note_account(run: "Run", person: Person) -> None:
     """Tell the judge and the trace how a person's account is now."""
     run.judge.look_at(person)
-    run.log(
-        f"--- {person.id[:8]} is now {person.enabled=} {person.guest=} {person.grouped=} {person.mailbox=} "
-        f"{person.gone=}"
-    )
+    facts = f"{person.enabled=} {person.guest=} {person.grouped=} {person.mailbox=} {person.gone=}"
+    run.log(f"--- {person.id[:8]} is now {facts}")
 
 
 def _delete(run: "Run", person: Person) -> None:
     person.gone = True
     run.judge.look_at(person)
-    run.ms.arrivals = [each for each in run.ms.arrivals if each.person != person.id]
+    run.ms.arrivals.pop(person.id, None)
 
 
 def _move(run: "Run") -> None:
@@ -264,7 +179,7 @@ def _move(run: "Run") -> None:
         run.log(f"--- the folder on {host} gets another name")
         run.ms.move_folder(host)
     else:
-        person = _pick_person(run)
+        person = pick_person(run)
         if run.time.now() - run.ms.moved.get(person.id, 0.0) < SHORTEST_STAY:
             return  # no move there and back within one write: an assumption of docs/guarantees.md
         run.log(f"--- {person.id[:8]} moves to the other geo")
@@ -277,18 +192,15 @@ def _writes(worker: Worker) -> bool:
 
 
 def _pull(run: "Run") -> None:
-    person = _pick_person(run)
+    person = pick_person(run)
     run.log(f"--- SharePoint pulls the photo of {person.id[:8]}")
     run.ms.pull(person.id)
 
 
 def _outage(run: "Run") -> None:
     service = run.chooser.pick(("graph", "files", "profiles", "storage", "queues"))
-    how = (
-        "refused"
-        if service in ("storage", "queues")
-        else run.chooser.pick(("down", "throttled", "refused", "denied"))
-    )
+    kinds = ("refused",) if service in ("storage", "queues") else ("down", "throttled", "refused", "denied")
+    how = run.chooser.pick(kinds)
     spell = run.chooser.pick(SPELLS)
     run.log(f"--- {service} is {how} for {spell:.0f} s")
     run.outages[service] = (run.time.now() + spell, how)
@@ -307,7 +219,7 @@ def _give_up(run: "Run") -> None:
     if waiting:
         message = run.chooser.pick(waiting)
         run.log(f"--- {message.queue}#{message.id.removeprefix('message-')} was delivered too often")
-        message.dequeue_count = MOST_DELIVERIES
+        message.dequeue_count = MAX_DEQUEUE_COUNT
 
 
 def _wait(run: "Run") -> None:
@@ -320,8 +232,8 @@ def _wait(run: "Run") -> None:
 
 EVENTS: tuple[tuple[Callable[["Run"], None], float], ...] = (
     (_wait, 2.0),
-    (_change, 7.0),
-    (_forget, 0.5),
+    (change_any, 7.0),
+    (forget, 0.5),
     (_hint, 1.0),
     (posts.announce, 0.4),
     (_sweep, 2.5),

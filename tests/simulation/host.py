@@ -5,15 +5,13 @@ from typing import Any
 
 from shared import jobs
 from shared.errors import ConfigError, Denied, SyncError, TryLater
+from tests.fakes.host import LEASE, MAX_DEQUEUE_COUNT, VISIBILITY_TIMEOUT
 from tests.fakes.outbox import Message
 from tests.simulation.crew import Worker
 from tests.simulation.instance import Instance
 from tests.simulation.judge import Violation
 from tests.simulation.scene import Scene
 
-LEASE = 600.0  # seconds; the host hides a message that it works on for ten minutes
-RETRY_AFTER = 30.0  # seconds, as host.json says
-MOST_DELIVERIES = 5  # as host.json says
 MOST_WORKERS = 4
 
 
@@ -26,22 +24,17 @@ class Host(Scene):
 
     def deliver(self, due: Sequence[Message]) -> None:
         """Deliver one of these messages as the host does: at least once, in any order, at most five times."""
-        message = (
-            due[0] if len(due) == 1 else self.chooser.pick(due, (1.0, *[self.weather.mix] * (len(due) - 1)))
-        )
-        if message.dequeue_count >= MOST_DELIVERIES and not message.queue.endswith("-poison"):
+        message = self.chooser.pick(due, (1.0, *[self.weather.mix] * (len(due) - 1)))
+        if message.dequeue_count >= MAX_DEQUEUE_COUNT and not message.queue.endswith("-poison"):
             self.outbox.poison(message)
             return
         self.outbox.dequeue(message, LEASE)
-        queue = message.queue.removesuffix("-poison")
-        kind, instance = jobs.QUEUES[queue], self.chooser.pick(self.instances)
-        job = jobs.read(kind, message.body)
+        kind = jobs.QUEUES[message.queue.removesuffix("-poison")]
+        instance, job = self.chooser.pick(self.instances), jobs.read(kind, message.body)
 
         def work() -> None:
-            if message.queue.endswith("-poison"):
-                instance.triggers.record(kind, message.body.encode())
-            else:
-                instance.triggers.work(kind, message.body.encode())
+            triggers, poison = instance.triggers, message.queue.endswith("-poison")
+            (triggers.record if poison else triggers.work)(kind, message.body.encode())
 
         receipt = message.pop_receipt
         name = f"{message.queue}#{message.id.removeprefix('message-')}.{message.dequeue_count}"
@@ -64,6 +57,21 @@ class Host(Scene):
         instance = self.chooser.pick(self.instances)
         self.start(name, instance, None, lambda: work(instance), **facts)
 
+    def open_sweep(self) -> None:
+        """Have the timer open a sweep."""
+        self.call("start_sweep", lambda instance: instance.services.opener.open("the timer"))
+
+    def braked(self) -> list[str]:
+        """Return the sweeps that the brake holds, the oldest first."""
+        rows = self.tables["photostate"].rows.items()
+        return sorted(
+            key for (kind, key), (row, _) in rows if kind == "sweeps" and row.get("state") == "braked"
+        )
+
+    def release(self, sweep: str) -> None:
+        """Have an administrator release the brake of a sweep."""
+        self.call("release_brake", lambda instance: instance.services.removals.release(sweep))
+
     def _finish(self, worker: Worker, message: Message, receipt: str) -> None:
         """Complete, repeat or poison a message; an outage must not count as a failed delivery.
 
@@ -81,10 +89,10 @@ class Host(Scene):
                 self.outbox.delete(message)
         elif message.queue.endswith("-poison"):
             return  # it was not queued again: it comes back after its lease
-        elif message.dequeue_count >= MOST_DELIVERIES:
+        elif message.dequeue_count >= MAX_DEQUEUE_COUNT:
             self.outbox.poison(message)
         else:
-            self.outbox.release(message, RETRY_AFTER)
+            self.outbox.release(message, VISIBILITY_TIMEOUT)
 
     def look_after(self, worker: Worker) -> None:
         """Do what the host does if the function has ended."""
@@ -94,9 +102,7 @@ class Host(Scene):
             self.workers.remove(worker)
         if worker.error is not None and not isinstance(worker.error, SyncError):
             raise Violation(f"{worker.name} raised {worker.error!r}") from worker.error
-        self.log(
-            f"{worker.name} {'dies' if worker.dead else 'ends'}"
-            + (f": {worker.error}" if worker.error else "")
-        )
+        error = f": {worker.error}" if worker.error else ""
+        self.log(f"{worker.name} {'dies' if worker.dead else 'ends'}{error}")
         if worker.on_end and not worker.dead:
             worker.on_end(worker)

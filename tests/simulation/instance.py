@@ -1,17 +1,17 @@
 """One instance of the app, with a clock that is slightly wrong; the scheduler controls its effects."""
 
-import io
 from collections.abc import Mapping
 from typing import Any
 
 import requests
 from requests.adapters import BaseAdapter
-from urllib3 import HTTPHeaderDict, HTTPResponse
+from urllib3 import HTTPHeaderDict
 
 from shared.app import App, Services, Stores
 from shared.triggers import Triggers
+from tests.fakes.direct import make_response
 from tests.simulation.crew import Crew, Stop
-from tests.simulation.endpoints import Endpoints, Handling, Request, Response
+from tests.simulation.messages import Request
 
 HERE = "https://photos.contoso.com"
 TENANT = "0a0a0a0a-0000-0000-0000-000000000001"
@@ -71,10 +71,9 @@ class Tokens:
 class Wire(BaseAdapter):
     """Hands each request to the scheduler, which decides its fate."""
 
-    def __init__(self, crew: Crew, endpoints: Endpoints) -> None:
+    def __init__(self, crew: Crew) -> None:
         super().__init__()
         self._crew = crew
-        self._endpoints = endpoints
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         del args, kwargs  # timeouts, proxies and certificates belong to connections
@@ -85,21 +84,10 @@ class Wire(BaseAdapter):
         outcome = self._crew.halt(Stop("call", asked.what, request=asked))
         if isinstance(outcome, Exception):
             raise outcome
-        return _response(request, outcome or self._endpoints.respond(asked, Handling()))
+        return make_response(request, outcome.status, HTTPHeaderDict(dict(outcome.headers)), outcome.content)
 
     def close(self) -> None:
         """Nothing is open."""
-
-
-def _response(request: requests.PreparedRequest, given: Response) -> requests.Response:
-    response = requests.Response()
-    response.status_code = given.status
-    response.headers.update(given.headers)
-    response.url, response.request = str(request.url), request
-    response.raw = HTTPResponse(
-        io.BytesIO(given.content), HTTPHeaderDict(dict(given.headers)), given.status, preload_content=False
-    )
-    return response
 
 
 class Instance:
@@ -109,19 +97,12 @@ class Instance:
         time: the true time.
         skew: seconds by which its clock is wrong.
         crew: the workers, which the scheduler controls.
-        endpoints: the endpoints of Microsoft.
         stores: tables and queues, shared by all instances.
         settings: the app's settings besides `SETTINGS`.
     """
 
     def __init__(
-        self,
-        time: Time,
-        skew: float,
-        crew: Crew,
-        endpoints: Endpoints,
-        stores: Stores,
-        settings: Mapping[str, str],
+        self, time: Time, skew: float, crew: Crew, stores: Stores, settings: Mapping[str, str]
     ) -> None:
         self.clock = Clock(time, skew, crew)
         self.dry_run = settings.get("DRY_RUN") == "true"
@@ -130,7 +111,7 @@ class Instance:
             clock=self.clock,
             stores=stores,
             tokens=lambda _: Tokens(),
-            transport=Wire(crew, endpoints),
+            transport=Wire(crew),
             ring=lambda url: crew.halt(Stop("wait", url)),
         )
         self.triggers = Triggers(self.app)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.simulation.crew import Worker
-from tests.simulation.microsoft import Microsoft, Person
-from tests.simulation.pictures import UNREADABLE
+from tests.simulation.microsoft import Microsoft
+from tests.simulation.people import Person
 from tests.simulation.scopes import MEMBERS, Scope
 
 SKEW = 30.0  # seconds by which an instance's clock may be wrong, either way
@@ -209,54 +209,16 @@ class Judge:
         kept = self.tables["photostate"].rows.get(("sweeps", sweep), ({}, ""))[0]
         if kept.get("state") == "released":
             return
-        letters = "".join(
-            columns["letters"]
-            for (part, _), (columns, _) in self.tables["photoparts"].rows.items()
-            if part == sweep
-        )
+        parts = self.tables["photoparts"].rows.items()
+        letters = "".join(columns["letters"] for (part, _), (columns, _) in parts if part == sweep)
         shown = sum(letter.isupper() for letter in letters)
         lost = sum(letters.count(letter) for letter in "MRG")
         if (lost > 20 and lost * 100 > BRAKE * shown) or (lost > 2 and lost * 2 > shown):
             self._report(f"{worker.name} removes although {lost} of {shown} are lost: {letters}")
 
-    # --- in the end ---
-
-    def judge_end(self, user: Person) -> str:
-        """Return what is wrong with a person's target and row in the end, "" for nothing."""
-        row, shown, photo = self.row(user.id), self.ms.shown(user.id), user.photo.now
-        if row.get("claim_until", 0.0) > self.calm_since + CLAIM_FOR + 2 * SKEW:
-            return "a claim that was taken in the calm never ended"
-        if not self.in_scope(user) or self.ms.profile_of(user.id) is None:
-            return ""
-        if photo is None:
-            return self._judge_empty(user, row, shown)
-        if photo.picture == UNREADABLE:
-            return (
-                ""
-                if row.get("outcome") == "failed"
-                else f"the photo is unreadable, and the outcome is {row.get('outcome')}"
-            )
-        if row.get("settled_etag") != photo.etag:
-            return f"settled {row.get('settled_etag')}, the source is {photo}"
-        if row.get("dirty"):
-            return "the row is dirty"
-        if not self.ms.agrees(user.id, photo.picture):
-            return f"shows {shown or 'nothing'}, the source is {photo}"
-        return ""
-
-    def _judge_empty(self, user: Person, row: Mapping[str, Any], shown: str) -> str:
-        if row.get("dirty"):
-            return "the row of a user without a photo is dirty"
-        if row.get("settled_etag"):
-            return "the row of a user without a photo is settled"
-        wrong = not self.keep and user.id in self.written and not self.ms.agrees(user.id, "")
-        return f"shows {shown}, and the user has no photo" if wrong else ""
-
     def in_scope(self, user: Person) -> bool:
         """Whether the app keeps this person's photo in step."""
         return self.scope.lists(user) and user.mailbox
-
-    # --- inside ---
 
     def row(self, user: str) -> Mapping[str, Any]:
         """Return the columns of a person's row."""

@@ -7,88 +7,12 @@ name hours after the directory.
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
+from tests.simulation.people import MY_HOSTS, History, Person, Photo, Profile
 from tests.simulation.pictures import SIZES, UNREADABLE, picture_of, thumbnail
 
-MY_HOSTS = ("contoso-my.sharepoint.com", "contosoeur-my.sharepoint.com")
 LIBRARY = "/User Photos"
 TORN = "torn"
-
-
-@dataclass(frozen=True)
-class Photo:
-    """A photo as Exchange keeps it: the name of its picture, which stands for the bytes, and a label."""
-
-    picture: str
-    etag: str
-
-
-class History[T]:
-    """The values of one thing, each with the time from which it holds."""
-
-    def __init__(self, first: T, since: float) -> None:
-        self._kept: list[tuple[float, T]] = [(since, first)]
-
-    @property
-    def now(self) -> T:
-        """The current value."""
-        return self._kept[-1][1]
-
-    def change(self, value: T, now: float) -> None:
-        """Set another value from now on."""
-        self._kept.append((now, value))
-
-    def at(self, time: float) -> T:
-        """Return the value at a time."""
-        return next((value for since, value in reversed(self._kept) if since <= time), self._kept[0][1])
-
-    def during(self, begin: float, end: float) -> list[T]:
-        """Return all values at any moment between two times."""
-        return [self.at(begin), *(value for since, value in self._kept if begin < since <= end)]
-
-    @property
-    def ever(self) -> list[T]:
-        """All values so far."""
-        return [value for _, value in self._kept]
-
-
-@dataclass
-class Person:
-    """A user of the directory; `grouped`: a member of the only group."""
-
-    id: str
-    upn: History[str]
-    photo: History[Photo | None]
-    enabled: bool = True
-    guest: bool = False
-    mailbox: bool = True
-    gone: bool = False
-    grouped: bool = False
-
-
-@dataclass
-class Profile:
-    """What SharePoint stores about a person. `owner` is an object id, `account` a lower-case UPN.
-
-    `pulled`: the parts that SharePoint's own pull wrote last: sizes, and "" for the properties.
-    `pulled_picture`: the picture that it wrote, "" for none.
-    """
-
-    owner: str
-    account: str
-    my_host: str
-    properties: dict[str, str] = field(default_factory=dict)
-    pulled: set[str] = field(default_factory=set)
-    pulled_picture: str = ""
-
-
-@dataclass
-class Arrival:
-    """A name that the directory has and SharePoint does not know yet."""
-
-    person: str
-    due: float
 
 
 class Microsoft:
@@ -102,7 +26,7 @@ class Microsoft:
         self._now = now
         self.people: dict[str, Person] = {}
         self.profiles: list[Profile] = []
-        self.arrivals: list[Arrival] = []
+        self.arrivals: dict[str, float] = {}  # the time at which SharePoint learns each person's new name
         self.folders: dict[str, str] = dict.fromkeys(MY_HOSTS, f"{LIBRARY}/Profile Pictures")
         self.files: dict[tuple[str, str], bytes] = {}  # host and path, lower case
         self.moved: dict[str, float] = {}  # the time of each person's last move to another geo
@@ -110,14 +34,13 @@ class Microsoft:
 
     # --- the directory and Exchange ---
 
-    def add(self, upn: str, photo: Photo | None, *, profile: bool = True) -> Person:
-        """Add a person; SharePoint knows them at once, or never without `profile`."""
+    def add(self, upn: str, photo: Photo | None) -> Person:
+        """Add a person; SharePoint knows them at once."""
         digest = hashlib.md5(f"{upn} {len(self.people)}".encode(), usedforsecurity=False).hexdigest()
         user = f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
         now = self._now()
         person = self.people[user] = Person(user, History(upn, now), History(photo, now))
-        if profile:
-            self.profiles.append(Profile(user, upn, MY_HOSTS[0]))
+        self.profiles.append(Profile(user, upn, MY_HOSTS[0]))
         return person
 
     def label(self) -> str:
@@ -135,27 +58,27 @@ class Microsoft:
     def rename(self, person: Person, upn: str, lag: float) -> None:
         """Give a person another name; SharePoint learns of it after `lag` seconds."""
         person.upn.change(upn, self._now())
-        self.arrivals = [each for each in self.arrivals if each.person != person.id]
-        self.arrivals.append(Arrival(person.id, self._now() + lag))
+        self.arrivals.pop(person.id, None)
+        self.arrivals[person.id] = self._now() + lag
 
     def waits_for(self, person: Person) -> bool:
         """Whether SharePoint does not know this person's current name yet."""
-        return any(each.person == person.id for each in self.arrivals)
+        return person.id in self.arrivals
 
     def confuses(self, person: Person) -> bool:
         """Whether SharePoint must still learn that another person has, or had, one of this person's names."""
-        others = [each.person for each in self.arrivals if each.person != person.id]
+        others = self.arrivals.keys() - {person.id}
         return any(name in self.people[other].upn.ever for other in others for name in person.upn.ever)
 
     # --- SharePoint ---
 
     def settle_arrivals(self) -> None:
         """Let SharePoint learn the names that are due: all at once, so that two may change places."""
-        now = self._now()
-        due = [each.person for each in self.arrivals if each.due <= now]
+        due = [user for user, time in self.arrivals.items() if time <= self._now()]
         if not due:
             return
-        self.arrivals = [each for each in self.arrivals if each.due > now]
+        for user in due:
+            del self.arrivals[user]
         taken = {self.people[user].upn.now for user in due}
         for profile in list(self.profiles):
             if profile.owner not in due and profile.account in taken:
@@ -184,24 +107,21 @@ class Microsoft:
         self.moved[user] = self._now()
         old, profile.my_host = profile.my_host, MY_HOSTS[profile.my_host == MY_HOSTS[0]]
         for size in SIZES:
-            path = f"{self.folders[old]}/{user}_{size}Thumb.jpg".lower()
-            if content := self.files.pop((old, path), None):
+            if content := self.files.pop((old, self._path(old, user, size)), None):
                 self.files[profile.my_host, self._path(profile.my_host, user, size)] = content
-        if profile.properties.get("PictureURL"):
-            profile.properties["PictureURL"] = self._url(profile.my_host, user)
+        self._point_to_file(profile)
 
     def move_folder(self, host: str) -> None:
         """Give a geo's folder another name, as when its language changes, and take every picture along."""
         old = self.folders[host]
-        new = self.folders[host] = (
-            f"{LIBRARY}/{'Profilbilder' if old.endswith('Pictures') else 'Profile Pictures'}"
-        )
+        name = "Profilbilder" if old.endswith("Pictures") else "Profile Pictures"
+        new = self.folders[host] = f"{LIBRARY}/{name}"
         for where, path in list(self.files):
             if where == host and path.startswith(old.lower() + "/"):
                 self.files[host, new.lower() + path[len(old) :]] = self.files.pop((where, path))
         for profile in self.profiles:
-            if profile.my_host == host and profile.properties.get("PictureURL"):
-                profile.properties["PictureURL"] = self._url(host, profile.owner)
+            if profile.my_host == host:
+                self._point_to_file(profile)
 
     def pull(self, user: str) -> None:
         """Let SharePoint fetch the photo itself, as it does when the owner asks for it."""
@@ -211,30 +131,15 @@ class Microsoft:
         if photo is None:
             profile.properties |= {"SPS-PicturePlaceholderState": "1"}
             profile.pulled.add("")
-            return
-        if photo.picture == UNREADABLE:
-            return
-        for size in SIZES:
-            self.files[profile.my_host, self._path(profile.my_host, user, size)] = thumbnail(
-                photo.picture, size
-            )
-        profile.properties |= {
-            "PictureURL": self._url(profile.my_host, user),
-            "SPS-PicturePlaceholderState": "0",
-            "SPS-PictureExchangeSyncState": "1",
-        }
-        profile.pulled, profile.pulled_picture = {"", *SIZES}, photo.picture
+        elif photo.picture != UNREADABLE:
+            self._show(profile, photo.picture)
+            profile.properties |= {"SPS-PictureExchangeSyncState": "1"}
+            profile.pulled, profile.pulled_picture = {"", *SIZES}, photo.picture
 
     def show(self, user: str, photo: Photo) -> None:
         """Let SharePoint show this photo, as if the app had written it."""
-        profile = self.profile_of(user)
-        if profile is None:
-            return
-        for size in SIZES:
-            path = self._path(profile.my_host, user, size)
-            self.files[profile.my_host, path] = thumbnail(photo.picture, size)
-        url = self._url(profile.my_host, user)
-        profile.properties |= {"PictureURL": url, "SPS-PicturePlaceholderState": "0"}
+        if profile := self.profile_of(user):
+            self._show(profile, photo.picture)
 
     def shown(self, user: str) -> str:
         """Return the picture that SharePoint shows of a person, "" none, `TORN` a mixture."""
@@ -266,9 +171,20 @@ class Microsoft:
 
     def picture_of(self, user: str, content: bytes) -> str:
         """Return which of a person's pictures so far a thumbnail shows; "?" for none of them."""
-        return picture_of(
-            content, {photo.picture: None for photo in self.people[user].photo.ever[::-1] if photo}
-        )
+        ever = {photo.picture: None for photo in self.people[user].photo.ever[::-1] if photo}
+        return picture_of(content, ever)
+
+    def _show(self, profile: Profile, picture: str) -> None:
+        for size in SIZES:
+            path = self._path(profile.my_host, profile.owner, size)
+            self.files[profile.my_host, path] = thumbnail(picture, size)
+        url = self._url(profile.my_host, profile.owner)
+        profile.properties |= {"PictureURL": url, "SPS-PicturePlaceholderState": "0"}
+
+    def _point_to_file(self, profile: Profile) -> None:
+        """Let a profile that points to a file point to where the file is now."""
+        if profile.properties.get("PictureURL"):
+            profile.properties["PictureURL"] = self._url(profile.my_host, profile.owner)
 
     def _shows(self, profile: Profile) -> str:
         """Return what a profile's properties point to: "picture", "" nothing, `TORN` something else."""

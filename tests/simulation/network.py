@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from tests.simulation import events
+from tests.simulation import photo_events
 from tests.simulation.crew import Stop, Worker
-from tests.simulation.endpoints import Handling, Request, Response
 from tests.simulation.host import Host
-from tests.simulation.judge import SKEW
-from tests.simulation.microsoft import Person
+from tests.simulation.judge import CLAIM_FOR, SKEW
+from tests.simulation.messages import Handling, Request, Response
+from tests.simulation.people import Person
 
 if TYPE_CHECKING:
     from tests.simulation.run import Run
 
-CLAIM_FOR = 420.0  # seconds
 CALL_TIMEOUT = CLAIM_FOR / 14
 FREEZES = (20.0, 200.0, 1.05 * CLAIM_FOR, 1.3 * CLAIM_FOR, 1.7 * CLAIM_FOR, 2.5 * CLAIM_FOR)  # seconds
 
@@ -29,13 +28,6 @@ class Pending:
     request: Request
 
 
-@dataclass(frozen=True)
-class TimesOut:
-    """The error that a caller gets after its timeout."""
-
-    error: Exception
-
-
 class Network(Host):
     """A host whose calls and storage steps fail at the rates of the weather.
 
@@ -45,7 +37,7 @@ class Network(Host):
     """
 
     pending: list[Pending]
-    dramas_left: int
+    photo_changes_left: int
 
     # --- time ---
 
@@ -96,7 +88,7 @@ class Network(Host):
         if self.chooser.happens(weather.dies * (1.0 if worker.holds_claim else 0.5)):
             self.log(f"{worker.name} dies before: {stop.name}")
             self.kill(worker)
-            self._change_photo(worker, events.take_back)
+            self._change_photo(worker, photo_events.take_back)
             return
         if stop.kind == "step":
             self._step(worker, stop)
@@ -110,7 +102,7 @@ class Network(Host):
         worker.frozen_until = self.time.now() + spell
         self.judge.mishap(worker)
         if spell > CLAIM_FOR and worker.holds_claim:
-            self._change_photo(worker, events.replace)
+            self._change_photo(worker, photo_events.replace)
 
     def _change_photo(self, worker: Worker, change: Callable[["Run", Person], None]) -> None:
         """Let the photo change, or go back to what SharePoint showed, before a worker is done with it."""
@@ -156,57 +148,46 @@ class Network(Host):
         request: Request = stop.request
         self.advance(0.1)
         outcome = self._answer(worker, request)
-        if isinstance(outcome, TimesOut):
-            worker.owed, worker.stop = outcome.error, Stop("wait", until=self.time.now() + CALL_TIMEOUT)
+        if outcome is None:
+            worker.owed = requests.ReadTimeout("no answer")
+            worker.stop = Stop("wait", until=self.time.now() + CALL_TIMEOUT)
         else:
             self._resume(worker, outcome)
 
     def _answer(self, worker: Worker, request: Request) -> object:
-        """Return what the app gets for a request: a response, or an exception."""
+        """Return what the app gets for a request: a response, an exception, or None before its timeout."""
         weather, service = self.weather, _service(request)
         if request.writes and self.time.now() >= self.deadline(worker):
             self.log(f"{worker.name}: {request.what} is too late and never arrives")
             return requests.ConnectionError("cut off")
         if outage := self._out(service):
             return _unwell(outage, request)
-        writes = 1.0 if request.writes else 0.0
-        fate = self.chooser.pick(
-            ("", "never", "lost", "late", "gateway", "throttled", "down"),
-            (
-                1.0,
-                weather.never,
-                weather.lost,
-                weather.late * writes,
-                weather.gateway,
-                weather.throttled / 4,
-                weather.down / 4,
-            ),
-        )
+        fates = ("", "never", "lost", "late", "gateway", "throttled", "down")
+        late = weather.late if request.writes else 0.0
+        busy = (weather.throttled / 4, weather.down / 4)
+        fate = self.chooser.pick(fates, (1.0, weather.never, weather.lost, late, weather.gateway, *busy))
         self.log(f"{worker.name}: {request.what}" + (f" ({fate})" if fate else ""))
         if fate:
             self.judge.mishap(worker, leaves_a_message=request.writes)
-        match fate:
-            case "never":
-                return requests.ConnectionError("cut off")
-            case "lost":
-                self._respond(worker, request)
-                return requests.ReadTimeout("no answer")
-            case "late":
-                self.pending.append(Pending(worker, request))
-                return TimesOut(requests.ReadTimeout("no answer"))
-            case "gateway":
-                if (
-                    self.chooser.pick(("took effect", "still under way")) == "took effect"
-                    or not request.writes
-                ):
-                    self._respond(worker, request)
-                else:
-                    self.pending.append(Pending(worker, request))
-                return Response(504, {"error": {"code": "GatewayTimeout", "message": ""}})
-            case "throttled" | "down":
-                return _unwell(fate, request, after=self.chooser.pick((None, 2.0, 20.0, 300.0)))
-            case _:
-                return self._respond(worker, request)
+        return self._meet(fate, worker, request)
+
+    def _meet(self, fate: str, worker: Worker, request: Request) -> object:
+        """Let a request meet its fate, and return the same as `_answer`."""
+        if fate == "never":
+            return requests.ConnectionError("cut off")
+        if fate in ("throttled", "down"):
+            return _unwell(fate, request, after=self.chooser.pick((None, 2.0, 20.0, 300.0)))
+        under_way = fate == "late" or (
+            fate == "gateway" and self.chooser.pick((False, True)) and request.writes
+        )
+        if under_way:
+            self.pending.append(Pending(worker, request))
+        response = None if under_way else self._respond(worker, request)
+        if fate == "lost":
+            return requests.ReadTimeout("no answer")
+        if fate == "gateway":
+            return Response(504, {"error": {"code": "GatewayTimeout", "message": ""}})
+        return response
 
     def _respond(self, worker: Worker, request: Request) -> Response:
         weather, chooser = self.weather, self.chooser
@@ -224,12 +205,7 @@ class Network(Host):
         half = None
         if "ProcessQuery" in request.url and chooser.happens(weather.half):
             half = chooser.pick((3, 2, 1, 0))
-        handling = Handling(
-            age=age,
-            part=part,
-            properties=half,
-            on_change=lambda kind, target, value: self.judge.touched(worker, kind, target, value),
-        )
+        handling = Handling(age, part, half, lambda *change: self.judge.touched(worker, *change))
         return self.endpoints.respond(request, handling)
 
     def _out(self, service: str) -> str:
@@ -245,13 +221,10 @@ def _service(request: Request) -> str:
 
 
 def _unwell(how: str, request: Request, after: float | None = None) -> object:
+    if how == "refused":
+        return requests.ConnectionError("refused")
+    if how == "denied":
+        return Response(403, {"error": {"code": "Forbidden", "message": ""}})
+    status, code = (429, "TooManyRequests") if how == "throttled" else (503, "ServiceUnavailable")
     headers = {} if after is None else {"Retry-After": f"{after:.0f}"}
-    match how:
-        case "refused":
-            return requests.ConnectionError("refused")
-        case "throttled":
-            return Response(429, {"error": {"code": "TooManyRequests", "message": ""}}, headers)
-        case "denied":
-            return Response(403, {"error": {"code": "Forbidden", "message": ""}})
-        case _:
-            return Response(503, {"error": {"code": "ServiceUnavailable", "message": request.what}}, headers)
+    return Response(status, {"error": {"code": code, "message": request.what}}, headers)

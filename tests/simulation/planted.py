@@ -13,15 +13,6 @@ SEEDS = 500  # the number of seeds within which each fault must be found
 
 
 @dataclass(frozen=True)
-class Edit:
-    """A replacement of `words` by `others` in one module of `shared`."""
-
-    module: str
-    words: str
-    others: str
-
-
-@dataclass(frozen=True)
 class Planted:
     """One fault.
 
@@ -29,13 +20,17 @@ class Planted:
         name: what is wrong.
         seed: the first seed that found it at the last search.
         found: a pattern of the violation: a copy that merely crashes does not count as found.
-        edits: the changes that make the app wrong.
+        edits: the changes that make the app wrong: a module of `shared`, words in it, and other words.
     """
 
     name: str
     seed: int
     found: str
-    edits: tuple[Edit, ...]
+    edits: tuple[tuple[str, str, str], ...]
+
+    @classmethod
+    def by(cls, name: str, seed: int, found: str, *edits: tuple[str, str, str]) -> "Planted":
+        return cls(name, seed, found, edits)
 
 
 def plant(fault: Planted, where: Path) -> None:
@@ -47,203 +42,175 @@ def plant(fault: Planted, where: Path) -> None:
     shutil.copytree(ROOT / "shared", where / "shared")
     for name in ("tests", "local"):
         (where / name).symlink_to(ROOT / name)
-    for edit in fault.edits:
-        path = where / "shared" / f"{edit.module}.py"
+    for module, words, others in fault.edits:
+        path = where / "shared" / f"{module}.py"
         text = path.read_text()
-        if text.count(edit.words) != 1:
-            raise ValueError(f"{fault.name}: {edit.module} has {text.count(edit.words)} times: {edit.words}")
-        path.write_text(text.replace(edit.words, edit.others))
+        if text.count(words) != 1:
+            raise ValueError(f"{fault.name}: {module} has {text.count(words)} times: {words}")
+        path.write_text(text.replace(words, others))
 
 
 FAULTS = (
-    Planted(
+    Planted.by(
         "a torn gather is settled",
         25,
         "settles .* and SharePoint shows",
+        ("sync/plan", "if announced != gathered.content_etag and tries < TRIES_TORN:", "if False:"),
         (
-            Edit("sync/plan", "if announced != gathered.content_etag and tries < TRIES_TORN:", "if False:"),
-            Edit(
-                "sync/plan",
-                "etag, digest = gathered.content_etag,",
-                "etag, digest = getattr(gathered.source, 'etag', ''),",
-            ),
+            "sync/plan",
+            "etag, digest = gathered.content_etag,",
+            "etag, digest = getattr(gathered.source, 'etag', ''),",
         ),
     ),
-    Planted(
+    Planted.by(
         "a settle has no condition",
         29,
         "settles .* and SharePoint shows|wrote .* after .* was settled",
         (
-            Edit(
-                "ledger/ledger",
-                "self.table.merge(row.user[:2], row.user, columns, row.version)",
+            "ledger/ledger",
+            "self.table.merge(row.user[:2], row.user, columns, row.version)",
+            (
                 "self.table.merge(row.user[:2], row.user, columns, "
-                'ANY if "settled_at" in columns else row.version)',
+                'ANY if "settled_at" in columns else row.version)'
             ),
         ),
     ),
-    Planted(
+    Planted.by(
         "a lost claim has no follow-up",
         142,
         "settles .* and SharePoint shows|wrote .* after .* was settled|cleared a photo that was settled",
+        ("sync/claims", "if row.claim_until and row.dirty:", "if False:"),
         (
-            Edit("sync/claims", "if row.claim_until and row.dirty:", "if False:"),
-            Edit(
-                "sync/settler",
-                "return self._settle_lost(job, change.etag, checked_after=unsure_until if queued else 0.0)",
-                'return Result(job.user, "deferred", "lost", change.etag)',
-            ),
+            "sync/settler",
+            "return self._settle_lost(job, change.etag, checked_after=unsure_until if queued else 0.0)",
+            'return Result(job.user, "deferred", "lost", change.etag)',
         ),
     ),
-    Planted(
+    Planted.by(
         "the same bytes save the upload of a dirty row",
         5,
         "settles .* and SharePoint shows|wrote .* after .* was settled",
-        (
-            Edit(
-                "sync/plan",
-                "if at_rest and row.settled_sha256 == digest:",
-                "if row.settled_sha256 == digest:",
-            ),
-            Edit("sync/plan", '"refused_etag": ""}', '"refused_etag": "", "dirty": False}'),
-        ),
+        ("sync/plan", "if at_rest and row.settled_sha256 == digest:", "if row.settled_sha256 == digest:"),
+        ("sync/plan", '"refused_etag": ""}', '"refused_etag": "", "dirty": False}'),
     ),
-    Planted(
+    Planted.by(
         "a dirty row is taken for unchanged",
         312,
         "the row is dirty",
         (
-            Edit(
-                "checks/decision",
-                "return later_check_queued or (not row.dirty and row.unsure_until <= now)",
-                "return True",
-            ),
+            "checks/decision",
+            "return later_check_queued or (not row.dirty and row.unsure_until <= now)",
+            "return True",
         ),
     ),
-    Planted(
+    Planted.by(
         "a photo is removed the first time that it is missing",
         7,
         "cleared a photo missing since",
         (
-            Edit(
-                "checks/decision",
-                "old = bool(row.missing_since) and now - row.missing_since >= remove_after",
-                "old = True",
-            ),
-            Edit(
-                "sync/plan",
-                "overdue = bool(row.missing_since) and now - row.missing_since >= removal.after",
-                "overdue = True",
-            ),
+            "checks/decision",
+            "old = bool(row.missing_since) and now - row.missing_since >= remove_after",
+            "old = True",
+        ),
+        (
+            "sync/plan",
+            "overdue = bool(row.missing_since) and now - row.missing_since >= removal.after",
+            "overdue = True",
         ),
     ),
-    Planted(
+    Planted.by(
         "missing_since is never reset",
         197,
         "cleared a photo that was settled since",
-        (
-            Edit("sync/plan", '_AT_REST: RowColumns = {"missing_since": 0.0, ', "_AT_REST: RowColumns = {"),
-            Edit(
-                "checks/decision",
-                '        noted["missing_since"] = 0.0\n',
-                "        pass\n",
-            ),
-            Edit("sync/settler", '        "missing_since": 0.0,\n', ""),
-            Edit("sync/settler", 'del columns["missing_since"]', "pass"),
-        ),
+        ("sync/plan", '_AT_REST: RowColumns = {"missing_since": 0.0, ', "_AT_REST: RowColumns = {"),
+        ("checks/decision", '        noted["missing_since"] = 0.0\n', "        pass\n"),
+        ("sync/settler", '        "missing_since": 0.0,\n', ""),
+        ("sync/settler", 'del columns["missing_since"]', "pass"),
     ),
-    Planted(
+    Planted.by(
         "the brake is ignored",
         7,
         "removes although . of . are lost",
-        (Edit("sweeps/tally", "return totals.removable > 0 and", "return False and"),),
+        ("sweeps/tally", "return totals.removable > 0 and", "return False and"),
     ),
-    Planted(
+    Planted.by(
         "follow-up messages are sent after the write that answers the message",
         57,
         "settled .* the source is",
+        ("checks/checker", "            self._queue_changed(job, found)\n", ""),
         (
-            Edit("checks/checker", "            self._queue_changed(job, found)\n", ""),
-            Edit(
-                "checks/checker",
-                "            self._answer(job, answers)\n            self._defer_unanswered",
+            "checks/checker",
+            "            self._answer(job, answers)\n            self._defer_unanswered",
+            (
                 "            self._answer(job, answers)\n            self._queue_changed(job, found)\n"
-                "            self._defer_unanswered",
+                "            self._defer_unanswered"
             ),
         ),
     ),
-    Planted(
+    Planted.by(
         "a new name is written to without a check of its owner",
         8,
         "wrote to the profile of",
         (
-            Edit(
-                "sharepoint/targets",
-                "if row.folder and row.upn.lower() == user.upn.lower() and (admin",
-                "if row.folder and (admin",
-            ),
+            "sharepoint/targets",
+            "if row.folder and row.upn.lower() == user.upn.lower() and (admin",
+            "if row.folder and (admin",
         ),
     ),
-    Planted(
+    Planted.by(
         "every doubt is checked on its own",
         18,
         "doubts about",
         (
-            Edit(
-                "sync/settler",
-                "queued = unsure_until > now and row.recheck_at < _recheck_at(unsure_until)",
-                "queued = unsure_until > now",
-            ),
-            Edit("checks/decision", "row.recheck_at - now > RECHECK_MARGIN", "False"),
+            "sync/settler",
+            "queued = unsure_until > now and row.recheck_at < _recheck_at(unsure_until)",
+            "queued = unsure_until > now",
         ),
+        ("checks/decision", "row.recheck_at - now > RECHECK_MARGIN", "False"),
     ),
-    Planted(
+    Planted.by(
         "a claim is never ended",
         0,
         "never (ended|done)",
-        (Edit("sync/claims", 'self.write({**columns, "claim_until": 0.0})', "self.write(columns)"),),
+        ("sync/claims", 'self.write({**columns, "claim_until": 0.0})', "self.write(columns)"),
     ),
-    Planted(
+    Planted.by(
         "a message has two successors",
         0,
         "sends 2 messages",
         (
-            Edit(
-                "storage/queues",
-                "        self.outbox.put(job.queue, jobs.write(job), wait)\n",
+            "storage/queues",
+            "        self.outbox.put(job.queue, jobs.write(job), wait)\n",
+            (
                 "        self.outbox.put(job.queue, jobs.write(job), wait)\n"
-                "        self.outbox.put(job.queue, jobs.write(job), wait)\n",
+                "        self.outbox.put(job.queue, jobs.write(job), wait)\n"
             ),
         ),
     ),
-    Planted(
+    Planted.by(
         "poison is left to the host, which runs it five times",
         110,
         "an outage counts against its message",
         (
-            Edit(
-                "triggers",
-                'self.app.queues.defer_raw(f"{kind.queue}-poison", body.decode(), math.ceil(after))',
-                "raise",
-            ),
+            "triggers",
+            'self.app.queues.defer_raw(f"{kind.queue}-poison", body.decode(), math.ceil(after))',
+            "raise",
         ),
     ),
-    Planted(
+    Planted.by(
         "the excluded group is ignored",
         133,
         "already out of scope when it claimed",
-        (Edit("users", "if scope.excluded and scope.excluded in user.groups:", "if False:"),),
+        ("users", "if scope.excluded and scope.excluded in user.groups:", "if False:"),
     ),
-    Planted(
+    Planted.by(
         "a user who comes back into scope stays skipped",
         30,
         "settled .* the source is",
         (
-            Edit(
-                "checks/decision",
-                'if refused(etag, row) and not (sweep and row.outcome == "skipped"):',
-                "if refused(etag, row):",
-            ),
+            "checks/decision",
+            'if refused(etag, row) and not (sweep and row.outcome == "skipped"):',
+            "if refused(etag, row):",
         ),
     ),
 )

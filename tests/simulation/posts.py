@@ -38,11 +38,8 @@ WEBHOOKS = {
 def _post(run: "Run", webhook: str, items: Sequence[Mapping[str, Any]]) -> None:
     """Deliver notifications with the subscription's secret to a webhook; none without a subscription."""
     for subscription in list(run.endpoints.subscriptions.values())[:1]:
-        signed = {
-            "subscriptionId": subscription["id"],
-            "clientState": subscription["clientState"],
-            "tenantId": TENANT,
-        }
+        secret = subscription["clientState"]
+        signed = {"subscriptionId": subscription["id"], "clientState": secret, "tenantId": TENANT}
         body = json.dumps({"value": [{**signed, **item} for item in items]}).encode()
         _deliver(run, webhook, body, run.chooser.pick(run.instances), tries=3)
 

@@ -72,7 +72,7 @@ class Run(Network):
             self._pass(DAY)
         for _ in range(2):
             self._pass(6 * HOUR)
-            self.call("start_sweep", lambda instance: instance.services.opener.open("the timer"))
+            self.open_sweep()
             self._drain()
             verdict.judge_photos(self)
             self._release()
@@ -96,11 +96,8 @@ class Run(Network):
 
     def _release(self) -> None:
         """Release the braked sweeps of the last days, as an administrator does after a check."""
-        for (partition, sweep), (columns, _) in sorted(self.tables["photostate"].rows.items()):
-            if partition == "sweeps" and columns.get("state") == "braked":
-                self.call(
-                    "release_brake", lambda instance, sweep=sweep: instance.services.removals.release(sweep)
-                )
+        for sweep in self.braked():
+            self.release(sweep)
         self._drain()
 
     def _drain(self) -> None:
@@ -124,13 +121,10 @@ class Run(Network):
         ready = [worker for worker in self.workers if worker.ready(now)]
         due = self.due()
         turns: list[Callable[[], None]] = [lambda worker=worker: self.go_on(worker) for worker in ready]
-        weights = [1.0] * len(turns)
         if due:
             turns.append(lambda: self.deliver(due))
-            weights.append(1.0)
         if not turns:
             turns.append(lambda: self._wait(until))
-            weights.append(1.0)
         mix, hurry = self.weather.mix, self.weather.hurry
         weights = [1.0 - mix if mix else 1.0] + [mix / max(1, len(turns) - 1)] * (len(turns) - 1)
         if self.pending and self.weather.late:
@@ -149,16 +143,11 @@ class Run(Network):
     def _wait(self, until: float | None) -> None:
         """Let time pass until the next worker or message is ready."""
         now = self.time.now()
-        times = (
-            [message.visible_at for message in self.outbox.messages]
-            if len(self.workers) < MOST_WORKERS
-            else []
-        )
-        times += [
-            max(worker.frozen_until, worker.stop.until if worker.stop else 0.0) for worker in self.workers
-        ]
+        times = [until] if until is not None else []
+        times += [max(each.frozen_until, each.stop.until if each.stop else 0.0) for each in self.workers]
         times += [self.deadline(each.worker) for each in self.pending]
-        times += [until] if until is not None else []
+        if len(self.workers) < MOST_WORKERS:
+            times += [message.visible_at for message in self.outbox.messages]
         self.advance(max(0.0, min(times, default=now + 60.0) - now))
 
     def _end_chaos(self) -> None:

@@ -35,16 +35,12 @@ class Scene:
         self._keep_trace = keep_trace
         self.time = Time(BEGIN)
         self.crew = Crew()
-        self.weather = Weather.choose(chooser)
-        self.staleness = self._choose_staleness()
-        self.frost = chooser.pick(("step", "call"))
+        self._choose_weather()
         self.ms = Microsoft(self.time.now)
         self.endpoints = Endpoints(self.ms, self.time.now)
         steps = Steps(self.crew)
-        self.tables = {
-            name: Table(name, steps, self._watch(name))
-            for name in ("photoledger", "photostate", "photoparts")
-        }
+        names = ("photoledger", "photostate", "photoparts")
+        self.tables = {name: Table(name, steps, self._watch(name)) for name in names}
         self.outbox = Outbox(self.time, steps, self._watch_messages)
         scope = chooser.pick(SCOPES, (0.7, 0.1, 0.1, 0.1))
         self.settings = {
@@ -52,14 +48,9 @@ class Scene:
             "ON_PHOTO_REMOVED": chooser.pick(("clear", "keep"), (0.85, 0.15)),
             "SHAREPOINT_UNITS_PER_MINUTE": chooser.pick(("1000", "100"), (0.8, 0.2)),
         }
+        keep = self.settings["ON_PHOTO_REMOVED"] == "keep"
         self.judge = Judge(
-            self.ms,
-            self.time.now,
-            self.tables,
-            self.outbox,
-            staleness=self.staleness,
-            keep=self.settings["ON_PHOTO_REMOVED"] == "keep",
-            scope=scope,
+            self.ms, self.time.now, self.tables, self.outbox, staleness=self.staleness, keep=keep, scope=scope
         )
         self.workers: list[Worker] = []
         self.outages: dict[str, tuple[float, str]] = {}
@@ -68,21 +59,19 @@ class Scene:
 
     def change_weather(self) -> None:
         """Choose other faults from now on."""
-        self.weather = Weather.choose(self.chooser)
-        self.staleness = self._choose_staleness()
-        self.frost = self.chooser.pick(("step", "call"))
+        self._choose_weather()
         self.judge.staleness = max(self.judge.staleness, self.staleness)
 
-    def _choose_staleness(self) -> float:
-        return self.chooser.pick((20.0, 90.0)) if self.weather.stale else 0.0
+    def _choose_weather(self) -> None:
+        self.weather = Weather.choose(self.chooser)
+        self.staleness = self.chooser.pick((20.0, 90.0)) if self.weather.stale else 0.0
+        self.frost = self.chooser.pick(("step", "call"))
 
     def new_instance(self, **settings: str) -> Instance:
         """Return a new instance, whose clock is wrong by up to `SKEW`."""
         skew = self.chooser.pick((0.0, SKEW, -SKEW))
-        stores = Stores(
-            self.tables["photoledger"], self.tables["photostate"], self.tables["photoparts"], self.outbox
-        )
-        return Instance(self.time, skew, self.crew, self.endpoints, stores, {**self.settings, **settings})
+        stores = Stores(*self.tables.values(), self.outbox)
+        return Instance(self.time, skew, self.crew, stores, {**self.settings, **settings})
 
     def lose_instance(self, number: int, **settings: str) -> None:
         """Let an instance die with all its workers, and replace it."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tests.simulation.microsoft import Person
+from tests.simulation.people import Person
 
 GROUP = "0a0a0a0a-0000-0000-0000-000000000003"
 
