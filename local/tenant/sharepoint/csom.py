@@ -8,7 +8,6 @@ The actions before a failing one stay done, those after it are not tried (inferr
 transaction). The answer to XML that cannot be read is inferred too: an `ErrorInfo` like any other.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from xml.etree import ElementTree as ET
 
 from werkzeug.wrappers import Response
 
-from local.tenant.sharepoint.calls import SharePointCall
+from local.tenant.sharepoint.calls import SharePointCall, json_response
 from local.tenant.sharepoint.errors import SharePointRefusal, bad_query, wrong_method
 from local.tenant.sharepoint.people_manager import PeopleManager
 
@@ -35,12 +34,7 @@ class CsomAction:
 
 
 def respond(call: SharePointCall, people: PeopleManager) -> Response:
-    """Run a query and answer it.
-
-    Raises:
-        SharePointRefusal: another verb than POST, or a body that is not declared as XML; every other error
-            goes into `ErrorInfo`.
-    """
+    """Run a query and answer it; every error of a POST of XML goes into `ErrorInfo`."""
     if call.request.method != "POST":
         raise wrong_method(call.request.method, "ProcessQuery")
     if call.request.mimetype not in {"text/xml", "application/xml"}:
@@ -71,18 +65,11 @@ def _answer(call: SharePointCall, refusal: SharePointRefusal | None, results: li
         "ErrorInfo": error,
         "TraceCorrelationId": call.trace,
     }
-    return Response(
-        json.dumps([header, *results], ensure_ascii=False), content_type="application/json; charset=utf-8"
-    )
+    return json_response([header, *results], "application/json; charset=utf-8")
 
 
 def parse_query(body: bytes) -> Iterator[CsomAction]:
-    """Return the actions of a query in order, the whole query checked before the first is yielded.
-
-    Raises:
-        SharePointRefusal: XML that is not well-formed or not CSOM's, or that the emulated tenant does not
-            know.
-    """
+    """Return the actions of a query in order, the whole query checked before the first is yielded."""
     if len(body) > MAX_BYTES:
         raise bad_query(f"The request message is too big: more than {MAX_BYTES} bytes.")
     root = _parse_xml(body)

@@ -6,7 +6,7 @@ published by Microsoft; clients must not depend on them.
 
 
 class SharePointRefusal(Exception):
-    """SharePoint answers with an error. Raised by every rule, answered by `SharePoint.respond`."""
+    """SharePoint answers with an error. Raised by every rule here, answered by `SharePoint.respond`."""
 
     def __init__(self, status: int, hresult: int, kind: str, message: str) -> None:
         super().__init__(message)
@@ -22,11 +22,7 @@ class SharePointRefusal(Exception):
 
 
 class Unauthorized(Exception):
-    """The token is not accepted. `description` is the body's `error_description`."""
-
-    def __init__(self, description: str) -> None:
-        super().__init__(description)
-        self.description = description
+    """The token is not accepted. The text is the body's `error_description`."""
 
 
 def access_denied(message: str | None = None) -> SharePointRefusal:
@@ -61,9 +57,8 @@ def no_folder() -> SharePointRefusal:
 
 def no_file(path: str) -> SharePointRefusal:
     """Return the refusal of a file path that does not exist."""
-    return SharePointRefusal(
-        404, -2130575338, "Microsoft.SharePoint.SPException", f"The file {path} does not exist."
-    )
+    text = f"The file {path} does not exist."
+    return SharePointRefusal(404, -2130575338, "Microsoft.SharePoint.SPException", text)
 
 
 def wrong_method(method: str, resource: str) -> SharePointRefusal:

@@ -55,11 +55,7 @@ class Files:
         self._libraries = libraries
 
     def respond(self, call: SharePointCall, steps: list[PathSegment]) -> Response:
-        """Answer a REST call whose path after `web` is `steps`.
-
-        Raises:
-            SharePointRefusal: not permitted, no such folder, file or route, or a refused upload.
-        """
+        """Answer a REST call whose path after `web` is `steps`."""
         call.demand(ROLE)
         if call.site.kind != "my":  # the other hosts have no such library
             raise no_folder()
@@ -84,17 +80,17 @@ class Files:
         with self._world.lock:
             folder = self._find_folder(call, path)
             if not names:
-                return call.entity("SP.Folder", show_folder(folder), chosen)
+                return call.entity(show_folder(folder), chosen)
             if names == ["files"]:
                 files = [show_file(folder, file, call.site.origin) for file in folder.files.values()]
-                return call.rows("SP.File", files, chosen)
+                return call.rows(files, chosen)
             inside = self._libraries[call.site.geo].folders_in(folder)
-            return call.rows("SP.Folder", [show_folder(each) for each in inside], chosen)
+            return call.rows([show_folder(each) for each in inside], chosen)
 
     def _upload(self, call: SharePointCall, path: str, step: PathSegment) -> Response:
         if call.request.method != "POST":
             raise wrong_method(call.request.method, step.spelled)
-        call.form()
+        call.require_json()
         chosen = selected(call.request.args, FILE_PROPERTIES)
         overwrite = step.flag("overwrite")
         upload = _read_upload(call, _read_name(step))
@@ -102,7 +98,7 @@ class Files:
             folder = self._find_folder(call, path)
             file = _save(folder, upload, self._world.clock.now(), overwrite=overwrite)
             row = show_file(folder, file, call.site.origin)
-        return call.entity("SP.File", row, chosen)
+        return call.entity(row, chosen)
 
     def _answer_file(self, call: SharePointCall, path: str, names: list[str]) -> Response:
         verb = call.request.headers.get("X-HTTP-Method", call.request.method).upper()
@@ -111,7 +107,7 @@ class Files:
             match verb, names:
                 case "GET", []:
                     row = show_file(folder, file, call.site.origin)
-                    return call.entity("SP.File", row, selected(call.request.args, FILE_PROPERTIES))
+                    return call.entity(row, selected(call.request.args, FILE_PROPERTIES))
                 case "GET", ["$value"]:
                     return serve(file)
                 case "DELETE", []:
@@ -142,10 +138,8 @@ def _check_match(call: SharePointCall, file: File) -> None:
     if wanted is None and call.request.method == "POST":
         raise bad_query("X-HTTP-Method: DELETE needs an If-Match header.")
     if wanted not in {None, "*", file.etag}:
-        kind = "Microsoft.SharePoint.Client.ClientServiceException"
-        raise SharePointRefusal(
-            412, -1, kind, "The request ETag value does not match the object's ETag value."
-        )
+        text = "The request ETag value does not match the object's ETag value."
+        raise SharePointRefusal(412, -1, "Microsoft.SharePoint.Client.ClientServiceException", text)
 
 
 def _read_path(step: PathSegment) -> str:
@@ -159,19 +153,13 @@ def _read_name(step: PathSegment) -> str:
 
 
 def _read_upload(call: SharePointCall, name: str) -> Upload:
-    """Return the request's body as a file of this name. Decodes it: do not call under `World.lock`.
-
-    Raises:
-        SharePointRefusal: the name is not valid, the bytes are too many, or a `.jpg` is not a JPEG.
-    """
+    """Return the request's body as a file of this name. Decodes it: do not call under `World.lock`."""
     if not name or len(name) > 255 or re.search(r'["*:<>?/\\|\x00-\x1f]', name) or name != name.strip():
-        raise SharePointRefusal(
-            400, -2130575245, _SP, "The file name is empty or contains characters that are not permitted."
-        )
+        text = "The file name is empty or contains characters that are not permitted."
+        raise SharePointRefusal(400, -2130575245, _SP, text)
     if (call.request.content_length or 0) > MAX_BYTES:
-        raise SharePointRefusal(
-            413, -2147024809, "System.ArgumentException", f"A picture has at most {MAX_BYTES} bytes."
-        )
+        text = f"A picture has at most {MAX_BYTES} bytes."
+        raise SharePointRefusal(413, -2147024809, "System.ArgumentException", text)
     data = call.request.get_data()
     picture = inspect_jpeg(data)
     if picture is None and name.lower().endswith((".jpg", ".jpeg")):
@@ -180,11 +168,7 @@ def _read_upload(call: SharePointCall, name: str) -> Upload:
 
 
 def _save(folder: Folder, upload: Upload, now: datetime, *, overwrite: bool) -> File:
-    """Write an upload into a folder and return the file.
-
-    Raises:
-        SharePointRefusal: the folder accepts no files, or has one of that name and `overwrite` is false.
-    """
+    """Write an upload into a folder and return the file."""
     if folder.name == FORMS:
         raise access_denied()
     if folder.find(upload.name) and not overwrite:

@@ -79,11 +79,7 @@ class Library:
         self._folders = [Folder(f"/{LIBRARY}/{DEFAULT_FOLDER}", now)]
 
     def set_folder(self, name: str) -> None:
-        """Have one folder of pictures; the others and their files are removed.
-
-        Raises:
-            ValueError: the name is not valid for a folder of pictures.
-        """
+        """Have one folder of pictures, as `add_folder`; the others and their files are removed."""
         self._folders = [self.add_folder(name)]
 
     def add_folder(self, name: str) -> Folder:
@@ -116,9 +112,8 @@ class Library:
     def find_folder(self, path: str) -> Folder | None:
         """Return a folder by its server-relative or site-relative path, in any case."""
         wanted = "/" + path.strip("/").lower()
-        return next(
-            (each for each in (self.root, self._forms, *self._folders) if each.path.lower() == wanted), None
-        )
+        folders = (self.root, self._forms, *self._folders)
+        return next((each for each in folders if each.path.lower() == wanted), None)
 
     def find_file(self, path: str) -> tuple[Folder, File] | None:
         """Return a file and its folder by its server-relative path, in any case."""

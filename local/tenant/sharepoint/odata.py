@@ -26,36 +26,23 @@ class PathSegment:
     arguments: Mapping[str, ODataValue]
 
     def text(self, name: str) -> str:
-        """Return a string argument.
-
-        Raises:
-            SharePointRefusal: it is missing or not a string.
-        """
+        """Return a string argument."""
         value = self.arguments.get(name.lower())
         if not isinstance(value, str):
             raise bad_query(f"The parameter {name} does not exist in method {self.spelled}.")
         return value
 
     def flag(self, name: str) -> bool:
-        """Return a Boolean argument; a missing one is False.
-
-        Raises:
-            SharePointRefusal: it is not a Boolean.
-        """
+        """Return a Boolean argument; a missing one is False."""
         value = self.arguments.get(name.lower(), False)
         if not isinstance(value, bool):
-            raise bad_query(
-                f"Cannot convert the value of parameter {name} to the expected type 'Edm.Boolean'."
-            )
+            text = f"Cannot convert the value of parameter {name} to the expected type 'Edm.Boolean'."
+            raise bad_query(text)
         return value
 
 
 def parse_path(path: str, query: Mapping[str, str]) -> list[PathSegment]:
-    """Return the steps of a decoded path below `/_api/`, aliases replaced from `query`.
-
-    Raises:
-        SharePointRefusal: the expression cannot be read, or an alias has no value.
-    """
+    """Return the steps of a decoded path below `/_api/`, aliases replaced from `query`."""
     segments: list[PathSegment] = []
     at = 0
     text = path.rstrip("/")
@@ -94,12 +81,8 @@ def _parse_literal(text: str, query: Mapping[str, str]) -> ODataValue:
 
 
 def selected(query: Mapping[str, str], names: Iterable[str]) -> list[str] | None:
-    """Return the properties in `$select` in the type's own spelling and order, None for all.
-
-    Raises:
-        SharePointRefusal: a property that the type lacks, or another `$` option. SharePoint has such options,
-            the emulated tenant does not, and it must not ignore a `$filter`.
-    """
+    """Return the properties in `$select` in the type's own spelling and order, None for all."""
+    # SharePoint has other options, the emulated tenant does not, and it must not ignore a `$filter`.
     unknown = [option for option in query if option.startswith("$") and option.lower() != "$select"]
     if unknown:
         raise bad_query(f"The emulated tenant does not know the query option {unknown[0]}.")
@@ -110,7 +93,6 @@ def selected(query: Mapping[str, str], names: Iterable[str]) -> list[str] | None
     chosen = [name for name in names if asked.pop(name.lower(), None) is not None]
     if asked:
         missing = next(iter(asked.values()))
-        raise SharePointRefusal(
-            400, -1, "Microsoft.SharePoint.SPException", f"The field or property '{missing}' does not exist."
-        )
+        text = f"The field or property '{missing}' does not exist."
+        raise SharePointRefusal(400, -1, "Microsoft.SharePoint.SPException", text)
     return chosen

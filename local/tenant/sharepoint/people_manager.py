@@ -18,7 +18,9 @@ from local.tenant.sharepoint.calls import SharePointCall
 from local.tenant.sharepoint.errors import access_denied, bad_query, no_resource, user_not_found, wrong_method
 from local.tenant.sharepoint.hosts import name_host
 from local.tenant.sharepoint.odata import PathSegment, selected
-from local.tenant.sharepoint.profiles import Profile, Profiles
+from local.tenant.sharepoint.profiles import Profiles
+
+NAME = "SP.UserProfiles.PeopleManager"
 
 # github.com/pnp/powershell/issues/5084 quotes the sentence.
 _NO_READING = (
@@ -34,17 +36,10 @@ class PeopleManager:
         self._profiles = profiles
 
     def write(self, call: SharePointCall, account: str, name: str, value: str) -> None:
-        """Set one property of the profile with this account name.
-
-        Raises:
-            SharePointRefusal: not permitted, not on this host, no such profile in this geo, no such property,
-            or
-                a value that is not valid.
-        """
+        """Set one property of the profile with this account name, on the admin host of its geo."""
         call.demand("User.ReadWrite.All")
-        if (
-            call.site.kind != "admin"
-        ):  # an application has no profile of its own, so every write is to another profile
+        # An application has no profile of its own, so every write is to another profile.
+        if call.site.kind != "admin":
             raise access_denied()
         spelled = properties.spell(name)
         with self._world.lock:
@@ -57,58 +52,35 @@ class PeopleManager:
             profile.set(spelled, value)
 
     def respond(self, call: SharePointCall, steps: list[PathSegment]) -> Response:
-        """Answer a REST call whose path after `SP.UserProfiles.PeopleManager` is `steps`.
-
-        Raises:
-            SharePointRefusal: any of `write`'s, or a route or query that PeopleManager does not have.
-        """
+        """Answer a REST call whose path after `SP.UserProfiles.PeopleManager` is `steps`."""
         if call.site.kind == "my":
             raise access_denied()
         match [step.name for step in steps]:
             case ["getpropertiesfor"]:
                 return self._get_properties(call, steps[0])
-            case ["getuserprofilepropertyfor"]:
-                return self._get_property(call, steps[0])
             case ["setsinglevalueprofileproperty"]:
                 return self._set_property(call)
             case _:
-                raise no_resource(
-                    "/".join(["SP.UserProfiles.PeopleManager", *(step.spelled for step in steps)])
-                )
+                raise no_resource("/".join([NAME, *(step.spelled for step in steps)]))
 
     def _get_properties(self, call: SharePointCall, step: PathSegment) -> Response:
-        profile, person = self._read(call, step)
-        if profile is None:
-            return call.value(step.spelled, None)
-        return call.entity("SP.UserProfiles.PersonProperties", person, selected(call.request.args, person))
-
-    def _get_property(self, call: SharePointCall, step: PathSegment) -> Response:
-        name = properties.spell(step.text("propertyName"))
-        profile, _ = self._read(call, step)
-        value = properties.list_values(profile)[name] if profile and name else None
-        return call.value(step.spelled, value)
-
-    def _read(self, call: SharePointCall, step: PathSegment) -> tuple[Profile | None, dict[str, object]]:
-        """Return the profile in a step (None: no such account) and its REST form.
-
-        Any geo answers for every profile: so a client finds the right geo.
-        """
+        """Answer the profile in a step. Any geo answers for every profile: so clients find the right geo."""
         if call.request.method != "GET":
             raise wrong_method(call.request.method, step.spelled)
         call.demand("User.Read.All", "User.ReadWrite.All", denial=_NO_READING)
-        call.form()
-        account = step.text("accountName")
         with self._world.lock:
-            profile = self._profiles.find(account)
-            return profile, properties.describe_person(profile, self._world.organisation) if profile else {}
+            profile = self._profiles.find(step.text("accountName"))
+            if profile is None:
+                return call.null()
+            person = properties.describe_person(profile, self._world.organisation)
+        return call.entity(person, selected(call.request.args, person))
 
     def _set_property(self, call: SharePointCall) -> Response:
         if call.request.method != "POST":
             raise wrong_method(call.request.method, "SetSingleValueProfileProperty")
-        call.form()
-        account, name, value = _read_arguments(call)
-        self.write(call, account, name, value)
-        return call.value("SetSingleValueProfileProperty", None)
+        call.require_json()
+        self.write(call, *_read_arguments(call))
+        return call.null()
 
 
 def _read_arguments(call: SharePointCall) -> tuple[str, str, str]:
@@ -120,12 +92,12 @@ def _read_arguments(call: SharePointCall) -> tuple[str, str, str]:
         raise bad_query("Invalid JSON. A token was not recognized in the JSON content.") from None
     if not isinstance(body, dict):
         raise bad_query("The body must be a JSON object.")
-    unknown = body.keys() - {"accountName", "propertyName", "propertyValue"}
-    if unknown:
+    names = ("accountName", "propertyName", "propertyValue")
+    if unknown := body.keys() - set(names):
         raise bad_query(
             f"The parameter {min(unknown)} does not exist in method SetSingleValueProfileProperty."
         )
-    account, name, value = (body.get(each) for each in ("accountName", "propertyName", "propertyValue"))
+    account, name, value = (body.get(each) for each in names)
     if not (isinstance(account, str) and isinstance(name, str) and isinstance(value, str)):
         raise bad_query("Cannot convert a primitive value to the expected type 'Edm.String'.")
     return account, name, value

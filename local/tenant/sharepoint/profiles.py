@@ -57,9 +57,8 @@ class Profiles:
         """Forget everything."""
         self._by_account: dict[str, Profile] = {}
         self._by_person: dict[str, Profile] = {}
-        self._waiting: dict[
-            str, datetime | None
-        ] = {}  # object id -> when the new UPN arrives; None: when told
+        # object id -> when the new UPN arrives; None: when told
+        self._waiting: dict[str, datetime | None] = {}
 
     def find(self, claim: str) -> Profile | None:
         """Return the profile with this account name (claim form, any case)."""
@@ -109,16 +108,13 @@ class Profiles:
 
     def _wait(self, person_id: str) -> None:
         after = self._world.knobs.profile_rename_after
-        self._waiting[person_id] = (
-            None if after is None else self._world.clock.now() + timedelta(seconds=after)
-        )
+        now = self._world.clock.now()
+        self._waiting[person_id] = None if after is None else now + timedelta(seconds=after)
 
     def _settle_due(self) -> None:
         if self._waiting:
             now = self._world.clock.now()
-            self.settle(
-                [person_id for person_id, due in self._waiting.items() if due is not None and due <= now]
-            )
+            self.settle([each for each, due in self._waiting.items() if due is not None and due <= now])
 
     def _lift(self, person: Person) -> Profile:
         """Take the person's profile, or a new one, out of the index, which frees its account name."""

@@ -98,9 +98,6 @@ def check_value(name: str, value: str, my_host: str) -> None:
 
     Stricter than Microsoft, which is not known to check the values: a value that would never show a picture,
     or would show one from another tenant or geo, is refused here so that it cannot go unnoticed.
-
-    Raises:
-        SharePointRefusal: the value is not valid, or the property belongs to the directory.
     """
     if name in _FROM_DIRECTORY:
         raise bad_argument(f"{name} comes from the directory and cannot be set.")
@@ -116,12 +113,8 @@ def _points_into(url: str, my_host: str) -> bool:
     parts = urlsplit(url)
     hosts = {my_host, f"{my_host}:443"}  # SharePoint itself writes the port
     folder = parts.path.replace("%20", " ").lower().startswith("/user photos/")
-    return (
-        parts.scheme == "https"
-        and parts.netloc.lower() in hosts
-        and folder
-        and not (parts.query or parts.fragment)
-    )
+    plain = parts.scheme == "https" and not (parts.query or parts.fragment)
+    return plain and parts.netloc.lower() in hosts and folder
 
 
 def _directory_values(profile: Profile) -> dict[str, str]:

@@ -1,29 +1,42 @@
-"""The emulated SharePoint Online: the one class that the tenant, its admin face and tests use.
+"""The emulated SharePoint Online: it checks the token, finds a request's handler, and follows the people.
 
-`profiles` and `library` hold the state; `properties` and `pictures` are the pure rules for it. `gateway`
-calls the handlers `people_manager`, `csom`, `files` and `userphoto`; each says where it is stricter than
+`profiles` and `library` hold the state; `properties` and `pictures` are the pure rules for it. The handlers
+are `people_manager`, `csom`, `files` and `userphoto`; each says where it is stricter than
 Microsoft and what is inferred. `setup` changes the state for tests, `description` shows it.
 """
 
+import uuid
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request, Response
 
 from local.tenant.directory.world import Person, PersonEvent, World
-from local.tenant.entra.tokens import Tokens
-from local.tenant.sharepoint import description
-from local.tenant.sharepoint.gateway import PEOPLE_MANAGER, PROCESS_QUERY, SharePointGateway
+from local.tenant.entra.tokens import BadToken, Claims, Tokens
+from local.tenant.sharepoint import csom, description, people_manager
+from local.tenant.sharepoint.calls import SharePointCall, json_response, refuse
+from local.tenant.sharepoint.errors import SharePointRefusal, Unauthorized, no_resource, wrong_method
+from local.tenant.sharepoint.files import Files
 from local.tenant.sharepoint.hosts import find_site, name_host
 from local.tenant.sharepoint.library import Library
+from local.tenant.sharepoint.odata import parse_path
 from local.tenant.sharepoint.profiles import Profiles
-from local.tenant.sharepoint.setup import ProfileChanges, ProfileSetup
-from local.tenant.sharepoint.userphoto import PAGE, UserPhotos
+from local.tenant.sharepoint.setup import ProfileSetup
+from local.tenant.sharepoint.userphoto import PAGE, TIME_LIMITED, UserPhotos
 
-ServiceName = Literal["sharepoint-files", "sharepoint-profiles"]
+PROCESS_QUERY = "/_vti_bin/client.svc/processquery"
+
+# The texts of SharePoint's token handler in the body of its 401; the second is for a token of another
+# audience (github.com/SharePoint/sp-dev-docs/issues/5889).
+_REASONS = {
+    "expired": "Invalid JWT token. The token is expired.",
+    "audience": "Invalid issuer or signature.",
+    "signature": "Invalid issuer or signature.",
+}
+_PEOPLE_MANAGER = people_manager.NAME.lower()
 
 
 class SharePoint:
@@ -31,13 +44,16 @@ class SharePoint:
 
     def __init__(self, world: World, tokens: Tokens) -> None:
         self._world = world
+        self._tokens = tokens
         self._origin = f"https://{name_host(world.organisation, '', 'root')}"
         self._reader_token = tokens.issue(self._origin, (), lifetime=10 * 365 * 24 * 3600)
         self._libraries: dict[str, Library] = {}
         self._profiles = Profiles(world)
         self._photos = UserPhotos(world, self._profiles, self._libraries)
-        self._gateway = SharePointGateway(world, tokens, self._profiles, self._libraries, self._photos)
+        self._people_manager = people_manager.PeopleManager(world, self._profiles)
+        self._files = Files(world, self._libraries)
         self._setup = ProfileSetup(world, self._profiles, self._libraries, self._photos)
+        self.configure = self._setup.configure
         self.reset()
         world.observers.append(self)
 
@@ -46,18 +62,25 @@ class SharePoint:
         with self._world.lock:
             return find_site(host, self._world.organisation, self._libraries) is not None
 
-    def service(self, request: Request) -> ServiceName:
+    def service(self, request: Request) -> Literal["sharepoint-files", "sharepoint-profiles"]:
         """Return which of SharePoint's two services a request is for: they are throttled separately."""
         path = request.path.lower()
-        return (
-            "sharepoint-profiles"
-            if path == PROCESS_QUERY or path.startswith(f"/_api/{PEOPLE_MANAGER}")
-            else "sharepoint-files"
-        )
+        profiles = path == PROCESS_QUERY or path.startswith(f"/_api/{_PEOPLE_MANAGER}")
+        return "sharepoint-profiles" if profiles else "sharepoint-files"
 
     def respond(self, request: Request) -> Response:
         """Answer a request; every error has SharePoint's own shape."""
-        return self._gateway.respond(request)
+        trace = str(uuid.uuid4())
+        try:
+            response = self._route(request, trace)
+        except SharePointRefusal as refusal:
+            response = refuse(refusal)
+        except Unauthorized as refusal:
+            response = self._challenge(refusal)
+        response.headers["request-id"] = trace
+        response.headers["SPRequestGuid"] = trace
+        response.headers["MicrosoftSharePointTeamServices"] = csom.LIBRARY_VERSION
+        return response
 
     def person_changed(self, person: Person, event: PersonEvent) -> None:
         """Follow the directory: a new person gets a profile in their geo, a moved person's profile moves.
@@ -93,34 +116,18 @@ class SharePoint:
         with self._world.lock:
             self._profiles.settle()
 
-    def configure(self, person_id: str, **changes: Any) -> None:
-        """Change a person's profile; see `setup.ProfileChanges` and `setup.ProfileSetup.configure`."""
-        self._setup.configure(person_id, ProfileChanges(**changes))
-
     def add_folder(self, name: str, geo: str = "") -> None:
-        """Add a folder of pictures beside the others; SharePoint itself writes to it from now on.
-
-        Raises:
-            ValueError: the name is not valid for a folder of pictures.
-        """
+        """Add a folder of pictures beside the others, as `Library.add_folder`."""
         with self._world.lock:
             self._setup.open_geo(geo).add_folder(name)
 
     def set_folder(self, name: str, geo: str = "") -> None:
-        """Have one folder of pictures in the geo's library, with a name in its own language.
-
-        Raises:
-            ValueError: the name is not valid for a folder of pictures.
-        """
+        """Have one folder of pictures, with a name in the geo's own language, as `Library.set_folder`."""
         with self._world.lock:
             self._setup.open_geo(geo).set_folder(name)
 
     def describe(self, person_id: str) -> Mapping[str, object]:
-        """Return what SharePoint has of a person, as JSON; see `description.describe`.
-
-        Raises:
-            KeyError: no person has that id.
-        """
+        """Return what SharePoint has of a person, as `description.describe`; KeyError: unknown id."""
         with self._world.lock:
             return description.describe(
                 self._world, self._world.people[person_id], self._profiles, self._libraries, self._photos
@@ -141,3 +148,67 @@ class SharePoint:
         builder = EnvironBuilder(path, self._origin, query_string=query)
         builder.headers["Authorization"] = f"Bearer {self._reader_token}"
         return self.respond(Request(builder.get_environ()))
+
+    def _route(self, request: Request, trace: str) -> Response:
+        with self._world.lock:
+            site = find_site(request.host, self._world.organisation, self._libraries)
+        path = request.path.lower()
+        if site is None:
+            raise no_resource(request.host)
+        if path == TIME_LIMITED:
+            return self._photos.respond_limited(request)
+        call = SharePointCall(request, site, self._authenticate(request, site.origin), trace)
+        if path.startswith("/_api/"):
+            return self._route_rest(call)
+        if path == PROCESS_QUERY:
+            return csom.respond(call, self._people_manager)
+        if path == PAGE:
+            return self._photos.respond(call)
+        raise no_resource(request.path)
+
+    def _route_rest(self, call: SharePointCall) -> Response:
+        first, *rest = parse_path(call.request.path[len("/_api/") :], call.request.args)
+        if first.name == _PEOPLE_MANAGER:
+            return self._people_manager.respond(call, rest)
+        if first.name == "web" and rest:
+            return self._files.respond(call, rest)
+        if first.name == "contextinfo" and not rest:
+            return self._give_digest(call)
+        raise no_resource("/".join(step.spelled for step in (first, *rest)))
+
+    def _give_digest(self, call: SharePointCall) -> Response:
+        """Answer `contextinfo`. With a bearer token the digest is never required.
+
+        learn.microsoft.com/sharepoint/dev/sp-add-ins/complete-basic-operations-using-sharepoint-rest-endpoints
+        """
+        if call.request.method != "POST":
+            raise wrong_method(call.request.method, "contextinfo")
+        now = self._world.clock.now().strftime("%d %b %Y %H:%M:%S -0000")
+        digest: dict[str, object] = {
+            "FormDigestTimeoutSeconds": 1800,
+            "FormDigestValue": f"0x{uuid.uuid4().hex.upper()},{now}",
+            "LibraryVersion": csom.LIBRARY_VERSION,
+            "SiteFullUrl": call.site.origin,
+            "SupportedSchemaVersions": ["14.0.0.0", "15.0.0.0"],
+            "WebFullUrl": call.site.origin,
+        }
+        return call.entity(digest)
+
+    def _authenticate(self, request: Request, audience: str) -> Claims:
+        try:
+            claims = self._tokens.check(request.headers.get("Authorization"), audience)
+        except BadToken as error:
+            raise Unauthorized(_REASONS.get(error.reason, "Unsupported security token.")) from error
+        if (
+            claims.appidacr == "1"
+        ):  # got with a client secret; a certificate or a managed identity is required
+            raise Unauthorized("Unsupported app only token.")
+        return claims
+
+    def _challenge(self, refusal: Unauthorized) -> Response:
+        body = {"error_description": str(refusal)}
+        response = json_response(body, "application/json; charset=utf-8", 401)
+        response.headers["WWW-Authenticate"] = (
+            f'Bearer realm="{self._world.tenant_id}",client_id="00000003-0000-0ff1-ce00-000000000000"'
+        )
+        return response

@@ -1,6 +1,7 @@
 """Profiles and libraries as years of use leave them, set up for a test."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from local.tenant.directory.world import Person, World
 from local.tenant.sharepoint.description import old_stem
@@ -51,13 +52,14 @@ class ProfileSetup:
             self._libraries[geo] = Library(self._world.clock.now())
         return self._libraries[geo]
 
-    def configure(self, person_id: str, changes: ProfileChanges) -> None:
-        """Make the changes.
+    def configure(self, person_id: str, **fields: Any) -> None:
+        """Make the changes, given as fields of `ProfileChanges`.
 
         Raises:
             KeyError: no person has that id.
             ValueError: no profile exists, the folder name is not valid, or the bytes are not a picture.
         """
+        changes = ProfileChanges(**fields)
         person, picture = self._world.people[person_id], changes.picture
         source = draw_old_picture(person.display_name) if picture is True else picture
         thumbnails = {size: make_thumbnail(source, size) for size in SIZES} if source else {}

@@ -19,10 +19,10 @@ from werkzeug.wrappers import Request, Response
 from local.tenant.directory.world import World
 from local.tenant.sharepoint import properties
 from local.tenant.sharepoint.calls import SharePointCall
-from local.tenant.sharepoint.errors import SharePointRefusal, wrong_method
+from local.tenant.sharepoint.errors import access_denied, wrong_method
 from local.tenant.sharepoint.hosts import find_site, name_host
 from local.tenant.sharepoint.library import File, Library
-from local.tenant.sharepoint.pictures import PictureSize, draw_silhouette, inspect_jpeg
+from local.tenant.sharepoint.pictures import SIZES, PictureSize, draw_silhouette, inspect_jpeg
 from local.tenant.sharepoint.profiles import CLAIM, Profile, Profiles
 
 PAGE = "/_layouts/15/userphoto.aspx"
@@ -41,11 +41,7 @@ class UserPhotos:
         self._key = secrets.token_bytes(16)
 
     def respond(self, call: SharePointCall) -> Response:
-        """Answer userphoto.aspx; any valid token is enough.
-
-        Raises:
-            SharePointRefusal: another verb than GET.
-        """
+        """Answer userphoto.aspx; any valid token is enough."""
         request = call.request
         if request.method != "GET":
             raise wrong_method(request.method, PAGE)
@@ -54,29 +50,20 @@ class UserPhotos:
         size = query.get("size", "S").upper()
         if self._world.knobs.userphoto_redirects:
             until = int(self._world.clock.now().timestamp()) + _LINK_LIFE
-            limited = {
-                "_oat_": f"{until}_{self._sign(until, account, size)}",
-                "size": size,
-                "accountName": account,
-            }
+            signed = f"{until}_{self._sign(until, account, size)}"
+            limited = {"_oat_": signed, "size": size, "accountName": account}
             return Response(status=302, headers={"Location": f"{TIME_LIMITED}?{urlencode(limited)}"})
         return self._serve(account, size)
 
     def respond_limited(self, request: Request) -> Response:
-        """Answer the address that userphoto.aspx redirects to: no token, but a signature and an expiry.
-
-        Raises:
-            SharePointRefusal: the signature is not valid, or the address has expired.
-        """
+        """Answer the address that userphoto.aspx redirects to: no token, but a signature and an expiry."""
         account, size = request.args.get("accountName", ""), request.args.get("size", "")
         until, _, signature = request.args.get("_oat_", "").partition("_")
         late = not until.isdecimal() or int(until) < self._world.clock.now().timestamp()
         if late or not hmac.compare_digest(
             signature.encode(), self._sign(int(until), account, size).encode()
         ):
-            raise SharePointRefusal(
-                403, -2147024891, "System.UnauthorizedAccessException", "Time-Limited URL validation failed"
-            )
+            raise access_denied("Time-Limited URL validation failed")
         return self._serve(account, size)
 
     def find_shown(self, profile: Profile | None, size: PictureSize) -> File | None:
@@ -105,7 +92,7 @@ class UserPhotos:
         profile.set(properties.PICTURE_URL, f"https://{host}:443{path}")
 
     def _serve(self, account: str, size: str) -> Response:
-        wanted: PictureSize = "L" if size == "L" else "M" if size == "M" else "S"
+        wanted: PictureSize = next((each for each in SIZES if each == size), "S")
         claim = account if "|" in account else CLAIM + account
         with self._world.lock:
             file = self.find_shown(self._profiles.find(claim), wanted)

@@ -16,8 +16,8 @@ from werkzeug.wrappers import Request, Response
 
 from local.tenant.directory.world import World
 from local.tenant.sharepoint.csom import count_methods
-from local.tenant.sharepoint.gateway import PROCESS_QUERY
 from local.tenant.sharepoint.hosts import name_geo
+from local.tenant.sharepoint.service import PROCESS_QUERY
 from local.tenant.traffic import refusals
 from local.tenant.traffic.early_returns import EarlyReturns
 from local.tenant.traffic.meters import MeterReading
