@@ -20,7 +20,7 @@ from werkzeug.wrappers import Request
 from local.tenant.directory.world import Person, Photo, World
 from local.tenant.entra.tokens import Tokens
 from local.tenant.graph.face import Graph
-from local.tenant.graph.webhooks.endpoint import WebhookTiming
+from local.tenant.graph.webhooks.deliveries import WebhookTiming
 from local.tenant.graph.webhooks.notifications import NotificationPost
 from local.tenant.graph.wire import write_time
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import jwt
 import pytest
 
-from local.tenant.graph.webhooks.endpoint import WebhookEndpoint, WebhookTiming
+from local.tenant.graph.webhooks.deliveries import WebhookEndpoint, WebhookTiming
 from local.tenant.graph.wire import read_time
 from tests.tenant.graph_client import SOON, GraphClient, Reply, Webhook
 

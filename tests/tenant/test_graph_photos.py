@@ -37,54 +37,13 @@ def test_a_conditional_request_is_answered_in_full(graph) -> None:
     assert (answer.status_code, answer.data) == (200, jpeg())
 
 
-def test_bytes_that_are_no_picture_are_passed_on_and_have_no_sizes(graph) -> None:
+def test_bytes_that_are_no_picture_are_passed_on(graph) -> None:
     person = graph.person(photo=Photo(b"no picture", '"1"', 648, 648, "image/png"))
     answer = graph.get(f"/users/{person.id}/photo/$value")
     assert (answer.data, answer.content_type) == (b"no picture", "image/png")
-    assert graph.get(f"/users/{person.id}/photos/48x48/$value").status_code == 404
 
 
-@pytest.mark.parametrize("edge", [48, 240])
-def test_a_size_is_a_jpeg_of_that_size_with_an_etag_of_its_own(graph, edge: int) -> None:
-    person = graph.person(photo=graph.photo(504, "crimson"))
-    path = f"/users/{person.id}/photos/{edge}X{edge}"
-    metadata, value = graph.get(path).get_json(), graph.get(f"{path}/$value")
-    with Image.open(io.BytesIO(value.data)) as image:
-        assert (image.format, image.size) == ("JPEG", (edge, edge))
-        red, green, _ = image.getpixel((edge // 2, edge // 2))
-        assert red > 200 > 50 > green
-    assert (metadata["width"], metadata["height"]) == (edge, edge)
-    assert metadata["@odata.mediaEtag"] == value.headers["ETag"] != person.photo.etag
-
-
-def test_an_oblong_photo_keeps_its_shape_and_its_sizes_are_square(graph) -> None:
-    out = io.BytesIO()
-    Image.new("RGB", (300, 240)).save(out, "PNG")
-    person = graph.person(photo=Photo(out.getvalue(), '"1"', 300, 240, "image/png"))
-    assert graph.get(f"/users/{person.id}/photo").get_json()["id"] == "300x240"
-    sizes = ("48x48", "240x240", "300x240", "50x50", "360x360")
-    answers = {size: graph.get(f"/users/{person.id}/photos/{size}") for size in sizes}
-    assert {size: answer.get_json().get("@odata.mediaContentType") for size, answer in answers.items()} == {
-        "48x48": "image/jpeg",
-        "240x240": "image/jpeg",
-        "300x240": "image/png",
-        "50x50": None,
-        "360x360": None,
-    }
-
-
-def test_a_new_photo_has_another_etag_in_every_size(graph) -> None:
-    person = graph.person(photo=graph.photo())
-    paths = [f"/users/{person.id}/photo", f"/users/{person.id}/photos/48x48"]
-    before = [graph.get(path).get_json()["@odata.mediaEtag"] for path in paths]
-    graph.world.set_photo(person, graph.photo(504, "gold"))
-    after = [graph.get(path).get_json()["@odata.mediaEtag"] for path in paths]
-    assert len({*before, *after}) == 4
-    with Image.open(io.BytesIO(graph.get(f"{paths[1]}/$value").data)) as image:
-        assert image.getpixel((24, 24))[2] < 50
-
-
-PATHS = ["photo", "photo/$value", "photos/48x48", "photos/48x48/$value"]
+PATHS = ["photo", "photo/$value"]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -97,14 +56,13 @@ def test_no_photo_is_404_with_the_code_of_the_knob(graph, path: str, code: str) 
     assert "ImageNotFoundException" in answer.get_json()["error"]["message"]
 
 
-@pytest.mark.parametrize("path", ["photo", "photos/48x48"])
-def test_by_knob_a_missing_photo_is_a_dot_without_an_etag(graph, path: str) -> None:
+def test_by_knob_a_missing_photo_is_a_dot_without_an_etag(graph) -> None:
     person = graph.person()
     graph.world.knobs.no_photo = "1x1"
-    metadata = graph.get(f"/users/{person.id}/{path}").get_json()
+    metadata = graph.get(f"/users/{person.id}/photo").get_json()
     assert {key: metadata[key] for key in ("id", "width", "height")} == {"id": "1x1", "width": 1, "height": 1}
     assert (metadata["@odata.mediaEtag"], metadata["@odata.mediaContentType"]) == ("", "image/gif")
-    value = graph.get(f"/users/{person.id}/{path}/$value")
+    value = graph.get(f"/users/{person.id}/photo/$value")
     assert "ETag" not in value.headers
     with Image.open(io.BytesIO(value.data)) as image:
         assert (image.format, image.size) == ("GIF", (1, 1))

@@ -29,8 +29,7 @@ type PartFault = Callable[[str, str], tuple[int, dict[str, str], Any] | None]
 
 PARTS_MAX = 20
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
-MEMBERS = frozenset({"id", "method", "url", "headers", "body", "dependsOn"})
-FAILED_DEPENDENCY = 424
+MEMBERS = ("id", "method", "url", "headers", "body", "dependsOn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +72,7 @@ class Batch:
     def run(self, call: GraphCall) -> tuple[GraphAnswer, list[tuple[str, str, int]]]:
         """Return the batch's answer, and each part's method, URL and status in the order they ran.
 
-        Raises:
-            GraphRefusal: 400, the batch as a whole breaks a rule; nothing was run.
+        If the batch as a whole breaks a rule, nothing is run.
         """
         call.allow()
         parts, serial = _read_parts(call.json())
@@ -99,7 +97,8 @@ class Batch:
             if responses and self._hooks.between_parts:
                 self._hooks.between_parts()
             if part.after is not None and responses[part.after]["status"] >= 400:
-                answer = self._refused(call, _dependency_failed())
+                text = "A request that this one depends on has failed."
+                answer = self._refused(call, GraphRefusal(424, "FailedDependency", text))
             else:
                 answer = self._answer(call, part)
             responses[part.id] = {"id": part.name, **answer}
@@ -149,18 +148,8 @@ def _written(answer: GraphAnswer) -> Json:
     return {"status": answer.status, "headers": headers | answer.headers, "body": answer.body}
 
 
-def _dependency_failed() -> GraphRefusal:
-    return GraphRefusal(
-        FAILED_DEPENDENCY, "FailedDependency", "A request that this one depends on has failed."
-    )
-
-
 def _read_parts(body: Json) -> tuple[list[BatchPart], bool]:
-    """Return a batch's parts in their order, and whether they are to run in that order.
-
-    Raises:
-        GraphRefusal: 400; the batch breaks a rule.
-    """
+    """Return a batch's parts in their order, and whether they are to run in that order."""
     requests = body.get("requests")
     if not isinstance(requests, list) or not requests or body.keys() != {"requests"}:
         raise bad_request("The batch payload must have one property, 'requests': an array that is not empty.")
@@ -190,10 +179,8 @@ def _is_serial(parts: list[BatchPart]) -> bool:
 
 
 def _read_part(request: object) -> BatchPart:
-    if not isinstance(request, dict) or not request.keys() <= MEMBERS:
-        raise bad_request(
-            "A request of a batch has id, method, url, headers, body and dependsOn, and nothing else."
-        )
+    if not isinstance(request, dict) or not request.keys() <= set(MEMBERS):
+        raise bad_request(f"A request of a batch has {', '.join(MEMBERS)}, and nothing else.")
     name, method, url = (request.get(key) for key in ("id", "method", "url"))
     if not isinstance(name, str) or not name:
         raise bad_request("Each request of a batch needs an id that is a string.")

@@ -129,8 +129,5 @@ def _read_ids(body: Json) -> list[str]:
 
 
 def _invalid_id(key: object) -> GraphRefusal:
-    """Return the refusal of an invalid object id.
-
-    github.com/microsoftgraph/microsoft-graph-docs/issues/11724
-    """
+    # github.com/microsoftgraph/microsoft-graph-docs/issues/11724
     return bad_directory_request(f"Invalid object identifier '{key}'.")

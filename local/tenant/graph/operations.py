@@ -45,11 +45,7 @@ class Router:
             self._routes.setdefault(route.path.count("/"), []).append((_compile(route.path), route))
 
     def answer(self, call: GraphCall) -> GraphAnswer:
-        """Return the answer of the operation.
-
-        Raises:
-            GraphRefusal: the operation does not exist, is not permitted, or refuses.
-        """
+        """Return the answer of the operation, if it exists and is permitted."""
         routes = self._routes.get(call.path.count("/"), [])
         matches = [(route, found) for path, route in routes if (found := path.fullmatch(call.path))]
         if not matches:
@@ -85,8 +81,6 @@ def route(
             Route("GET", MEMBERS, groups.page, READ_MEMBERS),
             Route("GET", "/users/{user}/photo", photos.show, READ_PHOTOS),
             Route("GET", "/users/{user}/photo/$value", photos.value, READ_PHOTOS),
-            Route("GET", "/users/{user}/photos/{size}", photos.show, READ_PHOTOS),
-            Route("GET", "/users/{user}/photos/{size}/$value", photos.value, READ_PHOTOS),
         ]
     )
 

@@ -42,11 +42,7 @@ class Pages:
         return f"{ROOT}/{collection}?{urlencode({**rest, TOKEN: token}, quote_via=quote, safe='$')}"
 
     def position(self, collection: str, query: dict[str, str]) -> int:
-        """Return where the page that `query` asks for begins; 0 without a token.
-
-        Raises:
-            GraphRefusal: the token is unknown, does not belong to this query, or is too old.
-        """
+        """Return where the page that `query` asks for begins; 0 without a token."""
         if TOKEN not in query:
             return 0
         rest = {name: value for name, value in query.items() if name != TOKEN}
@@ -55,9 +51,6 @@ class Pages:
             raise GraphRefusal(400, "BadRequest", "Invalid Skip Token")
         # github.com/microsoftgraph/msgraph-sdk-dotnet/issues/2254; how long a token lives is not published.
         if self._world.clock.now() - place.issued > timedelta(seconds=self._world.knobs.page_token_life):
-            raise GraphRefusal(
-                400,
-                "Directory_ExpiredPageToken",
-                "The specified page token value has expired and can no longer be included in your request.",
-            )
+            text = "The specified page token value has expired and can no longer be included in your request."
+            raise GraphRefusal(400, "Directory_ExpiredPageToken", text)
         return place.position

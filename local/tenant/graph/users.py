@@ -128,25 +128,17 @@ def show(person: Person, selected: list[str]) -> Json:
 
 
 def read_top(call: GraphCall) -> int:
-    """Return how many users a page has.
-
-    Raises:
-        GraphRefusal: the page size is not valid.
-    """
-    text = call.query.get("$top", str(PAGE))
-    if not text.isdecimal() or not 1 <= int(text) <= PAGE_MAX:
+    """Return how many users a page has."""
+    top = call.query.get("$top", str(PAGE))
+    if not top.isdecimal() or not 1 <= int(top) <= PAGE_MAX:
         raise unsupported_query(
-            f"Invalid page size specified: '{text}'. Must be between 1 and {PAGE_MAX} inclusive."
+            f"Invalid page size specified: '{top}'. Must be between 1 and {PAGE_MAX} inclusive."
         )
-    return int(text)
+    return int(top)
 
 
 def read_select(call: GraphCall) -> list[str]:
-    """Return the properties asked for: those of `$select`, else the default ones that the token may see.
-
-    Raises:
-        GraphRefusal: a property does not exist; the text names it.
-    """
+    """Return the properties asked for: those of `$select`, else the default ones that the token may see."""
     if "$select" not in call.query:
         basic = "User.Read.All" not in call.claims.roles
         return [name for name in DEFAULT if name in BASIC or not basic]

@@ -24,7 +24,10 @@ JSON = (
 
 
 class GraphRefusal(Exception):
-    """A request that Graph answers with an error. The client sees `code` and `message`."""
+    """A request that Graph answers with an error: raised by every rule, answered by `Graph.respond`.
+
+    The client sees `code` and `message`.
+    """
 
     def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(f"{status} {code}: {message}")
@@ -51,9 +54,8 @@ def unsupported_query(message: str) -> GraphRefusal:
 
 def denied() -> GraphRefusal:
     """Return the refusal of a token without the permission."""
-    return GraphRefusal(
-        403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."
-    )
+    text = "Insufficient privileges to complete the operation."
+    return GraphRefusal(403, "Authorization_RequestDenied", text)
 
 
 class NoPhoto(GraphRefusal):
@@ -85,11 +87,7 @@ class GraphCall:
     trace: Trace
 
     def json(self) -> Json:
-        """Return the body, a JSON object.
-
-        Raises:
-            GraphRefusal: the body is not a JSON object, or is not declared as one.
-        """
+        """Return the body, a JSON object that is declared as JSON."""
         if self.content_type.partition(";")[0].strip().lower() != "application/json":
             raise bad_directory_request(
                 "Write requests (excluding DELETE) must contain the Content-Type header declaration."
@@ -106,11 +104,7 @@ class GraphCall:
         return read
 
     def allow(self, *options: str) -> None:
-        """Refuse a query with any parameter besides `options`.
-
-        Raises:
-            GraphRefusal: a parameter is unknown; the text names it.
-        """
+        """Refuse a query with any parameter besides `options`."""
         for name in self.query:
             if name not in options:
                 raise bad_request(f"The query parameter '{name}' is not supported.")
@@ -126,11 +120,7 @@ class GraphAnswer:
 
 
 def read_query(raw: str) -> dict[str, str]:
-    """Return the decoded parameters of a query string.
-
-    Raises:
-        GraphRefusal: a parameter occurs twice.
-    """
+    """Return the decoded parameters of a query string; each may occur once."""
     query: dict[str, str] = {}
     for name, value in parse_qsl(raw, keep_blank_values=True):
         if name in query:

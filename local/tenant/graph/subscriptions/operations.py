@@ -127,9 +127,8 @@ class SubscriptionOperations:
         """Yield the URLs that this update validates. The documents do not say; both were observed."""
         url, knob = update.notification_url, self._world.knobs.validate_on_patch
         if knob == "always":
-            yield from filter(
-                None, (url or subscription.notification_url, subscription.request.lifecycle_url)
-            )
+            urls = (url or subscription.notification_url, subscription.request.lifecycle_url)
+            yield from filter(None, urls)
         elif knob == "url-change" and url and url != subscription.notification_url:
             yield url
 

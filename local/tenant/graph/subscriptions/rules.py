@@ -70,37 +70,34 @@ class SubscriptionUpdate:
 
 
 def read_request(body: Json, *, http: bool, created_in_list: bool) -> SubscriptionRequest:
-    """Return a creation payload as a request.
+    """Return a creation payload as a request. The texts of the refusals are Graph's where they are known.
 
     `http` permits plain http URLs; `created_in_list` the change type `created` beside another.
-
-    Raises:
-        GraphRefusal: a rule is broken; the text is Graph's where it is known.
     """
     texts = _read_texts(body)
     for name in ("changeType", "resource", "notificationUrl", "expirationDateTime"):
         if name not in texts:
             # github.com/microsoftgraph/microsoft-graph-docs-contrib/issues/7399
             raise _invalid(f"{name} is a required property for subscription creation")
-    lifecycle_url = texts.get("lifecycleNotificationUrl")
+    lifecycle_url, tls = texts.get("lifecycleNotificationUrl"), texts.get("latestSupportedTlsVersion", "v1_2")
+    if len(texts.get("clientState", "")) > CLIENT_STATE_MAX:
+        raise _invalid(f"The clientState must not exceed {CLIENT_STATE_MAX} characters.")
+    if tls not in TLS_VERSIONS:
+        raise _invalid(f"Invalid 'latestSupportedTlsVersion' attribute: '{tls}'.")
     return SubscriptionRequest(
         change_type=_read_change_type(texts["changeType"], created_in_list=created_in_list),
         resource=_read_resource(texts["resource"]),
         notification_url=_read_url("notificationUrl", texts["notificationUrl"], http=http),
         expires=_read_expiry(texts["expirationDateTime"]),
         lifecycle_url=lifecycle_url and _read_url("lifecycleNotificationUrl", lifecycle_url, http=http),
-        client_state=_read_client_state(texts.get("clientState")),
-        tls=_read_tls(texts.get("latestSupportedTlsVersion", "v1_2")),
+        client_state=texts.get("clientState"),
+        tls=tls,
         url_application=texts.get("notificationUrlAppId"),
     )
 
 
 def read_update(body: Json, *, http: bool) -> SubscriptionUpdate:
-    """Return an update payload as an update.
-
-    Raises:
-        GraphRefusal: it has no property that can be updated, or any other property.
-    """
+    """Return an update payload as an update: of a property that can be updated, and of no other."""
     texts = _read_texts(body)
     if not texts.keys() & {"expirationDateTime", "notificationUrl"}:
         # github.com/microsoftgraph/microsoft-graph-docs-contrib/issues/9498
@@ -168,18 +165,6 @@ def _read_expiry(text: str) -> datetime:
     if expires is None:
         raise _invalid(_UNREADABLE)
     return expires
-
-
-def _read_client_state(text: str | None) -> str | None:
-    if text is not None and len(text) > CLIENT_STATE_MAX:
-        raise _invalid(f"The clientState must not exceed {CLIENT_STATE_MAX} characters.")
-    return text
-
-
-def _read_tls(text: str) -> str:
-    if text not in TLS_VERSIONS:
-        raise _invalid(f"Invalid 'latestSupportedTlsVersion' attribute: '{text}'.")
-    return text
 
 
 def _invalid(message: str) -> GraphRefusal:

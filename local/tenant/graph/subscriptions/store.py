@@ -32,9 +32,7 @@ class Subscription:
     request: SubscriptionRequest
     notification_url: str
     expires: datetime
-    reauthorize_by: datetime | None = (
-        None  # then an unanswered reauthorizationRequired stops the notifications
-    )
+    reauthorize_by: datetime | None = None  # then an unanswered reauthorizationRequired mutes
     renewed: datetime | None = None
     reauthorized: datetime | None = None
     muted: bool = False
@@ -53,14 +51,8 @@ class Subscription:
         """Return whether this subscription is notified of a change of a user. What it misses is lost."""
         if self.muted or (self.reauthorize_by and now > self.reauthorize_by):
             return False
-        return change in self.request.change_type.split(",") and self.resource in (
-            "users",
-            f"users/{user_id}",
-        )
-
-    def fall_due(self, now: datetime, within: float) -> None:
-        """Note that a reauthorizationRequired was sent; after `within` seconds unanswered it mutes."""
-        self.reauthorize_by = now + timedelta(seconds=within)
+        changes = self.request.change_type.split(",")
+        return change in changes and self.resource in ("users", f"users/{user_id}")
 
     def note_contact(self, kind: str, now: datetime, *, mute: bool) -> None:
         """Note a renewal (`kind` "renewed") or a reauthorization ("reauthorized").
@@ -106,8 +98,7 @@ class Subscription:
 def grant_expiry(world: World, asked: datetime) -> datetime:
     """Return the expiry that a subscription gets: at least 45 minutes ahead.
 
-    Raises:
-        GraphRefusal: the expiry is beyond the maximum (by knob, the maximum is granted instead).
+    One beyond the maximum is refused (by knob, the maximum is granted instead).
     """
     now = world.clock.now()
     # A zone other than UTC may have been written; the smallest difference is one of moments.
@@ -140,19 +131,11 @@ class SubscriptionStore:
         return [each for each in self.living() if each.application == application]
 
     def find(self, subscription: str) -> Subscription:
-        """Return a subscription in force.
-
-        Raises:
-            KeyError: no subscription has that id.
-        """
+        """Return a subscription in force; KeyError: unknown id."""
         return {each.id: each for each in self.living()}[subscription.lower()]
 
     def admit(self, draft: Subscription) -> None:
-        """Refuse a subscription that exists already, or that is over the limit.
-
-        Raises:
-            GraphRefusal: 409 or 403.
-        """
+        """Refuse a subscription that exists already (409), or that is over the limit (403)."""
         mine = self.owned(draft.application)
         for each in mine:
             if each.combination == draft.combination:
@@ -176,9 +159,6 @@ class SubscriptionStore:
 
         techcommunity.microsoft.com, Teams developer forum, thread 4194946: 404 on PATCH and DELETE, then 403
         on creation for one to three hours.
-
-        Raises:
-            KeyError: no subscription has that id.
         """
         self.remove(self.find(subscription))
         pause = timedelta(seconds=self._world.knobs.lost_refusal_seconds)

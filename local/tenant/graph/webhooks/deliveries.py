@@ -3,19 +3,21 @@
 learn.microsoft.com/graph/change-notifications-delivery-webhooks. A post is delivered if it is answered 2xx
 within three seconds. Otherwise it is tried again, each time after twice the wait, with ten seconds for the
 answer. Notifications for one URL within a twentieth of a second go in one POST; order and duplicates are
-knobs. While an endpoint is in its "slow" state, new notifications wait ten minutes; in its "drop" state they
-are lost silently.
+knobs. The times of its answers rate an endpoint (same page, "Throttling"): while it is in its "slow" state,
+new notifications wait ten minutes; in its "drop" state they are lost silently. Two things are not Graph's:
+fewer than `SAMPLE` answers decide nothing, and after ten minutes the endpoint starts over, where Graph would
+try it with a few notifications first.
 """
 
 import threading
 import time
 from collections import deque
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
+from typing import Literal
 
 from local.tenant.directory.world import World
-from local.tenant.graph.webhooks.endpoint import WINDOW, WebhookEndpoint, WebhookTiming
 from local.tenant.graph.webhooks.notifications import Notification, NotificationPost, pack
 from local.tenant.graph.webhooks.webhook import Unreachable, call_webhook
 from local.tenant.graph.wire import Json
@@ -26,6 +28,51 @@ RETRY_FOR = timedelta(hours=4)
 WORKERS = 4  # posts in progress at once
 LOG_MAX = 20_000  # posts kept
 HEADERS = {"Content-Type": "application/json; charset=utf-8"}
+WINDOW = timedelta(minutes=10)
+SAMPLE = 10
+SLOW_SHARE, DROP_SHARE = 0.10, 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookTiming:
+    """Seconds of the machine's clock: for a handshake, for the first attempt, for each later one."""
+
+    handshake: float = 10.0
+    first: float = 3.0
+    retry: float = 10.0
+
+
+class WebhookEndpoint:
+    """One webhook URL's answers of the last ten minutes of the tenant's time."""
+
+    def __init__(self, timing: WebhookTiming) -> None:
+        self._timing = timing
+        self._answers: deque[tuple[datetime, float]] = deque()
+        self._state: Literal["normal", "slow", "drop"] = "normal"
+        self._until: datetime | None = None
+
+    def state(self, now: datetime) -> Literal["normal", "slow", "drop"]:
+        """Return how to treat new notifications."""
+        if self._until and now >= self._until:
+            self._answers.clear()
+            self._state, self._until = "normal", None
+        return self._state
+
+    def note(self, now: datetime, seconds: float) -> None:
+        """Note an attempt that was answered, or given up, after `seconds`. Only time improves the state."""
+        self._answers.append((now, seconds))
+        while self._answers[0][0] < now - WINDOW:
+            self._answers.popleft()
+        state = self.state(now)
+        if len(self._answers) < SAMPLE:
+            return
+        if state != "drop" and self._share(self._timing.retry) > DROP_SHARE:
+            self._state, self._until = "drop", now + WINDOW
+        elif state == "normal" and self._share(self._timing.first) > SLOW_SHARE:
+            self._state, self._until = "slow", now + WINDOW
+
+    def _share(self, limit: float) -> float:
+        return sum(seconds >= limit for _, seconds in self._answers) / len(self._answers)
 
 
 class Deliveries:
@@ -117,9 +164,7 @@ class Deliveries:
                     self._waiting.remove(post)
                     self._in_flight += 1
                     work = (post, self._generation)
-                    threading.Thread(
-                        target=self._deliver, args=work, name="graph-webhook", daemon=True
-                    ).start()
+                    threading.Thread(target=self._deliver, args=work, daemon=True).start()
                 self._changed.wait(TICK if self._unsent or self._waiting else None)
 
     def _ready(self) -> list[NotificationPost]:

@@ -1,4 +1,9 @@
-"""Single notifications, their payloads, and the posts (one POST each) that carry them to a webhook.
+"""Changes of people become notifications, and these become posts (one POST each) to a webhook.
+
+learn.microsoft.com/graph/api/resources/subscription: on users, `updated` also stands for creation and soft
+deletion, `deleted` for permanent deletion. One edit raises several `updated`
+(github.com/microsoftgraph/microsoft-graph-docs-contrib/issues/1098). That a changed photo
+raises any is not documented: a knob decides.
 
 learn.microsoft.com/graph/api/resources/changenotification; no page shows one of `users`, so its
 `resourceData` is taken from github.com/microsoftgraph/microsoft-graph-docs/issues/2993 and from
@@ -7,7 +12,7 @@ public receivers.
 
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from random import Random
@@ -15,8 +20,8 @@ from typing import Literal
 
 import jwt
 
-from local.tenant.directory.world import World
-from local.tenant.graph.subscriptions.store import Subscription
+from local.tenant.directory.world import Person, PersonEvent, World
+from local.tenant.graph.subscriptions.store import Subscription, SubscriptionStore
 from local.tenant.graph.wire import Json, write_time
 from local.tenant.knobs import Knobs
 
@@ -57,20 +62,60 @@ class NotificationPost:
         return json.dumps({"value": self.items, **tokens}).encode()
 
 
+class ChangeNotifier:
+    """The observer that notifies subscribers by `send`. Its methods are called under the world's lock."""
+
+    def __init__(
+        self, world: World, store: SubscriptionStore, send: Callable[[Notification, float], None]
+    ) -> None:
+        self._world = world
+        self._store = store
+        self._send = send
+
+    def person_changed(self, person: Person, event: PersonEvent) -> None:
+        """Notify of the change: an edit several times, a photo if the knob says so.
+
+        A deletion notifies of both steps, the soft deletion and the permanent one.
+        """
+        if event == "photo":
+            knob = self._world.knobs.photo_change_notifies
+            if knob is True or (knob == "some" and int(person.id[-1], 16) % 2):
+                self.tell(person, "updated")
+            return
+        for _ in range(self._world.knobs.edit_notifications):
+            self.tell(person, "updated")
+        if event == "removed":
+            self.tell(person, "deleted")
+
+    def tell(self, person: Person, change: str, delay: float = 0.0) -> None:
+        """Send one notification to every subscription that receives the change, `delay` seconds from now."""
+        now = self._world.clock.now()
+        for subscription in self._store.living():
+            if subscription.hears(change, person.id, now):
+                item = change_item(self._world, subscription, person.id, change)
+                self._send(Notification(subscription.notification_url, item), delay)
+
+    def require_reauthorization(self, subscription_id: str) -> None:
+        """Ask for reauthorization at the lifecycle URL, if any; unanswered it mutes, by knob."""
+        knobs, subscription = self._world.knobs, self._store.find(subscription_id)
+        subscription.reauthorize_by = self._world.clock.now() + timedelta(seconds=knobs.reauthorize_within)
+        if url := subscription.request.lifecycle_url:
+            item = lifecycle_item(self._world, subscription, "reauthorizationRequired")
+            tokens = (validation_token(self._world),) if knobs.lifecycle_shape == "observed" else ()
+            self._send(Notification(url, item, lifecycle=True, tokens=tokens), 0.0)
+
+
 def pack(
     notifications: list[Notification], knobs: Knobs, random: Random, now: datetime
 ) -> Iterator[NotificationPost]:
     """Yield the posts for these notifications: repeated, reordered and cut to size as the knobs say."""
-    notifications = notifications + [
-        each for each in notifications if random.random() < knobs.notification_duplicates
-    ]
+    repeated = [each for each in notifications if random.random() < knobs.notification_duplicates]
+    notifications = notifications + repeated
     if knobs.notification_order == "shuffled":
         random.shuffle(notifications)
     piles: dict[tuple[str, bool, tuple[str, ...]], list[Json]] = {}
-    for notification in notifications:
-        piles.setdefault((notification.url, notification.lifecycle, notification.tokens), []).append(
-            notification.item
-        )
+    for each in notifications:
+        piles.setdefault((each.url, each.lifecycle, each.tokens), []).append(each.item)
     size = knobs.notifications_per_post
     for (url, _, tokens), items in piles.items():
         for start in range(0, len(items), size):

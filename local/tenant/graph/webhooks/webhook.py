@@ -8,6 +8,7 @@ import gzip
 import http.client
 import ssl
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from urllib.parse import quote_plus, urlsplit
@@ -55,11 +56,13 @@ def call_webhook(
     whole = "&".join(filter(None, (parts.query, query)))
     target = (parts.path or "/") + (f"?{whole}" if whole else "")
     try:
-        connection = _connect(parts.scheme, parts.hostname or "", parts.port, timeout, ca)
-        try:
+        host, port = parts.hostname or "", parts.port
+        with closing(
+            http.client.HTTPConnection(host, port, timeout=timeout)
+            if parts.scheme == "http"
+            else http.client.HTTPSConnection(host, port, timeout=timeout, context=_trust(ca))
+        ) as connection:
             return _exchange(connection, target, headers, body)
-        finally:
-            connection.close()
     except TimeoutError:
         raise
     except (OSError, EOFError, ValueError, http.client.HTTPException) as error:
@@ -81,14 +84,6 @@ def _exchange(
         return WebhookReply(response.status, kind, read)
 
 
-def _connect(
-    scheme: str, host: str, port: int | None, timeout: float, ca: str | None
-) -> http.client.HTTPConnection:
-    if scheme == "http":
-        return http.client.HTTPConnection(host, port, timeout=timeout)
-    return http.client.HTTPSConnection(host, port, timeout=timeout, context=_trust(ca))
-
-
 @cache
 def _trust(ca: str | None) -> ssl.SSLContext:
     context = ssl.create_default_context()
@@ -103,10 +98,8 @@ def validate_webhook(url: str, request_id: str, *, timeout: float, ca: str | Non
     learn.microsoft.com/graph/change-notifications-delivery-webhooks; the request is the one captured in
     github.com/microsoftgraph/msgraph-sdk-go/issues/237.
 
-    `timeout` is the seconds the whole answer may take; `ca` a file of authorities to trust.
-
-    Raises:
-        GraphRefusal: 400 with the reason, as the creation of a subscription answers it.
+    `timeout` is the seconds the whole answer may take; `ca` a file of authorities to trust. A refusal has the
+    reason, as the creation of a subscription answers it.
     """
     token = TOKEN.format(request_id)
     # As .NET encodes: a space is `+`, a colon the lower-case `%3a`.
