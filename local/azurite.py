@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -78,9 +77,7 @@ class Azurite:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start(self) -> None:
@@ -118,19 +115,6 @@ class Azurite:
             self._process.wait()
         self._output.close()
         self._process = None
-
-    def restart(self) -> None:
-        """Stop and start again on the same ports, with the same data.
-
-        Raises:
-            ValueError: the data is in memory and would be lost.
-        """
-        if self._location is None:
-            raise ValueError(
-                "Azurite(location=...) keeps its data on disk; in memory a restart would lose it"
-            )
-        self.stop()
-        self.start()
 
     def _start_on(self, ports: dict[str, int]) -> None:
         process = subprocess.Popen(  # noqa: S603 - this project's program and arguments

@@ -52,11 +52,7 @@ class Dispatch:
         self._throttle = throttle
 
     def respond(self, request: Request) -> Response:
-        """Answer `request` and record it.
-
-        Raises:
-            Hangup: a fault cuts the connection.
-        """
+        """Answer `request` and record it; `Hangup`: a fault cuts the connection."""
         match = self._route(request)
         if match is None:
             # RFC 9110 §15.5.20: this connection was opened for another name.

@@ -4,7 +4,6 @@ import secrets
 import socket
 import threading
 from http import HTTPStatus
-from types import TracebackType
 from typing import Any, Self
 
 from werkzeug.datastructures import Headers
@@ -86,9 +85,7 @@ class Tenant:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start(self) -> None:
@@ -121,11 +118,7 @@ class Tenant:
         self._populate()
 
     def respond(self, request: Request) -> Response:
-        """Answer a request that did not come over a connection.
-
-        Raises:
-            Hangup: a fault cuts the connection.
-        """
+        """Answer a request that did not come over a connection; `Hangup`: a fault cuts the connection."""
         return self._dispatch.respond(request)
 
     def plays(self, name: str) -> bool:

@@ -16,11 +16,7 @@ class AdminRefusal(Exception):
 
 
 def read[Kind](kind: type[Kind], body: object) -> Kind:
-    """Return `body`, a JSON object, as an instance of the dataclass `kind`.
-
-    Raises:
-        AdminRefusal: a key is unknown, or a value is not valid.
-    """
+    """Return `body`, a JSON object, as an instance of the dataclass `kind`."""
     values = check(kind, body)
     try:
         return kind(**values)
@@ -29,11 +25,7 @@ def read[Kind](kind: type[Kind], body: object) -> Kind:
 
 
 def check(kind: type, body: object) -> dict[str, Any]:
-    """Return `body` if it is a JSON object of some of the keys of `kind`, with values of their types.
-
-    Raises:
-        AdminRefusal: it is not.
-    """
+    """Return `body` if it is a JSON object of some of the keys of `kind`, with values of their types."""
     if not isinstance(body, dict):
         raise AdminRefusal("the body is a JSON object", known=describe(kind))
     hints = get_type_hints(kind)

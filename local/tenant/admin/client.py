@@ -1,7 +1,6 @@
 """A thin client of the tenant's admin face, for the demo and for tests."""
 
 from collections.abc import Iterable, Mapping
-from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import quote
 
@@ -35,13 +34,7 @@ class TenantClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connection."""
+    def __exit__(self, *_: object) -> None:
         self._session.close()
 
     def settings(self) -> Json:
@@ -103,16 +96,15 @@ class TenantClient:
 
     def history(self, *, host: str = "", service: str = "", since: int = 0) -> list[Json]:
         """Return the requests received, oldest first."""
-        query: dict[str, str | int] = {"host": host, "service": service, "since": since}
+        query = {"host": host, "service": service, "since": str(since)}
         return list(self._ask("GET", "/history", params=query)["requests"])
 
     def clear_history(self) -> int:
         """Forget the requests received; return the number of the last."""
         return int(self._ask("DELETE", "/history")["last"])
 
-    def summary(self, *, host: str = "", service: str = "", since: int = 0) -> Json:
+    def summary(self, **query: str | int) -> Json:
         """Return how many requests were received, by service, method and status, and batches' `parts`."""
-        query: dict[str, str | int] = {"host": host, "service": service, "since": since}
         return self._ask("GET", "/history/summary", params=query)
 
     def limit(self, **limits: int | None) -> Json:
@@ -142,9 +134,8 @@ class TenantClient:
     def consent(self, *, graph: Iterable[str] | None = None, sharepoint: Iterable[str] | None = None) -> Json:
         """Replace the permissions granted on a resource; return what is granted."""
         given = {"graph": graph, "sharepoint": sharepoint}
-        return self._ask(
-            "PUT", "/permissions", json={name: [*roles] for name, roles in given.items() if roles is not None}
-        )
+        wanted = {name: [*roles] for name, roles in given.items() if roles is not None}
+        return self._ask("PUT", "/permissions", json=wanted)
 
     def subscriptions(self) -> list[Json]:
         """Return every subscription."""

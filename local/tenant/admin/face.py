@@ -22,6 +22,7 @@ from local.tenant.graph.face import Graph
 from local.tenant.knobs import Knobs
 
 Json = dict[str, Any]
+RESOURCES: tuple[Literal["graph", "sharepoint"], ...] = ("graph", "sharepoint")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -101,16 +102,14 @@ class AdminFace:
 
     def permissions(self, _: Request) -> Json:
         """`GET /permissions`: the application permissions that are granted."""
-        resources: tuple[Literal["graph", "sharepoint"], ...] = ("graph", "sharepoint")
-        return {resource: sorted(self._permissions.roles(resource)) for resource in resources}
+        return {resource: sorted(self._permissions.roles(resource)) for resource in RESOURCES}
 
     def consent(self, request: Request) -> Json:
         """`PUT /permissions`: replace those granted; tokens already issued keep theirs."""
         consent = read(Consent, request.get_json(force=True))
-        if consent.graph is not None:
-            self._permissions.consent("graph", consent.graph)
-        if consent.sharepoint is not None:
-            self._permissions.consent("sharepoint", consent.sharepoint)
+        for resource in RESOURCES:
+            if (roles := getattr(consent, resource)) is not None:
+                self._permissions.consent(resource, roles)
         return self.permissions(request)
 
     def subscriptions(self, _: Request) -> Json:

@@ -1,6 +1,8 @@
 """The admin face's calls about people: their data, their photo, and what SharePoint shows of them."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -51,12 +53,10 @@ class PeopleCalls:
     def add(self, request: Request) -> dict[str, Any]:
         """`POST /users`: add people; return their ids."""
         wanted = read(people.NewPeople, request.get_json(force=True))
-        try:
+        with _conflicts():
             if wanted.folder:
                 self._sharepoint.set_folder(wanted.folder, wanted.geo)
             added = people.add_people(self._world, self._exchange, wanted)
-        except ValueError as error:
-            raise AdminRefusal(str(error), 409) from error
         return {"ids": [person.id for person in added]}
 
     def show(self, _: Request, key: str) -> dict[str, Any]:
@@ -74,7 +74,9 @@ class PeopleCalls:
         change = read(PersonChange, request.get_json(force=True))
         with self._world.lock:
             person = self._find_living(key)
-            self._rename(person, change.upn)
+            if change.upn is not None:
+                with _conflicts():
+                    self._world.rename(person, change.upn)
             if change.geo is not None:
                 self._world.move(person, change.geo)
             self._edit(person, change)
@@ -86,10 +88,8 @@ class PeopleCalls:
         """`PUT /users/{id}/profile`: an irregular SharePoint profile, as years of use produce it."""
         changes = read(ProfileChanges, request.get_json(force=True))
         person = self._find_ever(key)
-        try:
+        with _conflicts():
             self._sharepoint.configure(person.id, **asdict(changes))
-        except ValueError as error:
-            raise AdminRefusal(str(error), 409) from error
         return self.show(request, person.id)
 
     def shown(self, request: Request, key: str) -> Response:
@@ -130,10 +130,8 @@ class PeopleCalls:
         data = request.get_data()
         if request.args.get("raw") == "true":
             return self._exchange.accept_raw(data, request.mimetype or "image/jpeg")
-        try:
+        with _conflicts(400):
             return self._exchange.accept(data)
-        except ValueError as error:
-            raise AdminRefusal(str(error)) from error
 
     def _change(self, person: Person, photo: Photo | None, notify: str | None) -> None:
         hints, delay = _notifications(notify)
@@ -149,14 +147,6 @@ class PeopleCalls:
         if made:
             self._graph.photo_hint(person, times=self._world.knobs.edit_notifications)
 
-    def _rename(self, person: Person, upn: str | None) -> None:
-        if upn is None:
-            return
-        try:
-            self._world.rename(person, upn)
-        except ValueError as error:
-            raise AdminRefusal(str(error), 409) from error
-
     def _find_living(self, key: str) -> Person:
         person = self._world.find(key)
         if person is None:
@@ -168,6 +158,14 @@ class PeopleCalls:
         if person is None:
             raise AdminRefusal(f"no person has or had the id or UPN {key}", 404)
         return person
+
+
+@contextmanager
+def _conflicts(status: int = 409) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise AdminRefusal(str(error), status) from error
 
 
 def _notifications(notify: str | None) -> tuple[int, float]:

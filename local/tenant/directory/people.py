@@ -49,11 +49,7 @@ class NewPeople:
 
 
 def add_people(world: World, exchange: Exchange, wanted: NewPeople) -> list[Person]:
-    """Add the people to the directory and return them.
-
-    Raises:
-        ValueError: their UPN is taken.
-    """
+    """Add the people to the directory and return them; ValueError: their UPN is taken."""
     with world.lock:
         return [_add_person(world, exchange, wanted) for _ in range(wanted.count)]
 

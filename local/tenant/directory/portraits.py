@@ -34,9 +34,8 @@ def draw(name: str, version: int = 1, size: int = SIZE) -> bytes:
 
 
 def _background(dice: random.Random, version: int) -> Colour:
-    return _hue(
-        dice.random() + (version - 1) * 0.381966, 0.45, 0.9
-    )  # the golden angle: neighbours differ most
+    # The golden angle: neighbours differ most.
+    return _hue(dice.random() + (version - 1) * 0.381966, 0.45, 0.9)
 
 
 def _hue(hue: float, saturation: float, value: float) -> Colour:

@@ -57,7 +57,7 @@ class Clock:
     """The tenant's time: the machine's, plus what `advance` added to it."""
 
     def __init__(self) -> None:
-        self._ahead = timedelta()
+        self.reset()
 
     def now(self) -> datetime:
         """Return the tenant's time, aware, in UTC."""
@@ -137,8 +137,7 @@ class World:
     def add(self, person: Person) -> Person:
         """Add `person` to the directory and return them.
 
-        Raises:
-            ValueError: a living person has that UPN, or any person that id (ids are lower-case).
+        ValueError: a living person has that UPN, or any person that id (ids are lower-case).
         """
         with self.lock:
             if person.id != person.id.lower() or person.id in self.people:
@@ -149,11 +148,7 @@ class World:
         return person
 
     def rename(self, person: Person, upn: str) -> None:
-        """Give `person` another UPN.
-
-        Raises:
-            ValueError: another living person has it.
-        """
+        """Give `person` another UPN; ValueError: another living person has it."""
         with self.lock:
             old = person.upn
             if upn.lower() != old.lower():

@@ -6,14 +6,13 @@ is not a replay: the libraries send one assertion for several tokens within its 
 """
 
 import base64
-import hashlib
 import time
 from collections.abc import Collection
 from typing import Any
 
 import jwt
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 LONGEST_LIFE = 600  # seconds from `nbf` (or `iat`) to `exp`; the page above asks for five to ten minutes
@@ -50,13 +49,10 @@ def verify(assertion: str, certificate: x509.Certificate, client_id: str, audien
 
 
 def _names_certificate(header: dict[str, Any], certificate: x509.Certificate) -> bool:
-    der = certificate.public_bytes(serialization.Encoding.DER)
-    for name, digest in (
-        ("x5t#S256", hashlib.sha256(der)),
-        ("x5t", hashlib.sha1(der, usedforsecurity=False)),
-    ):
+    for name, digest in (("x5t#S256", hashes.SHA256()), ("x5t", hashes.SHA1())):  # noqa: S303 - as documented
         if name in header:  # msal pads the newer one, others do not
-            return bool(str(header[name]).rstrip("=") == _base64url(digest.digest()))
+            thumbprint = base64.urlsafe_b64encode(certificate.fingerprint(digest)).decode()
+            return bool(str(header[name]).rstrip("=") == thumbprint.rstrip("="))
     return False
 
 
@@ -72,9 +68,8 @@ def _read_claims(assertion: str, certificate: x509.Certificate) -> dict[str, Any
             options={"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False},
         )
     except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError) as error:
-        raise InvalidAssertion(
-            INVALID_SIGNATURE, _word_unregistered("The signature does not match.")
-        ) from error
+        text = _word_unregistered("The signature does not match.")
+        raise InvalidAssertion(INVALID_SIGNATURE, text) from error
     except jwt.InvalidTokenError as error:
         raise InvalidAssertion(MALFORMED, "JWT token is invalid or malformed.") from error
     return claims
@@ -84,13 +79,11 @@ def _check_claims(claims: dict[str, Any], client_id: str, audiences: Collection[
     begin, end = claims.get("nbf", claims.get("iat")), claims.get("exp")  # msal sends `iat` alone
     missing = [name for name in ("aud", "iss", "jti", "sub") if not claims.get(name)]
     if missing or not isinstance(begin, int | float) or not isinstance(end, int | float):
-        raise InvalidAssertion(
-            MALFORMED, f"JWT token is invalid or malformed. Without: {missing or 'its times'}."
-        )
+        text = f"JWT token is invalid or malformed. Without: {missing or 'its times'}."
+        raise InvalidAssertion(MALFORMED, text)
     if claims["aud"] not in audiences:
-        raise InvalidAssertion(
-            INVALID_AUDIENCE, "Client assertion audience claim does not match Realm issuer."
-        )
+        text = "Client assertion audience claim does not match Realm issuer."
+        raise InvalidAssertion(INVALID_AUDIENCE, text)
     if claims["iss"] != client_id or claims["sub"] != client_id:
         raise InvalidAssertion(
             INVALID_ISSUER, "Client assertion's issuer and subject are not the 'client_id'."
@@ -103,7 +96,3 @@ def _check_claims(claims: dict[str, Any], client_id: str, audiences: Collection[
 
 def _word_unregistered(why: str) -> str:
     return f"The certificate used to sign the client assertion is not registered on application. [{why}]"
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -24,6 +24,7 @@ HOST = "login.microsoftonline.com"
 GRAPH = "https://graph.microsoft.com"
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 SCOPE = "/.default"
+METADATA = "/v2.0/.well-known/openid-configuration"
 DEFAULT_PERMISSIONS: Mapping[str, frozenset[str]] = {
     "graph": frozenset({"User.Read.All"}),
     "sharepoint": frozenset({"User.ReadWrite.All", "Sites.FullControl.All"}),
@@ -99,11 +100,7 @@ class Entra:
         self._routes = Map(
             [
                 Rule("/common/discovery/instance", endpoint=self._instance, methods=["GET"]),
-                Rule(
-                    "/<tenant>/v2.0/.well-known/openid-configuration",
-                    endpoint=self._metadata,
-                    methods=["GET"],
-                ),
+                Rule(f"/<tenant>{METADATA}", endpoint=self._metadata, methods=["GET"]),
                 Rule("/<tenant>/oauth2/v2.0/token", endpoint=self._token, methods=["POST"]),
             ]
         )
@@ -118,11 +115,9 @@ class Entra:
 
     def _instance(self, _: Request) -> dict[str, Any]:
         return {
-            "tenant_discovery_endpoint": f"{self._base}/v2.0/.well-known/openid-configuration",
+            "tenant_discovery_endpoint": f"{self._base}{METADATA}",
             "api-version": "1.1",
-            "metadata": [
-                {"preferred_network": HOST, "preferred_cache": "login.windows.net", "aliases": [HOST]}
-            ],
+            "metadata": [{"preferred_network": HOST, "preferred_cache": HOST, "aliases": [HOST]}],
         }
 
     def _metadata(self, _: Request, tenant: str) -> dict[str, Any]:
@@ -153,12 +148,8 @@ class Entra:
             text = f"The resource principal named {audience} was not found in the tenant."
             raise EntraRefusal(400, "invalid_resource", 500011, text) from error
         token = self._tokens.issue(audience, roles, appidacr=appidacr)
-        return {
-            "token_type": "Bearer",
-            "expires_in": LIFETIME,
-            "ext_expires_in": LIFETIME,
-            "access_token": token,
-        }
+        life = {"expires_in": LIFETIME, "ext_expires_in": LIFETIME}
+        return {"token_type": "Bearer", **life, "access_token": token}
 
     @property
     def _base(self) -> str:

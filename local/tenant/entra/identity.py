@@ -32,34 +32,32 @@ class ManagedIdentity:
     def respond(self, request: Request) -> Response:
         """Answer one request for a token."""
         if request.method != "GET":
-            return _answer(405, _failure(405, "Only GET is supported."))
+            return _refuse(405, "Only GET is supported.")
         if not secrets.compare_digest(request.headers.get("X-IDENTITY-HEADER", ""), self.header):
-            return _answer(403, _failure(403, "X-IDENTITY-HEADER does not hold this app's identity header."))
+            return _refuse(403, "X-IDENTITY-HEADER does not hold this app's identity header.")
         if request.args.get("api-version") != API_VERSION:
-            return _answer(400, _failure(400, f"api-version is not {API_VERSION}."))
+            return _refuse(400, f"api-version is not {API_VERSION}.")
         return self._token(request.args.get("resource", ""), request.args.get("client_id"))
 
     def _token(self, resource: str, client_id: str | None) -> Response:
         if client_id is not None and client_id.lower() != self._world.client_id:
-            return _answer(400, _failure(400, "No User Assigned Managed Identity found for this ClientId."))
+            return _refuse(400, "No User Assigned Managed Identity found for this ClientId.")
         try:
             roles = self._resources.roles(resource)
         except LookupError:  # `/.default` belongs to Entra's scopes, not to a resource
-            return _answer(500, _failure(500, f"AADSTS500011: no resource principal named {resource}."))
-        return _answer(
-            200,
-            {
-                "access_token": self._tokens.issue(resource, roles),
-                "expires_on": str(int(time.time()) + LIFETIME),
-                "resource": resource,
-                "token_type": "Bearer",
-                "client_id": self._world.client_id,
-            },
-        )
+            return _refuse(500, f"AADSTS500011: no resource principal named {resource}.")
+        answer = {
+            "access_token": self._tokens.issue(resource, roles),
+            "expires_on": str(int(time.time()) + LIFETIME),
+            "resource": resource,
+            "token_type": "Bearer",
+            "client_id": self._world.client_id,
+        }
+        return _answer(200, answer)
 
 
-def _failure(status: int, message: str) -> dict[str, Any]:
-    return {"statusCode": status, "message": message, "correlationId": str(uuid.uuid4())}
+def _refuse(status: int, message: str) -> Response:
+    return _answer(status, {"statusCode": status, "message": message, "correlationId": str(uuid.uuid4())})
 
 
 def _answer(status: int, body: dict[str, Any]) -> Response:

@@ -105,11 +105,7 @@ class Faults:
             ]
 
     def meet(self, service: str, request: Request, answer: Callable[[], Response]) -> tuple[Response, str]:
-        """Return the answer to `request`, by `answer` or by a fault, and the name of that fault.
-
-        Raises:
-            Hangup: the fault cuts the connection.
-        """
+        """Return the answer to `request`, by `answer` or by a fault, and the name of that fault."""
         path = request.environ["REQUEST_URI"]
         fault = self._pick(service, request.host, request.method, path, part=False)
         if fault is None:
@@ -122,7 +118,10 @@ class Faults:
             raise Hangup(truth)
         if fault.status is None and truth is not None:
             return truth, "latency"
-        return Response(self._body(fault, service), fault.status, self._headers(fault, service)), "status"
+        status = fault.status or 500
+        body = refusals.text(service, status, fault.code) if fault.body is None else fault.body
+        headers = {"Content-Type": refusals.content_type(service)} | self._headers(fault)
+        return Response(body, status, headers), "status"
 
     def meet_part(self, method: str, url: str) -> tuple[int, dict[str, str], Any] | None:
         """Return status, headers and body for one part of a Graph `$batch`; None: no fault applies."""
@@ -130,7 +129,7 @@ class Faults:
         if fault is None or fault.status is None:
             return None
         body = refusals.graph(fault.status, fault.code) if fault.body is None else fault.body
-        return fault.status, self._retry_after(fault) | fault.headers, body
+        return fault.status, self._headers(fault), body
 
     def _pick(self, service: str, host: str, method: str, path: str, *, part: bool) -> Fault | None:
         with self._lock:
@@ -148,18 +147,10 @@ class Faults:
             return False
         return fault.rate >= 1 or self._random.random() < fault.rate
 
-    def _body(self, fault: Fault, service: str) -> str:
-        if fault.body is not None:
-            return fault.body
-        return refusals.text(service, fault.status or 500, fault.code)
-
-    def _headers(self, fault: Fault, service: str) -> dict[str, str]:
-        return {"Content-Type": refusals.content_type(service)} | self._retry_after(fault) | fault.headers
-
-    def _retry_after(self, fault: Fault) -> dict[str, str]:
+    def _headers(self, fault: Fault) -> dict[str, str]:
         if fault.retry_after is None:
-            return {}
-        return refusals.retry_after(fault.retry_after, self._world.knobs.retry_after)
+            return fault.headers
+        return refusals.retry_after(fault.retry_after, self._world.knobs.retry_after) | fault.headers
 
 
 def _matches(fault: Fault, service: str, host: str, method: str, path: str) -> bool:

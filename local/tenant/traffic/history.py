@@ -33,9 +33,6 @@ class HistoryEntry:
     fault: str = ""
 
 
-_NAMES = tuple(each.name for each in fields(HistoryEntry))
-
-
 class History:
     """The record of requests; safe to use from every thread."""
 
@@ -65,8 +62,10 @@ class History:
 
     def entries(self, *, host: str = "", service: str = "", since: int = 0) -> list[dict[str, Any]]:
         """Return the requests numbered above `since`, of one host or service if given."""
-        with self._lock:
-            return [_copy(entry) for entry in self._after(since) if _is_of(entry, host, service)]
+        names = [each.name for each in fields(HistoryEntry)]
+        with self._lock:  # `asdict` would copy each part of each batch
+            found = self._select(host, service, since)
+            return [{name: getattr(entry, name) for name in names} for entry in found]
 
     def summary(self, *, host: str = "", service: str = "", since: int = 0) -> dict[str, Any]:
         """Return how many of those requests there were, by service, method and status.
@@ -75,7 +74,7 @@ class History:
         answer is `none`.
         """
         with self._lock:
-            entries = [entry for entry in self._after(since) if _is_of(entry, host, service)]
+            entries = list(self._select(host, service, since))
         return {
             "requests": len(entries),
             "answers": _nest((each.service, each.method, _spell(each.status)) for each in entries),
@@ -93,19 +92,11 @@ class History:
         """The number of the newest request."""
         return self._last
 
-    def _after(self, since: int) -> Iterator[HistoryEntry]:
-        if not self._entries:
-            return iter(())
-        return iter(self._entries[max(0, since + 1 - self._entries[0].number) :])
-
-
-def _is_of(entry: HistoryEntry, host: str, service: str) -> bool:
-    return (not host or entry.host == host) and (not service or entry.service == service)
-
-
-def _copy(entry: HistoryEntry) -> dict[str, Any]:
-    """Return an entry as JSON. `asdict` would copy each part of each batch."""
-    return {name: getattr(entry, name) for name in _NAMES}
+    def _select(self, host: str, service: str, since: int) -> Iterator[HistoryEntry]:
+        begin = max(0, since + 1 - self._entries[0].number) if self._entries else 0
+        for entry in self._entries[begin:]:
+            if (not host or entry.host == host) and (not service or entry.service == service):
+                yield entry
 
 
 def _spell(status: int | None) -> str:

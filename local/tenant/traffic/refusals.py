@@ -6,6 +6,8 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from local.tenant.graph.wire import GraphRefusal, Trace, envelope
+
 # learn.microsoft.com/graph/errors and learn.microsoft.com/graph/throttling
 GRAPH_CODES = {
     400: "BadRequest",
@@ -41,10 +43,9 @@ def content_type(service: str) -> str:
 
 def graph(status: int, code: str = "") -> dict[str, Any]:
     """Return Graph's error envelope."""
-    inner = {"date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"), "request-id": str(uuid.uuid4())}
-    inner["client-request-id"] = inner["request-id"]
-    code = code or GRAPH_CODES.get(status, "UnknownError")
-    return {"error": {"code": code, "message": f"A fault was asked for: {status}.", "innerError": inner}}
+    code, request_id = code or GRAPH_CODES.get(status, "UnknownError"), str(uuid.uuid4())
+    refusal = GraphRefusal(status, code, f"A fault was asked for: {status}.")
+    return envelope(refusal, datetime.now(UTC), Trace(request_id, request_id))
 
 
 def graph_throttled() -> dict[str, Any]:

@@ -61,9 +61,8 @@ class Throttle:
             refused = self.admit_part(request.method, request.environ["REQUEST_URI"])
             if refused is not None:
                 status, headers, body = refused
-                return Admission(
-                    refusal=Response(json.dumps(body), status, headers, content_type="application/json")
-                )
+                response = Response(json.dumps(body), status, headers, content_type="application/json")
+                return Admission(refusal=response)
         return Admission()
 
     def admit_part(self, method: str, url: str) -> tuple[int, dict[str, str], Any] | None:
@@ -75,12 +74,8 @@ class Throttle:
         if not wait:
             return None
         # learn.microsoft.com/graph/throttling-limits has these for the directory's own limits.
-        headers = {
-            "x-ms-throttle-scope": (
-                f"Tenant_Application/ReadWrite/{self._world.client_id}/{self._world.tenant_id}"
-            ),
-            "x-ms-throttle-information": "ResourceUnitLimitExceeded",
-        }
+        scope = f"Tenant_Application/ReadWrite/{self._world.client_id}/{self._world.tenant_id}"
+        headers = {"x-ms-throttle-scope": scope, "x-ms-throttle-information": "ResourceUnitLimitExceeded"}
         return 429, self._ask_to_wait(PHOTO_SERVICE, wait) | headers, refusals.graph_throttled()
 
     def _admit_sharepoint(self, service: str, request: Request) -> Admission:
