@@ -26,6 +26,8 @@ POLL = 0.05  # seconds
 SAME_PICTURE = 12.0  # mean difference of 255 a pixel below which two renderings are the same photograph
 SHEET = ROOT / "out" / "contact-sheet.png"
 
+type Seen = tuple[dict[str, Any], bytes]  # a user's facts, and the picture that SharePoint shows
+
 
 class DemoError(Exception):
     """The demo failed; the message says why."""
@@ -77,18 +79,20 @@ class Demo:
         (guest,) = self._people.add(guest=True, photo=True)
         (german,) = self._people.add(geo="eur", folder="Profilbilder", photo=True)
         self._report("eight users; SharePoint shows the photos of the first four")
-        did = self._did(self._stage.subscribe().json())
-        self._report(f"subscription {did}: Graph validated both of our URLs")
-        self._sync_by_notification(changing, "notified of a change", self._photo)
+        answer = self._stage.subscribe().json()
+        if "did" not in answer:
+            raise DemoError(f"no subscription: {answer}")
+        self._report(f"subscription {answer['did']}: Graph validated both of our URLs")
+        self._expect(changing, "notified of a change", self._photo)
         self._sync_without_notification(unnotified)
-        self._sync_by_notification(newcomer, "first photo, notified")
+        self._expect(newcomer, "first photo, notified")
         self._sync_manually(without, "no mailbox; sync_user", "skipped")
         self._sync_manually(guest, "guest; sync_user by UPN", "synced", key=self._people.user(guest)["upn"])
         self._sync_manually(german, "folder Profilbilder, geo EUR", "synced")
         self._lose_subscription()
-        self._sync_by_notification(late, "after a lost subscription")
+        self._expect(late, "after a lost subscription")
         self._report("a new subscription opens a sweep, which begins after ten seconds...")
-        self._expect_arrival(silent, "no notification; the sweep", b"", notify="off")
+        self._expect(silent, "no notification; the sweep", notify="off")
 
     def _settled_user(self) -> str:
         """Return a new user whose photo SharePoint shows already."""
@@ -98,10 +102,7 @@ class Demo:
             raise DemoError(f"a new user's photo was not synced: {answer}")
         return user
 
-    def _sync_by_notification(self, user: str, why: str, photo: bytes = b"") -> None:
-        self._expect_arrival(user, why, photo, notify="on")
-
-    def _expect_arrival(self, user: str, why: str, photo: bytes, *, notify: Literal["on", "off"]) -> None:
+    def _expect(self, user: str, why: str, photo: bytes = b"", notify: Literal["on", "off"] = "on") -> None:
         with self._case(user, why) as case:
             shown, began = self._shown(user), time.monotonic()
             self._change(user, photo, notify=notify)
@@ -109,10 +110,9 @@ class Demo:
             case.lag, case.outcome = time.monotonic() - began, "synced"
 
     def _sync_without_notification(self, user: str) -> None:
-        why = "no notification; sync_user"
         before = self._people.user(user), self._people.shown(user)
         self._change(user, b"", notify="off")
-        self._sync_manually(user, why, "synced", before=before)
+        self._sync_manually(user, "no notification; sync_user", "synced", before=before)
 
     def _sync_manually(
         self,
@@ -121,7 +121,7 @@ class Demo:
         expected: str,
         *,
         key: str = "",
-        before: tuple[dict[str, Any], bytes] | None = None,
+        before: Seen | None = None,
     ) -> None:
         with self._case(user, why, before) as case:
             began = time.monotonic()
@@ -147,9 +147,7 @@ class Demo:
             self._people.draw_photo(user, notify=notify)
 
     @contextmanager
-    def _case(
-        self, user: str, why: str, before: tuple[dict[str, Any], bytes] | None = None
-    ) -> Iterator[DemoCase]:
+    def _case(self, user: str, why: str, before: Seen | None = None) -> Iterator[DemoCase]:
         facts, shown = before or (self._people.user(user), self._people.shown(user))
         placeholder = facts["target"]["userphoto"]["L"] == "placeholder"
         case = DemoCase(facts["name"], user, why, "" if placeholder else _etag(facts), before=shown)
@@ -174,11 +172,6 @@ class Demo:
             if time.monotonic() > deadline:
                 raise DemoError(f"{what} did not arrive within {PATIENCE:.0f} s")
             time.sleep(POLL)
-
-    def _did(self, answer: dict[str, str]) -> str:
-        if "did" not in answer:
-            raise DemoError(f"no subscription: {answer}")
-        return answer["did"]
 
 
 def same_picture(left: bytes, right: bytes) -> bool:
@@ -211,9 +204,7 @@ def print_table(cases: list[DemoCase]) -> None:
 def main() -> int:
     """Run the demo; return 0 if every user in scope shows their photo and the others have a reason."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "--photo", type=Path, help="a JPEG file for the first change (make demo PHOTO=me.jpg)"
-    )
+    parser.add_argument("--photo", type=Path, help="a JPEG for the first change (make demo PHOTO=me.jpg)")
     photo = parser.parse_args().photo
     try:
         data = photo.read_bytes() if photo else b""

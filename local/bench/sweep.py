@@ -14,21 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from local.azurite import Azurite
-from local.bench.machine import cpu_seconds, settle_all_users
+from local.bench.machine import cpu_printed, settle_all_users
 from local.host.process import HostProcess
 from local.stage import ROOT, Stage
 
 PATIENCE = 3600.0  # seconds
 POLL = 5.0  # seconds
+SERVICES = {"Graph": ["graph"], "SharePoint": ["sharepoint-files", "sharepoint-profiles"]}
 
 
 def main() -> int:
     """Sweep once with each number of host processes, and print the figures."""
     parser = argparse.ArgumentParser(prog="make bench-sweep", description=__doc__.partition("\n")[0])
     parser.add_argument("--users", type=int, default=100_000, help="how many users (100000)")
-    parser.add_argument(
-        "--hosts", type=int, nargs="+", default=[1, 2], help="host processes of each run (1 2)"
-    )
+    parser.add_argument("--hosts", type=int, nargs="+", default=[1, 2], help="host processes of a run (1 2)")
     options = parser.parse_args()
     rows = LedgerRequests()
     with Azurite(on_request=rows.note) as storage, Stage(storage=storage) as stage:
@@ -81,23 +80,18 @@ def _run(stage: Stage, hosts: int, rows: LedgerRequests) -> None:
         pids = [process.pid for process in (stage.host, *others) if process]
         last = stage.people.clear_history()
         rows.clear()
-        worked = _work(stage, pids)
         began = time.monotonic()
         sweep = stage.call("POST", "sweeps").json()["sweep"]
         print(f"\n{hosts} host process(es), sweep {sweep}")
-        figures = _watch(stage, sweep, pids)
+        with cpu_printed(stage, pids):
+            figures = _watch(stage, sweep, pids)
         took = time.monotonic() - began
-        worked = {name: seconds - worked[name] for name, seconds in _work(stage, pids).items()}
-    requests: Counter[str] = Counter()
-    for service, methods in stage.people.summary(since=last)["answers"].items():
-        requests["sharepoint" if service.startswith("sharepoint") else service] += sum(
-            sum(each.values()) for each in methods.values()
-        )
-    print(
-        f"  {figures['seen']} users, {figures['unchanged']} unchanged, state {figures['state']}: {took:.0f} s"
-    )
-    print("  seconds of CPU: " + ", ".join(f"{name} {seconds:.0f}" for name, seconds in worked.items()))
-    print(f"  Graph requests {requests['graph']}, SharePoint requests {requests['sharepoint']}")
+    requests = {
+        name: sum(stage.people.summary(since=last, service=each)["requests"] for each in services)
+        for name, services in SERVICES.items()
+    }
+    print(f"  {figures['seen']} users, {figures['unchanged']} unchanged, {figures['state']}: {took:.0f} s")
+    print("  requests: " + ", ".join(f"{name} {count}" for name, count in requests.items()))
     print(f"  ledger: {rows}")
     print(f"  a host's memory grew by {figures['grew']:.0f} MB at most, from the second page on")
 
@@ -129,12 +123,6 @@ def _statuses(stage: Stage) -> Iterator[dict[str, Any]]:
     while time.monotonic() < deadline:
         yield stage.call("GET", "status").json()
         time.sleep(POLL)
-
-
-def _work(stage: Stage, pids: list[int]) -> dict[str, float]:
-    """Return the CPU seconds that each process has used (Linux), which shows what bounds the sweep."""
-    hosts = {f"host {number}": cpu_seconds(pid) for number, pid in enumerate(pids, 1)}
-    return {**hosts, "Azurite": cpu_seconds(stage.storage.pid), "tenant": time.process_time()}
 
 
 def _resident(pid: int) -> float:

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient
 
-from local.bench.machine import cpu_seconds, settle_all_users
+from local.bench.machine import cpu_printed, settle_all_users
 from local.stage import Stage
 
 TARGET = 100  # milliseconds, of the 99th percentile
@@ -144,11 +144,8 @@ def _send_posts(stage: Stage, named: Sequence[Sequence[str]], rate: int) -> list
         f"the machine's load before it was {os.getloadavg()[0]:.2f}",
         flush=True,
     )
-    cpu = _work(stage)
-    answers = load.run()
-    cpu = {name: seconds - cpu[name] for name, seconds in _work(stage).items()}
-    print("  seconds of CPU: " + ", ".join(f"{name} {seconds:.1f}" for name, seconds in cpu.items()))
-    return answers
+    with cpu_printed(stage, [stage.host.pid] if stage.host else []):
+        return load.run()
 
 
 def _in_time(answers: Sequence[PostResult]) -> bool:
@@ -199,11 +196,6 @@ def _waiting(stage: Stage) -> int:
             return queue.get_queue_properties().approximate_message_count or 0
         except ResourceNotFoundError:
             return 0  # no message was ever sent to it
-
-
-def _work(stage: Stage) -> dict[str, float]:
-    host = cpu_seconds(stage.host.pid) if stage.host else 0.0
-    return {"host": host, "Azurite": cpu_seconds(stage.storage.pid), "Graph": time.process_time()}
 
 
 if __name__ == "__main__":

@@ -38,17 +38,12 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="the proxy's port (default: any free one)")
     parser.add_argument("--organisation", default="contoso", help="contoso gives contoso.sharepoint.com")
     parser.add_argument("--seed", type=int, default=0, help="the same seed, the same ids, order and faults")
-    parser.add_argument(
-        "--people", type=int, default=0, help="how many people with photos exist at the start"
-    )
-    parser.add_argument(
-        "--allow-http-webhook",
-        action="store_true",
-        help="let a subscription name an http URL on this machine",
-    )
-    parser.add_argument(
-        "--pass-through", action="store_true", help="pass requests for other hosts on to the internet"
-    )
+    parser.add_argument("--people", type=int, default=0, help="how many people with photos exist at first")
+    for name, what in (
+        ("--allow-http-webhook", "let a subscription name an http URL on this machine"),
+        ("--pass-through", "pass requests for other hosts on to the internet"),
+    ):
+        parser.add_argument(name, action="store_true", help=what)
     return parser
 
 

@@ -59,9 +59,8 @@ class Dispatch:
             return Response("the tenant does not play this host\n", 421, mimetype="text/plain")
         service, face = match
         path = request.environ["REQUEST_URI"]
-        entry = self._history.begin(
-            service, request.host, request.method, path, request.headers.get("User-Agent", "")
-        )
+        agent = request.headers.get("User-Agent", "")
+        entry = self._history.begin(service, request.host, request.method, path, agent)
         self._early_returns.begin(service, request.method, path)
         began = time.perf_counter()
         status: int | None = None

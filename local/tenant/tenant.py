@@ -176,9 +176,8 @@ class Tenant:
     def _build_services(self, allow_http_webhook: bool) -> None:
         self.permissions = Permissions()
         self.exchange = Exchange(self.world)
-        self.graph = Graph(
-            self.world, self.tokens, allow_http_webhook=allow_http_webhook, ca=str(self.certificates.bundle)
-        )
+        ca = str(self.certificates.bundle)
+        self.graph = Graph(self.world, self.tokens, allow_http_webhook=allow_http_webhook, ca=ca)
         self.graph.part_fault = self._meet_part
         self.sharepoint = SharePoint(self.world, self.tokens)
         resources = Resources(self.permissions, self.sharepoint.plays)

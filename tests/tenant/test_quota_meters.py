@@ -5,8 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from local.tenant.directory.world import World
-from local.tenant.traffic.meters import Meter, MeterReading
-from local.tenant.traffic.quota import Limits, Quota
+from local.tenant.traffic.quota import Limits, Meter, MeterReading, Quota
 
 
 def charge(

@@ -53,7 +53,7 @@ class PeopleCalls:
     def add(self, request: Request) -> dict[str, Any]:
         """`POST /users`: add people; return their ids."""
         wanted = read(people.NewPeople, request.get_json(force=True))
-        with _conflicts():
+        with _refusing(409):
             if wanted.folder:
                 self._sharepoint.set_folder(wanted.folder, wanted.geo)
             added = people.add_people(self._world, self._exchange, wanted)
@@ -75,7 +75,7 @@ class PeopleCalls:
         with self._world.lock:
             person = self._find_living(key)
             if change.upn is not None:
-                with _conflicts():
+                with _refusing(409):
                     self._world.rename(person, change.upn)
             if change.geo is not None:
                 self._world.move(person, change.geo)
@@ -88,7 +88,7 @@ class PeopleCalls:
         """`PUT /users/{id}/profile`: an irregular SharePoint profile, as years of use produce it."""
         changes = read(ProfileChanges, request.get_json(force=True))
         person = self._find_ever(key)
-        with _conflicts():
+        with _refusing(409):
             self._sharepoint.configure(person.id, **asdict(changes))
         return self.show(request, person.id)
 
@@ -130,7 +130,7 @@ class PeopleCalls:
         data = request.get_data()
         if request.args.get("raw") == "true":
             return self._exchange.accept_raw(data, request.mimetype or "image/jpeg")
-        with _conflicts(400):
+        with _refusing(400):
             return self._exchange.accept(data)
 
     def _change(self, person: Person, photo: Photo | None, notify: str | None) -> None:
@@ -161,7 +161,7 @@ class PeopleCalls:
 
 
 @contextmanager
-def _conflicts(status: int = 409) -> Iterator[None]:
+def _refusing(status: int) -> Iterator[None]:
     try:
         yield
     except ValueError as error:

@@ -85,9 +85,8 @@ def _check_claims(claims: dict[str, Any], client_id: str, audiences: Collection[
         text = "Client assertion audience claim does not match Realm issuer."
         raise InvalidAssertion(INVALID_AUDIENCE, text)
     if claims["iss"] != client_id or claims["sub"] != client_id:
-        raise InvalidAssertion(
-            INVALID_ISSUER, "Client assertion's issuer and subject are not the 'client_id'."
-        )
+        text = "Client assertion's issuer and subject are not the 'client_id'."
+        raise InvalidAssertion(INVALID_ISSUER, text)
     if not begin - SKEW <= time.time() < end + SKEW:
         raise InvalidAssertion(INVALID_TIME, "Client assertion is not within its valid time range.")
     if end - begin > LONGEST_LIFE:

@@ -117,7 +117,9 @@ class Entra:
         return {
             "tenant_discovery_endpoint": f"{self._base}{METADATA}",
             "api-version": "1.1",
-            "metadata": [{"preferred_network": HOST, "preferred_cache": HOST, "aliases": [HOST]}],
+            "metadata": [
+                {"preferred_network": HOST, "preferred_cache": "login.windows.net", "aliases": [HOST]}
+            ],
         }
 
     def _metadata(self, _: Request, tenant: str) -> dict[str, Any]:

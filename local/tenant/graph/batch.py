@@ -172,9 +172,7 @@ def _is_serial(parts: list[BatchPart]) -> bool:
     if not any(after):
         return False
     if after != [None, *(part.id for part in parts[:-1])]:
-        raise bad_request(
-            "Invalid dependency: all requests of a batch, or none, depend on the one before them."
-        )
+        raise bad_request("Invalid dependency: all requests, or none, depend on the one before them.")
     return True
 
 

@@ -170,9 +170,8 @@ class Graph(BatchHooks):
         try:
             return self._tokens.check(request.headers.get("Authorization"), ORIGIN)
         except BadToken as error:
-            raise GraphRefusal(
-                401, "InvalidAuthenticationToken", _BAD_TOKEN[error.reason], {"WWW-Authenticate": _CHALLENGE}
-            ) from error
+            text, headers = _BAD_TOKEN[error.reason], {"WWW-Authenticate": _CHALLENGE}
+            raise GraphRefusal(401, "InvalidAuthenticationToken", text, headers) from error
 
 
 def _respond(answer: GraphAnswer, trace: Trace) -> Response:

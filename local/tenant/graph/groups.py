@@ -95,9 +95,7 @@ def _demand_advanced(call: GraphCall) -> None:
         return
     if TOKEN in call.query:  # github.com/microsoftgraph/msgraph-sdk-java-core/issues/203
         raise unsupported_query("Unsupported Query.")
-    raise unsupported_query(
-        "Members of one type take the query parameter $count=true and the header ConsistencyLevel: eventual."
-    )
+    raise unsupported_query("Members of one type take $count=true and the header ConsistencyLevel: eventual.")
 
 
 def _list_visible(call: GraphCall) -> frozenset[str]:

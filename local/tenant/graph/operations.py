@@ -56,9 +56,8 @@ class Router:
                 if not all(call.claims.roles & each for each in (route.permissions, route.besides) if each):
                     raise denied()
                 return route.handler(call, **found.groupdict())
-        raise GraphRefusal(
-            405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target."
-        )
+        text = "Specified HTTP method is not allowed for the request target."
+        raise GraphRefusal(405, "Request_BadRequest", text)
 
 
 def route(

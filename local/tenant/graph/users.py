@@ -41,11 +41,8 @@ _FILTER = re.compile(r"\s*accountEnabled\s+eq\s+(true|false)\s*")
 
 def absent(key: str) -> GraphRefusal:
     """Return the refusal for a user who is not in the directory."""
-    return GraphRefusal(
-        404,
-        "Request_ResourceNotFound",
-        f"Resource '{key}' does not exist or one of its queried reference-property objects are not present.",
-    )
+    text = "does not exist or one of its queried reference-property objects are not present."
+    return GraphRefusal(404, "Request_ResourceNotFound", f"Resource '{key}' {text}")
 
 
 class UserOperations:
@@ -131,9 +128,8 @@ def read_top(call: GraphCall) -> int:
     """Return how many users a page has."""
     top = call.query.get("$top", str(PAGE))
     if not top.isdecimal() or not 1 <= int(top) <= PAGE_MAX:
-        raise unsupported_query(
-            f"Invalid page size specified: '{top}'. Must be between 1 and {PAGE_MAX} inclusive."
-        )
+        limits = f"Must be between 1 and {PAGE_MAX} inclusive."
+        raise unsupported_query(f"Invalid page size specified: '{top}'. {limits}")
     return int(top)
 
 
@@ -145,10 +141,8 @@ def read_select(call: GraphCall) -> list[str]:
     selected = [name.strip() for name in call.query["$select"].split(",")]
     for name in selected:
         if name not in KNOWN:
-            raise bad_request(
-                "Parsing OData Select and Expand failed: "
-                f"Could not find a property named '{name}' on type 'microsoft.graph.user'."
-            )
+            text = f"Could not find a property named '{name}' on type 'microsoft.graph.user'."
+            raise bad_request(f"Parsing OData Select and Expand failed: {text}")
     return selected
 
 

@@ -89,9 +89,8 @@ class GraphCall:
     def json(self) -> Json:
         """Return the body, a JSON object that is declared as JSON."""
         if self.content_type.partition(";")[0].strip().lower() != "application/json":
-            raise bad_directory_request(
-                "Write requests (excluding DELETE) must contain the Content-Type header declaration."
-            )
+            text = "Write requests (excluding DELETE) must contain the Content-Type header declaration."
+            raise bad_directory_request(text)
         try:
             read = json.loads(self.body)
         except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):

@@ -39,7 +39,10 @@ class Certificates:
         self._authority_key = ec.generate_private_key(ec.SECP256R1())
         self._authority = _authority(self._authority_key)
         self.ca = self._write("ca.pem", _pem(self._authority))
-        self.bundle = self._bundle() if public_roots else self.ca
+        self.bundle = self.ca
+        if public_roots:
+            public = Path(DEFAULT_CA_BUNDLE_PATH).read_bytes()
+            self.bundle = self._write("bundle.pem", self.ca.read_bytes() + public)
         self._server = self._issue("tenant", (*names, *LOOPBACK))
         self.host_certificate = self._issue("host", LOOPBACK)
         self.client, self.client_pem = _application()
@@ -55,17 +58,15 @@ class Certificates:
         """Delete every file; the certificates are worthless from now on."""
         self._folder.cleanup()
 
-    def _bundle(self) -> Path:
-        return self._write("bundle.pem", self.ca.read_bytes() + Path(DEFAULT_CA_BUNDLE_PATH).read_bytes())
-
     def _issue(self, label: str, names: Iterable[str]) -> tuple[Path, Path]:
         key = ec.generate_private_key(ec.SECP256R1())
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._authority_key.public_key())
         certificate = (
             _draft(label, self._authority.subject, key.public_key())
             .add_extension(x509.SubjectAlternativeName([*map(_general_name, names)]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(_key_identifier(self._authority_key.public_key()), critical=False)
+            .add_extension(authority, critical=False)
             .sign(self._authority_key, hashes.SHA256())
         )
         return self._write(f"{label}.pem", _pem(certificate)), self._write(f"{label}.key", _private(key))
@@ -125,10 +126,6 @@ def _draft(
     )
 
 
-def _key_identifier(key: ec.EllipticCurvePublicKey) -> x509.AuthorityKeyIdentifier:
-    return x509.AuthorityKeyIdentifier.from_issuer_public_key(key)
-
-
 def _general_name(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ip_address(name))
@@ -141,6 +138,5 @@ def _pem(certificate: x509.Certificate) -> bytes:
 
 
 def _private(key: CertificateIssuerPrivateKeyTypes) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    form, unprotected = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, form, unprotected)

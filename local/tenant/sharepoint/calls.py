@@ -66,9 +66,8 @@ class SharePointCall:
 def refuse(refusal: SharePointRefusal) -> Response:
     """Return a refusal in OData's error envelope."""
     error = {"code": refusal.code, "message": {"lang": "en-US", "value": refusal.message}}
-    return json_response(
-        {"odata.error": error}, "application/json;odata=nometadata;charset=utf-8", refusal.status
-    )
+    kind = "application/json;odata=nometadata;charset=utf-8"
+    return json_response({"odata.error": error}, kind, refusal.status)
 
 
 def json_response(payload: object, content_type: str, status: int = 200) -> Response:

@@ -5,7 +5,7 @@ Names by convention: `contoso`, `contoso-my`, `contoso-admin`, and for the geo `
 (learn.microsoft.com/sharepoint/dev/solution-guidance/multigeo-introduction).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,13 +33,6 @@ def name_host(organisation: str, geo: str, kind: SiteKind) -> str:
     return f"{organisation}{geo}{_SUFFIXES[kind]}.sharepoint.com".lower()
 
 
-def list_sites(organisation: str, geos: Iterable[str]) -> Iterator[Site]:
-    """Yield the three sites of each geo."""
-    for geo in geos:
-        for kind in _SUFFIXES:
-            yield Site(kind, geo, name_host(organisation, geo, kind))
-
-
 def name_geo(host: str, organisation: str) -> str:
     """Return the geo that a host name (any case, any port) belongs to, for any host of SharePoint's."""
     label = host.partition(".")[0].lower()
@@ -49,4 +42,8 @@ def name_geo(host: str, organisation: str) -> str:
 def find_site(host: str, organisation: str, geos: Iterable[str]) -> Site | None:
     """Return the site of a `Host` header (any case, any port), None if the tenant has no such host."""
     wanted = host.partition(":")[0].lower()
-    return next((site for site in list_sites(organisation, geos) if site.host == wanted), None)
+    for geo in geos:
+        for kind in _SUFFIXES:
+            if name_host(organisation, geo, kind) == wanted:
+                return Site(kind, geo, wanted)
+    return None

@@ -20,7 +20,7 @@ from local.tenant.sharepoint.hosts import name_host
 from local.tenant.sharepoint.odata import PathSegment, selected
 from local.tenant.sharepoint.profiles import Profiles
 
-NAME = "SP.UserProfiles.PeopleManager"
+NAME, SET = "SP.UserProfiles.PeopleManager", "SetSingleValueProfileProperty"
 
 # github.com/pnp/powershell/issues/5084 quotes the sentence.
 _NO_READING = (
@@ -77,7 +77,7 @@ class PeopleManager:
 
     def _set_property(self, call: SharePointCall) -> Response:
         if call.request.method != "POST":
-            raise wrong_method(call.request.method, "SetSingleValueProfileProperty")
+            raise wrong_method(call.request.method, SET)
         call.require_json()
         self.write(call, *_read_arguments(call))
         return call.null()
@@ -94,9 +94,7 @@ def _read_arguments(call: SharePointCall) -> tuple[str, str, str]:
         raise bad_query("The body must be a JSON object.")
     names = ("accountName", "propertyName", "propertyValue")
     if unknown := body.keys() - set(names):
-        raise bad_query(
-            f"The parameter {min(unknown)} does not exist in method SetSingleValueProfileProperty."
-        )
+        raise bad_query(f"The parameter {min(unknown)} does not exist in method {SET}.")
     account, name, value = (body.get(each) for each in names)
     if not (isinstance(account, str) and isinstance(name, str) and isinstance(value, str)):
         raise bad_query("Cannot convert a primitive value to the expected type 'Edm.String'.")

@@ -199,16 +199,13 @@ class SharePoint:
             claims = self._tokens.check(request.headers.get("Authorization"), audience)
         except BadToken as error:
             raise Unauthorized(_REASONS.get(error.reason, "Unsupported security token.")) from error
-        if (
-            claims.appidacr == "1"
-        ):  # got with a client secret; a certificate or a managed identity is required
+        if claims.appidacr == "1":  # got with a client secret, where a certificate or an identity is required
             raise Unauthorized("Unsupported app only token.")
         return claims
 
     def _challenge(self, refusal: Unauthorized) -> Response:
         body = {"error_description": str(refusal)}
         response = json_response(body, "application/json; charset=utf-8", 401)
-        response.headers["WWW-Authenticate"] = (
-            f'Bearer realm="{self._world.tenant_id}",client_id="00000003-0000-0ff1-ce00-000000000000"'
-        )
+        realm = f'realm="{self._world.tenant_id}",client_id="00000003-0000-0ff1-ce00-000000000000"'
+        response.headers["WWW-Authenticate"] = f"Bearer {realm}"
         return response

@@ -70,7 +70,10 @@ class ProfileSetup:
             if changes.object_id is not None:
                 self._find(person_id).object_id = changes.object_id
             if thumbnails:
-                self._give_picture(self._find(person_id), thumbnails, old_names=changes.old_names)
+                profile = self._find(person_id)
+                self._give_picture(
+                    profile, thumbnails, old_stem(profile.account) if changes.old_names else ""
+                )
             if picture is False:
                 self._take_picture(self._find(person_id))
             for name, value in (changes.properties or {}).items():
@@ -96,10 +99,7 @@ class ProfileSetup:
             for file in filter(None, map(folder.find, names)):
                 folder.delete(file)
 
-    def _give_picture(
-        self, profile: Profile, thumbnails: dict[PictureSize, bytes], *, old_names: bool
-    ) -> None:
-        self._photos.keep(profile, thumbnails, old_stem(profile.account) if old_names else None)
-        profile.set(TIMESTAMP, OLD_STAMP)
-        profile.set(PLACEHOLDER, "0")
-        profile.set(EXCHANGE_SYNC, "1")
+    def _give_picture(self, profile: Profile, thumbnails: dict[PictureSize, bytes], stem: str) -> None:
+        self._photos.keep(profile, thumbnails, stem)
+        for name, value in ((TIMESTAMP, OLD_STAMP), (PLACEHOLDER, "0"), (EXCHANGE_SYNC, "1")):
+            profile.set(name, value)

@@ -77,11 +77,11 @@ class UserPhotos:
         file = self._libraries[site.geo].find_file(found[1])
         return file and file[1]
 
-    def keep(self, profile: Profile, thumbnails: dict[PictureSize, bytes], stem: str | None = None) -> None:
+    def keep(self, profile: Profile, thumbnails: dict[PictureSize, bytes], stem: str) -> None:
         """Write thumbnails where SharePoint itself would, and point the profile at them.
 
-        The URL does not change when the picture does; `stem`, the file name up to `_MThumb.jpg`, is the
-        object id unless the caller plays an older SharePoint. Call under `World.lock`.
+        The URL does not change when the picture does. `stem` is the file name up to `_MThumb.jpg`: "" for the
+        object id, unless the caller plays an older SharePoint. Call under `World.lock`.
         """
         library = self._libraries[profile.geo]
         stem = stem or profile.object_id or profile.person.id

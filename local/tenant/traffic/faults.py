@@ -100,9 +100,7 @@ class Faults:
     def report(self) -> list[dict[str, Any]]:
         """Return every armed fault with `matched` and `fired`."""
         with self._lock:
-            return [
-                asdict(each.fault) | {"matched": each.matched, "fired": each.fired} for each in self._armed
-            ]
+            return [asdict(a.fault) | {"matched": a.matched, "fired": a.fired} for a in self._armed]
 
     def meet(self, service: str, request: Request, answer: Callable[[], Response]) -> tuple[Response, str]:
         """Return the answer to `request`, by `answer` or by a fault, and the name of that fault."""

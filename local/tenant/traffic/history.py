@@ -47,9 +47,8 @@ class History:
         with self._lock:
             self._last += 1
             # A few agents send a hundred thousand requests: keep each text once.
-            entry = HistoryEntry(
-                self._last, at, service, sys.intern(host), method, path, sys.intern(user_agent)
-            )
+            host, user_agent = sys.intern(host), sys.intern(user_agent)
+            entry = HistoryEntry(self._last, at, service, host, method, path, user_agent)
             self._entries.append(entry)
         return entry
 

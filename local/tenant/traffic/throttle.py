@@ -20,8 +20,7 @@ from local.tenant.sharepoint.hosts import name_geo
 from local.tenant.sharepoint.service import PROCESS_QUERY
 from local.tenant.traffic import refusals
 from local.tenant.traffic.early_returns import EarlyReturns
-from local.tenant.traffic.meters import MeterReading
-from local.tenant.traffic.quota import LimitName, Quota
+from local.tenant.traffic.quota import LimitName, MeterReading, Quota
 
 UNITS: LimitName = "sharepoint_units_per_minute"
 PEOPLE_MANAGER: LimitName = "people_manager_calls_per_5_minutes"

@@ -62,12 +62,13 @@ class NotificationPost:
         return json.dumps({"value": self.items, **tokens}).encode()
 
 
+SendNotification = Callable[[Notification, float], None]
+
+
 class ChangeNotifier:
     """The observer that notifies subscribers by `send`. Its methods are called under the world's lock."""
 
-    def __init__(
-        self, world: World, store: SubscriptionStore, send: Callable[[Notification, float], None]
-    ) -> None:
+    def __init__(self, world: World, store: SubscriptionStore, send: SendNotification) -> None:
         self._world = world
         self._store = store
         self._send = send
