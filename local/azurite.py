@@ -26,6 +26,8 @@ ACCESS = re.compile(r'\] "(?P<method>[A-Z]+) (?P<path>\S+) HTTP/1\.1" \d{3} ')  
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
+type OnRequest = Callable[[str, str], object]
+
 START_SECONDS = 30
 STOP_SECONDS = 10
 PORT_TRIES = 5
@@ -48,7 +50,7 @@ class Azurite:
         self,
         location: Path | None = None,
         program: Path = PROGRAM,
-        on_request: Callable[[str, str], object] | None = None,
+        on_request: OnRequest | None = None,
     ) -> None:
         self._location = location
         self._program = program
@@ -154,9 +156,7 @@ class Azurite:
 class _AzuriteOutput:
     """Read a child's output at once, so that the child never blocks on a full pipe."""
 
-    def __init__(
-        self, stream: IO[str] | None = None, on_request: Callable[[str, str], object] | None = None
-    ) -> None:
+    def __init__(self, stream: IO[str] | None = None, on_request: OnRequest | None = None) -> None:
         self._stream = stream
         self._on_request = on_request
         self._lines: list[str] = []

@@ -52,13 +52,7 @@ class DemoCase:
 
 
 class Demo:
-    """Run the cases on a stage.
-
-    Args:
-        stage: runs.
-        photo: JPEG bytes to use for the first photo change, b"" for a generated one.
-        report: prints a line of progress.
-    """
+    """Run the cases on a stage; `photo` is the JPEG for the first change, b"" for a generated one."""
 
     def __init__(self, stage: Stage, photo: bytes, report: Callable[[str], None]) -> None:
         self._stage = stage

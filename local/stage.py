@@ -24,13 +24,9 @@ TIMEOUT = 60.0  # seconds; a sync by hand waits for every service
 class Stage:
     """Storage, tenant and host; they run within the `with` block.
 
-    Args:
-        tenant: a running tenant; by default, one is started.
-        storage: running storage; by default, one is started.
-        settings: app settings that take precedence over the tenant's.
-        message_lease: seconds for which a received queue message is hidden.
-        app: the directory of the app; by default, this project.
-        forked: fork hosts from a process that has imported the libraries already.
+    A running `tenant` or `storage` may be given; else, one is started. `settings` take precedence over the
+    tenant's. A received queue message is hidden for `message_lease` seconds. `app` is the directory of the
+    app. `forked`: fork hosts from a process that has imported the libraries already.
     """
 
     def __init__(
@@ -63,14 +59,11 @@ class Stage:
             self._web.verify = str(self.tenant.ca)
             self.start_host()
         except BaseException:
-            self._leave()
+            self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._leave()
-
-    def _leave(self) -> None:
         self.stop_host()
         self._exits.close()
 

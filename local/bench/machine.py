@@ -32,13 +32,14 @@ def settle_all_users(stage: Stage) -> None:
 def cpu_printed(stage: Stage, pids: Sequence[int]) -> Iterator[None]:
     """Print the CPU seconds that hosts, Azurite and tenant use meanwhile (Linux): what bounds the work."""
     processes = {f"host {number}": pid for number, pid in enumerate(pids, 1)} | {"Azurite": stage.storage.pid}
-    before, tenant = {name: _cpu_seconds(pid) for name, pid in processes.items()}, time.process_time()
+    before, tenant = {name: cpu_seconds(pid) for name, pid in processes.items()}, time.process_time()
     yield
-    used = {name: _cpu_seconds(pid) - before[name] for name, pid in processes.items()}
+    used = {name: cpu_seconds(pid) - before[name] for name, pid in processes.items()}
     used["tenant"] = time.process_time() - tenant
     print("  seconds of CPU: " + ", ".join(f"{name} {seconds:.1f}" for name, seconds in used.items()))
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU seconds that a process has used (Linux)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

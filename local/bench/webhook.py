@@ -80,14 +80,7 @@ def assign_users(users: Sequence[str], posts: int, notifications: int) -> list[t
 
 
 class PostLoad:
-    """Send POSTs at fixed times, whether or not the ones before are answered.
-
-    Args:
-        url: the webhook.
-        trust: contains the authority of the host's certificate.
-        bodies: one for each POST.
-        rate: POSTs a second.
-    """
+    """Send POSTs to `url` at fixed times, `rate` a second, whether or not the ones before are answered."""
 
     def __init__(self, url: str, trust: ssl.SSLContext, bodies: Sequence[bytes], rate: float) -> None:
         self._url = urlsplit(url)

@@ -78,17 +78,17 @@ class Dispatch:
         self._history.end(entry, 502, 0.0)
 
     def _answer(self, service: str, face: Face, request: Request, entry: HistoryEntry) -> Response:
-        admission = self._throttle.admit(service, request)
-        if admission.refusal is not None:
+        admitted = self._throttle.admit(service, request)
+        if isinstance(admitted, Response):
             entry.fault = "quota"
-            return admission.refusal
+            return admitted
         try:
             response, entry.fault = self._faults.meet(service, request, lambda: _ask(face, request))
         except Hangup as hangup:
             entry.fault = "truncate" if hangup.response else "drop"
             raise
         self._early_returns.note_answer(service, response.status_code, response.headers)
-        response.headers.update(admission.headers)
+        response.headers.update(admitted)
         return response
 
 

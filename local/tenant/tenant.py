@@ -1,7 +1,6 @@
 """One tenant, put together and running: the only place that builds its parts."""
 
 import secrets
-import socket
 import threading
 from http import HTTPStatus
 from typing import Any, Self
@@ -76,8 +75,16 @@ class Tenant:
         self._client_state_secret = secrets.token_urlsafe(32)
         self._throttle = Throttle(self.world, self.quota, self.early_returns)
         self._dispatch = Dispatch(self._route, self.history, self.faults, self.early_returns, self._throttle)
-        self._proxy = self._build_proxy(sock, pass_through)
-        self.proxy_url, self.proxy_address = self._proxy.url, self._proxy.listener.address
+        self._proxy = Proxy(
+            self._dispatch.respond,
+            self.plays,
+            self.certificates.server_context(),
+            sock=sock,
+            pass_through=pass_through,
+            refused=self._dispatch.refused,
+        )
+        self.proxy_address = self._proxy.listener.address
+        self.proxy_url = f"http://127.0.0.1:{self.proxy_address[1]}"
         self._admin = self._build_admin()
         self._admin_listener = Listener(self._serve_plainly)
 
@@ -183,16 +190,6 @@ class Tenant:
         resources = Resources(self.permissions, self.sharepoint.plays)
         self.entra = Entra(self.world, self.tokens, resources, self.certificates.client)
         self.identity = ManagedIdentity(self.world, self.tokens, resources)
-
-    def _build_proxy(self, sock: socket.socket, pass_through: bool) -> Proxy:
-        return Proxy(
-            self._dispatch.respond,
-            self.plays,
-            self.certificates.server_context(),
-            sock=sock,
-            pass_through=pass_through,
-            refused=self._dispatch.refused,
-        )
 
     def _build_admin(self) -> AdminFace:
         return AdminFace(

@@ -62,9 +62,7 @@ class AdminFace:
         self._routes = Map(
             [
                 *self._list_own(),
-                *_list_people(people_calls),
-                *_list_groups(GroupCalls(world)),
-                *_list_traffic(traffic_calls),
+                *_list_others(people_calls, GroupCalls(world), traffic_calls),
             ]
         )
 
@@ -167,38 +165,29 @@ class AdminFace:
             raise AdminRefusal(f"no subscription {key}", 404, known=known)
 
 
-def _list_people(people_calls: PeopleCalls) -> list[Rule]:
+def _list_others(people: PeopleCalls, groups: GroupCalls, traffic: TrafficCalls) -> list[Rule]:
+    selection = ("host", "service", "since")
     return [
-        _rule("GET", "/users", people_calls.index, "limit"),
-        _rule("POST", "/users", people_calls.add),
-        _rule("GET", "/users/<key>", people_calls.show),
-        _rule("POST", "/users/<key>", people_calls.change),
-        _rule("PUT", "/users/<key>/profile", people_calls.configure),
-        _rule("GET", "/users/<key>/shown", people_calls.shown, "size"),
-        _rule("GET", "/users/<key>/photo", people_calls.photo),
-        _rule("PUT", "/users/<key>/photo", people_calls.change_photo, "notify", "raw", "drawn"),
-        _rule("DELETE", "/users/<key>/photo", people_calls.remove_photo, "notify"),
-    ]
-
-
-def _list_groups(group_calls: GroupCalls) -> list[Rule]:
-    return [
-        _rule("GET", "/groups", group_calls.index),
-        _rule("POST", "/groups", group_calls.create),
-        _rule("PUT", "/groups/<key>/members", group_calls.set_members),
-    ]
-
-
-def _list_traffic(traffic_calls: TrafficCalls) -> list[Rule]:
-    return [
-        _rule("GET", "/history", traffic_calls.requests, "host", "service", "since"),
-        _rule("GET", "/history/summary", traffic_calls.summary, "host", "service", "since"),
-        _rule("DELETE", "/history", traffic_calls.forget_requests),
-        _rule("GET", "/faults", traffic_calls.faults),
-        _rule("PUT", "/faults", traffic_calls.arm_faults),
-        _rule("DELETE", "/faults", traffic_calls.disarm_faults),
-        _rule("GET", "/quota", traffic_calls.quota),
-        _rule("PUT", "/quota", traffic_calls.limit),
+        _rule("GET", "/users", people.index, "limit"),
+        _rule("POST", "/users", people.add),
+        _rule("GET", "/users/<key>", people.show),
+        _rule("POST", "/users/<key>", people.change),
+        _rule("PUT", "/users/<key>/profile", people.configure),
+        _rule("GET", "/users/<key>/shown", people.shown, "size"),
+        _rule("GET", "/users/<key>/photo", people.photo),
+        _rule("PUT", "/users/<key>/photo", people.change_photo, "notify", "raw", "drawn"),
+        _rule("DELETE", "/users/<key>/photo", people.remove_photo, "notify"),
+        _rule("GET", "/groups", groups.index),
+        _rule("POST", "/groups", groups.create),
+        _rule("PUT", "/groups/<key>/members", groups.set_members),
+        _rule("GET", "/history", traffic.requests, *selection),
+        _rule("GET", "/history/summary", traffic.summary, *selection),
+        _rule("DELETE", "/history", traffic.forget_requests),
+        _rule("GET", "/faults", traffic.faults),
+        _rule("PUT", "/faults", traffic.arm_faults),
+        _rule("DELETE", "/faults", traffic.disarm_faults),
+        _rule("GET", "/quota", traffic.quota),
+        _rule("PUT", "/quota", traffic.limit),
     ]
 
 

@@ -148,9 +148,9 @@ class PeopleCalls:
             self._graph.photo_hint(person, times=self._world.knobs.edit_notifications)
 
     def _find_living(self, key: str) -> Person:
-        person = self._world.find(key)
-        if person is None:
-            raise AdminRefusal(f"no person has the id or UPN {key}", 404)
+        person = self._find_ever(key)
+        if person.gone:
+            raise AdminRefusal(f"{key} is deleted", 404)
         return person
 
     def _find_ever(self, key: str) -> Person:

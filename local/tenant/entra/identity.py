@@ -37,9 +37,7 @@ class ManagedIdentity:
             return _refuse(403, "X-IDENTITY-HEADER does not hold this app's identity header.")
         if request.args.get("api-version") != API_VERSION:
             return _refuse(400, f"api-version is not {API_VERSION}.")
-        return self._token(request.args.get("resource", ""), request.args.get("client_id"))
-
-    def _token(self, resource: str, client_id: str | None) -> Response:
+        resource, client_id = request.args.get("resource", ""), request.args.get("client_id")
         if client_id is not None and client_id.lower() != self._world.client_id:
             return _refuse(400, "No User Assigned Managed Identity found for this ClientId.")
         try:

@@ -42,7 +42,9 @@ class Router:
     def __init__(self, routes: Sequence[Route]) -> None:
         self._routes: dict[int, list[tuple[re.Pattern[str], Route]]] = {}  # by number of slashes
         for route in routes:
-            self._routes.setdefault(route.path.count("/"), []).append((_compile(route.path), route))
+            template = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(route.path))
+            path = re.compile(template, re.IGNORECASE)  # Graph ignores the case of the fixed parts
+            self._routes.setdefault(route.path.count("/"), []).append((path, route))
 
     def answer(self, call: GraphCall) -> GraphAnswer:
         """Return the answer of the operation, if it exists and is permitted."""
@@ -82,8 +84,3 @@ def route(
             Route("GET", "/users/{user}/photo/$value", photos.value, READ_PHOTOS),
         ]
     )
-
-
-def _compile(path: str) -> re.Pattern[str]:
-    """Return the pattern of a template. Graph ignores the case of the fixed parts."""
-    return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path)), re.IGNORECASE)

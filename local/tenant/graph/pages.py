@@ -5,7 +5,6 @@ with the parameters it was issued with.
 """
 
 import secrets
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import quote, urlencode
 
@@ -15,20 +14,13 @@ from local.tenant.graph.wire import ROOT, GraphRefusal
 TOKEN = "$skiptoken"  # noqa: S105 - the name of a query parameter
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    collection: str
-    query: dict[str, str]
-    position: int
-    issued: datetime
-
-
 class Pages:
     """The issued page tokens. A client whose request got no answer may use a token again."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._places: dict[str, _Place] = {}
+        # What each token was issued for: collection and query, then position and time.
+        self._places: dict[str, tuple[tuple[str, dict[str, str]], int, datetime]] = {}
 
     def reset(self) -> None:
         """Forget every token."""
@@ -38,7 +30,7 @@ class Pages:
         """Return the address of the page of `collection` that begins at `position`."""
         rest = {name: value for name, value in query.items() if name != TOKEN}
         token = secrets.token_urlsafe(48)
-        self._places[token] = _Place(collection, rest, position, self._world.clock.now())
+        self._places[token] = ((collection, rest), position, self._world.clock.now())
         return f"{ROOT}/{collection}?{urlencode({**rest, TOKEN: token}, quote_via=quote, safe='$')}"
 
     def position(self, collection: str, query: dict[str, str]) -> int:
@@ -46,11 +38,11 @@ class Pages:
         if TOKEN not in query:
             return 0
         rest = {name: value for name, value in query.items() if name != TOKEN}
-        place = self._places.get(query[TOKEN])
-        if place is None or (place.collection, place.query) != (collection, rest):
+        purpose, position, issued = self._places.get(query[TOKEN], (None, 0, self._world.clock.now()))
+        if purpose != (collection, rest):
             raise GraphRefusal(400, "BadRequest", "Invalid Skip Token")
         # github.com/microsoftgraph/msgraph-sdk-dotnet/issues/2254; how long a token lives is not published.
-        if self._world.clock.now() - place.issued > timedelta(seconds=self._world.knobs.page_token_life):
+        if self._world.clock.now() - issued > timedelta(seconds=self._world.knobs.page_token_life):
             text = "The specified page token value has expired and can no longer be included in your request."
             raise GraphRefusal(400, "Directory_ExpiredPageToken", text)
-        return place.position
+        return position

@@ -46,11 +46,6 @@ class Proxy:
         self._refused = refused
         self.listener = Listener(self._serve, sock)
 
-    @property
-    def url(self) -> str:
-        """The value for `HTTPS_PROXY`."""
-        return f"http://127.0.0.1:{self.listener.address[1]}"
-
     def _serve(self, connection: Connection) -> None:
         try:
             head = connection.read_head()

@@ -40,6 +40,7 @@ def respond(call: SharePointCall, people: PeopleManager) -> Response:
     if call.request.mimetype not in {"text/xml", "application/xml"}:
         raise bad_query("ProcessQuery takes text/xml.")
     results: list[object] = []
+    error: dict[str, object] | None = None
     try:
         for action in parse_query(call.request.get_data()):
             if action.arguments is None:
@@ -47,18 +48,14 @@ def respond(call: SharePointCall, people: PeopleManager) -> Response:
             else:
                 people.write(call, *action.arguments)
     except SharePointRefusal as refusal:
-        return _answer(call, refusal, [])
-    return _answer(call, None, results)
-
-
-def _answer(call: SharePointCall, refusal: SharePointRefusal | None, results: list[object]) -> Response:
-    error = refusal and {
-        "ErrorMessage": refusal.message,
-        "ErrorValue": None,
-        "TraceCorrelationId": call.trace,
-        "ErrorCode": refusal.hresult,
-        "ErrorTypeName": refusal.kind,
-    }
+        results = []
+        error = {
+            "ErrorMessage": refusal.message,
+            "ErrorValue": None,
+            "TraceCorrelationId": call.trace,
+            "ErrorCode": refusal.hresult,
+            "ErrorTypeName": refusal.kind,
+        }
     header = {
         "SchemaVersion": "15.0.0.0",
         "LibraryVersion": LIBRARY_VERSION,

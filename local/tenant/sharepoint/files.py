@@ -11,8 +11,6 @@ folders").
 """
 
 import re
-from dataclasses import dataclass
-from datetime import datetime
 
 from werkzeug.wrappers import Response
 
@@ -36,15 +34,6 @@ from local.tenant.sharepoint.pictures import Picture, inspect_jpeg
 ROLE = "Sites.FullControl.All"
 MAX_BYTES = 5_000_000  # what PeopleManager.SetMyProfilePicture takes; the library's own bound is far higher
 _SP = "Microsoft.SharePoint.SPException"
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A file to write. `picture` describes a JPEG; None for other files."""
-
-    name: str
-    data: bytes
-    picture: Picture | None
 
 
 class Files:
@@ -93,10 +82,16 @@ class Files:
         call.require_json()
         chosen = selected(call.request.args, FILE_PROPERTIES)
         overwrite = step.flag("overwrite")
-        upload = _read_upload(call, _read_name(step))
+        name = _read_name(step)
+        data, picture = _read_upload(call, name)
         with self._world.lock:
             folder = self._find_folder(call, path)
-            file = _save(folder, upload, self._world.clock.now(), overwrite=overwrite)
+            if folder.name == FORMS:
+                raise access_denied()
+            if folder.find(name) and not overwrite:
+                text = f"A file with the name {folder.path.lstrip('/')}/{name} already exists."
+                raise SharePointRefusal(400, -2130575257, _SP, text)
+            file = folder.save(name, data, picture, self._world.clock.now())
             row = show_file(folder, file, call.site.origin)
         return call.entity(row, chosen)
 
@@ -152,8 +147,11 @@ def _read_name(step: PathSegment) -> str:
     return step.text("decodedUrl") if step.name == "addusingpath" else _be_unambiguous(step.text("url"))
 
 
-def _read_upload(call: SharePointCall, name: str) -> Upload:
-    """Return the request's body as a file of this name. Decodes it: do not call under `World.lock`."""
+def _read_upload(call: SharePointCall, name: str) -> tuple[bytes, Picture | None]:
+    """Return the bytes for a file of this name, and what they show if they are a JPEG.
+
+    Decodes them: do not call under `World.lock`.
+    """
     if not name or len(name) > 255 or re.search(r'["*:<>?/\\|\x00-\x1f]', name) or name != name.strip():
         text = "The file name is empty or contains characters that are not permitted."
         raise SharePointRefusal(400, -2130575245, _SP, text)
@@ -164,17 +162,7 @@ def _read_upload(call: SharePointCall, name: str) -> Upload:
     picture = inspect_jpeg(data)
     if picture is None and name.lower().endswith((".jpg", ".jpeg")):
         raise bad_argument(f"{name} is not a JPEG: SharePoint would serve these bytes as one.")
-    return Upload(name, data, picture)
-
-
-def _save(folder: Folder, upload: Upload, now: datetime, *, overwrite: bool) -> File:
-    """Write an upload into a folder and return the file."""
-    if folder.name == FORMS:
-        raise access_denied()
-    if folder.find(upload.name) and not overwrite:
-        path = f"{folder.path}/{upload.name}".lstrip("/")
-        raise SharePointRefusal(400, -2130575257, _SP, f"A file with the name {path} already exists.")
-    return folder.save(upload.name, upload.data, upload.picture, now)
+    return data, picture
 
 
 def _be_unambiguous(text: str) -> str:

@@ -4,7 +4,6 @@ State only, no HTTP; call everything under `World.lock`. Names keep their case a
 """
 
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -69,18 +68,18 @@ class Library:
     """`/User Photos` of one geo.
 
     SharePoint names the folder in the language of its site at the time of an upload, so several can coexist.
-    SharePoint itself would use the last one now.
+    SharePoint itself would use the last one of `folders` now.
     """
 
     def __init__(self, now: datetime) -> None:
         self._now = now
         self.root = Folder(f"/{LIBRARY}", now)
         self._forms = Folder(f"/{LIBRARY}/{FORMS}", now)
-        self._folders = [Folder(f"/{LIBRARY}/{DEFAULT_FOLDER}", now)]
+        self.folders = [Folder(f"/{LIBRARY}/{DEFAULT_FOLDER}", now)]
 
     def set_folder(self, name: str) -> None:
         """Have one folder of pictures, as `add_folder`; the others and their files are removed."""
-        self._folders = [self.add_folder(name)]
+        self.folders = [self.add_folder(name)]
 
     def add_folder(self, name: str) -> Folder:
         """Add a folder (or find it, in any case) and make it the current one.
@@ -92,27 +91,23 @@ class Library:
             raise ValueError(f"not a valid name for a folder of pictures: {name!r}")
         path = f"/{LIBRARY}/{name}"
         folder = self.find_folder(path) or Folder(path, self._now)
-        self._folders = [other for other in self._folders if other is not folder] + [folder]
+        self.folders = [other for other in self.folders if other is not folder] + [folder]
         return folder
 
     @property
     def current(self) -> Folder:
         """The folder that SharePoint itself would write to now."""
-        return self._folders[-1]
+        return self.folders[-1]
 
     def folders_in(self, folder: Folder) -> list[Folder]:
         """Return the folders inside a folder by name: `Forms` is among those of the library itself."""
-        inside = [*self._folders, self._forms] if folder is self.root else []
+        inside = [*self.folders, self._forms] if folder is self.root else []
         return sorted(inside, key=lambda each: each.name.lower())
-
-    def picture_folders(self) -> Iterator[Folder]:
-        """Yield the folders that hold pictures, the oldest first."""
-        yield from self._folders
 
     def find_folder(self, path: str) -> Folder | None:
         """Return a folder by its server-relative or site-relative path, in any case."""
         wanted = "/" + path.strip("/").lower()
-        folders = (self.root, self._forms, *self._folders)
+        folders = (self.root, self._forms, *self.folders)
         return next((each for each in folders if each.path.lower() == wanted), None)
 
     def find_file(self, path: str) -> tuple[Folder, File] | None:

@@ -2,7 +2,7 @@
 
 `profiles` and `library` hold the state; `properties` and `pictures` are the pure rules for it. The handlers
 are `people_manager`, `csom`, `files` and `userphoto`; each says where it is stricter than
-Microsoft and what is inferred. `setup` changes the state for tests, `description` shows it.
+Microsoft and what is inferred. `setup` changes the state for tests, and shows it.
 """
 
 import uuid
@@ -16,7 +16,7 @@ from werkzeug.wrappers import Request, Response
 
 from local.tenant.directory.world import Person, PersonEvent, World
 from local.tenant.entra.tokens import BadToken, Claims, Tokens
-from local.tenant.sharepoint import csom, description, people_manager
+from local.tenant.sharepoint import csom, people_manager
 from local.tenant.sharepoint.calls import SharePointCall, json_response, refuse
 from local.tenant.sharepoint.errors import SharePointRefusal, Unauthorized, no_resource, wrong_method
 from local.tenant.sharepoint.files import Files
@@ -24,7 +24,7 @@ from local.tenant.sharepoint.hosts import find_site, name_host
 from local.tenant.sharepoint.library import Library
 from local.tenant.sharepoint.odata import parse_path
 from local.tenant.sharepoint.profiles import Profiles
-from local.tenant.sharepoint.setup import ProfileSetup
+from local.tenant.sharepoint.setup import ProfileSetup, describe
 from local.tenant.sharepoint.userphoto import PAGE, TIME_LIMITED, UserPhotos
 
 PROCESS_QUERY = "/_vti_bin/client.svc/processquery"
@@ -127,11 +127,10 @@ class SharePoint:
             self._setup.open_geo(geo).set_folder(name)
 
     def describe(self, person_id: str) -> Mapping[str, object]:
-        """Return what SharePoint has of a person, as `description.describe`; KeyError: unknown id."""
+        """Return what SharePoint has of a person, as `setup.describe`; KeyError: unknown id."""
         with self._world.lock:
-            return description.describe(
-                self._world, self._world.people[person_id], self._profiles, self._libraries, self._photos
-            )
+            person = self._world.people[person_id]
+            return describe(self._world, person, self._profiles, self._libraries, self._photos)
 
     def look(self, account: str, size: str) -> Response:
         """Return the picture of an account that a reader sees, after a redirect, if any.

@@ -1,8 +1,4 @@
-"""Faults on purpose: refusals, delays, cut connections, before or after the effect.
-
-A fault says which requests it applies to (`service`, `host`, `method`, `path`, `part`), how often (`rate`,
-`next`, `skip`) and what it does. The first fault that matches and is due applies.
-"""
+"""Faults on purpose: refusals, delays, cut connections, before or after the effect."""
 
 import random
 import re
@@ -22,19 +18,9 @@ LONGEST_LATENCY = 300.0  # seconds
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """What to do to which requests.
+    """What to do to which requests, and how often; the README, "Faults", describes each field.
 
-    Which: `service` ("" any; `sharepoint` stands for both of its halves), `host`, `method`, and `path`, a
-    regular expression searched in path and query as they were sent. `part`: single requests inside a Graph
-    `$batch` instead of whole ones (then only `status` works). How often: each with probability `rate`, after
-    `skip` requests, at most `next` times (None: no limit).
-
-    What: wait `latency` seconds, then answer `status` with `code`, `headers` and `body` (empty: the service's
-    own) and `Retry-After: retry_after` seconds; or `drop` the connection; or `truncate` the
-    answer in the middle of its body. With `when` "after" the call takes effect first.
-
-    Raises:
-        ValueError: the fields do not describe a fault.
+    ValueError: the fields do not describe a fault.
     """
 
     service: str = ""
@@ -116,10 +102,8 @@ class Faults:
             raise Hangup(truth)
         if fault.status is None and truth is not None:
             return truth, "latency"
-        status = fault.status or 500
-        body = refusals.text(service, status, fault.code) if fault.body is None else fault.body
-        headers = {"Content-Type": refusals.content_type(service)} | self._headers(fault)
-        return Response(body, status, headers), "status"
+        status, headers = fault.status or 500, self._headers(fault)
+        return refusals.respond(service, status, headers, code=fault.code, body=fault.body), "status"
 
     def meet_part(self, method: str, url: str) -> tuple[int, dict[str, str], Any] | None:
         """Return status, headers and body for one part of a Graph `$batch`; None: no fault applies."""

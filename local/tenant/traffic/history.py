@@ -76,7 +76,7 @@ class History:
             entries = list(self._select(host, service, since))
         return {
             "requests": len(entries),
-            "answers": _nest((each.service, each.method, _spell(each.status)) for each in entries),
+            "answers": _nest((each.service, each.method, str(each.status or "none")) for each in entries),
             "parts": _nest((part[0], str(part[2])) for each in entries for part in each.parts),
         }
 
@@ -96,10 +96,6 @@ class History:
         for entry in self._entries[begin:]:
             if (not host or entry.host == host) and (not service or entry.service == service):
                 yield entry
-
-
-def _spell(status: int | None) -> str:
-    return "none" if status is None else str(status)
 
 
 def _nest(keys: Iterable[tuple[str, ...]]) -> dict[str, Any]:

@@ -1,10 +1,12 @@
-"""The body and content type with which each service refuses a request for a fault."""
+"""How each service refuses a request: for a fault, or over a quota."""
 
 import json
 import math
 import uuid
 from datetime import UTC, datetime
 from typing import Any, Literal
+
+from werkzeug.wrappers import Response
 
 from local.tenant.graph.wire import GraphRefusal, Trace, envelope
 
@@ -25,20 +27,27 @@ GRAPH_CODES = {
 }
 
 
-def text(service: str, status: int, code: str = "") -> str:
-    """Return the body that `service` sends with `status`; `code` "" is the usual one."""
+def respond(
+    service: str, status: int, headers: dict[str, str], *, code: str = "", body: str | None = None
+) -> Response:
+    """Return the refusal that `service` sends with `status`; `code` "" and `body` None are the usual ones."""
+    plain = service.startswith("sharepoint")
+    kind = {"Content-Type": "text/plain; charset=utf-8" if plain else "application/json"}
+    return Response(_text(service, status, code) if body is None else body, status, kind | headers)
+
+
+def _text(service: str, status: int, code: str) -> str:
     if service == "graph":
         return json.dumps(graph(status, code))
     if service.startswith("sharepoint"):
-        return _sharepoint(status, code)
+        # Its front end throttles before any API handles the request: the body is a line of text.
+        return f"{status} {code or ('TOO MANY REQUESTS' if status == 429 else 'The server is busy')}"
     if service == "identity":
         return json.dumps({"statusCode": status, "message": code or "The endpoint is not available."})
-    return json.dumps(entra(status, code))
-
-
-def content_type(service: str) -> str:
-    """Return the content type of `text`."""
-    return "text/plain; charset=utf-8" if service.startswith("sharepoint") else "application/json"
+    # The token endpoint's; 90033 is its number for a transient error.
+    error = code or ("temporarily_unavailable" if status >= 429 else "invalid_request")
+    text = "AADSTS90033: A transient error."
+    return json.dumps({"error": error, "error_description": text, "error_codes": [90033]})
 
 
 def graph(status: int, code: str = "") -> dict[str, Any]:
@@ -67,14 +76,3 @@ def retry_after(seconds: float, style: Literal["integer", "decimal", "absent"]) 
     if style == "integer":
         return {"Retry-After": str(math.ceil(seconds))}
     return {"Retry-After": f"{math.ceil(round(seconds * 1000, 3)) / 1000:.3f}"}
-
-
-def entra(status: int, code: str = "") -> dict[str, Any]:
-    """Return the token endpoint's error; 90033 is its number for a transient error."""
-    error = code or ("temporarily_unavailable" if status >= 429 else "invalid_request")
-    return {"error": error, "error_description": "AADSTS90033: A transient error.", "error_codes": [90033]}
-
-
-def _sharepoint(status: int, code: str) -> str:
-    # SharePoint's front end throttles before any API handles the request: the body is a line of text.
-    return f"{status} {code or 'TOO MANY REQUESTS' if status == 429 else code or 'The server is busy'}"

@@ -9,7 +9,6 @@ Graph: photo requests, single or as parts of a `$batch`, where each part is thro
 import json
 import math
 import re
-from dataclasses import dataclass, field
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
@@ -36,14 +35,6 @@ def name_part(url: str) -> str:
     return PHOTO_SERVICE if _PHOTO.match(url) else "graph"
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """The decision on a request: its refusal, or the headers to add to its answer."""
-
-    headers: dict[str, str] = field(default_factory=dict)
-    refusal: Response | None = None
-
-
 class Throttle:
     """Charge the quota for requests, refuse what is over it, and report each wait to `early_returns`."""
 
@@ -52,17 +43,16 @@ class Throttle:
         self._quota = quota
         self._early_returns = early_returns
 
-    def admit(self, service: str, request: Request) -> Admission:
-        """Charge a whole request."""
+    def admit(self, service: str, request: Request) -> Response | dict[str, str]:
+        """Charge a whole request; return its refusal, or the headers to add to its answer."""
         if service.startswith("sharepoint-"):
             return self._admit_sharepoint(service, request)
         if service == "graph" and _PHOTO.match(request.path):
             refused = self.admit_part(request.method, request.environ["REQUEST_URI"])
             if refused is not None:
                 status, headers, body = refused
-                response = Response(json.dumps(body), status, headers, content_type="application/json")
-                return Admission(refusal=response)
-        return Admission()
+                return Response(json.dumps(body), status, headers, content_type="application/json")
+        return {}
 
     def admit_part(self, method: str, url: str) -> tuple[int, dict[str, str], Any] | None:
         """Charge one part of a Graph `$batch`; return the status, headers and body of its refusal, if any."""
@@ -77,7 +67,7 @@ class Throttle:
         headers = {"x-ms-throttle-scope": scope, "x-ms-throttle-information": "ResourceUnitLimitExceeded"}
         return 429, self._ask_to_wait(PHOTO_SERVICE, wait) | headers, refusals.graph_throttled()
 
-    def _admit_sharepoint(self, service: str, request: Request) -> Admission:
+    def _admit_sharepoint(self, service: str, request: Request) -> Response | dict[str, str]:
         amounts: dict[LimitName, int] = {UNITS: self._world.knobs.sharepoint_units_per_call}
         if service == "sharepoint-profiles":
             amounts[PEOPLE_MANAGER] = self._count_calls(request)
@@ -86,10 +76,8 @@ class Throttle:
         # Documented to be left out where another limit is hit than the one that they describe.
         headers = {} if wait and not readings[UNITS].wait else self._inform(readings[UNITS])
         if not wait:
-            return Admission(headers)
-        headers |= self._ask_to_wait(service, wait)
-        body, kind = refusals.text(service, 429), refusals.content_type(service)
-        return Admission(refusal=Response(body, 429, headers, content_type=kind))
+            return headers
+        return refusals.respond(service, 429, headers | self._ask_to_wait(service, wait))
 
     def _count_calls(self, request: Request) -> int:
         """Return how many calls to PeopleManager a request is; a query of several methods, by knob."""
