@@ -6,7 +6,6 @@ import json
 from datetime import datetime
 
 import pytest
-import requests
 from PIL import Image
 
 from local.tenant.admin.client import AdminError, TenantClient
@@ -112,29 +111,14 @@ class TestPeople:
             admin.add(nme="Anna")
         known = json.loads(str(refused.value).removeprefix("400: "))["known"]
         assert known["photo"] == "bool or 'shared'"
-        assert set(known) == {
-            "count",
-            "upn",
-            "name",
-            "guest",
-            "mailbox",
-            "enabled",
-            "geo",
-            "folder",
-            "photo",
-        }
-
-    def test_a_guest_is_found_by_an_encoded_upn(self, call, admin) -> None:
-        (guest,) = admin.add(guest=True)
-        upn = admin.user(guest)["upn"]
-        assert admin.user(upn)["id"] == guest
-        assert call("GET", f"{GRAPH}/users/{requests.utils.quote(upn, safe='')}").json()["id"] == guest
 
 
 class TestChanges:
-    def test_a_renamed_user_keeps_the_id(self, admin, anna) -> None:
-        admin.change(anna, upn="anna.weber@contoso.com")
-        assert admin.user("ANNA.weber@contoso.com")["id"] == anna
+    def test_a_changed_user_keeps_the_id(self, admin, anna) -> None:
+        changes = {"upn": "anna.weber@contoso.com", "enabled": False, "mailbox": False, "geo": "eur"}
+        admin.change(anna, **changes)
+        seen = admin.user("ANNA.weber@contoso.com")
+        assert (seen["id"], seen | changes) == (anna, seen)
         with pytest.raises(AdminError, match="404"):
             admin.user("anna@contoso.com")
 
@@ -143,9 +127,7 @@ class TestChanges:
         with pytest.raises(AdminError, match="409"):
             admin.change(bilal, upn="Anna@contoso.com")
         assert admin.user(bilal)["upn"] == "bilal@contoso.com"
-        assert (
-            admin.change(anna, upn="ANNA@contoso.com")["upn"] == "ANNA@contoso.com"
-        )  # one's own is no clash
+        assert admin.change(anna, upn="ANNA@contoso.com")["upn"] == "ANNA@contoso.com"  # one's own
 
     def test_a_deleted_user_frees_the_upn(self, call, admin, anna) -> None:
         assert admin.change(anna, gone=True)["gone"]
@@ -155,12 +137,6 @@ class TestChanges:
         assert successor != anna
         assert admin.user("anna@contoso.com")["id"] == successor
         assert admin.user(anna)["gone"]  # what SharePoint kept of the first can still be seen
-
-    def test_an_account_can_be_blocked_and_a_mailbox_removed(self, call, admin, anna) -> None:
-        admin.change(anna, enabled=False, mailbox=False)
-        shown = call("GET", f"{GRAPH}/users/{anna}?$select=accountEnabled").json()
-        assert shown["accountEnabled"] is False
-        assert call("GET", f"{GRAPH}/users/{anna}/photo").status_code == 404
 
     def test_a_profile_can_have_a_picture_another_object_id_and_a_second_folder(self, admin, anna) -> None:
         admin.configure(anna, picture=True, object_id="", folder="Profilbilder")
@@ -208,12 +184,6 @@ class TestPhotos:
         assert metadata["@odata.mediaEtag"] == stored["etag"] == admin.user(anna)["source"]["etag"]
         assert admin.user(anna)["source"]["sha256"] == sha256(data)
 
-    def test_every_upload_has_a_new_etag(self, admin, anna) -> None:
-        data = picture()
-        etags = {admin.set_photo(anna, data)["etag"] for _ in range(5)}
-        assert len(etags) == 5
-        assert all(len(etag) == 10 and etag[0] == etag[-1] == '"' for etag in etags), etags
-
     def test_each_drawn_portrait_is_different(self, admin, anna) -> None:
         hashes = [admin.user(anna)["source"]["sha256"]]
         hashes += [admin.draw_photo(anna)["sha256"] for _ in range(3)]
@@ -255,7 +225,7 @@ class TestPhotos:
             pytest.param(picture()[:-200], id="cut short"),
         ],
     )
-    def test_raw_stores_bytes_that_exchange_would_refuse(self, call, admin, anna, data: bytes) -> None:
+    def test_raw_stores_bytes_that_exchange_would_refuse(self, call, admin, anna, data) -> None:
         admin.set_photo(anna, data, raw=True)
         answer = call("GET", f"{GRAPH}/users/{anna}/photo/$value")
         assert (answer.status_code, answer.content) == (200, data)
@@ -299,7 +269,7 @@ class TestSwitches:
             pytest.param("page_token_life", "long", id="a text for seconds"),
         ],
     )
-    def test_an_invalid_knob_changes_nothing(self, tenant, admin, knob: str, value: object) -> None:
+    def test_an_invalid_knob_changes_nothing(self, tenant, admin, knob, value) -> None:
         before = str(tenant.world.knobs)
         with pytest.raises(AdminError, match="400"):
             admin.turn(**{"no_photo": "1x1", knob: value})
@@ -335,9 +305,10 @@ class TestSwitches:
         admin.consent(graph=[])
         admin.advance(86400)
         admin.arm({"status": 503})
+        admin.create_group()
         call("GET", f"{GRAPH}/users")
         admin.reset()
-        assert admin.users() == []
+        assert admin.users() == admin.groups() == []
         assert admin.history() == []
         assert admin.faults() == {"faults": [], "early_return": []}
         assert admin.turn()["no_photo"] == "404"

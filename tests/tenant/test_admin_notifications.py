@@ -1,6 +1,5 @@
 """What the admin face makes Graph send to a webhook over https."""
 
-import hashlib
 import ssl
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,7 +8,7 @@ import pytest
 
 from local.tenant.admin.client import TenantClient
 from local.tenant.tenant import Tenant
-from tests.tenant.graph_client import SOON, Webhook, jpeg
+from tests.tenant.graph_client import SOON, Webhook
 
 GRAPH = "https://graph.microsoft.com/v1.0"
 
@@ -74,27 +73,12 @@ def test_a_photo_change_notifies_as_requested(tenant, admin, webhook, anna, knob
 
 
 @pytest.mark.usefixtures("subscription")
-def test_a_notification_leads_to_the_new_photo(tenant, admin, call, webhook, anna) -> None:
-    admin.set_photo(anna, jpeg(360), notify="on")
-    tenant.graph.idle(SOON)
-    user = webhook.items[0]["resourceData"]["id"]
-    answer = call("GET", f"{GRAPH}/users/{user}/photo/$value")
-    assert hashlib.sha256(answer.content).digest() == hashlib.sha256(jpeg(360)).digest()
-
-
-@pytest.mark.usefixtures("subscription")
 def test_another_edit_notifies_without_a_new_photo(tenant, admin, webhook, anna) -> None:
     etag = admin.user(anna)["source"]["etag"]
     admin.turn(edit_notifications=3)
     assert admin.change(anna, name="Anna Weber")["name"] == "Anna Weber"
     assert received(tenant, webhook, "resource") == [f"Users/{anna}"] * 3
     assert admin.user(anna)["source"]["etag"] == etag
-
-
-@pytest.mark.usefixtures("subscription")
-def test_a_removed_photo_notifies_too(tenant, admin, webhook, anna) -> None:
-    admin.remove_photo(anna, notify="on")
-    assert received(tenant, webhook, "changeType") == ["updated"]
 
 
 def test_a_lost_subscription_sends_no_notification(tenant, admin, webhook, subscription, anna) -> None:
@@ -110,11 +94,7 @@ def test_reauthorization_is_requested_with_a_lifecycle_event(tenant, admin, webh
     assert received(tenant, webhook, "lifecycleEvent") == ["reauthorizationRequired"]
 
 
-def test_http_webhooks_and_wrong_certificates_are_refused(call, tenant, webhook) -> None:
-    plain = call(
-        "POST", f"{GRAPH}/subscriptions", json=wanted(tenant, webhook.url.replace("https:", "http:"))
-    )
-    assert "HTTPS" in plain.json()["error"]["message"]
+def test_a_webhook_with_a_wrong_certificate_is_refused(call, tenant, webhook) -> None:
     other = call("POST", f"{GRAPH}/subscriptions", json=wanted(tenant, webhook.url.replace(".0.1", ".0.2")))
     assert other.status_code == 400
     assert webhook.received == []

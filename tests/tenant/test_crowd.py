@@ -85,8 +85,3 @@ class TestShared:
         assert portraits.draw.cache_info().misses == drawn
         assert len({admin.photo(each) for each in people}) == 1
         assert portraits.draw.cache_info().misses <= drawn + 1
-
-    def test_a_user_with_a_shared_photo_can_get_another_later(self, admin) -> None:
-        anna, bert = admin.add(count=2, photo="shared")
-        admin.draw_photo(anna)
-        assert admin.photo(anna) != admin.photo(bert)

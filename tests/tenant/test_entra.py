@@ -1,7 +1,6 @@
 """Entra's discovery and tokens, and the managed identity's endpoint, over plain HTTP requests."""
 
 import base64
-import hashlib
 import time
 import uuid
 from typing import Any
@@ -9,8 +8,7 @@ from typing import Any
 import jwt
 import pytest
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from local.tenant.entra.face import JWT_BEARER
@@ -24,17 +22,10 @@ OTHER_TENANT = "https://fabrikam.sharepoint.com/.default"
 NOT_HTTPS, NO_SCHEME = "http://graph.microsoft.com/.default", "contoso.sharepoint.com/.default"
 
 
-def base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).decode()  # padded, as msal sends it
-
-
 def sign(
     tenant: Tenant, header: dict[str, Any] | None = None, algorithm: str = "PS256", **claims: Any
 ) -> str:
     """Return an assertion of the tenant's application; a claim that is None is left out."""
-    pem = tenant.certificates.client_pem.encode()
-    certificate = x509.load_pem_x509_certificate(pem)
-    der = certificate.public_bytes(serialization.Encoding.DER)
     now = int(time.time())
     payload = {
         "aud": f"{HOST}/{tenant.world.tenant_id}/oauth2/v2.0/token",
@@ -45,15 +36,14 @@ def sign(
         "exp": now + 600,
     } | claims
     if header is None:
-        header = {"x5t#S256": base64url(hashlib.sha256(der).digest())}
-    key = serialization.load_pem_private_key(pem, None)
+        header = {"x5t#S256": thumbprint(tenant, hashes.SHA256())}
+    key = serialization.load_pem_private_key(tenant.certificates.client_pem.encode(), None)
     return jwt.encode({k: v for k, v in payload.items() if v is not None}, key, algorithm, header)
 
 
-def thumbprint(tenant: Tenant) -> str:
-    certificate = x509.load_pem_x509_certificate(tenant.certificates.client_pem.encode())
-    der = certificate.public_bytes(serialization.Encoding.DER)
-    return base64url(hashlib.sha1(der, usedforsecurity=False).digest()).rstrip("=")
+def thumbprint(tenant: Tenant, digest: hashes.HashAlgorithm) -> str:
+    """Return the thumbprint of the application's certificate, padded, as msal sends it."""
+    return base64.urlsafe_b64encode(tenant.certificates.client.fingerprint(digest)).decode()
 
 
 class EntraClient:
@@ -99,10 +89,6 @@ class TestDiscovery:
         assert metadata["token_endpoint"] == f"{HOST}/{tenant_id}/oauth2/v2.0/token"
         assert metadata["authorization_endpoint"].startswith(HOST)
 
-    def test_other_paths_and_verbs_are_refused(self, client) -> None:
-        assert client.session.get(f"{HOST}/nothing", timeout=10).status_code == 404
-        assert client.session.get(f"{HOST}/x/oauth2/v2.0/token", timeout=10).status_code == 405
-
 
 class TestTokens:
     @pytest.mark.parametrize(
@@ -114,7 +100,7 @@ class TestTokens:
             pytest.param("https://contoso-admin.sharepoint.com", id="its admin host"),
         ],
     )
-    def test_a_token_has_audience_tenant_application_and_life(self, client, resource: str) -> None:
+    def test_a_token_has_audience_tenant_application_and_life(self, client, resource) -> None:
         answer = client.ask(scope=f"{resource}/.default")
         claims = client.claims(answer)
         assert claims["aud"] == resource
@@ -129,16 +115,8 @@ class TestTokens:
         assert client.claims(client.ask())["roles"] == ["ProfilePhoto.Read.All", "User.Read.All"]
         sharepoint = client.claims(client.ask(scope=f"{MY}/.default"))
         assert sharepoint["roles"] == ["Sites.FullControl.All", "User.ReadWrite.All"]
-
-    def test_without_consent_there_is_a_token_without_roles(self, client, admin) -> None:
         admin.consent(graph=[])
         assert "roles" not in client.claims(client.ask())
-
-    def test_a_token_from_entra_opens_graph_and_not_sharepoint(self, client, session) -> None:
-        token = client.ask().json()["access_token"]
-        bearer = {"Authorization": f"Bearer {token}"}
-        assert session.get(f"{GRAPH}/v1.0/users", headers=bearer, timeout=10).status_code == 200
-        assert session.get(f"{MY}/_api/web", headers=bearer, timeout=10).status_code == 401
 
     def test_tokens_do_not_follow_the_tenants_clock(self, client, session, admin) -> None:
         bearer = {"Authorization": f"Bearer {client.ask().json()['access_token']}"}
@@ -154,16 +132,12 @@ class TestTokens:
             pytest.param({"grant_type": None}, "invalid_request", 900144, id="no grant type"),
             pytest.param({"grant_type": "password"}, "unsupported_grant_type", 70003, id="another grant"),
             pytest.param({"client_id": None}, "invalid_request", 900144, id="no client"),
-            pytest.param(
-                {"client_id": str(uuid.uuid4())}, "unauthorized_client", 700016, id="unknown client"
-            ),
+            pytest.param({"client_id": "other"}, "unauthorized_client", 700016, id="unknown client"),
             pytest.param({"scope": None}, "invalid_request", 900144, id="no scope"),
             pytest.param({"scope": f"{GRAPH}/User.Read.All"}, "invalid_scope", 1002012, id="a named role"),
             pytest.param({"scope": GRAPH}, "invalid_scope", 1002012, id="a bare resource"),
             pytest.param({"scope": f"{DEFAULT} {MY}/.default"}, "invalid_scope", 70011, id="two resources"),
-            pytest.param(
-                {"scope": f"{GRAPH}/X {DEFAULT}"}, "invalid_scope", 1002012, id="a role and default"
-            ),
+            pytest.param({"scope": f"{GRAPH}/X {DEFAULT}"}, "invalid_scope", 1002012, id="a role besides"),
             pytest.param({"scope": OTHER_TENANT}, "invalid_resource", 500011, id="another tenant's resource"),
             pytest.param({"scope": NOT_HTTPS}, "invalid_resource", 500011, id="not https"),
             pytest.param({"scope": NO_SCHEME}, "invalid_resource", 500011, id="a host as a resource"),
@@ -183,28 +157,17 @@ class TestTokens:
 
 class TestAssertions:
     @pytest.mark.parametrize(
-        ("header", "algorithm"),
+        ("name", "digest", "pad", "algorithm"),
         [
-            pytest.param(None, "PS256", id="PS256 with a padded x5t#S256, as msal"),
-            pytest.param("unpadded", "PS256", id="PS256 with an unpadded x5t#S256"),
-            pytest.param("x5t", "RS256", id="RS256 with x5t, as azure-identity"),
+            pytest.param("x5t#S256", hashes.SHA256(), "", "PS256", id="PS256 and x5t#S256, padded, as msal"),
+            pytest.param("x5t#S256", hashes.SHA256(), "=", "PS256", id="PS256 and x5t#S256, unpadded"),
+            pytest.param("x5t", hashes.SHA1(), "=", "RS256", id="RS256 and x5t, as azure-identity"),
         ],
     )
-    def test_the_applications_signature_is_accepted(self, client, header: str | None, algorithm: str) -> None:
-        headers: dict[str, Any] | None = None
-        if header == "x5t":
-            headers = {"x5t": thumbprint(client.tenant)}
-        elif header == "unpadded":
-            padded = jwt.get_unverified_header(sign(client.tenant))["x5t#S256"]
-            headers = {"x5t#S256": padded.rstrip("=")}
-        answer = client.ask(client_assertion=sign(client.tenant, headers, algorithm))
+    def test_the_applications_signature_is_accepted(self, client, name, digest, pad, algorithm) -> None:
+        header = {name: thumbprint(client.tenant, digest).rstrip(pad)}
+        answer = client.ask(client_assertion=sign(client.tenant, header, algorithm))
         assert answer.status_code == 200, answer.text
-
-    def test_one_assertion_is_good_for_several_tokens(self, client) -> None:
-        assertion = sign(client.tenant)
-        scopes = (f"{GRAPH}/.default", f"{MY}/.default")
-        answers = [client.ask(client_assertion=assertion, scope=scope) for scope in scopes]
-        assert [answer.status_code for answer in answers] == [200, 200]
 
     @pytest.mark.parametrize(
         ("claims", "code"),
@@ -234,10 +197,9 @@ class TestAssertions:
             pytest.param("HS256", "s" * 32, id="with a shared secret"),
         ],
     )
-    def test_another_signature_is_refused(self, client, algorithm: str, key: Any) -> None:
-        good = sign(client.tenant)
-        claims = jwt.decode(good, options={"verify_signature": False})
-        header = {"x5t#S256": jwt.get_unverified_header(good)["x5t#S256"]}
+    def test_another_signature_is_refused(self, client, algorithm, key) -> None:
+        claims = jwt.decode(sign(client.tenant), options={"verify_signature": False})
+        header = {"x5t#S256": thumbprint(client.tenant, hashes.SHA256())}
         answer = client.ask(client_assertion=jwt.encode(claims, key, algorithm, header))
         assert (answer.status_code, answer.json()["error_codes"]) == (401, [700027])
 
@@ -270,7 +232,7 @@ class TestSecrets:
         assert (refused.status_code, "Unsupported app only token" in refused.text) == (401, True)
 
     @pytest.mark.parametrize("allowed", [True, False], ids=["a wrong one", "none is allowed"])
-    def test_a_secret_can_be_refused(self, client, admin, allowed: bool) -> None:
+    def test_a_secret_can_be_refused(self, client, admin, allowed) -> None:
         admin.turn(client_secrets=allowed)
         secret = "wrong" if allowed else client.tenant.entra.client_secret
         answer = client.ask(client_secret=secret, client_assertion=None)
@@ -290,17 +252,14 @@ class TestManagedIdentity:
         return ask
 
     @pytest.mark.parametrize("resource", [GRAPH, f"{GRAPH}/", MY], ids=["Graph", "with a slash", "my site"])
-    def test_it_gives_a_token_for_a_plain_resource(self, ask, client, resource: str) -> None:
+    def test_it_gives_a_token_for_a_plain_resource(self, ask, client, resource) -> None:
         answer = ask(resource=resource)
         assert client.claims(answer)["appidacr"] == "2"
+        assert client.claims(ask(client_id=client.tenant.world.client_id))["aud"] == GRAPH
         body = answer.json()
         assert (body["resource"], body["token_type"]) == (resource, "Bearer")
         assert isinstance(body["expires_on"], str)
         assert 3500 < int(body["expires_on"]) - time.time() < 3700
-
-    def test_the_identity_is_the_application(self, ask, client) -> None:
-        client_id = client.tenant.world.client_id
-        assert client.claims(ask(client_id=client_id))["appid"] == client_id
 
     @pytest.mark.parametrize(
         ("change", "status"),

@@ -18,11 +18,11 @@ def notified_of(graph: GraphClient, webhook: Webhook) -> list[tuple[str, str]]:
 
 
 def test_a_notification_has_the_reported_shape(graph, webhook) -> None:
-    person, created = graph.person(), graph.subscribe(webhook)
+    person, created = graph.person(), graph.subscribe(webhook, notificationUrl=f"{webhook.url}?code=a%2Fb")
     graph.service.photo_hint(person)
     graph.posts()
     (received,) = (received for received in webhook.received if received.token is None)
-    assert received.target == "/api/notifications"
+    assert received.target == "/api/notifications?code=a%2Fb"
     assert received.headers["Content-Type"] == "application/json; charset=utf-8"
     (item,) = received.json["value"]
     expiry = item.pop("subscriptionExpirationDateTime")
@@ -55,13 +55,6 @@ def test_by_knob_a_notification_has_more_or_fewer_properties(graph, webhook) -> 
     assert isinstance(extended["resourceData"]["sequenceNumber"], int)
     assert "resourceData" not in bare
     assert bare["resource"] == f"Users/{person.id}"
-
-
-def test_the_query_of_the_notification_url_is_kept(graph, webhook) -> None:
-    graph.subscribe(webhook, notificationUrl=f"{webhook.url}?code=a%2Fb")
-    graph.service.photo_hint(graph.person(), 1)
-    graph.posts()
-    assert webhook.received[-1].target == "/api/notifications?code=a%2Fb"
 
 
 def rename(graph: GraphClient, person) -> None:
@@ -237,7 +230,7 @@ def test_a_post_to_an_unreachable_endpoint_is_retried(graph, webhook) -> None:
         pytest.param(Reply(202, b"x", trickle=0.15), id="each half in time, the whole too late"),
     ],
 )
-def test_a_late_answer_does_not_count_and_the_notification_is_sent_again(webhook, late: Reply) -> None:
+def test_a_late_answer_does_not_count_and_the_notification_is_sent_again(webhook, late) -> None:
     with GraphClient(timing=WebhookTiming(handshake=10, first=0.2, retry=10)) as graph:
         person = graph.person()
         graph.subscribe(webhook)
@@ -247,9 +240,7 @@ def test_a_late_answer_does_not_count_and_the_notification_is_sent_again(webhook
         assert (post.status, post.outcome) == (None, "retrying")
         webhook.released.set()
         graph.world.clock.advance(20)
-        assert (
-            notified_of(graph, webhook) == [("updated", person.id)] * 2
-        )  # taken the first time, for all it knew
+        assert notified_of(graph, webhook) == [("updated", person.id)] * 2
 
 
 def test_given_items_are_sent_unchanged_in_one_post(graph, webhook) -> None:
@@ -264,20 +255,14 @@ def test_given_items_are_sent_unchanged_in_one_post(graph, webhook) -> None:
     assert [received.json["value"] for received in webhook.received] == [batch]
 
 
-def test_a_reset_forgets_what_is_still_to_deliver(graph, webhook) -> None:
-    graph.subscribe(webhook)
-    graph.service.photo_hint(graph.person(), delay=5000)
-    graph.clear()
-    graph.world.clock.advance(6000)
-    assert graph.posts() == []
-
-
-def test_a_post_in_progress_during_a_reset_is_not_logged(graph, webhook) -> None:
+def test_a_reset_forgets_what_is_still_to_deliver_or_in_progress(graph, webhook) -> None:
     graph.subscribe(webhook)
     webhook.notified = lambda _: Reply(500, held=True)
     graph.service.photo_hint(graph.person())
+    graph.service.photo_hint(graph.person("b@contoso.com"), delay=5000)
     graph.posts_when(lambda _: any(received.token is None for received in webhook.received))
     graph.clear()
+    graph.world.clock.advance(6000)
     webhook.released.set()
     assert graph.posts() == []
 
@@ -317,13 +302,8 @@ def test_by_knob_a_lifecycle_event_has_the_documented_shape(graph, webhook) -> N
     graph.service.reauthorize(created)
     graph.posts()
     (item,) = webhook.received[-1].json["value"]
-    assert item.keys() == {
-        "subscriptionId",
-        "subscriptionExpirationDateTime",
-        "tenantId",
-        "clientState",
-        "lifecycleEvent",
-    }
+    assert item["tenantId"] == graph.world.tenant_id
+    assert len(item) == 5
     assert webhook.received[-1].json.keys() == {"value"}
 
 
@@ -414,15 +394,6 @@ def test_an_endpoint_is_rated_by_the_share_of_late_answers(seconds, state) -> No
     assert endpoint.state(NOON) == state
     assert endpoint.state(NOON + timedelta(minutes=9)) == state
     assert endpoint.state(NOON + timedelta(minutes=10)) == "normal"
-
-
-def test_answers_older_than_ten_minutes_do_not_count() -> None:
-    endpoint = WebhookEndpoint(WebhookTiming())
-    for _ in range(9):
-        endpoint.note(NOON, 10.0)
-    later = NOON + timedelta(minutes=11)
-    endpoint.note(later, 10.0)
-    assert endpoint.state(later) == "normal"
 
 
 def test_another_late_answer_does_not_lengthen_the_ten_minutes() -> None:

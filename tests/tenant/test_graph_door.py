@@ -28,7 +28,7 @@ from tests.tenant.graph_client import ORIGIN, GraphClient
         ),
     ],
 )
-def test_an_invalid_token_is_401_with_a_challenge(graph, make, message: str) -> None:
+def test_an_invalid_token_is_401_with_a_challenge(graph, make, message) -> None:
     answer = graph.get("/users", token=make(graph))
     assert answer.status_code == 401
     assert answer.get_json()["error"]["code"] == "InvalidAuthenticationToken"
@@ -56,7 +56,7 @@ def test_a_missing_permission_is_403(graph, method, path, roles) -> None:
 @pytest.mark.parametrize(
     "role", ["User.Read.All", "User.ReadBasic.All", "ProfilePhoto.Read.All", "ProfilePhoto.ReadWrite.All"]
 )
-def test_any_one_of_the_documented_permissions_opens_a_photo(graph, role: str) -> None:
+def test_any_one_of_the_documented_permissions_opens_a_photo(graph, role) -> None:
     person = graph.person(photo=graph.photo())
     assert graph.get(f"/users/{person.id}/photo", roles=[role]).status_code == 200
 
@@ -67,6 +67,7 @@ def test_any_one_of_the_documented_permissions_opens_a_photo(graph, role: str) -
         pytest.param("GET", "/nothing/here", 400, "BadRequest", id="an unknown path"),
         pytest.param("GET", "/users/a/photos/48x48", 400, "BadRequest", id="another size of a photo"),
         pytest.param("PUT", "/users", 405, "Request_BadRequest", id="a method that is not for this path"),
+        pytest.param("PUT", "/users/a/photo/$value", 405, "Request_BadRequest", id="writing a photo"),
         pytest.param("GET", "/$batch", 400, "BadRequest", id="a batch that is not received"),
         pytest.param("GET", "/users?$search=x", 400, "BadRequest", id="an unknown query parameter"),
         pytest.param("GET", "/users?$top=1&$top=2", 400, "BadRequest", id="a parameter twice"),
@@ -85,7 +86,7 @@ def test_the_words_of_a_path_are_read_in_any_case(graph) -> None:
 
 
 @pytest.mark.parametrize("path", ["/beta/users", "/users", "/v1.0", "/v2.0/users", "/v1.0users"])
-def test_only_version_1_is_played(graph, path: str) -> None:
+def test_only_version_1_is_played(graph, path) -> None:
     answer = graph.get(path, version="")
     assert (answer.status_code, answer.get_json()["error"]["message"]) == (400, "Invalid version")
 
@@ -103,7 +104,7 @@ def test_only_version_1_is_played(graph, path: str) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["/subscriptions", "/$batch"])
-def test_a_body_that_is_not_a_json_object_is_400(graph, path: str, body: bytes, headers) -> None:
+def test_a_body_that_is_not_a_json_object_is_400(graph, path, body, headers) -> None:
     answer = graph.call("POST", path, body, **headers)
     assert answer.status_code == 400
     assert answer.get_json()["error"]["code"] in {"BadRequest", "Request_BadRequest"}
@@ -114,13 +115,9 @@ def test_an_error_names_the_request_by_both_ids(graph) -> None:
     inner = answer.get_json()["error"]["innerError"]
     assert inner["client-request-id"] == answer.headers["client-request-id"] == "mine"
     assert inner["request-id"] == answer.headers["request-id"] != "mine"
+    another = graph.get("/users").headers
+    assert answer.headers["request-id"] != another["request-id"] == another["client-request-id"]
     assert read_time(f"{inner['date']}Z")
-
-
-def test_every_answer_has_new_ids(graph) -> None:
-    first, second = graph.get("/users"), graph.get("/users")
-    assert first.headers["request-id"] == first.headers["client-request-id"]
-    assert first.headers["request-id"] != second.headers["request-id"]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +128,7 @@ def test_every_answer_has_new_ids(graph) -> None:
         pytest.param("2026-11-20T18:23:45+00:00", "2026-11-20T18:23:45Z", id="an offset"),
     ],
 )
-def test_times_are_written_as_graph_writes_them(text: str, written: str) -> None:
+def test_times_are_written_as_graph_writes_them(text, written) -> None:
     assert write_time(read_time(text)) == written
 
 
@@ -139,5 +136,5 @@ def test_times_are_written_as_graph_writes_them(text: str, written: str) -> None
     "text",
     ["2026-11-20T18:23:45", "2026-11-20", "2026-13-20T18:23:45Z", "2026-11-20T18:23:45.12345678Z", 7, None],
 )
-def test_an_incomplete_time_is_not_read(text: object) -> None:
+def test_an_incomplete_time_is_not_read(text) -> None:
     assert read_time(text) is None

@@ -63,9 +63,7 @@ def plain(body: bytes, status: int = 200) -> Reply:
         pytest.param(lambda p: plain(b'"%s"' % echo(p).body), NOT_EXACT, id="quoted"),
         pytest.param(lambda p: plain(echo(p).body + b"\n"), NOT_EXACT, id="newline"),
         pytest.param(lambda _: plain(b""), NOT_EXACT, id="empty"),
-        pytest.param(
-            lambda p: Reply(200, echo(p).body, {"Content-Type": "application/json"}), NOT_EXACT, id="JSON"
-        ),
+        pytest.param(lambda p: Reply(200, echo(p).body, {"Content-Type": "text/json"}), NOT_EXACT, id="JSON"),
         pytest.param(lambda p: Reply(200, echo(p).body), NOT_EXACT, id="no content type"),
     ],
 )
@@ -100,7 +98,7 @@ def test_an_answer_that_comes_too_late_prevents_the_subscription(webhook, late) 
     ("pack", "status"),
     [pytest.param(gzip.compress, 201, id="packed"), pytest.param(bytes, 400, id="only said to be packed")],
 )
-def test_an_answer_may_be_compressed_as_the_request_offers(graph, webhook, pack, status: int) -> None:
+def test_an_answer_may_be_compressed_as_the_request_offers(graph, webhook, pack, status) -> None:
     webhook.handshake = lambda p: Reply(200, pack(echo(p).body), PLAIN | {"Content-Encoding": "gzip"})
     assert graph.call("POST", "/subscriptions", graph.creation(webhook.url)).status_code == status
 
@@ -115,16 +113,10 @@ def test_a_wrong_lifecycle_url_prevents_the_subscription_too(graph, webhook) -> 
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:1/api", f"http://{'a' * 70}.example/api", "https://127.0.0.1:1/api"]
 )
-def test_an_unreachable_endpoint_is_refused_like_one_that_fails(graph, url: str) -> None:
+def test_an_unreachable_endpoint_is_refused_like_one_that_fails(graph, url) -> None:
     answer = graph.call("POST", "/subscriptions", graph.creation(url))
     assert answer.status_code == 400
     assert answer.get_json()["error"]["message"].endswith(NOT_OK[1])
-
-
-def test_an_endpoint_without_tls_is_refused(graph, webhook) -> None:
-    answer = graph.call("POST", "/subscriptions", graph.creation(webhook.url.replace("http:", "https:")))
-    assert answer.status_code == 400
-    assert webhook.received == []
 
 
 def test_the_endpoint_may_call_graph_before_it_answers(graph, webhook) -> None:
@@ -165,7 +157,7 @@ def test_of_two_creations_at_once_only_one_succeeds(graph, webhook) -> None:
         pytest.param("always", "elsewhere", ["/elsewhere", "/lifecycle"], id="always, another URL"),
     ],
 )
-def test_a_knob_says_what_a_renewal_validates(graph, webhook, knob: str, change: str, asked) -> None:
+def test_a_knob_says_what_a_renewal_validates(graph, webhook, knob, change, asked) -> None:
     base = webhook.url.removesuffix("/api/notifications")
     created = graph.subscribe(webhook, lifecycleNotificationUrl=f"{base}/lifecycle")
     webhook.received.clear()
@@ -187,15 +179,6 @@ def test_a_renewal_whose_handshake_fails_changes_nothing(graph, webhook) -> None
     answer = graph.call("PATCH", f"/subscriptions/{created['id']}", body)
     assert answer.status_code == 400
     assert graph.service.subscriptions()[0]["expirationDateTime"] == created["expirationDateTime"]
-
-
-def test_a_renewal_beyond_the_maximum_is_refused_before_any_handshake(graph, webhook) -> None:
-    created = graph.subscribe(webhook)
-    webhook.received.clear()
-    graph.world.knobs.validate_on_patch = "always"
-    body = {"expirationDateTime": graph.in_minutes(50_000)}
-    assert graph.call("PATCH", f"/subscriptions/{created['id']}", body).status_code == 400
-    assert webhook.received == []
 
 
 def test_a_subscription_deleted_during_the_handshake_of_its_renewal_is_404(graph, webhook) -> None:

@@ -48,7 +48,7 @@ PATHS = ["photo", "photo/$value"]
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("code", ["ImageNotFound", "ErrorItemNotFound", "ErrorEntityNotFound"])
-def test_no_photo_is_404_with_the_code_of_the_knob(graph, path: str, code: str) -> None:
+def test_no_photo_is_404_with_the_code_of_the_knob(graph, path, code) -> None:
     person = graph.person()
     graph.world.knobs.no_photo_code = code
     answer = graph.get(f"/users/{person.id}/{path}")
@@ -69,7 +69,7 @@ def test_by_knob_a_missing_photo_is_a_dot_without_an_etag(graph) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_missing_user_and_a_missing_photo_have_different_answers(graph, path: str) -> None:
+def test_a_missing_user_and_a_missing_photo_have_different_answers(graph, path) -> None:
     gone = graph.person("gone@contoso.com", photo=graph.photo())
     graph.world.remove(gone)
     for user in (gone.id, gone.upn, "absent@contoso.com"):
@@ -79,7 +79,7 @@ def test_a_missing_user_and_a_missing_photo_have_different_answers(graph, path: 
 
 
 @pytest.mark.parametrize("knob", ["photo_user_gone", "no_mailbox"])
-def test_by_knob_the_message_contains_json(graph, knob: str) -> None:
+def test_by_knob_the_message_contains_json(graph, knob) -> None:
     person = graph.person(mailbox=False)
     if knob == "photo_user_gone":
         graph.world.remove(person)
@@ -115,8 +115,3 @@ def test_by_knob_a_user_without_a_mailbox_has_the_photo_in_entra(graph) -> None:
     assert graph.get(f"/users/{person.id}/photo").get_json()["id"] == "300x300"
     assert graph.get(f"/users/{person.id}/photo/$value").data == jpeg(300)
     assert graph.get(f"/users/{other.id}/photo").status_code == 404
-
-
-def test_photos_cannot_be_written_here(graph) -> None:
-    person = graph.person()
-    assert graph.call("PUT", f"/users/{person.id}/photo/$value", b"x").status_code == 405

@@ -48,9 +48,9 @@ def test_without_select_only_the_default_properties_come(graph) -> None:
     assert "accountEnabled" not in body
 
 
-def test_select_shows_exactly_what_it_names(graph) -> None:
+def test_select_shows_exactly_what_it_names_but_a_photo(graph) -> None:
     person = graph.person(enabled=False, mailbox=False, geo="eur")
-    wanted = "accountEnabled,userType,mail,proxyAddresses,assignedLicenses,preferredDataLocation"
+    wanted = "photo,accountEnabled,userType,mail,proxyAddresses,assignedLicenses,preferredDataLocation"
     body = graph.get(f"/users/{person.id}?$select={wanted}").get_json()
     del body["@odata.context"]
     assert body == {
@@ -63,25 +63,11 @@ def test_select_shows_exactly_what_it_names(graph) -> None:
     }
 
 
-def test_a_photo_can_be_selected_and_never_shows(graph) -> None:
-    graph.person(photo=graph.photo())
-    page = graph.get("/users?$select=id,photo").get_json()
-    assert [user.keys() for user in page["value"]] == [{"id"}]
-
-
 @pytest.mark.parametrize("select", ["id,shoeSize", "ID", "", "id,"])
-def test_select_of_an_unknown_property_is_400(graph, select: str) -> None:
+def test_select_of_an_unknown_property_is_400(graph, select) -> None:
     answer = graph.get(f"/users?$select={select}")
     assert answer.status_code == 400
     assert "Could not find a property named" in answer.get_json()["error"]["message"]
-
-
-def test_a_deleted_user_is_404_and_not_listed(graph) -> None:
-    person = graph.person()
-    graph.world.remove(person)
-    answer = graph.get(f"/users/{person.id}")
-    assert (answer.status_code, answer.get_json()["error"]["code"]) == (404, "Request_ResourceNotFound")
-    assert names(graph.get("/users").get_json()) == []
 
 
 def test_pages_hold_a_hundred_unless_top_says_otherwise(graph) -> None:
@@ -108,13 +94,6 @@ def test_no_user_is_missed_or_repeated_when_users_change_between_pages(graph) ->
     assert names(rest) == ["3@contoso.com", "new@contoso.com"]
 
 
-def test_a_next_link_can_be_followed_again(graph) -> None:
-    for n in range(3):
-        graph.person(f"{n}@contoso.com")
-    link = graph.get("/users?$top=2").get_json()["@odata.nextLink"]
-    assert names(graph.follow(link).get_json()) == names(graph.follow(link).get_json()) == ["2@contoso.com"]
-
-
 def test_a_next_link_that_was_tampered_with_or_is_too_old_is_refused(graph) -> None:
     for n in range(3):
         graph.person(f"{n}@contoso.com")
@@ -122,32 +101,17 @@ def test_a_next_link_that_was_tampered_with_or_is_too_old_is_refused(graph) -> N
     for wrong in (f"{link}x", link.replace("$top=2", "$top=1"), link.replace("users", "subscriptions")):
         assert graph.follow(wrong).status_code == 400, wrong
     graph.world.clock.advance(graph.world.knobs.page_token_life - 1)
-    assert graph.follow(link).status_code == 200
+    assert names(graph.follow(link).get_json()) == names(graph.follow(link).get_json()) == ["2@contoso.com"]
     graph.world.clock.advance(2)
     answer = graph.follow(link)
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, "Directory_ExpiredPageToken")
 
 
 @pytest.mark.parametrize("top", ["0", "1000", "-1", "ten", ""])
-def test_a_page_size_out_of_bounds_is_400(graph, top: str) -> None:
+def test_a_page_size_out_of_bounds_is_400(graph, top) -> None:
     answer = graph.get(f"/users?$top={top}")
     assert answer.status_code == 400
     assert f"Invalid page size specified: '{top}'" in answer.get_json()["error"]["message"]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "found"),
-    [
-        pytest.param("accountEnabled eq true", ["member", "guest"], id="enabled"),
-        pytest.param("accountEnabled eq false", ["leaver"], id="disabled"),
-    ],
-)
-def test_a_filter_passes_enabled_or_blocked_users(graph, wanted, found) -> None:
-    graph.person("member@contoso.com", name="Mia O'Hara")
-    graph.person("guest@contoso.com", guest=True)
-    graph.person("leaver@contoso.com", enabled=False)
-    page = graph.get(f"/users?$filter={quote(wanted)}").get_json()
-    assert names(page) == [f"{name}@contoso.com" for name in found]
 
 
 def test_a_filter_holds_on_every_page(graph) -> None:
@@ -155,6 +119,8 @@ def test_a_filter_holds_on_every_page(graph) -> None:
         graph.person(f"{n}@contoso.com", enabled=n % 2 == 0)
     pages = walk(graph, f"/users?$top=2&$filter={quote('accountEnabled eq true')}")
     assert pages == [["0@contoso.com", "2@contoso.com"], ["4@contoso.com", "6@contoso.com"]]
+    blocked = walk(graph, f"/users?$filter={quote('accountEnabled eq false')}")
+    assert blocked == [["1@contoso.com", "3@contoso.com", "5@contoso.com"]]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +136,7 @@ def test_a_filter_holds_on_every_page(graph) -> None:
         "",
     ],
 )
-def test_a_filter_that_is_not_understood_is_400(graph, wanted: str) -> None:
+def test_a_filter_that_is_not_understood_is_400(graph, wanted) -> None:
     answer = graph.get(f"/users?$filter={quote(wanted)}")
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, "Request_UnsupportedQuery")
 

@@ -1,7 +1,5 @@
 """What the tenant remembers of the requests it received."""
 
-import time
-
 import pytest
 
 from local.tenant.traffic.history import History
@@ -39,15 +37,12 @@ def test_requests_are_listed_in_the_order_of_their_arrival_and_by_host_and_servi
     call("GET", f"{GRAPH}/users")
     call("GET", f"{MY}/_api/contextinfo")
     call("GET", f"{GRAPH}/subscriptions")
-    assert [entry["number"] for entry in admin.history()] == sorted(
-        entry["number"] for entry in admin.history()
-    )
-    assert len(admin.history()) == 3
+    numbers = [entry["number"] for entry in admin.history()]
+    assert numbers == list(range(numbers[0], numbers[0] + 3))
     in_graph = admin.history(service="graph")
     assert [entry["path"] for entry in in_graph] == ["/v1.0/users", "/v1.0/subscriptions"]
-    assert [entry["path"] for entry in admin.history(host="contoso-my.sharepoint.com")] == [
-        "/_api/contextinfo"
-    ]
+    (entry,) = admin.history(host="contoso-my.sharepoint.com")
+    assert entry["path"] == "/_api/contextinfo"
 
 
 @pytest.mark.parametrize(
@@ -73,6 +68,7 @@ def test_a_request_in_progress_is_listed_without_an_answer() -> None:
     history.begin("graph", "a", "GET", "/", "agent")
     (entry,) = history.entries()
     assert (entry["status"], entry["ms"]) == (None, None)
+    assert history.summary()["answers"] == {"graph": {"GET": {"none": 1}}}
 
 
 def test_a_summary_counts_by_service_method_and_status(call, admin) -> None:
@@ -93,28 +89,6 @@ def test_a_summary_counts_by_service_method_and_status(call, admin) -> None:
         },
         "parts": {"GET": {"200": 1, "404": 2}},
     }
-    assert admin.summary(since=since, service="graph")["answers"] == {
-        "graph": {"GET": {"401": 1}, "POST": {"200": 1}}
-    }
+    later = admin.summary(since=since, service="graph")["answers"]
+    assert later == {"graph": {"GET": {"401": 1}, "POST": {"200": 1}}}
     assert admin.summary(host="contoso-my.sharepoint.com")["requests"] == 1
-
-
-def test_a_summary_counts_requests_without_an_answer() -> None:
-    history = History()
-    history.begin("graph", "a", "GET", "/", "agent")
-    assert history.summary()["answers"] == {"graph": {"GET": {"none": 1}}}
-
-
-def test_ten_thousand_batches_are_summed_up_and_their_end_is_read_at_once() -> None:
-    history = History()
-    parts = [("GET", f"/users/{number}/photo", 200) for number in range(20)]
-    for _ in range(10_000):
-        history.end(history.begin("graph", "a", "POST", "/v1.0/$batch", "agent"), 200, 0.001, parts)
-    for look, most in ((lambda: history.entries(since=9_990), 1.0), (history.summary, 10.0)):
-        began = time.perf_counter()
-        seen = look()
-        assert time.perf_counter() - began < most
-    assert (seen["requests"], seen["parts"]) == (10_000, {"GET": {"200": 200_000}})
-    began = time.perf_counter()
-    assert len(history.entries()) == 10_000
-    assert time.perf_counter() - began < 10

@@ -29,7 +29,7 @@ def test_another_portrait_is_visibly_different(other) -> None:
 
 
 @pytest.mark.parametrize("size", [48, portraits.SIZE])
-def test_a_portrait_is_a_square_jpeg_of_the_size_asked_for(size: int) -> None:
+def test_a_portrait_is_a_square_jpeg_of_the_size_asked_for(size) -> None:
     image = Image.open(io.BytesIO(portraits.draw("Zoë Åkesson", size=size)))
     image.load()
     assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (size, size))

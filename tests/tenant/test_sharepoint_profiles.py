@@ -44,28 +44,21 @@ def test_the_picture_url_is_derived_from_three_properties(sharepoint, placeholde
 
 
 @pytest.mark.parametrize("account", ["absent@contoso.com", "o''clock@contoso.com"])
-def test_an_unknown_account_is_null_and_not_an_error(sharepoint, account: str) -> None:
+def test_an_unknown_account_is_null_and_not_an_error(sharepoint, account) -> None:
     answer = sharepoint.profile(account)
     assert (answer.status_code, answer.json) == (200, {"odata.null": True})
 
 
 def test_a_plain_upn_is_not_an_account_name(sharepoint) -> None:
     sharepoint.add()
-    assert sharepoint.get(ADMIN, f"{PEOPLE}/GetPropertiesFor(accountName=@v)?@v='{ANNA}'").json == {
-        "odata.null": True
-    }
+    answer = sharepoint.get(ADMIN, f"{PEOPLE}/GetPropertiesFor(accountName=@v)?@v='{ANNA}'")
+    assert answer.json == {"odata.null": True}
 
 
 @pytest.mark.parametrize(
-    "upn",
-    [
-        "Anna.Berg@Contoso.com",
-        "o'hara@contoso.com",
-        "pat_ext.com#EXT#@contoso.onmicrosoft.com",
-        "a+b@contoso.com",
-    ],
+    "upn", ["Anna@Contoso.com", "o'hara@contoso.com", "p_ext.com#EXT#@contoso.com", "a+b@x.com"]
 )
-def test_odd_characters_survive_the_alias(sharepoint, upn: str) -> None:
+def test_odd_characters_survive_the_alias(sharepoint, upn) -> None:
     sharepoint.add(upn)
     answer = sharepoint.profile(upn.replace("+", "%2B"))
     assert answer.json["AccountName"] == f"i:0#.f|membership|{upn.lower()}"

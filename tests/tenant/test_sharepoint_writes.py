@@ -47,22 +47,15 @@ def ask(sharepoint: SharePointClient, body: str) -> list[object]:
 
 
 def test_one_property_is_written_over_rest(sharepoint) -> None:
-    answer = write(sharepoint, arguments("SPS-PicturePlaceholderState", "1"))
+    answer = write(sharepoint, arguments("sps-PicturePlaceholderState", "1"))  # in any case
     assert (answer.status_code, answer.json) == (200, {"odata.null": True})
     assert sharepoint.properties(ANNA)["SPS-PicturePlaceholderState"] == "1"
-
-
-def test_the_name_of_a_written_property_may_have_any_case(sharepoint) -> None:
-    write(sharepoint, arguments("pictureurl", URL))
-    assert sharepoint.properties(ANNA)["PictureURL"] == URL
 
 
 def test_writing_to_an_unknown_profile_over_rest_is_an_error(sharepoint) -> None:
     answer = write(sharepoint, arguments("AboutMe", "x", "absent@contoso.com"))
     assert answer.status_code == 500
-    assert answer.json["odata.error"]["message"]["value"].startswith(
-        "User Profile Error 1000: User Not Found"
-    )
+    assert "User Profile Error 1000: User Not Found" in answer.json["odata.error"]["message"]["value"]
 
 
 @pytest.mark.parametrize(
@@ -87,11 +80,8 @@ def test_a_rest_write_takes_three_strings(sharepoint, body) -> None:
         pytest.param(json.dumps(arguments("AboutMe", "x")).encode(), "text/plain", id="not declared as JSON"),
     ],
 )
-def test_a_rest_write_takes_json(sharepoint, body: bytes, kind: str) -> None:
-    answer = sharepoint.send(
-        "POST", ADMIN, f"{PEOPLE}/SetSingleValueProfileProperty", body, Content_Type=kind
-    )
-    assert answer.status_code == 400
+def test_a_rest_write_takes_json(sharepoint, body, kind) -> None:
+    assert write(sharepoint, body, Content_Type=kind).status_code == 400
     assert sharepoint.properties(ANNA)["AboutMe"] == ""
 
 
@@ -106,14 +96,11 @@ def test_a_query_writes_all_four_picture_properties_at_once(sharepoint) -> None:
 
 def test_a_query_can_write_to_several_people(sharepoint) -> None:
     sharepoint.add(BERT)
-    header, *_ = ask(
-        sharepoint, wrap(set_property(3, ANNA, "AboutMe", "a") + set_property(4, BERT, "AboutMe", "b & <c>"))
-    )
+    texts = {ANNA: "a", BERT: "b & <c>"}
+    actions = [set_property(n, upn, "AboutMe", text) for n, (upn, text) in enumerate(texts.items(), 3)]
+    header, *_ = ask(sharepoint, wrap("".join(actions)))
     assert header["ErrorInfo"] is None
-    assert (sharepoint.properties(ANNA)["AboutMe"], sharepoint.properties(BERT)["AboutMe"]) == (
-        "a",
-        "b & <c>",
-    )
+    assert {upn: sharepoint.properties(upn)["AboutMe"] for upn in texts} == texts
 
 
 def test_a_failing_action_leaves_the_ones_before_it_done_and_the_ones_after_it_undone(sharepoint) -> None:
@@ -126,10 +113,8 @@ def test_a_failing_action_leaves_the_ones_before_it_done_and_the_ones_after_it_u
     assert header["ErrorInfo"]["ErrorMessage"].startswith("User Profile Error 1000: User Not Found")
     assert header["ErrorInfo"]["ErrorTypeName"] == "Microsoft.SharePoint.Client.ServerException"
     assert header["ErrorInfo"]["TraceCorrelationId"] == header["TraceCorrelationId"]
-    assert (sharepoint.properties(ANNA)["AboutMe"], sharepoint.properties(ANNA)["CellPhone"]) == (
-        "before",
-        "",
-    )
+    written = sharepoint.properties(ANNA)
+    assert (written["AboutMe"], written["CellPhone"]) == ("before", "")
 
 
 def test_the_type_of_a_missing_user_is_a_knob(sharepoint) -> None:
@@ -140,6 +125,7 @@ def test_the_type_of_a_missing_user_is_a_knob(sharepoint) -> None:
 
 
 METHOD = set_property(3, ANNA, "AboutMe", "x")
+WHOLE, VALUE = wrap(METHOD), '<Parameter Type="String">x</Parameter>'
 
 
 @pytest.mark.parametrize(
@@ -148,48 +134,33 @@ METHOD = set_property(3, ANNA, "AboutMe", "x")
         pytest.param("", id="nothing"),
         pytest.param("<Request", id="not well-formed"),
         pytest.param(wrap(METHOD).replace("clientquery/2009", "clientquery/2010"), id="another namespace"),
-        pytest.param(
-            wrap(METHOD).replace("<Request ", "<Requests ").replace("</Request>", "</Requests>"), id="root"
-        ),
+        pytest.param(WHOLE.replace("<Request ", "<R ").replace("</Request>", "</R>"), id="another root"),
         pytest.param(wrap(METHOD).replace('SchemaVersion="15.0.0.0"', ""), id="no schema version"),
         pytest.param('<!DOCTYPE x [<!ENTITY y "z">]>' + wrap(METHOD), id="a document type"),
-        pytest.param(
-            wrap(METHOD).replace(PEOPLE_MANAGER, "{00000000-0000-0000-0000-000000000000}"), id="another type"
-        ),
+        pytest.param(WHOLE.replace(PEOPLE_MANAGER, "{0000}"), id="another type"),
         pytest.param(wrap(METHOD, ""), id="no object path"),
-        pytest.param(
-            wrap(METHOD, f'<Method Id="1" Name="x" TypeId="{PEOPLE_MANAGER}"/>'), id="another object path"
-        ),
-        pytest.param(
-            wrap(METHOD).replace('Id="3" ObjectPathId="1"', 'Id="3" ObjectPathId="9"'), id="dangling path"
-        ),
+        pytest.param(wrap(METHOD, f'<Method Id="1" TypeId="{PEOPLE_MANAGER}"/>'), id="another object path"),
+        pytest.param(WHOLE.replace('Id="3" ObjectPathId="1"', 'Id="3" ObjectPathId="9"'), id="dangling path"),
         pytest.param(wrap(METHOD).replace('Id="3"', 'Id="2"'), id="an id twice"),
         pytest.param(wrap(METHOD).replace('Id="3"', 'Id="three"'), id="an id that is no number"),
         pytest.param(wrap(METHOD).replace('Name="Set', 'Name="Get'), id="another method"),
         pytest.param(wrap(METHOD + '<Query Id="4" ObjectPathId="1"/>'), id="another action"),
         pytest.param(wrap(METHOD).replace('Type="String">x', 'Type="Number">1'), id="a number"),
-        pytest.param(
-            wrap(METHOD).replace('<Parameter Type="String">x</Parameter>', '<Parameter Type="Null"/>'),
-            id="null",
-        ),
-        pytest.param(wrap(METHOD).replace('<Parameter Type="String">x</Parameter>', ""), id="two parameters"),
+        pytest.param(WHOLE.replace(VALUE, '<Parameter Type="Null"/>'), id="null"),
+        pytest.param(WHOLE.replace(VALUE, ""), id="two parameters"),
         pytest.param(wrap(METHOD).replace("<ObjectPaths>", "<Extra/><ObjectPaths>"), id="an unknown element"),
         pytest.param(wrap(METHOD + set_property(4, ANNA, "AboutMe", "y" * 2_100_000)), id="above 2 MB"),
     ],
 )
-def test_a_query_that_cannot_be_read_writes_nothing_at_all(sharepoint, body: str) -> None:
+def test_a_query_that_cannot_be_read_writes_nothing_at_all(sharepoint, body) -> None:
     (header,) = ask(sharepoint, body)
     assert header["ErrorInfo"]["ErrorTypeName"] == "Microsoft.SharePoint.Client.InvalidClientQueryException"
     assert sharepoint.properties(ANNA)["AboutMe"] == ""
 
 
 def test_a_query_must_be_declared_as_xml(sharepoint) -> None:
-    assert (
-        sharepoint.send(
-            "POST", ADMIN, QUERY, query(ANNA, ("AboutMe", "x")), Content_Type="text/plain"
-        ).status_code
-        == 400
-    )
+    answer = sharepoint.send("POST", ADMIN, QUERY, WHOLE, Content_Type="text/plain")
+    assert answer.status_code == 400
     assert sharepoint.properties(ANNA)["AboutMe"] == ""
 
 
@@ -215,7 +186,7 @@ def test_a_query_must_be_declared_as_xml(sharepoint) -> None:
         pytest.param("Nonsense", "x", id="no such property"),
     ],
 )
-def test_an_invalid_value_is_refused_and_leaves_the_property(sharepoint, name: str, value: str) -> None:
+def test_an_invalid_value_is_refused_and_leaves_the_property(sharepoint, name, value) -> None:
     before = sharepoint.properties(ANNA)
     error = sharepoint.query(ANNA, (name, value))
     assert error["ErrorTypeName"] in {
@@ -235,13 +206,6 @@ def test_an_invalid_value_is_refused_and_leaves_the_property(sharepoint, name: s
         pytest.param("", id="empty, to take a picture away"),
     ],
 )
-def test_a_picture_url_may_be_spelled_as_tools_spell_it(sharepoint, url: str) -> None:
+def test_a_picture_url_may_be_spelled_as_tools_spell_it(sharepoint, url) -> None:
     assert sharepoint.query(ANNA, ("PictureURL", url)) is None
     assert sharepoint.properties(ANNA)["PictureURL"] == url
-
-
-def test_writing_twice_leaves_what_writing_once_leaves(sharepoint) -> None:
-    assert sharepoint.query(ANNA, *PICTURE) is None
-    once = sharepoint.properties(ANNA)
-    assert sharepoint.query(ANNA, *PICTURE) is None
-    assert sharepoint.properties(ANNA) == once
