@@ -37,15 +37,8 @@ class TestConversions:
 
 
 def message(body: str) -> SimpleNamespace:
-    return SimpleNamespace(
-        id="1",
-        dequeue_count=2,
-        pop_receipt="p",
-        expires_on=None,
-        inserted_on=None,
-        next_visible_on=None,
-        content=body,
-    )
+    times = dict.fromkeys(("expires_on", "inserted_on", "next_visible_on"))
+    return SimpleNamespace(id="1", dequeue_count=2, pop_receipt="p", content=body, **times)
 
 
 class TestMessages:
@@ -69,13 +62,9 @@ class TestMessages:
             pytest.param('{"id": {"a": 1}}', "Id", protos.TypedData(json='{"a": 1}'), id="an object"),
             pytest.param('{"id": [1]}', "Id", protos.TypedData(string="1"), id="a list does not"),
             pytest.param('{"id": null}', "Id", protos.TypedData(string="1"), id="null does not"),
-            pytest.param(
-                '[{"id": "x"}]', "Id", protos.TypedData(string="1"), id="a list of objects does not"
-            ),
+            pytest.param('[{"id": "x"}]', "Id", protos.TypedData(string="1"), id="a list of objects"),
             pytest.param('{"id": "x"', "Id", protos.TypedData(string="1"), id="malformed JSON does not"),
-            pytest.param(
-                '{"v": {"id": "x"}}', "Id", protos.TypedData(string="1"), id="a nested property does not"
-            ),
+            pytest.param('{"v": {"id": "x"}}', "Id", protos.TypedData(string="1"), id="nested does not"),
             pytest.param('{"more": "x"}', "more", protos.TypedData(string="x"), id="other names are added"),
         ],
     )

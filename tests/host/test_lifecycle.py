@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
@@ -24,9 +25,7 @@ def call(url: str) -> threading.Thread:
     return thread
 
 
-@pytest.mark.parametrize(
-    "number", [pytest.param(signal.SIGTERM, id="SIGTERM"), pytest.param(signal.SIGINT, id="SIGINT")]
-)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_a_signal_lets_running_requests_and_messages_finish(start, notes, eventually, number):
     own = start()
     requests.post(f"{own.url}/api/send_many", json=['{"job": {"mark": "last", "seconds": 1}}'], timeout=5)
@@ -176,19 +175,18 @@ def test_a_storage_outage_is_logged_and_fails_outputs_until_it_ends(
 ):
     with Azurite(tmp_path / "storage") as own_storage:
         own = start(env={"AzureWebJobsStorage": own_storage.connection_string})
-        body = '{"job": {"mark": "before"}}'
-        requests.post(f"{own.url}/api/send_many", json=[body], timeout=5).raise_for_status()
+        send = partial(requests.post, f"{own.url}/api/send_many", timeout=20)
+        send(json=['{"job": {"mark": "before"}}']).raise_for_status()
         eventually(lambda: notes.of("worked", "before"))
 
         own_storage.stop()
         eventually(lambda: "cannot be read, trying again" in own.log)
-        assert requests.post(f"{own.url}/api/send_many", json=["{}"], timeout=20).status_code == 500
+        assert send(json=["{}"]).status_code == 500
         assert requests.get(f"{own.url}/api/files/a", timeout=5).status_code == 200
 
         own_storage.start()
         eventually(lambda: "can be read again" in own.log)
-        body = '{"job": {"mark": "after"}}'
-        requests.post(f"{own.url}/api/send_many", json=[body], timeout=5).raise_for_status()
+        send(json=['{"job": {"mark": "after"}}']).raise_for_status()
         eventually(lambda: notes.of("worked", "after"))
         assert own.stop() == 0
         assert own.log.count(f"The queue {environment['JOBS']} can be read again") == 1

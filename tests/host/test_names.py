@@ -18,9 +18,7 @@ from local.host.http.routes import RouteError, compile_route
 class TestNames:
     """Names, routes and connections that Azure's host accepts."""
 
-    NONE = AppSettings(
-        {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "AzureWebJobsMine": "x", "R": "q"}
-    )
+    NONE = AppSettings({"AzureWebJobsStorage": "UseDevelopmentStorage=true", "AzureWebJobsMine": "x"})
 
     def problems(self, *functions: Function) -> list[str]:
         accounts = Accounts(self.NONE)
@@ -52,9 +50,8 @@ class TestNames:
         ],
     )
     def test_binding_names_are_valid_and_differ(self, names, problem):
-        assert self.problems(self.queue("q-1", "", names)) == (
-            [f"the function f: {problem}"] if problem else []
-        )
+        expected = [f"the function f: {problem}"] if problem else []
+        assert self.problems(self.queue("q-1", "", names)) == expected
 
     @pytest.mark.parametrize(
         ("name", "valid"),
@@ -74,15 +71,11 @@ class TestNames:
 
         setting, connection = self.problems(function)
         assert setting == "the function f: the setting X is not set (used in '%X%')"
-        assert connection.startswith(
-            "the function f: the connection No is not set: neither No, nor No__accountName"
-        )
+        assert "f: the connection No is not set: neither No, nor No__accountName" in connection
 
     def test_a_connection_string_that_cannot_be_read_is_named(self):
-        assert (
-            "the connection string AzureWebJobsMine cannot be read"
-            in self.problems(self.queue("q-1", "Mine"))[0]
-        )
+        (problem,) = self.problems(self.queue("q-1", "Mine"))
+        assert "the connection string AzureWebJobsMine cannot be read" in problem
 
     @pytest.mark.parametrize("route", ["admin", "/Admin/x", "runtime/x", "administrators"])
     def test_a_route_that_is_reserved_for_the_host_is_refused(self, route):
@@ -118,10 +111,8 @@ class TestRoutes:
             pytest.param("users/{user}/sync", "users/a/b/sync", None, id="no slash in a parameter"),
             pytest.param("users/{user}/sync", "users//sync", None, id="no empty parameter"),
             pytest.param("r", "r/", {}, id="a trailing slash"),
-            pytest.param("r.x", "rax", None, id="a dot is a dot"),
             pytest.param("{a}/{b?}", "x", {"a": "x"}, id="optional, absent"),
             pytest.param("{a}/{b?}", "x/y", {"a": "x", "b": "y"}, id="optional, there"),
-            pytest.param("r/{*path}", "r", {}, id="catch-all, empty"),
             pytest.param("r/{**path}", "r/a/b", {"path": "a/b"}, id="catch-all with two stars"),
             pytest.param("{a:int}", "-5", {"a": "-5"}, id="int"),
             pytest.param("{a:int}", "3000000000", None, id="int is 32 bits"),
@@ -136,16 +127,12 @@ class TestRoutes:
         "template",
         [
             pytest.param("{a", id="open brace"),
-            pytest.param("{}", id="no name"),
             pytest.param("{a}/{a}", id="twice"),
             pytest.param("{a?}/b", id="optional before a literal"),
-            pytest.param("{a?}/{b}", id="optional before another"),
             pytest.param("{a:nope}", id="unknown constraint"),
             pytest.param("{a:length(2)}", id="a constraint with an argument"),
             pytest.param("{a}.{b}", id="two parameters in a segment"),
-            pytest.param("{a=1}", id="a default"),
             pytest.param("a//b", id="empty segment"),
-            pytest.param("a?b", id="question mark"),
         ],
     )
     def test_a_template_that_is_not_valid_or_not_supported_is_refused(self, template):

@@ -10,6 +10,12 @@ from pathlib import Path
 import pytest
 import requests
 
+from local.host.process import HostProcess
+
+
+def post_job(host: HostProcess, body: str) -> None:
+    requests.post(f"{host.url}/api/send_many", json=[body], timeout=5).raise_for_status()
+
 
 def test_each_string_of_a_list_becomes_an_unchanged_message(web, shared_notes, eventually):
     bodies = [json.dumps({"job": {"mark": "many", "number": number}}) for number in range(3)]
@@ -62,9 +68,7 @@ def test_many_concurrent_outputs_have_enough_connections(host, web, shared_notes
 
 
 @pytest.mark.usefixtures("host")
-def test_a_returned_string_goes_to_the_return_queue_and_the_trigger_queue_in_any_case(
-    read, send, queues, eventually
-):
+def test_a_returned_string_goes_to_the_return_queue_in_any_case(read, send, queues, eventually):
     queues.create_queue("chain-in")
     queues.create_queue("chain-out")
     send("chain-in", "link")
@@ -107,12 +111,11 @@ def test_a_message_in_another_encoding_is_poisoned_without_a_call(host, queues, 
         eventually(lambda: client.get_queue_properties().approximate_message_count == 0)
 
 
-def test_a_failing_message_is_poisoned_by_its_last_try_and_not_by_one_more(
+def test_a_failing_message_is_poisoned_by_its_last_try_not_by_one_more(
     start, notes, with_options, eventually
 ):
     own = start(with_options(visibilityTimeout="01:00:00", maxDequeueCount=1))
-    body = '{"job": {"mark": "one try", "fails": 9}}'
-    requests.post(f"{own.url}/api/send_many", json=[body], timeout=5).raise_for_status()
+    post_job(own, '{"job": {"mark": "one try", "fails": 9}}')
 
     eventually(lambda: notes.of("bury", "one try"))
     assert len(notes.of("work", "one try")) == 1
@@ -120,8 +123,7 @@ def test_a_failing_message_is_poisoned_by_its_last_try_and_not_by_one_more(
 
 def test_a_failing_message_is_retried_after_the_visibility_timeout(start, notes, with_options, eventually):
     own = start(with_options(visibilityTimeout="00:00:01"))
-    body = '{"job": {"mark": "later", "fails": 1}}'
-    requests.post(f"{own.url}/api/send_many", json=[body], timeout=5).raise_for_status()
+    post_job(own, '{"job": {"mark": "later", "fails": 1}}')
 
     eventually(lambda: notes.of("worked", "later"))
     first, second = notes.of("work", "later")
@@ -164,18 +166,14 @@ def test_a_message_received_too_often_is_not_run_even_from_a_poison_queue(
     assert notes.of("bury", "worn out") == []
 
 
-def test_a_body_whose_dequeue_count_is_not_a_number_is_poisoned_without_a_call(
-    web, shared_notes, host, eventually
-):
+def test_a_body_with_a_wrong_dequeue_count_is_poisoned_without_a_call(web, shared_notes, host, eventually):
     web.post("/api/send_many", json=['{"dequeueCount": "abc", "mark": "unreadable"}'])
 
     eventually(lambda: "Moving message to queue 'shared-jobs-poison'" in host.log)
     assert shared_notes.of("work", "unreadable") == []
 
 
-def test_a_disabled_queue_function_does_not_receive_its_messages(
-    web, queues, send, read, shared_notes, eventually
-):
+def test_a_disabled_queue_function_receives_no_messages(web, queues, send, read, shared_notes, eventually):
     queues.create_queue("silent")
     send("silent", "stay")
     web.post("/api/send_many", json=['{"job": {"mark": "other queues are read"}}'])
@@ -186,8 +184,7 @@ def test_a_disabled_queue_function_does_not_receive_its_messages(
 
 def test_a_message_that_runs_longer_than_its_lease_is_delivered_once(start, notes, eventually):
     own = start(message_lease=1)
-    body = '{"job": {"mark": "long", "seconds": 2}}'
-    requests.post(f"{own.url}/api/send_many", json=[body], timeout=5).raise_for_status()
+    post_job(own, '{"job": {"mark": "long", "seconds": 2}}')
 
     (done,) = eventually(lambda: notes.of("worked", "long"))
     assert done["tries"] == 1
@@ -197,8 +194,7 @@ def test_a_message_that_runs_longer_than_its_lease_is_delivered_once(start, note
 
 def test_a_message_of_a_killed_host_is_delivered_again_after_its_lease(start, notes, eventually):
     first = start(message_lease=1)
-    body = '{"job": {"mark": "crash", "seconds": 1}}'
-    requests.post(f"{first.url}/api/send_many", json=[body], timeout=5).raise_for_status()
+    post_job(first, '{"job": {"mark": "crash", "seconds": 1}}')
     eventually(lambda: notes.of("work", "crash"))
     first.kill()
     assert notes.of("worked", "crash") == []
@@ -209,13 +205,9 @@ def test_a_message_of_a_killed_host_is_delivered_again_after_its_lease(start, no
     assert done["tries"] == 2
 
 
-def test_a_listener_waits_for_its_queue_and_does_not_create_it(
-    start, notes, queues, environment, send, eventually
-):
+def test_a_listener_waits_for_its_queue_to_be_created(start, notes, queues, environment, send, eventually):
     own = start()
-    requests.get(
-        f"{own.url}/api/wait?seconds=0.5", timeout=5
-    ).raise_for_status()  # the listener polls meanwhile
+    requests.get(f"{own.url}/api/wait?seconds=0.5", timeout=5).raise_for_status()  # it polls meanwhile
     assert environment["JOBS"] not in {each.name for each in queues.list_queues()}
     assert "cannot be read" not in own.log
 

@@ -59,13 +59,6 @@ class TestPeople:
         assert {key: seen[key] for key in expected} == expected
         assert ("#EXT#" in seen["upn"]) is seen["guest"]
 
-    def test_invented_users_have_different_names_and_upns(self, admin) -> None:
-        ids = admin.add(count=300)
-        users = admin.users()
-        assert [user["id"] for user in users] == ids
-        assert len({user["upn"].lower() for user in users}) == 300
-        assert len({user["name"] for user in users}) > 200
-
     def test_the_seed_decides_the_ids(self) -> None:
         def ids(seed: int) -> list[str]:
             with Tenant(seed=seed, people=3) as tenant:
@@ -165,7 +158,6 @@ class TestChanges:
             pytest.param(lambda admin: admin.user("absent"), id="looked at"),
             pytest.param(lambda admin: admin.change("absent", gone=True), id="changed"),
             pytest.param(lambda admin: admin.set_photo("absent", b""), id="given a photo"),
-            pytest.param(lambda admin: admin.remove_photo("absent"), id="without a photo"),
             pytest.param(lambda admin: admin.shown("absent"), id="shown"),
         ],
     )
@@ -203,10 +195,8 @@ class TestPhotos:
         ("data", "reason"),
         [
             pytest.param(b"", "not a picture", id="nothing"),
-            pytest.param(b"\xff\xd8\xff\xe0 no more", "not a picture", id="a beginning only"),
             pytest.param(picture()[:-200], "not a picture", id="cut short"),
             pytest.param(picture("PNG"), "is PNG", id="PNG"),
-            pytest.param(picture("GIF"), "is GIF", id="GIF"),
             pytest.param(picture(size=(47, 47)), "at least 48", id="too small"),
             pytest.param(picture() + bytes(MAX_BYTES), "at most 4194304", id="too many bytes"),
         ],
@@ -218,12 +208,7 @@ class TestPhotos:
         assert admin.user(anna)["source"] == before
 
     @pytest.mark.parametrize(
-        "data",
-        [
-            pytest.param(b"no picture at all", id="nonsense"),
-            pytest.param(picture("PNG"), id="PNG"),
-            pytest.param(picture()[:-200], id="cut short"),
-        ],
+        "data", [b"nonsense", picture("PNG"), picture()[:-200]], ids=["bytes", "PNG", "cut"]
     )
     def test_raw_stores_bytes_that_exchange_would_refuse(self, call, admin, anna, data) -> None:
         admin.set_photo(anna, data, raw=True)
@@ -261,12 +246,9 @@ class TestSwitches:
         [
             pytest.param("no_such_knob", True, id="unknown"),
             pytest.param("no_photo", "200", id="not one of the choices"),
-            pytest.param("no_photo", 404, id="a number for a text"),
             pytest.param("photo_change_notifies", "sometimes", id="neither Boolean nor choice"),
             pytest.param("photo_change_notifies", 1, id="a number for a Boolean"),
             pytest.param("batch_throttled_outer", 500, id="not one of the numbers"),
-            pytest.param("batch_throttled_outer", 200.0, id="a fraction for a number"),
-            pytest.param("page_token_life", "long", id="a text for seconds"),
         ],
     )
     def test_an_invalid_knob_changes_nothing(self, tenant, admin, knob, value) -> None:
@@ -344,7 +326,6 @@ class TestFace:
             pytest.param("GET", "/nothing", "", 404, id="no such call"),
             pytest.param("DELETE", "/users", "", 405, id="no such verb"),
             pytest.param("POST", "/users", "{", 400, id="no JSON"),
-            pytest.param("POST", "/users", "[]", 400, id="no object"),
             pytest.param("POST", "/clock", "{}", 400, id="nothing said"),
         ],
     )

@@ -41,10 +41,8 @@ def test_an_invalid_token_is_401_with_a_challenge(graph, make, message) -> None:
     [
         pytest.param("GET", "/users", ["ProfilePhoto.Read.All"], id="users need more than photos"),
         pytest.param("GET", "/users/x", [], id="a token without roles"),
-        pytest.param("GET", "/users/x/photo", ["Mail.Read"], id="photo"),
         pytest.param("POST", "/subscriptions", ["User.ReadBasic.All"], id="subscribing"),
         pytest.param("GET", "/subscriptions", ["Subscription.Read.All"], id="a delegated permission"),
-        pytest.param("DELETE", "/subscriptions/x", ["User.ReadBasic.All"], id="unsubscribing"),
     ],
 )
 def test_a_missing_permission_is_403(graph, method, path, roles) -> None:
@@ -98,9 +96,7 @@ def test_only_version_1_is_played(graph, path) -> None:
         pytest.param(b"\xff", {"Content-Type": "application/json"}, id="no UTF-8"),
         pytest.param(b"[]", {"Content-Type": "application/json"}, id="no object"),
         pytest.param(b"[" * 100_000, {"Content-Type": "application/json"}, id="too deep"),
-        pytest.param(b"", {"Content-Type": "application/json"}, id="empty"),
         pytest.param(b"{}", {}, id="no content type"),
-        pytest.param(b"{}", {"Content-Type": "text/plain"}, id="another content type"),
     ],
 )
 @pytest.mark.parametrize("path", ["/subscriptions", "/$batch"])

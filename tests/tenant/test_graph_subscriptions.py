@@ -41,12 +41,10 @@ UNREADABLE = "Could not process subscription creation payload."
     ("changes", "message"),
     [
         pytest.param({"expirationDateTime": ...}, "expirationDateTime is a required", id="no expiry"),
-        pytest.param({"changeType": ...}, "changeType is a required property", id="no change type"),
         pytest.param({"resource": None}, "resource is a required property", id="a null resource"),
         pytest.param({"notificationUrl": ...}, "notificationUrl is a required property", id="no URL"),
         pytest.param({"expirationDateTime": "2026-11-30T10:00:00"}, UNREADABLE, id="a time without a zone"),
         pytest.param({"expirationDateTime": "tomorrow"}, UNREADABLE, id="no time"),
-        pytest.param({"expirationDateTime": 7}, UNREADABLE, id="a number"),
         pytest.param({"ClientState": "x"}, UNREADABLE, id="a property in the wrong case"),
         pytest.param({"colour": "red"}, UNREADABLE, id="an unknown property"),
         pytest.param({"changeType": "created"}, "Invalid 'changeType' attribute: 'c", id="created alone"),
@@ -63,7 +61,6 @@ UNREADABLE = "Could not process subscription creation payload."
         pytest.param({"resource": "users?$select=photo"}, "is not supported", id="a query"),
         pytest.param({"latestSupportedTlsVersion": "v1_4"}, "latestSupportedTls", id="a TLS of the future"),
         pytest.param({"includeResourceData": True}, "not supported for this", id="rich notifications"),
-        pytest.param({"vapidPublicKey": "x"}, "not supported for this resource", id="Web Push"),
     ],
 )
 def test_a_payload_that_breaks_a_rule_is_400(graph, webhook, changes, message) -> None:
@@ -77,7 +74,6 @@ def test_a_payload_that_breaks_a_rule_is_400(graph, webhook, changes, message) -
     "changes",
     [
         pytest.param({"resource": "/users"}, id="a leading slash"),
-        pytest.param({"resource": "Users"}, id="a capital"),
         pytest.param({"resource": "users/00000000-0000-0000-0000-000000000000"}, id="one user"),
         pytest.param({"resource": "users/x/memberOf"}, id="what is never notified of"),
         pytest.param({"changeType": "created,updated"}, id="created in a list"),
@@ -157,9 +153,7 @@ def test_an_expired_subscription_is_gone(graph, webhook) -> None:
     [
         pytest.param({}, id="the same again"),
         pytest.param({"notificationUrl": "elsewhere"}, id="another URL"),
-        pytest.param({"changeType": "deleted,updated"}, id="another order"),
         pytest.param({"resource": "/Users"}, id="another spelling"),
-        pytest.param({"clientState": "new"}, id="another client state"),
     ],
 )
 def test_the_same_combination_twice_is_409(graph, webhook, changes) -> None:
