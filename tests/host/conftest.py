@@ -53,12 +53,6 @@ class Notes:
         return [each for each in found if each["kind"] == kind and containing in json.dumps(each)]
 
 
-@pytest.fixture(scope="session")
-def take_notes() -> type[Notes]:
-    """Return the class that reads the notes of an app from a file."""
-    return Notes
-
-
 @pytest.fixture
 def notes(tmp_path: Path) -> Notes:
     """The notes of this test's own host."""

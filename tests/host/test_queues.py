@@ -1,6 +1,5 @@
 """Queue triggers and queue outputs."""
 
-import base64
 import json
 import shutil
 import threading
@@ -95,19 +94,11 @@ def test_a_failing_message_is_retried_at_once_and_poisoned_after_the_last_try(we
     assert shared_notes.of("worked", "hopeless") == []
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param("***", id="not base64"),
-        pytest.param(base64.b64encode(b"\xff\xfe").decode(), id="not UTF-8"),
-    ],
-)
-def test_a_message_in_another_encoding_is_poisoned_without_a_call(host, queues, eventually, content):
-    before = host.log.count("cannot be decoded")
+def test_a_message_in_another_encoding_is_poisoned_without_a_call(host, queues, eventually):
     with queues.get_queue_client("shared-jobs") as client:
-        client.send_message(content)
+        client.send_message("***")
 
-        eventually(lambda: host.log.count("cannot be decoded") >= before + 1)
+        eventually(lambda: "cannot be decoded" in host.log)
         eventually(lambda: client.get_queue_properties().approximate_message_count == 0)
 
 

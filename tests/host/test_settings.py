@@ -8,7 +8,10 @@ import pytest
 from local.host.app import hostjson, settings
 from local.host.app.hostshape import find_problems, parse_time_span
 from local.host.app.settings import AppSettings, SettingsError
-from local.host.app.storage import Accounts
+from local.host.app.storage import DEFAULT, Accounts
+
+EMULATOR = "UseDevelopmentStorage=true"
+ACCOUNT = "https://acct.queue.core.windows.net/"
 
 
 class TestHostJson:
@@ -66,10 +69,8 @@ class TestHostJson:
 
         assert problems == []
         assert (options.queues.batch_size, options.queues.max_dequeue_count) == (16, 5)
-        assert (options.queues.visibility_timeout, options.queues.message_encoding) == (
-            timedelta(0),
-            "base64",
-        )
+        queues = options.queues
+        assert (queues.visibility_timeout, queues.message_encoding) == (timedelta(0), "base64")
         assert (options.route_prefix, options.function_timeout) == ("api", timedelta(minutes=30))
 
     def test_a_given_option_replaces_the_default(self, tmp_path):
@@ -157,30 +158,21 @@ class TestConnections:
         ("values", "name", "url"),
         [
             pytest.param(
-                {"AzureWebJobsStorage": "UseDevelopmentStorage=true"},
-                "",
-                "http://127.0.0.1:10001/devstoreaccount1",
-                id="the emulator on its own ports",
+                {DEFAULT: EMULATOR}, "", "http://127.0.0.1:10001/devstoreaccount1", id="the emulator"
             ),
             pytest.param(
-                {"AzureWebJobsStorage__accountName": "acct"},
-                "AzureWebJobsStorage",
-                "https://acct.queue.core.windows.net/",
-                id="an identity and an account",
+                {f"{DEFAULT}__accountName": "acct"}, DEFAULT, ACCOUNT, id="an identity and an account"
             ),
             pytest.param(
-                {
-                    "AzureWebJobsStorage__queueServiceUri": "https://x.example/",
-                    "AzureWebJobsStorage__credential": "managedidentity",
-                },
+                {f"{DEFAULT}__queueServiceUri": ACCOUNT, f"{DEFAULT}__credential": "managedidentity"},
                 "Storage",
-                "https://x.example/",
+                ACCOUNT,
                 id="a managed identity and an address",
             ),
             pytest.param(
-                {"Mine": "UseDevelopmentStorage=true", "azurewebjobsmine__accountname": "acct"},
+                {"Mine": EMULATOR, "azurewebjobsmine__accountname": "acct"},
                 "Mine",
-                "https://acct.queue.core.windows.net/",
+                ACCOUNT,
                 id="the name with the prefix AzureWebJobs takes precedence",
             ),
         ],

@@ -152,19 +152,11 @@ class TestChanges:
         with pytest.raises(AdminError, match="404"):
             admin.shown(anna)
 
-    @pytest.mark.parametrize(
-        "act",
-        [
-            pytest.param(lambda admin: admin.user("absent"), id="looked at"),
-            pytest.param(lambda admin: admin.change("absent", gone=True), id="changed"),
-            pytest.param(lambda admin: admin.set_photo("absent", b""), id="given a photo"),
-            pytest.param(lambda admin: admin.shown("absent"), id="shown"),
-        ],
-    )
-    def test_an_unknown_user_is_not_found(self, admin, act) -> None:
-        with pytest.raises(AdminError, match="absent") as refused:
-            act(admin)
-        assert refused.value.status == 404
+    def test_an_unknown_user_is_not_found(self, admin) -> None:
+        for act in (admin.user, admin.change, admin.draw_photo, admin.remove_photo, admin.shown):
+            with pytest.raises(AdminError, match="absent") as refused:
+                act("absent")
+            assert refused.value.status == 404
 
 
 class TestPhotos:
@@ -207,9 +199,7 @@ class TestPhotos:
             admin.set_photo(anna, data)
         assert admin.user(anna)["source"] == before
 
-    @pytest.mark.parametrize(
-        "data", [b"nonsense", picture("PNG"), picture()[:-200]], ids=["bytes", "PNG", "cut"]
-    )
+    @pytest.mark.parametrize("data", [b"nonsense", picture("PNG")], ids=["nonsense", "PNG"])
     def test_raw_stores_bytes_that_exchange_would_refuse(self, call, admin, anna, data) -> None:
         admin.set_photo(anna, data, raw=True)
         answer = call("GET", f"{GRAPH}/users/{anna}/photo/$value")

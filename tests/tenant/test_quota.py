@@ -1,6 +1,5 @@
 """Quotas as an application meets them: refusals, what they tell, what they spare, and what is reported."""
 
-import time
 from collections.abc import Callable
 
 import pytest
@@ -267,15 +266,6 @@ class TestEarlyReturns:
         (early,) = admin.faults()["early_return"]
         assert (early["service"], early["path"]) == ("graph-photos", f"/users/{people[1]}/photo")
 
-    def test_a_fault_that_asks_to_wait_is_over_when_the_tenants_clock_says_so(self, call, admin) -> None:
-        admin.arm({"service": "graph", "status": 429, "retry_after": 600, "next": 1})
-        call("GET", f"{GRAPH}/users")
-        admin.advance(300)
-        call("GET", f"{GRAPH}/users?$top=1")
-        admin.advance(300)
-        call("GET", f"{GRAPH}/users?$top=2")
-        assert [each["path"] for each in admin.faults()["early_return"]] == ["/v1.0/users?$top=1"]
-
 
 class TestReport:
     def test_the_report_has_calls_refusals_windows_and_the_peak(self, call, admin) -> None:
@@ -321,19 +311,3 @@ class TestReport:
         with pytest.raises(AdminError, match="at least 1"):
             admin.limit(graph_photos_per_10_seconds=0)
         assert admin.quota()["limits"]["sharepoint_units_per_minute"] == 7
-
-
-def test_a_client_that_waits_gets_the_whole_quota_and_is_never_early(call, admin) -> None:
-    """Ten minutes' worth of calls in as many minutes, under the deadline of the test's own early_returns."""
-    admin.limit(sharepoint_units_per_minute=20)
-    done, waited, deadline = 0, 0.0, time.monotonic() + 20
-    while done < 100:
-        assert time.monotonic() < deadline, f"{done} calls done after waiting {waited} s"
-        answer = call("POST", FILES, headers=JSON)
-        if answer.status_code == 429:
-            waited += float(answer.headers["Retry-After"])
-            admin.advance(float(answer.headers["Retry-After"]))
-        else:
-            done += 1
-    assert admin.faults()["early_return"] == []
-    assert 540 <= waited <= 660
