@@ -124,7 +124,6 @@ def test_sigint_drains_a_background_job_and_standard_output_is_the_ready_line_al
 
 def test_keys_are_random_in_every_run_unless_given(start):
     one, two = start(keys={"default": "fixed"}), start(keys={"default": "fixed"})
-
     assert one.keys["default"] == two.keys["default"] == "fixed"
     assert one.keys["master"] != two.keys["master"]
     assert requests.get(f"{one.url}/api/keyed", params={"code": "fixed"}, timeout=5).text == "in"

@@ -157,12 +157,8 @@ class TestConnections:
     @pytest.mark.parametrize(
         ("values", "name", "url"),
         [
-            pytest.param(
-                {DEFAULT: EMULATOR}, "", "http://127.0.0.1:10001/devstoreaccount1", id="the emulator"
-            ),
-            pytest.param(
-                {f"{DEFAULT}__accountName": "acct"}, DEFAULT, ACCOUNT, id="an identity and an account"
-            ),
+            pytest.param({DEFAULT: EMULATOR}, "", "http://127.0.0.1:10001/devstoreaccount1", id="emulator"),
+            pytest.param({f"{DEFAULT}__accountName": "acct"}, DEFAULT, ACCOUNT, id="identity and account"),
             pytest.param(
                 {f"{DEFAULT}__queueServiceUri": ACCOUNT, f"{DEFAULT}__credential": "managedidentity"},
                 "Storage",
@@ -170,10 +166,7 @@ class TestConnections:
                 id="a managed identity and an address",
             ),
             pytest.param(
-                {"Mine": EMULATOR, "azurewebjobsmine__accountname": "acct"},
-                "Mine",
-                ACCOUNT,
-                id="the name with the prefix AzureWebJobs takes precedence",
+                {"Mine": EMULATOR, "azurewebjobsmine__accountname": "acct"}, "Mine", ACCOUNT, id="prefix"
             ),
         ],
     )

@@ -127,6 +127,11 @@ class GraphClient:
         return wait_for(self.service.deliveries, ready)
 
 
+def refusal(answer: TestResponse) -> tuple[int, str]:
+    """The status and the code of a refusal."""
+    return answer.status_code, answer.get_json()["error"]["code"]
+
+
 def wait_for[Seen](look: Callable[[], Seen], ready: Callable[[Seen], bool]) -> Seen:
     """The result of `look` as soon as `ready` returns true for it."""
     deadline = time.monotonic() + SOON

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from local.tenant.directory.world import Photo
-from tests.tenant.graph_client import jpeg
+from tests.tenant.graph_client import jpeg, refusal
 
 
 def test_metadata_names_the_largest_photo_and_its_etag(graph) -> None:
@@ -52,7 +52,7 @@ def test_no_photo_is_404_with_the_code_of_the_knob(graph, path, code) -> None:
     person = graph.person()
     graph.world.knobs.no_photo_code = code
     answer = graph.get(f"/users/{person.id}/{path}")
-    assert (answer.status_code, answer.get_json()["error"]["code"]) == (404, code)
+    assert refusal(answer) == (404, code)
     assert "ImageNotFoundException" in answer.get_json()["error"]["message"]
 
 
@@ -105,7 +105,7 @@ def test_a_user_without_a_mailbox_has_no_photo_even_if_entra_has_one(graph, knob
     for name, value in knobs.items():
         setattr(graph.world.knobs, name, value)
     answer = graph.get(f"/users/{person.id}/photo")
-    assert (answer.status_code, answer.get_json()["error"]["code"]) == (status, code)
+    assert refusal(answer) == (status, code)
 
 
 def test_by_knob_a_user_without_a_mailbox_has_the_photo_in_entra(graph) -> None:

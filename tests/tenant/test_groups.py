@@ -4,7 +4,7 @@ import pytest
 
 from local.tenant.admin.client import AdminError
 from local.tenant.directory.groups import Group
-from tests.tenant.graph_client import USER_READ, GraphClient
+from tests.tenant.graph_client import USER_READ, GraphClient, refusal
 
 GROUPS = "GroupMember.Read.All"
 MEMBER_READ = ("User.Read.All", GROUPS)
@@ -33,10 +33,6 @@ def ask(graph: GraphClient, path: str, *, roles: tuple[str, ...] = MEMBER_READ, 
 def ids(answer) -> list[str]:
     assert answer.status_code == 200, answer.text
     return [user["id"] for user in answer.get_json()["value"]]
-
-
-def refusal(answer) -> tuple[int, str]:
-    return answer.status_code, answer.get_json()["error"]["code"]
 
 
 class TestMembers:
