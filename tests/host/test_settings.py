@@ -11,7 +11,7 @@ from local.host.app.settings import AppSettings, SettingsError
 from local.host.app.storage import DEFAULT, Accounts
 
 EMULATOR = "UseDevelopmentStorage=true"
-ACCOUNT = "https://acct.queue.core.windows.net/"
+URL = "https://acct.queue.core.windows.net/"
 
 
 class TestHostJson:
@@ -158,16 +158,14 @@ class TestConnections:
         ("values", "name", "url"),
         [
             pytest.param({DEFAULT: EMULATOR}, "", "http://127.0.0.1:10001/devstoreaccount1", id="emulator"),
-            pytest.param({f"{DEFAULT}__accountName": "acct"}, DEFAULT, ACCOUNT, id="identity and account"),
+            pytest.param({f"{DEFAULT}__accountName": "acct"}, DEFAULT, URL, id="identity and account"),
             pytest.param(
-                {f"{DEFAULT}__queueServiceUri": ACCOUNT, f"{DEFAULT}__credential": "managedidentity"},
+                {f"{DEFAULT}__queueServiceUri": URL, f"{DEFAULT}__credential": "managedidentity"},
                 "Storage",
-                ACCOUNT,
+                URL,
                 id="a managed identity and an address",
             ),
-            pytest.param(
-                {"Mine": EMULATOR, "azurewebjobsmine__accountname": "acct"}, "Mine", ACCOUNT, id="prefix"
-            ),
+            pytest.param({"Mine": EMULATOR, "azurewebjobsmine__accountname": "acct"}, "Mine", URL, id="both"),
         ],
     )
     def test_a_connection_is_found_by_its_settings(self, values, name, url):

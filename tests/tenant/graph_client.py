@@ -5,7 +5,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -26,9 +26,7 @@ from local.tenant.graph.wire import write_time
 
 ORIGIN = "https://graph.microsoft.com"
 USER_READ = ("User.Read.All",)
-SHORT_TIMING = WebhookTiming(
-    handshake=0.2, first=0.2, retry=0.2
-)  # only for answers that are meant to be late
+SHORT_TIMING = WebhookTiming(handshake=0.2, first=0.2, retry=0.2)  # for answers that are meant to be late
 SOON = 10.0  # seconds: the deadline of everything that happens by itself
 
 
@@ -68,17 +66,7 @@ class GraphClient:
     def photo(self, edge: int = 504, colour: str = "steelblue") -> Photo:
         return Photo(jpeg(edge, colour), self.world.new_etag(), edge, edge)
 
-    def call(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        *,
-        roles: Iterable[str] = USER_READ,
-        token: str | None = None,
-        version: str = "/v1.0",
-        **headers: str,
-    ) -> TestResponse:
+    def call(self, method, path, body=None, *, roles=USER_READ, token=None, version="/v1.0", **headers):
         """Send a request; `path` follows the version. `token` replaces the one with `roles`."""
         bearer = self.tokens.issue(ORIGIN, roles) if token is None else token
         sent = {"Authorization": f"Bearer {bearer}"} if bearer else {}
@@ -217,9 +205,8 @@ class Webhook:
     @property
     def items(self) -> list[dict[str, Any]]:
         """Every notification received, in order."""
-        return [
-            item for received in self.received if received.token is None for item in received.json["value"]
-        ]
+        notified = [received.json["value"] for received in self.received if received.token is None]
+        return [item for items in notified for item in items]
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         webhook = self

@@ -5,7 +5,7 @@ from urllib.parse import unquote_to_bytes
 from xml.sax.saxutils import escape
 
 from PIL import Image
-from werkzeug.test import Client, EnvironBuilder, TestResponse
+from werkzeug.test import Client, TestResponse
 from werkzeug.wrappers import Request
 
 from local.tenant.directory.world import Person, Photo, World
@@ -15,6 +15,7 @@ from local.tenant.sharepoint.service import SharePoint
 MY, ADMIN, ROOT = "contoso-my.sharepoint.com", "contoso-admin.sharepoint.com", "contoso.sharepoint.com"
 ROLES = ("User.ReadWrite.All", "Sites.FullControl.All")
 JSON = "application/json;odata=nometadata"
+PROCESS = "/_vti_bin/client.svc/ProcessQuery"
 PEOPLE = "/_api/SP.UserProfiles.PeopleManager"
 FOLDER = "/_api/web/GetFolderByServerRelativePath(decodedUrl='/User Photos/Profile Pictures')"
 FILE = "/_api/web/GetFileByServerRelativePath(decodedUrl='/User Photos/Profile Pictures/{}')"
@@ -37,18 +38,7 @@ class SharePointClient:
     def add(self, upn: str = "anna@contoso.com", **facts: object) -> Person:
         return self.world.add(Person(self.world.new_id(), upn, facts.pop("name", "Anna Berg"), **facts))
 
-    def send(
-        self,
-        method: str,
-        host: str,
-        path: str,
-        body: object = None,
-        *,
-        roles=ROLES,
-        token=None,
-        accept=JSON,
-        **headers,
-    ) -> TestResponse:
+    def send(self, method, host, path, body=None, *, roles=ROLES, token=None, accept=JSON, **headers):
         bearer = token or self.tokens.issue(f"https://{host}", roles)
         sent = {"Authorization": f"Bearer {bearer}", "Accept": accept}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -56,27 +46,15 @@ class SharePointClient:
         # Handed over as a server would: werkzeug's client takes a path of two slashes for a host and a path.
         target, _, query = path.partition("?")
         as_sent = {"REQUEST_URI": path, "PATH_INFO": unquote_to_bytes(target).decode("latin-1")}
-        return self._client.open(
-            method=method,
-            base_url=f"https://{host}",
-            query_string=query,
-            headers=sent,
-            environ_overrides=as_sent,
-            **content,
-        )
-
-    def request(self, path: str) -> Request:
-        return Request(EnvironBuilder(path, base_url=f"https://{ADMIN}").get_environ())
+        how = {"query_string": query, "headers": sent, "environ_overrides": as_sent, **content}
+        return self._client.open(method=method, base_url=f"https://{host}", **how)
 
     def get(self, host: str, path: str, **how: object) -> TestResponse:
         return self.send("GET", host, path, **how)
 
-    def profile(
-        self, upn: str, *, host: str = ADMIN, tail: str = "", query: str = "", **how: object
-    ) -> TestResponse:
-        return self.get(
-            host, f"{PEOPLE}/GetPropertiesFor(accountName=@v){tail}?@v='{claim(upn)}'{query}", **how
-        )
+    def profile(self, upn: str, *, host: str = ADMIN, tail: str = "", query: str = "", **how) -> TestResponse:
+        path = f"{PEOPLE}/GetPropertiesFor(accountName=@v){tail}?@v='{claim(upn)}'{query}"
+        return self.get(host, path, **how)
 
     def properties(self, upn: str) -> dict[str, str]:
         return {p["Key"]: p["Value"] for p in self.profile(upn).json["UserProfileProperties"]}
@@ -85,18 +63,10 @@ class SharePointClient:
         path = f"{FOLDER}/Files/AddUsingPath(decodedUrl='{name}',overwrite=true)"
         return self.send("POST", how.pop("host", MY), path, data, **how)
 
-    def query(
-        self, upn: str, *values: tuple[str, str], host: str = ADMIN, **how: object
-    ) -> dict[str, object] | None:
+    def query(self, upn: str, *values: tuple[str, str], host: str = ADMIN, **how) -> dict[str, object] | None:
         """Set properties in one ProcessQuery and return its `ErrorInfo`."""
-        response = self.send(
-            "POST",
-            host,
-            "/_vti_bin/client.svc/ProcessQuery",
-            query(upn, *values),
-            Content_Type="text/xml",
-            **how,
-        )
+        body = query(upn, *values)
+        response = self.send("POST", host, PROCESS, body, Content_Type="text/xml", **how)
         assert response.status_code == 200, response.text
         return response.json[0]["ErrorInfo"]
 

@@ -80,13 +80,9 @@ def test_a_missing_user_and_a_missing_photo_have_different_answers(graph, path) 
 
 @pytest.mark.parametrize("knob", ["photo_user_gone", "no_mailbox"])
 def test_by_knob_the_message_contains_json(graph, knob) -> None:
-    person = graph.person(mailbox=False)
-    if knob == "photo_user_gone":
-        graph.world.remove(person)
-        graph.world.knobs.photo_user_gone = "UnknownError"
-    else:
-        graph.world.knobs.no_mailbox = "unresolved"
-    error = graph.get(f"/users/{person.id}/photo").get_json()["error"]
+    user = graph.person(mailbox=False).id if knob == "no_mailbox" else "absent"
+    setattr(graph.world.knobs, knob, {"no_mailbox": "unresolved"}.get(knob, "UnknownError"))
+    error = graph.get(f"/users/{user}/photo").get_json()["error"]
     assert error["code"] == "UnknownError"
     inner = json.loads(error["message"])
     assert inner["errorCode"] == "ErrorUserResolutionFailedUserDoesNotExist"

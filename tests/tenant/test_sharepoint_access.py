@@ -4,21 +4,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.tenant.sharepoint_client import (
-    ADMIN,
-    FILE,
-    FOLDER,
-    MY,
-    PEOPLE,
-    ROOT,
-    claim,
-    jpeg,
-    query,
-)
+from tests.tenant.sharepoint_client import ADMIN, FILE, FOLDER, MY, PEOPLE, PROCESS, ROOT, claim, jpeg, query
 
 READ = f"{PEOPLE}/GetPropertiesFor(accountName=@v)?@v='{claim('anna@contoso.com')}'"
 GET_FOLDER = "/_api/web/GetFolderByServerRelativePath"
-PROCESS = "/_vti_bin/client.svc/ProcessQuery"
 SET = f"{PEOPLE}/SetSingleValueProfileProperty"
 VALUE = {"accountName": "i:0#.f|membership|anna@contoso.com", "propertyName": "AboutMe", "propertyValue": "x"}
 UPLOAD = f"{FOLDER}/Files/AddUsingPath(decodedUrl='a.jpg',overwrite=true)"

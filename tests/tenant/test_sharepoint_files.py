@@ -127,17 +127,11 @@ def test_a_missing_file_is_a_404_that_names_it(sharepoint) -> None:
         assert error.json["odata.error"] == {"code": code, "message": message}
 
 
-@pytest.mark.parametrize(
-    ("method", "tail", "headers"),
-    [
-        pytest.param("DELETE", "", {}, id="DELETE"),
-        pytest.param("POST", "", {"X_HTTP_Method": "DELETE", "If_Match": "*"}, id="tunnelled"),
-    ],
-)
-def test_a_file_can_be_deleted(sharepoint, method, tail, headers) -> None:
-    sharepoint.upload("a.jpg", jpeg())
-    assert sharepoint.send(method, MY, FILE.format("a.jpg") + tail, **headers).status_code == 200
-    assert sharepoint.get(MY, FILE.format("a.jpg")).status_code == 404
+def test_a_file_can_be_deleted(sharepoint) -> None:
+    for method, headers in (("DELETE", {}), ("POST", {"X_HTTP_Method": "DELETE", "If_Match": "*"})):
+        sharepoint.upload("a.jpg", jpeg())
+        assert sharepoint.send(method, MY, FILE.format("a.jpg"), **headers).status_code == 200
+        assert sharepoint.get(MY, FILE.format("a.jpg")).status_code == 404
 
 
 def test_a_deletion_checks_its_if_match(sharepoint) -> None:

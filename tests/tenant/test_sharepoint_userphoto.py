@@ -20,9 +20,7 @@ def anna(sharepoint: SharePointClient) -> Person:
     return sharepoint.add()
 
 
-def publish(
-    sharepoint: SharePointClient, person: Person, *, upn: str = ANNA, **states: str
-) -> dict[str, bytes]:
+def publish(sharepoint, person: Person, *, upn: str = ANNA, **states: str) -> dict[str, bytes]:
     """Do what a tool does: three files, then the properties."""
     pictures = {size: jpeg((pixels, pixels)) for size, pixels in SIZES.items()}
     for size, data in pictures.items():
@@ -33,9 +31,7 @@ def publish(
     return pictures
 
 
-def look(
-    sharepoint: SharePointClient, size: str, account: str = ANNA, host: str = ROOT, **how: object
-) -> bytes:
+def look(sharepoint, size: str, account: str = ANNA, host: str = ROOT, **how: object) -> bytes:
     answer = sharepoint.get(host, f"{PAGE}?size={size}&accountname={account}", **how)
     assert (answer.status_code, answer.content_type) == (200, "image/jpeg")
     return answer.data
