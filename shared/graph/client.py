@@ -99,10 +99,8 @@ class Graph:
         if scope.group:
             return self._members(scope.group, "id,accountEnabled,userType")
         # userType is not filtered by Graph: old accounts have none.
-        return (
-            f"{self._base}/users?$select=id,accountEnabled,userType"
-            "&$filter=accountEnabled%20eq%20true&$top=999"
-        )
+        query = "$select=id,accountEnabled,userType&$filter=accountEnabled%20eq%20true&$top=999"
+        return f"{self._base}/users?{query}"
 
     def _members(self, group: str, fields: str) -> str:
         # A cast to users is an "advanced query": learn.microsoft.com/graph/aad-advanced-queries

@@ -43,10 +43,8 @@ class SharePoint:
     def profile(self, admin_host: str, upn: str, attempt: Attempt) -> Profile | None:
         """Return the profile of a user, None if SharePoint has none (it may answer 200 then, too)."""
         account = quote(account_of(upn).replace("'", "''"), safe="")
-        url = (
-            f"https://{admin_host}/_api/SP.UserProfiles.PeopleManager"
-            f"/GetPropertiesFor(accountName=@v)?@v='{account}'"
-        )
+        method = "SP.UserProfiles.PeopleManager/GetPropertiesFor(accountName=@v)"
+        url = f"https://{admin_host}/_api/{method}?@v='{account}'"
         answer = self.rest.send(Request(PROFILES, "GET", url, headers=_JSON, accept=(404,)), attempt)
         body = None if answer.status == HTTPStatus.NOT_FOUND else answer.json()
         if not isinstance(body, dict) or not body.get("AccountName"):

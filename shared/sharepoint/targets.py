@@ -32,14 +32,12 @@ class NotYet:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
 class Targets:
     """Finds targets."""
 
-    def __init__(self, sharepoint: SharePoint, settings: Settings) -> None:
-        self._sharepoint = sharepoint
-        self._settings = settings
-        suffix = re.escape(settings.cloud.sharepoint_suffix)
-        self._my_host = re.compile(rf"([a-z0-9][a-z0-9-]*)-my{suffix}")
+    sharepoint: SharePoint
+    settings: Settings
 
     def find(self, user: User, row: Row, attempt: Attempt) -> Target | NotYet:
         """Return a known user's target from the row; look up a new or renamed user in SharePoint."""
@@ -49,7 +47,7 @@ class Targets:
 
     def discover(self, user: User, attempt: Attempt) -> Target | NotYet:
         """Return the target from the user's profile and folders in SharePoint: two requests."""
-        profile = self._sharepoint.profile(self._settings.admin_host, user.upn, attempt)
+        profile = self.sharepoint.profile(self.settings.admin_host, user.upn, attempt)
         if profile is None:
             return NotYet("SharePoint has no profile of this user yet")
         if profile.object_id and profile.object_id != user.id:
@@ -60,7 +58,7 @@ class Targets:
         admin_host = self._admin_of(profile.my_host)
         if admin_host is None:
             return NotYet("the profile's My Site host is not of this tenant's cloud")
-        folder = self._choose(self._sharepoint.folders(profile.my_host, attempt), profile)
+        folder = self._choose(self.sharepoint.folders(profile.my_host, attempt), profile)
         if isinstance(folder, NotYet):
             return folder
         remark = "" if profile.object_id else "identity unconfirmed"
@@ -74,7 +72,7 @@ class Targets:
             return by_name[current]
         if len(folders) == 1:
             return folders[0]
-        configured = f"{LIBRARY}/{self._settings.photo_folder}".lower()
+        configured = f"{LIBRARY}/{self.settings.photo_folder}".lower()
         if configured in by_name:
             return by_name[configured]
         if not folders:
@@ -83,5 +81,6 @@ class Targets:
 
     def _admin_of(self, my_host: str) -> str | None:
         """Return a geo's admin host, None if the host is not a My Site host: tokens are sent nowhere else."""
-        match = self._my_host.fullmatch(my_host)
-        return f"{match[1]}-admin{self._settings.cloud.sharepoint_suffix}" if match else None
+        suffix = self.settings.cloud.sharepoint_suffix
+        match = re.fullmatch(rf"([a-z0-9][a-z0-9-]*)-my{re.escape(suffix)}", my_host)
+        return f"{match[1]}-admin{suffix}" if match else None
