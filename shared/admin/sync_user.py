@@ -68,7 +68,7 @@ class UserSync:
         result = self.syncer.attempt(job, ends=ends)
         if result.again is None:
             try:
-                self.queues.take_back(receipt)
+                self.queues.outbox.take_back(receipt)
             except ServiceError as error:  # then the job is done twice, which is harmless
                 logs.warning("job.not_taken_back", user=job.user, error=str(error))
         return result

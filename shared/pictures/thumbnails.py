@@ -23,18 +23,9 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from shared.pictures.formats import (
-    MAX_PIXELS,
-    MAX_PROFILE_BYTES,
-    MAX_SCANS,
-    Form,
-    UnreadableImage,
-    bound,
-    orientation,
-    unpack,
-)
+from shared.pictures.formats import MAX_PROFILE_BYTES, Form, UnreadableImage, bound, orientation, unpack
 
-__all__ = ["MAX_PIXELS", "MAX_SCANS", "QUALITY", "SIZES", "Size", "Thumbnails", "UnreadableImage", "render"]
+__all__ = ["QUALITY", "SIZES", "Size", "Thumbnails", "UnreadableImage", "render"]
 
 type Size = Literal["S", "M", "L"]
 

@@ -141,7 +141,3 @@ class Queues:
     def defer_raw(self, queue: str, body: str, seconds: int) -> None:
         """Queue a message unchanged, for later: its handler cannot work now, whatever the message is."""
         self.outbox.put(queue, body, seconds)
-
-    def take_back(self, receipt: Receipt) -> None:
-        """Delete a message that is no longer needed, unless it is being handled already."""
-        self.outbox.take_back(receipt)

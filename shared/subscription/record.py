@@ -82,7 +82,7 @@ class SubscriptionLease:
             if any(getattr(self.record, name) != value for name, value in columns.items()):
                 raise TryLater(STORAGE, "our record changed while it was leased") from None
 
-    def end(self) -> None:
+    def close(self) -> None:
         """End the lease. If that fails, it expires."""
         try:
             self.write({"lease_until": 0.0})

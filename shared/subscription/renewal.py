@@ -5,8 +5,8 @@ subscription, so only its list is reliable, and every creation means that change
 Not here: which step is due (`plan`).
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal
@@ -87,7 +87,7 @@ class Renewal:
             TryLater: Graph or storage is temporarily unavailable, or another instance holds the lease.
             Denied, Refused, ConfigError: Graph refuses until an operator acts.
         """
-        with self._leased() as lease:
+        with closing(SubscriptionLease(self.store, self.clock)) as lease:
             if asked and lease.record.state == "ended":
                 lease.write({"state": ""})
             attempt = Attempt.begin(self.clock, LONGEST_REQUEST)
@@ -105,7 +105,7 @@ class Renewal:
         Raises:
             TryLater, Denied, Refused, ConfigError: as in `tend`.
         """
-        with self._leased() as lease:
+        with closing(SubscriptionLease(self.store, self.clock)) as lease:
             attempt = Attempt.begin(self.clock, LONGEST_REQUEST)
             for subscription in self.graph.subscriptions(attempt):
                 ours = subscription.notification_url == self._wanted.notification_url
@@ -113,15 +113,6 @@ class Renewal:
                     self.graph.delete_subscription(subscription.id, attempt)
             lease.write({"state": "ended", "id": "", "key": "", "expires": 0.0})
             return _reported(Tended("ended", "an administrator ended it"), None)
-
-    @contextmanager
-    def _leased(self) -> Iterator[SubscriptionLease]:
-        """Hold the lease on the record; release it however the work ends."""
-        lease = SubscriptionLease(self.store, self.clock)
-        try:
-            yield lease
-        finally:
-            lease.end()
 
     def _apply(self, plan: SubscriptionPlan, lease: SubscriptionLease, attempt: Attempt) -> Tended:
         for unwanted in plan.delete:
