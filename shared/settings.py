@@ -4,8 +4,9 @@ Nothing here reads the environment itself. No secret, tenant or host has a defau
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, get_args
 
 from shared.attempt import FUNCTION_TIMEOUT
@@ -71,14 +72,10 @@ class Settings:
         return (f"CLAIM_FOR ({self.claim_for:.0f} s) is below {limit}",)
 
     @property
-    def my_host(self) -> str:
-        """The My Site host of the tenant's central location."""
-        return _sibling(self.sharepoint_host, "-my")
-
-    @property
     def admin_host(self) -> str:
         """The admin host of the tenant's central location."""
-        return _sibling(self.sharepoint_host, "-admin")
+        label, _, rest = self.sharepoint_host.partition(".")
+        return f"{label}-admin.{rest}"
 
     @property
     def user_agent(self) -> str:
@@ -93,7 +90,10 @@ class Settings:
         """Return the settings; raise `ConfigError` that names every one that is missing or malformed."""
         read = Reader(environ)
         cloud = CLOUDS[read.choice("CLOUD", tuple(CLOUDS), default="global")]
-        host = read.text("SHAREPOINT_HOST", _host_of(cloud), needed=f"as in contoso{cloud.sharepoint_suffix}")
+        suffix = cloud.sharepoint_suffix
+        host = read.text(
+            "SHAREPOINT_HOST", partial(_sharepoint_host, suffix), needed=f"as in contoso{suffix}"
+        )
         settings = cls(
             tenant_id=read.text("TENANT_ID", object_id, needed="the directory's id, a GUID"),
             client_id=read.text("CLIENT_ID", object_id, needed="the application's id, a GUID"),
@@ -148,20 +148,10 @@ def _notification_url(read: Reader) -> str:
     return url
 
 
-def _host_of(cloud: Cloud) -> Callable[[str], str | None]:
-    pattern = re.compile(r"[a-z0-9][a-z0-9-]*" + re.escape(cloud.sharepoint_suffix))
-
-    def parse(value: str) -> str | None:
-        host = value.lower().removeprefix("https://").rstrip("/")
-        label = host.partition(".")[0]
-        return host if pattern.fullmatch(host) and not label.endswith(("-my", "-admin")) else None
-
-    return parse
-
-
-def _sibling(host: str, suffix: str) -> str:
-    label, _, rest = host.partition(".")
-    return f"{label}{suffix}.{rest}"
+def _sharepoint_host(suffix: str, value: str) -> str | None:
+    host = value.lower().removeprefix("https://").rstrip("/")
+    known = re.fullmatch(r"[a-z0-9][a-z0-9-]*" + re.escape(suffix), host)
+    return host if known and not host.partition(".")[0].endswith(("-my", "-admin")) else None
 
 
 def _folder_name(value: str) -> str | None:

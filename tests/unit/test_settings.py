@@ -136,7 +136,7 @@ def test_a_cloud_decides_every_host(cloud: str, domain: str, login: str, graph: 
     found = settings(CLOUD=cloud, SHAREPOINT_HOST=f"contoso.{domain}")
 
     assert (found.cloud.login, found.cloud.graph) == (login, graph)
-    assert (found.my_host, found.admin_host) == (f"contoso-my.{domain}", f"contoso-admin.{domain}")
+    assert found.admin_host == f"contoso-admin.{domain}"
 
 
 def test_the_user_agent_names_the_company_and_the_version() -> None:
