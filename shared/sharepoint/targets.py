@@ -66,15 +66,12 @@ class Targets:
 
     def _choose(self, folders: list[str], profile: Profile) -> str | NotYet:
         """Return the folder that holds the current picture, else the only one, else the configured one."""
-        by_name = {folder.lower(): folder for folder in reversed(folders)}
-        current = profile.picture_path.rpartition("/")[0].lower()
-        if current in by_name:
-            return by_name[current]
-        if len(folders) == 1:
-            return folders[0]
-        configured = f"{LIBRARY}/{self.settings.photo_folder}".lower()
-        if configured in by_name:
-            return by_name[configured]
+        by_name = {folder.lower(): folder for folder in folders}
+        current = by_name.get(profile.picture_path.rpartition("/")[0].lower())
+        only = folders[0] if len(folders) == 1 else None
+        configured = by_name.get(f"{LIBRARY}/{self.settings.photo_folder}".lower())
+        if folder := current or only or configured:
+            return folder
         if not folders:
             return NotYet(f"there is no folder in {LIBRARY} yet")
         return NotYet(f"{len(folders)} folders in {LIBRARY}: name the right one in PHOTO_FOLDER")

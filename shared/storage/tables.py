@@ -4,6 +4,7 @@ Every write merges only the columns it names and states its condition. Tables ar
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -95,12 +96,11 @@ class AzureTable:
         """See `Table.read`."""
         from azure.core.exceptions import ResourceNotFoundError
 
-        with storage_errors():
-            try:
-                entity = self._client.get_entity(partition, key)
-            except ResourceNotFoundError:  # of the row, or of the table, which the first write creates
-                return None
-        return dict(entity), str(entity.metadata["etag"])
+        # Either the row does not exist, or the table, which the first write creates.
+        with storage_errors(), suppress(ResourceNotFoundError):
+            entity = self._client.get_entity(partition, key)
+            return dict(entity), str(entity.metadata["etag"])
+        return None
 
     def merge(self, partition: str, key: str, columns: Mapping[str, Any], version: str | None) -> str:
         """See `Table.merge`."""
@@ -138,11 +138,8 @@ class AzureTable:
     def _query(self, query: str, parameters: dict[str, Any], select: list[str] | None) -> Iterator[Any]:
         from azure.core.exceptions import ResourceNotFoundError
 
-        with storage_errors():
-            try:
-                yield from self._client.query_entities(query, parameters=parameters, select=select)
-            except ResourceNotFoundError:  # of the table, which the first write creates
-                return
+        with storage_errors(), suppress(ResourceNotFoundError):  # of the table, which the first write creates
+            yield from self._client.query_entities(query, parameters=parameters, select=select)
 
     def _ensuring_table(self, write: Callable[[], Mapping[str, Any]]) -> str:
         """Return the new version of a row; create the table if it does not exist."""
