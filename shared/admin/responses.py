@@ -45,8 +45,7 @@ def of_result(result: Result) -> AdminResponse:
 
 def of_tended(tended: Tended) -> AdminResponse:
     """Return the answer to a renewal."""
-    status = HTTPStatus.CONFLICT if tended.did == "blocked" else HTTPStatus.OK
-    return _json(status, asdict(tended))
+    return _json(HTTPStatus.CONFLICT if tended.did == "blocked" else HTTPStatus.OK, asdict(tended))
 
 
 def of_opened(opened: Opened) -> AdminResponse:

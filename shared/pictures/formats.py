@@ -35,16 +35,13 @@ class UnreadableImage(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """What a decoder needs of a file, and the EXIF data and colour profile, which change its appearance.
-
-    `overhead` is the decoder's memory besides the picture that it returns, in bytes a pixel of the file.
-    """
+    """What a decoder needs of a file, and the EXIF data and colour profile, which change its appearance."""
 
     form: Form
     pixels: bytes
     exif: bytes = b""
     profile: bytes = b""
-    overhead: float = 0
+    overhead: float = 0  # bytes a pixel of the file: a decoder's memory besides the picture it returns
 
 
 def unpack(data: bytes) -> ImageFile:
@@ -69,10 +66,8 @@ def unpack(data: bytes) -> ImageFile:
 def bound(stored: tuple[int, int], decoded: tuple[int, int], overhead: float) -> None:
     """Raise `UnreadableImage` before decoding, if a picture has too many pixels or needs too much memory.
 
-    Args:
-        stored: width and height in the file.
-        decoded: width and height requested of the decoder; a JPEG's may be smaller.
-        overhead: as in `ImageFile`.
+    `stored` are width and height in the file; `decoded` those requested of the decoder, which may be smaller
+    for a JPEG; `overhead` as in `ImageFile`.
     """
     width, height = stored
     if width * height > MAX_PIXELS:
