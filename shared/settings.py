@@ -91,9 +91,7 @@ class Settings:
         read = Reader(environ)
         cloud = CLOUDS[read.choice("CLOUD", tuple(CLOUDS), default="global")]
         suffix = cloud.sharepoint_suffix
-        host = read.text(
-            "SHAREPOINT_HOST", partial(_sharepoint_host, suffix), needed=f"as in contoso{suffix}"
-        )
+        host = read.text("SHAREPOINT_HOST", partial(_host_with, suffix), needed=f"as in contoso{suffix}")
         settings = cls(
             tenant_id=read.text("TENANT_ID", object_id, needed="the directory's id, a GUID"),
             client_id=read.text("CLIENT_ID", object_id, needed="the application's id, a GUID"),
@@ -148,7 +146,7 @@ def _notification_url(read: Reader) -> str:
     return url
 
 
-def _sharepoint_host(suffix: str, value: str) -> str | None:
+def _host_with(suffix: str, value: str) -> str | None:
     host = value.lower().removeprefix("https://").rstrip("/")
     known = re.fullmatch(r"[a-z0-9][a-z0-9-]*" + re.escape(suffix), host)
     return host if known and not host.partition(".")[0].endswith(("-my", "-admin")) else None
