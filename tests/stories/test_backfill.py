@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from local.tenant.traffic.quota import Limits
-from shared.sharepoint.pace import MINUTE, UNITS_KNOWN, minute_of
+from shared.sharepoint.pace import MINUTE, UNITS_FIRST, UNITS_KNOWN, minute_of
 from tests.fakes import bulk
 from tests.fakes.world import World
 
@@ -83,3 +83,20 @@ def test_first_contacts_stay_within_a_small_pace_by_the_tenants_own_count(
     # Our minutes are those of the clock, the tenant's begin with a call: one of its may contain parts of two.
     assert world.tenant.quota.report()["used"]["sharepoint_units_per_minute"]["peak"] <= 2 * 80
     assert max(reserved(world)) <= 80
+
+
+def test_a_job_that_finds_the_next_hour_full_comes_back_after_it_and_reserves_once(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world(SHAREPOINT_UNITS_PER_MINUTE="100")
+    now = minute_of(world.clock.now())
+    for minute in range(55):  # which are full
+        world.state.merge("pace", f"{now + minute * MINUTE:.0f}", {"backfill": 80.0}, "")
+    room = 5 * 5  # first contacts in the five minutes after these: 80 units a minute, 14 each
+    users = bulk.add_users(world, room + 20, settled=False)
+    world.sweep()
+    assert all(world.row(user).settled_etag == world.source(user) for user in users)
+    assert sum(reserved(world)) == 55 * 80 + len(users) * UNITS_FIRST
+    assert minutes_taken(world) > 60
+    steps = 10  # of the sweep, and its checks
+    assert world.host.delivered <= 2 * room + 3 * 20 + steps
