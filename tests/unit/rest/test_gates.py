@@ -1,7 +1,6 @@
 """Gates: closed for as long as a service asks, never shortened, known to every instance within a second."""
 
 import contextlib
-import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -223,17 +222,6 @@ def test_a_slow_read_does_not_undo_a_newer_closing(setup: GateSetup) -> None:
         setup.gates.require_open(GRAPH)
 
 
-@pytest.mark.parametrize(("theirs", "wait"), [(10.0, 60.0), (100.0, 100.0)], ids=["shorter", "longer"])
-def test_two_instances_that_close_a_gate_at_once_leave_it_closed_for_the_longer_wait(
-    setup: GateSetup, theirs: float, wait: float
-) -> None:
-    other = setup.instance()
-    setup.steps.on("write photostate", lambda: other.close(GRAPH, theirs, WHY))
-
-    assert setup.gates.close(GRAPH, 60.0, WHY) == pytest.approx(wait)
-    assert setup.row()["closed_until"] == pytest.approx(setup.clock.now() + wait)
-
-
 def test_a_write_whose_answer_was_lost_closes_the_gate_once(setup: GateSetup) -> None:
     setup.steps.on("write photostate", fail_precondition, after=True)
 
@@ -248,19 +236,6 @@ def test_an_instance_that_cannot_write_the_gate_still_waits(setup: GateSetup) ->
         setup.gates.close(GRAPH, 60.0, WHY)
     with pytest.raises(GateClosed):
         setup.gates.require_open(GRAPH)
-
-
-def test_many_threads_close_a_gate_for_the_longest_of_their_waits(setup: GateSetup) -> None:
-    threads = [
-        threading.Thread(target=setup.gates.close, args=(GRAPH, float(after), WHY)) for after in range(1, 17)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-
-    assert setup.gates.closed_until(GRAPH) == pytest.approx(setup.clock.now() + 16.0)
-    assert setup.row()["closed_until"] == pytest.approx(setup.clock.now() + 16.0)
 
 
 def test_a_table_that_cannot_be_reached_is_an_outage(setup: GateSetup) -> None:

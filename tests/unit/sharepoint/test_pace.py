@@ -2,7 +2,6 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.tenant.directory.world import Clock as TenantClock
-from shared.errors import TryLater
 from shared.jobs import Lane
 from shared.sharepoint.pace import (
     HORIZON,
@@ -27,8 +25,7 @@ from shared.sharepoint.pace import (
     with_reserved,
 )
 from tests.fakes.clock import Clock
-from tests.fakes.external_steps import ExternalSteps, drop_connection, fail_precondition
-from tests.fakes.schedules import Schedule, Turn, explore, play
+from tests.fakes.external_steps import ExternalSteps, fail_precondition
 from tests.fakes.table import Table
 
 LIMIT = 1000
@@ -233,53 +230,6 @@ def test_a_backfill_gets_the_first_minute_with_room_in_the_order_of_its_requests
 
 
 # --- at once ---
-
-
-def test_no_interleaving_of_two_instances_overbooks_a_minute() -> None:
-    """Every schedule of two instances with at most three preemptions, each with two requests of a lane."""
-
-    def run(schedule: Schedule) -> list[Turn]:
-        setup = PaceSetup(limit=100)
-        setup.slots("backfill", 8, 9)  # 72 of 80: one more fits
-        given: dict[str, list[Booked | Full]] = {"one": [], "two": []}
-
-        def reserve(name: str) -> Callable[[], None]:
-            pace = setup.instance()
-            return lambda: given[name].extend(pace.reserve("backfill", 8) for _ in range(2))
-
-        turns = play(setup.steps, {name: reserve(name) for name in given}, {}, schedule)
-        assert setup.minutes() == {0: (0.0, 80.0), 1: (0.0, 24.0)}
-        found = sorted((each.slot - setup.began) / MINUTE for some in given.values() for each in some)
-        assert found == [0, 1, 1, 1]
-        return turns
-
-    assert explore(run, changes=3) > 100
-
-
-def test_a_live_change_that_writes_at_once_with_a_backfill_loses_no_units() -> None:
-    def run(schedule: Schedule) -> list[Turn]:
-        setup = PaceSetup(limit=100)
-        lanes: list[Lane] = ["live", "backfill"]
-        attempts: dict[str, Callable[[], object]] = {
-            lane: lambda lane=lane: setup.instance().reserve(lane, 14) for lane in lanes
-        }
-        turns = play(setup.steps, attempts, {}, schedule)
-        assert setup.minutes() == {0: (14.0, 14.0)}
-        return turns
-
-    assert explore(run, changes=4) > 10
-
-
-def test_a_sync_that_keeps_losing_the_race_for_a_minute_comes_later(setup: PaceSetup) -> None:
-    setup.steps.on("write photostate", fail_precondition, times=None)
-    with pytest.raises(TryLater):
-        setup.pace.reserve("live", 8)
-
-
-def test_a_table_that_cannot_be_reached_is_an_outage(setup: PaceSetup) -> None:
-    setup.steps.on("read photostate", drop_connection)
-    with pytest.raises(TryLater):
-        setup.pace.reserve("live", 8)
 
 
 def test_a_write_whose_answer_was_lost_reserves_too_much_and_never_too_little(setup: PaceSetup) -> None:

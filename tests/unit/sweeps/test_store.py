@@ -171,28 +171,6 @@ def test_a_part_that_cannot_be_written_is_answered_later(
         parts.answer(SWEEP, KEY, {PEOPLE[0]: "U"})
 
 
-def test_no_interleaving_of_two_checks_loses_an_answer_or_changes_one() -> None:
-    """Two halves of a part are answered at once, and both name its middle."""
-
-    def run(schedule: Schedule) -> list[Turn]:
-        steps = ExternalSteps()
-        parts = PartStore(Table("photoparts", steps))
-        parts.add(SWEEP, KEY, PEOPLE[:3])
-        found: dict[str, dict[str, str]] = {
-            "left": {PEOPLE[0]: "U", PEOPLE[1]: "C"},
-            "right": {PEOPLE[1]: "U", PEOPLE[2]: "n"},
-        }
-        attempts: dict[str, Callable[[], object]] = {
-            name: lambda answers=answers: parts.answer(SWEEP, KEY, answers) for name, answers in found.items()
-        }
-        turns = play(steps, attempts, {}, schedule)
-        (answered,) = letters(parts)
-        assert answered in ("UCn", "UUn")
-        return turns
-
-    assert explore(run, changes=4) > 10
-
-
 def test_no_interleaving_of_two_readers_of_a_page_makes_two_parts_of_one() -> None:
     def run(schedule: Schedule) -> list[Turn]:
         steps = ExternalSteps()
