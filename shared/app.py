@@ -88,26 +88,17 @@ class Services:
 
 
 class App:
-    """The app, from one environment.
-
-    Args:
-        environ: the settings; read on first use, not before.
-        clock: what time it is; the machine's by default.
-        stores: where rows and messages are kept; the storage account that `environ` names by default.
-        tokens: makes the source of bearer tokens from the settings.
-        transport: what carries requests to Microsoft and back; the network by default.
-        ring: calls one of this app's own addresses; over the network by default.
-    """
+    """The app, from one environment; `transport` and `ring` use the network by default."""
 
     def __init__(
         self,
-        environ: Mapping[str, str],
+        environ: Mapping[str, str],  # the settings; read on first use, not before
         *,
-        clock: Clock | None = None,
-        stores: Stores | None = None,
-        tokens: Callable[[Settings], Tokens] = tokens_of,
-        transport: Transport | None = None,
-        ring: Callable[[str], None] | None = None,
+        clock: Clock | None = None,  # by default the machine's
+        stores: Stores | None = None,  # by default the storage account that `environ` names
+        tokens: Callable[[Settings], Tokens] = tokens_of,  # makes the source of bearer tokens
+        transport: Transport | None = None,  # carries requests to Microsoft and back
+        ring: Callable[[str], None] | None = None,  # calls one of this app's own addresses
     ) -> None:
         self._environ = environ
         self._tokens = tokens
@@ -125,11 +116,7 @@ class App:
 
     @property
     def services(self) -> Services:
-        """What needs correct settings, built on first use.
-
-        Raises:
-            ConfigError: lists every problem.
-        """
+        """What needs correct settings, built on first use; `ConfigError` lists every problem."""
         with self._lock:
             if self._services is None:
                 self._services = self._build(self._settings())

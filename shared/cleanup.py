@@ -28,8 +28,7 @@ class Cleanup:
     def tidy(self) -> None:
         """Delete sweeps before the last ten, minutes that are over, old poison, and users gone long ago.
 
-        Raises:
-            TryLater: storage is out of reach; what is left is deleted the next time.
+        Raises `TryLater` where storage is out of reach; what is left is deleted the next time.
         """
         for sweep in self.sweeps.old():
             self.parts.forget(sweep)  # first: without the sweep's figures they would not be found again

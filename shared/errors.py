@@ -66,12 +66,9 @@ class NotOurs(SyncError):
 class ServiceError(SyncError):
     """A remote service answered with an error, or did not answer.
 
-    Args:
-        service: name of the service: `entra`, `graph`, `sharepoint` or `storage`.
-        what: one sentence for the log, without anything secret.
-        status: the HTTP status, None where no answer came.
-        code: the service's own error code.
-        request_id: the service's id of the request, for a support case.
+    `service` is the service's name, `what` one sentence for the log, without anything secret. `status` is
+    None where no answer came, `code` the service's own error code, `request_id` the service's id of the
+    request, for a support case.
     """
 
     def __init__(

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import batched
 from typing import Any, ClassVar, Literal, get_args
 
 from shared import job_fields
@@ -40,8 +41,7 @@ class Check:
     force: bool = False  # sync whatever the ledger says
     # the sweep and its part that wait for the answers, None for a check without a sweep
     part: tuple[str, str] | None = None
-    # what was found, a letter for each user, where only the part must still be told; else ""
-    letters: str = ""
+    letters: str = ""  # what was found, a letter a user, where only the part must still be told; else ""
 
     def __post_init__(self) -> None:
         """Raise `NotOurs` where the letters are not those of the users, or no part waits for them."""
@@ -58,26 +58,18 @@ class SweptCheck(Check):
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """Make SharePoint show one user's photo.
-
-    Attributes:
-        user: object id.
-        cause: what made it necessary; only people read it.
-        seen, born, tries, force: as in `Check`.
-        removal: a sweep found that the user has no photo: their picture may be removed.
-        slot: the beginning of the minute in which its SharePoint calls are reserved, 0 if none are.
-    """
+    """Make SharePoint show one user's photo; `seen`, `born`, `tries` and `force` are as in `Check`."""
 
     queue: ClassVar[str] = "photo-syncs"
     lane: ClassVar[Lane] = "live"
-    user: str
-    cause: Cause
+    user: str  # object id
+    cause: Cause  # what made it necessary; only people read it
     seen: float
     born: float
     tries: int = 0
     force: bool = False
-    removal: bool = False
-    slot: float = 0.0
+    removal: bool = False  # a sweep found that the user has no photo: their picture may be removed
+    slot: float = 0.0  # beginning of the minute in which its SharePoint calls are reserved, 0 if none are
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +134,7 @@ def write(job: Job) -> str:
 def read[J: Check | Sync | SweepPage | Tend](kind: type[J], body: bytes | str) -> J:
     """Return the job of a message body.
 
-    Raises:
-        NotOurs: the body is not JSON of this version, or a field is missing, unknown or of a wrong type.
+    Raises `NotOurs` where it is not JSON of this version, or a field is missing, unknown or of a wrong type.
     """
     try:
         message = json.loads(body)
@@ -179,8 +170,5 @@ def users_named(body: bytes) -> tuple[str, ...]:
 
 def pack(users: Iterable[str], *, why: Why, now: float) -> list[Check]:
     """Return the checks of `users`, without duplicates, 20 to a job."""
-    unique = list(dict.fromkeys(users))
-    return [
-        Check(tuple(unique[start : start + USERS_A_CHECK]), why, seen=now, born=now)
-        for start in range(0, len(unique), USERS_A_CHECK)
-    ]
+    checked = batched(dict.fromkeys(users), USERS_A_CHECK, strict=False)
+    return [Check(some, why, seen=now, born=now) for some in checked]

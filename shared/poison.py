@@ -31,15 +31,7 @@ class PoisonStore:
     table: Table
 
     def note(self, key: str, queue: str, body: str, why: str, now: float) -> None:
-        """Keep a poison message.
-
-        Args:
-            key: names the message; a message with the same key is kept once.
-            queue: the queue in which it failed.
-            body: what it said, cut where a table column ends.
-            why: why it was not handled.
-            now: Unix seconds.
-        """
+        """Keep a poison message: once for each `key`, its `body` cut where a table column ends."""
         columns = {"queue": queue, "body": body[:LONGEST_TEXT], "why": why, "at": now}
         self.table.merge(StateRows.POISON, key, columns, ANY)
 
@@ -68,12 +60,8 @@ class PoisonRecorder:
     def record(self, kind: type[Job], body: bytes) -> None:
         """Write a poisoned message into its users' rows, end its sweep, or keep it whole.
 
-        Args:
-            kind: the kind of job that its queue carries.
-            body: the message's body.
-
-        Raises:
-            TryLater: it cannot be recorded now: the ledger is out of reach, or must not be changed.
+        `kind` is the kind of job that its queue carries. Raises `TryLater` where it cannot be recorded now:
+        the ledger is out of reach, or must not be changed.
         """
         try:
             self._record(kind, body, jobs.read(kind, body))
@@ -86,7 +74,8 @@ class PoisonRecorder:
             case Check(users=users, letters=""):
                 self._fail_users(kind, body, dict.fromkeys(users, GAVE_UP))
                 if job.part:
-                    self.parts.answer(*job.part, {user: self._letter(user) for user in users})
+                    failed = {user: Letter.FAILED.of(self.ledger.read(user)) for user in users}
+                    self.parts.answer(*job.part, failed)
             case Check(users=users, letters=letters):  # its users are well: only their sweep was not told
                 self._keep(kind, body, GAVE_UP)
                 if job.part:
@@ -98,9 +87,6 @@ class PoisonRecorder:
                 self.end_sweep(sweep)
             case Tend():
                 self._keep(kind, body, GAVE_UP)
-
-    def _letter(self, user: str) -> str:
-        return Letter.FAILED.of(self.ledger.read(user))
 
     def _fail_known(self, kind: type[Job], body: bytes, reason: str) -> None:
         """Fail the known users that a message of another release may name, so that they are checked again."""
@@ -118,11 +104,10 @@ class PoisonRecorder:
             logs.error("poison.recorded", queue=kind.queue, user=user, reason=reason)
 
     def _keep(self, kind: type[Job], body: bytes, why: str) -> None:
-        text = body.decode("utf-8", "backslashreplace")
         # Made of its content, so that another delivery finds the same row. (The message's id will not do: in
         # Azure's worker a property `id` of the body takes its place, whatever it says. See `jobs`.)
         key = f"{kind.queue}-{hashlib.sha256(body).hexdigest()}"
-        self.store.note(key, kind.queue, text, why, self.clock.now())
+        self.store.note(key, kind.queue, body.decode("utf-8", "backslashreplace"), why, self.clock.now())
         logs.error("poison.kept", queue=kind.queue, reason=why)
 
 

@@ -44,10 +44,8 @@ class Triggers:
         Items that are not Graph's are counted and dropped; the answer is 202 all the same, so that no
         sender learns which were accepted. 400 or 413 for what is not a notification at all.
 
-        Args:
-            token: the query's `validationToken`, as the host decoded it; None if it is absent. Graph
-                sends one to ask whether this endpoint is ours, and wants it back.
-            body: the request's body.
+        `token` is the query's `validationToken` as the host decoded it, None if it is absent. Graph sends one
+        to ask whether this endpoint is ours, and wants it back.
         """
         return _greeting(token) or self._changes(body)
 
@@ -63,11 +61,9 @@ class Triggers:
         if isinstance(changes, Malformed):
             return WebhookReply(changes.status, changes.reason)
         checks = jobs.pack(changes.users, why="notified", now=self.app.clock.now())
+        refused, subscriptions = dict(changes.refused) or None, ",".join(changes.subscriptions)
         logs.info(
-            "notifications.taken",
-            users=len(changes.users),
-            refused=dict(changes.refused) or None,
-            subscriptions=",".join(changes.subscriptions),
+            "notifications.taken", users=len(changes.users), refused=refused, subscriptions=subscriptions
         )
         return WebhookReply(202, messages=tuple(jobs.write(job) for job in checks))
 
@@ -104,8 +100,7 @@ class Triggers:
         the message that the host put there expires after a week.
         github.com/Azure/azure-sdk-for-net, QueueProcessor.cs of Microsoft.Azure.WebJobs.Extensions.Storage
 
-        Raises:
-            TryLater: the queue is out of reach, too, so that only a redelivery is left.
+        Raises `TryLater` where the queue is out of reach, too, so that only a redelivery is left.
         """
         try:
             self.app.recorder.record(kind, body)

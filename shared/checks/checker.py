@@ -10,17 +10,7 @@ from typing import Any
 
 from shared import logs
 from shared.attempt import LONGEST_ATTEMPT, Attempt
-from shared.checks.decision import (
-    AskAgain,
-    Decision,
-    GiveUp,
-    Leave,
-    Note,
-    Queue,
-    TryAlone,
-    decide,
-    letter_of,
-)
+from shared.checks.decision import AskAgain, Decision, GiveUp, Leave, Note, Queue, TryAlone, decide, letter_of
 from shared.clock import Clock
 from shared.errors import DENIED_AFTER, GRAPH, PutOff, ServiceError, Stale
 from shared.graph.client import Graph
@@ -60,8 +50,7 @@ class Checker:
     def check(self, job: Check) -> None:
         """Do a job from a queue, so that each of its users is answered, queued, or asked for later.
 
-        Raises:
-            TryLater: the queue is out of reach, so that only a redelivery is left.
+        Raises `TryLater` where the queue is out of reach, so that only a redelivery is left.
         """
         if job.part and job.letters:
             self._report_answers(job, job.part)
@@ -111,8 +100,7 @@ class Checker:
             return
         now = self.clock.now()
         for after in self.settings.recheck_after:
-            again = Check(answered, "rechecked", seen=job.seen, born=now)
-            self.queues.send(again, hidden=after)
+            self.queues.send(Check(answered, "rechecked", seen=job.seen, born=now), hidden=after)
 
     def _note(self, job: Check, found: Iterable[Found]) -> None:
         for each in found:
@@ -124,8 +112,6 @@ class Checker:
                 case GiveUp(reason):
                     logs.warning("check.gave_up", user=each.row.user, reason=reason)
                     self._write(each.row, {"outcome": "failed", "reason": reason, "queued_at": 0.0})
-                case _:
-                    pass
 
     def _answer(self, job: Check, answers: Mapping[str, str]) -> None:
         """Tell the sweep that asked, if there is one, the letter of each user."""
@@ -171,7 +157,7 @@ class Checker:
         for users in [tuple(denied)] if together else [(user,) for user in denied]:
             self._defer(replace(job, users=users), DENIED_AFTER, "Graph denies it")
         if busy:
-            longest = _longest(decision for _, decision in later)
+            longest = max((each.after for _, each in later if each.after is not None), default=None)
             self._defer(replace(job, users=tuple(busy)), longest, "Graph could not say")
 
     def _defer(self, job: Check, after: float | None, reason: str) -> None:
@@ -202,10 +188,6 @@ def _cause(job: Check, found: Found) -> Cause:
     row, source = found.row, found.source
     repair = row.dirty and isinstance(source, Photo) and row.settled_etag == source.etag and not job.force
     return "repaired" if repair else job.why
-
-
-def _longest(decisions: Iterable[AskAgain]) -> float | None:
-    return max((each.after for each in decisions if each.after is not None), default=None)
 
 
 def _report(job: Check, found: Iterable[Found], attempt: Attempt) -> None:

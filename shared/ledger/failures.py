@@ -48,12 +48,11 @@ class Failures:
         `more`: there may be more than were counted.
         """
         entries = list(self._entries())
-        newest = sorted(entries, key=lambda entry: -entry["at"])[:FAILURES_SHOWN]
         return {
             "users": len(entries),
             "more": len(entries) == FAILURES_COUNTED,
             "since": min((entry["since"] for entry in entries), default=None),
-            "newest": newest,
+            "newest": sorted(entries, key=lambda entry: -entry["at"])[:FAILURES_SHOWN],
         }
 
     def tidy(self) -> None:

@@ -28,11 +28,7 @@ class Ledger:
         return Row.from_columns(user, *found) if found else Row(user)
 
     def write(self, row: Row, columns: RowColumns) -> Row:
-        """Merge `columns` into the row if it is unchanged since it was read, and return the new row.
-
-        Raises:
-            Stale: another writer changed it.
-        """
+        """Merge `columns` into the row and return the new row; `Stale` if it changed since it was read."""
         self._tell_failure(row.user, columns)
         version = self.table.merge(row.user[:2], row.user, columns, row.version)
         if row.outcome == FAILED_OUTCOME:
@@ -48,15 +44,9 @@ class Ledger:
     def amend(self, user: str, columns_for: Callable[[Row], RowColumns]) -> None:
         """Merge into the user's row what `columns_for` returns for it, never an outcome.
 
-        Raises:
-            TryLater: the ledger is out of reach, or the row keeps changing.
+        Raises `TryLater` where the ledger is out of reach, or the row keeps changing.
         """
-        update(
-            self.table,
-            user[:2],
-            user,
-            lambda columns: dict(columns_for(Row.from_columns(user, columns, version=""))),
-        )
+        update(self.table, user[:2], user, lambda found: dict(columns_for(Row.from_columns(user, found, ""))))
 
     def _tell_failure(self, user: str, columns: RowColumns) -> None:
         """List a failure before the row is written: a crash in between lists one too many, not too few."""

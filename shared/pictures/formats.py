@@ -51,9 +51,8 @@ def unpack(data: bytes) -> ImageFile:
     write PNG, BMP and GIF; browsers save WebP today. TIFF is refused: few browsers show it, and libtiff has
     the largest attack surface of these decoders. So is every other format that Pillow could read.
 
-    Raises:
-        UnreadableImage: for other formats, and for files of too many bytes, parts or pixels. A damaged file
-            may raise `IndexError`, `ValueError`, `struct.error` and similar errors.
+    Raises `UnreadableImage` for other formats, and for files of too many bytes, parts or pixels. A damaged
+    file may raise `IndexError`, `ValueError`, `struct.error` and similar errors.
     """
     for magic, unpack_format in _FORMATS:
         if data.startswith(magic):

@@ -81,10 +81,9 @@ def render(data: bytes) -> Thumbnails:
 
     Of an animation, the first frame is used (of an APNG its default image); small pictures are enlarged.
 
-    Raises:
-        UnreadableImage: for any bytes that are not a whole JPEG, PNG, GIF, BMP or WebP file within the bounds
-            of `formats`. Only a `MemoryError` passes through: then the machine is short of memory, and the
-            picture may be good.
+    Raises `UnreadableImage` for any bytes that are not a whole JPEG, PNG, GIF, BMP or WebP file within the
+    bounds of `formats`. Only a `MemoryError` passes through: then the machine is short of memory, and the
+    picture may be good.
     """
     try:
         square = _square(data)

@@ -34,12 +34,8 @@ class Opener:
     def open(self, why: str, *, force: bool = False) -> Opened:
         """Open a sweep unless one is running; one whose lease ended is dead and is closed first.
 
-        Args:
-            why: the reason, in words.
-            force: write every photo again.
-
-        Raises:
-            TryLater: storage is out of reach.
+        `why` is the reason, in words; `force` has every photo written again. Raises `TryLater` where storage
+        is out of reach.
         """
         record, now = self.store.record(), self.clock.now()
         if record.running(now):
@@ -60,8 +56,7 @@ class Opener:
 
     def request(self, why: str) -> None:
         """Open a sweep, or have one opened as soon as the running one ends: changes may have been missed."""
-        opened = self.open(why)
-        if opened.new:
+        if self.open(why).new:
             return
         self.store.request_again(why)
         if not self.store.record().running(self.clock.now()):

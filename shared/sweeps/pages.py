@@ -37,9 +37,7 @@ class PageReader:
     def read(self, record: SweepRecord, address: str) -> str:
         """Have all users on the sweep's page checked, and return the next page's address, "" after the last.
 
-        Args:
-            record: the sweep; it says which page to read.
-            address: the page's address as Graph gave it, "" for the first.
+        `record` says which page it is; `address` is as Graph gave it, "" for the first page.
 
         Raises:
             Expired: Graph does not know the address any more.

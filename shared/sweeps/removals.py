@@ -26,12 +26,8 @@ class Removals:
     def remove(self, sweep: str, after: str) -> str:
         """Queue removals of pictures whose photo is missing for long enough: `REMOVALS_A_STEP` or few more.
 
-        Args:
-            sweep: its id.
-            after: the part of the sweep after which to continue, "" to begin.
-
-        Returns:
-            The part after which to continue, "" if no user is left.
+        It continues after the part `after` of the sweep ("" to begin), and returns the part after which to
+        continue, "" if no user is left.
         """
         now, sent = self.clock.now(), 0
         for key, users in self.parts.removable(sweep, after):

@@ -94,11 +94,7 @@ type Waiting = Literal["answered", "few left", "stuck", "going on"]
 def waiting(record: SweepRecord, seen: int, unanswered: int, now: float) -> Waiting:
     """Return what becomes of a sweep that waits for its last answers.
 
-    Args:
-        record: as it stands.
-        seen: users on its pages.
-        unanswered: users of them without an answer.
-        now: Unix seconds.
+    `seen` users are on its pages, `unanswered` of them are without an answer; `now` in Unix seconds.
     """
     if not unanswered:
         return "answered"

@@ -31,8 +31,7 @@ class SweepStore:
     def advance(self, sweep: str, page: int, columns: Mapping[str, Any]) -> bool:
         """Write to the record if this sweep runs and is at this page; return whether that was done.
 
-        Raises:
-            TryLater: the table is out of reach, or too many instances write to the record at once.
+        Raises `TryLater` where the table is out of reach, or too many instances write to the record at once.
         """
 
         def forward(current: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -102,8 +101,7 @@ class PartStore:
     def answer(self, sweep: str, key: str, answers: Mapping[str, str]) -> None:
         """Write answers into a part; they are dropped if it was deleted.
 
-        Raises:
-            TryLater: the table is out of reach, or too many instances write to this part at once.
+        Raises `TryLater` where the table is out of reach, or too many instances write to this part at once.
         """
 
         def filled(columns: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -62,9 +62,8 @@ class Sweeper:
         try:
             self._step(job)
         except PutOff as error:
-            log, event = (
-                (logs.error, "sweep.denied") if error.needs_operator else (logs.warning, "sweep.deferred")
-            )
+            log = logs.error if error.needs_operator else logs.warning
+            event = "sweep.denied" if error.needs_operator else "sweep.deferred"
             log(event, sweep=job.sweep, error=str(error))
             self._wait_for(job, error.after)
 
@@ -119,8 +118,7 @@ class Sweeper:
                 self._close(record, job, "incomplete", f"{totals.unanswered} users were never answered")
             case "going on":
                 moved = totals.unanswered != record.unanswered
-                progress = {"progress_at": now} if moved else {}
-                noted = {"unanswered": float(totals.unanswered), **progress}
+                noted = {"unanswered": float(totals.unanswered)} | ({"progress_at": now} if moved else {})
                 self._go_on(job, noted, page=job.page, hidden=next_look(record, now))
 
     def _fail_unanswered(self, sweep: str) -> None:
@@ -128,9 +126,8 @@ class Sweeper:
         for key, part in self.parts.all(sweep):
             if left := part.unanswered:
                 logs.warning("sweep.unanswered", sweep=sweep, users=",".join(left))
-                self.parts.answer(
-                    sweep, key, {user: Letter.FAILED.of(self.ledger.read(user)) for user in left}
-                )
+                failed = {user: Letter.FAILED.of(self.ledger.read(user)) for user in left}
+                self.parts.answer(sweep, key, failed)
 
     def _judge(self, record: SweepRecord, job: SweepPage, totals: Totals) -> None:
         if brakes(totals, self.settings.removal_brake):

@@ -7,15 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 
 from shared.ledger.row import Row
 
 
 class Letter(StrEnum):
-    """What a check answers about one user.
-
-    In upper case where SharePoint shows, or may show, a picture that we wrote.
-    """
+    """What a check answers about one user; in upper case where SharePoint shows, or may show, our picture."""
 
     UNCHANGED = "u"
     CHANGED = "c"  # a sync is queued
@@ -42,9 +40,7 @@ class SweepPart:
     @property
     def unanswered(self) -> tuple[str, ...]:
         """The users without an answer."""
-        return tuple(
-            u for u, found in zip(self.users, self.letters, strict=True) if found == Letter.UNANSWERED
-        )
+        return self._with(Letter.UNANSWERED)
 
     def answered(self, answers: Mapping[str, str]) -> str:
         """Return the letters with these answers filled in; an answer once given stays."""
@@ -56,9 +52,10 @@ class SweepPart:
     @property
     def removable(self) -> tuple[str, ...]:
         """The users whose picture may be removed."""
-        return tuple(
-            u for u, found in zip(self.users, self.letters, strict=True) if found == Letter.REMOVABLE.upper()
-        )
+        return self._with(Letter.REMOVABLE.upper())
+
+    def _with(self, letter: str) -> tuple[str, ...]:
+        return tuple(u for u, found in zip(self.users, self.letters, strict=True) if found == letter)
 
 
 def part_key(page: int, number: int) -> str:
@@ -91,9 +88,7 @@ class Totals:
 
 def sum_letters(letters: Iterable[str]) -> Totals:
     """Return the sums over the letters of all parts."""
-    counted: Counter[str] = Counter()
-    for some in letters:
-        counted.update(some)
+    counted = Counter(chain.from_iterable(letters))
     sums: Counter[str] = Counter()
     for found, count in counted.items():
         sums[Letter(found.lower()).name.lower()] += count

@@ -23,21 +23,14 @@ SIZE_LETTERS = ("S", "M", "L")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is written for one user, and what the ledger remembers of it.
+    """What is written for one user, and what the ledger remembers of it."""
 
-    Attributes:
-        user: whose picture it is.
-        outcome: what the sync comes to.
-        etag: ETag of the photo that SharePoint shows afterwards, "" for none.
-        sha256: hash of that photo's bytes, "" for none.
-        write: writes it to a target with a `SPS-PictureTimestamp`. It raises `Gone` or `Refused` where the
-            target moved or refuses, `TryLater` or `Denied` where it must wait.
-    """
-
-    user: User
-    outcome: Outcome
-    etag: str
-    sha256: str
+    user: User  # whose picture it is
+    outcome: Outcome  # what the sync comes to
+    etag: str  # ETag of the photo that SharePoint shows afterwards, "" for none
+    sha256: str  # hash of that photo's bytes, "" for none
+    # Writes it to a target with a `SPS-PictureTimestamp`. It raises `Gone` or `Refused` where the target
+    # moved or refuses, `TryLater` or `Denied` where it must wait.
     write: Callable[[Target, int, Attempt], None]
 
 

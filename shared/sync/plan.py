@@ -79,14 +79,8 @@ def plan_sync(
 ) -> SyncPlan:
     """Return what a sync does about one user.
 
-    Args:
-        gathered: what Graph says.
-        row: the ledger's row, as claimed.
-        scope: the users whose photos are synced.
-        force: skip the comparisons with ETag, hash and refused ETag.
-        tries: as the job's last `ComeBack` counted them.
-        now: Unix seconds.
-        removal: what becomes of a picture whose photo is gone.
+    `gathered` is what Graph says, `row` the ledger's row as claimed, `now` in Unix seconds. `force` skips the
+    comparisons with ETag, hash and refused ETag; `tries` is what the job's last `ComeBack` counted.
     """
     user = gathered.user
     if user is None or isinstance(gathered.source, UserGone):
@@ -126,8 +120,7 @@ def _plan_removal(user: User, row: Row, removal: Removal, now: float) -> Finish 
     if removal.swept and overdue and removal.keep and not removal.asked:
         # What a half-written picture shows is unknown: its hash must not let a later photo skip its upload.
         digest = "" if row.dirty else row.settled_sha256
-        shown: RowColumns = {"settled_etag": "", "settled_sha256": digest}
-        kept = _AT_REST | shown | {"dirty": False, "unsure_until": 0.0}
+        kept = _AT_REST | {"settled_etag": "", "settled_sha256": digest, "dirty": False, "unsure_until": 0.0}
         return Finish("kept", "no photo in Exchange; the picture stays", kept)
     if removal.asked or (removal.swept and overdue):
         return Clear(user)
@@ -139,5 +132,4 @@ def unreadable(upload: Upload, *, tries: int, first_look: float) -> Finish | Com
     """Return what to do about bytes that are not a picture: look again after `first_look` s, then refuse."""
     if tries < TRIES_UNREADABLE:
         return ComeBack(first_look, UNREADABLE_IMAGE, TRIES_UNREADABLE)
-    refused = _AT_REST | {"refused_etag": upload.etag}
-    return Finish("failed", UNREADABLE_IMAGE, refused, upload.etag)
+    return Finish("failed", UNREADABLE_IMAGE, _AT_REST | {"refused_etag": upload.etag}, upload.etag)

@@ -36,16 +36,13 @@ class Settler:
     claim_for: float  # seconds
 
     def mark(self, claim: Claim, target: Target, attempt: Attempt) -> int:
-        """Note that SharePoint may show something else than the ledger says from here on.
+        """Note that SharePoint may show something else from here on; return its new `SPS-PictureTimestamp`.
 
         The attempt ends when it would have ended. One that stood still until then marks nothing: too much
         time has passed since SharePoint said whose profile it is.
 
         Where SharePoint was asked because the user has another name than the ledger's, the ledger's name may
         be another user's by now. It is forgotten, so that it is not taken for known should it come back.
-
-        Returns:
-            `SPS-PictureTimestamp` of what is written now.
 
         Raises:
             ClaimLost: another attempt took the user over.
@@ -84,8 +81,7 @@ class Settler:
     ) -> Result:
         """End the claim with what SharePoint shows now; in doubt the row stays dirty until a check.
 
-        Raises:
-            TryLater, Denied, ConfigError: the ledger or the queue is out of reach; the row stays dirty.
+        So it does where the ledger or the queue is out of reach: `TryLater`, `Denied` or `ConfigError`.
         """
         if isinstance(found, NotYet):
             self.release(claim, attempt, NOWHERE | {"outcome": "deferred", "reason": found.reason})

@@ -85,14 +85,10 @@ class Syncer:
     def attempt(self, job: Sync, *, dry_run: bool = False, remove: bool = False, ends: float = inf) -> Result:
         """Do a job once and say how it ended; the caller decides about `Result.again`.
 
-        Args:
-            job: names the user.
-            dry_run: decide and report, write nothing, not even in the ledger.
-            remove: an administrator wants the picture of a user without photo removed now.
-            ends: when it must be over, on the monotonic clock, if a caller waits for it.
-
-        Raises:
-            Refused: Graph or SharePoint refuses this user's data for good.
+        A `dry_run` decides and reports, and writes nothing, not even in the ledger. `remove` says that an
+        administrator wants the picture of a user without photo removed now. `ends` is when it must be over,
+        on the monotonic clock, if a caller waits for it. Raises `Refused` where Graph or SharePoint refuses
+        this user's data for good.
         """
         claim_for = self.settings.claim_for  # the attempt is over before its claim, and before Azure ends it
         timeout = min(claim_for / CALLS_A_CLAIM, LONGEST_CALL)
@@ -129,15 +125,14 @@ class Syncer:
     def _rehearse(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
         """Decide as a sync would, on what there is now, and write nothing anywhere."""
         row, job = self.ledger.read(job.user), replace(job, tries=TRIES_UNREADABLE)
-        planned = self._plan(job, row, self._gather(job, attempt), remove, attempt)
-        match planned:
+        match self._plan(job, row, self._gather(job, attempt), remove, attempt):
             case Planned(change, target):
                 reason = f"dry run: would write to {target.my_host}{target.folder}"
                 return Result(job.user, change.outcome, reason, change.etag)
-            case Finish():
-                return Result(job.user, planned.outcome, f"dry run: {planned.reason}", planned.etag)
-            case ComeBack():
-                return come_back(job, planned)
+            case Finish() as step:
+                return Result(job.user, step.outcome, f"dry run: {step.reason}", step.etag)
+            case ComeBack() as step:
+                return come_back(job, step)
 
     # --- the steps ---
 
@@ -175,16 +170,9 @@ class Syncer:
     def _decide(
         self, job: Sync, row: Row, gathered: Gathered, remove: bool, attempt: Attempt
     ) -> Finish | ComeBack | Upload | Clear:
-        removal = Removal(
-            asked=remove,
-            swept=job.removal,
-            after=self.settings.remove_after,
-            keep=self.settings.on_photo_removed == "keep",
-        )
-        scope, now = (
-            self.settings.scope,
-            self.clock.now(),
-        )  # after Graph's answer: missing since it was seen
+        scope, keep = self.settings.scope, self.settings.on_photo_removed == "keep"
+        removal = Removal(asked=remove, swept=job.removal, after=self.settings.remove_after, keep=keep)
+        now = self.clock.now()  # after Graph's answer: missing since it was seen
         step = plan_sync(
             gathered, row, scope=scope, force=job.force, tries=job.tries, now=now, removal=removal
         )
