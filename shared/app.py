@@ -149,18 +149,14 @@ class App:
         removals = Removals(base.sweeps, base.parts, base.queues, base.clock)
         ring = self._ring or WakeUp(settings.user_agent).ring
         url = settings.notification_url
+        renewal = Renewal(
+            graph, ring, base.subscription, opener.request, base.queues, client_state, url, base.clock
+        )
+        checker = Checker(settings, base.ledger, base.parts, base.queues, graph, base.gates, base.clock)
+        sweeper = _sweeper(base, settings, graph, opener, removals, pace)
+        user_sync = UserSync(graph, base.queues, syncer, base.clock)
         return Services(
-            settings,
-            client_state,
-            Checker(settings, base.ledger, base.parts, base.queues, graph, base.gates, base.clock),
-            syncer,
-            opener,
-            _sweeper(base, settings, graph, opener, removals, pace),
-            removals,
-            Renewal(
-                graph, ring, base.subscription, opener.request, base.queues, client_state, url, base.clock
-            ),
-            UserSync(graph, base.queues, syncer, base.clock),
+            settings, client_state, checker, syncer, opener, sweeper, removals, renewal, user_sync
         )
 
     def _wrong_settings(self) -> tuple[str, ...]:

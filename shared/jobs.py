@@ -39,8 +39,7 @@ class Check:
     born: float  # when the job was first queued
     tries: int = 0  # how often a user of it failed for a reason that concerns this user alone
     force: bool = False  # sync whatever the ledger says
-    # the sweep and its part that wait for the answers, None for a check without a sweep
-    part: tuple[str, str] | None = None
+    part: tuple[str, str] | None = None  # the sweep and its part that wait for the answers, if any do
     letters: str = ""  # what was found, a letter a user, where only the part must still be told; else ""
 
     def __post_init__(self) -> None:

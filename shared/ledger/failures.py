@@ -43,14 +43,11 @@ class Failures:
             logs.warning("failure.not_struck", user=user, error=str(error))
 
     def report(self) -> dict[str, Any]:
-        """Return how many users fail, since when (Unix seconds, None if none), and the newest, as JSON.
-
-        `more`: there may be more than were counted.
-        """
+        """Return how many users fail, since when (Unix seconds, None if none), and the newest, as JSON."""
         entries = list(self._entries())
         return {
             "users": len(entries),
-            "more": len(entries) == FAILURES_COUNTED,
+            "more": len(entries) == FAILURES_COUNTED,  # there may be more than were counted
             "since": min((entry["since"] for entry in entries), default=None),
             "newest": sorted(entries, key=lambda entry: -entry["at"])[:FAILURES_SHOWN],
         }

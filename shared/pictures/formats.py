@@ -9,6 +9,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -83,15 +84,13 @@ def orientation(exif: bytes) -> int:
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
     if order is None:
         return 1
-    try:
+    with suppress(struct.error):  # a directory that ends early
         (first,) = struct.unpack_from(f"{order}L", tiff, 4)
         (count,) = struct.unpack_from(f"{order}H", tiff, first)
         for at in range(first + 2, first + 2 + 12 * count, 12):
             tag, kind, _, value = struct.unpack_from(f"{order}HHLH", tiff, at)
             if (tag, kind) == (0x0112, 3):  # SHORT, as in the EXIF standard
                 return int(value)
-    except struct.error:  # a directory that ends early
-        pass
     return 1
 
 

@@ -11,6 +11,7 @@ Not here: whether a photo is Graph's 1x1 placeholder. The caller knows that from
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from io import BytesIO
 from typing import Final, Literal
@@ -146,14 +147,12 @@ def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     # Nor one with a floating-point pipeline: it may have tens of thousands of steps for every pixel.
     if not profile or len(profile) > MAX_PROFILE_BYTES or b"mpet" in profile:
         return image.convert("RGB")
-    try:
+    with suppress(OSError, ImageCms.PyCMSError):
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
         mode = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}.get(source.profile.xcolor_space)
         tagged = image.convert("RGB") if (image.mode, mode) == ("L", "RGB") else image
         if tagged.mode == mode:
             return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB").apply(tagged)
-    except (OSError, ImageCms.PyCMSError):
-        pass
     return image.convert("RGB")
 
 

@@ -41,9 +41,8 @@ class Removals:
     def release(self, sweep: str) -> None:
         """Let a braked sweep remove what it found, because an administrator looked at it.
 
-        Raises:
-            NotOurs: the last ten sweeps contain no such braked sweep.
-            TryLater: it is just ending, or storage is out of reach.
+        Raises `NotOurs` where the last ten sweeps contain no such braked sweep, `TryLater` where it is just
+        ending or storage is out of reach.
         """
         kept = dict(self.store.kept()).get(sweep)
         if kept is None or kept["state"] not in ("braked", "released"):

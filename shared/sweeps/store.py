@@ -121,13 +121,10 @@ class PartStore:
         for key, columns, _ in self.table.scan(sweep, after=after):
             yield key, _part(columns).removable
 
-    def letters(self, sweep: str) -> Iterator[str]:
-        """Yield the letters of every part of a sweep, which is all that its sums need."""
-        return (str(columns["letters"]) for _, columns, _ in self.table.scan(sweep, only=["letters"]))
-
     def total(self, sweep: str) -> Totals:
         """Return the sums over every part of a sweep."""
-        return tally.sum_letters(self.letters(sweep))
+        found = self.table.scan(sweep, only=["letters"])  # which is all that the sums need
+        return tally.sum_letters(str(columns["letters"]) for _, columns, _ in found)
 
     def forget(self, sweep: str) -> None:
         """Delete every part of a sweep."""

@@ -42,8 +42,7 @@ def show_picture(
 
     def write(target: Target, stamp: int, attempt: Attempt) -> None:
         for size, content in thumbnails.items():
-            name = thumbnail_name(user.id, size)
-            sharepoint.upload(target.my_host, target.folder, name, content, attempt)
+            sharepoint.upload(target.my_host, target.folder, thumbnail_name(user.id, size), content, attempt)
         address = picture_url(target.my_host, target.folder, thumbnail_name(user.id, "M"))
         properties = [("PictureURL", address), ("SPS-PictureTimestamp", str(stamp))]
         if sync_state != "keep":

@@ -45,9 +45,8 @@ class Claim:
     def write(self, columns: RowColumns) -> None:
         """Merge `columns` into the row, as long as the claim is ours.
 
-        Raises:
-            ClaimLost: another attempt took the user over.
-            TryLater: the ledger is out of reach, or the row keeps changing.
+        Raises `ClaimLost` where another attempt took the user over, `TryLater` where the ledger is out of
+        reach or the row keeps changing.
         """
         for _ in range(CLAIM_TRIES):
             try:
@@ -80,11 +79,9 @@ class Claims:
     new_token: Callable[[], str] = lambda: secrets.token_hex(8)
 
     def take(self, user: str) -> Claim:
-        """Return a claim on `user`.
+        """Return a claim on `user`; `Busy` where another attempt has one that is valid.
 
-        Raises:
-            Busy: another attempt has one that is valid.
-            TryLater: the ledger is out of reach, or the row keeps changing.
+        Raises `TryLater` where the ledger is out of reach, or the row keeps changing.
         """
         token = self.new_token()
         for _ in range(CLAIM_TRIES):

@@ -63,8 +63,7 @@ class Removal:
     asked: bool = False  # an administrator wants it removed now
     swept: bool = False  # a sweep found it missing
     after: float = 3600.0  # seconds a photo must have been missing before a sweep removes its picture
-    # a sweep removes nothing; the picture stays and no longer counts as written by this app
-    keep: bool = False
+    keep: bool = False  # a sweep removes nothing; the picture stays and no longer counts as ours
 
 
 TORN_READ_AGAIN_AFTER = 30.0  # seconds; Graph's photo store needs a moment to become consistent
