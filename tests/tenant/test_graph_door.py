@@ -49,7 +49,7 @@ def test_any_one_of_the_documented_permissions_opens_a_photo(graph, role) -> Non
     ("method", "path", "status", "code"),
     [
         pytest.param("GET", "/nothing/here", 400, "BadRequest", id="an unknown path"),
-        pytest.param("GET", "/users/a/photos/48x48", 400, "BadRequest", id="another size of a photo"),
+        pytest.param("GET", "/users/a/photos/48x48/more", 400, "BadRequest", id="below a known path"),
         pytest.param("PUT", "/users", 405, "Request_BadRequest", id="a method that is not for this path"),
         pytest.param("PUT", "/users/a/photo/$value", 405, "Request_BadRequest", id="writing a photo"),
         pytest.param("GET", "/$batch", 400, "BadRequest", id="a batch that is not received"),

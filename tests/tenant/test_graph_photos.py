@@ -37,13 +37,54 @@ def test_a_conditional_request_is_answered_in_full(graph) -> None:
     assert (answer.status_code, answer.data) == (200, jpeg())
 
 
-def test_bytes_that_are_no_picture_are_passed_on(graph) -> None:
+def test_bytes_that_are_no_picture_are_passed_on_and_have_no_sizes(graph) -> None:
     person = graph.person(photo=Photo(b"no picture", '"1"', 648, 648, "image/png"))
     answer = graph.get(f"/users/{person.id}/photo/$value")
     assert (answer.data, answer.content_type) == (b"no picture", "image/png")
+    assert graph.get(f"/users/{person.id}/photos/48x48/$value").status_code == 404
 
 
-PATHS = ["photo", "photo/$value"]
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        pytest.param("48X48", ("image/jpeg", "JPEG", (48, 48)), id="a square"),
+        pytest.param("240x240", ("image/jpeg", "JPEG", (240, 240)), id="the largest square"),
+        pytest.param("300x240", ("image/png", "PNG", (300, 240)), id="the photo's own"),
+        pytest.param("50x50", None, id="not one of Microsoft 365's"),
+        pytest.param("360x360", None, id="larger than the photo"),
+    ],
+)
+def test_a_size_is_a_square_jpeg_and_the_photos_own_is_as_it_is(graph, size, expected) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (300, 240), "crimson").save(out, "PNG")
+    person = graph.person(photo=Photo(out.getvalue(), '"1"', 300, 240, "image/png"))
+    answers = [graph.get(f"/users/{person.id}/photos/{size}{tail}") for tail in ("", "/$value")]
+    if expected is None:
+        assert [refusal(answer) for answer in answers] == [(404, "ImageNotFound")] * 2
+        return
+    metadata, value = answers[0].get_json(), answers[1]
+    with Image.open(io.BytesIO(value.data)) as image:
+        assert (value.content_type, image.format, image.size) == expected
+        red, green, _ = image.getpixel((24, 24))
+        assert red > 200 > 50 > green
+    assert (metadata["@odata.mediaContentType"], metadata["id"]) == (expected[0], size.lower())
+    assert (metadata["width"], metadata["height"]) == expected[2]
+    assert metadata["@odata.context"].endswith(f"users('{person.id}')/photos/$entity")
+    assert metadata["@odata.mediaEtag"] == value.headers["ETag"]
+
+
+def test_a_new_photo_has_another_etag_in_every_size(graph) -> None:
+    person = graph.person(photo=graph.photo())
+    paths = [f"/users/{person.id}/photo", f"/users/{person.id}/photos/48x48"]
+    before = [graph.get(path).get_json()["@odata.mediaEtag"] for path in paths]
+    graph.world.set_photo(person, graph.photo(504, "gold"))
+    after = [graph.get(path).get_json()["@odata.mediaEtag"] for path in paths]
+    assert len({*before, *after}) == 4
+    with Image.open(io.BytesIO(graph.get(f"{paths[1]}/$value").data)) as image:
+        assert image.getpixel((24, 24))[2] < 50
+
+
+PATHS = ["photo", "photo/$value", "photos/48x48", "photos/48x48/$value"]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -56,13 +97,14 @@ def test_no_photo_is_404_with_the_code_of_the_knob(graph, path, code) -> None:
     assert "ImageNotFoundException" in answer.get_json()["error"]["message"]
 
 
-def test_by_knob_a_missing_photo_is_a_dot_without_an_etag(graph) -> None:
+@pytest.mark.parametrize("path", ["photo", "photos/48x48"])
+def test_by_knob_a_missing_photo_is_a_dot_without_an_etag(graph, path) -> None:
     person = graph.person()
     graph.world.knobs.no_photo = "1x1"
-    metadata = graph.get(f"/users/{person.id}/photo").get_json()
+    metadata = graph.get(f"/users/{person.id}/{path}").get_json()
     assert {key: metadata[key] for key in ("id", "width", "height")} == {"id": "1x1", "width": 1, "height": 1}
     assert (metadata["@odata.mediaEtag"], metadata["@odata.mediaContentType"]) == ("", "image/gif")
-    value = graph.get(f"/users/{person.id}/photo/$value")
+    value = graph.get(f"/users/{person.id}/{path}/$value")
     assert "ETag" not in value.headers
     with Image.open(io.BytesIO(value.data)) as image:
         assert (image.format, image.size) == ("GIF", (1, 1))

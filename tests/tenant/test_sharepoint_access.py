@@ -104,9 +104,7 @@ def test_a_form_digest_is_given_and_never_required(sharepoint) -> None:
         assert sharepoint.send("POST", ADMIN, SET, VALUE, **digest).status_code == 200, digest
 
 
-@pytest.mark.parametrize(
-    "accept", ["", "*/*", "application/atom+xml", "application/json", "application/json;odata=verbose"]
-)
+@pytest.mark.parametrize("accept", ["", "*/*", "application/atom+xml", "application/json;odata=other"])
 def test_a_write_that_does_not_accept_json_is_refused_and_writes_nothing(sharepoint, accept) -> None:
     anna = sharepoint.add()
     assert sharepoint.send("POST", ADMIN, SET, VALUE, accept=accept).status_code == 406
@@ -114,6 +112,24 @@ def test_a_write_that_does_not_accept_json_is_refused_and_writes_nothing(sharepo
     assert sharepoint.properties("anna@contoso.com")["AboutMe"] == ""
     assert sharepoint.get(MY, FILE.format("a.jpg")).status_code == 404
     assert sharepoint.describe(anna)["files"] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "host", "path", "shown"),
+    [
+        pytest.param("GET", MY, "/_api/web/lists", ("error", "code"), id="an error"),
+        pytest.param("POST", ADMIN, "/_api/contextinfo", ("d", "GetContextWebInformation"), id="a digest"),
+        pytest.param("GET", MY, f"{FOLDER}/Files", ("d", "results"), id="a collection"),
+        pytest.param("GET", MY, FOLDER, ("d", "__metadata"), id="an object"),
+        pytest.param("GET", ADMIN, READ, ("d", "GetPropertiesFor"), id="null"),
+    ],
+)
+def test_the_verbose_form_has_its_own_envelopes(sharepoint, method, host, path, shown) -> None:
+    envelope, member = shown
+    answer = sharepoint.send(method, host, path, accept="application/json;odata=verbose")
+    assert answer.content_type == "application/json;odata=verbose;charset=utf-8"
+    assert set(answer.json) == {envelope}
+    assert member in answer.json[envelope]
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,8 @@ def test_listed_files_can_be_limited_to_some_properties(sharepoint) -> None:
     assert listed == {"value": [{"ETag": etag, "Length": str(len(data)), "Name": "a.jpg"}]}
     assert sharepoint.get(MY, f"{FOLDER}/Files?$select=Nonsense").status_code == 400
     assert sharepoint.get(MY, f"{FOLDER}/Files?$expand=Author").status_code == 400
+    verbose = sharepoint.get(MY, f"{FOLDER}/Files?$select=Name", accept="application/json;odata=verbose").json
+    assert verbose["d"]["results"] == [{"__metadata": {"type": "SP.File"}, "Name": "a.jpg"}]
 
 
 def test_a_missing_file_is_a_404_that_names_it(sharepoint) -> None:

@@ -73,3 +73,16 @@ def test_some_properties_of_a_profile_can_be_selected(sharepoint) -> None:
     assert sharepoint.profile(ANNA, tail="/Nonsense").status_code == 404
     for query in ("&$select=Nonsense", "&$filter=x"):
         assert sharepoint.profile(ANNA, query=query).status_code == 400
+
+
+def test_the_answer_has_the_requested_form(sharepoint) -> None:
+    sharepoint.add()
+    verbose = sharepoint.profile(ANNA, accept="application/json;odata=verbose").json["d"]
+    assert verbose["__metadata"] == {"type": "SP.UserProfiles.PersonProperties"}
+    first = verbose["UserProfileProperties"]["results"][0]
+    assert (first["__metadata"], first["Key"]) == ({"type": "SP.KeyValue"}, "UserProfile_GUID")
+    assert verbose["DirectReports"] == {"__metadata": {"type": "Collection(Edm.String)"}, "results": []}
+    minimal = sharepoint.profile(ANNA, accept="application/json").json
+    assert minimal["odata.metadata"].endswith("$metadata#SP.UserProfiles.PersonProperties")
+    null = sharepoint.profile("absent@contoso.com", accept="application/json;odata=verbose").json
+    assert null == {"d": {"GetPropertiesFor": None}}

@@ -82,5 +82,7 @@ def route(
             Route("GET", MEMBERS, groups.page, READ_MEMBERS),
             Route("GET", "/users/{user}/photo", photos.show, READ_PHOTOS),
             Route("GET", "/users/{user}/photo/$value", photos.value, READ_PHOTOS),
+            Route("GET", "/users/{user}/photos/{size}", photos.show, READ_PHOTOS),
+            Route("GET", "/users/{user}/photos/{size}/$value", photos.value, READ_PHOTOS),
         ]
     )

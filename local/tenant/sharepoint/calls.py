@@ -1,6 +1,7 @@
 """One request to SharePoint as its handlers get it: the caller, the host, and the form of the answer.
 
-Of the OData forms that `Accept` can ask for, only `odata=nometadata` is played
+SharePoint answers in the OData form that `Accept` asks for: `odata=nometadata`, `minimalmetadata` (what a
+bare `application/json` means) or `verbose`
 (learn.microsoft.com/sharepoint/dev/sp-add-ins/get-to-know-the-sharepoint-rest-service).
 """
 
@@ -17,6 +18,8 @@ from local.tenant.sharepoint.hosts import Site
 
 ODataRow = Mapping[str, object]
 
+_FORMS = ("nometadata", "minimalmetadata", "verbose")
+
 
 @dataclass(frozen=True, slots=True)
 class SharePointCall:
@@ -32,42 +35,58 @@ class SharePointCall:
         if self.claims.roles.isdisjoint(roles):
             raise access_denied(denial)
 
-    def require_json(self) -> None:
-        """Refuse a caller that does not accept JSON without metadata.
+    def form(self) -> str:
+        """Return the OData form that the caller accepts; refuse a caller that accepts no JSON.
 
-        SharePoint would answer in another form, or in Atom, which no client of this tenant reads: a missing
-        header must fail here too, with the reason.
+        SharePoint would answer in Atom then, which no client of this tenant reads: a missing header must fail
+        here too, with the reason.
         """
-        for part in self.request.headers.get("Accept", "").split(","):
-            kind, options = parse_options_header(part)
-            if kind.lower() == "application/json" and options.get("odata", "").lower() == "nometadata":
-                return
+        if form := _accepted_form(self.request):
+            return form
         raise SharePointRefusal(
             406,
             -1,
             "Microsoft.SharePoint.Client.ClientServiceException",
-            "SharePoint would answer in another form; ask for application/json;odata=nometadata.",
+            "SharePoint would answer in Atom; ask for application/json;odata=nometadata.",
         )
 
-    def entity(self, row: ODataRow, chosen: Sequence[str] | None = None) -> Response:
-        """Answer one object, cut down to the properties `chosen`."""
-        self.require_json()
-        return _answer(_cut(row, chosen))
+    def entity(self, kind: str, row: ODataRow, chosen: Sequence[str] | None = None) -> Response:
+        """Answer one object of the OData type `kind`, cut down to the properties `chosen`."""
+        return self._answer(kind, self._write_row(kind, row, chosen))
 
-    def rows(self, rows: Iterable[ODataRow], chosen: Sequence[str] | None = None) -> Response:
-        """Answer a collection of objects."""
-        return self.entity({"value": [_cut(row, chosen) for row in rows]})
+    def rows(self, kind: str, rows: Iterable[ODataRow], chosen: Sequence[str] | None = None) -> Response:
+        """Answer a collection of objects of the OData type `kind`."""
+        written = [self._write_row(kind, row, chosen) for row in rows]
+        return self._answer(kind, {"results" if self.form() == "verbose" else "value": written})
 
-    def null(self) -> Response:
-        """Answer null, the result of a function."""
-        return self.entity({"odata.null": True})
+    def result(self, name: str, kind: str = "", row: ODataRow | None = None) -> Response:
+        """Answer the result of the function `name`: null, or an object of the OData type `kind`."""
+        if self.form() == "verbose":
+            return self._answer(name, {name: row})
+        return self._answer(name, {"odata.null": True}) if row is None else self.entity(kind, row)
+
+    def _write_row(self, kind: str, row: ODataRow, chosen: Sequence[str] | None) -> ODataRow:
+        """Return a row in the caller's form: in the verbose one, objects have types and lists `results`."""
+        cut = row if chosen is None else {name: row[name] for name in chosen}
+        if self.form() != "verbose":
+            return cut
+        return {"__metadata": {"type": kind}} | {name: _write_value(value) for name, value in cut.items()}
+
+    def _answer(self, kind: str, payload: ODataRow) -> Response:
+        form = self.form()
+        if form == "verbose":
+            return json_response({"d": payload}, "application/json;odata=verbose;charset=utf-8")
+        if form == "minimalmetadata":
+            payload = {"odata.metadata": f"{self.site.origin}/_api/$metadata#{kind}", **payload}
+        return json_response(payload, f"application/json;odata={form};streaming=true;charset=utf-8")
 
 
-def refuse(refusal: SharePointRefusal) -> Response:
-    """Return a refusal in OData's error envelope."""
+def refuse(request: Request, refusal: SharePointRefusal) -> Response:
+    """Return a refusal in OData's error envelope; the verbose form has an older name for it."""
+    verbose = _accepted_form(request) == "verbose"
     error = {"code": refusal.code, "message": {"lang": "en-US", "value": refusal.message}}
-    kind = "application/json;odata=nometadata;charset=utf-8"
-    return json_response({"odata.error": error}, kind, refusal.status)
+    kind = f"application/json;odata={'verbose' if verbose else 'nometadata'};charset=utf-8"
+    return json_response({"error" if verbose else "odata.error": error}, kind, refusal.status)
 
 
 def json_response(payload: object, content_type: str, status: int = 200) -> Response:
@@ -75,9 +94,19 @@ def json_response(payload: object, content_type: str, status: int = 200) -> Resp
     return Response(json.dumps(payload, ensure_ascii=False), status, content_type=content_type)
 
 
-def _answer(payload: ODataRow) -> Response:
-    return json_response(payload, "application/json;odata=nometadata;streaming=true;charset=utf-8")
+def _accepted_form(request: Request) -> str | None:
+    """Return the first JSON form in the request's `Accept`, None where it names none."""
+    for part in request.headers.get("Accept", "").split(","):
+        kind, options = parse_options_header(part)
+        if kind.lower() == "application/json":
+            form = options.get("odata", "minimalmetadata").lower()
+            return form if form in _FORMS else None
+    return None
 
 
-def _cut(row: ODataRow, chosen: Sequence[str] | None) -> ODataRow:
-    return row if chosen is None else {name: row[name] for name in chosen}
+def _write_value(value: object) -> object:
+    if not isinstance(value, list):
+        return value
+    if any(isinstance(item, Mapping) for item in value):  # the only lists of objects are key-value pairs
+        return {"results": [{"__metadata": {"type": "SP.KeyValue"}, **item} for item in value]}
+    return {"__metadata": {"type": "Collection(Edm.String)"}, "results": value}

@@ -69,17 +69,17 @@ class Files:
         with self._world.lock:
             folder = self._find_folder(call, path)
             if not names:
-                return call.entity(show_folder(folder), chosen)
+                return call.entity("SP.Folder", show_folder(folder), chosen)
             if names == ["files"]:
                 files = [show_file(folder, file, call.site.origin) for file in folder.files.values()]
-                return call.rows(files, chosen)
+                return call.rows("SP.File", files, chosen)
             inside = self._libraries[call.site.geo].folders_in(folder)
-            return call.rows([show_folder(each) for each in inside], chosen)
+            return call.rows("SP.Folder", [show_folder(each) for each in inside], chosen)
 
     def _upload(self, call: SharePointCall, path: str, step: PathSegment) -> Response:
         if call.request.method != "POST":
             raise wrong_method(call.request.method, step.spelled)
-        call.require_json()
+        call.form()
         chosen = selected(call.request.args, FILE_PROPERTIES)
         overwrite = step.flag("overwrite")
         name = _read_name(step)
@@ -93,7 +93,7 @@ class Files:
                 raise SharePointRefusal(400, -2130575257, _SP, text)
             file = folder.save(name, data, picture, self._world.clock.now())
             row = show_file(folder, file, call.site.origin)
-        return call.entity(row, chosen)
+        return call.entity("SP.File", row, chosen)
 
     def _answer_file(self, call: SharePointCall, path: str, names: list[str]) -> Response:
         verb = call.request.headers.get("X-HTTP-Method", call.request.method).upper()
@@ -102,7 +102,7 @@ class Files:
             match verb, names:
                 case "GET", []:
                     row = show_file(folder, file, call.site.origin)
-                    return call.entity(row, selected(call.request.args, FILE_PROPERTIES))
+                    return call.entity("SP.File", row, selected(call.request.args, FILE_PROPERTIES))
                 case "GET", ["$value"]:
                     return serve(file)
                 case "DELETE", []:

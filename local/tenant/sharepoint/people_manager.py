@@ -71,16 +71,16 @@ class PeopleManager:
         with self._world.lock:
             profile = self._profiles.find(step.text("accountName"))
             if profile is None:
-                return call.null()
+                return call.result(step.spelled)
             person = properties.describe_person(profile, self._world.organisation)
-        return call.entity(person, selected(call.request.args, person))
+        return call.entity("SP.UserProfiles.PersonProperties", person, selected(call.request.args, person))
 
     def _set_property(self, call: SharePointCall) -> Response:
         if call.request.method != "POST":
             raise wrong_method(call.request.method, SET)
-        call.require_json()
+        call.form()
         self.write(call, *_read_arguments(call))
-        return call.null()
+        return call.result(SET)
 
 
 def _read_arguments(call: SharePointCall) -> tuple[str, str, str]:

@@ -74,7 +74,7 @@ class SharePoint:
         try:
             response = self._route(request, trace)
         except SharePointRefusal as refusal:
-            response = refuse(refusal)
+            response = refuse(request, refusal)
         except Unauthorized as refusal:
             response = self._challenge(refusal)
         response.headers["request-id"] = trace
@@ -191,7 +191,7 @@ class SharePoint:
             "SupportedSchemaVersions": ["14.0.0.0", "15.0.0.0"],
             "WebFullUrl": call.site.origin,
         }
-        return call.entity(digest)
+        return call.result("GetContextWebInformation", "SP.ContextWebInformation", digest)
 
     def _authenticate(self, request: Request, audience: str) -> Claims:
         try:
