@@ -163,10 +163,8 @@ class Tenant:
     @property
     def identity_settings(self) -> dict[str, str]:
         """What the platform sets for a managed identity; with these, leave `CLIENT_CERTIFICATE` out."""
-        return {
-            "IDENTITY_ENDPOINT": f"{self.admin_url}{identity.PATH}",
-            "IDENTITY_HEADER": self.identity.header,
-        }
+        endpoint = f"{self.admin_url}{identity.PATH}"
+        return {"IDENTITY_ENDPOINT": endpoint, "IDENTITY_HEADER": self.identity.header}
 
     def describe(self) -> dict[str, Any]:
         """Return everything that another process needs to use the tenant, as JSON."""
@@ -209,10 +207,9 @@ class Tenant:
     def _meet_part(self, method: str, url: str) -> tuple[int, dict[str, str], Any] | None:
         refused = self._throttle.admit_part(method, url)
         met = refused or self.faults.meet_part(method, url)
-        if met and not refused:
-            status, headers, _ = met
-            if status == HTTPStatus.TOO_MANY_REQUESTS:  # a 503 of a part concerns one user's mailbox
-                self.early_returns.note_answer(name_part(url), status, Headers(headers))
+        # A 503 of a part concerns one user's mailbox.
+        if met and not refused and met[0] == HTTPStatus.TOO_MANY_REQUESTS:
+            self.early_returns.note_answer(name_part(url), met[0], Headers(met[1]))
         return met
 
     def _route(self, request: Request) -> tuple[str, Face] | None:

@@ -59,12 +59,8 @@ class AdminFace:
         self._permissions = permissions
         self._settings = settings
         self._reset = reset
-        self._routes = Map(
-            [
-                *self._list_own(),
-                *_list_others(people_calls, GroupCalls(world), traffic_calls),
-            ]
-        )
+        others = _list_others(people_calls, GroupCalls(world), traffic_calls)
+        self._routes = Map([*self._list_own(), *others])
 
     def respond(self, request: Request) -> Response:
         """Answer one call."""

@@ -183,25 +183,12 @@ def _notifications(notify: str | None) -> tuple[int, float]:
 
 
 def _facts(person: Person) -> dict[str, Any]:
-    return {
-        "id": person.id,
-        "upn": person.upn,
-        "name": person.display_name,
-        "guest": person.guest,
-        "enabled": person.enabled,
-        "mailbox": person.mailbox,
-        "geo": person.geo,
-        "gone": person.gone,
-    }
+    names = ("guest", "enabled", "mailbox", "geo", "gone")
+    facts = {name: getattr(person, name) for name in names}
+    return {"id": person.id, "upn": person.upn, "name": person.display_name, **facts}
 
 
 def _describe(photo: Photo) -> dict[str, Any]:
-    data = photo.data
-    return {
-        "etag": photo.etag,
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "bytes": len(data),
-        "width": photo.width,
-        "height": photo.height,
-        "content_type": photo.content_type,
-    }
+    names = ("etag", "width", "height", "content_type")
+    facts = {name: getattr(photo, name) for name in names}
+    return facts | {"sha256": hashlib.sha256(photo.data).hexdigest(), "bytes": len(photo.data)}

@@ -4,9 +4,8 @@ Stricter than the real one where the documents allow: it refuses a query paramet
 that they do not name. Where the behaviour is not known a knob in `local.tenant.knobs.Knobs` decides.
 
 What it does not play: the beta endpoint, delta queries, groups but for the people in them, writing photos,
-rich notifications, throttling (which `traffic.throttle` does before Graph gets a
-request), the one-hour life of the token behind a subscription, and lifecycle events by themselves (the admin
-face triggers them).
+rich notifications, throttling (which `traffic.throttle` does before Graph gets a request), the one-hour life
+of the token behind a subscription, and lifecycle events by themselves (the admin face triggers them).
 """
 
 import json

@@ -192,11 +192,6 @@ class Quota:
 
 
 def _show(geo: str, window: Window) -> dict[str, Any]:
-    return {
-        "geo": geo,
-        "began": datetime.fromtimestamp(window.began, UTC).isoformat(timespec="milliseconds"),
-        "owed": window.owed,
-        "used": window.used,
-        "calls": window.calls,
-        "throttled": window.throttled,
-    }
+    began = datetime.fromtimestamp(window.began, UTC).isoformat(timespec="milliseconds")
+    counts = {name: getattr(window, name) for name in ("owed", "used", "calls", "throttled")}
+    return {"geo": geo, "began": began, **counts}

@@ -59,13 +59,8 @@ def graph(status: int, code: str = "") -> dict[str, Any]:
 
 def graph_throttled() -> dict[str, Any]:
     """Return the body with which Graph throttles: learn.microsoft.com/graph/throttling, "Sample response"."""
-    inner = {
-        "code": "429",
-        "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
-        "message": "Please retry after",
-        "request-id": str(uuid.uuid4()),
-        "status": "429",
-    }
+    ids = {"date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"), "request-id": str(uuid.uuid4())}
+    inner = {"code": "429", "message": "Please retry after", "status": "429", **ids}
     return {"error": {"code": "TooManyRequests", "innerError": inner, "message": "Please retry again later."}}
 
 

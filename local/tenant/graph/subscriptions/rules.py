@@ -101,10 +101,8 @@ def read_update(body: Json, *, http: bool) -> SubscriptionUpdate:
     texts = _read_texts(body)
     if not texts.keys() & {"expirationDateTime", "notificationUrl"}:
         # github.com/microsoftgraph/microsoft-graph-docs-contrib/issues/9498
-        raise _invalid(
-            "Subscription must contain either the 'expirationDateTime' or 'notificationUrl' property "
-            "and its value."
-        )
+        either = "either the 'expirationDateTime' or 'notificationUrl' property and its value"
+        raise _invalid(f"Subscription must contain {either}.")
     for name in texts.keys() - {"expirationDateTime", "notificationUrl"}:
         # learn.microsoft.com/graph/change-notifications-lifecycle-events: a lifecycle URL cannot come later.
         raise _invalid(f"The property '{name}' of a subscription cannot be updated.")
@@ -161,10 +159,9 @@ def _read_url(name: str, text: str, *, http: bool) -> str:
 
 
 def _read_expiry(text: str) -> datetime:
-    expires = read_time(text)
-    if expires is None:
-        raise _invalid(_UNREADABLE)
-    return expires
+    if expires := read_time(text):
+        return expires
+    raise _invalid(_UNREADABLE)
 
 
 def _invalid(message: str) -> GraphRefusal:
