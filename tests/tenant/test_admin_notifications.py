@@ -61,7 +61,6 @@ def received(tenant: Tenant, webhook: Webhook, key: str) -> list[object]:
         pytest.param(False, 0.05, 1, id="after a delay"),
         pytest.param(True, None, 1, id="once with the knob"),
         pytest.param(True, "off", 0, id="off despite the knob"),
-        pytest.param(True, "on", 1, id="on despite the knob"),
     ],
 )
 @pytest.mark.usefixtures("subscription")

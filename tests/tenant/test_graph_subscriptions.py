@@ -50,7 +50,6 @@ UNREADABLE = "Could not process subscription creation payload."
         pytest.param({"changeType": "created"}, "Invalid 'changeType' attribute: 'c", id="created alone"),
         pytest.param({"changeType": "updated, deleted"}, "Invalid 'changeType'", id="a blank in the list"),
         pytest.param({"changeType": "updated,updated"}, "Invalid 'changeType'", id="the same twice"),
-        pytest.param({"changeType": ""}, "Invalid 'changeType'", id="an empty change type"),
         pytest.param({"clientState": "x" * 129}, "must not exceed 128 characters", id="a long client state"),
         pytest.param({"notificationUrl": "ftp://127.0.0.1/"}, "absolute HTTPS URL", id="no http"),
         pytest.param({"notificationUrl": "https://127.0.0.1/#x"}, "absolute HTTPS URL", id="a fragment"),
@@ -148,13 +147,7 @@ def test_an_expired_subscription_is_gone(graph, webhook) -> None:
     assert graph.subscribe(webhook)["id"] != created["id"]
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        pytest.param({}, id="another URL"),
-        pytest.param({"resource": "/Users"}, id="another spelling"),
-    ],
-)
+@pytest.mark.parametrize("changes", [{}, {"resource": "/Users"}], ids=["another URL", "another spelling"])
 def test_the_same_combination_twice_is_409(graph, webhook, changes) -> None:
     first = graph.subscribe(webhook)
     answer = graph.call("POST", "/subscriptions", graph.creation(f"{webhook.url}/elsewhere", **changes))
@@ -216,7 +209,6 @@ def test_a_renewal_changes_expiry_and_url_and_nothing_else(graph, webhook) -> No
     ("body", "message"),
     [
         pytest.param({}, "must contain either the 'expirationDateTime' or 'notificationUrl'", id="nothing"),
-        pytest.param({"clientState": "new"}, "must contain either", id="only what is fixed"),
         pytest.param({"expirationDateTime": None}, "must contain either", id="null"),
         pytest.param(
             {"expirationDateTime": "2026-11-30T10:00:00Z", "lifecycleNotificationUrl": "https://a/"},

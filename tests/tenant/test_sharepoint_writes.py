@@ -62,7 +62,6 @@ def test_writing_to_an_unknown_profile_over_rest_is_an_error(sharepoint) -> None
     "body",
     [
         pytest.param(arguments("SPS-PicturePlaceholderState", 0), id="a number"),
-        pytest.param(arguments("SPS-PicturePlaceholderState", None), id="null"),
         pytest.param({"accountName": "x", "propertyName": "AboutMe"}, id="no value"),
         pytest.param({**arguments("AboutMe", "x"), "extra": "y"}, id="an unknown parameter"),
     ],
@@ -125,7 +124,7 @@ def test_the_type_of_a_missing_user_is_a_knob(sharepoint) -> None:
 
 
 METHOD = set_property(3, ANNA, "AboutMe", "x")
-WHOLE, VALUE = wrap(METHOD), '<Parameter Type="String">x</Parameter>'
+WHOLE = wrap(METHOD)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +133,6 @@ WHOLE, VALUE = wrap(METHOD), '<Parameter Type="String">x</Parameter>'
         pytest.param("", id="nothing"),
         pytest.param("<Request", id="not well-formed"),
         pytest.param(wrap(METHOD).replace("clientquery/2009", "clientquery/2010"), id="another namespace"),
-        pytest.param(WHOLE.replace("<Request ", "<R ").replace("</Request>", "</R>"), id="another root"),
         pytest.param(wrap(METHOD).replace('SchemaVersion="15.0.0.0"', ""), id="no schema version"),
         pytest.param('<!DOCTYPE x [<!ENTITY y "z">]>' + wrap(METHOD), id="a document type"),
         pytest.param(WHOLE.replace(PEOPLE_MANAGER, "{0000}"), id="another type"),
@@ -144,7 +142,6 @@ WHOLE, VALUE = wrap(METHOD), '<Parameter Type="String">x</Parameter>'
         pytest.param(wrap(METHOD).replace('Id="3"', 'Id="2"'), id="an id twice"),
         pytest.param(wrap(METHOD).replace('Name="Set', 'Name="Get'), id="another method"),
         pytest.param(wrap(METHOD).replace('Type="String">x', 'Type="Number">1'), id="a number"),
-        pytest.param(WHOLE.replace(VALUE, '<Parameter Type="Null"/>'), id="null"),
         pytest.param(wrap(METHOD).replace("<ObjectPaths>", "<Extra/><ObjectPaths>"), id="an unknown element"),
         pytest.param(wrap(METHOD + set_property(4, ANNA, "AboutMe", "y" * 2_100_000)), id="above 2 MB"),
     ],
@@ -164,13 +161,11 @@ def test_a_query_must_be_declared_as_xml(sharepoint) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        pytest.param("PictureURL", "/User Photos/Profile Pictures/x.jpg", id="relative url"),
         pytest.param("PictureURL", URL.replace("https", "http"), id="http url"),
         pytest.param("PictureURL", URL.replace("contoso", "fabrikam"), id="another tenant's url"),
         pytest.param("PictureURL", URL.replace(":443", ":444"), id="another port's url"),
         pytest.param("PictureURL", URL + "?t=1", id="url with a query"),
         pytest.param("PictureURL", URL.replace("User%20Photos", "Documents"), id="url of another library"),
-        pytest.param("SPS-PictureTimestamp", "", id="no timestamp"),
         pytest.param("SPS-PictureTimestamp", "2026-01-01", id="timestamp not in digits"),
         pytest.param("SPS-PicturePlaceholderState", "2", id="state 2"),
         pytest.param("SPS-PictureExchangeSyncState", "true", id="state true"),
