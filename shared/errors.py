@@ -18,7 +18,7 @@ Only the modules that call a service create a `ServiceError`, from its answer.
 """
 
 from collections.abc import Iterable
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 DENIED_AFTER = 900.0
 """Seconds before a denied service is called again: people grant permissions, waiting does not."""
@@ -84,17 +84,8 @@ class ServiceError(SyncError):
 class TryLater(PutOff, ServiceError):
     """The service cannot now. `after`: seconds it asked us to stay away, None where it did not say."""
 
-    def __init__(
-        self,
-        service: str,
-        what: str,
-        *,
-        after: float | None = None,
-        status: int | None = None,
-        code: str = "",
-        request_id: str = "",
-    ) -> None:
-        super().__init__(service, what, status=status, code=code, request_id=request_id)
+    def __init__(self, service: str, what: str, *, after: float | None = None, **facts: Any) -> None:
+        super().__init__(service, what, **facts)
         self.after = after
 
 

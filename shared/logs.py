@@ -31,8 +31,7 @@ def quieten_libraries() -> None:
 def info(name: str, /, *, level: int = logging.INFO, **facts: Any) -> None:
     """Log the event `name` with its facts, both readable in the text and as fields for a log store.
 
-    Raises:
-        ValueError: a fact is not on the allow-list; found by the first test that logs it.
+    Raises `ValueError` where a fact is not on the allow-list; found by the first test that logs it.
     """
     if unknown := set(facts) - FACTS:
         raise ValueError(f"not facts that may be logged: {sorted(unknown)}")

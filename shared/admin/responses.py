@@ -88,8 +88,7 @@ def broken() -> AdminResponse:
 def flag(name: str, value: str | None) -> bool:
     """Return a query parameter as a boolean, False if it is missing.
 
-    Raises:
-        NotOurs: it is neither true nor false.
+    Raises `NotOurs` where it is neither true nor false.
     """
     if value is None or value.lower() == "false":
         return False

@@ -51,8 +51,7 @@ class Graph:
         The photo may still change between the parts; `Gathered.content_etag` belongs to the bytes. `groups`
         are those of which the user's membership matters, at most 20; all ids are object ids.
 
-        Raises:
-            TryLater, Denied, Refused: Graph did not return the state of the photo.
+        Raises `TryLater`, `Denied`, `Refused` where Graph did not return the state of the photo.
         """
         parts = self._wire.batch(batch.gather_requests(user, groups), attempt)
         person = batch.read_user(parts.get("user"))
@@ -78,8 +77,7 @@ class Graph:
 
         `address` is the page's URL as Graph gave it, "" for the first.
 
-        Raises:
-            Expired: Graph no longer knows the URL.
+        Raises `Expired` where Graph no longer knows the URL.
         """
         try:
             page, following = self._wire.page(address or self._first_page(scope), attempt)
@@ -110,8 +108,7 @@ class Graph:
     def find_user(self, key: str, attempt: Attempt) -> User:
         """Return the user whose object id or UPN is `key`.
 
-        Raises:
-            Gone: the directory does not know the user.
+        Raises `Gone` where the directory does not know the user.
         """
         url = f"{self._base}/users/{quote(key, safe='')}?$select={USER_FIELDS}"
         return batch.parse_user(self._wire.get(url, attempt).json())
@@ -162,8 +159,7 @@ class Graph:
     def renew_subscription(self, subscription: str, expires: float, attempt: Attempt) -> Subscription:
         """Move the expiry, which also reauthorises, and return the subscription with the expiry Graph chose.
 
-        Raises:
-            Gone: the subscription is lost; create another.
+        Raises `Gone` where the subscription is lost; create another.
         """
         url = f"{self._base}/subscriptions/{quote(subscription, safe='')}"
         answer = self._wire.write("PATCH", url, {"expirationDateTime": _iso(expires)}, attempt)

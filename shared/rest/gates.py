@@ -56,8 +56,7 @@ class Gates:
         again soon after it opened stays closed twice as long, from 30 seconds up to 15 minutes. `why` is for
         the log and the status report.
 
-        Raises:
-            TryLater: the table is unreachable.
+        Raises `TryLater` where the table is unreachable.
         """
         now = self.clock.now()
 

@@ -43,8 +43,7 @@ class TokenProblems:
     def recent(self) -> list[str]:
         """Return the last refusal and how long ago it was, nothing if it is over an hour old.
 
-        Raises:
-            TryLater: the table is unreachable.
+        Raises `TryLater` where the table is unreachable.
         """
         columns, _ = self.table.read(StateRows.PROBLEM, ENTRA) or ({"at": float("-inf")}, "")
         ago = self.clock.now() - columns["at"]

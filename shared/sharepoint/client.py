@@ -73,8 +73,7 @@ class SharePoint:
     def upload(self, my_host: str, folder: str, name: str, content: bytes, attempt: Attempt) -> None:
         """Write a file into a folder; overwrite one of the same name.
 
-        Raises:
-            Gone: the folder does not exist. Refused: 409, in some tenants, for the same reason.
+        Raises `Gone` where the folder does not exist. Refused: 409, in some tenants, for the same reason.
         """
         url = f"https://{my_host}{_folder(folder)}/Files/AddUsingPath(decodedUrl='{_path(name)}',overwrite=true)"
         headers = {**_JSON, "Content-Type": "application/octet-stream"}
@@ -92,8 +91,7 @@ class SharePoint:
     ) -> None:
         """Set profile properties in this order, in one request; those before a failed one stay set.
 
-        Raises:
-            Gone: this host has no profile of that user.
+        Raises `Gone` where this host has no profile of that user.
         """
         url = f"https://{admin_host}/_vti_bin/client.svc/ProcessQuery"
         query = _query(account_of(upn), properties).encode()

@@ -80,8 +80,7 @@ class Pace:
     def reserve(self, lane: Lane, units: int) -> Booked | Full:
         """Reserve units in this minute, or in the first of the next hour that has room.
 
-        Raises:
-            TryLater: the table is unreachable, or too many instances want the same minute.
+        Raises `TryLater` where the table is unreachable, or too many instances want the same minute.
         """
         now = self.clock.now()
         this = minute_of(now)
@@ -97,8 +96,7 @@ class Pace:
     def forget(self) -> None:
         """Delete the minutes that ended an hour ago, the oldest first, up to `MINUTES_FORGOTTEN` at a time.
 
-        Raises:
-            TryLater: the table is unreachable.
+        Raises `TryLater` where the table is unreachable.
         """
         past = self.clock.now() - HORIZON * MINUTE
         minutes = (key for key, _, _ in self.table.scan(StateRows.PACE, only=["RowKey"]))

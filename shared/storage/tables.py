@@ -42,8 +42,7 @@ class Table(Protocol):
         No value is None, which a merge would leave out. `version` is the version as read, "" if there was no
         row, `ANY` for no condition.
 
-        Raises:
-            Stale: the condition does not hold.
+        Raises `Stale` where the condition does not hold.
         """
 
     def scan(
@@ -69,8 +68,7 @@ def update(
     `change` takes the columns as they stand, none if there is no row, and returns None to write nothing.
     Return the columns as they stand then, and whether they were written.
 
-    Raises:
-        TryLater: the table is unreachable, or the row keeps changing.
+    Raises `TryLater` where the table is unreachable, or the row keeps changing.
     """
     for _ in range(UPDATE_TRIES):
         columns, version = table.read(partition, key) or ({}, "")

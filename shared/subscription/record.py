@@ -57,8 +57,7 @@ SUBSCRIPTION_LEASE = 300.0  # seconds; as long as a function may run
 class SubscriptionLease:
     """The sole right to renew, for a few minutes. `record` is the record after the last write.
 
-    Raises:
-        TryLater: another instance holds the lease.
+    Raises `TryLater` where another instance holds the lease.
     """
 
     def __init__(self, store: SubscriptionStore, clock: Clock) -> None:

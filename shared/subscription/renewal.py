@@ -60,8 +60,7 @@ class Renewal:
     def tend_for(self, job: Tend) -> None:
         """Do a job from the queue; if it must be repeated, queue it again as the last step.
 
-        Raises:
-            Refused: Graph refuses the subscription as it is.
+        Raises `Refused` where Graph refuses the subscription as it is.
         """
         try:
             self.tend(event=job.event)
