@@ -66,7 +66,7 @@ class NotOurs(SyncError):
 class ServiceError(SyncError):
     """A remote service answered with an error, or did not answer.
 
-    `service` is the service's name, `what` one sentence for the log, without anything secret. `status` is
+    `service` is one of the names above, `what` one sentence for the log, without anything secret. `status` is
     None where no answer came, `code` the service's own error code, `request_id` the service's id of the
     request, for a support case.
     """

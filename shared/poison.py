@@ -31,7 +31,10 @@ class PoisonStore:
     table: Table
 
     def note(self, key: str, queue: str, body: str, why: str, now: float) -> None:
-        """Keep a poison message: once for each `key`, its `body` cut where a table column ends."""
+        """Keep a poison message: once for each `key`, its `body` cut where a table column ends.
+
+        `queue` is where it failed, `why` why it was not handled, `now` Unix seconds.
+        """
         columns = {"queue": queue, "body": body[:LONGEST_TEXT], "why": why, "at": now}
         self.table.merge(StateRows.POISON, key, columns, ANY)
 

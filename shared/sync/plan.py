@@ -79,7 +79,8 @@ def plan_sync(
     """Return what a sync does about one user.
 
     `gathered` is what Graph says, `row` the ledger's row as claimed, `now` in Unix seconds. `force` skips the
-    comparisons with ETag, hash and refused ETag; `tries` is what the job's last `ComeBack` counted.
+    comparisons with ETag, hash and refused ETag; `tries` is what the job's last `ComeBack` counted;
+    `scope` holds the users whose photos are synced, `removal` what becomes of a picture whose photo is gone.
     """
     user = gathered.user
     if user is None or isinstance(gathered.source, UserGone):
