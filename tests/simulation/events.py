@@ -182,8 +182,17 @@ def _move(run: "Run") -> None:
         person = pick_person(run)
         if run.time.now() - run.ms.moved.get(person.id, 0.0) < SHORTEST_STAY:
             return  # no move there and back within one write: an assumption of docs/guarantees.md
+        if _returns_under_a_write(run, person):
+            return  # likewise one that ends where the ledger still believes the user
         run.log(f"--- {person.id[:8]} moves to the other geo")
         run.ms.move(person.id)
+
+
+def _returns_under_a_write(run: "Run", person: Person) -> bool:
+    """Whether a worker writes to the geo that the ledger has for a person, who would move there now."""
+    profile, known = run.ms.profile_of(person.id), run.judge.row(person.id).get("geo")
+    away = profile is not None and bool(known) and profile.my_host != known
+    return away and any(worker.user == person.id and _writes(worker) for worker in run.workers)
 
 
 def _writes(worker: Worker) -> bool:
