@@ -71,14 +71,19 @@ class Run(Network):
         if self.had_dry_run:  # it dropped what was queued: a sweep queues that again after a day
             self._pass(DAY)
         for _ in range(2):
-            self._pass(6 * HOUR)
-            self.open_sweep()
-            self._drain()
-            verdict.judge_photos(self)
-            self._release()
+            self._sweep_in_calm()
         self._pass(HOUR)
         self._drain()
+        if verdict.doubts_a_removal(self):
+            self._sweep_in_calm()
         verdict.judge_end(self)
+
+    def _sweep_in_calm(self) -> None:
+        self._pass(6 * HOUR)
+        self.open_sweep()
+        self._drain()
+        verdict.judge_photos(self)
+        self._release()
 
     def _clear_up(self) -> None:
         """End all faults, and bring most users who are out of scope back into it."""

@@ -16,10 +16,27 @@ def judge_photos(run: "Run") -> None:
     _judge({person.id[:8]: _wrong(run.judge, person) for person in _people(run) if person.photo.now})
 
 
+def doubts_a_removal(run: "Run") -> bool:
+    """Return whether a picture was removed in doubt: its row stays dirty until the next sweep.
+
+    Raises `Violation` where such a picture still shows after two sweeps.
+    """
+    doubted = [person for person in _people(run) if _is_removed_in_doubt(run.judge, person)]
+    still = {person.id[:8]: run.ms.shown(person.id) for person in doubted if not run.ms.agrees(person.id, "")}
+    _judge({person: f"shows {shown}, and was removed" for person, shown in still.items()})
+    return bool(doubted)
+
+
 def judge_end(run: "Run") -> None:
     """Check the promise for all targets and rows and for the last sweep's figures, after two sweeps."""
     wrong = {person.id[:8]: _wrong(run.judge, person) for person in _people(run)}
     _judge(wrong | {"the last sweep": _wrong_figures(run)})
+
+
+def _is_removed_in_doubt(judge: Judge, user: Person) -> bool:
+    row = judge.row(user.id)
+    known = judge.in_scope(user) and judge.ms.profile_of(user.id) is not None
+    return known and user.photo.now is None and row.get("dirty", False) and row["outcome"] == "cleared"
 
 
 def _wrong(judge: Judge, user: Person) -> str:
