@@ -5,7 +5,7 @@ Facts: learn.microsoft.com/graph/json-batching, .../graph/api/profilephoto-get a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -20,14 +20,6 @@ from shared.graph.subscription import CHANGE_TYPE, RESOURCE, Subscription
 from shared.graph.wire import ABSENT, GraphConnection
 from shared.rest.client import HttpClient, Response
 from shared.users import Scope, User, object_id
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A page of users in scope, as object ids, and the next page's URL, "" after the last."""
-
-    users: tuple[str, ...]
-    next: str
 
 
 class Graph:
@@ -72,10 +64,11 @@ class Graph:
         missing = answer.status == HTTPStatus.NOT_FOUND
         return missing and isinstance(_source_in(_part_of(answer)), photo.NoPhoto)
 
-    def list_users(self, scope: Scope, address: str, attempt: Attempt) -> Listed:
-        """Return one page of the users in scope, those of the excluded group among them.
+    def list_users(self, scope: Scope, address: str, attempt: Attempt) -> tuple[list[str], str]:
+        """Return the object ids on one page of the users in scope, those of the excluded group among them.
 
-        `address` is the page's URL as Graph gave it, "" for the first.
+        With them comes the next page's URL, "" after the last. `address` is that of this page as Graph gave
+        it, "" for the first.
 
         Raises `Expired` where Graph no longer knows the URL.
         """
@@ -86,12 +79,12 @@ class Graph:
                 raise Expired(GRAPH, "the page is forgotten", request_id=error.request_id) from error
             raise
         users = (_listed(item, any_type=scope.guests or bool(scope.group)) for item in page)
-        return Listed(tuple(user for user in users if user), following)
+        return [user for user in users if user], following
 
     def members_of(self, group: str, attempt: Attempt) -> frozenset[str]:
         """Return the object ids of a group's users, including those of nested groups."""
-        pages = self._wire.pages(self._members(group, "id"), attempt)
-        return frozenset(str(item.get("id")).lower() for page in pages for item in page)
+        members = self._wire.items(self._members(group, "id"), attempt)
+        return frozenset(str(member.get("id")).lower() for member in members)
 
     def _first_page(self, scope: Scope) -> str:
         if scope.group:
@@ -133,8 +126,7 @@ class Graph:
 
     def subscriptions(self, attempt: Attempt) -> list[Subscription]:
         """Return every subscription of this application, without `clientState`, which Graph never returns."""
-        pages = self._wire.pages(f"{self._base}/subscriptions", attempt)
-        return [_subscription(item) for page in pages for item in page]
+        return [_subscription(item) for item in self._wire.items(f"{self._base}/subscriptions", attempt)]
 
     def create_subscription(
         self, notification_url: str, lifecycle_url: str, client_state: str, expires: float, attempt: Attempt

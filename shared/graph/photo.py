@@ -1,7 +1,7 @@
 """The states of a user's photo in Exchange Online, and which of them Graph's answer means. Pure."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,11 +98,6 @@ def classify_photo(part: BatchPart) -> PhotoSource:
     if part.status == 404 and (code in _NO_PHOTO or part.body is None):
         return NoPhoto()
     return PhotoFailed(part.status, code)
-
-
-def tells(answers: Iterable[PhotoSource]) -> bool:
-    """Return whether the photo service works: for at least one user the answer is a photo or no photo."""
-    return any(isinstance(answer, Photo | NoPhoto) for answer in answers)
 
 
 # The head of a GIF of one pixel; its size stands in bytes 6 to 9 (w3.org/Graphics/GIF/spec-gif89a.txt).

@@ -53,11 +53,11 @@ class GraphConnection:
         self._close_gate_for(list(found.values()))
         return found
 
-    def pages(self, url: str, attempt: Attempt) -> Iterator[list[Any]]:
+    def items(self, url: str, attempt: Attempt) -> Iterator[Any]:
         """Yield the items of every page, from this URL on."""
         while url:
             page, url = self.page(url, attempt)
-            yield page
+            yield from page
 
     def page(self, url: str, attempt: Attempt) -> tuple[list[Any], str]:
         """Return the items of a page, and the next page's URL, "" after the last."""

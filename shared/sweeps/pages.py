@@ -34,10 +34,10 @@ class PageReader:
     clock: Clock
     _excluded: tuple[str, frozenset[str]] = ("", frozenset())
 
-    def read(self, record: SweepRecord, address: str) -> str:
-        """Have all users on the sweep's page checked, and return the next page's address, "" after the last.
+    def read(self, record: SweepRecord) -> str:
+        """Have all users on the sweep's next page checked, and return the address of the one after it.
 
-        `record` says which page it is; `address` is as Graph gave it, "" for the first page.
+        It is "" after the last page.
 
         Raises:
             Expired: Graph does not know the address any more.
@@ -45,12 +45,12 @@ class PageReader:
             TryLater, Denied, ConfigError: not now.
         """
         attempt = Attempt.begin(self.clock, LONGEST_ATTEMPT)
-        listed = self.graph.list_users(self.settings.scope, address, attempt)
+        users, following = self.graph.list_users(self.settings.scope, record.next, attempt)
         excluded = self._left_out(record.id, attempt)
-        self._ask_all(record, [user for user in listed.users if user not in excluded])
-        if not listed.next:
+        self._ask_all(record, [user for user in users if user not in excluded])
+        if not following:
             self._excluded = ("", frozenset())
-        return listed.next
+        return following
 
     def _left_out(self, sweep: str, attempt: Attempt) -> frozenset[str]:
         group = self.settings.scope.excluded

@@ -1,7 +1,6 @@
 """The state of a sweep, which checks every user in scope, page by page; and its next step. Pure.
 
-Its record says how far it came. Its parts (see `tally`) say, for 20 users each, what their checks answered:
-one letter a user. Totals are sums over the parts, so a message that is delivered twice counts once.
+Its record says how far it came; its parts say what the checks of its users answered (see `tally`).
 """
 
 from collections.abc import Mapping
@@ -54,38 +53,21 @@ class SweepRecord:
 # --- a page message, and what it has to do ---
 
 
-@dataclass(frozen=True, slots=True)
-class ReadPage:
-    """Read the page at `next` ("" the first), send its checks, advance."""
-
-    next: str
-
-
-@dataclass(frozen=True, slots=True)
-class Resend:
-    """The page was read before; only the message of its successor may be missing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Await:
-    """Every page was read: wait for the last answers, then give the verdict."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """A message of another sweep, or of a page long past."""
-
-
-type SweepStep = ReadPage | Resend | Await | Drop
+type SweepStep = Literal["read", "resend", "await", "drop"]
 
 
 def next_step(record: SweepRecord, sweep: str, page: int) -> SweepStep:
-    """Return what a page message has to do, however often and late it is delivered."""
+    """Return what a page message has to do, however often and late it is delivered.
+
+    "read": read the record's next page, send its checks, advance. "resend": that page was read before; only
+    the message of its successor may be missing. "await": every page was read; wait for the last answers, then
+    give the verdict. "drop": the message is of another sweep, or of a page long past.
+    """
     if record.id != sweep or record.state != "running":
-        return Drop()
+        return "drop"
     if page == record.page:
-        return Await() if record.next == LAST_PAGE_READ else ReadPage(record.next)
-    return Resend() if page == record.page - 1 else Drop()
+        return "await" if record.next == LAST_PAGE_READ else "read"
+    return "resend" if page == record.page - 1 else "drop"
 
 
 type Waiting = Literal["answered", "few left", "stuck", "going on"]

@@ -21,10 +21,6 @@ from shared.sweeps.removals import Removals
 from shared.sweeps.state import (
     LAST_PAGE_READ,
     SWEEP_LEASE,
-    Await,
-    Drop,
-    ReadPage,
-    Resend,
     SweepRecord,
     SweepState,
     next_look,
@@ -78,23 +74,23 @@ class Sweeper:
     def _step(self, job: SweepPage) -> None:
         record = self.store.record()
         step = next_step(record, job.sweep, job.page)
-        if isinstance(step, ReadPage | Await) and self.store.figures(record.id):
+        if step in ("read", "await") and self.store.figures(record.id):
             self._end(record, job)  # the instance that gave the verdict crashed before the record said so
             return
         match step:
-            case ReadPage(address):
-                self._read(record, job, address)
-            case Resend():
+            case "read":
+                self._read(record, job)
+            case "resend":
                 self._send_step(record.id, int(record.page))
-            case Await():
+            case "await":
                 self._await(record, job)
-            case Drop():
+            case "drop":
                 self.removals.remove_released(job.sweep)
                 self.opener.open_requested()
 
-    def _read(self, record: SweepRecord, job: SweepPage, address: str) -> None:
+    def _read(self, record: SweepRecord, job: SweepPage) -> None:
         try:
-            following = self.pages.read(record, address)
+            following = self.pages.read(record)
         except Expired:
             self._close(record, job, "incomplete", EXPIRED)
             return

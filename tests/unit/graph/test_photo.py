@@ -23,7 +23,6 @@ from shared.graph.photo import (
     classify_photo,
     graph_error_code,
     is_placeholder,
-    tells,
 )
 from tests.unit.ledger.row_strategies import E
 
@@ -201,12 +200,3 @@ def test_a_gif_of_one_pixel_without_an_etag_is_the_placeholder(content: bytes, e
 )
 def test_a_real_photo_is_never_taken_for_the_placeholder(content: bytes, etag: str) -> None:
     assert not is_placeholder(content, etag)
-
-
-# --- whether the photo service is there ---
-
-
-def test_only_answers_about_a_photo_show_that_the_photo_service_works() -> None:
-    assert tells([Unavailable(), Photo(E)])
-    assert tells([Unavailable(), NoPhoto()])
-    assert not tells([Unavailable(), PhotoDenied(), UserGone(), NoMailbox("no mailbox"), PhotoFailed(410)])
