@@ -7,6 +7,7 @@ is wrong; each of them then refuses with the whole list of problems.
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from shared import logs
 from shared.admin.status import StatusReport
@@ -34,7 +35,7 @@ from shared.storage.tables import LEDGER, PARTS, STATE, AzureTable, Table
 from shared.subscription.client_state import ClientState
 from shared.subscription.record import SubscriptionStore
 from shared.subscription.renewal import Renewal
-from shared.subscription.wake import WakeUp
+from shared.subscription.wake import ring
 from shared.sweeps.opener import Opener
 from shared.sweeps.pages import PageReader
 from shared.sweeps.removals import Removals
@@ -147,10 +148,10 @@ class App:
         syncer = _syncer(base, settings, graph, SharePoint(rest), pace)
         opener = Opener(base.sweeps, base.parts, base.queues, base.clock)
         removals = Removals(base.sweeps, base.parts, base.queues, base.clock)
-        ring = self._ring or WakeUp(settings.user_agent).ring
+        wake = self._ring or partial(ring, settings.user_agent)
         url = settings.notification_url
         renewal = Renewal(
-            graph, ring, base.subscription, opener.request, base.queues, client_state, url, base.clock
+            graph, wake, base.subscription, opener.request, base.queues, client_state, url, base.clock
         )
         checker = Checker(settings, base.ledger, base.parts, base.queues, graph, base.gates, base.clock)
         sweeper = _sweeper(base, settings, graph, opener, removals, pace)

@@ -7,11 +7,9 @@ import math
 import re
 from dataclasses import dataclass
 
+# Seconds; a longer `Retry-After` is cut to this. Graph has been seen to answer 31 December 9999.
 ABSURD = 900.0
-"""Seconds; a longer `Retry-After` is cut to this. Graph has been seen to answer 31 December 9999."""
-
-SHORTEST = 30.0
-"""Seconds that a message stays hidden if the service named no time."""
+SHORTEST = 30.0  # seconds that a message stays hidden if the service named no time
 
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 

@@ -16,7 +16,6 @@ from typing import Any, ClassVar, Literal, get_args
 
 from shared import job_fields
 from shared.errors import NotOurs
-from shared.users import object_ids_in
 
 MESSAGE_VERSION = 1
 USERS_A_CHECK = 20  # the most requests one Graph $batch takes: learn.microsoft.com/graph/json-batching
@@ -160,11 +159,6 @@ def _read_field(name: str, value: object) -> Any:
         return _READERS[name](value)
     except NotOurs as error:
         raise NotOurs(f"the job's {name} {error}") from None
-
-
-def users_named(body: bytes) -> tuple[str, ...]:
-    """Return the object ids that an unreadable message names, as many as a check's at most."""
-    return object_ids_in(body.decode("utf-8", "replace"))[:USERS_A_CHECK]
 
 
 def pack(users: Iterable[str], *, why: Why, now: float) -> list[Check]:

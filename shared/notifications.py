@@ -21,13 +21,6 @@ LONGEST_TOKEN = 2048  # characters
 
 
 @dataclass(frozen=True, slots=True)
-class Handshake:
-    """Graph validates this endpoint: answer 200 `text/plain` with exactly `token`."""
-
-    token: str
-
-
-@dataclass(frozen=True, slots=True)
 class Malformed:
     """Not a request of Graph: answer `status` and `reason`, which repeat nothing of the request."""
 
@@ -52,13 +45,11 @@ class Lifecycle:
     refused: Mapping[str, int]
 
 
-def read_handshake(token: str | None) -> Handshake | Malformed | None:
-    """Return the answer to a `validationToken` as the host decoded it, None if the request has none."""
-    if token is None:
-        return None
+def read_handshake(token: str) -> str | Malformed:
+    """Return the text to answer, as 200 `text/plain`, to a `validationToken`: the token as it was decoded."""
     if len(token) > LONGEST_TOKEN or "<" in token or not token.isprintable():
         return Malformed(400, "this is no validation token")
-    return Handshake(token)
+    return token
 
 
 def read_changes(body: bytes, *, state: ClientState, tenant: str) -> Changes | Malformed:

@@ -18,6 +18,7 @@ from shared.ledger.row import Row
 from shared.storage.tables import ANY, StateRows, Table
 from shared.sweeps.store import PartStore
 from shared.sweeps.tally import Letter
+from shared.users import object_ids_in
 
 GAVE_UP = "gave up after repeated failures"
 LONGEST_TEXT = 16_000  # characters of up to four bytes; a table column holds 64 KiB of UTF-16
@@ -94,7 +95,8 @@ class PoisonRecorder:
     def _fail_known(self, kind: type[Job], body: bytes, reason: str) -> None:
         """Fail the known users that a message of another release may name, so that they are checked again."""
         if issubclass(kind, Check | Sync):
-            known = [user for user in jobs.users_named(body) if self.ledger.read(user).version]
+            named = object_ids_in(body.decode("utf-8", "replace"))[: jobs.USERS_A_CHECK]
+            known = [user for user in named if self.ledger.read(user).version]
             self._fail_users(kind, body, dict.fromkeys(known, reason))
 
     def _fail_users(self, kind: type[Job], body: bytes, reasons: Mapping[str, str]) -> None:

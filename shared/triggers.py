@@ -11,7 +11,7 @@ from shared import jobs, logs
 from shared.app import App, Services
 from shared.errors import ConfigError, ServiceError, TryLater
 from shared.jobs import Check, Job, SweepPage, Sync, Tend
-from shared.notifications import Handshake, Malformed, read_changes, read_handshake, read_lifecycle
+from shared.notifications import Malformed, read_changes, read_handshake, read_lifecycle
 
 UNRECORDED_AFTER = 30  # seconds until poison that could not be recorded is tried again
 MISCONFIGURED_AFTER = 900  # seconds a message waits while the settings are wrong
@@ -119,12 +119,12 @@ class Triggers:
 
 def _greeting(token: str | None) -> WebhookReply | None:
     """Return the answer to a handshake, None where the request is not a handshake."""
+    if token is None:
+        return None
     match read_handshake(token):
-        case None:
-            return None
         case Malformed(status, reason):
             return WebhookReply(status, reason)
-        case Handshake(given):
+        case given:
             return WebhookReply(200, given, _PLAIN)
 
 

@@ -50,7 +50,8 @@ class UserSync:
             Gone: the directory does not know the user.
             TryLater, Denied, Refused, ConfigError: Graph or storage is unavailable, or refuses.
         """
-        if not _names_a_user(asked.user):
+        is_upn = len(asked.user) <= LONGEST_UPN and asked.user.isprintable() and _UPN.fullmatch(asked.user)
+        if not (is_upn or object_id(asked.user)):
             raise NotOurs("the user is neither an object id nor a user principal name")
         attempt = Attempt.begin(self.clock, LONGEST_REQUEST)
         user = self.graph.find_user(asked.user, attempt)
@@ -72,8 +73,3 @@ class UserSync:
             except ServiceError as error:  # then the job is done twice, which is harmless
                 logs.warning("job.not_taken_back", user=job.user, error=str(error))
         return result
-
-
-def _names_a_user(text: str) -> bool:
-    is_upn = len(text) <= LONGEST_UPN and text.isprintable() and _UPN.fullmatch(text)
-    return bool(object_id(text) or is_upn)

@@ -1,8 +1,6 @@
 """The ledger: what the app remembers of each user, one row for each in the table `photoledger`.
 
 The rows of a sweep, one for each 20 users, are in `photoparts` (`shared.sweeps`); the rest in `photostate`.
-
-Every write merges only the columns it names and states its condition. Tables are made on first use.
 """
 
 from collections.abc import Callable

@@ -81,21 +81,16 @@ class RowColumns(TypedDict, total=False):
     settled_at: float
 
 
+# Seconds after a doubt at which it is checked: twice the tolerance of clocks, so that none sees it last.
 RECHECK_MARGIN = 60.0
-"""Seconds after a doubt at which it is checked: twice the tolerance of clocks, so that none sees it last."""
-
+# Seconds within which the next sweep does not queue a user again, unless their sync ended since.
 QUEUED_FOR = 86_400.0
-"""Seconds within which the next sweep does not queue a user again, unless their sync ended since."""
 
-
-UNREADABLE_IMAGE = "unreadable image"
-"""Why a photo is refused whose bytes are not a picture."""
-
-
+UNREADABLE_IMAGE = "unreadable image"  # why a photo is refused whose bytes are not a picture
+# Why there is nothing to sync.
 PHOTO_SHOWN = "SharePoint has this photo"
 NO_PHOTO_THERE = "no photo in Exchange"
 USER_UNKNOWN = "the directory does not know this user"
-"""Why there is nothing to sync."""
 
 
 def recently_queued(row: Row, now: float) -> bool:

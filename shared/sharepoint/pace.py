@@ -9,6 +9,7 @@ import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice, takewhile
 from typing import Any
 
@@ -28,16 +29,12 @@ MINUTES_FORGOTTEN = 2000  # at a time, each a request: a first sweep after month
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """Units are reserved in the minute that begins at `slot`; use them in `after` seconds, 0 for now."""
+    """Units are reserved in the minute that begins at `slot`; use them in `after` seconds, 0 for now.
+
+    `slot` is 0 if no minute of the next hour has room: try again in `after` seconds.
+    """
 
     slot: float
-    after: float
-
-
-@dataclass(frozen=True, slots=True)
-class Full:
-    """No minute of the next hour has room; try again in `after` seconds."""
-
     after: float
 
 
@@ -46,10 +43,10 @@ class Paced(PutOff):
 
     hindrance = "paced"
 
-    def __init__(self, booked: Booked | Full) -> None:
+    def __init__(self, booked: Booked) -> None:
         super().__init__("SharePoint's pace is taken")
         self.after = booked.after
-        self.slot = booked.slot if isinstance(booked, Booked) else 0.0
+        self.slot = booked.slot
 
 
 def with_reserved(columns: Mapping[str, Any], lane: Lane, units: int, limit: int) -> dict[str, float] | None:
@@ -77,7 +74,7 @@ class Pace:
     jitter: Callable[[], float] = random.random  # a random number of [0, 1)
     _full_until: dict[Lane, float] = field(init=False, default_factory=lambda: {"live": 0.0, "backfill": 0.0})
 
-    def reserve(self, lane: Lane, units: int) -> Booked | Full:
+    def reserve(self, lane: Lane, units: int) -> Booked:
         """Reserve units in this minute, or in the first of the next hour that has room.
 
         Raises `TryLater` where the table is unreachable, or too many instances want the same minute.
@@ -91,7 +88,7 @@ class Pace:
                 return Booked(slot, 0.0 if slot == this else slot - now + self.jitter() * SPREAD)
             slot += MINUTE
             self._full_until[lane] = slot  # a full minute stays full: the next search starts after it
-        return Full(HORIZON * MINUTE * (1 + self.jitter() / 10))
+        return Booked(0.0, HORIZON * MINUTE * (1 + self.jitter() / 10))
 
     def forget(self) -> None:
         """Delete the minutes that ended an hour ago, the oldest first, up to `MINUTES_FORGOTTEN` at a time.
@@ -105,9 +102,7 @@ class Pace:
             self.table.delete(StateRows.PACE, key)
 
     def _take(self, slot: float, lane: Lane, units: int) -> bool:
-        def reserved(columns: Mapping[str, Any]) -> Mapping[str, Any] | None:
-            return with_reserved(columns, lane, units, self.limit)
-
+        reserved = partial(with_reserved, lane=lane, units=units, limit=self.limit)
         _, taken = update(self.table, StateRows.PACE, f"{slot:.0f}", reserved)
         return taken
 

@@ -10,23 +10,18 @@ from shared.rest.session import new_session
 WAKE_TIMEOUT = 30.0  # seconds
 
 
-class WakeUp:
-    """Calls this app's own webhooks, so that it is awake when Graph validates them.
+def ring(user_agent: str, url: str) -> None:
+    """Send the handshake that Graph will send, so that this app is awake when Graph validates its webhooks.
 
     A cold start of a function app can take longer than the ten seconds that Graph waits
-    (github.com/microsoftgraph/msgraph-sdk-dotnet/issues/531).
+    (github.com/microsoftgraph/msgraph-sdk-dotnet/issues/531). Only Graph's own validation counts, not the
+    answer.
     """
-
-    def __init__(self, user_agent: str) -> None:
-        self._session = new_session(user_agent)
-
-    def ring(self, url: str) -> None:
-        """Send the handshake that Graph will send. Only Graph's own validation counts, not the answer."""
-        try:
-            handshake = {"validationToken": "wake up"}
-            with self._session.post(url, params=handshake, timeout=WAKE_TIMEOUT) as response:
-                status: int | None = response.status_code
-        except requests.RequestException:
-            status = None
-        if status != HTTPStatus.OK:
-            logs.warning("bell.unanswered", status=status)
+    try:
+        with new_session(user_agent) as session:
+            answer = session.post(url, params={"validationToken": "wake up"}, timeout=WAKE_TIMEOUT)
+        status: int | None = answer.status_code
+    except requests.RequestException:
+        status = None
+    if status != HTTPStatus.OK:
+        logs.warning("bell.unanswered", status=status)

@@ -18,8 +18,6 @@ from shared.users import User
 if TYPE_CHECKING:
     from shared.pictures.thumbnails import Thumbnails
 
-SIZE_LETTERS = ("S", "M", "L")
-
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -63,7 +61,7 @@ def clear_picture(sharepoint: SharePoint, user: User) -> Change:
             ("SPS-PictureTimestamp", str(stamp)),
         ]
         sharepoint.set_properties(target.admin_host, user.upn, properties, attempt)
-        for size in SIZE_LETTERS:
+        for size in ("S", "M", "L"):
             sharepoint.delete(target.my_host, target.folder, thumbnail_name(user.id, size), attempt)
 
     return Change(user, "cleared", "", "", write)

@@ -18,7 +18,6 @@ from shared.sharepoint.pace import (
     UNITS_FIRST,
     UNITS_KNOWN,
     Booked,
-    Full,
     Pace,
     minute_of,
     reservation_stands,
@@ -62,7 +61,7 @@ class PaceSetup:
     def slots(self, lane: Lane, units: int, times: int) -> list[float]:
         """Reserve so often and return the minutes that were given, by their number from now."""
         booked = [self.pace.reserve(lane, units) for _ in range(times)]
-        return [(each.slot - self.began) / MINUTE for each in booked if isinstance(each, Booked)]
+        return [(each.slot - self.began) / MINUTE for each in booked if each.slot]
 
 
 @pytest.fixture
@@ -144,7 +143,7 @@ def test_a_live_change_goes_at_once_beside_a_backfill_of_any_length(setup: PaceS
     setup.slots("backfill", 8, 7000)
 
     assert setup.slots("live", 8, 26) == [0] * 25 + [1]
-    assert isinstance(setup.pace.reserve("backfill", 8), Full)
+    assert not setup.pace.reserve("backfill", 8).slot
 
 
 def test_a_booked_sync_starts_at_a_random_time_within_its_minute(setup: PaceSetup) -> None:
@@ -162,9 +161,9 @@ def test_no_minute_beyond_the_next_hour_is_booked(setup: PaceSetup) -> None:
 
     assert len(slots) == 6000
     assert (min(slots), max(slots)) == (0, HORIZON - 1)
-    assert setup.pace.reserve("backfill", 8) == Full(HOUR)
+    assert setup.pace.reserve("backfill", 8) == Booked(0.0, HOUR)
     setup.jitter = 1.0
-    assert setup.pace.reserve("backfill", 8) == Full(pytest.approx(HOUR * 1.1))
+    assert setup.pace.reserve("backfill", 8) == Booked(0.0, pytest.approx(HOUR * 1.1))
 
 
 def test_the_hour_moves_on(setup: PaceSetup) -> None:
@@ -203,18 +202,18 @@ def test_of_two_instances_neither_books_above_a_limit_nor_beyond_the_hour(
     for second, lane, units, passing in requests:
         setup.clock.advance(passing)
         now = setup.clock.now()
-        match instances[second].reserve(lane, units):
-            case Booked(slot, after):
-                taken[slot][lane] += units
-                assert minute_of(now) <= slot < minute_of(now) + HOUR
-                assert reservation_stands(slot, now + after)
-            case Full(after):
-                assert after >= HOUR
+        booked = instances[second].reserve(lane, units)
+        if booked.slot:
+            taken[booked.slot][lane] += units
+            assert minute_of(now) <= booked.slot < minute_of(now) + HOUR
+            assert reservation_stands(booked.slot, now + booked.after)
+        else:
+            assert booked.after >= HOUR
     for each in taken.values():
         assert sum(each.values()) <= 100
         assert each["backfill"] <= 80
-    booked = {(slot - setup.began) / MINUTE: (it["live"], it["backfill"]) for slot, it in taken.items()}
-    assert setup.minutes() == booked
+    minutes = {(slot - setup.began) / MINUTE: (it["live"], it["backfill"]) for slot, it in taken.items()}
+    assert setup.minutes() == minutes
 
 
 @given(before=st.integers(0, 150), units=UNITS)
