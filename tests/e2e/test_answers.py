@@ -18,42 +18,6 @@ def _read(answer: requests.Response) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "key",
-    [
-        pytest.param(str(uuid4()), id="object id"),
-        pytest.param("no.body_fabrikam.com#EXT#@contoso.onmicrosoft.com", id="a guest's UPN"),
-    ],
-)
-def test_an_unknown_user_is_not_found(story: Story, key: str) -> None:
-    answer = story.stage.sync(key)
-
-    assert answer.status_code == 404
-    assert _read(answer)["request_id"]
-    assert story.waiting("photo-syncs") == 0
-
-
-@pytest.mark.parametrize(
-    ("key", "query", "error"),
-    [
-        pytest.param("a?$select=id@contoso.onmicrosoft.com", {}, "user", id="a query in a name"),
-        pytest.param("a\u202e@contoso.onmicrosoft.com", {}, "user", id="an invisible character"),
-        pytest.param("x" * 2000 + "@contoso.onmicrosoft.com", {}, "user", id="a name that is too long"),
-        pytest.param(
-            str(uuid4()), {"force": "true", "dry_run": "on"}, "either true or false", id="an invalid flag"
-        ),
-    ],
-)
-def test_an_invalid_name_or_flag_is_refused_before_graph_is_asked(
-    story: Story, key: str, query: dict[str, str], error: str
-) -> None:
-    answer = story.stage.sync(key, **query)
-
-    assert answer.status_code == 400
-    assert error in _read(answer)["error"]
-    assert story.history() == []
-
-
-@pytest.mark.parametrize(
     ("method", "path"),
     [("POST", "users/{}/sync"), ("POST", "subscription"), ("POST", "sweeps"), ("GET", "status")],
 )

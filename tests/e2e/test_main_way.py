@@ -68,26 +68,6 @@ def test_an_old_picture_that_sharepoint_pulled_itself_is_replaced(story: Story) 
     assert story.shows_its_source(user)
 
 
-def test_a_user_out_of_scope_is_skipped_with_the_reason_until_they_are_in_scope(story: Story) -> None:
-    reasons = {
-        story.add_user(mailbox=False, photo=False): "no mailbox",
-        story.add_user(guest=True): "guest is out of scope",
-        story.add_user(enabled=False): "account is disabled",
-    }
-
-    for user, reason in reasons.items():
-        answer = story.stage.sync(user)
-        assert answer.status_code == 200
-        assert (answer.json()["outcome"], answer.json()["reason"]) == ("skipped", reason)
-        assert (story.ledger(user)["outcome"], story.ledger(user)["reason"]) == ("skipped", reason)
-        assert story.shows_nothing(user)
-    assert story.history(service="sharepoint") == []
-
-    story.people.change(user, enabled=True)
-    assert story.stage.sync(user).json()["outcome"] == "synced"
-    assert story.shows_its_source(user)
-
-
 def test_a_removed_photo_and_a_deleted_user_are_noted_and_the_pictures_are_kept(story: Story) -> None:
     user, gone = story.add_synced_user(), story.add_synced_user()
     before = story.people.shown(user)

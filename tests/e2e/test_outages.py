@@ -1,4 +1,4 @@
-"""Services that fail for a while: retried at once, or waited for in the queue, as long as they ask."""
+"""Services that fail for a while: waited for in the queue, as long as they ask."""
 
 from datetime import datetime
 
@@ -37,21 +37,6 @@ def test_only_the_throttled_users_of_a_batch_are_checked_again_after_the_time_th
     assert min(_at(each) for each in story.history(service="graph") if each != first) - _at(first) >= 1
     assert story.people.faults()["early_return"] == []
     assert all(story.shows_its_source(user) for user in users)
-
-
-def test_short_failures_are_retried_at_once(story: Story) -> None:
-    user = story.add_synced_user()
-    story.people.draw_photo(user)
-    story.people.arm(
-        {"service": "graph", "path": "batch", "truncate": True, "next": 1},  # it hangs up during the answer
-        {"service": "sharepoint", "path": "MThumb", "status": 503, "next": 2},
-    )
-
-    answer = story.stage.sync(user).json()
-
-    assert (answer["outcome"], answer["requests"]) == ("synced", 9)
-    assert story.settled(user)
-    assert story.shows_its_source(user)
 
 
 def test_a_sync_waits_in_its_queue_as_long_as_sharepoint_asks_for(story: Story) -> None:

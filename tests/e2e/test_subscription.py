@@ -1,4 +1,4 @@
-"""The subscription is kept: lost, expiring, ended, rotated, or another deployment's."""
+"""The subscription is kept: lost, reauthorized, ended, rotated, or another deployment's."""
 
 import time
 from collections.abc import Iterator
@@ -92,22 +92,6 @@ def test_a_lost_subscription_is_replaced_by_the_timer_and_the_new_one_is_trusted
     assert story.shows_its_source(user)
 
 
-def test_a_subscription_is_renewed_once_a_day(story: Story) -> None:
-    before = story.subscribed()
-    _age(story, 23.9)
-    _fire(story)
-    assert _asked(story, "PATCH") == []
-
-    _age(story, 24.1)
-    _fire(story)
-    _fire(story)
-
-    (after,) = story.people.subscriptions()
-    assert _asked(story, "PATCH") == [f"/v1.0/subscriptions/{before['id']}"]
-    assert after["id"] == before["id"]
-    assert _record(story)["renewed_at"] == pytest.approx(time.time(), abs=10)
-
-
 def test_reauthorization_is_a_renewal_but_never_within_ten_minutes_of_the_last(story: Story) -> None:
     subscription = story.subscribed()
     story.people.reauthorize(subscription["id"])
@@ -121,22 +105,6 @@ def test_reauthorization_is_a_renewal_but_never_within_ten_minutes_of_the_last(s
     assert _asked(story, "PATCH") == [f"/v1.0/subscriptions/{subscription['id']}"]
     assert not [path for path in _asked(story, "POST") if path.endswith("reauthorize")]
     story.until(lambda: not _record(story)["lease_until"], what="the renewal is noted")
-
-
-def test_missed_notifications_request_a_sweep(story: Story) -> None:
-    subscription = story.subscribed()
-    story.write_row("photostate", "sweep", "record", again=False)
-    event = {
-        "clientState": subscription["clientState"],
-        "subscriptionId": subscription["id"],
-        "lifecycleEvent": "missed",
-        "tenantId": story.stage.tenant.world.tenant_id,
-    }
-
-    story.stage.tenant.graph.deliver([event], subscription["lifecycleNotificationUrl"])
-
-    story.until(lambda: story.row("photostate", "sweep", "record")["again"], what="a sweep is wanted")
-    assert "missed" in story.row("photostate", "sweep", "record")["again_why"]
 
 
 def test_an_ended_subscription_stays_ended_until_an_administrator_creates_another(story: Story) -> None:

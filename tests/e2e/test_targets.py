@@ -1,4 +1,4 @@
-"""The target of each picture: guests, geos, localised folders, missing profiles."""
+"""The target of each picture: guests, geos, localised folders."""
 
 from collections.abc import Iterator
 
@@ -10,9 +10,7 @@ from tests.e2e.story import Story, playing, quiet_stage
 
 @pytest.fixture(scope="module")
 def shared_story(storage: Azurite) -> Iterator[Story]:
-    with playing(
-        quiet_stage(storage=storage, settings={"SCOPE": "members+guests", "PHOTO_FOLDER": "Profilbilder"})
-    ) as story:
+    with playing(quiet_stage(storage=storage, settings={"SCOPE": "members+guests"})) as story:
         yield story
 
 
@@ -25,18 +23,6 @@ def test_a_guest_in_scope_is_synced_by_percent_encoded_upn(story: Story) -> None
 
     assert (answer["user"], answer["outcome"]) == (user, "synced")
     assert story.shows_its_source(user)
-
-
-def test_the_administrator_is_asked_if_nothing_decides_on_the_folder(story: Story) -> None:
-    user = story.add_user(geo="can", folder="Profile Pictures")
-    story.people.configure(user, folder="Photos de profil")
-
-    answer = story.stage.sync(user).json()
-
-    assert answer["outcome"] == "deferred"
-    assert "PHOTO_FOLDER" in answer["reason"]
-    assert story.shows_nothing(user)
-    assert story.writes() == []
 
 
 def test_a_user_is_written_in_their_geo_under_its_folders_name_and_looked_up_once_after_a_move(

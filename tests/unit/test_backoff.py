@@ -89,10 +89,6 @@ def test_a_call_waits_for_longer_each_time_and_only_while_attempts_and_seconds_a
     assert wait_here(policy, attempt=attempt, spent=spent, retry_after=retry_after, jitter=jitter) == wait
 
 
-def test_a_call_is_tried_three_times_within_a_few_seconds() -> None:
-    assert Policy() == Policy(attempts=3, seconds=4.0, first=0.5)
-
-
 @given(retry_after=ASKED, jitters=st.lists(JITTER, min_size=20, max_size=20))
 def test_one_call_never_spends_more_than_its_policy(retry_after: float | None, jitters: list[float]) -> None:
     policy, spent, attempt = Policy(), 0.0, 1
