@@ -21,6 +21,7 @@ class Row:
     # the user principal name under which SharePoint knew the user; "" where it must be looked up
     upn: str = ""
     geo: str = ""  # host of the user's My Site, `contoso-my.sharepoint.com`
+    home: str = ""  # the SHAREPOINT_HOST under which `geo` and `folder` were found
     folder: str = ""  # server-relative path of the folder that holds the thumbnails
     claim_token: str = ""  # the attempt that works on the user, or did last
     claim_until: float = 0.0  # when that claim expires; 0 once it was ended
@@ -64,6 +65,7 @@ class RowColumns(TypedDict, total=False):
     settled_sha256: str
     upn: str
     geo: str
+    home: str
     folder: str
     claim_token: str
     claim_until: float

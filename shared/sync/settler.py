@@ -92,7 +92,7 @@ class Settler:
         if queued:
             self._check_after(job, unsure_until, now)
         try:
-            claim.end(_settled(job, change, found, row, unsure_until, now))
+            claim.end({**_settled(job, change, found, row, unsure_until, now), "home": self.targets.home})
         except ClaimLost:
             return self._settle_lost(job, change.etag, checked_after=unsure_until if queued else 0.0)
         except ServiceError as error:

@@ -43,6 +43,7 @@ def settle(world: World, user: str, etag: str) -> None:
         settled_sha256=hashlib.sha256(etag.encode()).hexdigest(),  # of no photo's bytes
         upn=world.person(user).upn,
         geo=TARGET.my_host,
+        home="contoso.sharepoint.com",
         folder=TARGET.folder,
         outcome="synced",
         settled_at=world.clock.now(),

@@ -54,6 +54,7 @@ def _mark_known(run: "Run", person: Person, photo: Photo) -> None:
         "settled_sha256": hashlib.sha256(data_of(photo.picture)).hexdigest(),
         "upn": person.upn.now,
         "geo": profile.my_host,
+        "home": run.instances[0].services.settings.sharepoint_host,
         "folder": run.ms.folders[profile.my_host],
         "outcome": "synced",
     }
