@@ -251,6 +251,16 @@ def test_a_rotated_secret_replaces_the_subscription(world: World, base: str) -> 
     at_rest(world)
 
 
+def test_a_subscription_whose_record_was_lost_with_the_storage_account_is_replaced(world: World) -> None:
+    tend(world)
+    before = listed(world)[0]["id"]
+    world.state.rows.clear()
+    assert tend(world) == "created"
+    assert listed(world)[0]["id"] != before
+    at_rest(world)
+    assert tend(world) == "kept"
+
+
 # --- the end ---
 
 
