@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check simulate bench-sweep bench-webhook fuzz-pictures format clean
+.PHONY: help setup demo up test check simulate bench-sweep bench-webhook bench-storage fuzz-pictures format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ fuzz-pictures: setup ## render damaged pictures for MINUTES=10 (default), keep i
 
 bench-webhook: setup ## 50 POSTs of 100 notifications a second; a benchmark of a minute or two, not a test
 	@$(PY) -m local.bench.webhook $(BENCH_ARGS)
+
+bench-storage: setup ## count the storage operations of users, notifications and idle queues; some six minutes
+	@$(PY) -m local.bench.storage $(BENCH_ARGS)
 
 simulate: setup ## search for a schedule that breaks the promise: SEEDS=20000, or SEED=176 to explain one
 	@$(PY) -m tests.simulation --seeds $(or $(SEEDS),500) $(if $(SEED),--seed $(SEED)) $(SIMULATE_ARGS)
