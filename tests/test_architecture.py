@@ -114,6 +114,7 @@ TOP = [
     "package.json",
     "pyproject.toml",
     "requirements-dev.txt",
+    "requirements.in",
     "requirements.txt",
     "shared/__init__.py",
     "tests",
