@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.command == "notes":
         return _print_notes(ROOT, options.tag)
-    problems = _find_problems(ROOT)
+    problems = describe_problems(ROOT)
     for each in problems:
         sys.stderr.write(f"problem: {each}\n")
     if problems or options.command == "check":
@@ -36,13 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _find_problems(root: Path) -> list[str]:
-    strays = [
-        f"{path} would be deployed: name it in .funcignore" for path in find_strays(list_deployed(root))
-    ]
+def describe_problems(root: Path) -> list[str]:
+    """Return what would be deployed by mistake from *root*, and what is stale in its requirements.txt."""
     pins = read_pins((root / "requirements.txt").read_text(encoding="utf-8"))
     ranges = read_ranges((root / "requirements.in").read_text(encoding="utf-8"))
     installed = {name: found for name in pins.versions if (found := read_installed(name))}
+    strays = find_strays(list_deployed(root))
     return [
         *(f"{path} would be deployed: name it in .funcignore" for path in strays),
         *find_problems(ranges, pins, installed),

@@ -4,6 +4,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from local.package.__main__ import describe_problems
 from local.package.files import find_strays, list_deployed
 from tests.package.conftest import ROOT, copy
 
@@ -111,6 +112,17 @@ def test_a_line_that_is_missing_is_noticed(tree: Path, line: str, deployed: list
     (tree / ".funcignore").write_text("\n".join(each for each in lines if each != line))
 
     assert [str(path) for path in find_strays(list_deployed(tree))] == deployed
+
+
+def test_the_check_says_what_would_be_deployed_and_what_to_do(tree: Path) -> None:
+    copy(ROOT / "requirements.in", tree / "requirements.in")
+    with (tree / ".funcignore").open("a") as lines:
+        lines.write("!scripts\n")
+
+    assert describe_problems(tree) == [
+        "scripts/grant.py would be deployed: name it in .funcignore",
+        "scripts/requirements.txt would be deployed: name it in .funcignore",
+    ]
 
 
 def test_no_pattern_depends_on_how_a_star_matches_a_slash() -> None:
