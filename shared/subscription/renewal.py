@@ -96,7 +96,7 @@ class Renewal:
             )
             if plan.sweep:
                 self.request_sweep(f"Graph announced {event}")
-            return _reported(self._apply(plan, lease, attempt), event)
+            return self._reported(self._apply(plan, lease, attempt), event)
 
     def end(self) -> Tended:
         """Delete the subscription and record that an administrator ended it.
@@ -111,7 +111,7 @@ class Renewal:
                 if ours or subscription.id == lease.record.id:
                     self.graph.delete_subscription(subscription.id, attempt)
             lease.write({"state": "ended", "id": "", "key": "", "expires": 0.0})
-            return _reported(Tended("ended", "an administrator ended it"), None)
+            return self._reported(Tended("ended", "an administrator ended it"), None)
 
     def _apply(self, plan: SubscriptionPlan, lease: SubscriptionLease, attempt: Attempt) -> Tended:
         for unwanted in plan.delete:
@@ -172,12 +172,13 @@ class Renewal:
         lease.write({"state": "active", "id": found.id, "renewed_at": now, "expires": found.expires})
         return _tended(did, why, found)
 
+    def _reported(self, tended: Tended, event: LifecycleEvent | None) -> Tended:
+        write = logs.error if tended.did == "blocked" else logs.info
+        left = round(tended.expires - self.clock.now()) if tended.expires else None
+        known = tended.subscription
+        write(f"subscription.{tended.did}", event=event, after=left, reason=tended.reason, subscription=known)
+        return tended
+
 
 def _tended(did: Did, reason: str, subscription: Subscription) -> Tended:
     return Tended(did, reason, subscription.id, subscription.expires)
-
-
-def _reported(tended: Tended, event: LifecycleEvent | None) -> Tended:
-    write = logs.error if tended.did == "blocked" else logs.info
-    write(f"subscription.{tended.did}", event=event, reason=tended.reason, subscription=tended.subscription)
-    return tended

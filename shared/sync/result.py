@@ -44,14 +44,15 @@ def failure(error: Exception) -> RowColumns:
     return {"outcome": "failed", "reason": reason}
 
 
-def report(job: Sync, result: Result) -> None:
-    """Log how an attempt ended; as an error where only an operator can help."""
+def report(job: Sync, result: Result, now: float) -> None:
+    """Log how an attempt ended at `now`; as an error where only an operator can help."""
     needs_operator = result.hindrance in ("denied", "configuration")
     write = logs.error if needs_operator else logs.warning if result.outcome == "failed" else logs.info
     write(
         f"photo.{result.outcome}",
         user=job.user,
         why=job.cause,
+        lag_ms=round((now - job.seen) * 1000) if result.outcome == "synced" else None,
         reason=result.reason,
         etag=result.etag,
         requests=result.requests,

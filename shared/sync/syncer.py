@@ -100,7 +100,7 @@ class Syncer:
         except PutOff as error:
             result = put_off(job, error)
         result = replace(result, requests=attempt.requests, request_id=attempt.request_id)
-        report(job, result)
+        report(job, result, self.clock.now())
         return result
 
     def _sync(self, job: Sync, remove: bool, attempt: Attempt) -> Result:

@@ -73,6 +73,18 @@ def at_rest(world: World) -> None:
 # --- creation ---
 
 
+def test_each_renewal_logs_how_long_the_subscription_lives(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "photosync")
+    tend(world)
+    world.clock.advance(3600)
+    tend(world)
+    tended = [text for text in caplog.messages if text.startswith("subscription.")]
+    lives = [int(text.partition("after=")[2].split()[0]) for text in tended]
+    assert lives == [pytest.approx(plan.LIFE, abs=5), pytest.approx(plan.LIFE - 3600, abs=5)]
+
+
 def test_the_first_run_creates_a_subscription_and_wants_a_sweep(world: World, base: str) -> None:
     assert tend(world) == "created"
     (subscription,) = listed(world)

@@ -35,6 +35,14 @@ def test_a_first_photo_is_shown_and_noted(world: World) -> None:
     assert len(world.requests()) == 7
 
 
+def test_the_log_says_how_long_a_photo_took(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "photosync")
+    world.ask(world.add(), seen=world.clock.now() - 2.5)
+    world.drain()
+    (synced,) = [text for text in caplog.messages if text.startswith("photo.synced")]
+    assert " lag_ms=2500" in synced
+
+
 def test_the_same_picture_under_a_new_etag_is_settled_without_a_call_to_sharepoint(
     world: World, known: str
 ) -> None:
