@@ -110,7 +110,7 @@ param filesRole string = 'Sites.FullControl.All'
 param grantWithBicep bool = false
 
 var tags = { 'azd-env-name': environmentName }
-var token = toLower(uniqueString(subscription().id, environmentName, location))
+var resourceToken = toLower(uniqueString(subscription().id, environmentName, location))
 var packageContainer = 'app-package'
 var listsGroup = startsWith(toLower(userScope), 'group:') || !empty(excludeGroup)
 
@@ -124,7 +124,7 @@ module identity 'app/identity.bicep' = {
   name: 'identity'
   scope: group
   params: {
-    name: 'id-photosync-${token}'
+    name: 'id-photosync-${resourceToken}'
     location: location
     tags: tags
   }
@@ -134,7 +134,7 @@ module storage 'app/storage.bicep' = {
   name: 'storage'
   scope: group
   params: {
-    name: 'st${token}'
+    name: 'st${resourceToken}'
     location: location
     tags: tags
     sku: storageSku
@@ -147,7 +147,7 @@ module vault 'app/keyvault.bicep' = {
   name: 'vault'
   scope: group
   params: {
-    name: 'kv-${token}'
+    name: 'kv-${resourceToken}'
     location: location
     tags: tags
     private: useVirtualNetwork
@@ -158,8 +158,8 @@ module monitoring 'app/monitoring.bicep' = {
   name: 'monitoring'
   scope: group
   params: {
-    workspaceName: 'log-photosync-${token}'
-    appInsightsName: 'appi-photosync-${token}'
+    workspaceName: 'log-photosync-${resourceToken}'
+    appInsightsName: 'appi-photosync-${resourceToken}'
     location: location
     tags: tags
     retentionDays: logRetentionDays
@@ -170,7 +170,7 @@ module network 'app/network.bicep' = if (useVirtualNetwork) {
   name: 'network'
   scope: group
   params: {
-    name: 'vnet-photosync-${token}'
+    name: 'vnet-photosync-${resourceToken}'
     location: location
     tags: tags
     addressPrefix: virtualNetworkAddressPrefix
@@ -208,8 +208,8 @@ module functionApp 'app/function-app.bicep' = {
     grants
   ]
   params: {
-    name: 'func-photosync-${token}'
-    planName: 'plan-photosync-${token}'
+    name: 'func-photosync-${resourceToken}'
+    planName: 'plan-photosync-${resourceToken}'
     location: location
     tags: tags
     identityId: identity.outputs.id
@@ -259,7 +259,7 @@ module alerts 'app/alerts.bicep' = if (!empty(alertEmail)) {
   name: 'alerts'
   scope: group
   params: {
-    name: 'photosync-${token}'
+    name: 'photosync-${resourceToken}'
     location: location
     tags: tags
     appInsightsId: monitoring.outputs.appInsightsId

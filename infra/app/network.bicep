@@ -59,6 +59,7 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
         name: appSubnet
         properties: {
           addressPrefix: cidrSubnet(addressPrefix, 24, 0)
+          defaultOutboundAccess: true // to Microsoft Graph and SharePoint
           delegations: [
             {
               name: 'flex-consumption'
