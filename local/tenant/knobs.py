@@ -36,6 +36,7 @@ class Knobs:
     batch_throttled_outer: Literal[200, 424] = 200
     # Entra
     client_secrets: bool = True  # whether the application's secret gets a token, which SharePoint refuses
+    identity_token_kept: float = 86_400.0  # seconds for which a managed identity gets the same token
     # every service
     retry_after: Literal["integer", "decimal", "absent"] = "integer"
     # Quotas, where some are set

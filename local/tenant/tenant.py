@@ -10,6 +10,7 @@ from werkzeug.wrappers import Request, Response
 
 from local.net.connections import Connection
 from local.net.listener import Listener, reserve
+from local.tenant.admin.entra import EntraCalls
 from local.tenant.admin.face import AdminFace
 from local.tenant.admin.people import PeopleCalls
 from local.tenant.admin.traffic import TrafficCalls
@@ -115,6 +116,7 @@ class Tenant:
         self.faults.arm([])
         self.early_returns.clear()
         self.permissions.reset()
+        self.identity.reset()
         self.world.reset()
         self.quota.limit(Limits())
         self.exchange.reset()
@@ -182,7 +184,13 @@ class Tenant:
         self.permissions = Permissions()
         self.exchange = Exchange(self.world)
         ca = str(self.certificates.bundle)
-        self.graph = Graph(self.world, self.tokens, allow_http_webhook=allow_http_webhook, ca=ca)
+        self.graph = Graph(
+            self.world,
+            self.tokens,
+            allow_http_webhook=allow_http_webhook,
+            ca=ca,
+            permissions=self.permissions,
+        )
         self.graph.part_fault = self._meet_part
         self.sharepoint = SharePoint(self.world, self.tokens)
         resources = Resources(self.permissions, self.sharepoint.plays)
@@ -194,7 +202,7 @@ class Tenant:
             self.world,
             PeopleCalls(self.world, self.exchange, self.graph, self.sharepoint),
             self.graph,
-            self.permissions,
+            EntraCalls(self.permissions, self.tokens),
             TrafficCalls(self.history, self.faults, self.early_returns, self.quota),
             settings=self.describe,
             reset=self.reset,

@@ -6,23 +6,22 @@ Each call is one method; its docstring begins with the route. A refusal says wha
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from local.tenant.admin.bodies import AdminRefusal, check, describe, read
+from local.tenant.admin.entra import EntraCalls
 from local.tenant.admin.groups import GroupCalls
 from local.tenant.admin.people import PeopleCalls
 from local.tenant.admin.traffic import TrafficCalls
 from local.tenant.directory.world import World
-from local.tenant.entra.face import Permissions
 from local.tenant.graph.face import Graph
 from local.tenant.knobs import Knobs
 
 Json = dict[str, Any]
-RESOURCES: tuple[Literal["graph", "sharepoint"], ...] = ("graph", "sharepoint")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,14 +29,6 @@ class ClockAdvance:
     """The body of `POST /clock`: seconds."""
 
     advance: float
-
-
-@dataclass(slots=True, kw_only=True)
-class Consent:
-    """The body of `PUT /permissions`: every role granted on a resource; None leaves the resource alone."""
-
-    graph: list[str] | None = None
-    sharepoint: list[str] | None = None
 
 
 class AdminFace:
@@ -48,7 +39,7 @@ class AdminFace:
         world: World,
         people_calls: PeopleCalls,
         graph: Graph,
-        permissions: Permissions,
+        entra_calls: EntraCalls,
         traffic_calls: TrafficCalls,
         *,
         settings: Callable[[], Json],
@@ -56,10 +47,9 @@ class AdminFace:
     ) -> None:
         self._world = world
         self._graph = graph
-        self._permissions = permissions
         self._settings = settings
         self._reset = reset
-        others = _list_others(people_calls, GroupCalls(world), traffic_calls)
+        others = _list_others(people_calls, GroupCalls(world), traffic_calls, entra_calls)
         self._routes = Map([*self._list_own(), *others])
 
     def respond(self, request: Request) -> Response:
@@ -93,18 +83,6 @@ class AdminFace:
             for name, value in wanted.items():
                 setattr(self._world.knobs, name, value)
         return self.knobs(request)
-
-    def permissions(self, _: Request) -> Json:
-        """`GET /permissions`: the application permissions that are granted."""
-        return {resource: sorted(self._permissions.roles(resource)) for resource in RESOURCES}
-
-    def consent(self, request: Request) -> Json:
-        """`PUT /permissions`: replace those granted; tokens already issued keep theirs."""
-        consent = read(Consent, request.get_json(force=True))
-        for resource in RESOURCES:
-            if (roles := getattr(consent, resource)) is not None:
-                self._permissions.consent(resource, roles)
-        return self.permissions(request)
 
     def subscriptions(self, _: Request) -> Json:
         """`GET /subscriptions`: every subscription of every application."""
@@ -145,8 +123,6 @@ class AdminFace:
             _rule("GET", "/settings", self.settings),
             _rule("GET", "/knobs", self.knobs),
             _rule("PUT", "/knobs", self.turn_knobs),
-            _rule("GET", "/permissions", self.permissions),
-            _rule("PUT", "/permissions", self.consent),
             _rule("GET", "/subscriptions", self.subscriptions),
             _rule("POST", "/subscriptions/<key>/lose", self.lose),
             _rule("POST", "/subscriptions/<key>/reauthorize", self.reauthorize),
@@ -161,7 +137,9 @@ class AdminFace:
             raise AdminRefusal(f"no subscription {key}", 404, known=known)
 
 
-def _list_others(people: PeopleCalls, groups: GroupCalls, traffic: TrafficCalls) -> list[Rule]:
+def _list_others(
+    people: PeopleCalls, groups: GroupCalls, traffic: TrafficCalls, entra: EntraCalls
+) -> list[Rule]:
     selection = ("host", "service", "since")
     return [
         _rule("GET", "/users", people.index, "limit"),
@@ -176,6 +154,9 @@ def _list_others(people: PeopleCalls, groups: GroupCalls, traffic: TrafficCalls)
         _rule("GET", "/groups", groups.index),
         _rule("POST", "/groups", groups.create),
         _rule("PUT", "/groups/<key>/members", groups.set_members),
+        _rule("GET", "/permissions", entra.permissions),
+        _rule("PUT", "/permissions", entra.consent),
+        _rule("POST", "/administrators", entra.sign_in),
         _rule("GET", "/history", traffic.requests, *selection),
         _rule("GET", "/history/summary", traffic.summary, *selection),
         _rule("DELETE", "/history", traffic.forget_requests),

@@ -51,6 +51,10 @@ class Permissions:
         """Replace what was granted on `resource`; tokens issued before keep what they have."""
         self._roles[resource] = frozenset(roles)
 
+    def change(self, resource: str, *, add: str = "", remove: str = "") -> None:
+        """Grant one more role on `resource`, or withdraw one."""
+        self._roles[resource] = (self._roles[resource] | ({add} if add else set())) - {remove}
+
     def roles(self, resource: str) -> frozenset[str]:
         """Return what is granted on `resource`."""
         return self._roles[resource]

@@ -1,8 +1,8 @@
 """Access tokens of the tenant: issued by Entra's face, checked by Graph's and SharePoint's.
 
 A token is a JWT signed with a key that lives as long as the process. The claims are those that have an
-effect: `aud`, `tid`, `appid`, `roles`, `appidacr` ("1" a secret, "2" a certificate or managed identity) and
-`exp`.
+effect: `aud`, `tid`, `appid`, `roles`, `appidacr` ("0" a public client, "1" a secret, "2" a certificate or
+managed identity), `exp`, and in the token of a person `wids`: their role in the directory, by name.
 
 Tokens follow the machine's clock, not the tenant's: the application that caches them has no other clock. A
 tenant moved a month ahead would refuse every token and every assertion.
@@ -23,6 +23,9 @@ LIFETIME = 3599  # seconds; Entra's `expires_in` for a client credential
 KEY_ID = "emulated"
 REMEMBERED = 1000  # tokens issued, and tokens verified; a run has few
 
+# learn.microsoft.com/troubleshoot/entra/entra-id/governance/verify-first-party-apps-sign-in
+AZURE_CLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
+
 BadTokenReason = Literal["missing", "malformed", "signature", "expired", "audience"]
 
 
@@ -36,12 +39,16 @@ class BadToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The claims of a verified token. `audience` is a plain origin such as `https://graph.microsoft.com`."""
+    """The claims of a verified token. `audience` is a plain origin such as `https://graph.microsoft.com`.
+
+    `administrator` is the role of the person who signed in, "" in an application's own token.
+    """
 
     audience: str
     application: str
     roles: frozenset[str]
-    appidacr: Literal["1", "2"]
+    appidacr: Literal["0", "1", "2"]
+    administrator: str = ""
 
 
 class Tokens:
@@ -62,25 +69,21 @@ class Tokens:
         lifetime: int = LIFETIME,
     ) -> str:
         """Return a bearer token for `audience`, valid for `lifetime` seconds (negative: already expired)."""
-        now = int(time.time())
-        claims = {
-            "aud": audience,
-            "iss": f"https://sts.windows.net/{self._world.tenant_id}/",
-            "tid": self._world.tenant_id,
+        claims: dict[str, Any] = {
             "appid": self._world.client_id,
             "oid": self._world.service_principal_id,
             "appidacr": appidacr,
             "idtyp": "app",
-            "iat": now,
-            "nbf": now,
-            "exp": now + lifetime,
-            "ver": "1.0",
         }
         if wanted := sorted(roles):  # Entra leaves the claim out where no role was consented to
             claims["roles"] = wanted
-        token = jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": KEY_ID})
-        self.issued.append(token)
-        return token
+        return self._sign(audience, claims, lifetime)
+
+    def issue_for_person(self, audience: str, role: str, *, lifetime: int = LIFETIME) -> str:
+        """Return the token that Azure CLI gets for a person with this role in the directory."""
+        scopes = "Application.ReadWrite.All AppRoleAssignment.ReadWrite.All Directory.AccessAsUser.All"
+        claims = {"appid": AZURE_CLI, "appidacr": "0", "idtyp": "user", "scp": scopes, "wids": [role]}
+        return self._sign(audience, claims, lifetime)
 
     def check(self, authorization: str | None, audience: str) -> Claims:
         """Return the claims of an `Authorization` header.
@@ -98,7 +101,24 @@ class Tokens:
             raise BadToken("expired")
         if claims["aud"].rstrip("/").lower() != audience.rstrip("/").lower():
             raise BadToken("audience")
-        return Claims(claims["aud"], claims["appid"], frozenset(claims.get("roles", ())), claims["appidacr"])
+        roles, (person,) = frozenset(claims.get("roles", ())), claims.get("wids", [""])
+        return Claims(claims["aud"], claims["appid"], roles, claims["appidacr"], person)
+
+    def _sign(self, audience: str, about: dict[str, Any], lifetime: int) -> str:
+        now = int(time.time())
+        claims = {
+            "aud": audience,
+            "iss": f"https://sts.windows.net/{self._world.tenant_id}/",
+            "tid": self._world.tenant_id,
+            **about,
+            "iat": now,
+            "nbf": now,
+            "exp": now + lifetime,
+            "ver": "1.0",
+        }
+        token = jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": KEY_ID})
+        self.issued.append(token)
+        return token
 
     def _verify(self, token: str) -> dict[str, Any]:
         try:

@@ -4,6 +4,7 @@ Stricter than the real one where the documents allow: it refuses a query paramet
 that they do not name. Where the behaviour is not known a knob in `local.tenant.knobs.Knobs` decides.
 
 What it does not play: the beta endpoint, delta queries, groups but for the people in them, writing photos,
+service principals but for the roles of one application,
 rich notifications, throttling (which `traffic.throttle` does before Graph gets a request), the one-hour life
 of the token behind a subscription, and lifecycle events by themselves (the admin face triggers them).
 """
@@ -13,13 +14,16 @@ import uuid
 
 from werkzeug.wrappers import Request, Response
 
+from local.tenant.directory.principals import Principals
 from local.tenant.directory.world import Person, World
+from local.tenant.entra.face import Permissions
 from local.tenant.entra.tokens import BadToken, Claims, Tokens
 from local.tenant.graph.batch import Batch, BatchHooks
 from local.tenant.graph.groups import GroupOperations
 from local.tenant.graph.operations import route
 from local.tenant.graph.pages import Pages
 from local.tenant.graph.photos import PhotoOperations
+from local.tenant.graph.principals import PrincipalOperations
 from local.tenant.graph.subscriptions.operations import SubscriptionOperations, WebhookPolicy
 from local.tenant.graph.subscriptions.store import SubscriptionStore
 from local.tenant.graph.users import UserOperations
@@ -57,6 +61,7 @@ class Graph(BatchHooks):
 
     `allow_http_webhook` lets plain http notification URLs through; `ca` is a file of the authorities that
     webhooks' certificates may come from; `timing` shortens the time that webhooks have for their answers.
+    `permissions` are those that assignments of app roles change.
     """
 
     def __init__(
@@ -67,12 +72,14 @@ class Graph(BatchHooks):
         allow_http_webhook: bool = False,
         ca: str | None = None,
         timing: WebhookTiming | None = None,
+        permissions: Permissions | None = None,
     ) -> None:
         super().__init__()
         timing = timing or WebhookTiming()
         self._world = world
         self._tokens = tokens
         self._pages = Pages(world)
+        self.principals = Principals(world)
         self._store = SubscriptionStore(world)
         self._deliveries = Deliveries(world, timing, ca)
         self._changes = ChangeNotifier(world, self._store, self._deliveries.send)
@@ -82,6 +89,7 @@ class Graph(BatchHooks):
             UserOperations(world, self._pages),
             PhotoOperations(world),
             GroupOperations(world, self._pages),
+            PrincipalOperations(world, self.principals, permissions or Permissions(), self._pages),
         )
         self._batch = Batch(world, self._router, self)
         world.observers.append(self._changes)
@@ -106,8 +114,9 @@ class Graph(BatchHooks):
         return _respond(answer, trace)
 
     def reset(self) -> None:
-        """Forget every subscription, notification, page token and hook."""
+        """Forget every subscription, notification, page token, added service principal and hook."""
         with self._world.lock:
+            self.principals.reset()
             self._store.reset()
             self._pages.reset()
             self._deliveries.reset()

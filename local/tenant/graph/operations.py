@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from local.tenant.graph.groups import GroupOperations
 from local.tenant.graph.photos import PhotoOperations
+from local.tenant.graph.principals import PrincipalOperations
 from local.tenant.graph.subscriptions.operations import SubscriptionOperations
 from local.tenant.graph.users import UserOperations
 from local.tenant.graph.wire import GraphAnswer, GraphCall, GraphRefusal, bad_request, denied
@@ -18,6 +19,7 @@ READ_PHOTOS = READ_USERS | {"ProfilePhoto.Read.All", "ProfilePhoto.ReadWrite.All
 CHECK_MEMBERS = frozenset({"GroupMember.Read.All", "Group.Read.All", "Directory.Read.All"})
 CHECK_USERS = frozenset({"User.Read.All", "Directory.Read.All"})
 READ_MEMBERS = CHECK_MEMBERS | {"GroupMember.ReadWrite.All", "Group.ReadWrite.All"}
+PRINCIPAL = "/servicePrincipals/{principal}"
 MEMBERS = "/groups/{group}/transitiveMembers/microsoft.graph.user"
 
 
@@ -67,6 +69,7 @@ def route(
     users: UserOperations,
     photos: PhotoOperations,
     groups: GroupOperations,
+    principals: PrincipalOperations,
 ) -> Router:
     """Return the router of all operations but `$batch`, which runs them."""
     return Router(
@@ -84,5 +87,19 @@ def route(
             Route("GET", "/users/{user}/photo/$value", photos.value, READ_PHOTOS),
             Route("GET", "/users/{user}/photos/{size}", photos.show, READ_PHOTOS),
             Route("GET", "/users/{user}/photos/{size}/$value", photos.value, READ_PHOTOS),
+            *_list_principals(principals),
         ]
     )
+
+
+def _list_principals(principals: PrincipalOperations) -> list[Route]:
+    """Return the operations that check the caller themselves: a person's token has no roles."""
+    assigned = f"{PRINCIPAL}/appRoleAssignedTo"
+    return [
+        Route("GET", "/servicePrincipals", principals.page, frozenset()),
+        Route("GET", "/servicePrincipals(appId='{app}')", principals.get_by_app, frozenset()),
+        Route("GET", PRINCIPAL, principals.get, frozenset()),
+        Route("GET", f"{PRINCIPAL}/appRoleAssignments", principals.assignments, frozenset()),
+        Route("POST", assigned, principals.assign, frozenset()),
+        Route("DELETE", f"{assigned}/{{assignment}}", principals.unassign, frozenset()),
+    ]
