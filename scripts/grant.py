@@ -30,7 +30,14 @@ from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote
-from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
+from urllib.request import (
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+    build_opener,
+)
 
 DONE, REFUSED, WOULD_CHANGE, MAY_NOT = 0, 1, 3, 4
 TIMEOUT, AZ_TIMEOUT = 30.0, 60.0  # seconds for one answer
@@ -90,6 +97,14 @@ class _NoRedirect(HTTPRedirectHandler):
         """Do not follow: the token would go with it."""
 
 
+def new_opener(environ: Mapping[str, str]) -> OpenerDirector:
+    """Return a client that trusts and uses what the environment names, as Azure CLI does."""
+    trusted = ssl.create_default_context(cafile=environ.get("REQUESTS_CA_BUNDLE") or None)
+    proxy = environ.get("https_proxy") or environ.get("HTTPS_PROXY")
+    proxies = ProxyHandler({"https": proxy} if proxy else {})
+    return build_opener(proxies, HTTPSHandler(context=trusted), _NoRedirect)
+
+
 class Graph:
     """Microsoft Graph for one administrator. `lag` is how long to wait for a directory that lags behind."""
 
@@ -97,11 +112,7 @@ class Graph:
         self, host: str, token: str, environ: Mapping[str, str], sleep: Callable[[float], None], lag: float
     ) -> None:
         self.host, self._token, self._sleep, self._lag, self._waited = host, token, sleep, lag, 0.0
-        # The variables that Azure CLI obeys too.
-        trusted = ssl.create_default_context(cafile=environ.get("REQUESTS_CA_BUNDLE") or None)
-        proxy = environ.get("https_proxy") or environ.get("HTTPS_PROXY")
-        proxies = ProxyHandler({"https": proxy} if proxy else {})
-        self._opener = build_opener(proxies, HTTPSHandler(context=trusted), _NoRedirect)
+        self._opener = new_opener(environ)
 
     def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """Return Graph's answer; wait while Graph is busy. Refusal: another answer, with its status."""
