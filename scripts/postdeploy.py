@@ -97,7 +97,7 @@ def _wait_until_it_answers(app: App) -> bool:
     deadline = time.monotonic() + seconds
     while True:
         try:
-            app.key = app.key or _read_key(app.environ)
+            app.key = _read_key(app.environ)  # each time: it may have been made since
             code, body = app.call("GET", "status")
             if code == OK:
                 print(f"The app answers at {app.url}.", flush=True)
