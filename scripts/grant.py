@@ -222,7 +222,7 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str], sleep: Callabl
     for role in held:
         print(f"  has     {role.name}")
     for role in changes:
-        print(f"  {'remove' if options.revoke else 'give'}  {role.name}")
+        print(f"  {'remove ' if options.revoke else 'give   '} {role.name}")
     if changes and not options.yes:
         print(f"Nothing was changed. Add --yes to do it; {MAY_GRANT}.")
         return WOULD_CHANGE
@@ -251,7 +251,8 @@ def _read_token(host: str, tenant: str, environ: Mapping[str, str]) -> str:
         raise Refusal("Azure CLI did not answer a token: update it with az upgrade") from None
     if done.returncode or not token:
         said = (done.stderr.strip().splitlines() or ["it did not say why"])[0]
-        raise Refusal(f"Azure CLI gave no token, sign in with az login: {said[:300]}")
+        said = said.removeprefix("ERROR: ")[:300]
+        raise Refusal(f"Azure CLI gave no token, sign in with az login: {said}")
     if tenant and directory.lower() != tenant.lower():
         raise Refusal(f"Azure CLI is signed in to directory {directory}: az login --tenant {tenant}")
     return str(token)
@@ -276,8 +277,8 @@ def _find_identity(graph: Graph, key: str) -> "dict[str, Any]":
             if error.status != 404:
                 raise
     tried = f"no service principal has the object id or the client id {key}"
-    hint = "the object id of an app registration is another, and so is the directory, maybe: az account show"
-    raise Refusal(f"{tried}: {hint}", status=404)
+    hint = "give the enterprise application's object id, not the app registration's"
+    raise Refusal(f"{tried}: {hint}, and check the directory with az account show", status=404)
 
 
 def _read_roles(graph: Graph, identity: str) -> "list[Role]":

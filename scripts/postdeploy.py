@@ -154,7 +154,8 @@ def _print_next(url: str, environ: Mapping[str, str]) -> None:
         print("This is a dry run: the first sweep reports in the status and writes nothing.")
         print("To go live: azd env set DRY_RUN false && azd provision")
     else:
-        print("The app is live: it writes photos to SharePoint.")
+        print("The app is live: it writes changed photos to SharePoint.")
+        print(f"The next sweep writes what is missing; to sweep now: POST {url}/api/sweeps")
 
 
 def _read_key(environ: Mapping[str, str]) -> str:

@@ -109,7 +109,8 @@ class TestPostdeploy:
         with ScriptedServer(WELL, SUBSCRIBED, WELL) as app:
             done = hook("postdeploy.py", FUNCTION_APP_URL=app.url, DRY_RUN="false")
         assert "go live" not in done.stdout
-        assert "is live" in done.stdout.splitlines()[-1]
+        assert "is live" in done.stdout.splitlines()[-2]
+        assert done.stdout.splitlines()[-1].endswith(f"POST {app.url}/api/sweeps")
 
     def test_it_waits_for_an_app_that_starts(self, hook) -> None:
         replies = [reply(503, b"starting"), reply(401, b""), reply(404, b""), WELL, SUBSCRIBED, WELL]

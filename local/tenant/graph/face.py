@@ -76,9 +76,7 @@ class Graph(BatchHooks):
     ) -> None:
         super().__init__()
         timing = timing or WebhookTiming()
-        self._world = world
-        self._tokens = tokens
-        self._pages = Pages(world)
+        self._world, self._tokens, self._pages = world, tokens, Pages(world)
         self.principals = Principals(world)
         self._store = SubscriptionStore(world)
         self._deliveries = Deliveries(world, timing, ca)
@@ -93,9 +91,11 @@ class Graph(BatchHooks):
         )
         self._batch = Batch(world, self._router, self)
         world.observers.append(self._changes)
-        self.start = self._deliveries.start
-        self.stop = self._deliveries.stop
-        self.idle = self._deliveries.idle
+        self.start, self.stop, self.idle = (
+            self._deliveries.start,
+            self._deliveries.stop,
+            self._deliveries.idle,
+        )
         self.deliveries = self._deliveries.log
 
     def respond(self, request: Request) -> Response:
