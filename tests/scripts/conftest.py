@@ -8,7 +8,9 @@ import pytest
 
 from local.tenant.admin.client import TenantClient
 from local.tenant.tenant import Tenant
+from scripts import grant
 from tests.scripts.azure_cli import AzureCli
+from tests.scripts.runs import Run
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +57,16 @@ def granted(tenant: Tenant) -> Callable[[], set[str]]:
         return {f"{each} {role}" for each in resources for role in tenant.permissions.roles(each)}
 
     return granted
+
+
+@pytest.fixture
+def run(tenant: Tenant, environ, capsys) -> Callable[..., Run]:
+    """Run it for the tenant's application, without a wait."""
+
+    def run(*arguments: str, identity: str = tenant.world.service_principal_id) -> Run:
+        waits: list[float] = []
+        status = grant.main(["--identity", identity, *arguments], environ, waits.append)
+        shown = capsys.readouterr()
+        return Run(status, shown.out, shown.err, waits)
+
+    return run
