@@ -40,6 +40,7 @@ PURE = (
     "notifications",
     "graph.photo",
     "graph.batch",
+    "rest.roles",
     "rest.status",
     "ledger.row",
     "checks.decision",

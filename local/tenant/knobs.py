@@ -51,3 +51,10 @@ class Knobs:
         "Microsoft.Office.Server.UserProfiles.UserNotFoundException",
     ] = "Microsoft.SharePoint.Client.ServerException"
     userphoto_redirects: bool = False
+    # the least role that the My Site host takes for files; the grant of a "Selected" one counts as given
+    files_least_role: Literal[
+        "Sites.FullControl.All",
+        "Sites.ReadWrite.All",
+        "Sites.Selected",
+        "Lists.SelectedOperations.Selected",
+    ] = "Sites.FullControl.All"

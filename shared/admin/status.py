@@ -9,6 +9,7 @@ from shared.errors import ConfigError, ServiceError
 from shared.ledger.failures import Failures
 from shared.poison import PoisonStore
 from shared.rest.gates import SERVICES, Gates
+from shared.rest.roles import NOTE
 from shared.rest.token_problems import TokenProblems
 from shared.subscription.record import SubscriptionStore
 from shared.sweeps.state import LAST_PAGE_READ, SWEEPS_KEPT, SweepRecord
@@ -37,14 +38,16 @@ class StatusReport:
         """Return the running sweep, the last ten, the subscription, gates, and what failed, as JSON.
 
         `problems` is what an operator must act on first: wrong settings, a token that was refused within the
-        last hour, and unreachable storage, in which case there is nothing else. `failed` are users, `poison`
-        messages that were kept because they name no user; the newest come first. Times are Unix seconds.
+        last hour, a role that a token lacks, and unreachable storage, in which case there is nothing else.
+        `failed` are users, `poison` messages that were kept because they name no user; the newest come first.
+        Times are Unix seconds.
         """
         now, problems = self.clock.now(), [*self.wrong_settings()]
         facts: dict[str, Any] = {}
         try:
             problems += self.token_problems.recent()
             facts = self._facts(now)
+            problems += [gate["why"] for gate in facts["gates"].values() if NOTE in gate["why"]]
         except ServiceError as error:
             problems.append(f"{error}: nothing else can be told")
         except ConfigError as error:  # of the storage account: the settings' problems may include it

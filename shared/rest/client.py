@@ -6,6 +6,7 @@ Not here: what to ask (`graph`, `sharepoint`), what an answer means (`rest.statu
 import json
 import random
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -17,7 +18,8 @@ from urllib3.exceptions import HTTPError
 from shared import backoff, logs
 from shared.attempt import NO_TIME, Attempt
 from shared.clock import Clock
-from shared.errors import DENIED_AFTER, Denied, ServiceError, TryLater
+from shared.errors import DENIED_AFTER, Denied, PutOff, ServiceError, TryLater
+from shared.rest import roles
 from shared.rest import status as statuses
 from shared.rest.gates import Gates
 from shared.rest.session import Bearer, Transport, never_sent, new_session
@@ -118,14 +120,14 @@ class HttpClient:
 
         A token that is rejected (401) may only be out of date: a new one is tried first, once in each call.
         """
-        # A token states the application's permissions as of when it was issued:
-        # learn.microsoft.com/entra/identity-platform/access-token-claims-reference, "roles"
-        self.tokens.forget(_host(call.url))
         if error.status == HTTPStatus.UNAUTHORIZED and call.repeatable and not renewed:
-            return
-        if not call.denied_alone:
-            self.close_gate(call.service, DENIED_AFTER, str(error))
-        raise error
+            self.tokens.forget(_host(call.url))
+        elif call.denied_alone:
+            self.tokens.forget(_host(call.url))
+            raise error
+        else:
+            self.close_denied(call.service, call.url, str(error))
+            raise error
 
     def _close_gate_for(self, service: str, error: TryLater) -> None:
         """Close a service's gate because of this error, whose `after` becomes the time its job is to wait.
@@ -141,8 +143,14 @@ class HttpClient:
             error.after = self.close_gate(service, error.after, str(error))
 
     def close_denied(self, service: str, url: str, why: str) -> None:
-        """Close the gate of a service that denies this application, and discard the denied token."""
-        self.tokens.forget(_host(url))
+        """Close the gate of a service that denies this application, and discard the denied token.
+
+        A token states the application's permissions as of when it was issued; the gate says which it lacks.
+        """
+        host = _host(url)
+        with suppress(PutOff):  # it is in a cache; where it is no longer, the refusal stands unexplained
+            why += roles.explain(service, url, self.tokens.token(host))
+        self.tokens.forget(host)
         self.close_gate(service, DENIED_AFTER, why)
 
     def close_gate(self, service: str, after: float | None, why: str) -> float | None:

@@ -96,7 +96,7 @@ def times_asked(world: World) -> int:
 def excluding(new_world: Callable[..., World]) -> World:
     """A world of two pages, whose last user is in the excluded group."""
     world = new_world(direct=True, EXCLUDE_GROUP=EXCLUDED)
-    world.tenant.permissions.consent("graph", ["User.Read.All", "GroupMember.Read.All"])
+    world.tenant.permissions.consent("graph", ["User.Read.All", "GroupMember.ReadBasic.All"])
     exclude(world, bulk.add_users(world, TWO_PAGES, photo=False, settled=False)[-1])
     return world
 

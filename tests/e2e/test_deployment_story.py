@@ -126,6 +126,8 @@ def test_roles_that_another_administrator_grants_late_arrive_with_the_next_token
     (line,) = re.findall(r"^  python3 grant\.py (.+)$", deployment.provision(dry_run=True), re.MULTILINE)
     assert f"python3 grant.py {line}" in deployment.deploy(dry_run=True)
     assert story.closed().keys() == {"graph"}
+    (problem,) = story.status()["problems"]
+    assert "lacks the role User.Read.All of Microsoft Graph" in problem
 
     deployment.sign_in("Global Administrator")
     assert deployment.run("grant.py", *shlex.split(line)).count("  given ") == 3

@@ -56,6 +56,7 @@ def test_syncs_without_sharepoints_permissions_wait_until_they_are_granted(story
     assert _logs_error(story, "photo.deferred")
     assert not story.ledger(user).get("settled_etag")
     assert set(story.closed()) == {closed}
+    assert "lacks the role User.ReadWrite.All of SharePoint" in story.status()["problems"][0]
     answer = story.stage.sync(user)
     assert (answer.status_code, answer.json()["reason"]) == (503, f"{closed}: its gate is closed")
     assert 880 < int(answer.headers["Retry-After"]) <= 900
@@ -63,6 +64,27 @@ def test_syncs_without_sharepoints_permissions_wait_until_they_are_granted(story
     story.reset().restart()
     assert story.stage.sync(user).json()["outcome"] == "synced"
     assert story.settled(user)
+    assert story.shows_its_source(user)
+
+
+def test_a_lesser_role_for_files_is_named_where_it_is_refused_and_enough_where_it_is_accepted(
+    story: Story,
+) -> None:
+    user, lesser = story.add_user(), "Sites.ReadWrite.All"
+    story.people.consent(sharepoint=["User.ReadWrite.All", lesser])
+    story.restart()
+
+    assert story.stage.sync(user).status_code == 502
+
+    (problem,) = story.status()["problems"]
+    assert problem.endswith(
+        f"the token has the role {lesser}, the one known to work is Sites.FullControl.All"
+    )
+
+    story.reset().restart()
+    story.people.consent(sharepoint=["User.ReadWrite.All", lesser])
+    story.people.turn(files_least_role=lesser)
+    assert story.stage.sync(user).json()["outcome"] == "synced"
     assert story.shows_its_source(user)
 
 

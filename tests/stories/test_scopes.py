@@ -30,7 +30,7 @@ def people(world: World) -> Crowd:
     add_group(world, Group(GROUP, "photos", (crowd["grouped"], NESTED, crowd["blocked"], crowd["excluded"])))
     add_group(world, Group(NESTED, "more photos", (crowd["nested"], crowd["nested guest"], GROUP)))
     add_group(world, Group(EXCLUDED, "no photos", (crowd["excluded"],)))
-    grant(world, "User.Read.All", "GroupMember.Read.All")
+    grant(world, "User.Read.All", "GroupMember.ReadBasic.All")
     return crowd
 
 
@@ -131,7 +131,7 @@ def test_a_sweep_without_the_permission_to_read_groups_logs_an_error_and_goes_on
     world.run(HOUR)
     assert shown(world, crowd) == set()
     assert any("denied" in record.getMessage() and record.levelname == "ERROR" for record in caplog.records)
-    grant(world, "User.Read.All", "GroupMember.Read.All")
+    grant(world, "User.Read.All", "GroupMember.ReadBasic.All")
     world.drain()
     assert "grouped" in shown(world, crowd)
     assert world.app.status_report.status()["sweeps"][0]["state"] == "finished"

@@ -173,3 +173,16 @@ def test_any_query_body_gets_an_answer(shared_sharepoint, body) -> None:
     answer = shared_sharepoint.send("POST", ADMIN, PROCESS, body, Content_Type="text/xml")
     assert answer.status_code == 200
     assert answer.json[0]["ErrorInfo"]["ErrorCode"] == -1
+
+
+@pytest.mark.parametrize(
+    ("least", "role", "status"),
+    [
+        ("Sites.ReadWrite.All", "Sites.ReadWrite.All", 200),
+        ("Sites.ReadWrite.All", "Sites.Selected", 403),
+        ("Lists.SelectedOperations.Selected", "Sites.Selected", 200),
+    ],
+)
+def test_a_knob_says_which_role_is_enough_for_files(sharepoint, least, role, status) -> None:
+    sharepoint.world.knobs.files_least_role = least
+    assert sharepoint.send("POST", MY, UPLOAD, jpeg(), roles=[role]).status_code == status

@@ -15,12 +15,20 @@ from local.tenant.graph.wire import GraphAnswer, GraphCall, GraphRefusal, bad_re
 SUBSCRIBE = frozenset({"User.Read.All"})
 READ_USERS = frozenset({"User.Read.All", "User.ReadBasic.All"})
 READ_PHOTOS = READ_USERS | {"ProfilePhoto.Read.All", "ProfilePhoto.ReadWrite.All"}
-# A check needs one of these and one for users; the last is enough alone.
-CHECK_MEMBERS = frozenset({"GroupMember.Read.All", "Group.Read.All", "Directory.Read.All"})
-CHECK_USERS = frozenset({"User.Read.All", "Directory.Read.All"})
-READ_MEMBERS = CHECK_MEMBERS | {"GroupMember.ReadWrite.All", "Group.ReadWrite.All"}
-PRINCIPAL = "/servicePrincipals/{principal}"
+# learn.microsoft.com/graph/api/directoryobject-checkmembergroups: for a user, nothing besides users is needed
+CHECK_MEMBERS = frozenset({"User.Read.All", "Directory.Read.All"})
+READ_MEMBERS = frozenset(
+    {
+        "GroupMember.ReadBasic.All",
+        "GroupMember.Read.All",
+        "GroupMember.ReadWrite.All",
+        "Group.Read.All",
+        "Group.ReadWrite.All",
+        "Directory.Read.All",
+    }
+)
 MEMBERS = "/groups/{group}/transitiveMembers/microsoft.graph.user"
+PRINCIPAL = "/servicePrincipals/{principal}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +36,13 @@ class Route:
     """One operation. `path` is a template such as `/users/{user}/photo`; `{…}` never spans a slash.
 
     The handler is called with the `GraphCall` and the template's parts by name. A token needs one of
-    `permissions` and one of `besides`, if those are not empty.
+    `permissions`, if there are any.
     """
 
     method: str
     path: str
     handler: Callable[..., GraphAnswer]
     permissions: frozenset[str]
-    besides: frozenset[str] = frozenset()
 
 
 class Router:
@@ -57,7 +64,7 @@ class Router:
             raise bad_request(f"Resource not found for the segment '{segment}'.")
         for route, found in matches:
             if route.method == call.method:
-                if not all(call.claims.roles & each for each in (route.permissions, route.besides) if each):
+                if route.permissions and not call.claims.roles & route.permissions:
                     raise denied()
                 return route.handler(call, **found.groupdict())
         text = "Specified HTTP method is not allowed for the request target."
@@ -81,7 +88,7 @@ def route(
             Route("POST", "/subscriptions/{subscription}/reauthorize", subscriptions.reauthorize, SUBSCRIBE),
             Route("GET", "/users", users.page, READ_USERS),
             Route("GET", "/users/{user}", users.get, READ_USERS),
-            Route("POST", "/users/{user}/checkMemberGroups", groups.check, CHECK_MEMBERS, CHECK_USERS),
+            Route("POST", "/users/{user}/checkMemberGroups", groups.check, CHECK_MEMBERS),
             Route("GET", MEMBERS, groups.page, READ_MEMBERS),
             Route("GET", "/users/{user}/photo", photos.show, READ_PHOTOS),
             Route("GET", "/users/{user}/photo/$value", photos.value, READ_PHOTOS),

@@ -4,7 +4,8 @@ Routes (learn.microsoft.com/sharepoint/dev/sp-add-ins/working-with-folders-and-f
 `web/GetFolderByServerRelativePath(decodedUrl='…')`, below it `Folders`, `Files`, `Files/Add` and
 `Files/AddUsingPath`; `web/GetFileByServerRelativePath(decodedUrl='…')`, below it `$value`.
 
-Stricter than Microsoft: no permission but `Sites.FullControl.All` is accepted. An upload named `.jpg` must be
+Stricter than Microsoft: no permission but `Sites.FullControl.All` is accepted, unless the knob
+`files_least_role` says so: no document shows a lesser one on this host. An upload named `.jpg` must be
 a JPEG of at most 5 000 000 bytes, `Forms` accepts nothing, and the string functions, ambiguous for `%` and
 `#`, accept neither (learn.microsoft.com/sharepoint/dev/solution-guidance, "Supporting % and # in files and
 folders").
@@ -31,7 +32,13 @@ from local.tenant.sharepoint.library import FORMS, File, Folder, Library
 from local.tenant.sharepoint.odata import PathSegment, selected
 from local.tenant.sharepoint.pictures import Picture, inspect_jpeg
 
-ROLE = "Sites.FullControl.All"
+# From the widest to the narrowest; learn.microsoft.com/graph/permissions-selected-overview
+ROLES = (
+    "Sites.FullControl.All",
+    "Sites.ReadWrite.All",
+    "Sites.Selected",
+    "Lists.SelectedOperations.Selected",
+)
 MAX_BYTES = 5_000_000  # what PeopleManager.SetMyProfilePicture takes; the library's own bound is far higher
 _SP = "Microsoft.SharePoint.SPException"
 
@@ -45,7 +52,7 @@ class Files:
 
     def respond(self, call: SharePointCall, steps: list[PathSegment]) -> Response:
         """Answer a REST call whose path after `web` is `steps`."""
-        call.demand(ROLE)
+        call.demand(*ROLES[: ROLES.index(self._world.knobs.files_least_role) + 1])
         if call.site.kind != "my":  # the other hosts have no such library
             raise no_folder()
         first, *rest = steps
