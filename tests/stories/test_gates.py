@@ -96,7 +96,8 @@ def test_a_service_that_denies_is_not_called_for_a_quarter_of_an_hour(world: Wor
     assert gate["closed"]
     assert "403" in gate["why"]
     world.drain(deliveries=5000)
-    assert times[1] - times[0] >= 900
+    later = [time for time in times if time > times[0]]  # the token is read once more, to explain the denial
+    assert later[0] - times[0] >= 900
     assert world.app.status_report.status()["gates"][service]["why"] == ""
     for user in users:
         assert world.row(user).settled_etag == world.source(user)
