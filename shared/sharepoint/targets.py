@@ -44,14 +44,16 @@ class Targets:
         """The SHAREPOINT_HOST under which targets are found now."""
         return self.settings.sharepoint_host
 
-    def find(self, user: User, row: Row, attempt: Attempt) -> Target | NotYet:
-        """Return a known user's target from the row; look up a new or renamed user in SharePoint.
+    def known(self, row: Row) -> bool:
+        """Return whether a row has a target.
 
         A row of another SHAREPOINT_HOST counts as new: its hosts may not exist, or be another tenant's.
         """
-        if row.home != self.home:
-            return self.discover(user, attempt)
-        if row.folder and row.upn.lower() == user.upn.lower() and (admin := self._admin_of(row.geo)):
+        return bool(row.folder) and row.home == self.home
+
+    def find(self, user: User, row: Row, attempt: Attempt) -> Target | NotYet:
+        """Return a known user's target from the row; look up a new or renamed user in SharePoint."""
+        if self.known(row) and row.upn.lower() == user.upn.lower() and (admin := self._admin_of(row.geo)):
             return Target(row.geo, admin, row.folder)
         return self.discover(user, attempt)
 

@@ -140,7 +140,7 @@ class Syncer:
         """Reserve units of this minute for the SharePoint calls of the job, or raise `Paced`."""
         if pace.reservation_stands(job.slot, self.clock.now()):
             return
-        known = bool(self.ledger.read(job.user).folder)
+        known = self.targets.known(self.ledger.read(job.user))
         booked = self.pace.reserve(job.lane, pace.UNITS_KNOWN if known else pace.UNITS_FIRST)
         if booked.after > 0:
             raise Paced(booked)

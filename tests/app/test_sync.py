@@ -8,7 +8,7 @@ from local.tenant.traffic.faults import Fault
 from shared import jobs
 from shared.attempt import FUNCTION_TIMEOUT, LONGEST_ATTEMPT
 from shared.errors import Refused
-from shared.sharepoint.pace import UNITS_KNOWN, minute_of
+from shared.sharepoint.pace import UNITS_FIRST, UNITS_KNOWN, minute_of
 from tests.fakes.external_steps import drop_connection
 from tests.fakes.world import World
 
@@ -180,6 +180,18 @@ def test_the_claim_of_another_attempt_defers_a_job_for_half_a_minute(world: Worl
 def reserved(world: World) -> float:
     """Return the units that live syncs have reserved in all minutes."""
     return sum(row.get("live", 0.0) for (kind, _), (row, _) in world.state.rows.items() if kind == "pace")
+
+
+def test_a_target_under_another_sharepoint_host_is_reserved_for_as_a_first_contact(
+    world: World, known: str
+) -> None:
+    before = reserved(world)
+    world.note(known, home="fabrikam.sharepoint.com")
+    world.change_photo(known)
+    world.ask(known)
+    world.drain()
+    world.settled(known)
+    assert reserved(world) == before + UNITS_FIRST
 
 
 def test_a_job_that_called_a_service_reserves_again_when_it_comes_back(world: World, known: str) -> None:

@@ -153,8 +153,8 @@ FAULTS = (
         "wrote to the profile of",
         (
             "sharepoint/targets",
-            "if row.folder and row.upn.lower() == user.upn.lower() and (admin",
-            "if row.folder and (admin",
+            "if self.known(row) and row.upn.lower() == user.upn.lower() and (admin",
+            "if self.known(row) and (admin",
         ),
     ),
     Planted.by(
