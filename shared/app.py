@@ -12,6 +12,7 @@ from functools import partial
 from shared import logs
 from shared.admin.status import StatusReport
 from shared.admin.sync_user import UserSync
+from shared.checks.asker import Asker
 from shared.checks.checker import Checker
 from shared.cleanup import Cleanup
 from shared.clock import Clock, SystemClock
@@ -153,7 +154,8 @@ class App:
         renewal = Renewal(
             graph, wake, base.subscription, opener.request, base.queues, client_state, url, base.clock
         )
-        checker = Checker(settings, base.ledger, base.parts, base.queues, graph, base.gates, base.clock)
+        asker = Asker(graph, base.gates, base.clock)
+        checker = Checker(settings, base.ledger, base.parts, base.queues, asker, base.clock)
         sweeper = _sweeper(base, settings, graph, opener, removals, pace)
         user_sync = UserSync(graph, base.queues, syncer, base.clock)
         return Services(

@@ -9,7 +9,6 @@ FUNCTION_TIMEOUT = 300.0  # seconds; as in host.json, which a test compares
 LONGEST_ATTEMPT = FUNCTION_TIMEOUT - 30.0
 # No answer is delivered after 230 seconds: learn.microsoft.com/azure/azure-functions/functions-scale#timeout
 LONGEST_REQUEST = 230.0 - 30.0
-NO_TIME = "this attempt has no time left"
 
 
 @dataclass

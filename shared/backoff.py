@@ -5,9 +5,13 @@ Short waits happen inside one call (`wait_here`), long ones in the queue (`wait_
 
 import math
 import re
+from calendar import timegm
 from dataclasses import dataclass
+from email.utils import parsedate_tz
 
-# Seconds; a longer `Retry-After` is cut to this. Graph has been seen to answer 31 December 9999.
+LONGEST = 86_400.0  # seconds; a longer `Retry-After` is not believed
+# Seconds waited instead of a time beyond belief: Graph has been seen to answer 31 December 9999. Also the
+# longest wait that this app chooses itself.
 ABSURD = 900.0
 SHORTEST = 30.0  # seconds that a message stays hidden if the service named no time
 
@@ -23,17 +27,43 @@ class Policy:
     first: float = 0.5
 
 
-def parse_retry_after(text: str | None) -> float | None:
-    """Return the seconds of a `Retry-After` header, None if it is absent or not a number.
+def parse_retry_after(text: str | None, now: float) -> float | None:
+    """Return the seconds of a `Retry-After` header, None if it is absent or neither a number nor a date.
 
-    Graph sends integers, and decimals in older answers. A date is not parsed, and no service here sends one.
-    A number too large for a float counts as `ABSURD`.
+    Graph sends integers, and decimals in older answers; a proxy may send a date (RFC 9110, 10.2.3), which is
+    compared with `now`, in Unix seconds. More than a day counts as `ABSURD`.
     """
+    seconds = parse_seconds(text)
+    if seconds is None and (date := _unix(text)) is not None:
+        seconds = max(date - now, 0.0)
+    return None if seconds is None else believed(seconds)
+
+
+def believed(seconds: float) -> float:
+    """Return the wait that a service asks for, or `ABSURD` where that is more than a day."""
+    return seconds if seconds <= LONGEST else ABSURD
+
+
+def parse_seconds(text: str | None) -> float | None:
+    """Return a number that a header holds, None if it is absent or not a number."""
     number = (text or "").strip()  # strips more characters than `float` does
-    if not _SECONDS.fullmatch(number):
+    return float(number) if _SECONDS.fullmatch(number) else None
+
+
+def _unix(text: str | None) -> float | None:
+    """Return the Unix seconds of an HTTP date in any of its three forms, None if it is not a date."""
+    parsed = parsedate_tz(text or "")
+    if parsed is None:
         return None
-    seconds = float(number)
-    return seconds if math.isfinite(seconds) else ABSURD
+    try:
+        return timegm(parsed[:6]) - (parsed[9] or 0)  # without a zone it is in UTC, too
+    except (ValueError, OverflowError):  # no such day
+        return None
+
+
+def own_wait(setbacks: int) -> float:
+    """Return how many seconds work of one user waits that was refused so many times in a row, from 1."""
+    return min(SHORTEST * 2.0 ** min(setbacks - 1, 10), ABSURD)
 
 
 def wait_here(
@@ -53,10 +83,10 @@ def wait_here(
 def wait_in_queue(retry_after: float | None, *, age: float, jitter: float) -> int:
     """Return for how many whole seconds a deferred message stays hidden.
 
-    What the service asked for, rounded up; else the job's own `age` in seconds, which doubles the wait with
-    every deferral; never less than a second and never more than 15 minutes. Up to a tenth (at least a second)
-    of jitter is added, so that messages deferred together do not become visible together.
+    What the service asked for, rounded up, a day at most; else the job's own `age` in seconds, which doubles
+    the wait with every deferral, 15 minutes at most. Up to a tenth (at least a second) of jitter is added, so
+    that messages deferred together do not become visible together, 90 seconds at most.
     """
-    wait = retry_after if retry_after is not None else max(SHORTEST, age)
-    wait = max(1.0, min(wait, ABSURD))
-    return math.ceil(wait + jitter * max(1.0, wait / 10))
+    wait = min(max(SHORTEST, age), ABSURD) if retry_after is None else min(retry_after, LONGEST)
+    wait = max(1.0, wait)
+    return math.ceil(wait + jitter * max(1.0, min(wait, ABSURD) / 10))

@@ -3,9 +3,13 @@
 SyncError             never raised itself
 ├─ PutOff             never raised itself: the work waits, `after` seconds where that is known
 │  ├─ ConfigError     an operator must act; triggers refuse with the whole list
-│  ├─ Denied          (a ServiceError) a permission is missing: an operator must act
+│  ├─ Denied          (a ServiceError) refused with 401 or 403: an operator must act
+│  │  └─ RoleMissing  the token lacks the role: it is refused for every user
 │  └─ TryLater        (a ServiceError) temporary
-│     └─ GateClosed   not sent: the service asked this or another instance to wait
+│     ├─ Throttled    the service asked all callers to wait
+│     └─ NotSent      never raised itself; no request was sent
+│        ├─ GateClosed   the service asked this or another instance to wait
+│        └─ OutOfTime    the attempt must end
 ├─ Stale              a stored row changed since it was read; read again and decide again
 ├─ NotOurs            a queue message or request that this app never made; not retried
 └─ ServiceError       never raised itself; an error of a service, with its details
@@ -27,7 +31,7 @@ GRAPH, FILES, PROFILES = "graph", "sharepoint-files", "sharepoint-profiles"
 ENTRA, STORAGE = "entra", "storage"
 """The services, as errors, gates and logs name them."""
 
-Hindrance = Literal["", "busy", "throttled", "paced", "denied", "configuration"]
+Hindrance = Literal["", "busy", "throttled", "paced", "denied", "refused", "configuration"]
 """What is in the way of work that waits."""
 
 
@@ -68,17 +72,29 @@ class ServiceError(SyncError):
 
     `service` is one of the names above, `what` one sentence for the log, without anything secret. `status` is
     None where no answer came, `code` the service's own error code, `request_id` the service's id of the
-    request, for a support case.
+    request, for a support case. `gate` names the gate of what was called and `operation` what was asked of
+    it, both "" where no remote service with a gate is concerned.
     """
 
+    gate: str = ""
+
     def __init__(
-        self, service: str, what: str, *, status: int | None = None, code: str = "", request_id: str = ""
+        self,
+        service: str,
+        what: str,
+        *,
+        status: int | None = None,
+        code: str = "",
+        request_id: str = "",
+        operation: str = "",
     ) -> None:
         super().__init__(f"{service}: {what}")
         self.service = service
+        self.what = what
         self.status = status
         self.code = code
         self.request_id = request_id
+        self.operation = operation
 
 
 class TryLater(PutOff, ServiceError):
@@ -89,16 +105,35 @@ class TryLater(PutOff, ServiceError):
         self.after = after
 
 
-class GateClosed(TryLater):
-    """The service was not called: its gate is closed for `after` more seconds."""
+class Throttled(TryLater):
+    """The service speaks for itself: all callers are to wait."""
+
+
+class NotSent(TryLater):
+    """No request was sent, so this says nothing about the service or a user."""
+
+
+class GateClosed(NotSent):
+    """The service's gate is closed for `after` more seconds."""
+
+
+class OutOfTime(NotSent):
+    """The attempt has no time left for a call."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__(service, "this attempt has no time left")
 
 
 class Denied(PutOff, ServiceError):
-    """The service refuses this application (401 or 403)."""
+    """The service refuses this call of the application (401 or 403)."""
 
     after: float | None = DENIED_AFTER
     hindrance = "denied"
     needs_operator = True
+
+
+class RoleMissing(Denied):
+    """The token lacks the role that the call needs, so every call of its kind is refused."""
 
 
 class Refused(ServiceError):

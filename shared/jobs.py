@@ -19,6 +19,7 @@ from shared.errors import NotOurs
 
 MESSAGE_VERSION = 1
 USERS_A_CHECK = 20  # the most requests one Graph $batch takes: learn.microsoft.com/graph/json-batching
+MOST_SETBACKS = 100  # that are counted; more change nothing
 LONGEST_LIFE = 24 * 3600.0  # seconds; an older job is not deferred again, the next sweep finds its user
 
 Why = Literal["notified", "rechecked", "swept"]
@@ -36,7 +37,7 @@ class Check:
     why: Why  # what caused the check
     seen: float  # when the hint arrived
     born: float  # when the job was first queued
-    tries: int = 0  # how often a user of it failed for a reason that concerns this user alone
+    tries: int = 0  # how often it came back because of an answer about one of its users, or a refusal
     force: bool = False  # sync whatever the ledger says
     part: tuple[str, str] | None = None  # the sweep and its part that wait for the answers, if any do
     letters: str = ""  # what was found, a letter a user, where only the part must still be told; else ""
@@ -67,6 +68,7 @@ class Sync:
     tries: int = 0
     force: bool = False
     removal: bool = False  # a sweep found that the user has no photo: their picture may be removed
+    setbacks: int = 0  # how many of its calls were refused in a row, by any service
     slot: float = 0.0  # beginning of the minute in which its SharePoint calls are reserved, 0 if none are
 
 
@@ -110,7 +112,8 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
     "cause": job_fields.one_of(get_args(Cause)),
     "seen": job_fields.time,
     "born": job_fields.time,
-    "tries": partial(job_fields.count, most=100),
+    "tries": partial(job_fields.count, most=MOST_SETBACKS),
+    "setbacks": partial(job_fields.count, most=MOST_SETBACKS),
     "force": job_fields.flag,
     "removal": job_fields.flag,
     "slot": job_fields.time,
@@ -121,7 +124,7 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
     "event": job_fields.one_of(get_args(LifecycleEvent)),
     "subscription": job_fields.identity,
 }
-_OPTIONAL = {"part", "letters", "removal", "slot"}
+_OPTIONAL = {"part", "letters", "removal", "setbacks", "slot"}
 
 
 def write(job: Job) -> str:

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
 from local.tenant.net.wire import Hangup
-from local.tenant.traffic.early_returns import EarlyReturns
+from local.tenant.traffic.early_returns import EarlyReturns, name_waiting
 from local.tenant.traffic.faults import Faults
 from local.tenant.traffic.history import History, HistoryEntry
 from local.tenant.traffic.throttle import Throttle
@@ -61,7 +61,7 @@ class Dispatch:
         path = request.environ["REQUEST_URI"]
         agent = request.headers.get("User-Agent", "")
         entry = self._history.begin(service, request.host, request.method, path, agent)
-        self._early_returns.begin(service, request.method, path)
+        self._early_returns.begin(name_waiting(service, request.host), request.method, path)
         began = time.perf_counter()
         status: int | None = None
         try:
@@ -87,7 +87,8 @@ class Dispatch:
         except Hangup as hangup:
             entry.fault = "truncate" if hangup.response else "drop"
             raise
-        self._early_returns.note_answer(service, response.status_code, response.headers)
+        waiting = name_waiting(service, request.host)
+        self._early_returns.note_answer(waiting, response.status_code, response.headers)
         response.headers.update(admitted)
         return response
 

@@ -38,7 +38,7 @@ class Knobs:
     client_secrets: bool = True  # whether the application's secret gets a token, which SharePoint refuses
     identity_token_kept: float = 86_400.0  # seconds for which a managed identity gets the same token
     # every service
-    retry_after: Literal["integer", "decimal", "absent"] = "integer"
+    retry_after: Literal["integer", "decimal", "date", "absent"] = "integer"
     # Quotas, where some are set
     quota_window: Literal["first-call", "clock"] = "first-call"  # where windows begin
     rate_limit_headers: Literal["from-80-percent", "never"] = "from-80-percent"

@@ -21,6 +21,7 @@ _BY_HINDRANCE = {
     "throttled": HTTPStatus.SERVICE_UNAVAILABLE,
     "paced": HTTPStatus.SERVICE_UNAVAILABLE,
     "denied": HTTPStatus.BAD_GATEWAY,
+    "refused": HTTPStatus.BAD_GATEWAY,
     "configuration": HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 

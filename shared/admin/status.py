@@ -8,7 +8,7 @@ from shared.clock import Clock
 from shared.errors import ConfigError, ServiceError
 from shared.ledger.failures import Failures
 from shared.poison import PoisonStore
-from shared.rest.gates import SERVICES, Gates
+from shared.rest.gates import Gates
 from shared.rest.roles import NOTE
 from shared.rest.token_problems import TokenProblems
 from shared.subscription.record import SubscriptionStore
@@ -65,7 +65,7 @@ class StatusReport:
                 "state": subscription.state or "none",
                 **{name: getattr(subscription, name) for name in ("id", "expires", "renewed_at")},
             },
-            "gates": {service: self._gate(service, now) for service in SERVICES},
+            "gates": self.gates.report(),
             "failed": self.failures.report(),
             "poison": self._poison(),
         }
@@ -76,11 +76,6 @@ class StatusReport:
             for key, columns in self.poison.kept(POISON_COUNTED)
         ]
         return sorted(kept, key=lambda each: -each["at"])[:POISON_SHOWN]
-
-    def _gate(self, service: str, now: float) -> dict[str, Any]:
-        until = self.gates.closed_until(service)
-        why = self.gates.why_closed(service) if until > now else ""
-        return {"closed": until > now, "for": round(max(until - now, 0.0)), "why": why}
 
     def _running(
         self, record: SweepRecord, ended: list[tuple[str, dict[str, Any]]], now: float

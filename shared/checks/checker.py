@@ -8,17 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared import logs
+from shared import backoff, logs
 from shared.attempt import LONGEST_ATTEMPT, Attempt
-from shared.checks.decision import AskAgain, Decision, GiveUp, Leave, Note, Queue, TryAlone, decide, letter_of
+from shared.checks.asker import Asked, Asker
+from shared.checks.decision import AskAgain, Decision, GiveUp, Leave, Note, Queue, decide, letter_of
 from shared.clock import Clock
-from shared.errors import DENIED_AFTER, GRAPH, PutOff, ServiceError, Stale
-from shared.graph.client import Graph
-from shared.graph.photo import Photo, PhotoSource
-from shared.jobs import Backfill, Cause, Check, Sync
+from shared.errors import DENIED_AFTER, PutOff, ServiceError, Stale, Throttled
+from shared.graph.photo import Photo, PhotoDenied, PhotoSource, Unavailable
+from shared.jobs import MOST_SETBACKS, Backfill, Cause, Check, Sync
 from shared.ledger.ledger import Ledger
-from shared.ledger.row import Row, RowColumns
-from shared.rest.gates import Gates
+from shared.ledger.row import Outcome, Row, RowColumns
 from shared.settings import Settings
 from shared.storage.queues import Queues
 from shared.sweeps.store import PartStore
@@ -43,8 +42,7 @@ class Checker:
     ledger: Ledger
     parts: PartStore
     queues: Queues
-    graph: Graph
-    gates: Gates
+    asker: Asker
     clock: Clock
 
     def check(self, job: Check) -> None:
@@ -57,27 +55,30 @@ class Checker:
             return
         attempt = Attempt.begin(self.clock, LONGEST_ATTEMPT)
         try:
-            found = self._look(job, attempt)
+            found, stopped = self._look(job, attempt)
             self._queue_changed(job, found)
             self._look_again_later(job, found)
             self._note(job, found)
         except PutOff as error:
-            if error.needs_operator:
-                request_id = error.request_id if isinstance(error, ServiceError) else None
-                logs.error("check.denied", count=len(job.users), error=str(error), request_id=request_id)
-            self._defer(job, error.after, str(error))
+            self._defer_left(job, [], error)
         else:
             answers = {each.row.user: each.letter for each in found if each.letter != Letter.UNANSWERED}
             self._answer(job, answers)
             self._defer_unanswered(job, found)
+            if stopped is not None:
+                self._defer_left(job, found, stopped)
             _report(job, found, attempt)
 
-    def _look(self, job: Check, attempt: Attempt) -> list[Found]:
-        self.gates.require_open(GRAPH)
+    def _look(self, job: Check, attempt: Attempt) -> tuple[list[Found], PutOff | ServiceError | None]:
+        """Return what was found of each user whom Graph answered for, and why it did not for the others."""
         # Rows first: a note is conditional on the row as it was before Graph was asked.
-        rows = [self.ledger.read(user) for user in job.users]
-        answers = self.graph.photos(job.users, attempt)
-        return [self._judge(job, row, answers[row.user]) for row in rows]
+        rows, now = [self.ledger.read(user) for user in job.users], self.clock.now()
+        waiting = {row.user: Unavailable(row.wait_until - now) for row in rows if row.wait_until > now}
+        users = [user for user in job.users if user not in waiting]
+        asked = self.asker.ask(users, attempt, setbacks=job.tries) if users else Asked({})
+        sources = {**waiting, **asked.sources}
+        found = [self._judge(job, row, sources[row.user]) for row in rows if row.user in sources]
+        return found, asked.stopped
 
     def _judge(self, job: Check, row: Row, source: PhotoSource) -> Found:
         now, swept = self.clock.now(), job.why == "swept"
@@ -109,9 +110,23 @@ class Checker:
                     self._write(each.row, columns)
                 case Queue() if job.why == "swept":
                     self._write(each.row, {"queued_at": self.clock.now()})
+                case AskAgain(reason, after):
+                    self._note_refusal(job, each.row, reason, after)
                 case GiveUp(reason):
                     logs.warning("check.gave_up", user=each.row.user, reason=reason)
                     self._write(each.row, {"outcome": "failed", "reason": reason, "queued_at": 0.0})
+
+    def _note_refusal(self, job: Check, row: Row, reason: str, after: float | None) -> None:
+        """Note until when a throttled mailbox is left alone; name the user from the second refusal on."""
+        now, noted = self.clock.now(), RowColumns()
+        if row.wait_until > now:
+            return  # noted before, and not asked for since
+        if after is not None:
+            noted["wait_until"] = now + after
+        if job.tries:
+            noted |= {"outcome": "failed", "reason": reason}
+        if not row.holds(noted):
+            self._write(row, noted)
 
     def _answer(self, job: Check, answers: Mapping[str, str]) -> None:
         """Tell the sweep that asked, if there is one, the letter of each user."""
@@ -142,38 +157,46 @@ class Checker:
             logs.info("note.left", user=row.user, error=str(error))
 
     def _defer_unanswered(self, job: Check, found: Iterable[Found]) -> None:
-        """Queue unanswered users again: together if Graph was busy, alone if the answer was unexpected.
-
-        Denied users stay together only where all users were denied. Otherwise each of them is asked for
-        alone: a batch of theirs would look like a missing permission, and close the gate for all users.
-        """
-        odd = [(each.row.user, each.decision) for each in found if isinstance(each.decision, TryAlone)]
-        for user, decision in odd:
-            self._defer(replace(job, users=(user,), tries=job.tries + 1), None, decision.reason)
+        """Queue users again for whom Graph did not answer; those with a time that it named wait for that."""
         later = [(each.row.user, each.decision) for each in found if isinstance(each.decision, AskAgain)]
-        busy = [user for user, decision in later if not decision.denied]
-        denied = [user for user, decision in later if decision.denied]
-        together = len(denied) == len(job.users)
-        for users in [tuple(denied)] if together else [(user,) for user in denied]:
-            self._defer(replace(job, users=users), DENIED_AFTER, "Graph denies it")
-        if busy:
-            longest = max((each.after for _, each in later if each.after is not None), default=None)
-            self._defer(replace(job, users=tuple(busy)), longest, "Graph could not say")
+        again = replace(job, tries=min(job.tries + 1, MOST_SETBACKS))
+        for named in (True, False):
+            some = [(user, each) for user, each in later if (each.after is not None) == named]
+            if not some:
+                continue
+            users = tuple(user for user, _ in some)
+            longest = max(each.after or 0.0 for _, each in some)
+            after = longest if named else backoff.own_wait(again.tries)
+            self._defer(replace(again, users=users), after, some[0][1].reason, outcome="failed")
 
-    def _defer(self, job: Check, after: float | None, reason: str) -> None:
+    def _defer_left(self, job: Check, found: Iterable[Found], error: PutOff | ServiceError) -> None:
+        """Queue the users again that Graph was not asked for, or refused together with all others."""
+        done = {each.row.user for each in found}
+        left = replace(job, users=tuple(user for user in job.users if user not in done))
+        if isinstance(error, PutOff) and error.needs_operator:
+            request_id = error.request_id if isinstance(error, ServiceError) else None
+            logs.error("check.denied", count=len(left.users), error=str(error), request_id=request_id)
+        after = error.after if isinstance(error, PutOff) else backoff.SHORTEST
+        if isinstance(error, Throttled):
+            left = replace(left, tries=min(job.tries + 1, MOST_SETBACKS))
+            after = max(after or 0.0, backoff.own_wait(left.tries))
+        self._defer(left, after, str(error))
+
+    def _defer(self, job: Check, after: float | None, reason: str, outcome: Outcome = "deferred") -> None:
+        """Queue a job again; one that is older than a day ends, with this outcome for each of its users."""
         wait = self.queues.put_off(job, after, now=self.clock.now())
         if wait is None:
-            self._answer(job, {user: self._give_up(user, reason) for user in job.users})
+            self._answer(job, {user: self._give_up(user, reason, outcome) for user in job.users})
             return
         logs.warning("check.deferred", count=len(job.users), after=wait, reason=reason, tries=job.tries)
 
-    def _give_up(self, user: str, reason: str) -> str:
+    def _give_up(self, user: str, reason: str, outcome: Outcome) -> str:
         """Note that a user is left to the next sweep, and return the letter for this sweep.
 
         A user who cannot be noted is left to the next sweep all the same.
         """
         logs.warning("check.gave_up", user=user, reason=reason)
-        noted: RowColumns = {"outcome": "deferred", "reason": f"gave up after a day: {reason}"}
+        noted: RowColumns = {"outcome": outcome, "reason": f"gave up after a day: {reason}"}
         try:
             if not self.settings.dry_run:
                 self.ledger.overwrite(user, noted)
@@ -193,7 +216,7 @@ def _cause(job: Check, found: Found) -> Cause:
 def _report(job: Check, found: Iterable[Found], attempt: Attempt) -> None:
     changed = sum(isinstance(each.decision, Queue) for each in found)
     left = sum(isinstance(each.decision, Leave) for each in found)
-    denied = sum(isinstance(each.decision, AskAgain) and each.decision.denied for each in found)
+    denied = sum(isinstance(each.source, PhotoDenied) for each in found)
     if denied:
         logs.error("check.denied", count=denied, request_id=attempt.request_id)
     reason = f"{changed} changed, {left} unchanged"

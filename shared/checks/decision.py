@@ -45,17 +45,10 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class AskAgain:
-    """The photo service could not answer: ask for this user later. `after` in seconds, None if unknown."""
-
-    after: float | None
-    denied: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TryAlone:
-    """Graph's answer for this one user is unexpected: ask for them alone, and give up after a few tries."""
+    """The photo service did not answer for this user: ask later, `after` seconds if it named a time."""
 
     reason: str
+    after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +58,7 @@ class GiveUp:
     reason: str
 
 
-type Decision = Leave | Note | Queue | AskAgain | TryAlone | GiveUp
+type Decision = Leave | Note | Queue | AskAgain | GiveUp
 
 MOST_TRIES = 5  # for a user with an unexpected answer of Graph
 
@@ -92,12 +85,12 @@ def decide(
             columns: RowColumns = {"outcome": "skipped", "reason": reason}
             return Leave() if row.holds(columns) else Note(columns)
         case Unavailable(after):
-            return AskAgain(after)
-        case PhotoDenied():
-            return AskAgain(None, denied=True)
+            return AskAgain("Graph does not answer for this user's photo", after)
+        case PhotoDenied(code):
+            return AskAgain(f"Graph denies access to this user's photo {code}".rstrip())
         case PhotoFailed(status, code):
             reason = f"Graph answered {status} {code}".rstrip()
-            return GiveUp(reason) if tries >= MOST_TRIES else TryAlone(reason)
+            return GiveUp(reason) if tries >= MOST_TRIES else AskAgain(reason)
 
 
 def _known(etag: str, row: Row, *, force: bool, sweep: bool, now: float) -> bool:

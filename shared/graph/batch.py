@@ -17,6 +17,8 @@ from shared.graph.photo import BatchPart, Photo, PhotoSource
 from shared.users import User
 
 USER_FIELDS = "id,userPrincipalName,accountEnabled,userType"
+PHOTOS = "photos"
+"""The operation that parts of a batch belong to: the batch itself may succeed while all of them fail."""
 
 
 def gather_requests(user: str, groups: Sequence[str]) -> list[dict[str, Any]]:
@@ -44,7 +46,7 @@ def read_user(part: BatchPart | None) -> User | None:
         return None
     if part.status >= 300:
         code = photo.graph_error_code(part.body)
-        raise Refused(GRAPH, f"{part.status} {code}".rstrip(), status=part.status)
+        raise Refused(GRAPH, f"{part.status} {code}".rstrip(), status=part.status, operation=PHOTOS)
     return parse_user(part.body)
 
 
@@ -74,11 +76,11 @@ def is_part(part: object) -> bool:
     return isinstance(part, dict) and isinstance(part.get("id"), str) and isinstance(part.get("status"), int)
 
 
-def read_part(part: Mapping[str, Any]) -> BatchPart:
-    """Return a part, with header names in lower case."""
+def read_part(part: Mapping[str, Any], now: float) -> BatchPart:
+    """Return a part, with header names in lower case; `now` in Unix seconds."""
     given = part.get("headers")
     headers = {str(k).lower(): str(v) for k, v in given.items()} if isinstance(given, dict) else {}
-    after = backoff.parse_retry_after(headers.get("retry-after"))
+    after = backoff.parse_retry_after(headers.get("retry-after"), now)
     return BatchPart(part["status"], headers, part.get("body"), after)
 
 
@@ -96,11 +98,13 @@ def require_known(source: PhotoSource) -> Photo | photo.NoPhoto | photo.NoMailbo
     """Return the source if Graph knows it, else raise the error that says what the caller does next."""
     match source:
         case photo.Unavailable(after):
-            raise TryLater(GRAPH, "Graph cannot now", after=after)
+            raise TryLater(GRAPH, "Graph cannot now", after=after, operation=PHOTOS)
         case photo.PhotoDenied(code):
-            raise Denied(GRAPH, f"may not read users or photos {code}".rstrip(), status=403, code=code)
+            what = f"may not read users or photos {code}".rstrip()
+            raise Denied(GRAPH, what, status=403, code=code, operation=PHOTOS)
         case photo.PhotoFailed(status, code):
-            raise Refused(GRAPH, f"{status} {code}".rstrip(), status=status, code=code)
+            what = f"{status} {code}".rstrip()
+            raise Refused(GRAPH, what, status=status, code=code, operation=PHOTOS)
         case _:
             return source
 

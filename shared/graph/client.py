@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from shared.attempt import Attempt
-from shared.errors import GRAPH, Expired, Refused, TryLater
+from shared.errors import GRAPH, Denied, Expired, Refused, RoleMissing, TryLater
 from shared.graph import batch, photo
 from shared.graph.batch import USER_FIELDS
 from shared.graph.photo import BatchPart, Gathered, Photo, PhotoSource
@@ -31,11 +31,23 @@ class Graph:
 
     # --- photos and users ---
 
-    def photos(self, users: Sequence[str], attempt: Attempt) -> dict[str, PhotoSource]:
-        """Return the state of each user's photo, by object id, from one `$batch`; at most 20 users."""
+    def photos(
+        self, users: Sequence[str], attempt: Attempt, *, repeatable: bool = True
+    ) -> dict[str, PhotoSource]:
+        """Return the state of each user's photo, by object id, from one `$batch`; at most 20 users.
+
+        `repeatable`: where it fails as a whole it is sent again at once.
+
+        Raises `RoleMissing` where no user is answered and the token lacks the role.
+        """
         requests = [{"id": user, "method": "GET", "url": f"/users/{user}/photo"} for user in users]
-        parts = self._wire.batch(requests, attempt)
-        return {user: _source_in(parts.get(user)) for user in users}
+        parts = self._wire.batch(requests, attempt, repeatable=repeatable)
+        found = {user: _source_in(parts.get(user)) for user in users}
+        if any(isinstance(source, photo.ANSWERS) for source in found.values()):
+            self._wire.answered()
+        elif denied := [each for each in found.values() if isinstance(each, photo.PhotoDenied)]:
+            self._require_role(denied[0])
+        return found
 
     def gather(self, user: str, attempt: Attempt, *, groups: Sequence[str] = ()) -> Gathered:
         """Return the user, the photo's metadata and its bytes, from one `$batch` that runs in this order.
@@ -45,6 +57,14 @@ class Graph:
 
         Raises `TryLater`, `Denied`, `Refused` where Graph did not return the state of the photo.
         """
+        try:
+            gathered = self._gathered(user, attempt, groups)
+        except Denied as error:
+            raise self._wire.denied(error) from error
+        self._wire.answered()
+        return gathered
+
+    def _gathered(self, user: str, attempt: Attempt, groups: Sequence[str]) -> Gathered:
         parts = self._wire.batch(batch.gather_requests(user, groups), attempt)
         person = batch.read_user(parts.get("user"))
         if person is None:
@@ -104,7 +124,16 @@ class Graph:
         Raises `Gone` where the directory does not know the user.
         """
         url = f"{self._base}/users/{quote(key, safe='')}?$select={USER_FIELDS}"
-        return batch.parse_user(self._wire.get(url, attempt).json())
+        return self._wire.get("user", url, attempt, batch.parse_user)
+
+    def _require_role(self, denied: photo.PhotoDenied) -> None:
+        """Raise `RoleMissing` where the token's roles explain a denial."""
+        try:
+            batch.require_known(denied)
+        except Denied as error:
+            explained = self._wire.denied(error)
+            if isinstance(explained, RoleMissing):
+                raise explained from error
 
     def _with_content(self, user: User, source: Photo, part: BatchPart | None, attempt: Attempt) -> Gathered:
         batch.require_answer(part)
@@ -146,7 +175,7 @@ class Graph:
             "latestSupportedTlsVersion": "v1_2",
         }
         url = f"{self._base}/subscriptions"
-        return _subscription(self._wire.write("POST", url, body, attempt, repeatable=False).json())
+        return self._wire.write("POST", url, body, attempt, _subscription, repeatable=False)
 
     def renew_subscription(self, subscription: str, expires: float, attempt: Attempt) -> Subscription:
         """Move the expiry, which also reauthorises, and return the subscription with the expiry Graph chose.
@@ -154,8 +183,8 @@ class Graph:
         Raises `Gone` where the subscription is lost; create another.
         """
         url = f"{self._base}/subscriptions/{quote(subscription, safe='')}"
-        answer = self._wire.write("PATCH", url, {"expirationDateTime": _iso(expires)}, attempt)
-        return _subscription(answer.json())
+        body = {"expirationDateTime": _iso(expires)}
+        return self._wire.write("PATCH", url, body, attempt, _subscription)
 
     def delete_subscription(self, subscription: str, attempt: Attempt) -> None:
         """Delete a subscription; succeed if it does not exist."""

@@ -56,6 +56,9 @@ class PhotoFailed:
 
 type PhotoSource = Photo | NoPhoto | NoMailbox | UserGone | Unavailable | PhotoDenied | PhotoFailed
 
+ANSWERS = (Photo, NoPhoto, NoMailbox, UserGone)
+"""The sources that say what is stored; with any other the photo service did not answer for the user."""
+
 # Codes collected from issues and samples of 2018 to 2025; Microsoft publishes no list.
 _NO_PHOTO = {"ImageNotFound", "ErrorItemNotFound", "ErrorEntityNotFound"}
 _NO_USER = {"Request_ResourceNotFound", "ResourceNotFound"}

@@ -34,6 +34,7 @@ class Row:
     missing_since: float = 0.0  # since when Exchange has had no photo although one is settled
     gone_since: float = 0.0  # since when the directory has not known the user
     queued_at: float = 0.0  # when a sweep queued this user
+    wait_until: float = 0.0  # until when Graph must not be asked for this user: its limit is one of mailboxes
     outcome: str = ""  # how the last sync ended
     reason: str = ""  # why it ended so, in words
     lag_ms: float = 0.0  # milliseconds from the hint to the settled photo
@@ -77,6 +78,7 @@ class RowColumns(TypedDict, total=False):
     missing_since: float
     gone_since: float
     queued_at: float
+    wait_until: float
     outcome: Outcome
     reason: str
     lag_ms: float

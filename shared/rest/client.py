@@ -16,12 +16,21 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from shared import backoff, logs
-from shared.attempt import NO_TIME, Attempt
+from shared.attempt import Attempt
 from shared.clock import Clock
-from shared.errors import DENIED_AFTER, Denied, PutOff, ServiceError, TryLater
+from shared.errors import (
+    DENIED_AFTER,
+    Denied,
+    OutOfTime,
+    PutOff,
+    RoleMissing,
+    ServiceError,
+    Throttled,
+    TryLater,
+)
 from shared.rest import roles
 from shared.rest import status as statuses
-from shared.rest.gates import Gates
+from shared.rest.gates import Gates, gate_of
 from shared.rest.session import Bearer, Transport, never_sent, new_session
 from shared.rest.tokens import Tokens
 
@@ -47,11 +56,17 @@ class Response:
             raise TryLater(self.service, "the answer is not JSON", status=self.status) from error
 
 
+def whole(answer: Response) -> Response:
+    """Return the answer itself: what `HttpClient.send` reads where the status says everything."""
+    return answer
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to send."""
 
     service: str  # its name, for errors and gates
+    operation: str  # what is asked of it, in one word: a success of it ends a suspicion of the service
     method: str
     url: str  # absolute, https; its host is the audience of the token
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -59,7 +74,16 @@ class Request:
     writes: bool = False  # the call changes data, so without an answer its outcome is unknown
     repeatable: bool = True  # sending it twice has the same effect as sending it once
     accept: tuple[int, ...] = ()  # statuses besides 2xx that are not errors
-    denied_alone: bool = False  # a 403 concerns only this call (a quota), not the application's permissions
+
+    @property
+    def host(self) -> str:
+        """The host that is called."""
+        return str(urlsplit(self.url).hostname)
+
+    @property
+    def gate(self) -> str:
+        """The gate that this call passes."""
+        return gate_of(self.service, self.host)
 
 
 @dataclass(slots=True)
@@ -78,13 +102,17 @@ class HttpClient:
     def __post_init__(self) -> None:
         self._session = new_session(self.user_agent, self.transport)
 
-    def send(self, call: Request, attempt: Attempt) -> Response:
-        """Return the answer to `call`; repeat it within the policy where that is safe and may help.
+    def send[T](self, call: Request, attempt: Attempt, read: Callable[[Response], T]) -> T:
+        """Return what `read` makes of the answer to `call`; repeat it within the policy where that may help.
 
-        Closes the gate of a service that asks for a longer wait or denies the application.
+        An answer that `read` does not understand is a failure like any other. Closes the gate of a service
+        that asks all callers to wait, or for which the token lacks the role. Whether another refusal concerns
+        one user or the service is for the caller to find out (`Gates.only_of`).
 
         Raises:
-            TryLater: no answer or a temporary error after the last retry, or a closed gate.
+            Throttled: the service asks all callers to wait; its gate is closed.
+            NotSent: its gate was closed already, or the attempt has no time left.
+            TryLater: no answer, or a temporary error after the last retry.
             Denied: 401 or 403.
             Gone: 404 or 410.
             Refused: any other status that is neither 2xx nor in `call.accept`.
@@ -92,79 +120,96 @@ class HttpClient:
         """
         spent, tried, renewed = 0.0, 0, False
         while True:
-            self._require_open(call.service, attempt)
+            self._require_open(call, attempt)
             tried += 1
             try:
-                return self._once(call, attempt)
+                return self._ask(call, attempt, read)
             except Denied as error:
                 self._renew_token(call, error, renewed=renewed)
                 renewed = True
             except TryLater as error:
-                wait = backoff.wait_here(
-                    _POLICY, attempt=tried, spent=spent, retry_after=error.after, jitter=self.jitter()
-                )
-                if wait is None or not call.repeatable or not attempt.has_time(self.clock, wait):
-                    self._close_gate_for(call.service, error)
-                    raise
+                wait = self._wait_here(call, attempt, error, tried, spent)
                 self.clock.sleep(wait)
                 spent += wait
 
-    def _require_open(self, service: str, attempt: Attempt) -> None:
-        if self.gates:  # before a retry, too: another call may have closed it
-            self.gates.require_open(service)
-        if not attempt.has_time(self.clock):
-            raise TryLater(service, NO_TIME)
-
-    def _renew_token(self, call: Request, error: Denied, *, renewed: bool) -> None:
-        """Discard a denied token; raise `error` unless the call is to be sent again, with a new token.
-
-        A token that is rejected (401) may only be out of date: a new one is tried first, once in each call.
-        """
-        if error.status == HTTPStatus.UNAUTHORIZED and call.repeatable and not renewed:
-            self.tokens.forget(_host(call.url))
-        elif call.denied_alone:
-            self.tokens.forget(_host(call.url))
+    def _wait_here(self, call: Request, attempt: Attempt, error: TryLater, tried: int, spent: float) -> float:
+        """Return the seconds to wait before a call is repeated; raise `error` where that must be later."""
+        wait = backoff.wait_here(
+            _POLICY, attempt=tried, spent=spent, retry_after=error.after, jitter=self.jitter()
+        )
+        if wait is None or not call.repeatable or not attempt.has_time(self.clock, wait):
+            if isinstance(error, Throttled):
+                error.after = self.close_gate(call.gate, error.after, str(error))
             raise error
-        else:
-            self.close_denied(call.service, call.url, str(error))
-            raise error
+        return wait
 
-    def _close_gate_for(self, service: str, error: TryLater) -> None:
-        """Close a service's gate because of this error, whose `after` becomes the time its job is to wait.
+    def trust(self, gate: str, operation: str) -> None:
+        """Note that a service did what it was asked for; see `Gates.trust`."""
+        if self.gates:
+            with suppress(ServiceError):  # of storage: the suspicion stands, and may close the gate too soon
+                self.gates.trust(gate, operation)
 
-        A failure without a waiting time may be specific to one user and recur whenever the gate opens. It
-        closes the gate for half a minute, never for longer and longer; its job waits by its own age (None).
-        """
-        if error.service != service:  # Entra, which has no gate
-            return
-        if error.after is None and error.status not in statuses.BUSY:
-            self.close_gate(service, backoff.SHORTEST, str(error))
-        else:
-            error.after = self.close_gate(service, error.after, str(error))
-
-    def close_denied(self, service: str, url: str, why: str) -> None:
-        """Close the gate of a service that denies this application, and discard the denied token.
-
-        A token states the application's permissions as of when it was issued; the gate says which it lacks.
-        """
-        host = _host(url)
-        with suppress(PutOff):  # it is in a cache; where it is no longer, the refusal stands unexplained
-            why += roles.explain(service, url, self.tokens.token(host))
-        self.tokens.forget(host)
-        self.close_gate(service, DENIED_AFTER, why)
-
-    def close_gate(self, service: str, after: float | None, why: str) -> float | None:
-        """Close a service's gate and return for how many seconds; `after` if it cannot be closed."""
+    def close_gate(self, gate: str, after: float | None, why: str) -> float | None:
+        """Close a gate and return for how many seconds; `after` if it cannot be closed."""
         if self.gates is None:
             return after
         try:
-            return self.gates.close(service, after, why)
+            return self.gates.close(gate, after, why)
         except ServiceError as error:  # of storage: the message is deferred without a gate
-            logs.warning("gate.unreachable", service=service, error=str(error))
+            logs.warning("gate.unreachable", service=gate, error=str(error))
             return after
 
+    def _require_open(self, call: Request, attempt: Attempt) -> None:
+        if self.gates:  # before a retry, too: another call may have closed it
+            self.gates.require_open(call.gate)
+        if not attempt.has_time(self.clock):
+            raise OutOfTime(call.service)
+
+    def _ask[T](self, call: Request, attempt: Attempt, read: Callable[[Response], T]) -> T:
+        """Send once; what goes wrong says which gate and operation it concerns."""
+        try:
+            answer = self._once(call, attempt)
+            try:
+                found = read(answer)
+            except TryLater:
+                attempt.unanswered |= call.writes
+                raise
+        except ServiceError as error:
+            if error.service == call.service:  # not Entra, which has no gate
+                error.gate, error.operation = call.gate, call.operation
+            raise
+        self.trust(call.gate, call.operation)
+        return found
+
+    def _renew_token(self, call: Request, error: Denied, *, renewed: bool) -> None:
+        """Discard a denied token; raise an error unless the call is to be sent again, with a new token.
+
+        A token that is rejected (401) may only be out of date: a new one is tried first, once in each call.
+        """
+        if error.status != HTTPStatus.UNAUTHORIZED or not call.repeatable or renewed:
+            raise self.denied(call, error) from error
+        self.tokens.forget(call.host)
+
+    def denied(self, call: Request, error: Denied) -> Denied:
+        """Discard the denied token of a call, and return the error with what its roles explain.
+
+        A token states the application's permissions as of when it was issued. One that lacks the role is
+        refused for every user: the gate is closed, and says which role that is.
+        """
+        found = roles.Explanation()
+        with suppress(PutOff):  # it is in a cache; where it is no longer, the refusal stands unexplained
+            found = roles.explain(call.service, call.url, self.tokens.token(call.host))
+        self.tokens.forget(call.host)
+        facts: dict[str, Any] = {"status": error.status, "code": error.code, "request_id": error.request_id}
+        kind = RoleMissing if found.lacking else Denied
+        explained = kind(call.service, f"{error.what}{found.text}", **facts)
+        explained.gate, explained.operation = call.gate, call.operation
+        if found.lacking:
+            self.close_gate(call.gate, DENIED_AFTER, str(explained))
+        return explained
+
     def _once(self, call: Request, attempt: Attempt) -> Response:
-        auth = Bearer(self.tokens.token(_host(call.url)))
+        auth = Bearer(self.tokens.token(call.host))
         attempt.requests += 1
         try:
             response, body = self._exchange(call, auth, attempt.timeout)
@@ -176,10 +221,10 @@ class HttpClient:
         attempt.request_id = statuses.request_id(headers) or attempt.request_id
         if 200 <= status < 300 or status in call.accept:
             if (reset := statuses.nearly_spent(headers)) is not None:
-                self.close_gate(call.service, reset, "its quota is nearly spent")
+                self.close_gate(call.gate, reset, "its quota is nearly spent")
             return Response(status, headers, body, call.service)
         attempt.unanswered |= call.writes and status in statuses.GATEWAY_LOST_IT
-        raise statuses.error_of(call.service, status, headers, body)
+        raise statuses.error_of(call.service, status, headers, body, self.clock.now())
 
     def _exchange(self, call: Request, auth: Bearer, timeout: float) -> tuple[requests.Response, bytes]:
         until = self.clock.monotonic() + timeout
@@ -206,7 +251,3 @@ class HttpClient:
             if self.clock.monotonic() > until:
                 raise requests.ReadTimeout("the answer did not end in time")
         return b"".join(chunks)
-
-
-def _host(url: str) -> str:
-    return str(urlsplit(url).hostname)

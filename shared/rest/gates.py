@@ -1,7 +1,10 @@
-"""Gates: until when each service must not be called; one row for each service, shared by all instances.
+"""Gates: until when a service must not be called; one row for each, shared by all instances.
 
-The time in a gate never moves back. A caller that is throttled or denied closes the gate. Every caller checks
-it first, and defers its message instead of sending a request that would fail.
+A gate belongs to a service and a geo, because each geo has its own hosts and limits. The time in it never
+moves back. Every caller checks it first, and defers its message instead of sending a request that would fail.
+
+A refusal of one user's call is not yet the service's: it closes the gate only if a second user meets the same
+refusal and the service did nothing of that kind for any user in between.
 """
 
 import threading
@@ -11,11 +14,43 @@ from typing import Any
 
 from shared import backoff, logs
 from shared.clock import Clock
-from shared.errors import FILES, GRAPH, PROFILES, GateClosed, TryLater
+from shared.errors import (
+    DENIED_AFTER,
+    FILES,
+    GRAPH,
+    PROFILES,
+    Denied,
+    GateClosed,
+    NotSent,
+    Refused,
+    RoleMissing,
+    ServiceError,
+    Throttled,
+    TryLater,
+)
 from shared.storage.tables import StateRows, Table, update
 
 SERVICES = (GRAPH, FILES, PROFILES)
 BELIEVED_FOR = 1.0  # seconds for which a gate that was read is cached
+
+
+def gate_of(service: str, host: str) -> str:
+    """Return the name of the gate in front of a service at a host, "" for a service without a gate.
+
+    Each geo has its own hosts, so the host names the geo. Graph is one service for all of them.
+    """
+    if service not in SERVICES:
+        return ""
+    return service if service == GRAPH else f"{service}@{host}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a gate said at `at`, in monotonic seconds; `suspected` is the operation in doubt, "" if none."""
+
+    at: float
+    until: float
+    suspected: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,32 +60,27 @@ class Gates:
     table: Table
     clock: Clock
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
-    _seen: dict[str, tuple[float, float]] = field(default_factory=dict, init=False)
+    _seen: dict[str, _Seen] = field(default_factory=dict, init=False)
 
-    def require_open(self, *services: str) -> None:
-        """Return if every one of these services may be called.
+    def require_open(self, *gates: str) -> None:
+        """Return if every one of these gates is open.
 
         Raises:
-            GateClosed: with the seconds until all of them may be called.
+            GateClosed: with the seconds until all of them are open.
             TryLater: the table is unreachable.
         """
-        until = {service: self.closed_until(service) for service in services}
-        last = max(until, key=lambda service: until[service])
+        until = {gate: self.closed_until(gate) for gate in gates}
+        last = max(until, key=lambda gate: until[gate])
         wait = until[last] - self.clock.now()
         if wait > 0:
             raise GateClosed(last, "its gate is closed", after=wait)
 
-    def closed_until(self, service: str) -> float:
+    def closed_until(self, gate: str) -> float:
         """Return until when a service must not be called, in Unix seconds; 0 if it was never closed."""
-        with self._lock:
-            seen, until = self._seen.get(service, (float("-inf"), 0.0))
-        if self.clock.monotonic() - seen < BELIEVED_FOR:
-            return until
-        found = self.table.read(StateRows.GATE, service)
-        return self._remember(service, float(found[0].get("closed_until", 0.0)) if found else 0.0)
+        return self._read(gate).until
 
-    def close(self, service: str, after: float | None, why: str) -> float:
-        """Close a service's gate and return for how many seconds it is closed.
+    def close(self, gate: str, after: float | None, why: str) -> float:
+        """Close a gate and return for how many seconds it is closed.
 
         `after` is what the service asked for, in seconds, None if it named no time. Then a gate that closes
         again soon after it opened stays closed twice as long, from 30 seconds up to 15 minutes. `why` is for
@@ -66,26 +96,101 @@ class Gates:
             return {**closing, "why": why} if later else None
 
         try:
-            columns, closed = update(self.table, StateRows.GATE, service, forward)
+            columns, closed = update(self.table, StateRows.GATE, gate, forward)
         except TryLater:
-            self._remember(service, next_closing({}, after, now)["closed_until"])  # this instance stays away
+            self._remember(gate, next_closing({}, after, now))  # this instance stays away
             raise
-        until = float(columns["closed_until"])
         if closed:
-            logs.warning("gate.closed", service=service, after=round(until - now), reason=why)
-        return self._remember(service, until) - self.clock.now()
+            logs.warning("gate.closed", service=gate, after=round(columns["closed_until"] - now), reason=why)
+        return self._remember(gate, columns).until - self.clock.now()
 
-    def why_closed(self, service: str) -> str:
-        """Return why a service's gate was last closed, "" if it never was."""
-        found = self.table.read(StateRows.GATE, service)
-        return str(found[0].get("why", "")) if found else ""
+    # --- whose trouble a refusal is ---
 
-    def _remember(self, service: str, until: float) -> float:
+    def only_of(self, user: str, error: ServiceError) -> bool:
+        """Return whether a refusal concerns this user alone; close the gate where it concerns the service.
+
+        It concerns the service where no user causes it (`NotSent`, `Throttled`, `RoleMissing`, storage), and
+        where another user met the same refusal and the service did nothing of that kind in between. Then
+        `error.after` becomes the time to wait.
+        """
+        gate = error.gate or gate_of(error.service, "")
+        if not gate or isinstance(error, NotSent | Throttled | RoleMissing):
+            return False
+        try:
+            if not self._suspect(gate, user, error):
+                return True
+            wait = self.close(gate, _pause_after(error), str(error))
+        except ServiceError as unreachable:
+            logs.warning("gate.unreachable", service=gate, error=str(unreachable))
+            return True
+        if isinstance(error, TryLater):
+            error.after = wait
+        return False
+
+    def trust(self, gate: str, operation: str) -> None:
+        """Note that a service did what it was asked for: a refusal of the same kind was one user's."""
+        if self._read(gate).suspected != operation:
+            return
+
+        def cleared(columns: Mapping[str, Any]) -> dict[str, Any] | None:
+            return {"suspect": "", "suspected": ""} if columns.get("suspected") == operation else None
+
+        columns, _ = update(self.table, StateRows.GATE, gate, cleared)
+        self._remember(gate, columns)
+
+    def _suspect(self, gate: str, user: str, error: ServiceError) -> bool:
+        """Note whose call was refused, and return whether another user's was before, in the same way."""
+        refusal = _kind(error)
+        noted = {"suspect": user, "refusal": refusal, "suspected": error.operation or refusal}
+
+        def suspicion(columns: Mapping[str, Any]) -> dict[str, Any] | None:
+            return None if columns.get("suspect") and columns.get("refusal") == refusal else noted
+
+        columns, _ = update(self.table, StateRows.GATE, gate, suspicion)
+        self._remember(gate, columns)
+        return bool(columns["suspect"] != user)
+
+    # --- what is known of a gate ---
+
+    def report(self) -> dict[str, dict[str, Any]]:
+        """Return every gate that was ever closed: whether it is, for how many seconds, and why, as JSON."""
+        now = self.clock.now()
+        found = {}
+        for gate, columns, _ in self.table.scan(StateRows.GATE):
+            left = max(float(columns.get("closed_until", 0.0)) - now, 0.0)
+            why = str(columns.get("why", "")) if left else ""
+            found[gate] = {"closed": left > 0, "for": round(left), "why": why}
+        return found
+
+    def _read(self, gate: str) -> _Seen:
         with self._lock:
-            _, known = self._seen.get(service, (0.0, 0.0))
-            until = max(until, known)  # a slow read must not overwrite a newer one
-            self._seen[service] = (self.clock.monotonic(), until)
-        return until
+            seen = self._seen.get(gate)
+        if seen and self.clock.monotonic() - seen.at < BELIEVED_FOR:
+            return seen
+        found = self.table.read(StateRows.GATE, gate)
+        return self._remember(gate, found[0] if found else {})
+
+    def _remember(self, gate: str, columns: Mapping[str, Any]) -> _Seen:
+        with self._lock:
+            known = self._seen[gate].until if gate in self._seen else 0.0
+            until = max(float(columns.get("closed_until", 0.0)), known)  # a slow read overwrites no newer one
+            self._seen[gate] = seen = _Seen(self.clock.monotonic(), until, str(columns.get("suspected", "")))
+        return seen
+
+
+def _kind(error: ServiceError) -> str:
+    """Return which refusals count as the same: an outage has many statuses, a rejection is exact."""
+    if isinstance(error, Refused):
+        return f"{error.status} {error.code}"
+    return "denied" if isinstance(error, Denied) else "unavailable"
+
+
+def _pause_after(error: ServiceError) -> float:
+    """Return for how many seconds a service is left alone after a refusal that two users met."""
+    if isinstance(error, Denied):
+        return DENIED_AFTER
+    asked = error.after if isinstance(error, TryLater) else None
+    return max(asked or 0.0, backoff.SHORTEST)
 
 
 def next_closing(columns: Mapping[str, Any], after: float | None, now: float) -> dict[str, float]:
@@ -94,7 +199,7 @@ def next_closing(columns: Mapping[str, Any], after: float | None, now: float) ->
     `closed_for` is the last wait that this app chose, in seconds; 0 if the service chose it.
     """
     if after is not None:
-        return {"closed_until": now + min(after, backoff.ABSURD), "closed_for": 0.0}
+        return {"closed_until": now + min(after, backoff.LONGEST), "closed_for": 0.0}
     until, last = float(columns.get("closed_until", 0.0)), float(columns.get("closed_for", 0.0))
     if until > now:
         return {"closed_until": until, "closed_for": last}

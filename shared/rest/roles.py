@@ -6,6 +6,7 @@ learn.microsoft.com/entra/identity-platform/access-token-claims-reference, "role
 
 import base64
 import json
+from dataclasses import dataclass
 
 from shared.errors import FILES, GRAPH, PROFILES
 
@@ -25,19 +26,28 @@ _FILES = (
 _APIS = {GRAPH: "Microsoft Graph", FILES: "SharePoint", PROFILES: "SharePoint"}
 
 
-def explain(service: str, url: str, token: str) -> str:
-    """Return what the roles in `token` say about a refused call to `url`, "" where they say nothing."""
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a token's roles say about a refusal, "" for nothing; `lacking`: every call of it is refused."""
+
+    text: str = ""
+    lacking: bool = False
+
+
+def explain(service: str, url: str, token: str) -> Explanation:
+    """Return what the roles in `token` say about a refused call to `url`."""
     roles = _roles_of(token)
     if roles is None:
-        return ""
+        return Explanation()
     enough = {FILES: _FILES, PROFILES: _PROFILES}.get(service) or (_GROUPS if "/groups/" in url else _USERS)
     if not roles.intersection(enough):
         remedy = "scripts/grant.py gives it; a managed identity's token shows it within 24 hours"
-        return f"{NOTE}the token lacks the role {enough[0]} of {_APIS[service]} ({remedy})"
+        text = f"{NOTE}the token lacks the role {enough[0]} of {_APIS[service]} ({remedy})"
+        return Explanation(text, lacking=True)
     if service == FILES and _FILES[0] not in roles:
         has = ", ".join(role for role in _FILES if role in roles)
-        return f"{NOTE}the token has the role {has}, the one known to work is {_FILES[0]}"
-    return ""
+        return Explanation(f"{NOTE}the token has the role {has}, the one known to work is {_FILES[0]}")
+    return Explanation()
 
 
 def _roles_of(token: str) -> frozenset[str] | None:

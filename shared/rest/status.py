@@ -8,29 +8,35 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared import backoff
-from shared.errors import Denied, Gone, Refused, ServiceError, TryLater
+from shared.errors import Denied, Gone, Refused, ServiceError, Throttled, TryLater
 
-BUSY = {429, 503}  # the service as a whole, whichever user was asked for
 GATEWAY_LOST_IT = {408, 502, 504}  # a gateway answered; the server may still be processing
 _TEMPORARY = {408, 429}  # and every 5xx
 _REQUEST_ID_HEADERS = ("request-id", "sprequestguid", "x-ms-request-id")
 
 
-def error_of(service: str, status: int, headers: Mapping[str, str], body: bytes) -> ServiceError:
-    """Return the error for an unsuccessful answer."""
+def error_of(service: str, status: int, headers: Mapping[str, str], body: bytes, now: float) -> ServiceError:
+    """Return the error for an unsuccessful answer that came at `now`, Unix seconds.
+
+    429, and 503 with a waiting time, are what a service says of itself, whichever user was asked for:
+    learn.microsoft.com/sharepoint/dev/general-development/
+    how-to-avoid-getting-throttled-or-blocked-in-sharepoint-online. Any other failure may be one user's.
+    """
     code = _code_of(body)
     facts: dict[str, Any] = {"status": status, "code": code, "request_id": request_id(headers)}
     what = f"{status} {code}".rstrip()
     if status in _TEMPORARY or status >= 500:
-        return TryLater(service, what, after=_asked_for(headers), **facts)
+        after = _asked_for(headers, now)
+        speaks = status == 429 or (status == 503 and after is not None)
+        return (Throttled if speaks else TryLater)(service, what, after=after, **facts)
     if status in (401, 403):
         return Denied(service, what, **facts)
     return (Gone if status in (404, 410) else Refused)(service, what, **facts)
 
 
-def _asked_for(headers: Mapping[str, str]) -> float | None:
+def _asked_for(headers: Mapping[str, str], now: float) -> float | None:
     """Return for how many seconds a service asks for a pause: the longer of its two headers."""
-    waits = [backoff.parse_retry_after(headers.get(name)) for name in ("retry-after", "ratelimit-reset")]
+    waits = [backoff.parse_retry_after(headers.get(name), now) for name in ("retry-after", "ratelimit-reset")]
     return max((wait for wait in waits if wait is not None), default=None)
 
 
@@ -40,10 +46,10 @@ def nearly_spent(headers: Mapping[str, str]) -> float | None:
     SharePoint sends these headers from 80 % of the minute's quota on, and does not guarantee them.
     """
     names = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")
-    limit, remaining, reset = (backoff.parse_retry_after(headers.get(name)) for name in names)
+    limit, remaining, reset = (backoff.parse_seconds(headers.get(name)) for name in names)
     if limit is None or remaining is None or reset is None:
         return None
-    return reset if remaining < limit / 10 else None
+    return backoff.believed(reset) if remaining < limit / 10 else None
 
 
 def _code_of(body: bytes) -> str:

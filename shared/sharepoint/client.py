@@ -5,6 +5,7 @@ are written through the admin host. Bearer tokens only: with them SharePoint nee
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -14,13 +15,16 @@ from xml.sax.saxutils import escape
 
 from shared.attempt import Attempt
 from shared.errors import FILES, PROFILES, Denied, Gone, Refused, TryLater
-from shared.rest.client import HttpClient, Request
+from shared.rest.client import HttpClient, Request, Response, whole
 
 LIBRARY = "/User Photos"
 _JSON = {"Accept": "application/json;odata=nometadata"}
 _PEOPLE_MANAGER = "{cf560d69-0fdb-4489-a216-b6b47adf8ef8}"  # SP.UserProfiles.PeopleManager
 _DOTNET_EPOCH = 62_135_596_800  # seconds from 0001-01-01 to 1970-01-01, both UTC
-_NO_SUCH_PROFILE = "User Profile Error 1000"
+_NO_SUCH_PROFILE = re.compile(
+    r"\b1000\b.*:"
+)  # "User Profile Error 1000: User Not Found: ...", in any language
+_E_ACCESSDENIED = -2147024891  # learn.microsoft.com/openspecs/sharepoint_protocols/ms-csomspt
 _NOT_PERMITTED = "managing your own data"  # github.com/pnp/powershell/issues/1396
 
 
@@ -45,18 +49,8 @@ class SharePoint:
         account = quote(account_of(upn).replace("'", "''"), safe="")
         method = "SP.UserProfiles.PeopleManager/GetPropertiesFor(accountName=@v)"
         url = f"https://{admin_host}/_api/{method}?@v='{account}'"
-        answer = self.rest.send(Request(PROFILES, "GET", url, headers=_JSON, accept=(404,)), attempt)
-        body = None if answer.status == HTTPStatus.NOT_FOUND else answer.json()
-        if not isinstance(body, dict) or not body.get("AccountName"):
-            return None
-        listed = _items(PROFILES, body, "UserProfileProperties")
-        properties = {str(each.get("Key")): str(each.get("Value") or "") for each in listed}
-        return Profile(
-            account=str(body["AccountName"]),
-            object_id=properties.get("msOnline-ObjectId", "").lower(),
-            my_host=_split(str(body.get("PersonalSiteHostUrl") or ""))[0],
-            picture_path=_split(properties.get("PictureURL", ""))[1],
-        )
+        call = Request(PROFILES, "profile", "GET", url, headers=_JSON, accept=(404,))
+        return self.rest.send(call, attempt, _read_profile)
 
     def folders(self, my_host: str, attempt: Attempt) -> list[str]:
         """Return the server-relative paths of the folders that may hold thumbnails, without `Forms`.
@@ -64,11 +58,8 @@ class SharePoint:
         A tenant in which no user ever had a photo may lack the library: then the list is empty.
         """
         url = f"https://{my_host}{_folder(LIBRARY)}/Folders?$select=Name,ServerRelativeUrl"
-        answer = self.rest.send(Request(FILES, "GET", url, headers=_JSON, accept=(404,)), attempt)
-        if answer.status == HTTPStatus.NOT_FOUND:
-            return []
-        folders = [f for f in _items(FILES, answer.json(), "value") if f.get("Name") != "Forms"]
-        return [str(f["ServerRelativeUrl"]) for f in folders if f.get("ServerRelativeUrl")]
+        call = Request(FILES, "folders", "GET", url, headers=_JSON, accept=(404,))
+        return self.rest.send(call, attempt, _read_folders)
 
     def upload(self, my_host: str, folder: str, name: str, content: bytes, attempt: Attempt) -> None:
         """Write a file into a folder; overwrite one of the same name.
@@ -77,14 +68,16 @@ class SharePoint:
         """
         url = f"https://{my_host}{_folder(folder)}/Files/AddUsingPath(decodedUrl='{_path(name)}',overwrite=true)"
         headers = {**_JSON, "Content-Type": "application/octet-stream"}
-        self.rest.send(Request(FILES, "POST", url, headers, content, writes=True), attempt)
+        call = Request(FILES, "upload", "POST", url, headers, content, writes=True)
+        self.rest.send(call, attempt, whole)
 
     def delete(self, my_host: str, folder: str, name: str, attempt: Attempt) -> None:
         """Delete a file; succeed if it does not exist."""
         path = _path(f"{folder}/{name}")
         url = f"https://{my_host}/_api/web/GetFileByServerRelativePath(decodedUrl='{path}')"
         headers = {**_JSON, "X-HTTP-Method": "DELETE", "If-Match": "*"}
-        self.rest.send(Request(FILES, "POST", url, headers, writes=True, accept=(404,)), attempt)
+        call = Request(FILES, "delete", "POST", url, headers, writes=True, accept=(404,))
+        self.rest.send(call, attempt, whole)
 
     def set_properties(
         self, admin_host: str, upn: str, properties: Sequence[tuple[str, str]], attempt: Attempt
@@ -95,12 +88,8 @@ class SharePoint:
         """
         url = f"https://{admin_host}/_vti_bin/client.svc/ProcessQuery"
         query = _query(account_of(upn), properties).encode()
-        call = Request(PROFILES, "POST", url, {"Content-Type": "text/xml"}, query, writes=True)
-        try:
-            _check_query(self.rest.send(call, attempt).json())
-        except Denied as error:  # behind a status of 200, so `send` has not seen it
-            self.rest.close_denied(PROFILES, url, str(error))
-            raise
+        call = Request(PROFILES, "query", "POST", url, {"Content-Type": "text/xml"}, query, writes=True)
+        self.rest.send(call, attempt, _check_query)
 
 
 def account_of(upn: str) -> str:
@@ -138,9 +127,31 @@ def _query(account: str, properties: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def _check_query(answer: Any) -> None:
+def _read_profile(answer: Response) -> Profile | None:
+    body = None if answer.status == HTTPStatus.NOT_FOUND else answer.json()
+    if not isinstance(body, dict) or not body.get("AccountName"):
+        return None
+    listed = _items(PROFILES, body, "UserProfileProperties")
+    properties = {str(each.get("Key")): str(each.get("Value") or "") for each in listed}
+    return Profile(
+        account=str(body["AccountName"]),
+        object_id=properties.get("msOnline-ObjectId", "").lower(),
+        my_host=_split(str(body.get("PersonalSiteHostUrl") or ""))[0],
+        picture_path=_split(properties.get("PictureURL", ""))[1],
+    )
+
+
+def _read_folders(answer: Response) -> list[str]:
+    if answer.status == HTTPStatus.NOT_FOUND:
+        return []
+    folders = [f for f in _items(FILES, answer.json(), "value") if f.get("Name") != "Forms"]
+    return [str(f["ServerRelativeUrl"]) for f in folders if f.get("ServerRelativeUrl")]
+
+
+def _check_query(answer: Response) -> None:
     """Raise the error that a CSOM answer reports: its HTTP status is 200 even if the query failed."""
-    head = answer[0] if isinstance(answer, list) and answer else None
+    body = answer.json()
+    head = body[0] if isinstance(body, list) and body else None
     if not isinstance(head, dict) or "ErrorInfo" not in head:
         raise TryLater(PROFILES, "the query's answer has no ErrorInfo")
     if (error := head["ErrorInfo"]) is None:
@@ -149,10 +160,14 @@ def _check_query(answer: Any) -> None:
         raise TryLater(PROFILES, "the query's ErrorInfo is none")
     kind, text = str(error.get("ErrorTypeName")), str(error.get("ErrorMessage"))
     facts: dict[str, Any] = {"code": kind[:200], "request_id": str(error.get("TraceCorrelationId") or "")}
-    # If the type is a plain ServerException, only the text identifies the error.
-    if _NO_SUCH_PROFILE in text or kind.endswith(".UserNotFoundException"):
-        raise Gone(PROFILES, "no such profile", **facts)
-    if kind == "System.UnauthorizedAccessException" or _NOT_PERMITTED in text:
+    # A plain ServerException is identified by its number; the text is in the language of the site.
+    if _NO_SUCH_PROFILE.search(text) or kind.endswith(".UserNotFoundException"):
+        raise Gone(PROFILES, "no such profile", status=200, **facts)
+    if (
+        kind == "System.UnauthorizedAccessException"
+        or error.get("ErrorCode") == _E_ACCESSDENIED
+        or _NOT_PERMITTED in text
+    ):
         raise Denied(PROFILES, "may not write profiles", status=200, **facts)
     raise Refused(PROFILES, f"the query failed: {json.dumps(kind[:200])}", status=200, **facts)
 

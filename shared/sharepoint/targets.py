@@ -8,7 +8,9 @@ import re
 from dataclasses import dataclass
 
 from shared.attempt import Attempt
+from shared.errors import FILES, PROFILES
 from shared.ledger.row import Row
+from shared.rest.gates import gate_of
 from shared.settings import Settings
 from shared.sharepoint.client import LIBRARY, Profile, SharePoint, account_of
 from shared.users import User
@@ -50,6 +52,13 @@ class Targets:
         A row of another SHAREPOINT_HOST counts as new: its hosts may not exist, or be another tenant's.
         """
         return bool(row.folder) and row.home == self.home
+
+    def gates(self, row: Row) -> tuple[str, ...]:
+        """Return the gates in front of a user's SharePoint, as far as the row says which geo that is."""
+        admin = self._admin_of(row.geo) if self.known(row) else None
+        if admin is None:
+            return (gate_of(PROFILES, self.settings.admin_host),)  # which knows the geo
+        return gate_of(FILES, row.geo), gate_of(PROFILES, admin)
 
     def find(self, user: User, row: Row, attempt: Attempt) -> Target | NotYet:
         """Return a known user's target from the row; look up a new or renamed user in SharePoint."""

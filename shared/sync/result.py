@@ -3,8 +3,19 @@
 from dataclasses import dataclass, replace
 
 from shared import logs
-from shared.errors import Hindrance, PutOff, Refused, SyncError
-from shared.jobs import Sync
+from shared.backoff import SHORTEST, own_wait
+from shared.errors import (
+    GRAPH,
+    Denied,
+    Hindrance,
+    PutOff,
+    Refused,
+    ServiceError,
+    SyncError,
+    Throttled,
+    TryLater,
+)
+from shared.jobs import MOST_SETBACKS, Sync
 from shared.ledger.row import Outcome, RowColumns
 from shared.sharepoint.pace import Paced
 from shared.sync.plan import ComeBack
@@ -23,21 +34,66 @@ class Result:
     again: Sync | None = None  # the job to do later, None where this is final
     after: float | None = None  # in how many seconds, None where no service said
     hindrance: Hindrance = ""  # what was in the way of a job that is to be done again
+    own: bool = False  # what was in the way concerns this user alone
 
 
-def put_off(job: Sync, error: PutOff) -> Result:
-    """Return the result of a job that waits as it is, with the minute that was booked for it, if one was."""
+REFUSED_FOR_GOOD = 5  # refusals in a row that waiting does not mend, after which the user fails
+NAMED_FROM = 2  # refusals in a row that may pass, from which on the user's row and the failures say why
+
+
+def put_off(job: Sync, error: PutOff | ServiceError) -> Result:
+    """Return the result of a job that waits as it is, with the minute that was booked for it, if one was.
+
+    Other than a `PutOff` is a refusal that all users met: their data cannot be the reason.
+    """
     again = replace(job, slot=error.slot) if isinstance(error, Paced) else job
-    return Result(job.user, "deferred", str(error), again=again, after=error.after, hindrance=error.hindrance)
+    if isinstance(error, PutOff):
+        after, hindrance = error.after, error.hindrance
+    else:
+        after, hindrance = SHORTEST, PutOff.hindrance
+    return Result(job.user, "deferred", str(error), again=again, after=after, hindrance=hindrance)
+
+
+def set_back(job: Sync, error: ServiceError) -> Result:
+    """Return the result of a job of which a call was refused: it waits longer with each refusal in a row."""
+    again = replace(job, setbacks=min(job.setbacks + 1, MOST_SETBACKS))
+    own, wait, hindrance = not isinstance(error, Throttled), own_wait(again.setbacks), PutOff.hindrance
+    match error:
+        case Refused() if again.setbacks >= REFUSED_FOR_GOOD:
+            return Result(job.user, "failed", str(error), own=True)
+        case Refused():
+            hindrance = "refused"
+        case Denied():
+            hindrance = "denied"
+        case TryLater(after=after):
+            wait = max(wait, after or 0.0)
+    reason = str(error)
+    return Result(job.user, "deferred", reason, again=again, after=wait, hindrance=hindrance, own=own)
+
+
+def noted_of(result: Result, error: ServiceError, now: float) -> RowColumns:
+    """Return what the user's row is told of a refusal, at `now` in Unix seconds.
+
+    Graph limits photos for each mailbox, so a time that it names for one user is kept in the user's row.
+    """
+    noted: RowColumns = {}
+    if result.again is None:
+        noted = {"outcome": "failed", "reason": result.reason, "queued_at": 0.0}
+    elif result.again.setbacks >= NAMED_FROM or isinstance(error, Refused):
+        noted = {"outcome": "failed", "reason": result.reason}
+    if result.own and isinstance(error, TryLater) and error.after and error.service == GRAPH:
+        noted["wait_until"] = now + error.after
+    return noted
 
 
 def come_back(job: Sync, step: ComeBack) -> Result:
     """Return the result of a job that came too early."""
-    return Result(job.user, "deferred", step.reason, again=replace(job, tries=step.tries), after=step.after)
+    again = replace(job, tries=step.tries, setbacks=0)
+    return Result(job.user, "deferred", step.reason, again=again, after=step.after)
 
 
 def failure(error: Exception) -> RowColumns:
-    """Return what to note of an error that waiting does not mend, until a redelivery does better."""
+    """Return what to note of an error that no code expected, until a redelivery does better."""
     if isinstance(error, SyncError) and not isinstance(error, Refused):
         return {}
     reason = str(error) if isinstance(error, Refused) else f"unexpected {type(error).__name__}"

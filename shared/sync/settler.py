@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from shared import logs
-from shared.attempt import NO_TIME, Attempt
+from shared.attempt import Attempt
 from shared.clock import Clock
-from shared.errors import FILES, Gone, Refused, ServiceError, TryLater
+from shared.errors import FILES, Gone, OutOfTime, Refused, ServiceError
 from shared.jobs import Check, Sync
 from shared.ledger.ledger import Ledger
 from shared.ledger.row import RECHECK_MARGIN, Row, RowColumns
@@ -46,10 +46,10 @@ class Settler:
 
         Raises:
             ClaimLost: another attempt took the user over.
-            TryLater: this attempt has no time left, or the ledger is out of reach.
+            OutOfTime: this attempt has no time left. TryLater: the ledger is out of reach.
         """
         if not attempt.has_time(self.clock):
-            raise TryLater(FILES, NO_TIME)
+            raise OutOfTime(FILES)
         now = self.clock.now()
         stamp = picture_timestamp(now, claim.row.stamp)
         marked: RowColumns = {"dirty": True, "claim_until": now + self.claim_for, "stamp": float(stamp)}

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from shared import logs
 from shared.attempt import LONGEST_ATTEMPT, Attempt
 from shared.clock import Clock
-from shared.errors import FILES, GRAPH, PROFILES, PutOff, ServiceError
+from shared.errors import GRAPH, STORAGE, GateClosed, PutOff, ServiceError, Throttled
 from shared.graph.client import Graph
 from shared.graph.photo import Gathered
 from shared.jobs import Sync
 from shared.ledger.ledger import Ledger
-from shared.ledger.row import Row, RowColumns
+from shared.ledger.row import Outcome, Row, RowColumns
 from shared.rest.gates import Gates
 from shared.settings import Settings
 from shared.sharepoint import pace
@@ -29,7 +29,7 @@ from shared.sync import changes
 from shared.sync.changes import Change
 from shared.sync.claims import Claim, ClaimLost, Claims
 from shared.sync.plan import TRIES_UNREADABLE, Clear, ComeBack, Finish, Removal, Upload, plan_sync, unreadable
-from shared.sync.result import Result, come_back, failure, put_off, report
+from shared.sync.result import Result, come_back, failure, noted_of, put_off, report, set_back
 from shared.sync.settler import NOWHERE, Settler
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Syncer:
         """Do a job from a queue; where it must be done again, queue it again as the last act.
 
         Raises:
-            Refused: this user's data is refused for good; after a few deliveries the message is poison.
+            Refused: storage refuses what is written, which is our own fault; the message becomes poison.
             TryLater: the queue itself is out of reach, so that only a redelivery is left.
         """
         result = self.attempt(job)
@@ -87,8 +87,8 @@ class Syncer:
 
         A `dry_run` decides and reports, and writes nothing, not even in the ledger. `remove` says that an
         administrator wants the picture of a user without photo removed now. `ends` is when it must be over,
-        on the monotonic clock, if a caller waits for it. Raises `Refused` where Graph or SharePoint refuses
-        this user's data for good.
+        on the monotonic clock, if a caller waits for it. Raises `Refused` where storage refuses what is
+        written.
         """
         claim_for = self.settings.claim_for  # the attempt is over before its claim, and before Azure ends it
         timeout = min(claim_for / CALLS_A_CLAIM, LONGEST_CALL)
@@ -97,6 +97,8 @@ class Syncer:
         work = self._rehearse if dry_run or self.settings.dry_run else self._sync
         try:
             result = work(job, remove, attempt)
+        except ServiceError as error:
+            result, _ = self._hindered(job, error)
         except PutOff as error:
             result = put_off(job, error)
         result = replace(result, requests=attempt.requests, request_id=attempt.request_id)
@@ -105,8 +107,9 @@ class Syncer:
 
     def _sync(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
         """Tell the story of one sync; each step returns what the next one needs."""
-        self.gates.require_open(GRAPH, FILES, PROFILES)
-        self._reserve(job)
+        row = self.ledger.read(job.user)
+        self._require_ready(row)
+        self._reserve(job, row)
         claim = self.claims.take(job.user)
         try:
             gathered = self._gather(job, attempt)
@@ -118,6 +121,10 @@ class Syncer:
             return self.settler.settle(job, claim, planned.change, found, attempt)
         except ClaimLost:
             raise
+        except ServiceError as error:
+            result, noted = self._hindered(job, error)
+            self.settler.release(claim, attempt, noted)
+            return result
         except Exception as error:
             self.settler.release(claim, attempt, failure(error))
             raise
@@ -136,11 +143,26 @@ class Syncer:
 
     # --- the steps ---
 
-    def _reserve(self, job: Sync) -> None:
+    def _require_ready(self, row: Row) -> None:
+        """Raise `GateClosed` where Graph, this user's mailbox or their SharePoint must not be called now."""
+        self.gates.require_open(GRAPH, *self.targets.gates(row))
+        if (wait := row.wait_until - self.clock.now()) > 0:
+            raise GateClosed(GRAPH, "this user's mailbox is throttled", after=wait)
+
+    def _hindered(self, job: Sync, error: ServiceError) -> tuple[Result, RowColumns]:
+        """Return what follows from a failed call, for the job and for the user's row: whose trouble is it?"""
+        if isinstance(error, Throttled) or self.gates.only_of(job.user, error):
+            result = set_back(job, error)
+            return result, noted_of(result, error, self.clock.now())
+        if error.service == STORAGE and not isinstance(error, PutOff):
+            raise error
+        return put_off(job, error), {}
+
+    def _reserve(self, job: Sync, row: Row) -> None:
         """Reserve units of this minute for the SharePoint calls of the job, or raise `Paced`."""
         if pace.reservation_stands(job.slot, self.clock.now()):
             return
-        known = self.targets.known(self.ledger.read(job.user))
+        known = self.targets.known(row)
         booked = self.pace.reserve(job.lane, pace.UNITS_KNOWN if known else pace.UNITS_FIRST)
         if booked.after > 0:
             raise Paced(booked)
@@ -191,7 +213,8 @@ class Syncer:
     def _gave_up(self, job: Sync, result: Result) -> bool:
         """Note that a job is not deferred any more, and return whether that could be noted."""
         reason = f"gave up after a day: {result.reason}"
-        noted: RowColumns = {"outcome": "deferred", "reason": reason, "queued_at": 0.0}
+        outcome: Outcome = "failed" if result.own else "deferred"
+        noted: RowColumns = {"outcome": outcome, "reason": reason, "queued_at": 0.0}
         try:
             if not self.settings.dry_run:
                 self.ledger.overwrite(job.user, noted)

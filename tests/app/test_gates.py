@@ -9,24 +9,26 @@ from tests.fakes.world import World
 
 
 def closed_gates(world: World) -> dict[str, float]:
-    rows = {key: row for (kind, key), (row, _) in world.state.rows.items() if kind == "gate"}
-    return {service: row["closed_until"] for service, row in rows.items()}
+    gates = world.services.syncer.gates
+    return {gate: gates.closed_until(gate) for gate, facts in gates.report().items() if facts["closed"]}
 
 
 @pytest.mark.parametrize(
     ("failing", "fine", "part", "closed"),
     [
-        pytest.param(1, 1, {"status": 429, "retry_after": 45}, 45.0, id="one part is throttled"),
-        pytest.param(1, 1, {"status": 429}, 30.0, id="one part is throttled, without a time"),
+        pytest.param(1, 1, {"status": 429, "retry_after": 45}, None, id="one mailbox is throttled"),
+        pytest.param(2, 1, {"status": 429, "retry_after": 45}, None, id="two mailboxes among others"),
+        pytest.param(2, 0, {"status": 429, "retry_after": 45}, 45.0, id="every mailbox is throttled"),
         pytest.param(1, 1, {"status": 503, "retry_after": 45}, None, id="one part is busy"),
-        pytest.param(5, 0, {"status": 503}, 30.0, id="an outage in five parts"),
-        pytest.param(4, 0, {"status": 503}, None, id="a few broken profiles"),
+        pytest.param(2, 0, {"status": 503}, 30.0, id="an outage in two parts"),
+        pytest.param(1, 0, {"status": 503}, None, id="a busy user who is checked alone"),
+        pytest.param(2, 0, {"status": 418}, 30.0, id="an odd answer in two parts"),
         pytest.param(2, 0, {"status": 403}, 900.0, id="a missing permission in two parts"),
         pytest.param(2, 1, {"status": 403}, None, id="two denied users among others"),
         pytest.param(1, 0, {"status": 403}, None, id="a denied user who is checked alone"),
     ],
 )
-def test_a_batch_closes_the_gate_if_a_part_is_throttled_or_all_fail(
+def test_a_batch_closes_the_gate_only_if_all_of_several_parts_fail(
     world: World, failing, fine, part, closed
 ) -> None:
     users = [world.add() for _ in range(failing + fine)]

@@ -8,7 +8,7 @@ import pytest
 
 from local.tenant.tenant import Tenant
 from local.tenant.traffic.faults import Fault
-from shared.errors import Denied, Refused, ServiceError, TryLater
+from shared.errors import Denied, Refused, ServiceError, Throttled, TryLater
 from shared.jobs import Tend
 from shared.subscription import plan
 from shared.subscription.record import SubscriptionRecord, SubscriptionStore
@@ -126,7 +126,7 @@ def test_a_validation_that_always_fails_is_a_refusal(world: World, hook: Webhook
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(403, Denied), (409, Refused), (429, TryLater), (503, TryLater)]
+    ("status", "kind"), [(403, Denied), (409, Refused), (429, Throttled), (503, Throttled)]
 )
 def test_a_creation_that_is_refused_for_another_reason_is_tried_once(world: World, status, kind) -> None:
     world.fault(Fault(method="POST", path="/subscriptions", status=status, retry_after=60))

@@ -6,7 +6,7 @@ import pytest
 
 from shared.app import App
 from shared.jobs import Tend, write
-from shared.rest.gates import GRAPH, SERVICES, Gates
+from shared.rest.gates import GRAPH, Gates
 from shared.sweeps.state import LAST_PAGE_READ, SWEEP_LEASE, SweepRecord
 from shared.sweeps.store import PartStore, SweepStore
 from shared.sweeps.tally import Totals
@@ -53,7 +53,7 @@ def test_an_app_that_has_done_nothing_yet_reports_nothing(world: World) -> None:
         "sweeps": [],
         "sweep_wanted": "",
         "subscription": {"state": "none", "id": "", "expires": 0.0, "renewed_at": 0.0},
-        "gates": {service: {"closed": False, "for": 0, "why": ""} for service in SERVICES},
+        "gates": {},
         "failed": {"users": 0, "more": False, "since": None, "newest": []},
         "poison": [],
     }

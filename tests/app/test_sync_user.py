@@ -5,7 +5,7 @@ import pytest
 from local.tenant.traffic.faults import Fault
 from shared.admin.sync_user import HIDDEN_FOR, LONGEST_UPN, UserSyncRequest
 from shared.attempt import LONGEST_REQUEST
-from shared.errors import Denied, Gone, NotOurs, Refused, TryLater
+from shared.errors import Denied, Gone, NotOurs, TryLater
 from shared.jobs import Sync
 from shared.sync.result import Result
 from tests.fakes.external_steps import drop_connection, kill
@@ -115,7 +115,7 @@ def test_the_job_is_queued_before_the_work_begins(world: World) -> None:
     ("fault", "hindrance", "after"),
     [
         pytest.param(Fault(path=r"\$batch", status=429, retry_after=200), "throttled", 200.0, id="throttled"),
-        pytest.param(Fault(path=r"\$batch", status=403), "denied", 900.0, id="denied"),
+        pytest.param(Fault(path=r"\$batch", status=403), "denied", 30.0, id="denied"),
     ],
 )
 def test_the_queued_job_continues_if_the_sync_must_wait(world: World, fault, hindrance, after) -> None:
@@ -143,9 +143,9 @@ def test_the_claim_of_another_attempt_is_reported_and_the_job_continues(world: W
 def test_a_refusal_is_reported_and_the_job_stays(world: World) -> None:
     user = world.add()
     world.fault(Fault(path="AddUsingPath", status=400, headers={"SPRequestGuid": "abc"}))
-    with pytest.raises(Refused) as caught:
-        ask(world, user)
-    assert caught.value.request_id == "abc"
+    result = ask(world, user)
+    assert (result.outcome, result.reason) == ("deferred", "sharepoint-files: 400")
+    assert (result.hindrance, result.request_id) == ("refused", "abc")
     assert len(world.queued(Sync)) == 1
     assert world.row(user).claim_until == 0.0
 

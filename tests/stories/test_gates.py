@@ -41,11 +41,6 @@ def calls(world: World, host: str) -> list[float]:
     [
         pytest.param(GRAPH_HOST, {"service": "graph", "status": 429}, id="graph is throttled"),
         pytest.param(GRAPH_HOST, {"service": "graph", "status": 503}, id="graph is busy"),
-        pytest.param(
-            GRAPH_HOST,
-            {"service": "graph", "part": True, "path": "photo", "status": 429},
-            id="part of a batch",
-        ),
         pytest.param(FILES_HOST, {"service": "sharepoint-files", "status": 429}, id="files are throttled"),
         pytest.param(FILES_HOST, {"service": "sharepoint-files", "status": 503}, id="files are busy"),
         pytest.param(
@@ -85,20 +80,41 @@ def test_a_service_without_retry_after_is_called_less_and_less_often(world: Worl
     world.drain(deliveries=5000)
 
 
+@pytest.mark.parametrize("asked", [pytest.param(120.5, id="120.5 s"), 600, pytest.param(7200, id="2 h")])
+def test_a_throttled_mailbox_is_left_alone_by_every_job_and_delays_no_other_user(
+    world: World, asked: float
+) -> None:
+    world.tenant.world.knobs.retry_after = "decimal"
+    users = everything_at_once(world)
+    world.fault(Fault(service="graph", part=True, path=users[4], status=429, retry_after=asked, next=1))
+    world.run(1)
+    for _ in range(10):  # other hints must not ask too early
+        world.hint(users[4])
+        world.ask(users[4], "asked")
+        world.run(asked / 11)
+    assert [user for user in users if not world.row(user).settled_etag] == [users[4]]
+    world.drain(deliveries=5000)
+    for user in users:
+        assert world.row(user).settled_etag == world.source(user)
+    assert world.tenant.early_returns.recorded() == []
+
+
 @pytest.mark.parametrize("service", [FILES, PROFILES])
-def test_a_service_that_denies_is_not_called_for_a_quarter_of_an_hour(world: World, service: str) -> None:
+def test_a_service_that_denies_all_users_is_not_called_for_a_quarter_of_an_hour(
+    world: World, service: str
+) -> None:
     users = everything_at_once(world)
     host = FILES_HOST if service == FILES else PROFILES_HOST
-    world.fault(Fault(service=service, status=403, next=1))
+    world.fault(Fault(service=service, method="POST", status=403, next=2))
     times = calls(world, host)
     world.run(60)
-    gate = world.app.status_report.status()["gates"][service]
+    (gate,) = world.app.status_report.status()["gates"].values()
     assert gate["closed"]
     assert "403" in gate["why"]
     world.drain(deliveries=5000)
-    later = [time for time in times if time > times[0]]  # the token is read once more, to explain the denial
-    assert later[0] - times[0] >= 900
-    assert world.app.status_report.status()["gates"][service]["why"] == ""
+    assert max(after - before for before, after in pairwise(times)) >= 900
+    (gate,) = world.app.status_report.status()["gates"].values()
+    assert gate["why"] == ""
     for user in users:
         assert world.row(user).settled_etag == world.source(user)
 
@@ -141,5 +157,5 @@ def gates_closed(world: World) -> list[str]:
     return [
         key
         for (kind, key), (columns, _) in world.state.rows.items()
-        if kind == "gate" and columns["closed_until"] > now
+        if kind == "gate" and columns.get("closed_until", 0.0) > now
     ]

@@ -1,6 +1,7 @@
 """Requests that come before `Retry-After` has passed: they turn a throttled client into a blocked one.
 
-Each service has the latest moment until which a 429 or a 503 asked clients to wait. A request that begins
+Each service of a geo has the latest moment until which a 429 or a 503 asked clients to wait; for parts of a
+`$batch` about photos, each mailbox has. A request that begins
 within two seconds of that answer was possibly sent before it; a request that begins later, but before that
 moment, is recorded.
 """
@@ -8,6 +9,7 @@ moment, is recorded.
 import contextlib
 import threading
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from werkzeug.datastructures import Headers
@@ -16,6 +18,11 @@ GRACE = 2.0  # seconds
 # Both carry `Retry-After`, and mean the same: learn.microsoft.com/sharepoint/dev/general-development/
 # how-to-avoid-getting-throttled-or-blocked-in-sharepoint-online
 ASKING = (429, 503)
+
+
+def name_waiting(service: str, host: str) -> str:
+    """Return what a wait of a whole request applies to: limits of SharePoint hold for each geo by itself."""
+    return f"{service}@{host}" if service.startswith("sharepoint-") else service
 
 
 class EarlyReturns:
@@ -40,7 +47,14 @@ class EarlyReturns:
         """Note the answer of a service, or of a part of a `$batch`, if it asks to wait."""
         if status in ASKING and (asked := headers.get("Retry-After")):
             with contextlib.suppress(ValueError):  # a fault may set any header, an invalid one too
-                self.note_wait(service, float(asked))
+                self.note_wait(service, self._seconds(asked))
+
+    def _seconds(self, asked: str) -> float:
+        """Return the seconds of a number or an HTTP date; ValueError for anything else."""
+        try:
+            return float(asked)
+        except ValueError:
+            return parsedate_to_datetime(asked).timestamp() - self._now()
 
     def note_wait(self, service: str, retry_after: float) -> None:
         """Note that the service has just asked its clients to wait for `retry_after` seconds."""

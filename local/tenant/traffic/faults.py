@@ -132,7 +132,8 @@ class Faults:
     def _headers(self, fault: Fault) -> dict[str, str]:
         if fault.retry_after is None:
             return fault.headers
-        return refusals.retry_after(fault.retry_after, self._world.knobs.retry_after) | fault.headers
+        now, style = self._world.clock.now(), self._world.knobs.retry_after
+        return refusals.retry_after(fault.retry_after, style, now) | fault.headers
 
 
 def _matches(fault: Fault, service: str, host: str, method: str, path: str) -> bool:

@@ -4,6 +4,7 @@ import json
 import math
 import uuid
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any, Literal
 
 from werkzeug.wrappers import Response
@@ -64,10 +65,18 @@ def graph_throttled() -> dict[str, Any]:
     return {"error": {"code": "TooManyRequests", "innerError": inner, "message": "Please retry again later."}}
 
 
-def retry_after(seconds: float, style: Literal["integer", "decimal", "absent"]) -> dict[str, str]:
-    """Return the `Retry-After` header in that style; it never asks for less than `seconds`."""
+def retry_after(
+    seconds: float, style: Literal["integer", "decimal", "date", "absent"], now: datetime
+) -> dict[str, str]:
+    """Return the `Retry-After` header in that style; it never asks for less than `seconds`.
+
+    A date is allowed by RFC 9110, 10.2.3; neither Graph nor SharePoint documents it.
+    """
     if style == "absent":
         return {}
+    if style == "date":
+        until = math.ceil(now.timestamp() + seconds)
+        return {"Retry-After": format_datetime(datetime.fromtimestamp(until, UTC), usegmt=True)}
     if style == "integer":
         return {"Retry-After": str(math.ceil(seconds))}
     return {"Retry-After": f"{math.ceil(round(seconds * 1000, 3)) / 1000:.3f}"}

@@ -11,6 +11,7 @@ import math
 import re
 from typing import Any
 
+from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Request, Response
 
 from local.tenant.directory.world import World
@@ -18,21 +19,25 @@ from local.tenant.sharepoint.csom import count_methods
 from local.tenant.sharepoint.hosts import name_geo
 from local.tenant.sharepoint.service import PROCESS_QUERY
 from local.tenant.traffic import refusals
-from local.tenant.traffic.early_returns import EarlyReturns
+from local.tenant.traffic.early_returns import EarlyReturns, name_waiting
 from local.tenant.traffic.quota import LimitName, MeterReading, Quota
 
 UNITS: LimitName = "sharepoint_units_per_minute"
 PEOPLE_MANAGER: LimitName = "people_manager_calls_per_5_minutes"
 PHOTOS: LimitName = "graph_photos_per_10_seconds"
-PHOTO_SERVICE = "graph-photos"  # a wait for photos is not a wait for the rest of Graph
+PHOTO_SERVICE = "graph-photos"  # a wait for a photo is not a wait for the rest of Graph
 INFORM_SHARE = 0.8  # of the limit; from there on SharePoint reports what is left
 
-_PHOTO = re.compile(r"(/v1\.0)?/users/[^/?]+/photos?(/|\?|$)", re.IGNORECASE)
+_PHOTO = re.compile(r"(?:/v1\.0)?/users/([^/?]+)/photos?(?:/|\?|$)", re.IGNORECASE)
 
 
 def name_part(url: str) -> str:
-    """Return the service that a wait for this part of a `$batch` applies to."""
-    return PHOTO_SERVICE if _PHOTO.match(url) else "graph"
+    """Return what a wait for this part of a `$batch` applies to: for a photo, the mailbox that stores it.
+
+    learn.microsoft.com/graph/throttling-limits limits photos per application and mailbox.
+    """
+    found = _PHOTO.match(url)
+    return f"{PHOTO_SERVICE}/{found[1].lower()}" if found else "graph"
 
 
 class Throttle:
@@ -58,14 +63,14 @@ class Throttle:
         """Charge one part of a Graph `$batch`; return the status, headers and body of its refusal, if any."""
         if not _PHOTO.match(url):
             return None
-        self._early_returns.begin(PHOTO_SERVICE, method, url)
+        self._early_returns.begin(name_part(url), method, url)
         wait = self._quota.charge(PHOTO_SERVICE, {PHOTOS: 1})[PHOTOS].wait
         if not wait:
             return None
         # learn.microsoft.com/graph/throttling-limits has these for the directory's own limits.
         scope = f"Tenant_Application/ReadWrite/{self._world.client_id}/{self._world.tenant_id}"
         headers = {"x-ms-throttle-scope": scope, "x-ms-throttle-information": "ResourceUnitLimitExceeded"}
-        return 429, self._ask_to_wait(PHOTO_SERVICE, wait) | headers, refusals.graph_throttled()
+        return 429, self._ask_to_wait(name_part(url), wait) | headers, refusals.graph_throttled()
 
     def _admit_sharepoint(self, service: str, request: Request) -> Response | dict[str, str]:
         amounts: dict[LimitName, int] = {UNITS: self._world.knobs.sharepoint_units_per_call}
@@ -77,7 +82,9 @@ class Throttle:
         headers = {} if wait and not readings[UNITS].wait else self._inform(readings[UNITS])
         if not wait:
             return headers
-        return refusals.respond(service, 429, headers | self._ask_to_wait(service, wait))
+        return refusals.respond(
+            service, 429, headers | self._ask_to_wait(name_waiting(service, request.host), wait)
+        )
 
     def _count_calls(self, request: Request) -> int:
         """Return how many calls to PeopleManager a request is; a query of several methods, by knob."""
@@ -95,8 +102,7 @@ class Throttle:
             "RateLimit-Reset": str(math.ceil(reading.reset)),
         }
 
-    def _ask_to_wait(self, service: str, seconds: float) -> dict[str, str]:
-        headers = refusals.retry_after(seconds, self._world.knobs.retry_after)
-        if headers:
-            self._early_returns.note_wait(service, float(headers["Retry-After"]))
+    def _ask_to_wait(self, waiting: str, seconds: float) -> dict[str, str]:
+        headers = refusals.retry_after(seconds, self._world.knobs.retry_after, self._world.clock.now())
+        self._early_returns.note_answer(waiting, 429, Headers(headers))
         return headers

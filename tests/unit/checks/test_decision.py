@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.checks.decision import MOST_TRIES, AskAgain, GiveUp, Leave, Note, Queue, TryAlone, decide
+from shared.checks.decision import MOST_TRIES, AskAgain, GiveUp, Leave, Note, Queue, decide
 from shared.graph.photo import (
     NoMailbox,
     NoPhoto,
@@ -146,14 +146,21 @@ def test_a_user_without_mailbox_is_noted_once_with_the_reason() -> None:
     )
 
 
+SILENT = "Graph does not answer for this user's photo"
+
+
 @pytest.mark.parametrize(
     ("source", "decision"),
     [
-        pytest.param(Unavailable(), AskAgain(None, denied=False), id="unavailable, without Retry-After"),
-        pytest.param(Unavailable(12.5), AskAgain(12.5, denied=False), id="unavailable for a while"),
-        pytest.param(PhotoDenied("ErrorAccessDenied"), AskAgain(None, denied=True), id="denied"),
-        pytest.param(PhotoFailed(410, "Odd"), TryAlone("Graph answered 410 Odd"), id="odd"),
-        pytest.param(PhotoFailed(404), TryAlone("Graph answered 404"), id="odd, without a code"),
+        pytest.param(Unavailable(), AskAgain(SILENT), id="unavailable, without Retry-After"),
+        pytest.param(Unavailable(12.5), AskAgain(SILENT, 12.5), id="unavailable for a while"),
+        pytest.param(
+            PhotoDenied("ErrorAccessDenied"),
+            AskAgain("Graph denies access to this user's photo ErrorAccessDenied"),
+            id="denied",
+        ),
+        pytest.param(PhotoFailed(410, "Odd"), AskAgain("Graph answered 410 Odd"), id="odd"),
+        pytest.param(PhotoFailed(404), AskAgain("Graph answered 404"), id="odd, without a code"),
     ],
 )
 def test_a_user_without_an_answer_is_checked_again(source, decision) -> None:
@@ -167,7 +174,7 @@ def test_an_unexpected_answer_is_tried_five_times() -> None:
         decide(source, a_row(), force=False, sweep=False, now=NOW, tries=tries)
         for tries in range(MOST_TRIES + 1)
     ]
-    assert looks == [TryAlone("Graph answered 410 Odd")] * MOST_TRIES + [GiveUp("Graph answered 410 Odd")]
+    assert looks == [AskAgain("Graph answered 410 Odd")] * MOST_TRIES + [GiveUp("Graph answered 410 Odd")]
 
 
 @pytest.mark.parametrize("sweep", [False, True], ids=["a hint", "a sweep"])

@@ -1,6 +1,5 @@
 """Gates: closed for as long as a service asks, never shortened, known to every instance within a second."""
 
-import contextlib
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,10 +9,19 @@ from hypothesis import strategies as st
 
 from local.tenant.directory.world import Clock as TenantClock
 from shared.attempt import Attempt
-from shared.backoff import ABSURD, SHORTEST
-from shared.errors import Denied, GateClosed, ServiceError, TryLater
-from shared.rest.client import HttpClient, Request
-from shared.rest.gates import FILES, GRAPH, PROFILES, SERVICES, Gates, next_closing
+from shared.backoff import ABSURD, LONGEST, SHORTEST
+from shared.errors import (
+    Denied,
+    GateClosed,
+    OutOfTime,
+    Refused,
+    RoleMissing,
+    ServiceError,
+    Throttled,
+    TryLater,
+)
+from shared.rest.client import HttpClient, Request, whole
+from shared.rest.gates import FILES, GRAPH, PROFILES, SERVICES, Gates, gate_of, next_closing
 from tests.fakes.clock import Clock
 from tests.fakes.external_steps import ExternalSteps, drop_connection, fail_precondition
 from tests.fakes.scripted_server import ScriptedServer, reply
@@ -53,8 +61,8 @@ def setup() -> GateSetup:
         # with Retry-After
         pytest.param({}, 10.0, 10.0, 0.0, id="asked: obeyed"),
         pytest.param({}, 2.128, 2.128, 0.0, id="asked with decimals: obeyed to the last of them"),
-        pytest.param({}, ABSURD + 1, 900.0, 0.0, id="asked for more: not believed"),
-        pytest.param({}, 2.5e11, 900.0, 0.0, id="asked for the year 9999"),
+        pytest.param({}, 3600.0, 3600.0, 0.0, id="asked for an hour: obeyed"),
+        pytest.param({}, 2.5e11, LONGEST, 0.0, id="never for more than a day"),
         pytest.param(
             {"closed_for": 240.0, "closed_until": NOW}, 10.0, 10.0, 0.0, id="asked: our own is forgotten"
         ),
@@ -96,15 +104,15 @@ WAITS = st.none() | st.floats(0, 4000)
 
 
 @given(st.lists(st.tuples(WAITS, st.floats(0, 2000)), max_size=20))
-def test_a_wait_is_never_longer_than_fifteen_minutes_nor_shorter_than_what_was_asked(
+def test_a_wait_is_never_longer_than_what_was_asked_or_fifteen_minutes_nor_shorter(
     closings: list[tuple[float | None, float]],
 ) -> None:
     columns, now = dict[str, float](), NOW
     for after, passing in closings:
         standing = columns.get("closed_until", 0.0)
         columns = next_closing(columns, after, now)
-        asked = SHORTEST if after is None else min(after, ABSURD)
-        assert columns["closed_until"] <= max(standing, now + ABSURD)
+        asked = SHORTEST if after is None else after
+        assert columns["closed_until"] <= max(standing, now + max(asked, ABSURD))
         assert columns["closed_until"] >= (min(standing, now + asked) if after is None else now + asked)
         now += passing
 
@@ -167,16 +175,18 @@ def test_a_gate_never_opens_earlier_after_another_closing(
         told = instances[who].close(GRAPH, after, WHY)
         until = setup.row()["closed_until"]
         assert until >= latest
-        assert until >= now + (0.0 if after is None else min(after, ABSURD)) - 1e-3
+        assert until >= now + (after or 0.0) - 1e-3
         assert told == pytest.approx(until - now, abs=1e-3)
         latest = until
 
 
 def test_a_closed_gate_says_why_it_was_closed_last(setup: GateSetup) -> None:
-    assert setup.gates.why_closed(GRAPH) == ""
+    assert setup.gates.report() == {}
     setup.gates.close(GRAPH, 10.0, "graph: 429")
     setup.gates.close(GRAPH, 5.0, "a shorter wait, which closed nothing")
-    assert setup.gates.why_closed(GRAPH) == "graph: 429"
+    assert setup.gates.report() == {GRAPH: {"closed": True, "for": 10, "why": "graph: 429"}}
+    setup.clock.advance(11)
+    assert setup.gates.report() == {GRAPH: {"closed": False, "for": 0, "why": ""}}
 
 
 # --- between instances ---
@@ -258,12 +268,12 @@ def rest(setup: GateSetup) -> HttpClient:
 
 
 def asked(server: ScriptedServer, **facts: Any) -> Request:
-    return Request(GRAPH, "GET", f"{server.url}/thing", **facts)
+    return Request(GRAPH, "thing", "GET", f"{server.url}/thing", **facts)
 
 
 def fail(rest: HttpClient, call: Request, kind: type[Exception]) -> Any:
     with pytest.raises(kind) as caught:
-        rest.send(call, Attempt())
+        rest.send(call, Attempt(), whole)
     return caught.value
 
 
@@ -275,46 +285,31 @@ def fail(rest: HttpClient, call: Request, kind: type[Exception]) -> Any:
         pytest.param(
             reply(429, Retry_After="10", RateLimit_Reset="40"), 40.0, 40.0, id="the longer of the two"
         ),
+        pytest.param(reply(429, Retry_After="3600"), 3600.0, 3600.0, id="an hour"),
         pytest.param(reply(429, Retry_After="31536000"), 900.0, 900.0, id="absurd"),
-        pytest.param(reply(500, Retry_After="20"), 20.0, 20.0, id="an error with Retry-After"),
-        # No Retry-After: half a minute, and by the age of the job where one user may be the cause.
         pytest.param(reply(429), 30.0, 30.0, id="throttled, without Retry-After"),
-        pytest.param(reply(503), 30.0, 30.0, id="busy, without Retry-After"),
-        pytest.param(reply(500), 30.0, None, id="an error, without Retry-After"),
-        pytest.param(reply(504), 30.0, None, id="a gateway, without Retry-After"),
-        pytest.param(lambda connection: connection.close(), 30.0, None, id="no answer"),
     ],
 )
-def test_a_call_that_fails_for_good_closes_its_gate(
+def test_a_service_that_speaks_for_itself_closes_its_gate(
     setup: GateSetup, rest: HttpClient, serve, answer: Any, closed: float, after: float | None
 ) -> None:
     server = serve(answer)
-    error = fail(rest, asked(server), TryLater)
+    error = fail(rest, asked(server), Throttled)
     assert error.after == (after if after is None else pytest.approx(after))
     assert setup.gates.closed_until(GRAPH) == pytest.approx(setup.clock.now() + closed)
     assert setup.gates.closed_until(FILES) == 0.0
 
 
-@pytest.mark.parametrize(
-    ("status", "waits"),
-    [
-        pytest.param(503, [30.0, 60.0, 120.0, 240.0], id="503: the service as a whole"),
-        pytest.param(429, [30.0, 60.0, 120.0, 240.0], id="429"),
-        pytest.param(
-            500, [30.0, 30.0, 30.0, 30.0], id="500: perhaps one user alone, who comes back and back"
-        ),
-    ],
-)
-def test_only_errors_of_the_whole_service_double_the_wait(
-    setup: GateSetup, rest: HttpClient, serve, status: int, waits: list[float]
+def test_each_time_a_service_throttles_without_a_time_it_is_left_alone_twice_as_long(
+    setup: GateSetup, rest: HttpClient, serve
 ) -> None:
     found = []
-    server = serve(reply(status))
-    for _ in waits:
-        fail(rest, asked(server), TryLater)
+    server = serve(reply(429))
+    for _ in range(4):
+        fail(rest, asked(server), Throttled)
         found.append(setup.gates.closed_until(GRAPH) - setup.clock.now())
         setup.clock.advance(found[-1] + 1)
-    assert found == pytest.approx(waits)
+    assert found == pytest.approx([30.0, 60.0, 120.0, 240.0])
 
 
 def test_a_closed_gate_costs_no_request(setup: GateSetup, rest: HttpClient, serve) -> None:
@@ -323,7 +318,7 @@ def test_a_closed_gate_costs_no_request(setup: GateSetup, rest: HttpClient, serv
     assert fail(rest, asked(server), GateClosed).after == pytest.approx(60.0)
     assert server.requests == []
     setup.clock.advance(61)
-    assert rest.send(asked(server), Attempt()).status == 200
+    assert rest.send(asked(server), Attempt(), whole).status == 200
 
 
 def test_a_call_is_not_repeated_through_a_gate_that_closed_meanwhile(
@@ -338,27 +333,29 @@ def test_a_call_is_not_repeated_through_a_gate_that_closed_meanwhile(
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize(
-    ("alone", "closed"), [(False, 900.0), (True, None)], ids=["of the app", "of this call"]
+    "answer",
+    [
+        *(pytest.param(reply(status), id=str(status)) for status in (307, 400, 401, 403, 404, 409, 410, 423)),
+        *(pytest.param(reply(status), id=str(status)) for status in (424, 500, 502, 503, 504, 507)),
+        pytest.param(reply(500, Retry_After="20"), id="500 with a time"),
+        pytest.param(lambda connection: connection.close(), id="no answer"),
+    ],
 )
-def test_a_denial_closes_the_gate_for_a_quarter_of_an_hour_unless_it_concerns_one_call_only(
-    setup: GateSetup, rest: HttpClient, serve, status: int, alone: bool, closed: float | None
+def test_a_refusal_that_may_be_one_users_closes_no_gate(
+    setup: GateSetup, rest: HttpClient, serve, answer: Any
 ) -> None:
-    server = serve(reply(status))
-    fail(rest, asked(server, denied_alone=alone), Denied)
-    until = setup.gates.closed_until(GRAPH)
-    assert until == (pytest.approx(setup.clock.now() + closed) if closed else 0.0)
-
-
-@pytest.mark.parametrize("status", [400, 401, 404, 409, 410, 412, 424])
-def test_a_refusal_and_one_rejected_token_close_no_gate(
-    setup: GateSetup, rest: HttpClient, serve, status: int
-) -> None:
-    server = serve(reply(status), reply(200))
-    with contextlib.suppress(ServiceError):
-        rest.send(asked(server), Attempt())
+    assert not isinstance(fail(rest, asked(serve(answer)), ServiceError), Throttled)
     assert setup.gates.closed_until(GRAPH) == 0.0
+
+
+def test_a_token_without_the_role_closes_the_gate_and_the_gate_names_the_role(
+    setup: GateSetup, rest: HttpClient, serve
+) -> None:
+    rest.tokens = SimpleNamespace(token=lambda _: "e30.eyJyb2xlcyI6W119.x", forget=str)  # {"roles":[]}
+    error = fail(rest, asked(serve(reply(403))), RoleMissing)
+    assert "lacks the role User.Read.All" in str(error)
+    assert setup.gates.report()[GRAPH] == {"closed": True, "for": 900, "why": str(error)}
 
 
 @pytest.mark.parametrize(
@@ -367,7 +364,7 @@ def test_a_refusal_and_one_rejected_token_close_no_gate(
         pytest.param({"limit": "1250", "remaining": "124", "reset": "17"}, 17.0, id="below a tenth"),
         pytest.param({"limit": "1250", "remaining": "125", "reset": "17"}, None, id="a tenth"),
         pytest.param(
-            {"limit": "1250", "remaining": "0", "reset": "3600"}, 900.0, id="spent, for an absurd time"
+            {"limit": "1250", "remaining": "0", "reset": "9" * 400}, 900.0, id="spent, for an absurd time"
         ),
         pytest.param({"limit": "1250", "remaining": "0"}, None, id="without the time of its reset"),
         pytest.param({"remaining": "0", "reset": "17"}, None, id="no limit"),
@@ -380,7 +377,7 @@ def test_a_quota_that_is_nearly_used_up_closes_the_gate_until_it_is_reset(
 ) -> None:
     given = {f"RateLimit_{name.title()}": value for name, value in headers.items()}
     server = serve(reply(200, **given))
-    assert rest.send(asked(server), Attempt()).status == 200
+    assert rest.send(asked(server), Attempt(), whole).status == 200
     until = setup.gates.closed_until(GRAPH)
     assert until == (pytest.approx(setup.clock.now() + closed) if closed else 0.0)
 
@@ -395,4 +392,112 @@ def test_a_gate_that_cannot_be_closed_does_not_replace_the_answer(
         reply(200, RateLimit_Limit="10", RateLimit_Remaining="0", RateLimit_Reset="5")
     ) as server:
         setup.clock.advance(60)
-        assert rest.send(asked(server), Attempt()).status == 200
+        assert rest.send(asked(server), Attempt(), whole).status == 200
+
+
+# --- whose trouble a refusal is ---
+
+ANNA, BERT = "anna", "bert"
+
+
+def refusal(kind: type[ServiceError] = TryLater, operation: str = "upload", **facts: Any) -> Any:
+    error = kind(FILES, "refused", operation=operation, **facts)
+    error.gate = gate_of(FILES, "contoso-my.sharepoint.com")
+    return error
+
+
+def wait(setup: GateSetup, gate: str = "sharepoint-files@contoso-my.sharepoint.com") -> float:
+    return max(setup.gates.closed_until(gate) - setup.clock.now(), 0.0)
+
+
+SAME = [
+    pytest.param(refusal(), refusal(), 30.0, id="no answer"),
+    pytest.param(refusal(status=500), refusal(status=503), 30.0, id="an outage in two statuses"),
+    pytest.param(refusal(), refusal(operation="folders"), 30.0, id="an outage in two operations"),
+    pytest.param(refusal(Denied, status=403), refusal(Denied, status=401), 900.0, id="denied"),
+    pytest.param(refusal(Refused, status=400), refusal(Refused, status=400), 30.0, id="refused"),
+    pytest.param(refusal(after=70.0), refusal(after=70.0), 70.0, id="with a time"),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "closed"), SAME)
+def test_a_refusal_that_a_second_user_meets_is_the_services(
+    setup: GateSetup, first: Any, second: Any, closed: float
+) -> None:
+    assert setup.gates.only_of(ANNA, first)
+    assert setup.gates.only_of(ANNA, first)
+    assert wait(setup) == 0.0
+    assert not setup.instance().only_of(BERT, second)
+    setup.clock.advance(1.1)
+    assert wait(setup) == pytest.approx(closed - 1.1)
+
+
+@pytest.mark.parametrize(("first", "second", "closed"), SAME)
+def test_a_success_in_between_makes_a_refusal_each_users_own(
+    setup: GateSetup, first: Any, second: Any, closed: float
+) -> None:
+    del closed
+    setup.gates.only_of(ANNA, first)
+    setup.instance().trust(first.gate, first.operation)
+    assert setup.gates.only_of(BERT, second)
+    assert wait(setup) == 0.0
+
+
+def test_the_success_of_another_operation_says_nothing(setup: GateSetup) -> None:
+    setup.gates.only_of(ANNA, refusal())
+    setup.gates.trust(refusal().gate, "folders")
+    assert not setup.gates.only_of(BERT, refusal())
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (refusal(Refused, status=400), refusal(Refused, status=404)),
+        (refusal(Denied, status=403), refusal(status=500)),
+    ],
+)
+def test_two_users_with_different_refusals_are_two_troubles(
+    setup: GateSetup, first: Any, second: Any
+) -> None:
+    setup.gates.only_of(ANNA, first)
+    assert setup.gates.only_of(BERT, second)
+    assert wait(setup) == 0.0
+
+
+def test_another_geo_is_another_gate(setup: GateSetup) -> None:
+    elsewhere = refusal()
+    elsewhere.gate = gate_of(FILES, "contosoeur-my.sharepoint.com")
+    setup.gates.only_of(ANNA, refusal())
+    assert setup.gates.only_of(BERT, elsewhere)
+    setup.gates.only_of(BERT, refusal())
+    assert (wait(setup), wait(setup, elsewhere.gate)) == (30.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        GateClosed(GRAPH, "closed"),
+        OutOfTime(FILES),
+        Throttled(GRAPH, "429"),
+        RoleMissing(GRAPH, "no role"),
+        TryLater("storage", "no answer"),
+        TryLater("entra", "no answer"),
+    ],
+)
+def test_what_no_user_causes_is_never_a_users(setup: GateSetup, error: Any) -> None:
+    assert not setup.gates.only_of(ANNA, error)
+    assert setup.table.rows == {}
+
+
+def test_where_suspicions_cannot_be_kept_a_refusal_is_the_users_own(setup: GateSetup) -> None:
+    setup.steps.on("write photostate", drop_connection, times=None)
+    assert setup.gates.only_of(ANNA, refusal())
+    assert setup.gates.only_of(BERT, refusal())
+
+
+def test_a_success_writes_only_where_a_suspicion_stands(setup: GateSetup) -> None:
+    writes: list[int] = []
+    setup.steps.on("write photostate", lambda: writes.append(1), times=None)
+    for _ in range(3):
+        setup.gates.trust(GRAPH, "batch")
+    assert writes == []

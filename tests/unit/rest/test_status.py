@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from shared.errors import Denied, Gone, Refused, ServiceError, TryLater
+from shared.errors import Denied, Gone, Refused, ServiceError, Throttled, TryLater
 from shared.rest.status import error_of
+
+NOW = 1_800_000_000.0
 
 
 @pytest.mark.parametrize(
@@ -20,7 +22,7 @@ from shared.rest.status import error_of
         pytest.param(409, Refused, id="conflict"),
         pytest.param(410, Gone, id="gone"),
         pytest.param(424, Refused, id="failed dependency"),
-        pytest.param(429, TryLater, id="throttled"),
+        pytest.param(429, Throttled, id="throttled"),
         pytest.param(500, TryLater, id="server error"),
         pytest.param(502, TryLater, id="bad gateway"),
         pytest.param(503, TryLater, id="unavailable"),
@@ -31,7 +33,7 @@ from shared.rest.status import error_of
     ],
 )
 def test_a_status_says_who_must_act(status: int, kind: type[ServiceError]) -> None:
-    error = error_of("graph", status, {}, b"")
+    error = error_of("graph", status, {}, b"", NOW)
     assert type(error) is kind
     assert error.status == status
 
@@ -49,6 +51,6 @@ def test_a_status_says_who_must_act(status: int, kind: type[ServiceError]) -> No
     ],
 )
 def test_the_services_own_code_is_kept_and_its_message_is_not(body: Any, code: str) -> None:
-    error = error_of("graph", 400, {"request-id": "1234"}, json.dumps(body).encode())
+    error = error_of("graph", 400, {"request-id": "1234"}, json.dumps(body).encode(), NOW)
     assert (error.code, error.request_id) == (code, "1234")
     assert "secret" not in str(error)
