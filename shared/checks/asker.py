@@ -53,7 +53,10 @@ class Asker:
             try:
                 sources |= self.graph.photos(some, attempt, repeatable=whole)
             except (PutOff, ServiceError) as error:
-                if not _of_content(error):
+                if isinstance(error, Throttled) and setbacks and len(some) == 1:
+                    sources[some[0]] = Unavailable(error.after)  # again, and nobody else was asked for
+                    stopped = error if pieces else None
+                elif not _of_content(error):
                     stopped = error
                 elif len(some) > 1:
                     pieces.extendleft(reversed(self._divide(some, answered=bool(sources))))

@@ -166,7 +166,7 @@ class Checker:
                 continue
             users = tuple(user for user, _ in some)
             longest = max(each.after or 0.0 for _, each in some)
-            after = longest if named else backoff.own_wait(again.tries)
+            after = max(longest, backoff.own_wait(again.tries))
             self._defer(replace(again, users=users), after, some[0][1].reason, outcome="failed")
 
     def _defer_left(self, job: Check, found: Iterable[Found], error: PutOff | ServiceError) -> None:
@@ -179,7 +179,7 @@ class Checker:
         after = error.after if isinstance(error, PutOff) else backoff.SHORTEST
         if isinstance(error, Throttled):
             left = replace(left, tries=min(job.tries + 1, MOST_SETBACKS))
-            after = max(after or 0.0, backoff.own_wait(left.tries))
+            after = (after or 0.0) + backoff.own_wait(left.tries)  # after all others
         self._defer(left, after, str(error))
 
     def _defer(self, job: Check, after: float | None, reason: str, outcome: Outcome = "deferred") -> None:

@@ -203,7 +203,7 @@ class HttpClient:
         facts: dict[str, Any] = {"status": error.status, "code": error.code, "request_id": error.request_id}
         kind = RoleMissing if found.lacking else Denied
         explained = kind(call.service, f"{error.what}{found.text}", **facts)
-        explained.gate, explained.operation = call.gate, call.operation
+        explained.gate, explained.operation = call.gate, error.operation or call.operation
         if found.lacking:
             self.close_gate(call.gate, DENIED_AFTER, str(explained))
         return explained
@@ -222,6 +222,10 @@ class HttpClient:
         if 200 <= status < 300 or status in call.accept:
             if (reset := statuses.nearly_spent(headers)) is not None:
                 self.close_gate(call.gate, reset, "its quota is nearly spent")
+            if status < 300 and body.lstrip()[:1] == b"<":
+                # Of a proxy, or a login in front of the service: these APIs answer with JSON and pictures.
+                attempt.unanswered |= call.writes
+                raise TryLater(call.service, f"{status} with a page instead of an answer", status=status)
             return Response(status, headers, body, call.service)
         attempt.unanswered |= call.writes and status in statuses.GATEWAY_LOST_IT
         raise statuses.error_of(call.service, status, headers, body, self.clock.now())

@@ -46,11 +46,15 @@ def gate_of(service: str, host: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What a gate said at `at`, in monotonic seconds; `suspected` is the operation in doubt, "" if none."""
+    """What a gate said at `at`, in monotonic seconds.
+
+    `suspected` is the operation in doubt, "" if none; `doubles`: the next refusal closes it twice as long.
+    """
 
     at: float
     until: float
     suspected: str
+    doubles: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +132,19 @@ class Gates:
         return False
 
     def trust(self, gate: str, operation: str) -> None:
-        """Note that a service did what it was asked for: a refusal of the same kind was one user's."""
-        if self._read(gate).suspected != operation:
+        """Note that a service did what it was asked for: a refusal of the same kind was one user's.
+
+        If it was throttled, it is so no longer, and its next refusal closes the gate for a short time again.
+        """
+        seen = self._read(gate)
+        if seen.suspected != operation and not seen.doubles:
             return
 
         def cleared(columns: Mapping[str, Any]) -> dict[str, Any] | None:
-            return {"suspect": "", "suspected": ""} if columns.get("suspected") == operation else None
+            known: dict[str, Any] = {"closed_for": 0.0} if columns.get("closed_for") else {}
+            if columns.get("suspected") == operation:
+                known |= {"suspect": "", "suspected": ""}
+            return known or None
 
         columns, _ = update(self.table, StateRows.GATE, gate, cleared)
         self._remember(gate, columns)
@@ -174,7 +185,8 @@ class Gates:
         with self._lock:
             known = self._seen[gate].until if gate in self._seen else 0.0
             until = max(float(columns.get("closed_until", 0.0)), known)  # a slow read overwrites no newer one
-            self._seen[gate] = seen = _Seen(self.clock.monotonic(), until, str(columns.get("suspected", "")))
+            suspected, doubles = str(columns.get("suspected", "")), bool(columns.get("closed_for"))
+            self._seen[gate] = seen = _Seen(self.clock.monotonic(), until, suspected, doubles)
         return seen
 
 

@@ -69,7 +69,7 @@ class SharePoint:
         url = f"https://{my_host}{_folder(folder)}/Files/AddUsingPath(decodedUrl='{_path(name)}',overwrite=true)"
         headers = {**_JSON, "Content-Type": "application/octet-stream"}
         call = Request(FILES, "upload", "POST", url, headers, content, writes=True)
-        self.rest.send(call, attempt, whole)
+        self.rest.send(call, attempt, _read_file)
 
     def delete(self, my_host: str, folder: str, name: str, attempt: Attempt) -> None:
         """Delete a file; succeed if it does not exist."""
@@ -146,6 +146,13 @@ def _read_folders(answer: Response) -> list[str]:
         return []
     folders = [f for f in _items(FILES, answer.json(), "value") if f.get("Name") != "Forms"]
     return [str(f["ServerRelativeUrl"]) for f in folders if f.get("ServerRelativeUrl")]
+
+
+def _read_file(answer: Response) -> None:
+    """Raise `TryLater` where an answer does not describe the file that was written."""
+    body = answer.json()
+    if not isinstance(body, dict) or not body.get("Name"):
+        raise TryLater(FILES, "the answer names no file", status=answer.status)
 
 
 def _check_query(answer: Response) -> None:

@@ -54,11 +54,15 @@ class Targets:
         return bool(row.folder) and row.home == self.home
 
     def gates(self, row: Row) -> tuple[str, ...]:
-        """Return the gates in front of a user's SharePoint, as far as the row says which geo that is."""
-        admin = self._admin_of(row.geo) if self.known(row) else None
+        """Return the gates in front of a user's SharePoint; of a new user's, those of the central location.
+
+        That knows the user's geo, and most users are there.
+        """
+        my_host, admin = row.geo, self._admin_of(row.geo) if self.known(row) else None
         if admin is None:
-            return (gate_of(PROFILES, self.settings.admin_host),)  # which knows the geo
-        return gate_of(FILES, row.geo), gate_of(PROFILES, admin)
+            admin = self.settings.admin_host
+            my_host = admin.replace("-admin.", "-my.", 1)
+        return gate_of(FILES, my_host), gate_of(PROFILES, admin)
 
     def find(self, user: User, row: Row, attempt: Attempt) -> Target | NotYet:
         """Return a known user's target from the row; look up a new or renamed user in SharePoint."""

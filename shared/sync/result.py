@@ -65,6 +65,8 @@ def set_back(job: Sync, error: ServiceError) -> Result:
             hindrance = "refused"
         case Denied():
             hindrance = "denied"
+        case Throttled(after=after):  # after all others, for which the gate opens again, too
+            wait += after or 0.0
         case TryLater(after=after):
             wait = max(wait, after or 0.0)
     reason = str(error)

@@ -27,6 +27,7 @@ class Fault:
     host: str = ""
     method: str = ""
     path: str = ""
+    content: str = ""
     part: bool = False
     rate: float = 1.0
     skip: int = 0
@@ -52,10 +53,13 @@ class Fault:
             raise ValueError("status is 200 to 599")
         if not (0 < self.rate <= 1 and 0 <= self.latency <= LONGEST_LATENCY and self.skip >= 0):
             raise ValueError(f"rate is above 0 and at most 1, latency 0 to {LONGEST_LATENCY} s, skip from 0")
-        try:
-            re.compile(self.path)
-        except re.error as error:
-            raise ValueError(f"path is not a regular expression: {error}") from error
+        if self.part and self.content:
+            raise ValueError("a part of a batch is told by its path")
+        for name in ("path", "content"):
+            try:
+                re.compile(getattr(self, name))
+            except re.error as error:
+                raise ValueError(f"{name} is not a regular expression: {error}") from error
 
 
 @dataclass(slots=True)
@@ -91,7 +95,7 @@ class Faults:
     def meet(self, service: str, request: Request, answer: Callable[[], Response]) -> tuple[Response, str]:
         """Return the answer to `request`, by `answer` or by a fault, and the name of that fault."""
         path = request.environ["REQUEST_URI"]
-        fault = self._pick(service, request.host, request.method, path, part=False)
+        fault = self._pick(service, request.host, request.method, path, request.get_data())
         if fault is None:
             return answer(), ""
         self._pause(fault.latency)
@@ -107,16 +111,21 @@ class Faults:
 
     def meet_part(self, method: str, url: str) -> tuple[int, dict[str, str], Any] | None:
         """Return status, headers and body for one part of a Graph `$batch`; None: no fault applies."""
-        fault = self._pick("graph", "graph.microsoft.com", method, url, part=True)
+        fault = self._pick("graph", "graph.microsoft.com", method, url)
         if fault is None or fault.status is None:
             return None
         body = refusals.graph(fault.status, fault.code) if fault.body is None else fault.body
         return fault.status, self._headers(fault), body
 
-    def _pick(self, service: str, host: str, method: str, path: str, *, part: bool) -> Fault | None:
+    def _pick(
+        self, service: str, host: str, method: str, path: str, content: bytes | None = None
+    ) -> Fault | None:
+        """Return the fault that applies to a request; one without `content` is a part of a batch."""
         with self._lock:
             for armed in self._armed:
-                if armed.fault.part == part and _matches(armed.fault, service, host, method, path):
+                if armed.fault.part != (content is None):
+                    continue
+                if _matches(armed.fault, service, host, method, path, content or b""):
                     armed.matched += 1
                     if self._due(armed):
                         armed.fired += 1
@@ -136,10 +145,11 @@ class Faults:
         return refusals.retry_after(fault.retry_after, style, now) | fault.headers
 
 
-def _matches(fault: Fault, service: str, host: str, method: str, path: str) -> bool:
+def _matches(fault: Fault, service: str, host: str, method: str, path: str, content: bytes) -> bool:
     return (
         (not fault.service or service == fault.service or service.startswith(f"{fault.service}-"))
         and (not fault.host or host == fault.host)
         and (not fault.method or method == fault.method.upper())
         and re.search(fault.path, path) is not None
+        and (not fault.content or re.search(fault.content.encode(), content) is not None)
     )
