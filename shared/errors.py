@@ -5,12 +5,14 @@ SyncError             never raised itself
 │  ├─ ConfigError     an operator must act; triggers refuse with the whole list
 │  ├─ Denied          (a ServiceError) a permission is missing: an operator must act
 │  └─ TryLater        (a ServiceError) temporary
-│     └─ GateClosed   not sent: the service asked this or another instance to wait
+│     ├─ GateClosed   not sent: the service asked this or another instance to wait
+│     └─ Locked       another program holds this one object for a while; the service itself is well
 ├─ Stale              a stored row changed since it was read; read again and decide again
 ├─ NotOurs            a queue message or request that this app never made; not retried
 └─ ServiceError       never raised itself; an error of a service, with its details
    └─ Refused         this call is wrong; repeating it changes nothing
       ├─ Gone         the requested object does not exist (any more); often a normal outcome
+      │  └─ Moved     SharePoint redirects: the object is not at this address any more
       └─ Expired      a page of a list is no longer available; start the list again
 
 `sync.claims` and `sharepoint.pace` add two kinds of PutOff: another attempt's claim, and a full minute.
@@ -93,6 +95,10 @@ class GateClosed(TryLater):
     """The service was not called: its gate is closed for `after` more seconds."""
 
 
+class Locked(TryLater):
+    """Another program holds the object; it says nothing about other objects."""
+
+
 class Denied(PutOff, ServiceError):
     """The service refuses this application (401 or 403)."""
 
@@ -107,6 +113,17 @@ class Refused(ServiceError):
 
 class Gone(Refused):
     """The user, photo, folder, profile or subscription does not exist."""
+
+
+class Moved(Gone):
+    """SharePoint redirects. A redirect is never followed, because no token may follow it.
+
+    `host` is the host that the answer names, lower case, "" for none. Any server could have written it.
+    """
+
+    def __init__(self, service: str, what: str, *, host: str = "", **facts: Any) -> None:
+        super().__init__(service, what, **facts)
+        self.host = host
 
 
 class Expired(Refused):

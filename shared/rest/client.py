@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 from shared import backoff, logs
 from shared.attempt import NO_TIME, Attempt
 from shared.clock import Clock
-from shared.errors import DENIED_AFTER, Denied, PutOff, ServiceError, TryLater
+from shared.errors import DENIED_AFTER, GRAPH, Denied, Locked, PutOff, ServiceError, TryLater
 from shared.rest import roles
 from shared.rest import status as statuses
 from shared.rest.gates import Gates
@@ -86,7 +86,7 @@ class HttpClient:
         Raises:
             TryLater: no answer or a temporary error after the last retry, or a closed gate.
             Denied: 401 or 403.
-            Gone: 404 or 410.
+            Gone: 404 or 410; `Moved` for a redirect of SharePoint.
             Refused: any other status that is neither 2xx nor in `call.accept`.
             ConfigError: no token is available until an operator acts.
         """
@@ -135,7 +135,7 @@ class HttpClient:
         A failure without a waiting time may be specific to one user and recur whenever the gate opens. It
         closes the gate for half a minute, never for longer and longer; its job waits by its own age (None).
         """
-        if error.service != service:  # Entra, which has no gate
+        if error.service != service or isinstance(error, Locked):  # Entra has no gate; a lock is one file's
             return
         if error.after is None and error.status not in statuses.BUSY:
             self.close_gate(service, backoff.SHORTEST, str(error))
@@ -166,6 +166,7 @@ class HttpClient:
     def _once(self, call: Request, attempt: Attempt) -> Response:
         auth = Bearer(self.tokens.token(_host(call.url)))
         attempt.requests += 1
+        attempt.metered += call.service != GRAPH
         try:
             response, body = self._exchange(call, auth, attempt.timeout)
         except (requests.RequestException, HTTPError) as error:  # HTTPError: from reading the body

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from shared import logs
 from shared.attempt import NO_TIME, Attempt
 from shared.clock import Clock
-from shared.errors import FILES, Gone, Refused, ServiceError, TryLater
+from shared.errors import FILES, Gone, Moved, Refused, ServiceError, TryLater
 from shared.jobs import Check, Sync
 from shared.ledger.ledger import Ledger
 from shared.ledger.row import RECHECK_MARGIN, Row, RowColumns
@@ -66,14 +66,21 @@ class Settler:
             TryLater, Denied, ConfigError: not now.
         """
         try:
-            change.write(target, stamp, attempt)
+            return self._write(change, target, stamp, attempt)
         except Refused as error:
             if target.fresh or not (isinstance(error, Gone) or error.status == HTTPStatus.CONFLICT):
                 raise
-            found = self.targets.discover(change.user, attempt)
-            if isinstance(found, Target):
-                change.write(found, stamp, attempt)
-            return found
+        found = self.targets.discover(change.user, attempt)
+        return found if isinstance(found, NotYet) else self._write(change, found, stamp, attempt)
+
+    def _write(self, change: Change, target: Target, stamp: int, attempt: Attempt) -> Target | NotYet:
+        """Write to a target; one that SharePoint has just named and that redirects is not there yet."""
+        try:
+            change.write(target, stamp, attempt)
+        except Moved as error:
+            if not target.fresh:
+                raise
+            return self.targets.moved(error)
         return target
 
     def settle(

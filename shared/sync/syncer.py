@@ -140,7 +140,7 @@ class Syncer:
         """Reserve units of this minute for the SharePoint calls of the job, or raise `Paced`."""
         if pace.reservation_stands(job.slot, self.clock.now()):
             return
-        known = self.targets.known(self.ledger.read(job.user))
+        known = not job.force and self.targets.known(self.ledger.read(job.user))
         booked = self.pace.reserve(job.lane, pace.UNITS_KNOWN if known else pace.UNITS_FIRST)
         if booked.after > 0:
             raise Paced(booked)
@@ -155,7 +155,7 @@ class Syncer:
         step = self._decide(job, row, gathered, remove, attempt)
         if isinstance(step, Finish | ComeBack):
             return step
-        target = self.targets.find(step.user, row, attempt)
+        target = self.targets.find(step.user, row, attempt, force=job.force)
         if isinstance(target, NotYet):
             etag = step.etag if isinstance(step, Upload) else ""
             return Finish("deferred", target.reason, NOWHERE, etag)
