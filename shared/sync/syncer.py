@@ -22,7 +22,7 @@ from shared.rest.gates import Gates
 from shared.settings import Settings
 from shared.sharepoint import pace
 from shared.sharepoint.client import SharePoint
-from shared.sharepoint.pace import Pace, Paced
+from shared.sharepoint.pace import Pace, Paced, Reserved
 from shared.sharepoint.targets import NotYet, Target, Targets
 from shared.storage.queues import Queues
 from shared.sync import changes
@@ -94,19 +94,33 @@ class Syncer:
         timeout = min(claim_for / CALLS_A_CLAIM, LONGEST_CALL)
         longest = min(claim_for, LONGEST_ATTEMPT)
         attempt = Attempt.begin(self.clock, longest, timeout=timeout, ends=ends)
-        work = self._rehearse if dry_run or self.settings.dry_run else self._sync
         try:
-            result = work(job, remove, attempt)
+            result = self._paced(job, remove, attempt, dry_run=dry_run or self.settings.dry_run)
         except PutOff as error:
             result = put_off(job, error)
         result = replace(result, requests=attempt.requests, request_id=attempt.request_id)
         report(job, result, self.clock.now())
         return result
 
+    def _paced(self, job: Sync, remove: bool, attempt: Attempt, *, dry_run: bool) -> Result:
+        """Sync or rehearse where no gate is closed and the minute has room; give back what was not used.
+
+        A job that called no service comes back to its minute, and one that is refused for good is delivered
+        again: they need what they reserved.
+        """
+        self.gates.require_open(GRAPH, FILES, PROFILES)
+        reserved = self._reserve(job, dry_run=dry_run)
+        work = self._rehearse if dry_run else self._sync
+        try:
+            result = work(job, remove, attempt)
+        except PutOff as error:
+            result = put_off(job, error)
+        if attempt.requests or reserved.slot != job.slot:
+            self.pace.give_back(reserved, pace.UNITS_A_CALL * attempt.metered)
+        return result
+
     def _sync(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
         """Tell the story of one sync; each step returns what the next one needs."""
-        self.gates.require_open(GRAPH, FILES, PROFILES)
-        self._reserve(job)
         claim = self.claims.take(job.user)
         try:
             gathered = self._gather(job, attempt)
@@ -136,14 +150,21 @@ class Syncer:
 
     # --- the steps ---
 
-    def _reserve(self, job: Sync) -> None:
-        """Reserve units of this minute for the SharePoint calls of the job, or raise `Paced`."""
+    def _reserve(self, job: Sync, *, dry_run: bool) -> Reserved:
+        """Reserve units of this minute for the SharePoint calls of the job, or raise `Paced`.
+
+        A dry run only looks where it would write. What an earlier attempt reserved is at least what a known
+        user needs; more is not given back of it.
+        """
+        units = pace.UNITS_LOOK_UP if dry_run else pace.UNITS_KNOWN
         if pace.reservation_stands(job.slot, self.clock.now()):
-            return
-        known = not job.force and self.targets.known(self.ledger.read(job.user))
-        booked = self.pace.reserve(job.lane, pace.UNITS_KNOWN if known else pace.UNITS_FIRST)
+            return Reserved(job.lane, job.slot, units)
+        if not dry_run and (job.force or not self.targets.known(self.ledger.read(job.user))):
+            units = pace.UNITS_FIRST
+        booked = self.pace.reserve(job.lane, units)
         if booked.after > 0:
             raise Paced(booked)
+        return Reserved(job.lane, booked.slot, units)
 
     def _gather(self, job: Sync, attempt: Attempt) -> Gathered:
         return self.graph.gather(job.user, attempt, groups=self.settings.scope.groups)
