@@ -81,7 +81,10 @@ class Checker:
 
     def _judge(self, job: Check, row: Row, source: PhotoSource) -> Found:
         now, swept = self.clock.now(), job.why == "swept"
-        decision = decide(source, row, force=job.force, sweep=swept, now=now, tries=job.tries)
+        hinted = job.why == "notified"
+        decision = decide(
+            source, row, force=job.force, sweep=swept, now=now, tries=job.tries, notified=hinted
+        )
         answer = letter_of(source, decision, row, now=now, remove_after=self.settings.remove_after)
         return Found(row, source, decision, answer)
 

@@ -13,16 +13,13 @@ from shared.clock import Clock
 from shared.errors import FILES, Gone, Moved, Refused, ServiceError, TryLater
 from shared.jobs import Check, Sync
 from shared.ledger.ledger import Ledger
-from shared.ledger.row import RECHECK_MARGIN, Row, RowColumns
+from shared.ledger.row import RECHECK_MARGIN, Row, RowColumns, with_profile, without_profile
 from shared.sharepoint.client import picture_timestamp
 from shared.sharepoint.targets import NotYet, Target, Targets
 from shared.storage.queues import Queues
 from shared.sync.changes import Change
 from shared.sync.claims import Claim, ClaimLost
 from shared.sync.result import Result
-
-NOWHERE: RowColumns = {"queued_at": 0.0, "upn": ""}
-"""Noted of a user who has no target for now: the next sweep queues them, and SharePoint is asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,7 @@ class Settler:
         stamp = picture_timestamp(now, claim.row.stamp)
         marked: RowColumns = {"dirty": True, "claim_until": now + self.claim_for, "stamp": float(stamp)}
         if target.fresh:
-            marked["upn"] = ""
+            marked |= {"upn": "", **with_profile(claim.row)}
         claim.write(marked)
         return stamp
 
@@ -91,7 +88,8 @@ class Settler:
         So it does where the ledger or the queue is out of reach: `TryLater`, `Denied` or `ConfigError`.
         """
         if isinstance(found, NotYet):
-            self.release(claim, attempt, NOWHERE | {"outcome": "deferred", "reason": found.reason})
+            noted = nowhere(claim.row, found, change.etag, self.clock.now())
+            self.release(claim, attempt, noted | {"outcome": "deferred", "reason": found.reason})
             return Result(job.user, "deferred", found.reason, change.etag)
         now, row = self.clock.now(), claim.row
         unsure_until = self._unsure_until(row, attempt, now)
@@ -143,6 +141,12 @@ class Settler:
 
     def _unsure_until(self, row: Row, attempt: Attempt, now: float) -> float:
         return max(row.unsure_until, now + self.claim_for if attempt.unanswered else 0.0)
+
+
+def nowhere(row: Row, found: NotYet, etag: str, now: float) -> RowColumns:
+    """Return what to note of a user who has no target now: later SharePoint is asked for it again."""
+    profile = without_profile(row, etag, now) if found.lasting else with_profile(row)
+    return {"queued_at": 0.0, "upn": "", **profile}
 
 
 def _recheck_at(unsure_until: float) -> float:

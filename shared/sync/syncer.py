@@ -17,7 +17,7 @@ from shared.graph.client import Graph
 from shared.graph.photo import Gathered
 from shared.jobs import Sync
 from shared.ledger.ledger import Ledger
-from shared.ledger.row import Row, RowColumns
+from shared.ledger.row import Row, RowColumns, waits_for_profile
 from shared.rest.gates import Gates
 from shared.settings import Settings
 from shared.sharepoint import pace
@@ -30,7 +30,7 @@ from shared.sync.changes import Change
 from shared.sync.claims import Claim, ClaimLost, Claims
 from shared.sync.plan import TRIES_UNREADABLE, Clear, ComeBack, Finish, Removal, Upload, plan_sync, unreadable
 from shared.sync.result import Result, come_back, failure, put_off, report
-from shared.sync.settler import NOWHERE, Settler
+from shared.sync.settler import Settler, nowhere
 
 if TYPE_CHECKING:
     from shared.pictures.thumbnails import Thumbnails
@@ -176,10 +176,12 @@ class Syncer:
         step = self._decide(job, row, gathered, remove, attempt)
         if isinstance(step, Finish | ComeBack):
             return step
+        etag, now = (step.etag if isinstance(step, Upload) else ""), self.clock.now()
+        if job.removal and not job.force and waits_for_profile(row, etag, now):
+            return Finish("deferred", row.reason, {"queued_at": 0.0})
         target = self.targets.find(step.user, row, attempt, force=job.force)
         if isinstance(target, NotYet):
-            etag = step.etag if isinstance(step, Upload) else ""
-            return Finish("deferred", target.reason, NOWHERE, etag)
+            return Finish("deferred", target.reason, nowhere(row, target, etag, now), etag)
         if isinstance(step, Clear):
             return Planned(changes.clear_picture(self.sharepoint, step.user), target)
         thumbnails = _render(step.content)
