@@ -93,7 +93,7 @@ EFFECTS: dict[str, frozenset[str]] = {
         {
             "app",
             "rest.gates",
-            "rest.token_problems",
+            "rest.problems",
             "rest.tokens",
             "sharepoint.pace",
             "storage.account",

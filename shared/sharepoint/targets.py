@@ -11,6 +11,7 @@ from shared import logs
 from shared.attempt import Attempt
 from shared.errors import Moved
 from shared.ledger.row import Row
+from shared.rest.problems import Problems
 from shared.settings import Settings
 from shared.sharepoint.client import LIBRARY, Profile, SharePoint, account_of
 from shared.users import User
@@ -44,6 +45,7 @@ class Targets:
 
     sharepoint: SharePoint
     settings: Settings
+    redirects: Problems  # for the status report
 
     @property
     def home(self) -> str:
@@ -81,14 +83,15 @@ class Targets:
         learn.microsoft.com/sharepoint/change-your-sharepoint-domain-name
         """
         tenant = self._tenant_of(error.host)
-        if not tenant:
-            why = f"SharePoint redirects elsewhere: check that SHAREPOINT_HOST is still {self.home}"
-        elif tenant == self.home:
-            why = f"SharePoint redirects to {error.host}, which its profiles do not name yet"
-        else:
+        if tenant == self.home:
+            return NotYet(f"SharePoint redirects to {error.host}, which its profiles do not name yet")
+        if tenant:
             remedy = f"if the tenant was renamed, set SHAREPOINT_HOST to {tenant}"
             why = f"SharePoint redirects to {error.host}: {remedy}"
+        else:
+            why = f"SharePoint redirects elsewhere: check that SHAREPOINT_HOST is still {self.home}"
         logs.error("target.moved", service=error.service, reason=why, request_id=error.request_id)
+        self.redirects.note(why)
         return NotYet(why)
 
     def _look_up(self, user: User, attempt: Attempt) -> Target | NotYet:

@@ -46,6 +46,11 @@ def outcomes(world: World, users: list[str]) -> set[tuple[str, str]]:
     return {(world.row(user).outcome, world.row(user).reason) for user in users}
 
 
+def problems(world: World) -> list[str]:
+    found: list[str] = world.app.status_report.status()["problems"]
+    return found
+
+
 def pictures(world: World, users: list[str]) -> set[str]:
     """Return the hosts in the users' PictureURL."""
     return {world.properties(user)["PictureURL"].split("/")[2] for user in users}
@@ -65,12 +70,15 @@ def test_until_the_setting_follows_each_user_waits_and_the_reason_says_what_to_s
     waiting = [*users[:-1], arrived]
     reason = f"SharePoint redirects to fabrikam-admin.sharepoint.com: {SET_IT}"
     assert outcomes(world, waiting) == {("deferred", reason)}
+    assert [said for said in problems(world) if said.startswith(reason)] != []
     healthy(world)
     world.restart(SHAREPOINT_HOST=NEW)
     world.sweep()
     for user in [*users, arrived]:
         world.settled(user)
     healthy(world)
+    world.run(DAY)
+    assert problems(world) == []
 
 
 def test_no_call_and_no_token_goes_to_the_host_that_a_redirect_names(world: World, users: list[str]) -> None:

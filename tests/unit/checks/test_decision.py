@@ -51,6 +51,25 @@ def test_a_photo_is_queued_unless_it_is_settled_refused_or_queued_by_a_sweep(row
     assert isinstance(decision, Queue | Note | Leave)
 
 
+@settings(PROPERTY, max_examples=1000)
+@given(row=ROWS, force=st.booleans(), sweep=st.booleans(), notified=st.booleans())
+def test_only_where_nothing_is_new_does_a_photo_wait_for_a_profile(row, force, sweep, notified) -> None:
+    noted = {"no_profile_until": LATER, "no_profile_etag": E, "outcome": "deferred", "reason": ""}
+    waiting, free = replace(row, **noted), replace(row, **noted | {"no_profile_until": 0.0})
+    how = {"force": force, "sweep": sweep, "now": NOW, "notified": notified}
+
+    waits = not force and not notified
+    assert (decide(Photo(E), waiting, **how) == Queue()) is (
+        not waits and decide(Photo(E), free, **how) == Queue()
+    )
+    assert decide(Photo(OTHER), waiting, **how) == decide(Photo(OTHER), free, **how)
+    assert decide(NoPhoto(), waiting, **how) == decide(NoPhoto(), free, **how)
+    skipped = {"outcome": "skipped"}
+    assert decide(Photo(E), replace(waiting, **skipped), **how) == decide(
+        Photo(E), replace(free, **skipped), **how
+    )
+
+
 def test_a_settled_photo_is_known_although_its_user_is_queued() -> None:
     row = a_row(**SETTLED, queued_at=EARLIER, missing_since=EARLIER)
 
