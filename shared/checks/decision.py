@@ -72,27 +72,18 @@ MOST_TRIES = 5  # for a user with an unexpected answer of Graph
 
 
 def decide(
-    source: PhotoSource,
-    row: Row,
-    *,
-    force: bool,
-    sweep: bool,
-    now: float,
-    tries: int = 0,
-    notified: bool = True,
+    source: PhotoSource, row: Row, *, force: bool, sweep: bool, now: float, tries: int = 0
 ) -> Decision:
     """Return what a check does about one user, `now` in Unix seconds.
 
     `force` skips the comparison of ETags; a `sweep` looks again at users that were skipped (scope and
-    licences change); `tries` is how often Graph's answer for this user alone was unexpected before. A user of
-    whom Graph just `notified` may have a SharePoint profile now, or another name.
+    licences change); `tries` is how often Graph's answer for this user alone was unexpected before.
     """
     match source:
         case Photo(etag):
             if _known(etag, row, force=force, sweep=sweep, now=now):
                 return _found_again(etag, row)
-            queued = sweep and recently_queued(row, now)
-            waits = queued or (not notified and waits_for_profile(row, etag, now))
+            waits = waits_for_profile(row, etag, now) or (sweep and recently_queued(row, now))
             return Leave() if waits and not force else Queue()
         case NoPhoto():
             return _found_none(row, now)

@@ -141,7 +141,6 @@ class AdminFace:
 def _list_others(
     people: PeopleCalls, groups: GroupCalls, domain: DomainCalls, traffic: TrafficCalls, entra: EntraCalls
 ) -> list[Rule]:
-    selection = ("host", "service", "since")
     return [
         _rule("GET", "/users", people.index, "limit"),
         _rule("POST", "/users", people.add),
@@ -160,8 +159,8 @@ def _list_others(
         _rule("GET", "/permissions", entra.permissions),
         _rule("PUT", "/permissions", entra.consent),
         _rule("POST", "/administrators", entra.sign_in),
-        _rule("GET", "/history", traffic.requests, *selection),
-        _rule("GET", "/history/summary", traffic.summary, *selection),
+        _rule("GET", "/history", traffic.requests, "host", "service", "since"),
+        _rule("GET", "/history/summary", traffic.summary, "host", "service", "since"),
         _rule("DELETE", "/history", traffic.forget_requests),
         _rule("GET", "/faults", traffic.faults),
         _rule("PUT", "/faults", traffic.arm_faults),
