@@ -16,15 +16,15 @@ from shared.checks.asker import Asker
 from shared.checks.checker import Checker
 from shared.cleanup import Cleanup
 from shared.clock import Clock, SystemClock
-from shared.errors import ConfigError
+from shared.errors import FILES, ConfigError
 from shared.graph.client import Graph
 from shared.ledger.failures import Failures
 from shared.ledger.ledger import Ledger
 from shared.poison import PoisonRecorder, PoisonStore
 from shared.rest.client import HttpClient
 from shared.rest.gates import Gates
+from shared.rest.problems import MOVED_SHOWN_FOR, Problems, WatchedTokens
 from shared.rest.session import Transport
-from shared.rest.token_problems import TokenProblems, WatchedTokens
 from shared.rest.tokens import Tokens, tokens_of
 from shared.settings import Settings
 from shared.sharepoint.client import SharePoint
@@ -71,7 +71,8 @@ class Foundation:
         self.subscription = SubscriptionStore(stores.state)
         self.poison = PoisonStore(stores.state)
         self.gates = Gates(stores.state, clock)
-        self.token_problems = TokenProblems(stores.state, clock)
+        self.token_problems = Problems(stores.state, clock)
+        self.redirects = Problems(stores.state, clock, FILES, MOVED_SHOWN_FOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,16 +192,17 @@ def _account(storage: Storage) -> Stores:
 
 
 def _status_report(base: Foundation, wrong_settings: Callable[[], tuple[str, ...]]) -> StatusReport:
-    sweeps, parts, gates, problems = base.sweeps, base.parts, base.gates, base.token_problems
+    sweeps, parts, gates = base.sweeps, base.parts, base.gates
+    problems = base.token_problems, base.redirects
     subscription, poison, failures = base.subscription, base.poison, base.failures
     return StatusReport(
-        sweeps, parts, subscription, poison, failures, gates, problems, wrong_settings, base.clock
+        sweeps, parts, subscription, poison, failures, gates, *problems, wrong_settings, base.clock
     )
 
 
 def _syncer(base: Foundation, settings: Settings, graph: Graph, sharepoint: SharePoint, pace: Pace) -> Syncer:
     ledger, queues, clock = base.ledger, base.queues, base.clock
-    targets = Targets(sharepoint, settings)
+    targets = Targets(sharepoint, settings, base.redirects)
     claims = Claims(ledger, clock, settings.claim_for)
     settler = Settler(ledger, queues, targets, clock, settings.claim_for)
     return Syncer(

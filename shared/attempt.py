@@ -18,6 +18,7 @@ class Attempt:
     timeout: float = 30.0  # seconds one call may take
     ends: float = float("inf")  # when the attempt must be over, on the monotonic clock; its creator sets it
     requests: int = 0  # HTTP requests sent, except for tokens
+    metered: int = 0  # those of them that cost SharePoint's units
     request_id: str = ""  # the request id in the last answer of a service that had one
     unanswered: bool = False  # a write received no answer: it may still take effect
 

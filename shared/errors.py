@@ -7,6 +7,7 @@ SyncError             never raised itself
 │  │  └─ RoleMissing  the token lacks the role: it is refused for every user
 │  └─ TryLater        (a ServiceError) temporary
 │     ├─ Throttled    the service asked all callers to wait
+│     ├─ Locked       another program holds this one object for a while; the service itself is well
 │     └─ NotSent      never raised itself; no request was sent
 │        ├─ GateClosed   the service asked this or another instance to wait
 │        └─ OutOfTime    the attempt must end
@@ -15,6 +16,7 @@ SyncError             never raised itself
 └─ ServiceError       never raised itself; an error of a service, with its details
    └─ Refused         this call is wrong; repeating it changes nothing
       ├─ Gone         the requested object does not exist (any more); often a normal outcome
+      │  └─ Moved     SharePoint redirects: the object is not at this address any more
       └─ Expired      a page of a list is no longer available; start the list again
 
 `sync.claims` and `sharepoint.pace` add two kinds of PutOff: another attempt's claim, and a full minute.
@@ -124,6 +126,10 @@ class OutOfTime(NotSent):
         super().__init__(service, "this attempt has no time left")
 
 
+class Locked(TryLater):
+    """Another program holds the object; it says nothing about other objects."""
+
+
 class Denied(PutOff, ServiceError):
     """The service refuses this call of the application (401 or 403)."""
 
@@ -142,6 +148,17 @@ class Refused(ServiceError):
 
 class Gone(Refused):
     """The user, photo, folder, profile or subscription does not exist."""
+
+
+class Moved(Gone):
+    """SharePoint redirects. A redirect is never followed, because no token may follow it.
+
+    `host` is the host that the answer names, lower case, "" for none. Any server could have written it.
+    """
+
+    def __init__(self, service: str, what: str, *, host: str = "", **facts: Any) -> None:
+        super().__init__(service, what, **facts)
+        self.host = host
 
 
 class Expired(Refused):

@@ -88,9 +88,17 @@ EFFECTS: dict[str, frozenset[str]] = {
     "subprocess": frozenset(),
     "sys": frozenset(),
     "tempfile": frozenset(),
-    # Clients are built once, reads of gates are shared, and the first message is sent alone.
+    # Clients are built once, reads of gates and units given back are shared, the first message is sent alone.
     "threading": frozenset(
-        {"app", "rest.gates", "rest.token_problems", "rest.tokens", "storage.account", "storage.queues"}
+        {
+            "app",
+            "rest.gates",
+            "rest.problems",
+            "rest.tokens",
+            "sharepoint.pace",
+            "storage.account",
+            "storage.queues",
+        }
     ),
     "time": frozenset({"clock"}),
     "urllib.request": frozenset(),

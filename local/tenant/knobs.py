@@ -50,6 +50,7 @@ class Knobs:
         "Microsoft.SharePoint.Client.ServerException",
         "Microsoft.Office.Server.UserProfiles.UserNotFoundException",
     ] = "Microsoft.SharePoint.Client.ServerException"
+    renamed_status: Literal[301, 302, 307, 308] = 302  # of the redirects of a tenant that was renamed
     userphoto_redirects: bool = False
     # the least role that the My Site host takes for files; the grant of a "Selected" one counts as given
     files_least_role: Literal[

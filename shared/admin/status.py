@@ -9,8 +9,8 @@ from shared.errors import ConfigError, ServiceError
 from shared.ledger.failures import Failures
 from shared.poison import PoisonStore
 from shared.rest.gates import Gates
+from shared.rest.problems import Problems
 from shared.rest.roles import NOTE
-from shared.rest.token_problems import TokenProblems
 from shared.subscription.record import SubscriptionStore
 from shared.sweeps.state import LAST_PAGE_READ, SWEEPS_KEPT, SweepRecord
 from shared.sweeps.store import PartStore, SweepStore
@@ -30,7 +30,8 @@ class StatusReport:
     poison: PoisonStore
     failures: Failures
     gates: Gates
-    token_problems: TokenProblems
+    token_problems: Problems
+    redirects: Problems
     wrong_settings: Callable[[], tuple[str, ...]]
     clock: Clock
 
@@ -38,14 +39,15 @@ class StatusReport:
         """Return the running sweep, the last ten, the subscription, gates, and what failed, as JSON.
 
         `problems` is what an operator must act on first: wrong settings, a token that was refused within the
-        last hour, a role that a token lacks, and unreachable storage, in which case there is nothing else.
+        last hour, a redirect of SharePoint within the last day, a role that a token lacks, and unreachable
+        storage, in which case there is nothing else.
         `failed` are users, `poison` messages that were kept because they name no user; the newest come first.
         Times are Unix seconds.
         """
         now, problems = self.clock.now(), [*self.wrong_settings()]
         facts: dict[str, Any] = {}
         try:
-            problems += self.token_problems.recent()
+            problems += [*self.token_problems.recent(), *self.redirects.recent()]
             facts = self._facts(now)
             problems += [gate["why"] for gate in facts["gates"].values() if NOTE in gate["why"]]
         except ServiceError as error:

@@ -82,7 +82,9 @@ class Checker:
 
     def _judge(self, job: Check, row: Row, source: PhotoSource) -> Found:
         now, swept = self.clock.now(), job.why == "swept"
-        decision = decide(source, row, force=job.force, sweep=swept, now=now, tries=job.tries)
+        # Graph's notification may be about what made SharePoint give the user a profile, or another name.
+        asked = replace(row, no_profile_until=0.0) if job.why == "notified" else row
+        decision = decide(source, asked, force=job.force, sweep=swept, now=now, tries=job.tries)
         answer = letter_of(source, decision, row, now=now, remove_after=self.settings.remove_after)
         return Found(row, source, decision, answer)
 

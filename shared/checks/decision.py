@@ -22,6 +22,7 @@ from shared.ledger.row import (
     RowColumns,
     recently_queued,
     refused,
+    waits_for_profile,
 )
 from shared.sweeps.tally import Letter
 
@@ -75,7 +76,8 @@ def decide(
         case Photo(etag):
             if _known(etag, row, force=force, sweep=sweep, now=now):
                 return _found_again(etag, row)
-            return Leave() if sweep and not force and recently_queued(row, now) else Queue()
+            waits = waits_for_profile(row, etag, now) or (sweep and recently_queued(row, now))
+            return Leave() if waits and not force else Queue()
         case NoPhoto():
             return _found_none(row, now)
         case UserGone():

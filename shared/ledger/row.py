@@ -35,6 +35,9 @@ class Row:
     gone_since: float = 0.0  # since when the directory has not known the user
     queued_at: float = 0.0  # when a sweep queued this user
     wait_until: float = 0.0  # until when Graph must not be asked for this user: its limit is one of mailboxes
+    no_profile_since: float = 0.0  # when SharePoint was first found to have no profile of the user
+    no_profile_until: float = 0.0  # until then no sweep looks for the profile of this user again ...
+    no_profile_etag: str = ""  # ... as long as the photo is the one that had nowhere to go, "" a removal
     outcome: str = ""  # how the last sync ended
     reason: str = ""  # why it ended so, in words
     lag_ms: float = 0.0  # milliseconds from the hint to the settled photo
@@ -79,6 +82,9 @@ class RowColumns(TypedDict, total=False):
     gone_since: float
     queued_at: float
     wait_until: float
+    no_profile_since: float
+    no_profile_until: float
+    no_profile_etag: str
     outcome: Outcome
     reason: str
     lag_ms: float
@@ -90,6 +96,9 @@ RECHECK_MARGIN = 60.0
 # Seconds within which the next sweep does not queue a user again, unless their sync ended since.
 QUEUED_FOR = 86_400.0
 
+DAY = 86_400.0  # seconds
+LONGEST_WAIT = 16 * DAY  # seconds between two looks of sweeps for a profile that does not exist
+
 UNREADABLE_IMAGE = "unreadable image"  # why a photo is refused whose bytes are not a picture
 # Why there is nothing to sync.
 PHOTO_SHOWN = "SharePoint has this photo"
@@ -100,6 +109,30 @@ USER_UNKNOWN = "the directory does not know this user"
 def recently_queued(row: Row, now: float) -> bool:
     """Return whether a sweep queued this user not long ago and their sync did not end since."""
     return bool(row.queued_at) and now - row.queued_at < QUEUED_FOR
+
+
+def without_profile(row: Row, etag: str, now: float) -> RowColumns:
+    """Return what to note of a user of whom SharePoint has no profile.
+
+    New users get theirs within a day, and each sweep looks for it. Some users never get one: afterwards a
+    sweep looks when it has been missing for twice as long as at the last look, and every 16 days at least.
+    """
+    since = row.no_profile_since or now
+    missing_for = now - since
+    wait = min(missing_for, LONGEST_WAIT) if missing_for >= DAY else 0.0
+    return {"no_profile_since": since, "no_profile_until": now + wait, "no_profile_etag": etag}
+
+
+def with_profile(row: Row) -> RowColumns:
+    """Return what to note of a user of whom SharePoint has a profile."""
+    known = row.no_profile_since
+    return {"no_profile_since": 0.0, "no_profile_until": 0.0, "no_profile_etag": ""} if known else {}
+
+
+def waits_for_profile(row: Row, etag: str, now: float) -> bool:
+    """Return whether a sweep is to leave this user alone, because SharePoint had no profile of them."""
+    standing = row.outcome == "deferred" and row.no_profile_etag == etag
+    return standing and now < row.no_profile_until
 
 
 def refused(etag: str, row: Row) -> bool:

@@ -20,6 +20,7 @@ from shared.attempt import Attempt
 from shared.clock import Clock
 from shared.errors import (
     DENIED_AFTER,
+    GRAPH,
     Denied,
     OutOfTime,
     PutOff,
@@ -114,7 +115,7 @@ class HttpClient:
             NotSent: its gate was closed already, or the attempt has no time left.
             TryLater: no answer, or a temporary error after the last retry.
             Denied: 401 or 403.
-            Gone: 404 or 410.
+            Gone: 404 or 410; `Moved` for a redirect of SharePoint.
             Refused: any other status that is neither 2xx nor in `call.accept`.
             ConfigError: no token is available until an operator acts.
         """
@@ -211,6 +212,7 @@ class HttpClient:
     def _once(self, call: Request, attempt: Attempt) -> Response:
         auth = Bearer(self.tokens.token(call.host))
         attempt.requests += 1
+        attempt.metered += call.service != GRAPH
         try:
             response, body = self._exchange(call, auth, attempt.timeout)
         except (requests.RequestException, HTTPError) as error:  # HTTPError: from reading the body

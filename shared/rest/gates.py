@@ -21,6 +21,7 @@ from shared.errors import (
     PROFILES,
     Denied,
     GateClosed,
+    Locked,
     NotSent,
     Refused,
     RoleMissing,
@@ -168,7 +169,9 @@ class Gates:
         now = self.clock.now()
         found = {}
         for gate, columns, _ in self.table.scan(StateRows.GATE):
-            left = max(float(columns.get("closed_until", 0.0)) - now, 0.0)
+            if not columns.get("closed_until"):
+                continue  # only suspected
+            left = max(float(columns["closed_until"]) - now, 0.0)
             why = str(columns.get("why", "")) if left else ""
             found[gate] = {"closed": left > 0, "for": round(left), "why": why}
         return found
@@ -194,6 +197,8 @@ def _kind(error: ServiceError) -> str:
     """Return which refusals count as the same: an outage has many statuses, a rejection is exact."""
     if isinstance(error, Refused):
         return f"{error.status} {error.code}"
+    if isinstance(error, Locked):
+        return "locked"
     return "denied" if isinstance(error, Denied) else "unavailable"
 
 

@@ -10,12 +10,19 @@ from urllib3.exceptions import NewConnectionError, ProxyError
 Transport = BaseAdapter  # carries a request to its host and the answer back
 
 
+class _Session(requests.Session):
+    """A session that never looks where a redirect leads: `requests` parses the address, and may raise."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return that there is none to follow."""
+
+
 def new_session(user_agent: str, transport: Transport | None = None) -> requests.Session:
     """Return a session that threads may share: it keeps connections, no cookies, and never retries.
 
     A `transport` is used instead of the network and the proxy that the environment names.
     """
-    session = requests.Session()
+    session = _Session()
     session.trust_env = transport is None
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers["User-Agent"] = user_agent

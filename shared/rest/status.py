@@ -5,13 +5,26 @@ Header names are lower case.
 
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 from shared import backoff
-from shared.errors import Denied, Gone, Refused, ServiceError, Throttled, TryLater
+from shared.errors import GRAPH, Denied, Gone, Locked, Moved, Refused, ServiceError, Throttled, TryLater
 
 GATEWAY_LOST_IT = {408, 502, 504}  # a gateway answered; the server may still be processing
 _TEMPORARY = {408, 429}  # and every 5xx
+# How SharePoint numbers the errors of a locked file, beside the status 423: SPFileLockException and
+# SPFileCheckOutException of learn.microsoft.com/openspecs/sharepoint_protocols/ms-csomspt; the last two are
+# HRESULTs of learn.microsoft.com/windows/win32/debug/system-error-codes.
+_LOCKED = {
+    -2147018894,  # a shared lock
+    -2147018887,  # an exclusive lock
+    -2147023436,  # a lock that another request has just changed: github.com/pnp/pnpjs/issues/2381
+    -2130575306,  # checked out
+    -2147024864,  # ERROR_SHARING_VIOLATION
+    -2147024863,  # ERROR_LOCK_VIOLATION
+}
 _REQUEST_ID_HEADERS = ("request-id", "sprequestguid", "x-ms-request-id")
 
 
@@ -25,13 +38,32 @@ def error_of(service: str, status: int, headers: Mapping[str, str], body: bytes,
     code = _code_of(body)
     facts: dict[str, Any] = {"status": status, "code": code, "request_id": request_id(headers)}
     what = f"{status} {code}".rstrip()
+    if status == HTTPStatus.LOCKED or says_locked(code.partition(",")[0]):
+        return Locked(service, what, after=_asked_for(headers, now), **facts)
     if status in _TEMPORARY or status >= 500:
         after = _asked_for(headers, now)
         speaks = status == 429 or (status == 503 and after is not None)
         return (Throttled if speaks else TryLater)(service, what, after=after, **facts)
     if status in (401, 403):
         return Denied(service, what, **facts)
+    if 300 <= status < 400 and service != GRAPH:  # Graph documents no redirect for what is asked of it
+        return Moved(service, what, host=_host_in(headers.get("location", "")), **facts)
     return (Gone if status in (404, 410) else Refused)(service, what, **facts)
+
+
+def says_locked(number: object) -> bool:
+    """Return whether SharePoint's number of an error, a number or its text, means a locked file."""
+    try:
+        return int(str(number)) in _LOCKED
+    except ValueError:
+        return False
+
+
+def _host_in(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _asked_for(headers: Mapping[str, str], now: float) -> float | None:

@@ -14,8 +14,9 @@ from urllib.parse import quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from shared.attempt import Attempt
-from shared.errors import FILES, PROFILES, Denied, Gone, Refused, TryLater
+from shared.errors import FILES, PROFILES, Denied, Gone, Locked, Refused, TryLater
 from shared.rest.client import HttpClient, Request, Response, whole
+from shared.rest.status import says_locked
 
 LIBRARY = "/User Photos"
 _JSON = {"Accept": "application/json;odata=nometadata"}
@@ -167,6 +168,8 @@ def _check_query(answer: Response) -> None:
         raise TryLater(PROFILES, "the query's ErrorInfo is none")
     kind, text = str(error.get("ErrorTypeName")), str(error.get("ErrorMessage"))
     facts: dict[str, Any] = {"code": kind[:200], "request_id": str(error.get("TraceCorrelationId") or "")}
+    if says_locked(error.get("ErrorCode")):
+        raise Locked(PROFILES, "the profile is locked", status=200, **facts)
     # A plain ServerException is identified by its number; the text is in the language of the site.
     if _NO_SUCH_PROFILE.search(text) or kind.endswith(".UserNotFoundException"):
         raise Gone(PROFILES, "no such profile", status=200, **facts)

@@ -3,10 +3,15 @@
 Microsoft's `RateLimit-*` headers are optional and come late, so units are reserved before they are used: two
 for every call of a sync. At least a fifth of each minute is kept for live changes. If the backfill's part of
 this minute is taken, it reserves in the first minute of the next hour that has room.
+
+Most syncs of a photo under a new ETag with the same bytes make no call at all. What a sync reserved and did
+not use, the next syncs of the same minute, lane and instance use, from memory: the table is not written for
+it, a crash loses it, and no units are ever used twice because the answer to a write was lost.
 """
 
 import math
 import random
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,8 +26,10 @@ from shared.storage.tables import StateRows, Table, update
 MINUTE = 60.0
 SPREAD = 50.0  # seconds of a minute over which its syncs are spread
 HORIZON = 60  # minutes ahead that can be reserved
-UNITS_KNOWN = 8  # units; three uploads and one query, two units each
-UNITS_FIRST = 14  # units; and a profile, a folder list, and one of the two read again
+UNITS_A_CALL = 2
+UNITS_KNOWN = 8  # units; three uploads and one query
+UNITS_LOOK_UP = 6  # units; a profile, a folder list, and one of the two read again
+UNITS_FIRST = UNITS_LOOK_UP + UNITS_KNOWN
 LIVE_SHARE = 5  # a fifth
 MINUTES_FORGOTTEN = 2000  # at a time, each a request: a first sweep after months still ends in five minutes
 
@@ -36,6 +43,15 @@ class Booked:
 
     slot: float
     after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """Units of the minute that begins at `slot`."""
+
+    lane: Lane
+    slot: float
+    units: int
 
 
 class Paced(PutOff):
@@ -73,6 +89,8 @@ class Pace:
     limit: int  # units a minute
     jitter: Callable[[], float] = random.random  # a random number of [0, 1)
     _full_until: dict[Lane, float] = field(init=False, default_factory=lambda: {"live": 0.0, "backfill": 0.0})
+    _spare: dict[Lane, Reserved] = field(init=False, default_factory=dict)  # units given back
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def reserve(self, lane: Lane, units: int) -> Booked:
         """Reserve units in this minute, or in the first of the next hour that has room.
@@ -81,6 +99,8 @@ class Pace:
         """
         now = self.clock.now()
         this = minute_of(now)
+        if self._take_spare(lane, this, units):
+            return Booked(this, 0.0)
         slot = max(this, self._full_until[lane])
         while slot < this + HORIZON * MINUTE:
             if self._take(slot, lane, units):
@@ -89,6 +109,16 @@ class Pace:
             slot += MINUTE
             self._full_until[lane] = slot  # a full minute stays full: the next search starts after it
         return Booked(0.0, HORIZON * MINUTE * (1 + self.jitter() / 10))
+
+    def give_back(self, reserved: Reserved, used: int) -> None:
+        """Leave the units that a sync did not use to the next ones, unless their minute is over."""
+        lane, left = reserved.lane, reserved.units - used
+        if left <= 0 or reserved.slot != minute_of(self.clock.now()):
+            return
+        with self._lock:
+            known = self._spare.get(lane)
+            before = known.units if known and known.slot == reserved.slot else 0
+            self._spare[lane] = Reserved(lane, reserved.slot, before + left)
 
     def forget(self) -> None:
         """Delete the minutes that ended an hour ago, the oldest first, up to `MINUTES_FORGOTTEN` at a time.
@@ -100,6 +130,14 @@ class Pace:
         # Keys are in the order of time: until the year 2286 every key has ten digits.
         for key in list(islice(takewhile(lambda key: float(key) < past, minutes), MINUTES_FORGOTTEN)):
             self.table.delete(StateRows.PACE, key)
+
+    def _take_spare(self, lane: Lane, minute: float, units: int) -> bool:
+        with self._lock:
+            spare = self._spare.get(lane)
+            if spare is None or spare.slot != minute or spare.units < units:
+                return False
+            self._spare[lane] = Reserved(lane, minute, spare.units - units)
+        return True
 
     def _take(self, slot: float, lane: Lane, units: int) -> bool:
         reserved = partial(with_reserved, lane=lane, units=units, limit=self.limit)

@@ -23,7 +23,7 @@ class StateRows:
 
     GATE = "gate"  # until when a service must not be called
     PACE = "pace"  # the units reserved in a minute
-    PROBLEM = "problem"  # the last token that was refused
+    PROBLEM = "problem"  # the last token that was refused, the last redirect
     SUBSCRIPTION = "subscription"  # our record of it
     SWEEP = "sweep"  # the record of the running sweep, or of the last one
     SWEEPS = "sweeps"  # what ended sweeps found

@@ -10,19 +10,16 @@ from http import HTTPStatus
 from shared import logs
 from shared.attempt import Attempt
 from shared.clock import Clock
-from shared.errors import FILES, Gone, OutOfTime, Refused, ServiceError
+from shared.errors import FILES, Gone, Moved, OutOfTime, Refused, ServiceError
 from shared.jobs import Check, Sync
 from shared.ledger.ledger import Ledger
-from shared.ledger.row import RECHECK_MARGIN, Row, RowColumns
+from shared.ledger.row import RECHECK_MARGIN, Row, RowColumns, with_profile, without_profile
 from shared.sharepoint.client import picture_timestamp
 from shared.sharepoint.targets import NotYet, Target, Targets
 from shared.storage.queues import Queues
 from shared.sync.changes import Change
 from shared.sync.claims import Claim, ClaimLost
 from shared.sync.result import Result
-
-NOWHERE: RowColumns = {"queued_at": 0.0, "upn": ""}
-"""Noted of a user who has no target for now: the next sweep queues them, and SharePoint is asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,7 @@ class Settler:
         stamp = picture_timestamp(now, claim.row.stamp)
         marked: RowColumns = {"dirty": True, "claim_until": now + self.claim_for, "stamp": float(stamp)}
         if target.fresh:
-            marked["upn"] = ""
+            marked |= {"upn": "", **with_profile(claim.row)}
         claim.write(marked)
         return stamp
 
@@ -66,14 +63,21 @@ class Settler:
             TryLater, Denied, ConfigError: not now.
         """
         try:
-            change.write(target, stamp, attempt)
+            return self._write(change, target, stamp, attempt)
         except Refused as error:
             if target.fresh or not (isinstance(error, Gone) or error.status == HTTPStatus.CONFLICT):
                 raise
-            found = self.targets.discover(change.user, attempt)
-            if isinstance(found, Target):
-                change.write(found, stamp, attempt)
-            return found
+        found = self.targets.discover(change.user, attempt)
+        return found if isinstance(found, NotYet) else self._write(change, found, stamp, attempt)
+
+    def _write(self, change: Change, target: Target, stamp: int, attempt: Attempt) -> Target | NotYet:
+        """Write to a target; one that SharePoint has just named and that redirects is not there yet."""
+        try:
+            change.write(target, stamp, attempt)
+        except Moved as error:
+            if not target.fresh:
+                raise
+            return self.targets.moved(error)
         return target
 
     def settle(
@@ -84,7 +88,8 @@ class Settler:
         So it does where the ledger or the queue is out of reach: `TryLater`, `Denied` or `ConfigError`.
         """
         if isinstance(found, NotYet):
-            self.release(claim, attempt, NOWHERE | {"outcome": "deferred", "reason": found.reason})
+            noted = nowhere(claim.row, found, change.etag, self.clock.now())
+            self.release(claim, attempt, noted | {"outcome": "deferred", "reason": found.reason})
             return Result(job.user, "deferred", found.reason, change.etag)
         now, row = self.clock.now(), claim.row
         unsure_until = self._unsure_until(row, attempt, now)
@@ -136,6 +141,12 @@ class Settler:
 
     def _unsure_until(self, row: Row, attempt: Attempt, now: float) -> float:
         return max(row.unsure_until, now + self.claim_for if attempt.unanswered else 0.0)
+
+
+def nowhere(row: Row, found: NotYet, etag: str, now: float) -> RowColumns:
+    """Return what to note of a user who has no target now: later SharePoint is asked for it again."""
+    profile = without_profile(row, etag, now) if found.lasting else with_profile(row)
+    return {"queued_at": 0.0, "upn": "", **profile}
 
 
 def _recheck_at(unsure_until: float) -> float:

@@ -17,12 +17,12 @@ from shared.graph.client import Graph
 from shared.graph.photo import Gathered
 from shared.jobs import Sync
 from shared.ledger.ledger import Ledger
-from shared.ledger.row import Outcome, Row, RowColumns
+from shared.ledger.row import Outcome, Row, RowColumns, waits_for_profile
 from shared.rest.gates import Gates
 from shared.settings import Settings
 from shared.sharepoint import pace
 from shared.sharepoint.client import SharePoint
-from shared.sharepoint.pace import Pace, Paced
+from shared.sharepoint.pace import Pace, Paced, Reserved
 from shared.sharepoint.targets import NotYet, Target, Targets
 from shared.storage.queues import Queues
 from shared.sync import changes
@@ -30,7 +30,7 @@ from shared.sync.changes import Change
 from shared.sync.claims import Claim, ClaimLost, Claims
 from shared.sync.plan import TRIES_UNREADABLE, Clear, ComeBack, Finish, Removal, Upload, plan_sync, unreadable
 from shared.sync.result import Result, come_back, failure, noted_of, put_off, report, set_back
-from shared.sync.settler import NOWHERE, Settler
+from shared.sync.settler import Settler, nowhere
 
 if TYPE_CHECKING:
     from shared.pictures.thumbnails import Thumbnails
@@ -94,22 +94,36 @@ class Syncer:
         timeout = min(claim_for / CALLS_A_CLAIM, LONGEST_CALL)
         longest = min(claim_for, LONGEST_ATTEMPT)
         attempt = Attempt.begin(self.clock, longest, timeout=timeout, ends=ends)
-        work = self._rehearse if dry_run or self.settings.dry_run else self._sync
         try:
-            result = work(job, remove, attempt)
-        except ServiceError as error:
-            result, _ = self._hindered(job, error)
+            result = self._paced(job, remove, attempt, dry_run=dry_run or self.settings.dry_run)
         except PutOff as error:
             result = put_off(job, error)
         result = replace(result, requests=attempt.requests, request_id=attempt.request_id)
         report(job, result, self.clock.now())
         return result
 
-    def _sync(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
-        """Tell the story of one sync; each step returns what the next one needs."""
+    def _paced(self, job: Sync, remove: bool, attempt: Attempt, *, dry_run: bool) -> Result:
+        """Sync or rehearse where no gate is closed and the minute has room; give back what was not used.
+
+        A job that called no service comes back to its minute, and one that is refused for good is delivered
+        again: they need what they reserved.
+        """
         row = self.ledger.read(job.user)
         self._require_ready(row)
-        self._reserve(job, row)
+        reserved = self._reserve(job, row, dry_run=dry_run)
+        work = self._rehearse if dry_run else self._sync
+        try:
+            result = work(job, remove, attempt)
+        except ServiceError as error:
+            result, _ = self._hindered(job, error)
+        except PutOff as error:
+            result = put_off(job, error)
+        if attempt.requests or reserved.slot != job.slot:
+            self.pace.give_back(reserved, pace.UNITS_A_CALL * attempt.metered)
+        return result
+
+    def _sync(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
+        """Tell the story of one sync; each step returns what the next one needs."""
         claim = self.claims.take(job.user)
         try:
             gathered = self._gather(job, attempt)
@@ -158,14 +172,21 @@ class Syncer:
             raise error
         return put_off(job, error), {}
 
-    def _reserve(self, job: Sync, row: Row) -> None:
-        """Reserve units of this minute for the SharePoint calls of the job, or raise `Paced`."""
+    def _reserve(self, job: Sync, row: Row, *, dry_run: bool) -> Reserved:
+        """Reserve units of this minute for the SharePoint calls of the job, or raise `Paced`.
+
+        A dry run only looks where it would write. What an earlier attempt reserved is at least what a known
+        user needs; more is not given back of it.
+        """
+        units = pace.UNITS_LOOK_UP if dry_run else pace.UNITS_KNOWN
         if pace.reservation_stands(job.slot, self.clock.now()):
-            return
-        known = self.targets.known(row)
-        booked = self.pace.reserve(job.lane, pace.UNITS_KNOWN if known else pace.UNITS_FIRST)
+            return Reserved(job.lane, job.slot, units)
+        if not dry_run and (job.force or not self.targets.known(row)):
+            units = pace.UNITS_FIRST
+        booked = self.pace.reserve(job.lane, units)
         if booked.after > 0:
             raise Paced(booked)
+        return Reserved(job.lane, booked.slot, units)
 
     def _gather(self, job: Sync, attempt: Attempt) -> Gathered:
         return self.graph.gather(job.user, attempt, groups=self.settings.scope.groups)
@@ -177,10 +198,12 @@ class Syncer:
         step = self._decide(job, row, gathered, remove, attempt)
         if isinstance(step, Finish | ComeBack):
             return step
-        target = self.targets.find(step.user, row, attempt)
+        etag, now = (step.etag if isinstance(step, Upload) else ""), self.clock.now()
+        if job.removal and not job.force and waits_for_profile(row, etag, now):
+            return Finish("deferred", row.reason, {"queued_at": 0.0})
+        target = self.targets.find(step.user, row, attempt, force=job.force)
         if isinstance(target, NotYet):
-            etag = step.etag if isinstance(step, Upload) else ""
-            return Finish("deferred", target.reason, NOWHERE, etag)
+            return Finish("deferred", target.reason, nowhere(row, target, etag, now), etag)
         if isinstance(step, Clear):
             return Planned(changes.clear_picture(self.sharepoint, step.user), target)
         thumbnails = _render(step.content)

@@ -125,7 +125,7 @@ def test_a_photo_that_changes_while_it_is_read_is_never_settled_under_the_wrong_
 
 
 @pytest.mark.parametrize("known_before", [False, True])
-def test_a_dry_run_writes_nothing_anywhere(world: World, known_before: bool) -> None:
+def test_a_dry_run_writes_nothing_but_what_it_reserves(world: World, known_before: bool) -> None:
     user = world.add()
     if known_before:
         world.ask(user)
@@ -138,7 +138,8 @@ def test_a_dry_run_writes_nothing_anywhere(world: World, known_before: bool) -> 
     world.hint(user)
     world.drain()
     assert (world.row(user), world.shown(user)) == (row, shown)
-    assert not [step for step in world.steps.taken if step.startswith("write")]
+    assert {step for step in world.steps.taken if step.startswith("write")} == {"write photostate"}
+    assert {kind for kind, _ in world.state.rows} == {"pace"}
 
 
 def test_a_dry_run_drops_what_was_queued_and_a_forced_sweep_brings_it_back(world: World, known: str) -> None:
@@ -193,10 +194,23 @@ def test_a_target_under_another_sharepoint_host_is_reserved_for_as_a_first_conta
     assert reserved(world) == before + UNITS_FIRST
 
 
+@pytest.mark.parametrize("how", ["the name is unknown", "force"])
+def test_whatever_makes_a_first_contact_of_a_known_user_reserves_for_it(
+    world: World, known: str, how: str
+) -> None:
+    before = reserved(world)
+    if how == "the name is unknown":
+        world.note(known, upn="")
+    world.ask(known, force=how == "force")
+    world.drain()
+    world.settled(known)
+    assert reserved(world) == before + UNITS_FIRST
+
+
 def test_a_job_that_called_a_service_reserves_again_when_it_comes_back(world: World, known: str) -> None:
     before = reserved(world)
     world.ask(known, slot=minute_of(world.clock.now()))
-    world.fault(Fault(service="sharepoint", status=503, retry_after=5, next=1))
+    world.fault(Fault(path="ProcessQuery", status=503, retry_after=5, next=1))  # the last of four calls
     world.host.deliver_due()
     assert [job.slot for job in world.queued()] == [0.0]
     assert reserved(world) == before

@@ -114,7 +114,7 @@ def test_the_job_is_queued_before_the_work_begins(world: World) -> None:
 @pytest.mark.parametrize(
     ("fault", "hindrance", "after"),
     [
-        pytest.param(Fault(path=r"\$batch", status=429, retry_after=200), "throttled", 200.0, id="throttled"),
+        pytest.param(Fault(path=r"\$batch", status=429, retry_after=200), "throttled", 230.0, id="throttled"),
         pytest.param(Fault(path=r"\$batch", status=403), "denied", 30.0, id="denied"),
     ],
 )

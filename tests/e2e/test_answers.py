@@ -40,7 +40,10 @@ def test_a_known_photo_causes_no_request_to_sharepoint_unless_it_is_forced(story
     assert story.waiting("photo-syncs") == 0
 
     answer = _read(story.stage.sync(user, force="true"))
-    assert (answer["outcome"], answer["requests"]) == ("synced", 6)
+    assert (answer["outcome"], answer["requests"]) == (
+        "synced",
+        8,
+    )  # the profile and the folders are read again
     assert len(story.writes()) == 4
     assert story.settled(user)
     assert story.shows_its_source(user)

@@ -153,8 +153,8 @@ FAULTS = (
         "wrote to the profile of",
         (
             "sharepoint/targets",
-            "if self.known(row) and row.upn.lower() == user.upn.lower() and (admin",
-            "if self.known(row) and (admin",
+            "and self.known(row) and row.upn.lower() == user.upn.lower():",
+            "and self.known(row):",
         ),
     ),
     Planted.by(

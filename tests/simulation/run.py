@@ -70,6 +70,7 @@ class Run(Network):
         self._release()
         if self.had_dry_run:  # it dropped what was queued: a sweep queues that again after a day
             self._pass(DAY)
+        self._pass(self._waiting_for_profiles())
         for _ in range(2):
             self._sweep_in_calm()
         self._pass(HOUR)
@@ -77,6 +78,11 @@ class Run(Network):
         if verdict.doubts_a_removal(self):
             self._sweep_in_calm()
         verdict.judge_end(self)
+
+    def _waiting_for_profiles(self) -> float:
+        """Return for how many seconds sweeps leave users alone whose profile had been missing for days."""
+        until = [self.judge.row(user).get("no_profile_until", 0.0) for user in self.ms.people]
+        return max([*until, 0.0]) + HOUR - self.time.now() if any(until) else 0.0
 
     def _sweep_in_calm(self) -> None:
         self._pass(6 * HOUR)

@@ -331,3 +331,30 @@ class TestFace:
         admin.user(anna)
         admin.shown(anna)
         assert admin.history() == []
+
+
+class TestDomain:
+    def test_a_renamed_tenant_answers_under_the_new_name_and_redirects_from_the_old_one(self, admin) -> None:
+        (anna,) = admin.add(upn="anna@contoso.com", photo=True)
+        seen = admin.rename("fabrikam")
+        assert seen == {
+            "names": ["contoso", "fabrikam"],
+            "written": "fabrikam",
+            "redirecting": {"contoso": ["root", "my", "admin"], "fabrikam": []},
+        }
+        target = admin.user(anna)["target"]
+        assert target["host"] == "fabrikam-my.sharepoint.com"
+
+    @pytest.mark.parametrize("name", ["", "Fabrikam", "fabri-kam", "fabrikam.com"])
+    def test_a_name_that_no_host_can_have_is_refused(self, admin, name) -> None:
+        with pytest.raises(AdminError, match="lower-case letters and digits"):
+            admin.rename(name)
+
+    def test_a_site_of_no_kind_is_refused(self, admin) -> None:
+        with pytest.raises(AdminError, match="sites"):
+            admin.rename("fabrikam", sites=["theirs"])
+
+    def test_a_reset_brings_the_first_name_back(self, admin) -> None:
+        admin.rename("fabrikam")
+        admin.reset()
+        assert admin.rename("contoso")["names"] == ["contoso"]

@@ -94,6 +94,10 @@ class TenantClient:
         """Return every group: `id`, `name`, `members`, and how many `people` are in it."""
         return list(self._ask("GET", "/groups")["groups"])
 
+    def rename(self, name: str, **how: Any) -> Json:
+        """Give the tenant another SharePoint domain name; `how`: `sites`, `profiles`."""
+        return self._ask("POST", "/domain", json={"name": name, **how})
+
     def history(self, *, host: str = "", service: str = "", since: int = 0) -> list[Json]:
         """Return the requests received, oldest first."""
         query = {"host": host, "service": service, "since": str(since)}

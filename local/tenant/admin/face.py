@@ -13,6 +13,7 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from local.tenant.admin.bodies import AdminRefusal, check, describe, read
+from local.tenant.admin.domain import DomainCalls
 from local.tenant.admin.entra import EntraCalls
 from local.tenant.admin.groups import GroupCalls
 from local.tenant.admin.people import PeopleCalls
@@ -49,7 +50,7 @@ class AdminFace:
         self._graph = graph
         self._settings = settings
         self._reset = reset
-        others = _list_others(people_calls, GroupCalls(world), traffic_calls, entra_calls)
+        others = _list_others(people_calls, GroupCalls(world), DomainCalls(world), traffic_calls, entra_calls)
         self._routes = Map([*self._list_own(), *others])
 
     def respond(self, request: Request) -> Response:
@@ -138,9 +139,8 @@ class AdminFace:
 
 
 def _list_others(
-    people: PeopleCalls, groups: GroupCalls, traffic: TrafficCalls, entra: EntraCalls
+    people: PeopleCalls, groups: GroupCalls, domain: DomainCalls, traffic: TrafficCalls, entra: EntraCalls
 ) -> list[Rule]:
-    selection = ("host", "service", "since")
     return [
         _rule("GET", "/users", people.index, "limit"),
         _rule("POST", "/users", people.add),
@@ -154,11 +154,13 @@ def _list_others(
         _rule("GET", "/groups", groups.index),
         _rule("POST", "/groups", groups.create),
         _rule("PUT", "/groups/<key>/members", groups.set_members),
+        _rule("GET", "/domain", domain.domain),
+        _rule("POST", "/domain", domain.rename),
         _rule("GET", "/permissions", entra.permissions),
         _rule("PUT", "/permissions", entra.consent),
         _rule("POST", "/administrators", entra.sign_in),
-        _rule("GET", "/history", traffic.requests, *selection),
-        _rule("GET", "/history/summary", traffic.summary, *selection),
+        _rule("GET", "/history", traffic.requests, "host", "service", "since"),
+        _rule("GET", "/history/summary", traffic.summary, "host", "service", "since"),
         _rule("DELETE", "/history", traffic.forget_requests),
         _rule("GET", "/faults", traffic.faults),
         _rule("PUT", "/faults", traffic.arm_faults),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
+from local.tenant.directory.domain import Domain
 from local.tenant.directory.groups import Groups
 from local.tenant.knobs import Knobs
 
@@ -88,7 +89,7 @@ class Observer(Protocol):
 class World:
     """One tenant: its people, its time, and its knobs.
 
-    `organisation` is the first label of its hosts: `contoso` → `contoso.sharepoint.com`.
+    `organisation` is its first name: `contoso` → `contoso.sharepoint.com`. `domain` has the later ones.
 
     Raises:
         ValueError: `organisation` has anything but lower-case letters and digits.
@@ -106,8 +107,7 @@ class World:
     observers: list[Observer] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if not (self.organisation.isascii() and self.organisation.isalnum() and self.organisation.islower()):
-            raise ValueError("an organisation has lower-case letters and digits only")
+        self.domain = Domain(self.organisation)
         self.lock = threading.RLock()
         self.random = random.Random(self.seed)  # noqa: S311 - shuffling, not secrets
         self._ids: dict[str, str] = {}  # lower-case UPN of each person not deleted -> object id
@@ -188,6 +188,7 @@ class World:
             self.people.clear()
             self._ids.clear()
             self.groups.clear()
+            self.domain.reset()
             self.clock.reset()
             self.random.seed(self.seed)
             for each in fields(self.knobs):

@@ -7,17 +7,18 @@ Names by convention: `contoso`, `contoso-my`, `contoso-admin`, and for the geo `
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from itertools import product
 
-SiteKind = Literal["root", "my", "admin"]
+from local.tenant.directory.domain import Domain, SiteKind
 
 _SUFFIXES: dict[SiteKind, str] = {"root": "", "my": "-my", "admin": "-admin"}
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One host: its kind, its geo ("" for the central location) and its name, lower-case, no port."""
+    """One host, lower-case, no port: the tenant's name in it, its kind, its geo ("": the central one)."""
 
+    name: str
     kind: SiteKind
     geo: str
     host: str
@@ -33,17 +34,18 @@ def name_host(organisation: str, geo: str, kind: SiteKind) -> str:
     return f"{organisation}{geo}{_SUFFIXES[kind]}.sharepoint.com".lower()
 
 
-def name_geo(host: str, organisation: str) -> str:
+def name_geo(host: str, domain: Domain) -> str:
     """Return the geo that a host name (any case, any port) belongs to, for any host of SharePoint's."""
-    label = host.partition(".")[0].lower()
-    return label.removesuffix("-my").removesuffix("-admin").removeprefix(organisation)
+    label = host.partition(".")[0].lower().removesuffix("-my").removesuffix("-admin")
+    return label.removeprefix(
+        max((name for name in domain.names if label.startswith(name)), key=len, default="")
+    )
 
 
-def find_site(host: str, organisation: str, geos: Iterable[str]) -> Site | None:
+def find_site(host: str, domain: Domain, geos: Iterable[str]) -> Site | None:
     """Return the site of a `Host` header (any case, any port), None if the tenant has no such host."""
     wanted = host.partition(":")[0].lower()
-    for geo in geos:
-        for kind in _SUFFIXES:
-            if name_host(organisation, geo, kind) == wanted:
-                return Site(kind, geo, wanted)
+    for name, geo, kind in product(domain.names, geos, _SUFFIXES):
+        if name_host(name, geo, kind) == wanted:
+            return Site(name, kind, geo, wanted)
     return None

@@ -48,7 +48,7 @@ class PeopleManager:
                 raise user_not_found(self._world.knobs.user_not_found_type)
             if spelled is None:  # inferred text
                 raise bad_query(f"Property Not Found: The requested property {name} does not exist.")
-            properties.check_value(spelled, value, name_host(self._world.organisation, profile.geo, "my"))
+            properties.check_value(spelled, value, name_host(self._world.domain.written, profile.geo, "my"))
             profile.set(spelled, value)
 
     def respond(self, call: SharePointCall, steps: list[PathSegment]) -> Response:
@@ -72,7 +72,7 @@ class PeopleManager:
             profile = self._profiles.find(step.text("accountName"))
             if profile is None:
                 return call.result(step.spelled)
-            person = properties.describe_person(profile, self._world.organisation)
+            person = properties.describe_person(profile, self._world.domain.written)
         return call.entity("SP.UserProfiles.PersonProperties", person, selected(call.request.args, person))
 
     def _set_property(self, call: SharePointCall) -> Response:

@@ -14,13 +14,14 @@ from urllib.parse import urlsplit
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request, Response
 
+from local.tenant.directory.domain import SITE_KINDS, SiteKind
 from local.tenant.directory.world import Person, PersonEvent, World
 from local.tenant.entra.tokens import BadToken, Claims, Tokens
 from local.tenant.sharepoint import csom, people_manager
 from local.tenant.sharepoint.calls import SharePointCall, json_response, refuse
 from local.tenant.sharepoint.errors import SharePointRefusal, Unauthorized, no_resource, wrong_method
 from local.tenant.sharepoint.files import Files
-from local.tenant.sharepoint.hosts import find_site, name_host
+from local.tenant.sharepoint.hosts import Site, find_site, name_host
 from local.tenant.sharepoint.library import Library
 from local.tenant.sharepoint.odata import parse_path
 from local.tenant.sharepoint.profiles import Profiles
@@ -60,7 +61,7 @@ class SharePoint:
     def plays(self, host: str) -> bool:
         """Tell whether a host name (any case) is one of the tenant's."""
         with self._world.lock:
-            return find_site(host, self._world.organisation, self._libraries) is not None
+            return find_site(host, self._world.domain, self._libraries) is not None
 
     def service(self, request: Request) -> Literal["sharepoint-files", "sharepoint-profiles"]:
         """Return which of SharePoint's two services a request is for: they are throttled separately."""
@@ -111,6 +112,11 @@ class SharePoint:
             for person in self._world.living():
                 self.person_changed(person, "added")
 
+    def rename(self, name: str, sites: tuple[SiteKind, ...] = SITE_KINDS, *, profiles: bool = True) -> None:
+        """Give the tenant another domain name, as `Domain.rename`; ValueError: the name is not valid."""
+        with self._world.lock:
+            self._world.domain.rename(name, sites, profiles=profiles)
+
     def settle_renames(self) -> None:
         """Apply every rename that SharePoint does not know yet."""
         with self._world.lock:
@@ -150,10 +156,12 @@ class SharePoint:
 
     def _route(self, request: Request, trace: str) -> Response:
         with self._world.lock:
-            site = find_site(request.host, self._world.organisation, self._libraries)
+            site = find_site(request.host, self._world.domain, self._libraries)
         path = request.path.lower()
         if site is None:
             raise no_resource(request.host)
+        if self._world.domain.redirects(site.name, site.kind):
+            return self._redirect(request, site)
         if path == TIME_LIMITED:
             return self._photos.respond_limited(request)
         call = SharePointCall(request, site, self._authenticate(request, site.origin), trace)
@@ -164,6 +172,12 @@ class SharePoint:
         if path == PAGE:
             return self._photos.respond(call)
         raise no_resource(request.path)
+
+    def _redirect(self, request: Request, site: Site) -> Response:
+        """Answer for a host of the name that the tenant had before; see `directory.domain`."""
+        host = name_host(self._world.domain.newest, site.geo, site.kind)
+        location = {"Location": f"https://{host}{request.environ['REQUEST_URI']}"}
+        return Response(status=self._world.knobs.renamed_status, headers=location)
 
     def _route_rest(self, call: SharePointCall) -> Response:
         first, *rest = parse_path(call.request.path[len("/_api/") :], call.request.args)

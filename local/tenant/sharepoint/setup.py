@@ -120,7 +120,7 @@ def describe(
     library, shown = libraries[geo], (*properties.PICTURE_PROPERTIES, properties.OBJECT_ID)
     return {
         "geo": geo,
-        "host": name_host(world.organisation, geo, "my"),
+        "host": name_host(world.domain.written, geo, "my"),
         "account": profile.claim if profile else None,
         "folder": _find_folder(profile) or library.current.name,
         "folders": [folder.name for folder in library.folders],

@@ -71,7 +71,7 @@ class UserPhotos:
         if profile is None or profile.get(properties.PLACEHOLDER) == "1":
             return None
         found = locate(profile.get(properties.PICTURE_URL), size)
-        site = found and find_site(found[0], self._world.organisation, self._libraries)
+        site = found and find_site(found[0], self._world.domain, self._libraries)
         if not found or site is None or site.kind != "my":
             return None
         file = self._libraries[site.geo].find_file(found[1])
@@ -87,7 +87,7 @@ class UserPhotos:
         stem = stem or profile.object_id or profile.person.id
         for size, data in thumbnails.items():
             library.current.save(f"{stem}_{size}Thumb.jpg", data, inspect_jpeg(data), self._world.clock.now())
-        host = name_host(self._world.organisation, profile.geo, "my")
+        host = name_host(self._world.domain.written, profile.geo, "my")
         path = quote(f"{library.current.path}/{stem}_MThumb.jpg")
         profile.set(properties.PICTURE_URL, f"https://{host}:443{path}")
 

@@ -76,7 +76,7 @@ class Throttle:
         amounts: dict[LimitName, int] = {UNITS: self._world.knobs.sharepoint_units_per_call}
         if service == "sharepoint-profiles":
             amounts[PEOPLE_MANAGER] = self._count_calls(request)
-        readings = self._quota.charge(service, amounts, name_geo(request.host, self._world.organisation))
+        readings = self._quota.charge(service, amounts, name_geo(request.host, self._world.domain))
         wait = max(reading.wait for reading in readings.values())
         # Documented to be left out where another limit is hit than the one that they describe.
         headers = {} if wait and not readings[UNITS].wait else self._inform(readings[UNITS])

@@ -45,10 +45,28 @@ def test_a_photo_is_queued_unless_it_is_settled_refused_or_queued_by_a_sweep(row
     unreadable = row.refused_etag == E and (row.outcome, row.reason) == ("failed", UNREADABLE)
     skipped = row.refused_etag == E and row.outcome == "skipped" and not sweep
     queued = sweep and row.queued_at > NOW - 24 * 3600.0  # a live change does not wait for a sweep's sync
+    nowhere = row.outcome == "deferred" and row.no_profile_etag == E and row.no_profile_until > NOW
     decision = decide(Photo(E), row, force=force, sweep=sweep, now=NOW)
 
-    assert (decision == Queue()) is (force or not (settled or unreadable or skipped or queued))
+    assert (decision == Queue()) is (force or not (settled or unreadable or skipped or queued or nowhere))
     assert isinstance(decision, Queue | Note | Leave)
+
+
+@settings(PROPERTY, max_examples=1000)
+@given(row=ROWS, force=st.booleans(), sweep=st.booleans())
+def test_only_the_same_photo_waits_for_a_profile_and_never_against_force(row, force, sweep) -> None:
+    noted = {"no_profile_until": LATER, "no_profile_etag": E, "outcome": "deferred", "reason": ""}
+    waiting, free = replace(row, **noted), replace(row, **noted | {"no_profile_until": 0.0})
+    how = {"force": force, "sweep": sweep, "now": NOW}
+
+    queued = decide(Photo(E), free, **how) == Queue()
+    assert (decide(Photo(E), waiting, **how) == Queue()) is (force and queued)
+    assert decide(Photo(OTHER), waiting, **how) == decide(Photo(OTHER), free, **how)
+    assert decide(NoPhoto(), waiting, **how) == decide(NoPhoto(), free, **how)
+    skipped = {"outcome": "skipped"}
+    assert decide(Photo(E), replace(waiting, **skipped), **how) == decide(
+        Photo(E), replace(free, **skipped), **how
+    )
 
 
 def test_a_settled_photo_is_known_although_its_user_is_queued() -> None:

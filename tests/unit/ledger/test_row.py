@@ -1,13 +1,13 @@
 """A ledger row: how it is read from a table's columns."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.ledger.row import Row
+from shared.ledger.row import DAY, LONGEST_WAIT, Row, waits_for_profile, with_profile, without_profile
 
 PROPERTY = settings(deadline=None)  # a slow machine is not a counterexample
 
@@ -80,3 +80,48 @@ def test_a_row_holds_columns_only_if_it_has_each_of_them(written, asked) -> None
     held = Row.from_columns(USER, written, "v1").holds(asked)
 
     assert held is ({**nothing, **written, **asked} == {**nothing, **written})
+
+
+# --- users without a profile ---
+
+NOW = 1_800_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("missing_for", "wait"),
+    [
+        pytest.param(None, 0.0, id="the first look"),
+        pytest.param(0.99, 0.0, id="within the first day"),
+        pytest.param(1, 1, id="a day"),
+        pytest.param(5.5, 5.5, id="some days"),
+        pytest.param(16, 16, id="16 days"),
+        pytest.param(400, 16, id="for ever"),
+    ],
+)
+def test_a_missing_profile_is_looked_for_after_twice_the_time_and_every_16_days(missing_for, wait) -> None:
+    since = 0.0 if missing_for is None else NOW - missing_for * DAY
+    noted = without_profile(Row(USER, no_profile_since=since), '"A1"', NOW)
+
+    assert noted["no_profile_since"] == (since or NOW)
+    assert noted["no_profile_until"] - NOW == pytest.approx(wait * DAY, abs=1e-3)
+    assert noted["no_profile_etag"] == '"A1"'
+
+
+@given(looks=st.lists(st.floats(0, 40 * DAY), max_size=50))
+def test_however_irregular_the_looks_no_wait_is_longer_than_what_went_before(looks) -> None:
+    row, now = Row(USER, outcome="deferred"), NOW
+    for passing in looks:
+        row = replace(row, **without_profile(row, "", now))
+        wait = row.no_profile_until - now
+        assert 0 <= wait <= min(now - row.no_profile_since, LONGEST_WAIT) + 1e-3
+        assert waits_for_profile(row, "", now) is (wait > 0)
+        assert not waits_for_profile(row, "", now + wait)
+        now += passing
+
+
+def test_a_profile_that_was_found_leaves_nothing_behind() -> None:
+    row = Row(USER, outcome="deferred")
+    missed = replace(row, **without_profile(row, '"A1"', NOW))
+
+    assert with_profile(row) == {}
+    assert replace(missed, **with_profile(missed)) == row

@@ -12,7 +12,7 @@ from local.tenant.tenant import Tenant
 from local.tenant.traffic.faults import Fault
 from shared.attempt import Attempt
 from shared.clock import SystemClock
-from shared.errors import Denied, Refused, ServiceError, TryLater
+from shared.errors import Denied, Moved, Refused, ServiceError, TryLater
 from shared.rest.client import LARGEST_ANSWER, HttpClient, Request, Response, whole
 from tests.fakes.clock import Clock
 from tests.fakes.scripted_server import Reply, ScriptedServer, reply
@@ -103,6 +103,17 @@ def test_a_redirect_is_a_refusal_and_the_token_goes_nowhere_else(
         rest.send(get(server), Attempt(), whole)
     assert caught.value.status == status
     assert elsewhere.requests == []
+
+
+@pytest.mark.parametrize("service", ["graph", "sharepoint-files", "sharepoint-profiles"])
+@pytest.mark.parametrize("location", ["https://[evil", "//", "http://x:y", "\x01", "%", ""], ids=ascii)
+def test_a_redirect_to_no_address_is_a_refusal_like_any_other(
+    rest: HttpClient, serve, service: str, location: str
+) -> None:
+    server = serve(reply(302, Location=location))
+    with pytest.raises(Refused) as caught:
+        rest.send(Request(service, "thing", "GET", server.url), Attempt(), whole)
+    assert (caught.value.status, isinstance(caught.value, Moved)) == (302, service != "graph")
 
 
 # --- responses ---

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import Denied, Gone, Refused, ServiceError, Throttled, TryLater
+from shared.errors import Denied, Gone, Locked, Moved, Refused, ServiceError, Throttled, TryLater
 from shared.rest.status import error_of
 
 NOW = 1_800_000_000.0
@@ -36,6 +36,64 @@ def test_a_status_says_who_must_act(status: int, kind: type[ServiceError]) -> No
     error = error_of("graph", status, {}, b"", NOW)
     assert type(error) is kind
     assert error.status == status
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    ("service", "kind"),
+    [
+        pytest.param("sharepoint-files", Moved, id="files"),
+        pytest.param("sharepoint-profiles", Moved, id="profiles"),
+        pytest.param("graph", Refused, id="Graph, which documents none for what is asked of it"),
+    ],
+)
+def test_only_a_redirect_of_sharepoint_says_that_something_moved(
+    service: str, kind: type[ServiceError], status: int
+) -> None:
+    assert type(error_of(service, status, {}, b"", NOW)) is kind
+
+
+@pytest.mark.parametrize(
+    ("location", "host"),
+    [
+        ("https://Fabrikam-My.SharePoint.com:443/x?t=1", "fabrikam-my.sharepoint.com"),
+        ("https://user:word@fabrikam.sharepoint.com/", "fabrikam.sharepoint.com"),
+        ("/x", ""),
+        ("https://[evil", ""),
+        ("", ""),
+    ],
+)
+def test_of_the_address_of_a_redirect_only_the_host_is_kept(location: str, host: str) -> None:
+    error = error_of("sharepoint-files", 302, {"location": location}, b"", NOW)
+    assert isinstance(error, Moved)
+    assert error.host == host
+    assert str(error) == "sharepoint-files: 302"
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        pytest.param(423, "", id="a status alone"),
+        pytest.param(423, "-2147018894, Microsoft.SharePoint.SPFileLockException", id="a shared lock"),
+        pytest.param(409, "-2147018887, Microsoft.SharePoint.SPFileLockException", id="an exclusive lock"),
+        pytest.param(423, "-2147023436, Microsoft.SharePoint.SPFileLockException", id="a lock that changed"),
+        pytest.param(400, "-2130575306, Microsoft.SharePoint.SPFileCheckOutException", id="checked out"),
+        pytest.param(500, "-2147024864, System.IO.IOException", id="a sharing violation"),
+        pytest.param(500, "-2147024863, System.IO.IOException", id="a lock violation"),
+        pytest.param(403, "-2147018894, irgendeine Ausnahme", id="by number, not by name or status"),
+    ],
+)
+def test_a_locked_file_is_for_later(status: int, code: str) -> None:
+    body = json.dumps({"odata.error": {"code": code, "message": {"lang": "de", "value": "gesperrt"}}})
+    assert type(error_of("sharepoint-files", status, {}, body.encode(), NOW)) is Locked
+
+
+@pytest.mark.parametrize(
+    "code", ["-2130575257, x", "-2147024891, x", "2147018894, x", "x, -2147018894", "ErrorX"]
+)
+def test_another_number_is_no_lock(code: str) -> None:
+    body = json.dumps({"odata.error": {"code": code}}).encode()
+    assert type(error_of("sharepoint-files", 409, {}, body, NOW)) is Refused
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The pace: no minute exceeds its limit, and live changes never wait for a backfill."""
 
 import math
+import threading
 from collections import defaultdict
 from typing import Any
 
@@ -19,6 +20,7 @@ from shared.sharepoint.pace import (
     UNITS_KNOWN,
     Booked,
     Pace,
+    Reserved,
     minute_of,
     reservation_stands,
     with_reserved,
@@ -236,6 +238,108 @@ def test_a_write_whose_answer_was_lost_reserves_too_much_and_never_too_little(se
 
     assert setup.pace.reserve("live", 8) == Booked(setup.began, 0.0)
     assert setup.minutes() == {0: (16.0, 0.0)}
+
+
+# --- what is given back ---
+
+
+def test_units_that_were_not_used_are_used_by_the_next_sync_without_a_write(setup: PaceSetup) -> None:
+    booked = setup.pace.reserve("backfill", 8)
+    for _ in range(500):
+        setup.pace.give_back(Reserved("backfill", booked.slot, 8), used=0)
+        booked = setup.pace.reserve("backfill", 8)
+        assert booked == Booked(setup.began, 0.0)
+    assert setup.minutes() == {0: (0.0, 8.0)}
+    assert setup.steps.taken == ["read photostate", "write photostate"]
+
+
+@pytest.mark.parametrize(
+    ("units", "used", "next_takes"),
+    [
+        pytest.param(8, 0, 0, id="all"),
+        pytest.param(14, 4, 0, id="enough"),
+        pytest.param(14, 8, 8, id="too little for the next"),
+        pytest.param(8, 8, 8, id="none"),
+        pytest.param(8, 20, 8, id="more was used than reserved"),
+    ],
+)
+def test_only_what_was_not_used_is_given_back(
+    setup: PaceSetup, units: int, used: int, next_takes: int
+) -> None:
+    booked = setup.pace.reserve("live", units)
+    setup.pace.give_back(Reserved("live", booked.slot, units), used)
+    setup.pace.reserve("live", 8)
+    assert setup.minutes() == {0: (float(units + next_takes), 0.0)}
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        pytest.param("the minute is over before they are given back", id="too late"),
+        pytest.param("the minute is over before they are used", id="unused"),
+        pytest.param("another lane wants them", id="another lane"),
+        pytest.param("the instance stopped", id="a crash"),
+    ],
+)
+def test_what_cannot_be_used_any_more_is_lost_and_never_given_twice(setup: PaceSetup, lost: str) -> None:
+    reserved = Reserved("live", setup.pace.reserve("live", 8).slot, 8)
+    if lost == "the minute is over before they are given back":
+        setup.clock.advance(MINUTE)
+    setup.pace.give_back(reserved, 0)
+    if lost == "the minute is over before they are used":
+        setup.clock.advance(MINUTE)
+    if lost == "the instance stopped":
+        setup.pace = setup.instance()
+    before = sum(map(sum, setup.minutes().values()))
+    setup.pace.reserve("backfill" if lost == "another lane wants them" else "live", 8)
+    assert sum(map(sum, setup.minutes().values())) == before + 8
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.booleans(), LANES, UNITS, st.integers(0, 9), st.sampled_from([0.0, 0.0, 0.0, 7.0, 61.0])
+        ),
+        max_size=200,
+    )
+)
+def test_whatever_is_given_back_no_minute_is_used_above_its_limit(
+    steps: list[tuple[bool, Lane, int, int, float]],
+) -> None:
+    setup = PaceSetup(limit=100)
+    instances = [setup.pace, setup.instance()]
+    used: dict[float, dict[str, int]] = defaultdict(lambda: {"live": 0, "backfill": 0})
+    for second, lane, units, calls, passing in steps:
+        setup.clock.advance(passing)
+        booked = instances[second].reserve(lane, units)
+        if booked.slot and not booked.after:
+            spent = min(2 * calls, units)
+            used[booked.slot][lane] += spent
+            instances[second].give_back(Reserved(lane, booked.slot, units), spent)
+        elif booked.slot:
+            used[booked.slot][lane] += units
+    for each in used.values():
+        assert sum(each.values()) <= 100
+        assert each["backfill"] <= 80
+
+
+def test_threads_that_give_back_and_reserve_at_once_lose_and_invent_nothing(setup: PaceSetup) -> None:
+    slot = setup.pace.reserve("live", 80).slot
+    setup.pace.give_back(Reserved("live", slot, 80), 0)
+
+    def work() -> None:
+        for _ in range(300):
+            booked = setup.pace.reserve("live", 8)
+            setup.pace.give_back(Reserved("live", booked.slot, 8), 0)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert setup.minutes() == {0: (80.0, 0.0)}
+    assert setup.slots("live", 80, 1) == [0.0]
+    assert setup.minutes() == {0: (80.0, 0.0)}
 
 
 # --- what was reserved ---

@@ -1,6 +1,6 @@
-"""The last refusal of a token, in one row, so that the status report shows what any instance met.
+"""The last problem of a kind that an operator must act on, so that `status` shows what any instance met.
 
-Like a wrong setting, an expired certificate needs an operator; but only an instance at work notices it.
+A wrong setting shows by itself; an expired certificate, or a renamed tenant, only to an instance at work.
 """
 
 import threading
@@ -12,23 +12,26 @@ from shared.errors import ENTRA, ConfigError, ServiceError
 from shared.rest.tokens import Tokens
 from shared.storage.tables import ANY, StateRows, Table
 
-SHOWN_FOR = 3600.0  # seconds; a lasting refusal recurs within a quarter of an hour
-QUIET_FOR = 60.0  # seconds after a noted refusal in which an instance notes no other
+SHOWN_FOR = 3600.0  # seconds; a lasting refusal of a token recurs within a quarter of an hour
+MOVED_SHOWN_FOR = 24 * 3600.0  # seconds; a redirect recurs with the next photo, or in the next sweep
+QUIET_FOR = 60.0  # seconds after a noted problem in which an instance notes no other of its kind
 
 
 @dataclass(slots=True)
-class TokenProblems:
-    """Notes refusals of tokens. One long-lived object, shared by all threads."""
+class Problems:
+    """Notes the problems of one kind. One long-lived object, shared by all threads."""
 
     table: Table
     clock: Clock
+    kind: str = ENTRA  # a service
+    shown_for: float = SHOWN_FOR
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _noted: float = field(default=float("-inf"), init=False)  # monotonic seconds
 
     def note(self, problem: str) -> None:
-        """Note a refusal, unless this instance noted one within the last minute.
+        """Note a problem, unless this instance noted one within the last minute.
 
-        If that fails, one of the next minute is noted: a lasting refusal recurs.
+        If that fails, one of the next minute is noted: a lasting problem recurs.
         """
         with self._lock:
             monotonic = self.clock.monotonic()
@@ -36,18 +39,18 @@ class TokenProblems:
                 return
             self._noted = monotonic
         try:
-            self.table.merge(StateRows.PROBLEM, ENTRA, {"problem": problem, "at": self.clock.now()}, ANY)
+            self.table.merge(StateRows.PROBLEM, self.kind, {"problem": problem, "at": self.clock.now()}, ANY)
         except (ServiceError, ConfigError) as error:
-            logs.warning("refusal.not_noted", error=str(error))
+            logs.warning("problem.not_noted", error=str(error))
 
     def recent(self) -> list[str]:
-        """Return the last refusal and how long ago it was, nothing if it is over an hour old.
+        """Return the last problem and how long ago it was, nothing if it is too old.
 
         Raises `TryLater` where the table is unreachable.
         """
-        columns, _ = self.table.read(StateRows.PROBLEM, ENTRA) or ({"at": float("-inf")}, "")
+        columns, _ = self.table.read(StateRows.PROBLEM, self.kind) or ({"at": float("-inf")}, "")
         ago = self.clock.now() - columns["at"]
-        return [f"{columns['problem']} (met {max(ago, 0.0):.0f} s ago)"] if ago < SHOWN_FOR else []
+        return [f"{columns['problem']} (met {max(ago, 0.0):.0f} s ago)"] if ago < self.shown_for else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class WatchedTokens:
     """A source of tokens whose refusals are noted."""
 
     tokens: Tokens
-    refusals: TokenProblems
+    refusals: Problems
 
     def token(self, host: str) -> str:
         """See `Tokens.token`."""

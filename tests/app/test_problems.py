@@ -5,7 +5,7 @@ from typing import NoReturn
 import pytest
 
 from shared.errors import ConfigError
-from shared.rest.token_problems import TokenProblems, WatchedTokens
+from shared.rest.problems import Problems, WatchedTokens
 from tests.fakes.external_steps import drop_connection
 from tests.fakes.world import World
 
@@ -32,7 +32,7 @@ def test_a_problem_of_one_instance_shows_in_the_status_of_every_instance(world: 
 
 
 def test_a_refusal_is_shown_for_an_hour(world: World) -> None:
-    TokenProblems(world.state, world.clock).note(EXPIRED)
+    Problems(world.state, world.clock).note(EXPIRED)
     world.clock.advance(3599)
     assert shown(world) == [f"{EXPIRED} (met 3599 s ago)"]
     world.clock.advance(1)
@@ -40,7 +40,7 @@ def test_a_refusal_is_shown_for_an_hour(world: World) -> None:
 
 
 def test_an_instance_notes_one_refusal_per_minute(world: World) -> None:
-    refusals = TokenProblems(world.state, world.clock)
+    refusals = Problems(world.state, world.clock)
     for problem in (EXPIRED, OTHER, OTHER):
         refusals.note(problem)
         world.clock.advance(20)
@@ -61,5 +61,5 @@ def test_a_refusal_that_cannot_be_noted_is_raised_all_the_same(
 
     world.steps.on("write photostate", drop_connection)
     with pytest.raises(ConfigError, match=r"for graph\.microsoft\.com"):
-        WatchedTokens(Refused(), TokenProblems(world.state, world.clock)).token("graph.microsoft.com")
-    assert "refusal.not_noted" in caplog.text
+        WatchedTokens(Refused(), Problems(world.state, world.clock)).token("graph.microsoft.com")
+    assert "problem.not_noted" in caplog.text
