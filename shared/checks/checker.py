@@ -10,7 +10,7 @@ from typing import Any
 
 from shared import logs
 from shared.attempt import LONGEST_ATTEMPT, Attempt
-from shared.checks.decision import AskAgain, Decision, GiveUp, Leave, Note, Queue, TryAlone, decide, letter_of
+from shared.checks.decision import AskAgain, Decision, GiveUp, Leave, Queue, TryAlone, decide, letter_of
 from shared.clock import Clock
 from shared.errors import DENIED_AFTER, GRAPH, PutOff, ServiceError, Stale
 from shared.graph.client import Graph
@@ -76,12 +76,13 @@ class Checker:
         self.gates.require_open(GRAPH)
         # Rows first: a note is conditional on the row as it was before Graph was asked.
         rows = [self.ledger.read(user) for user in job.users]
-        answers = self.graph.photos(job.users, attempt)
+        answers = self.graph.photos(job.users, attempt, listed=job.listed)
         return [self._judge(job, row, answers[row.user]) for row in rows]
 
     def _judge(self, job: Check, row: Row, source: PhotoSource) -> Found:
         now, swept = self.clock.now(), job.why == "swept"
-        decision = decide(source, row, force=job.force, sweep=swept, now=now, tries=job.tries)
+        tries, listed = job.tries, job.listed
+        decision = decide(source, row, force=job.force, sweep=swept, now=now, tries=tries, listed=listed)
         answer = letter_of(source, decision, row, now=now, remove_after=self.settings.remove_after)
         return Found(row, source, decision, answer)
 
@@ -104,14 +105,15 @@ class Checker:
 
     def _note(self, job: Check, found: Iterable[Found]) -> None:
         for each in found:
+            noted: RowColumns = {} if isinstance(each.decision, Leave) else {**each.decision.columns}
             match each.decision:
-                case Note(columns):
-                    self._write(each.row, columns)
                 case Queue() if job.why == "swept":
-                    self._write(each.row, {"queued_at": self.clock.now()})
+                    noted["queued_at"] = self.clock.now()
                 case GiveUp(reason):
                     logs.warning("check.gave_up", user=each.row.user, reason=reason)
-                    self._write(each.row, {"outcome": "failed", "reason": reason, "queued_at": 0.0})
+                    noted |= {"outcome": "failed", "reason": reason, "queued_at": 0.0}
+            if noted:
+                self._write(each.row, noted)
 
     def _answer(self, job: Check, answers: Mapping[str, str]) -> None:
         """Tell the sweep that asked, if there is one, the letter of each user."""

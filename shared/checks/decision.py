@@ -1,6 +1,6 @@
 """Decide whether a user's photo must be synced, from what Graph says and the ledger remembers. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from shared.graph.photo import (
     NoMailbox,
@@ -14,6 +14,7 @@ from shared.graph.photo import (
 )
 from shared.ledger.row import (
     NO_PHOTO_THERE,
+    NO_PHOTO_UNPROVEN,
     PHOTO_SHOWN,
     RECHECK_MARGIN,
     USER_UNKNOWN,
@@ -33,7 +34,7 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Write `columns` into the row if it is unchanged since it was read."""
+    """Write `columns` into the row if it is unchanged since it was read, as every decision with columns."""
 
     columns: RowColumns
 
@@ -42,6 +43,8 @@ class Note:
 class Queue:
     """The photo differs from the one that SharePoint shows: queue a sync."""
 
+    columns: RowColumns = field(default_factory=RowColumns)
+
 
 @dataclass(frozen=True, slots=True)
 class AskAgain:
@@ -49,6 +52,7 @@ class AskAgain:
 
     after: float | None
     denied: bool = False
+    columns: RowColumns = field(default_factory=RowColumns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class TryAlone:
     """Graph's answer for this one user is unexpected: ask for them alone, and give up after a few tries."""
 
     reason: str
+    columns: RowColumns = field(default_factory=RowColumns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class GiveUp:
     """The problem persists: the user fails, and is left to the next notification or sweep."""
 
     reason: str
+    columns: RowColumns = field(default_factory=RowColumns)
 
 
 type Decision = Leave | Note | Queue | AskAgain | TryAlone | GiveUp
@@ -71,20 +77,42 @@ MOST_TRIES = 5  # for a user with an unexpected answer of Graph
 
 
 def decide(
-    source: PhotoSource, row: Row, *, force: bool, sweep: bool, now: float, tries: int = 0
+    source: PhotoSource,
+    row: Row,
+    *,
+    force: bool,
+    sweep: bool,
+    now: float,
+    tries: int = 0,
+    listed: bool = False,
 ) -> Decision:
     """Return what a check does about one user, `now` in Unix seconds.
 
     `force` skips the comparison of ETags; a `sweep` looks again at users that were skipped (scope and
-    licences change); `tries` is how often Graph's answer for this user alone was unexpected before.
+    licences change); `tries` is how often Graph's answer for this user alone was unexpected before; `listed`:
+    a page of the directory named the user. The row of a user who is known to exist says no longer that they
+    are gone: it would be deleted, and their picture never be removed.
     """
+    decision = _decide(source, row, force=force, sweep=sweep, now=now, tries=tries)
+    known = isinstance(source, Photo | NoPhoto | NoMailbox) or (listed and not isinstance(source, UserGone))
+    return _with_known_user(decision) if row.gone_since and known else decision
+
+
+def _with_known_user(decision: Decision) -> Decision:
+    columns: RowColumns = {"gone_since": 0.0}
+    if isinstance(decision, Leave):
+        return Note(columns)
+    return replace(decision, columns=decision.columns | columns)
+
+
+def _decide(source: PhotoSource, row: Row, *, force: bool, sweep: bool, now: float, tries: int) -> Decision:
     match source:
         case Photo(etag):
             if _known(etag, row, force=force, sweep=sweep, now=now):
                 return _found_again(etag, row)
             return Leave() if sweep and not force and recently_queued(row, now) else Queue()
-        case NoPhoto():
-            return _found_none(row, now)
+        case NoPhoto(proven):
+            return _found_none(row, now) if proven else _found_nothing_certain(row)
         case UserGone():
             noted: RowColumns = {} if row.gone_since else {"gone_since": now}
             return _note(noted | _overtaken(row, "gone", USER_UNKNOWN) if row.version else {})
@@ -116,8 +144,6 @@ def _found_again(etag: str, row: Row) -> Leave | Note:
     noted: RowColumns = _overtaken(row, "unchanged", PHOTO_SHOWN) if certain else {}
     if row.missing_since:
         noted["missing_since"] = 0.0
-    if row.gone_since:
-        noted["gone_since"] = 0.0
     return _note(noted)
 
 
@@ -129,13 +155,20 @@ def _found_none(row: Row, now: float) -> Leave | Note:
     return _note(missing if row.dirty else missing | _overtaken(row, "unchanged", NO_PHOTO_THERE))
 
 
+def _found_nothing_certain(row: Row) -> Leave | Note:
+    """Nothing is ever removed on such a word, so that the time for which a photo was missing ends, too."""
+    missing: RowColumns = {"missing_since": 0.0} if row.missing_since else {}
+    return _note(missing if row.dirty else missing | _overtaken(row, "unchanged", NO_PHOTO_UNPROVEN))
+
+
 def _overtaken(row: Row, outcome: Outcome, reason: str) -> RowColumns:
-    """Return the outcome that replaces a failure where nothing is left to sync.
+    """Return the outcome that replaces a failure, or that the user is gone, where nothing is left to sync.
 
     What failed may have been a check (an unexpected answer, a poison message) of a user whose picture is
     right; no sync would ever record that.
     """
-    return {"outcome": outcome, "reason": reason} if row.outcome in ("failed", "deferred") else {}
+    replaced = row.outcome in ("failed", "deferred", "gone") and row.outcome != outcome
+    return {"outcome": outcome, "reason": reason} if replaced else {}
 
 
 def _note(columns: RowColumns) -> Leave | Note:
@@ -152,9 +185,9 @@ def letter_of(source: PhotoSource, decision: Decision, row: Row, *, now: float, 
             found = Letter.CHANGED if changed else Letter.UNCHANGED
         case NoPhoto() if not row.shows_a_photo:
             found = Letter.EMPTY
-        case NoPhoto():
+        case NoPhoto(proven):
             old = bool(row.missing_since) and now - row.missing_since >= remove_after
-            found = Letter.REMOVABLE if old else Letter.MISSING
+            found = Letter.REMOVABLE if old and proven else Letter.MISSING
         case UserGone():
             found = Letter.GONE
         case NoMailbox():

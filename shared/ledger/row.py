@@ -92,6 +92,7 @@ UNREADABLE_IMAGE = "unreadable image"  # why a photo is refused whose bytes are 
 # Why there is nothing to sync.
 PHOTO_SHOWN = "SharePoint has this photo"
 NO_PHOTO_THERE = "no photo in Exchange"
+NO_PHOTO_UNPROVEN = "Graph shows no photo, with an answer that does not prove that there is none"
 USER_UNKNOWN = "the directory does not know this user"
 
 

@@ -3,9 +3,10 @@
 import hashlib
 from dataclasses import dataclass
 
-from shared.graph.photo import Gathered, NoMailbox, NoPhoto, Photo, UserGone
+from shared.graph.photo import NO_PHOTO_USER, Gathered, NoMailbox, NoPhoto, Photo, UserGone
 from shared.ledger.row import (
     NO_PHOTO_THERE,
+    NO_PHOTO_UNPROVEN,
     PHOTO_SHOWN,
     UNREADABLE_IMAGE,
     USER_UNKNOWN,
@@ -70,6 +71,8 @@ TORN_READ_AGAIN_AFTER = 30.0  # seconds; Graph's photo store needs a moment to b
 TRIES_TORN = 1
 TRIES_UNREADABLE = 2
 
+KNOWN: RowColumns = {"gone_since": 0.0}
+"""Noted of each user whom Graph answered about: else their row would be deleted, and their picture stay."""
 _AT_REST: RowColumns = {"missing_since": 0.0, "gone_since": 0.0, "queued_at": 0.0}
 
 
@@ -83,7 +86,7 @@ def plan_sync(
     `scope` holds the users whose photos are synced, `removal` what becomes of a picture whose photo is gone.
     """
     user = gathered.user
-    if user is None or isinstance(gathered.source, UserGone):
+    if user is None:
         noted: RowColumns = {"gone_since": row.gone_since or now, "queued_at": 0.0}
         return Finish("gone", USER_UNKNOWN, noted)
     if reason := out_of_scope(user, scope):
@@ -91,9 +94,11 @@ def plan_sync(
         return Finish("skipped", reason, {"refused_etag": etag, "gone_since": 0.0, "queued_at": 0.0}, etag)
     match gathered.source:
         case NoMailbox(reason):
-            return Finish("skipped", reason, {"gone_since": 0.0, "queued_at": 0.0})
-        case NoPhoto():
-            return _plan_removal(user, row, removal, now)
+            return Finish("skipped", reason, KNOWN | {"queued_at": 0.0})
+        case UserGone():  # no more than the photo service says so
+            return Finish("skipped", NO_PHOTO_USER, KNOWN | {"queued_at": 0.0})
+        case NoPhoto(proven):
+            return _plan_removal(user, row, removal, now) if proven else _plan_nothing_certain()
         case Photo(etag=announced):
             if announced != gathered.content_etag and tries < TRIES_TORN:
                 return ComeBack(TORN_READ_AGAIN_AFTER, "the photo changed while it was read", TRIES_TORN)
@@ -102,7 +107,7 @@ def plan_sync(
 
 def _plan_upload(user: User, gathered: Gathered, row: Row, *, force: bool, now: float) -> Finish | Upload:
     if not gathered.content_etag:  # bytes without an ETag must never be settled
-        return Finish("deferred", "the photo keeps changing while it is read", {"queued_at": 0.0})
+        return Finish("deferred", "the photo keeps changing while it is read", KNOWN | {"queued_at": 0.0})
     etag, digest = gathered.content_etag, hashlib.sha256(gathered.content).hexdigest()
     at_rest = not force and not row.dirty and row.unsure_until <= now
     if not force and row.outcome == "failed" and refused(etag, row):
@@ -126,6 +131,11 @@ def _plan_removal(user: User, row: Row, removal: Removal, now: float) -> Finish 
         return Clear(user)
     missing = row.missing_since or (now if row.shows_a_photo else 0.0)
     return Finish("unchanged", NO_PHOTO_THERE, _AT_REST | {"missing_since": missing})
+
+
+def _plan_nothing_certain() -> Finish:
+    """Plan for a user who has no photo by a code that is not known: no picture is removed on that word."""
+    return Finish("unchanged", NO_PHOTO_UNPROVEN, _AT_REST)
 
 
 def unreadable(upload: Upload, *, tries: int, first_look: float) -> Finish | ComeBack:

@@ -21,7 +21,7 @@ from shared.sync.changes import Change
 from shared.sync.claims import Claim, ClaimLost
 from shared.sync.result import Result
 
-NOWHERE: RowColumns = {"queued_at": 0.0, "upn": ""}
+NOWHERE: RowColumns = {"queued_at": 0.0, "upn": "", "gone_since": 0.0}
 """Noted of a user who has no target for now: the next sweep queues them, and SharePoint is asked again."""
 
 

@@ -28,7 +28,17 @@ from shared.storage.queues import Queues
 from shared.sync import changes
 from shared.sync.changes import Change
 from shared.sync.claims import Claim, ClaimLost, Claims
-from shared.sync.plan import TRIES_UNREADABLE, Clear, ComeBack, Finish, Removal, Upload, plan_sync, unreadable
+from shared.sync.plan import (
+    KNOWN,
+    TRIES_UNREADABLE,
+    Clear,
+    ComeBack,
+    Finish,
+    Removal,
+    Upload,
+    plan_sync,
+    unreadable,
+)
 from shared.sync.result import Result, come_back, failure, put_off, report
 from shared.sync.settler import NOWHERE, Settler
 
@@ -107,9 +117,10 @@ class Syncer:
         """Tell the story of one sync; each step returns what the next one needs."""
         self.gates.require_open(GRAPH, FILES, PROFILES)
         self._reserve(job)
-        claim = self.claims.take(job.user)
+        claim, known = self.claims.take(job.user), RowColumns()
         try:
             gathered = self._gather(job, attempt)
+            known = KNOWN if gathered.user and claim.row.gone_since else known
             planned = self._plan(job, claim.row, gathered, remove, attempt)
             if not isinstance(planned, Planned):
                 return self._finish(job, claim, planned)
@@ -119,7 +130,7 @@ class Syncer:
         except ClaimLost:
             raise
         except Exception as error:
-            self.settler.release(claim, attempt, failure(error))
+            self.settler.release(claim, attempt, known | failure(error))
             raise
 
     def _rehearse(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
@@ -177,13 +188,13 @@ class Syncer:
             gathered, row, scope=scope, force=job.force, tries=job.tries, now=now, removal=removal
         )
         if isinstance(step, Clear) and not self.graph.has_no_photo(job.user, attempt):
-            return Finish("unchanged", "Graph has a photo after all", {"queued_at": 0.0})
+            return Finish("unchanged", "Graph has a photo after all", KNOWN | {"queued_at": 0.0})
         return step
 
     def _finish(self, job: Sync, claim: Claim, step: Finish | ComeBack) -> Result:
         """End a claim that wrote nothing to SharePoint."""
         if isinstance(step, ComeBack):
-            claim.end({})
+            claim.end(KNOWN)
             return come_back(job, step)
         claim.end({**step.columns, "outcome": step.outcome, "reason": step.reason})
         return Result(job.user, step.outcome, step.reason, step.etag)

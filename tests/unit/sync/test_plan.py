@@ -156,7 +156,6 @@ def test_a_photo_that_changes_while_it_is_read_is_read_once_more(label, tries, s
     "found",
     [
         pytest.param(Gathered(None, UserGone()), id="not in the directory"),
-        pytest.param(Gathered(a_user(), UserGone()), id="in the directory, unknown where photos are"),
         pytest.param(Gathered(None, Photo(E), BYTES, E), id="not in the directory, whatever the photo"),
     ],
 )
@@ -187,6 +186,14 @@ def test_a_user_outside_the_scope_is_skipped_and_keeps_the_photo(found: Gathered
     assert isinstance(step, Finish)
     assert step.outcome == "skipped"
     assert step.columns == {"refused_etag": refused, "gone_since": 0.0, "queued_at": 0.0}
+
+
+def test_a_user_whom_only_the_photo_service_does_not_know_is_skipped_and_not_gone() -> None:
+    step = planned(Gathered(a_user(), UserGone()), gone_since=EARLIER)
+
+    assert step == Finish(
+        "skipped", "the photo service does not know this user", {"gone_since": 0.0, "queued_at": 0.0}
+    )
 
 
 def test_a_user_without_mailbox_is_skipped_with_the_reason_and_known_to_the_directory() -> None:
@@ -251,6 +258,14 @@ def test_a_picture_is_removed_when_a_sweep_missed_its_photo_for_long_enough_or_a
     assert planned(gathered(NoPhoto(), b"", ""), removal=removal, gone_since=EARLIER, **columns) == step
 
 
+@pytest.mark.parametrize("removal", [UNASKED, SWEPT, KEEP, ASKED, replace(SWEPT, asked=True)], ids=str)
+def test_an_answer_that_does_not_prove_that_there_is_no_photo_removes_nothing(removal: Removal) -> None:
+    step = planned(gathered(NoPhoto(proven=False), b"", ""), removal=removal, **OVERDUE_PICTURE)
+
+    assert isinstance(step, Finish)
+    assert (step.outcome, step.columns) == ("unchanged", AT_REST)
+
+
 def test_a_kept_picture_is_not_missed_again() -> None:
     row = a_row(**{**SHOWN, **columns_of(kept(SHA))})
 
@@ -266,7 +281,9 @@ GATHERED = st.builds(
     | st.builds(
         a_user, enabled=st.booleans(), guest=st.booleans(), groups=st.frozensets(st.sampled_from([TEAM, SHY]))
     ),
-    source=st.sampled_from([Photo(E), Photo(OTHER), NoPhoto(), NoMailbox("no mailbox"), UserGone()]),
+    source=st.sampled_from(
+        [Photo(E), Photo(OTHER), NoPhoto(), NoPhoto(proven=False), NoMailbox("no mailbox"), UserGone()]
+    ),
     content=st.sampled_from([b"", BYTES, b"other"]),
     content_etag=ETAGS,
 )
@@ -381,13 +398,14 @@ def test_a_check_after_a_finished_sync_queues_nothing(case: Case) -> None:
     )
     after = replace(case.row, version="v2", **columns_of(step))
     if held_still:
-        assert decide(case.found.source, after, force=False, sweep=False, now=NOW) != Queue()
+        assert not isinstance(decide(case.found.source, after, force=False, sweep=False, now=NOW), Queue)
 
 
 @PROPERTY
 @given(row=ROWS, sweep=st.booleans())
 def test_a_sync_writes_no_photo_that_a_check_had_left_alone(row: Row, sweep: bool) -> None:
-    if decide(Photo(E), row, force=False, sweep=sweep, now=NOW) == Queue() or row.outcome == "skipped":
+    decision = decide(Photo(E), row, force=False, sweep=sweep, now=NOW)
+    if isinstance(decision, Queue) or row.outcome == "skipped":
         return
     if sweep and recently_queued(row, NOW):  # left alone because that very sync is queued
         return
