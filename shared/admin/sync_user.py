@@ -1,7 +1,8 @@
 """Sync one user now, on request of an administrator.
 
-The job is queued first, hidden for longer than a function may run, and deleted when the outcome is final:
-if this instance stops in between, the work is still done.
+The job is queued first, hidden for longer than a function may run: if this instance stops in between, the
+work is still done. When the outcome is final the message is deleted; where the job must come back, the job
+as it goes on takes the message's place.
 """
 
 import re
@@ -67,9 +68,10 @@ class UserSync:
     def _sync_queued(self, job: Sync, ends: float) -> Result:
         receipt = self.queues.send(job, hidden=HIDDEN_FOR)
         result = self.syncer.attempt(job, ends=ends)
-        if result.again is None:
-            try:
-                self.queues.outbox.take_back(receipt)
-            except ServiceError as error:  # then the job is done twice, which is harmless
-                logs.warning("job.not_taken_back", user=job.user, error=str(error))
+        try:
+            if job.force or not result.queued:  # what is queued already may not be forced
+                result = self.syncer.queue_again(job, result)
+            self.queues.outbox.take_back(receipt)
+        except ServiceError as error:  # then the job is done twice, which is harmless, or later
+            logs.warning("job.not_taken_back", user=job.user, error=str(error))
         return result

@@ -21,6 +21,7 @@ from shared.ledger.row import (
     Outcome,
     Row,
     RowColumns,
+    read_again_soon,
     recently_queued,
     refused,
 )
@@ -110,7 +111,8 @@ def _decide(source: PhotoSource, row: Row, *, force: bool, sweep: bool, now: flo
         case Photo(etag):
             if _known(etag, row, force=force, sweep=sweep, now=now):
                 return _found_again(etag, row)
-            return Leave() if sweep and not force and recently_queued(row, now) else Queue()
+            queued = (sweep and recently_queued(row, now)) or read_again_soon(etag, row, now)
+            return Leave() if queued and not force else Queue()
         case NoPhoto(proven):
             return _found_none(row, now) if proven else _found_nothing_certain(row)
         case UserGone():
@@ -180,9 +182,9 @@ def letter_of(source: PhotoSource, decision: Decision, row: Row, *, now: float, 
     if isinstance(decision, GiveUp):
         return Letter.FAILED.of(row)
     match source:
-        case Photo():
-            changed = isinstance(decision, Queue) or recently_queued(row, now)
-            found = Letter.CHANGED if changed else Letter.UNCHANGED
+        case Photo(etag):
+            queued = recently_queued(row, now) or read_again_soon(etag, row, now)
+            found = Letter.CHANGED if queued or isinstance(decision, Queue) else Letter.UNCHANGED
         case NoPhoto() if not row.shows_a_photo:
             found = Letter.EMPTY
         case NoPhoto(proven):

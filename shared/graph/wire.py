@@ -41,7 +41,10 @@ class GraphConnection:
         return self.rest.send(call, attempt)
 
     def batch(self, requests: Sequence[Mapping[str, Any]], attempt: Attempt) -> dict[str, BatchPart]:
-        """Return the parts of a `$batch` by id, without those that Graph left out."""
+        """Return the parts of a `$batch` by id, without those that Graph left out.
+
+        Ids do not differ by case alone, and Graph may return them in another case.
+        """
         body = json.dumps({"requests": requests}).encode()
         # 424 is documented as the status of a whole batch with a throttled part; the parts decide.
         call = Request(GRAPH, "POST", f"{self.base}/$batch", _JSON, body, accept=(424,))
@@ -49,7 +52,9 @@ class GraphConnection:
         parts = answer.get("responses") if isinstance(answer, dict) else None
         if not isinstance(parts, list):
             raise TryLater(GRAPH, "the batch has no responses")
-        found = {part["id"]: read_part(part) for part in parts if is_part(part)}
+        ids = {str(request["id"]).lower(): str(request["id"]) for request in requests}
+        answered = [(part["id"].lower(), part) for part in parts if is_part(part)]
+        found = {ids[key]: read_part(part) for key, part in answered if key in ids}
         self._close_gate_for(list(found.values()))
         return found
 

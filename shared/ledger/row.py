@@ -31,6 +31,9 @@ class Row:
     recheck_at: float = 0.0
     stamp: float = 0.0  # the newest `SPS-PictureTimestamp` written, in seconds since 0001-01-01
     refused_etag: str = ""  # a photo that must not be tried again
+    tried_etag: str = ""  # a photo that was read in vain, and that a queued job reads again
+    tries: float = 0.0  # what that job counts (`sync.plan`)
+    retry_at: float = 0.0  # when it comes
     missing_since: float = 0.0  # since when Exchange has had no photo although one is settled
     gone_since: float = 0.0  # since when the directory has not known the user
     queued_at: float = 0.0  # when a sweep queued this user
@@ -74,6 +77,9 @@ class RowColumns(TypedDict, total=False):
     recheck_at: float
     stamp: float
     refused_etag: str
+    tried_etag: str
+    tries: float
+    retry_at: float
     missing_since: float
     gone_since: float
     queued_at: float
@@ -87,6 +93,10 @@ class RowColumns(TypedDict, total=False):
 RECHECK_MARGIN = 60.0
 # Seconds within which the next sweep does not queue a user again, unless their sync ended since.
 QUEUED_FOR = 86_400.0
+# Seconds that a job may come after its time: queues add a tenth of a wait, and others may be before it.
+RETRY_MARGIN = 300.0
+# Seconds after which a photo that was read in vain is read as if for the first time.
+TRIES_COUNT_FOR = 86_400.0
 
 UNREADABLE_IMAGE = "unreadable image"  # why a photo is refused whose bytes are not a picture
 # Why there is nothing to sync.
@@ -99,6 +109,11 @@ USER_UNKNOWN = "the directory does not know this user"
 def recently_queued(row: Row, now: float) -> bool:
     """Return whether a sweep queued this user not long ago and their sync did not end since."""
     return bool(row.queued_at) and now - row.queued_at < QUEUED_FOR
+
+
+def read_again_soon(etag: str, row: Row, now: float) -> bool:
+    """Return whether a job is queued that reads this photo again, because it was read in vain."""
+    return row.tried_etag == etag and row.retry_at + RETRY_MARGIN > now
 
 
 def refused(etag: str, row: Row) -> bool:

@@ -1,13 +1,14 @@
 """Plan what a sync does about one user, from the user, the photo's metadata and its bytes. Pure."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.graph.photo import NO_PHOTO_USER, Gathered, NoMailbox, NoPhoto, Photo, UserGone
 from shared.ledger.row import (
     NO_PHOTO_THERE,
     NO_PHOTO_UNPROVEN,
     PHOTO_SHOWN,
+    TRIES_COUNT_FOR,
     UNREADABLE_IMAGE,
     USER_UNKNOWN,
     Outcome,
@@ -30,11 +31,17 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class ComeBack:
-    """Too early: do the same job again, `after` seconds later, with this many `tries` counted."""
+    """Too early: do the same job again, `after` seconds later, with this many `tries` counted.
+
+    The row notes it of the photo `etag`: another job that is earlier waits as long, and one that is later
+    does what this one would have done.
+    """
 
     after: float
     reason: str
     tries: int
+    etag: str
+    queued: bool = False  # such a job is in the queue already
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +107,12 @@ def plan_sync(
         case NoPhoto(proven):
             return _plan_removal(user, row, removal, now) if proven else _plan_nothing_certain()
         case Photo(etag=announced):
+            etag, tries = gathered.content_etag, tries_before(row, gathered.content_etag, tries, now)
             if announced != gathered.content_etag and tries < TRIES_TORN:
-                return ComeBack(TORN_READ_AGAIN_AFTER, "the photo changed while it was read", TRIES_TORN)
+                first = ComeBack(
+                    TORN_READ_AGAIN_AFTER, "the photo changed while it was read", TRIES_TORN, etag
+                )
+                return _as_queued(first, row, now)
             return _plan_upload(user, gathered, row, force=force, now=now)
 
 
@@ -138,8 +149,20 @@ def _plan_nothing_certain() -> Finish:
     return Finish("unchanged", NO_PHOTO_UNPROVEN, _AT_REST)
 
 
-def unreadable(upload: Upload, *, tries: int, first_look: float) -> Finish | ComeBack:
+def unreadable(upload: Upload, row: Row, *, tries: int, first_look: float, now: float) -> Finish | ComeBack:
     """Return what to do about bytes that are not a picture: look again after `first_look` s, then refuse."""
-    if tries < TRIES_UNREADABLE:
-        return ComeBack(first_look, UNREADABLE_IMAGE, TRIES_UNREADABLE)
+    if tries_before(row, upload.etag, tries, now) < TRIES_UNREADABLE:
+        return _as_queued(ComeBack(first_look, UNREADABLE_IMAGE, TRIES_UNREADABLE, upload.etag), row, now)
     return Finish("failed", UNREADABLE_IMAGE, _AT_REST | {"refused_etag": upload.etag}, upload.etag)
+
+
+def tries_before(row: Row, etag: str, tries: int, now: float) -> int:
+    """Return what a job counts: its own `tries`, or those of the row where their job's time has come."""
+    counted = row.tried_etag == etag and row.retry_at <= now < row.retry_at + TRIES_COUNT_FOR
+    return max(tries, int(row.tries)) if counted else tries
+
+
+def _as_queued(step: ComeBack, row: Row, now: float) -> ComeBack:
+    """Return when a photo is read again: as the step says, or when a queued job does it already."""
+    queued = row.tried_etag == step.etag and row.tries >= step.tries and row.retry_at > now
+    return replace(step, after=row.retry_at - now, queued=True) if queued else step

@@ -23,6 +23,7 @@ class Result:
     again: Sync | None = None  # the job to do later, None where this is final
     after: float | None = None  # in how many seconds, None where no service said
     hindrance: Hindrance = ""  # what was in the way of a job that is to be done again
+    queued: bool = False  # another such job is in the queue, unless this job is that one
 
 
 def put_off(job: Sync, error: PutOff) -> Result:
@@ -33,7 +34,8 @@ def put_off(job: Sync, error: PutOff) -> Result:
 
 def come_back(job: Sync, step: ComeBack) -> Result:
     """Return the result of a job that came too early."""
-    return Result(job.user, "deferred", step.reason, again=replace(job, tries=step.tries), after=step.after)
+    again, after = replace(job, tries=step.tries), step.after
+    return Result(job.user, "deferred", step.reason, step.etag, again=again, after=after, queued=step.queued)
 
 
 def failure(error: Exception) -> RowColumns:

@@ -80,7 +80,13 @@ class Syncer:
             Refused: this user's data is refused for good; after a few deliveries the message is poison.
             TryLater: the queue itself is out of reach, so that only a redelivery is left.
         """
-        result = self.attempt(job)
+        return self.queue_again(job, self.attempt(job))
+
+    def queue_again(self, job: Sync, result: Result) -> Result:
+        """Queue the job that comes back after an attempt at `job`, if any, and return what was queued.
+
+        Raises `TryLater` where the queue is out of reach.
+        """
         if result.again is None:
             return result
         # A minute's reservation is used up by the first attempt that called any service.
@@ -166,17 +172,19 @@ class Syncer:
         step = self._decide(job, row, gathered, remove, attempt)
         if isinstance(step, Finish | ComeBack):
             return step
+        if isinstance(step, Clear):
+            change, etag = changes.clear_picture(self.sharepoint, step.user), ""
+        else:  # SharePoint is asked nothing about bytes that are not a picture
+            thumbnails = _render(step.content)
+            if thumbnails is None:
+                first, now = self.settings.recheck_after[0], self.clock.now()
+                return unreadable(step, row, tries=job.tries, first_look=first, now=now)
+            state, etag = self.settings.exchange_sync_state, step.etag
+            change = changes.show_picture(self.sharepoint, state, step, thumbnails)
         target = self.targets.find(step.user, row, attempt)
         if isinstance(target, NotYet):
-            etag = step.etag if isinstance(step, Upload) else ""
             return Finish("deferred", target.reason, NOWHERE, etag)
-        if isinstance(step, Clear):
-            return Planned(changes.clear_picture(self.sharepoint, step.user), target)
-        thumbnails = _render(step.content)
-        if thumbnails is None:
-            return unreadable(step, tries=job.tries, first_look=self.settings.recheck_after[0])
-        state = self.settings.exchange_sync_state
-        return Planned(changes.show_picture(self.sharepoint, state, step, thumbnails), target)
+        return Planned(change, target)
 
     def _decide(
         self, job: Sync, row: Row, gathered: Gathered, remove: bool, attempt: Attempt
@@ -194,7 +202,9 @@ class Syncer:
     def _finish(self, job: Sync, claim: Claim, step: Finish | ComeBack) -> Result:
         """End a claim that wrote nothing to SharePoint."""
         if isinstance(step, ComeBack):
-            claim.end(KNOWN)
+            retry_at = self.clock.now() + step.after
+            tried: RowColumns = {"tried_etag": step.etag, "tries": float(step.tries), "retry_at": retry_at}
+            claim.end({**KNOWN, "missing_since": 0.0, **tried})
             return come_back(job, step)
         claim.end({**step.columns, "outcome": step.outcome, "reason": step.reason})
         return Result(job.user, step.outcome, step.reason, step.etag)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.checks.decision import Leave, Queue, decide
 from shared.graph.photo import Gathered, NoMailbox, NoPhoto, Photo, UserGone
-from shared.ledger.row import Row, recently_queued
+from shared.ledger.row import RETRY_MARGIN, Row, recently_queued
 from shared.sharepoint.client import picture_timestamp, thumbnail_name
 from shared.sync.plan import Clear, ComeBack, Finish, Removal, SyncPlan, Upload, plan_sync, unreadable
 from shared.users import Scope, User, out_of_scope
@@ -418,11 +418,11 @@ def test_a_sync_writes_no_photo_that_a_check_had_left_alone(row: Row, sweep: boo
 
 
 def test_an_unreadable_image_is_read_once_more_and_then_refused() -> None:
-    first = unreadable(UPLOAD, tries=0, first_look=120.0)
+    first = unreadable(UPLOAD, a_row(), tries=0, first_look=120.0, now=NOW)
     assert isinstance(first, ComeBack)
     assert first.after == 120.0
 
-    second = unreadable(UPLOAD, tries=first.tries, first_look=120.0)
+    second = unreadable(UPLOAD, a_row(), tries=first.tries, first_look=120.0, now=NOW)
     assert second == Finish("failed", UNREADABLE, {**AT_REST, "refused_etag": E}, E)
 
 
@@ -430,17 +430,68 @@ def test_a_torn_read_does_not_use_up_the_second_read_of_an_unreadable_image() ->
     torn = planned(gathered(label=OTHER))
     assert isinstance(torn, ComeBack)
 
-    assert isinstance(unreadable(UPLOAD, tries=torn.tries, first_look=120.0), ComeBack)
+    assert isinstance(unreadable(UPLOAD, a_row(), tries=torn.tries, first_look=120.0, now=NOW), ComeBack)
 
 
 @pytest.mark.parametrize("sweep", [False, True])
 def test_an_image_refused_as_unreadable_is_not_queued_again(sweep: bool) -> None:
-    refused = unreadable(UPLOAD, tries=2, first_look=120.0)
+    refused = unreadable(UPLOAD, a_row(), tries=2, first_look=120.0, now=NOW)
     assert isinstance(refused, Finish)
     row = a_row(**columns_of(refused))
 
     assert decide(Photo(E), row, force=False, sweep=sweep, now=NOW) == Leave()
     assert decide(Photo(OTHER), row, force=False, sweep=sweep, now=NOW) == Queue()
+
+
+@pytest.mark.parametrize(
+    ("columns", "after", "queued"),
+    [
+        pytest.param({}, 120.0, False, id="the first look"),
+        pytest.param({"retry_at": NOW + 50}, 50.0, True, id="another job has looked: when its next is due"),
+        pytest.param({"retry_at": NOW - 50}, None, False, id="its next is due: this is the second look"),
+        pytest.param({"retry_at": NOW}, None, False, id="due now"),
+        pytest.param({"retry_at": NOW - 86_400.0}, 120.0, False, id="a day ago: a first look again"),
+        pytest.param({"retry_at": NOW + 50, "tried_etag": OTHER}, 120.0, False, id="of another photo"),
+        pytest.param({"retry_at": NOW - 50, "tried_etag": OTHER}, 120.0, False, id="of another, and due"),
+        pytest.param({"retry_at": NOW + 50, "tries": 1.0}, 120.0, False, id="it was torn then"),
+        pytest.param({"retry_at": NOW - 50, "tries": 1.0}, 120.0, False, id="it was torn before"),
+    ],
+)
+def test_a_look_counts_the_looks_of_other_jobs_at_the_same_photo(columns, after, queued) -> None:
+    row = a_row(**{"tried_etag": E, "tries": 2.0} | columns if columns else {})
+
+    step = unreadable(UPLOAD, row, tries=0, first_look=120.0, now=NOW)
+    if after is None:
+        assert isinstance(step, Finish)
+    else:
+        assert step == ComeBack(after, UNREADABLE, 2, E, queued)
+    # The job whose time it is does not wait for itself.
+    assert isinstance(unreadable(UPLOAD, row, tries=2, first_look=120.0, now=NOW), Finish)
+
+
+@pytest.mark.parametrize(
+    ("retry_at", "step"),
+    [(NOW + 10, ComeBack(10.0, "the photo changed while it was read", 1, OTHER, True)), (NOW - 1, Upload)],
+    ids=["too early", "due"],
+)
+def test_a_torn_photo_is_written_by_whichever_job_comes_after_the_wait(retry_at: float, step: Any) -> None:
+    row = a_row(tried_etag=OTHER, tries=1.0, retry_at=retry_at)
+    asked = {"scope": MEMBERS, "force": False, "tries": 0, "now": NOW, "removal": UNASKED}
+    found = plan_sync(gathered(label=OTHER), row, **asked)
+
+    assert found == step if isinstance(step, ComeBack) else isinstance(found, step)
+
+
+def test_a_check_leaves_a_photo_alone_that_a_queued_job_reads_again_and_no_other() -> None:
+    row = a_row(tried_etag=E, tries=2.0, retry_at=NOW + 50)
+
+    def check(etag: str, now: float, **how: bool) -> object:
+        return decide(Photo(etag), row, **{"force": False, "sweep": True, **how}, now=now)
+
+    assert check(E, NOW) == Leave()
+    assert check(E, row.retry_at + RETRY_MARGIN - 1) == Leave()
+    assert check(E, row.retry_at + RETRY_MARGIN) == Queue()  # it was lost
+    assert check(OTHER, NOW) == check(E, NOW, force=True) == Queue()
 
 
 def test_thumbnails_are_named_by_object_id_so_that_a_rename_moves_none() -> None:
