@@ -155,7 +155,7 @@ class App:
         )
         checker = Checker(settings, base.ledger, base.parts, base.queues, graph, base.gates, base.clock)
         sweeper = _sweeper(base, settings, graph, opener, removals, pace)
-        user_sync = UserSync(graph, base.queues, syncer, base.clock)
+        user_sync = UserSync(graph, base.ledger, base.queues, syncer, base.clock, settings.dry_run)
         return Services(
             settings, client_state, checker, syncer, opener, sweeper, removals, renewal, user_sync
         )

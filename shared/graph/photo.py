@@ -60,7 +60,8 @@ type PhotoSource = Photo | NoPhoto | NoMailbox | UserGone | Unavailable | PhotoD
 
 # Codes collected from issues and samples of 2018 to 2025; Microsoft publishes no list.
 _NO_PHOTO = {"ImageNotFound", "ErrorItemNotFound", "ErrorEntityNotFound"}
-_NO_USER = {"Request_ResourceNotFound", "ResourceNotFound"}
+NO_USER = frozenset({"Request_ResourceNotFound", "ResourceNotFound"})
+"""The codes with which Graph says that a user does not exist."""
 NO_PHOTO_USER = "the photo service does not know this user"
 _NO_MAILBOX = {
     "ErrorNonExistentMailbox": "no mailbox",
@@ -96,7 +97,7 @@ def classify_photo(part: BatchPart) -> PhotoSource:
         return NoMailbox("no mailbox")
     if part.status in (401, 403):
         return PhotoDenied(code)
-    if part.status == 404 and code in _NO_USER:
+    if part.status == 404 and code in NO_USER:
         return UserGone()
     if part.status == 404 and (code in _NO_PHOTO or part.body is None):
         return NoPhoto()
