@@ -38,9 +38,9 @@ def owned_elsewhere(owner: str, own_url: str) -> bool:
 def belongs_to(owner: str, own_url: str) -> str:
     """Return what is wrong for the deployment at `own_url` where another one is the owner, and the remedy."""
     return (
-        f"this storage account and the subscription belong to the deployment at {host_of(owner)}, and "
-        f"this is {host_of(own_url)}: each needs a storage account of its own; if this one replaced that one, "
-        f"or has a new NOTIFICATION_URL, {TAKE_OVER}"
+        f"this storage account and the subscription belong to the deployment at {host_of(owner)}, "
+        f"and this is {host_of(own_url)}: give it a storage account of its own; if it replaced that one, "
+        f"or NOTIFICATION_URL changed, {TAKE_OVER}"
     )
 
 
