@@ -115,7 +115,7 @@ class App:
         self.recorder = PoisonRecorder(
             base.ledger, base.parts, base.poison, self._end_sweep, self._dry_run, base.clock
         )
-        self.status_report = _status_report(base, self._wrong_settings)
+        self.status_report = _status_report(base, self._wrong_settings, self._own_url)
 
     @property
     def services(self) -> Services:
@@ -158,7 +158,7 @@ class App:
         asker = Asker(graph, base.gates, base.clock)
         checker = Checker(settings, base.ledger, base.parts, base.queues, asker, base.clock)
         sweeper = _sweeper(base, settings, graph, opener, removals, pace)
-        user_sync = UserSync(graph, base.queues, syncer, base.clock)
+        user_sync = UserSync(graph, base.ledger, base.queues, syncer, base.clock, settings.dry_run)
         return Services(
             settings, client_state, checker, syncer, opener, sweeper, removals, renewal, user_sync
         )
@@ -170,6 +170,13 @@ class App:
         except ConfigError as error:
             return error.problems
         return ()
+
+    def _own_url(self) -> str:
+        """Return the URL that Graph notifies, "" while the settings are wrong."""
+        try:
+            return self.services.renewal.wanted.notification_url
+        except ConfigError:
+            return ""
 
     def _dry_run(self) -> bool:
         """Return whether nothing may be written into the ledger; False while the settings are wrong."""
@@ -191,12 +198,23 @@ def _account(storage: Storage) -> Stores:
     return Stores(ledger, state, parts, AzureOutbox(storage))
 
 
-def _status_report(base: Foundation, wrong_settings: Callable[[], tuple[str, ...]]) -> StatusReport:
+def _status_report(
+    base: Foundation, wrong_settings: Callable[[], tuple[str, ...]], own_url: Callable[[], str]
+) -> StatusReport:
     sweeps, parts, gates = base.sweeps, base.parts, base.gates
     problems = base.token_problems, base.redirects
     subscription, poison, failures = base.subscription, base.poison, base.failures
     return StatusReport(
-        sweeps, parts, subscription, poison, failures, gates, *problems, wrong_settings, base.clock
+        sweeps,
+        parts,
+        subscription,
+        poison,
+        failures,
+        gates,
+        *problems,
+        wrong_settings,
+        own_url,
+        base.clock,
     )
 
 

@@ -42,6 +42,11 @@ class Check:
     part: tuple[str, str] | None = None  # the sweep and its part that wait for the answers, if any do
     letters: str = ""  # what was found, a letter a user, where only the part must still be told; else ""
 
+    @property
+    def listed(self) -> bool:
+        """Whether a page of a sweep named the users: the directory knew them a moment ago."""
+        return self.part is not None
+
     def __post_init__(self) -> None:
         """Raise `NotOurs` where the letters are not those of the users, or no part waits for them."""
         if self.letters and (not self.part or len(self.letters) != len(self.users)):

@@ -45,6 +45,7 @@ PURE = (
     "ledger.row",
     "checks.decision",
     "sync.plan",
+    "subscription.ownership",
     "subscription.plan",
     "sweeps.state",
     "sweeps.tally",

@@ -32,6 +32,8 @@ class Knobs:
     no_mailbox: Literal["404", "400", "entra-photo", "unresolved"] = "404"
     no_mailbox_code: str = "ErrorNonExistentMailbox"
     photo_user_gone: Literal["Request_ResourceNotFound", "UnknownError"] = "Request_ResourceNotFound"
+    photo_labels: Literal["one", "two"] = "one"  # whether a photo's metadata and its bytes have the same etag
+    batch_ids: Literal["as-sent", "upper"] = "as-sent"  # how the parts of an answer repeat their ids
     batch_no_photo: Literal["null", "error"] = "null"  # the body of a part 404 for a photo that is not there
     batch_throttled_outer: Literal[200, 424] = 200
     # Entra

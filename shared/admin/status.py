@@ -11,6 +11,7 @@ from shared.poison import PoisonStore
 from shared.rest.gates import Gates
 from shared.rest.problems import Problems
 from shared.rest.roles import NOTE
+from shared.subscription import ownership
 from shared.subscription.record import SubscriptionStore
 from shared.sweeps.state import LAST_PAGE_READ, SWEEPS_KEPT, SweepRecord
 from shared.sweeps.store import PartStore, SweepStore
@@ -33,14 +34,16 @@ class StatusReport:
     token_problems: Problems
     redirects: Problems
     wrong_settings: Callable[[], tuple[str, ...]]
+    own_url: Callable[[], str]  # this deployment's notification URL, "" while the settings are wrong
     clock: Clock
 
     def status(self) -> dict[str, Any]:
         """Return the running sweep, the last ten, the subscription, gates, and what failed, as JSON.
 
         `problems` is what an operator must act on first: wrong settings, a token that was refused within the
-        last hour, a redirect of SharePoint within the last day, a role that a token lacks, and unreachable
-        storage, in which case there is nothing else.
+        last hour, a redirect of SharePoint within the last day, a role that a token lacks, another deployment
+        that holds the subscription or shares the storage account, and unreachable storage: then there is
+        nothing else.
         `failed` are users, `poison` messages that were kept because they name no user; the newest come first.
         Times are Unix seconds.
         """
@@ -49,6 +52,7 @@ class StatusReport:
         try:
             problems += [*self.token_problems.recent(), *self.redirects.recent()]
             facts = self._facts(now)
+            problems += ownership.problems(self.subscription.read(), self.own_url(), now)
             problems += [gate["why"] for gate in facts["gates"].values() if NOTE in gate["why"]]
         except ServiceError as error:
             problems.append(f"{error}: nothing else can be told")
@@ -65,7 +69,8 @@ class StatusReport:
             "sweep_wanted": record.again_why if record.again else "",
             "subscription": {
                 "state": subscription.state or "none",
-                **{name: getattr(subscription, name) for name in ("id", "expires", "renewed_at")},
+                **{name: getattr(subscription, name) for name in ("id", "expires", "renewed_at", "trouble")},
+                "owner": ownership.host_of(subscription.owner),
             },
             "gates": self.gates.report(),
             "failed": self.failures.report(),

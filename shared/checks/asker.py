@@ -35,11 +35,12 @@ class Asker:
     gates: Gates
     clock: Clock
 
-    def ask(self, users: Sequence[str], attempt: Attempt, *, setbacks: int = 0) -> Asked:
+    def ask(self, users: Sequence[str], attempt: Attempt, *, setbacks: int, listed: bool) -> Asked:
         """Return what Graph says of up to 20 users.
 
         `setbacks` is how often these users came back: after each, half as many are asked for at once, so that
-        a user whose presence has a batch throttled does not hold up the others for ever.
+        a user whose presence has a batch throttled does not hold up the others for ever. `listed`: a page of
+        the directory names them.
 
         Raises `GateClosed` where Graph must not be called now, `TryLater` where storage is out of reach.
         """
@@ -51,7 +52,7 @@ class Asker:
         while pieces and stopped is None:
             some = pieces.popleft()
             try:
-                sources |= self.graph.photos(some, attempt, repeatable=whole)
+                sources |= self.graph.photos(some, attempt, listed=listed, repeatable=whole)
             except (PutOff, ServiceError) as error:
                 if isinstance(error, Throttled) and setbacks and len(some) == 1:
                     sources[some[0]] = Unavailable(error.after)  # again, and nobody else was asked for

@@ -11,7 +11,7 @@ from typing import Any
 from shared import backoff, logs
 from shared.attempt import LONGEST_ATTEMPT, Attempt
 from shared.checks.asker import Asked, Asker
-from shared.checks.decision import AskAgain, Decision, GiveUp, Leave, Note, Queue, decide, letter_of
+from shared.checks.decision import AskAgain, Decision, GiveUp, Leave, Queue, decide, letter_of
 from shared.clock import Clock
 from shared.errors import DENIED_AFTER, PutOff, ServiceError, Stale, Throttled
 from shared.graph.photo import Photo, PhotoDenied, PhotoSource, Unavailable
@@ -74,8 +74,8 @@ class Checker:
         # Rows first: a note is conditional on the row as it was before Graph was asked.
         rows, now = [self.ledger.read(user) for user in job.users], self.clock.now()
         waiting = {row.user: Unavailable(row.wait_until - now) for row in rows if row.wait_until > now}
-        users = [user for user in job.users if user not in waiting]
-        asked = self.asker.ask(users, attempt, setbacks=job.tries) if users else Asked({})
+        users, tries, listed = [user for user in job.users if user not in waiting], job.tries, job.listed
+        asked = self.asker.ask(users, attempt, setbacks=tries, listed=listed) if users else Asked({})
         sources = {**waiting, **asked.sources}
         found = [self._judge(job, row, sources[row.user]) for row in rows if row.user in sources]
         return found, asked.stopped
@@ -84,7 +84,8 @@ class Checker:
         now, swept = self.clock.now(), job.why == "swept"
         # Graph's notification may be about what made SharePoint give the user a profile, or another name.
         asked = replace(row, no_profile_until=0.0) if job.why == "notified" else row
-        decision = decide(source, asked, force=job.force, sweep=swept, now=now, tries=job.tries)
+        tries, listed = job.tries, job.listed
+        decision = decide(source, asked, force=job.force, sweep=swept, now=now, tries=tries, listed=listed)
         answer = letter_of(source, decision, row, now=now, remove_after=self.settings.remove_after)
         return Found(row, source, decision, answer)
 
@@ -107,28 +108,28 @@ class Checker:
 
     def _note(self, job: Check, found: Iterable[Found]) -> None:
         for each in found:
+            noted: RowColumns = {} if isinstance(each.decision, Leave) else {**each.decision.columns}
             match each.decision:
-                case Note(columns):
-                    self._write(each.row, columns)
                 case Queue() if job.why == "swept":
-                    self._write(each.row, {"queued_at": self.clock.now()})
+                    noted["queued_at"] = self.clock.now()
                 case AskAgain(reason, after):
-                    self._note_refusal(job, each.row, reason, after)
+                    noted |= self._refusal(job, each.row, reason, after)
                 case GiveUp(reason):
                     logs.warning("check.gave_up", user=each.row.user, reason=reason)
-                    self._write(each.row, {"outcome": "failed", "reason": reason, "queued_at": 0.0})
+                    noted |= {"outcome": "failed", "reason": reason, "queued_at": 0.0}
+            if noted:
+                self._write(each.row, noted)
 
-    def _note_refusal(self, job: Check, row: Row, reason: str, after: float | None) -> None:
-        """Note until when a throttled mailbox is left alone; name the user from the second refusal on."""
+    def _refusal(self, job: Check, row: Row, reason: str, after: float | None) -> RowColumns:
+        """Return until when a throttled mailbox is left alone; the second refusal names the user."""
         now, noted = self.clock.now(), RowColumns()
         if row.wait_until > now:
-            return  # noted before, and not asked for since
+            return {}  # noted before, and not asked for since
         if after is not None:
             noted["wait_until"] = now + after
         if job.tries:
             noted |= {"outcome": "failed", "reason": reason}
-        if not row.holds(noted):
-            self._write(row, noted)
+        return {} if row.holds(noted) else noted
 
     def _answer(self, job: Check, answers: Mapping[str, str]) -> None:
         """Tell the sweep that asked, if there is one, the letter of each user."""
@@ -181,7 +182,7 @@ class Checker:
         after = error.after if isinstance(error, PutOff) else backoff.SHORTEST
         if isinstance(error, Throttled):
             left = replace(left, tries=min(job.tries + 1, MOST_SETBACKS))
-            after = (after or 0.0) + backoff.own_wait(left.tries)  # after all others
+            after = (after or 0.0) + backoff.own_wait(left.tries)  # after all others, whose gate opens then
         self._defer(left, after, str(error))
 
     def _defer(self, job: Check, after: float | None, reason: str, outcome: Outcome = "deferred") -> None:

@@ -32,11 +32,13 @@ class Graph:
     # --- photos and users ---
 
     def photos(
-        self, users: Sequence[str], attempt: Attempt, *, repeatable: bool = True
+        self, users: Sequence[str], attempt: Attempt, *, listed: bool = False, repeatable: bool = True
     ) -> dict[str, PhotoSource]:
         """Return the state of each user's photo, by object id, from one `$batch`; at most 20 users.
 
-        `repeatable`: where it fails as a whole it is sent again at once.
+        A 404 about the photo of a user who may not exist takes a second `$batch`, about those users
+        themselves. `listed`: a page of the directory names all of them. `repeatable`: where it fails as a
+        whole it is sent again at once.
 
         Raises `RoleMissing` where no user is answered and the token lacks the role.
         """
@@ -47,7 +49,21 @@ class Graph:
             self._wire.answered()
         elif denied := [each for each in found.values() if isinstance(each, photo.PhotoDenied)]:
             self._require_role(denied[0])
-        return found
+        doubtful = [user for user in users if photo.needs_user(found[user], listed=listed)]
+        about = self._about(doubtful, attempt) if doubtful else {}
+        known = {user: photo.of_existing_user(found[user]) for user in users if listed}
+        return found | known | {user: photo.with_user(found[user], about[user]) for user in doubtful}
+
+    def _about(self, users: Sequence[str], attempt: Attempt) -> dict[str, BatchPart]:
+        """Return the answer about each user; where there is none, only these users are asked for again."""
+        requests = [{"id": user, "method": "GET", "url": f"/users/{user}?$select=id"} for user in users]
+        try:
+            parts = self._wire.batch(requests, attempt)
+        except TryLater as error:
+            return dict.fromkeys(users, BatchPart(503, {}, retry_after=error.after))
+        except Refused as error:
+            return dict.fromkeys(users, BatchPart(error.status or 400, {}))
+        return {user: parts.get(user, BatchPart(503, {})) for user in users}
 
     def gather(self, user: str, attempt: Attempt, *, groups: Sequence[str] = ()) -> Gathered:
         """Return the user, the photo's metadata and its bytes, from one `$batch` that runs in this order.
@@ -71,7 +87,8 @@ class Graph:
             return Gathered(None, photo.UserGone())
         if groups:
             person = replace(person, groups=batch.read_memberships(parts.get("groups")))
-        source = batch.require_known(_source_in(parts.get("photo")))
+        # The same answer contains the user, so that no answer about the photo says that they do not exist.
+        source = batch.require_known(photo.of_existing_user(_source_in(parts.get("photo"))))
         if not isinstance(source, Photo):
             return Gathered(person, source)
         return self._with_content(person, source, parts.get("bytes"), attempt)
@@ -82,7 +99,7 @@ class Graph:
         if answer.status == HTTPStatus.OK:  # a placeholder may stand for no photo
             return photo.is_placeholder(answer.body, answer.headers.get("etag", ""))
         missing = answer.status == HTTPStatus.NOT_FOUND
-        return missing and isinstance(_source_in(_part_of(answer)), photo.NoPhoto)
+        return missing and _source_in(_part_of(answer)) == photo.NoPhoto(proven=True)
 
     def list_users(self, scope: Scope, address: str, attempt: Attempt) -> tuple[list[str], str]:
         """Return the object ids on one page of the users in scope, those of the excluded group among them.
@@ -147,8 +164,9 @@ class Graph:
             content, etag = answer.body, answer.headers.get("etag", "")
         if not etag:
             # Bytes without an ETag take that of the metadata, if it is unchanged after them.
-            after = batch.require_known(_source_in(_part_of(self._wire.photo_of(user.id, attempt))))
-            etag = source.etag if after == source else ""
+            after = _source_in(_part_of(self._wire.photo_of(user.id, attempt)))
+            unchanged = batch.require_known(photo.of_existing_user(after)) == source
+            etag = source.etag if unchanged else ""
         return Gathered(user, source, content, etag)
 
     # --- subscriptions ---

@@ -17,7 +17,9 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class NoPhoto:
-    """The user exists and has no photo."""
+    """The user exists and has no photo; not `proven` if Graph says so with a code that is not known."""
+
+    proven: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class NoMailbox:
 
 @dataclass(frozen=True, slots=True)
 class UserGone:
-    """The directory does not know the user."""
+    """The user does not exist: no more than the photo's own answer, until `with_user` has the user's, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,14 @@ ANSWERS = (Photo, NoPhoto, NoMailbox, UserGone)
 
 # Codes collected from issues and samples of 2018 to 2025; Microsoft publishes no list.
 _NO_PHOTO = {"ImageNotFound", "ErrorItemNotFound", "ErrorEntityNotFound"}
-_NO_USER = {"Request_ResourceNotFound", "ResourceNotFound"}
+NO_USER = frozenset({"Request_ResourceNotFound", "ResourceNotFound"})
+"""The codes with which Graph says that a user does not exist."""
+NO_PHOTO_USER = "the photo service does not know this user"
 _NO_MAILBOX = {
     "ErrorNonExistentMailbox": "no mailbox",
     "MailboxNotEnabledForRESTAPI": "no mailbox in Exchange Online",
     "MailboxNotHostedInExchangeOnline": "mailbox is on premises",
-    "ErrorUserResolutionFailedUserDoesNotExist": "the photo service does not know this user",
+    "ErrorUserResolutionFailedUserDoesNotExist": NO_PHOTO_USER,
 }
 # A user without photo may answer 200 with this id: learn.microsoft.com/graph/api/profilephoto-get
 _PLACEHOLDER = "1x1"
@@ -96,11 +100,41 @@ def classify_photo(part: BatchPart) -> PhotoSource:
         return NoMailbox("no mailbox")
     if part.status in (401, 403):
         return PhotoDenied(code)
-    if part.status == 404 and code in _NO_USER:
+    if part.status == 404 and code in NO_USER:
         return UserGone()
     if part.status == 404 and (code in _NO_PHOTO or part.body is None):
         return NoPhoto()
     return PhotoFailed(part.status, code)
+
+
+def needs_user(source: PhotoSource, *, listed: bool) -> bool:
+    """Return whether an answer about a photo means something only together with one about the user.
+
+    `listed`: a list of the directory's users names the user. That does not contradict "no such user": the
+    list may be older.
+    """
+    unresolved = _is_unknown_404(source) or source == NoMailbox(NO_PHOTO_USER)
+    return isinstance(source, UserGone) or (unresolved and not listed)
+
+
+def of_existing_user(source: PhotoSource) -> PhotoSource:
+    """Return what the answer about the photo of a user means whom the directory knows."""
+    if isinstance(source, UserGone):
+        return NoMailbox(NO_PHOTO_USER)
+    return NoPhoto(proven=False) if _is_unknown_404(source) else source
+
+
+def with_user(source: PhotoSource, user: BatchPart) -> PhotoSource:
+    """Return what an answer about a photo means, from the answer about its user in addition."""
+    if user.status < 300:
+        return of_existing_user(source)
+    found = classify_photo(user)
+    answers = isinstance(found, UserGone | PhotoDenied | Unavailable)
+    return found if answers else PhotoFailed(user.status, graph_error_code(user.body))
+
+
+def _is_unknown_404(source: PhotoSource) -> bool:
+    return isinstance(source, PhotoFailed) and source.status == 404
 
 
 # The head of a GIF of one pixel; its size stands in bytes 6 to 9 (w3.org/Graphics/GIF/spec-gif89a.txt).

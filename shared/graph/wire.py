@@ -51,8 +51,13 @@ class GraphConnection:
     def batch(
         self, requests: Sequence[Mapping[str, Any]], attempt: Attempt, *, repeatable: bool = True
     ) -> dict[str, BatchPart]:
-        """Return the parts of a `$batch` by id, without those that Graph left out."""
-        return self.rest.send(self._batch(requests, repeatable), attempt, self._parts)
+        """Return the parts of a `$batch` by id, without those that Graph left out.
+
+        Ids do not differ by case alone, and Graph may return them in another case.
+        """
+        parts = self.rest.send(self._batch(requests, repeatable), attempt, self._parts)
+        ids = {str(request["id"]).lower(): str(request["id"]) for request in requests}
+        return {ids[key]: part for key, part in parts.items() if key in ids}
 
     def denied(self, error: Denied) -> Denied:
         """Return the denial of a part of a batch with what the token's roles say about it."""
@@ -96,7 +101,7 @@ class GraphConnection:
         if not isinstance(parts, list):
             raise TryLater(GRAPH, "the batch has no responses")
         now = self.rest.clock.now()
-        return {part["id"]: read_part(part, now) for part in parts if is_part(part)}
+        return {part["id"].lower(): read_part(part, now) for part in parts if is_part(part)}
 
 
 def _page(body: Any) -> tuple[list[Any], str]:

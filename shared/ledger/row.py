@@ -31,6 +31,9 @@ class Row:
     recheck_at: float = 0.0
     stamp: float = 0.0  # the newest `SPS-PictureTimestamp` written, in seconds since 0001-01-01
     refused_etag: str = ""  # a photo that must not be tried again
+    tried_etag: str = ""  # a photo that was read in vain, and that a queued job reads again
+    tries: float = 0.0  # what that job counts (`sync.plan`)
+    retry_at: float = 0.0  # when it comes
     missing_since: float = 0.0  # since when Exchange has had no photo although one is settled
     gone_since: float = 0.0  # since when the directory has not known the user
     queued_at: float = 0.0  # when a sweep queued this user
@@ -78,6 +81,9 @@ class RowColumns(TypedDict, total=False):
     recheck_at: float
     stamp: float
     refused_etag: str
+    tried_etag: str
+    tries: float
+    retry_at: float
     missing_since: float
     gone_since: float
     queued_at: float
@@ -95,6 +101,10 @@ class RowColumns(TypedDict, total=False):
 RECHECK_MARGIN = 60.0
 # Seconds within which the next sweep does not queue a user again, unless their sync ended since.
 QUEUED_FOR = 86_400.0
+# Seconds that a job may come after its time: queues add a tenth of a wait, and others may be before it.
+RETRY_MARGIN = 300.0
+# Seconds after which a photo that was read in vain is read as if for the first time.
+TRIES_COUNT_FOR = 86_400.0
 
 DAY = 86_400.0  # seconds
 LONGEST_WAIT = 16 * DAY  # seconds between two looks of sweeps for a profile that does not exist
@@ -103,6 +113,7 @@ UNREADABLE_IMAGE = "unreadable image"  # why a photo is refused whose bytes are 
 # Why there is nothing to sync.
 PHOTO_SHOWN = "SharePoint has this photo"
 NO_PHOTO_THERE = "no photo in Exchange"
+NO_PHOTO_UNPROVEN = "Graph shows no photo, with an answer that does not prove that there is none"
 USER_UNKNOWN = "the directory does not know this user"
 
 
@@ -133,6 +144,11 @@ def waits_for_profile(row: Row, etag: str, now: float) -> bool:
     """Return whether a sweep is to leave this user alone, because SharePoint had no profile of them."""
     standing = row.outcome == "deferred" and row.no_profile_etag == etag
     return standing and now < row.no_profile_until
+
+
+def read_again_soon(etag: str, row: Row, now: float) -> bool:
+    """Return whether a job is queued that reads this photo again, because it was read in vain."""
+    return row.tried_etag == etag and row.retry_at + RETRY_MARGIN > now
 
 
 def refused(etag: str, row: Row) -> bool:

@@ -21,7 +21,6 @@ from shared.errors import (
     PROFILES,
     Denied,
     GateClosed,
-    Locked,
     NotSent,
     Refused,
     RoleMissing,
@@ -197,8 +196,6 @@ def _kind(error: ServiceError) -> str:
     """Return which refusals count as the same: an outage has many statuses, a rejection is exact."""
     if isinstance(error, Refused):
         return f"{error.status} {error.code}"
-    if isinstance(error, Locked):
-        return "locked"
     return "denied" if isinstance(error, Denied) else "unavailable"
 
 

@@ -4,12 +4,12 @@ The goal is exactly one subscription on `users`, `updated,deleted`, with a lifec
 signed with the newest secret. Rules: learn.microsoft.com/graph/api/resources/subscription.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.graph.subscription import RESOURCE, Subscription
 from shared.jobs import LifecycleEvent
+from shared.subscription.ownership import host_of, is_same, owned_elsewhere, owner_of
 from shared.subscription.record import SubscriptionRecord
 
 LIFE = (41_760 - 60) * 60.0  # seconds; the longest life of a subscription on directory objects, less an hour
@@ -65,6 +65,7 @@ class Blocked:
     """Another deployment of this application holds the one subscription that Graph allows: leave it alone."""
 
     hosts: tuple[str, ...]  # of those deployments
+    owner: str = ""  # its notification URL, where the storage account is that deployment's, too
 
 
 type SubscriptionStep = Keep | Adopt | Renew | Create | Ended | Blocked
@@ -91,16 +92,19 @@ def plan_subscription(
     """Return what to do about this application's subscriptions, as Graph lists them.
 
     `now` is in Unix seconds; `event` is the lifecycle event that caused this, if any; `take_over`: replace
-    another deployment's subscription.
+    another deployment's subscription, and the owner of the record.
     """
-    missed = event == "missed"
+    missed, owner = event == "missed", owner_of(record, listed)
+    if owned_elsewhere(owner, wanted.notification_url) and not take_over:
+        return SubscriptionPlan(Blocked((host_of(owner),), owner), sweep=missed)
     if record.state == "ended":
         return SubscriptionPlan(Ended())
     on_users = [s for s in listed if s.resource.strip("/").lower() == RESOURCE]
-    ours = [s for s in on_users if s.id == record.id or s.notification_url == wanted.notification_url]
+    own_url = wanted.notification_url
+    ours = [s for s in on_users if s.id == record.id or is_same(s.notification_url, own_url)]
     foreign = [s for s in on_users if s not in ours]
     if foreign and not take_over and not ours:
-        return SubscriptionPlan(Blocked(tuple(_host(s.notification_url) for s in foreign)), sweep=missed)
+        return SubscriptionPlan(Blocked(tuple(host_of(s.notification_url) for s in foreign)), sweep=missed)
     others = tuple(s.id for s in foreign) if take_over else ()
     if not ours:
         return SubscriptionPlan(Create("none of ours exists"), delete=others)
@@ -130,8 +134,3 @@ def _tend(
     urgent = event == "reauthorizationRequired" or subscription.expires - now < ENDS_SOON
     due = age > RENEW_AFTER or (urgent and age >= REAUTHORIZE_AFTER)
     return Renew(subscription) if due else Keep(subscription)
-
-
-def _host(url: str) -> str:
-    """Return only the host of a URL: its query may hold a key."""
-    return re.split(r"[/?#]", url.split("://", 1)[-1], maxsplit=1)[0].rpartition("@")[2]

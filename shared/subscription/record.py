@@ -24,6 +24,10 @@ class SubscriptionRecord:
     key: str = ""  # which secret signed its `clientState`
     renewed_at: float = 0.0  # when it was last created or renewed
     expires: float = 0.0  # the expiry that Graph returned then
+    owner: str = ""  # the notification URL of the deployment that it belongs to, "" if it belongs to none
+    rival: str = ""  # that of another deployment on this storage account, which was last seen ...
+    rival_at: float = 0.0  # ... then
+    trouble: str = ""  # why the last attempt to tend it failed, "" if it did not
     lease_token: str = ""  # identifies the current or last holder of the lease
     lease_until: float = 0.0  # until when no other instance may renew
 

@@ -14,13 +14,14 @@ from typing import Literal
 from shared import logs
 from shared.attempt import LONGEST_REQUEST, Attempt
 from shared.clock import Clock
-from shared.errors import GRAPH, Gone, PutOff, Refused, TryLater
+from shared.errors import GRAPH, Gone, PutOff, Refused, ServiceError, TryLater
 from shared.graph.client import Graph
 from shared.graph.subscription import Subscription
 from shared.jobs import LifecycleEvent, Tend
 from shared.storage.queues import Queues
 from shared.subscription import plan as subscriptions
 from shared.subscription.client_state import ClientState
+from shared.subscription.ownership import HELD, belongs_to, is_same, owned_elsewhere, owner_of
 from shared.subscription.plan import Adopt, Blocked, Create, Keep, Renew, SubscriptionPlan, Wanted
 from shared.subscription.record import SubscriptionLease, SubscriptionStore
 
@@ -53,7 +54,8 @@ class Renewal:
     clock: Clock
 
     @property
-    def _wanted(self) -> Wanted:
+    def wanted(self) -> Wanted:
+        """What this deployment's subscription must look like."""
         url = self.notification_url
         return Wanted(f"{url}/api/notifications", f"{url}/api/lifecycle", self.client_state.key_id)
 
@@ -87,30 +89,60 @@ class Renewal:
             Denied, Refused, ConfigError: Graph refuses until an operator acts.
         """
         with closing(SubscriptionLease(self.store, self.clock)) as lease:
-            if asked and lease.record.state == "ended":
-                lease.write({"state": ""})
-            attempt = Attempt.begin(self.clock, LONGEST_REQUEST)
-            listed, now = self.graph.subscriptions(attempt), self.clock.now()
-            plan = subscriptions.plan_subscription(
-                listed, lease.record, self._wanted, now=now, event=event, take_over=take_over
-            )
-            if plan.sweep:
-                self.request_sweep(f"Graph announced {event}")
-            return self._reported(self._apply(plan, lease, attempt), event)
+            try:
+                tended = self._tend(lease, event, asked=asked, take_over=take_over)
+            except ServiceError as error:
+                self._note_trouble(lease, str(error))
+                raise
+            self._note_trouble(lease, tended.reason if tended.did == "blocked" else "")
+            return self._reported(tended, event)
+
+    def _tend(
+        self, lease: SubscriptionLease, event: LifecycleEvent | None, *, asked: bool, take_over: bool
+    ) -> Tended:
+        own_url = self.wanted.notification_url
+        if take_over and lease.record.owner != own_url:
+            lease.write({"owner": own_url})
+        if asked and lease.record.state == "ended" and not owned_elsewhere(lease.record.owner, own_url):
+            lease.write({"state": ""})
+        attempt = Attempt.begin(self.clock, LONGEST_REQUEST)
+        listed, now = self.graph.subscriptions(attempt), self.clock.now()
+        plan = subscriptions.plan_subscription(
+            listed, lease.record, self.wanted, now=now, event=event, take_over=take_over
+        )
+        if plan.sweep:
+            self.request_sweep(f"Graph announced {event}")
+        return self._apply(plan, lease, attempt)
+
+    def _note_trouble(self, lease: SubscriptionLease, why: str) -> None:
+        """Let the record say why tending it failed; one of another deployment says nothing about this one."""
+        record = lease.record
+        if record.trouble == why or owned_elsewhere(record.owner, self.wanted.notification_url):
+            return
+        try:
+            lease.write({"trouble": why})
+        except ServiceError as error:
+            logs.warning("subscription.not_noted", error=str(error))
 
     def end(self) -> Tended:
-        """Delete the subscription and record that an administrator ended it.
+        """Delete this deployment's subscription and record that an administrator ended it, without an owner.
+
+        Another deployment's is left alone: *blocked*.
 
         Raises:
             TryLater, Denied, Refused, ConfigError: as in `tend`.
         """
         with closing(SubscriptionLease(self.store, self.clock)) as lease:
-            attempt = Attempt.begin(self.clock, LONGEST_REQUEST)
-            for subscription in self.graph.subscriptions(attempt):
-                ours = subscription.notification_url == self._wanted.notification_url
+            attempt, own_url = Attempt.begin(self.clock, LONGEST_REQUEST), self.wanted.notification_url
+            listed = self.graph.subscriptions(attempt)
+            owner = owner_of(lease.record, listed)
+            if owned_elsewhere(owner, own_url):
+                return self._reported(self._blocked(owner, lease), None)
+            for subscription in listed:
+                ours = is_same(subscription.notification_url, own_url)
                 if ours or subscription.id == lease.record.id:
                     self.graph.delete_subscription(subscription.id, attempt)
-            lease.write({"state": "ended", "id": "", "key": "", "expires": 0.0})
+            lease.write({"state": "ended", "id": "", "key": "", "expires": 0.0, "owner": "", "trouble": ""})
             return self._reported(Tended("ended", "an administrator ended it"), None)
 
     def _apply(self, plan: SubscriptionPlan, lease: SubscriptionLease, attempt: Attempt) -> Tended:
@@ -118,6 +150,8 @@ class Renewal:
             self.graph.delete_subscription(unwanted, attempt)
         match plan.step:
             case Keep(kept):
+                if not lease.record.owner:  # of an earlier release
+                    lease.write(self._owner)
                 return _tended("kept", "", kept)
             case Adopt(found):
                 return self._adopt(found, lease, "adopted", "its creation was never noted")
@@ -125,10 +159,23 @@ class Renewal:
                 return self._renew(due, lease, attempt)
             case Create(why):
                 return self._create(why, lease, attempt)
+            case Blocked(owner=owner) if owner:
+                return self._blocked(owner, lease)
             case Blocked(hosts):
-                return Tended("blocked", f"another deployment holds it: {', '.join(hosts)}")
+                return Tended("blocked", f"{HELD}: {', '.join(hosts)}")
             case subscriptions.Ended():
                 return Tended("ended", "an administrator ended it")
+
+    @property
+    def _owner(self) -> dict[str, str]:
+        """The column that makes this deployment the record's owner."""
+        return {"owner": self.wanted.notification_url}
+
+    def _blocked(self, owner: str, lease: SubscriptionLease) -> Tended:
+        """Let the record tell its owner that this deployment shares the storage account."""
+        own_url = self.wanted.notification_url
+        lease.write({"owner": owner, "rival": own_url, "rival_at": self.clock.now()})
+        return Tended("blocked", belongs_to(owner, own_url))
 
     def _renew(self, subscription: Subscription, lease: SubscriptionLease, attempt: Attempt) -> Tended:
         now = self.clock.now()
@@ -141,18 +188,18 @@ class Renewal:
                 raise
             # Graph has been seen to validate the URL on a renewal, and to time out.
             raise TryLater(GRAPH, "the renewal was not validated", request_id=error.request_id) from error
-        lease.write({"renewed_at": now, "expires": renewed.expires})
+        lease.write({"renewed_at": now, "expires": renewed.expires, **self._owner})
         return _tended("renewed", "", renewed)
 
     def _create(self, why: str, lease: SubscriptionLease, attempt: Attempt) -> Tended:
-        for url in (self._wanted.notification_url, self._wanted.lifecycle_url):
+        for url in (self.wanted.notification_url, self.wanted.lifecycle_url):
             self.ring(url)
         # Written before the POST, so that a creation whose answer is lost can be adopted.
-        lease.write({"state": "creating", "id": "", "key": self._wanted.key, "expires": 0.0})
+        lease.write({"state": "creating", "id": "", "key": self.wanted.key, "expires": 0.0, **self._owner})
         return self._adopt(self._post(attempt), lease, "created", why)
 
     def _post(self, attempt: Attempt) -> Subscription:
-        wanted, tries = self._wanted, 0
+        wanted, tries = self.wanted, 0
         while True:
             tries += 1
             state, expires = self.client_state.make(), self.clock.now() + subscriptions.LIFE
@@ -169,7 +216,8 @@ class Renewal:
         """Record a new subscription, and request a sweep for the changes before it."""
         now = self.clock.now()
         self.request_sweep(f"the subscription was {did}: {why}")
-        lease.write({"state": "active", "id": found.id, "renewed_at": now, "expires": found.expires})
+        active = {"state": "active", "id": found.id, "renewed_at": now, "expires": found.expires}
+        lease.write({**active, **self._owner})
         return _tended(did, why, found)
 
     def _reported(self, tended: Tended, event: LifecycleEvent | None) -> Tended:

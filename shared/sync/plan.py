@@ -1,12 +1,14 @@
 """Plan what a sync does about one user, from the user, the photo's metadata and its bytes. Pure."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from shared.graph.photo import Gathered, NoMailbox, NoPhoto, Photo, UserGone
+from shared.graph.photo import NO_PHOTO_USER, Gathered, NoMailbox, NoPhoto, Photo, UserGone
 from shared.ledger.row import (
     NO_PHOTO_THERE,
+    NO_PHOTO_UNPROVEN,
     PHOTO_SHOWN,
+    TRIES_COUNT_FOR,
     UNREADABLE_IMAGE,
     USER_UNKNOWN,
     Outcome,
@@ -29,11 +31,17 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class ComeBack:
-    """Too early: do the same job again, `after` seconds later, with this many `tries` counted."""
+    """Too early: do the same job again, `after` seconds later, with this many `tries` counted.
+
+    The row notes it of the photo `etag`: another job that is earlier waits as long, and one that is later
+    does what this one would have done.
+    """
 
     after: float
     reason: str
     tries: int
+    etag: str
+    queued: bool = False  # such a job is in the queue already
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,8 @@ TORN_READ_AGAIN_AFTER = 30.0  # seconds; Graph's photo store needs a moment to b
 TRIES_TORN = 1
 TRIES_UNREADABLE = 2
 
+KNOWN: RowColumns = {"gone_since": 0.0}
+"""Noted of each user whom Graph answered about: else their row would be deleted, and their picture stay."""
 _AT_REST: RowColumns = {"missing_since": 0.0, "gone_since": 0.0, "queued_at": 0.0}
 
 
@@ -83,7 +93,7 @@ def plan_sync(
     `scope` holds the users whose photos are synced, `removal` what becomes of a picture whose photo is gone.
     """
     user = gathered.user
-    if user is None or isinstance(gathered.source, UserGone):
+    if user is None:
         noted: RowColumns = {"gone_since": row.gone_since or now, "queued_at": 0.0}
         return Finish("gone", USER_UNKNOWN, noted)
     if reason := out_of_scope(user, scope):
@@ -91,18 +101,24 @@ def plan_sync(
         return Finish("skipped", reason, {"refused_etag": etag, "gone_since": 0.0, "queued_at": 0.0}, etag)
     match gathered.source:
         case NoMailbox(reason):
-            return Finish("skipped", reason, {"gone_since": 0.0, "queued_at": 0.0})
-        case NoPhoto():
-            return _plan_removal(user, row, removal, now)
+            return Finish("skipped", reason, KNOWN | {"queued_at": 0.0})
+        case UserGone():  # no more than the photo service says so
+            return Finish("skipped", NO_PHOTO_USER, KNOWN | {"queued_at": 0.0})
+        case NoPhoto(proven):
+            return _plan_removal(user, row, removal, now) if proven else _plan_nothing_certain()
         case Photo(etag=announced):
+            etag, tries = gathered.content_etag, tries_before(row, gathered.content_etag, tries, now)
             if announced != gathered.content_etag and tries < TRIES_TORN:
-                return ComeBack(TORN_READ_AGAIN_AFTER, "the photo changed while it was read", TRIES_TORN)
+                first = ComeBack(
+                    TORN_READ_AGAIN_AFTER, "the photo changed while it was read", TRIES_TORN, etag
+                )
+                return _as_queued(first, row, now)
             return _plan_upload(user, gathered, row, force=force, now=now)
 
 
 def _plan_upload(user: User, gathered: Gathered, row: Row, *, force: bool, now: float) -> Finish | Upload:
     if not gathered.content_etag:  # bytes without an ETag must never be settled
-        return Finish("deferred", "the photo keeps changing while it is read", {"queued_at": 0.0})
+        return Finish("deferred", "the photo keeps changing while it is read", KNOWN | {"queued_at": 0.0})
     etag, digest = gathered.content_etag, hashlib.sha256(gathered.content).hexdigest()
     at_rest = not force and not row.dirty and row.unsure_until <= now
     if not force and row.outcome == "failed" and refused(etag, row):
@@ -128,8 +144,25 @@ def _plan_removal(user: User, row: Row, removal: Removal, now: float) -> Finish 
     return Finish("unchanged", NO_PHOTO_THERE, _AT_REST | {"missing_since": missing})
 
 
-def unreadable(upload: Upload, *, tries: int, first_look: float) -> Finish | ComeBack:
+def _plan_nothing_certain() -> Finish:
+    """Plan for a user who has no photo by a code that is not known: no picture is removed on that word."""
+    return Finish("unchanged", NO_PHOTO_UNPROVEN, _AT_REST)
+
+
+def unreadable(upload: Upload, row: Row, *, tries: int, first_look: float, now: float) -> Finish | ComeBack:
     """Return what to do about bytes that are not a picture: look again after `first_look` s, then refuse."""
-    if tries < TRIES_UNREADABLE:
-        return ComeBack(first_look, UNREADABLE_IMAGE, TRIES_UNREADABLE)
+    if tries_before(row, upload.etag, tries, now) < TRIES_UNREADABLE:
+        return _as_queued(ComeBack(first_look, UNREADABLE_IMAGE, TRIES_UNREADABLE, upload.etag), row, now)
     return Finish("failed", UNREADABLE_IMAGE, _AT_REST | {"refused_etag": upload.etag}, upload.etag)
+
+
+def tries_before(row: Row, etag: str, tries: int, now: float) -> int:
+    """Return what a job counts: its own `tries`, or those of the row where their job's time has come."""
+    counted = row.tried_etag == etag and row.retry_at <= now < row.retry_at + TRIES_COUNT_FOR
+    return max(tries, int(row.tries)) if counted else tries
+
+
+def _as_queued(step: ComeBack, row: Row, now: float) -> ComeBack:
+    """Return when a photo is read again: as the step says, or when a queued job does it already."""
+    queued = row.tried_etag == step.etag and row.tries >= step.tries and row.retry_at > now
+    return replace(step, after=row.retry_at - now, queued=True) if queued else step

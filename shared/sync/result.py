@@ -35,6 +35,7 @@ class Result:
     after: float | None = None  # in how many seconds, None where no service said
     hindrance: Hindrance = ""  # what was in the way of a job that is to be done again
     own: bool = False  # what was in the way concerns this user alone
+    queued: bool = False  # another such job is in the queue, unless this job is that one
 
 
 REFUSED_FOR_GOOD = 5  # refusals in a row that waiting does not mend, after which the user fails
@@ -65,7 +66,7 @@ def set_back(job: Sync, error: ServiceError) -> Result:
             hindrance = "refused"
         case Denied():
             hindrance = "denied"
-        case Throttled(after=after):  # after all others, for which the gate opens again, too
+        case Throttled(after=after):  # after all others, for which the gate opens then, too
             wait += after or 0.0
         case TryLater(after=after):
             wait = max(wait, after or 0.0)
@@ -90,8 +91,8 @@ def noted_of(result: Result, error: ServiceError, now: float) -> RowColumns:
 
 def come_back(job: Sync, step: ComeBack) -> Result:
     """Return the result of a job that came too early."""
-    again = replace(job, tries=step.tries, setbacks=0)
-    return Result(job.user, "deferred", step.reason, again=again, after=step.after)
+    again, after = replace(job, tries=step.tries, setbacks=0), step.after
+    return Result(job.user, "deferred", step.reason, step.etag, again=again, after=after, queued=step.queued)
 
 
 def failure(error: Exception) -> RowColumns:

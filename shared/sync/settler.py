@@ -146,7 +146,7 @@ class Settler:
 def nowhere(row: Row, found: NotYet, etag: str, now: float) -> RowColumns:
     """Return what to note of a user who has no target now: later SharePoint is asked for it again."""
     profile = without_profile(row, etag, now) if found.lasting else with_profile(row)
-    return {"queued_at": 0.0, "upn": "", **profile}
+    return {"queued_at": 0.0, "upn": "", "gone_since": 0.0, **profile}
 
 
 def _recheck_at(unsure_until: float) -> float:

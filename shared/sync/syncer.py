@@ -28,7 +28,17 @@ from shared.storage.queues import Queues
 from shared.sync import changes
 from shared.sync.changes import Change
 from shared.sync.claims import Claim, ClaimLost, Claims
-from shared.sync.plan import TRIES_UNREADABLE, Clear, ComeBack, Finish, Removal, Upload, plan_sync, unreadable
+from shared.sync.plan import (
+    KNOWN,
+    TRIES_UNREADABLE,
+    Clear,
+    ComeBack,
+    Finish,
+    Removal,
+    Upload,
+    plan_sync,
+    unreadable,
+)
 from shared.sync.result import Result, come_back, failure, noted_of, put_off, report, set_back
 from shared.sync.settler import Settler, nowhere
 
@@ -70,7 +80,13 @@ class Syncer:
             Refused: storage refuses what is written, which is our own fault; the message becomes poison.
             TryLater: the queue itself is out of reach, so that only a redelivery is left.
         """
-        result = self.attempt(job)
+        return self.queue_again(job, self.attempt(job))
+
+    def queue_again(self, job: Sync, result: Result) -> Result:
+        """Queue the job that comes back after an attempt at `job`, if any, and return what was queued.
+
+        Raises `TryLater` where the queue is out of reach.
+        """
         if result.again is None:
             return result
         # A minute's reservation is used up by the first attempt that called any service.
@@ -124,9 +140,10 @@ class Syncer:
 
     def _sync(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
         """Tell the story of one sync; each step returns what the next one needs."""
-        claim = self.claims.take(job.user)
+        claim, known = self.claims.take(job.user), RowColumns()
         try:
             gathered = self._gather(job, attempt)
+            known = KNOWN if gathered.user and claim.row.gone_since else known
             planned = self._plan(job, claim.row, gathered, remove, attempt)
             if not isinstance(planned, Planned):
                 return self._finish(job, claim, planned)
@@ -137,10 +154,10 @@ class Syncer:
             raise
         except ServiceError as error:
             result, noted = self._hindered(job, error)
-            self.settler.release(claim, attempt, noted)
+            self.settler.release(claim, attempt, known | noted)
             return result
         except Exception as error:
-            self.settler.release(claim, attempt, failure(error))
+            self.settler.release(claim, attempt, known | failure(error))
             raise
 
     def _rehearse(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
@@ -198,19 +215,22 @@ class Syncer:
         step = self._decide(job, row, gathered, remove, attempt)
         if isinstance(step, Finish | ComeBack):
             return step
-        etag, now = (step.etag if isinstance(step, Upload) else ""), self.clock.now()
+        now, etag = self.clock.now(), step.etag if isinstance(step, Upload) else ""
         if job.removal and not job.force and waits_for_profile(row, etag, now):
             return Finish("deferred", row.reason, {"queued_at": 0.0})
+        if isinstance(step, Clear):
+            change = changes.clear_picture(self.sharepoint, step.user)
+        else:  # SharePoint is asked nothing about bytes that are not a picture
+            thumbnails = _render(step.content)
+            if thumbnails is None:
+                first = self.settings.recheck_after[0]
+                return unreadable(step, row, tries=job.tries, first_look=first, now=now)
+            state = self.settings.exchange_sync_state
+            change = changes.show_picture(self.sharepoint, state, step, thumbnails)
         target = self.targets.find(step.user, row, attempt, force=job.force)
         if isinstance(target, NotYet):
             return Finish("deferred", target.reason, nowhere(row, target, etag, now), etag)
-        if isinstance(step, Clear):
-            return Planned(changes.clear_picture(self.sharepoint, step.user), target)
-        thumbnails = _render(step.content)
-        if thumbnails is None:
-            return unreadable(step, tries=job.tries, first_look=self.settings.recheck_after[0])
-        state = self.settings.exchange_sync_state
-        return Planned(changes.show_picture(self.sharepoint, state, step, thumbnails), target)
+        return Planned(change, target)
 
     def _decide(
         self, job: Sync, row: Row, gathered: Gathered, remove: bool, attempt: Attempt
@@ -222,13 +242,15 @@ class Syncer:
             gathered, row, scope=scope, force=job.force, tries=job.tries, now=now, removal=removal
         )
         if isinstance(step, Clear) and not self.graph.has_no_photo(job.user, attempt):
-            return Finish("unchanged", "Graph has a photo after all", {"queued_at": 0.0})
+            return Finish("unchanged", "Graph has a photo after all", KNOWN | {"queued_at": 0.0})
         return step
 
     def _finish(self, job: Sync, claim: Claim, step: Finish | ComeBack) -> Result:
         """End a claim that wrote nothing to SharePoint."""
         if isinstance(step, ComeBack):
-            claim.end({})
+            retry_at = self.clock.now() + step.after
+            tried: RowColumns = {"tried_etag": step.etag, "tries": float(step.tries), "retry_at": retry_at}
+            claim.end({**KNOWN, "missing_since": 0.0, **tried})
             return come_back(job, step)
         claim.end({**step.columns, "outcome": step.outcome, "reason": step.reason})
         return Result(job.user, step.outcome, step.reason, step.etag)

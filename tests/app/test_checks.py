@@ -157,7 +157,7 @@ def test_a_check_is_deferred_as_a_whole_if_graph_is_busy(world: World) -> None:
     check(world, *users)
     assert [job.users for job in world.queued(Check)] == [tuple(users)]
     (hidden,) = world.hidden(Check.queue)
-    assert 100 <= hidden <= 111  # after all others, for which the gate opens again, too
+    assert 100 <= hidden <= 111  # after all others, for which the gate opens then, too
     assert len(world.requests()) == 1
 
 

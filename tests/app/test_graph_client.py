@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from local.tenant.directory.groups import Group
 from local.tenant.traffic.faults import Fault
 from shared.attempt import Attempt
 from shared.errors import Denied, Gone, Refused, TryLater
@@ -69,7 +70,7 @@ def test_each_user_of_a_batch_gets_their_own_answer(world: World, graph: Graph) 
         no_mailbox: NoMailbox("no mailbox"),
         gone: UserGone(),
     }
-    assert len(world.requests()) == 1
+    assert len(world.requests()) == 2  # one for all, and one for those who may be gone
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,49 @@ def test_a_batch_without_responses_is_repeated_later(world: World, graph: Graph,
     answers(world, body)
     with pytest.raises(TryLater):
         graph.photos(["a"], Attempt())
+
+
+@pytest.mark.parametrize("turn", [str.upper, str.lower, str.title], ids=lambda turn: turn.__name__)
+def test_the_ids_of_parts_are_matched_whatever_their_case(world: World, graph: Graph, turn: Any) -> None:
+    user = "0a0b0c0d-0000-4000-8000-00000000abcd"
+    parts = [person(user), part("photo", 200, metadata()), picture()]
+    answers(
+        world,
+        {"responses": [part(turn(user), 200, metadata())]},
+        {"responses": [each | {"id": turn(each["id"])} for each in parts]},
+    )
+    assert graph.photos([user], Attempt()) == {user: Photo(ETAG)}
+    assert graph.gather(user, Attempt()).content == b"JPEG"
+    assert len(world.requests()) == 2
+
+
+def test_a_tenant_that_repeats_ids_in_upper_case_is_swept_and_synced(world: World) -> None:
+    world.tenant.world.knobs.batch_ids = "upper"
+    users = [world.add() for _ in range(21)]
+    gone = world.add()
+    world.ask(gone)
+    world.drain()
+    world.tenant.world.remove(world.person(gone))
+    world.hint(gone)
+    assert world.sweep()["changed"] == 21
+    for user in users:
+        world.settled(user)
+    assert world.row(gone).gone_since
+
+
+def test_memberships_of_groups_are_found_whatever_the_case_of_ids(new_world: Any) -> None:
+    world = new_world(SCOPE="group:0A0B0C0D-0000-4000-8000-00000000ABCD")
+    world.tenant.world.knobs.batch_ids = "upper"
+    inside, outside = world.add(), world.add()
+    group = world.services.settings.scope.group
+    world.tenant.world.groups.put(Group(group, "team", (inside,)))
+    for user in (inside, outside):
+        world.ask(user)
+    world.drain()
+    assert {user: world.row(user).outcome for user in (inside, outside)} == {
+        inside: "synced",
+        outside: "skipped",
+    }
 
 
 # --- whether a photo exists ---

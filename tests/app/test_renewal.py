@@ -8,9 +8,11 @@ import pytest
 
 from local.tenant.tenant import Tenant
 from local.tenant.traffic.faults import Fault
+from shared.app import App
 from shared.errors import Denied, Refused, ServiceError, Throttled, TryLater
 from shared.jobs import Tend
 from shared.subscription import plan
+from shared.subscription.ownership import host_of
 from shared.subscription.record import SubscriptionRecord, SubscriptionStore
 from tests.fakes.external_steps import drop_connection, fail_precondition, kill
 from tests.fakes.world import World
@@ -317,6 +319,172 @@ def test_another_deployments_subscription_is_left_alone_and_reported(world: Worl
 def test_another_deployments_subscription_is_taken_over_on_request(world: World) -> None:
     assert tend(world, asked=True, take_over=True) == "created"
     at_rest(world)
+
+
+# --- another deployment on the same storage account ---
+
+
+@pytest.fixture
+def slot(tls: ssl.SSLContext, world: World, base: str) -> Iterator[App]:
+    """Another deployment on this storage account, whose own subscription Graph could validate."""
+    assert base
+    with Webhook(tls) as hook:
+        yield world.start(NOTIFICATION_URL=hook.url.removesuffix("/api/notifications"))
+
+
+def tend_in_turn(world: World, *apps: App, hours: int = 5) -> list[str]:
+    """Let the timers of deployments run for some hours; return what each run did."""
+    did = []
+    for _ in range(hours):
+        for app in apps:
+            did.append(app.services.renewal.tend().did)
+            world.drain()
+            world.clock.advance(HOUR / len(apps))
+    return did
+
+
+def problems(app: App) -> str:
+    return "; ".join(app.status_report.status()["problems"])
+
+
+def test_of_two_deployments_on_one_storage_account_the_second_is_blocked_and_opens_no_sweep(
+    world: World, slot: App
+) -> None:
+    first = world.app
+    did = tend_in_turn(world, first, slot)
+    assert did == ["created", "blocked", *["kept", "blocked"] * 4]
+    assert len(world.app.status_report.status()["sweeps"]) == 1
+    at_rest(world)
+
+
+def test_both_deployments_on_one_storage_account_say_so_until_one_is_away_for_a_day(
+    world: World, slot: App, base: str
+) -> None:
+    mine, theirs = base.removeprefix("https://"), host_of(slot.services.settings.notification_url)
+    tend_in_turn(world, world.app, hours=1)
+    assert problems(world.app) == ""
+    assert "take_over=true" in problems(slot)  # before it has run once
+    tend_in_turn(world, slot, hours=1)
+    assert f"the deployment at {theirs} uses this storage account, too" in problems(world.app)
+    assert f"belong to the deployment at {mine}, and this is {theirs}" in problems(slot)
+    tend_in_turn(world, world.app, hours=24)
+    assert problems(world.app) == ""
+    assert "has not renewed" not in problems(slot)
+    world.clock.advance(4 * DAY)
+    assert "has not renewed the subscription for 4 days" in problems(slot)
+
+
+def test_a_deployment_with_a_new_url_takes_over_on_request_and_its_predecessor_stays_away(
+    world: World, slot: App
+) -> None:
+    before, after = world.app, slot
+    tend_in_turn(world, before, hours=1)
+    assert tend_in_turn(world, after, hours=2) == ["blocked", "blocked"]
+    assert after.services.renewal.tend(asked=True).did == "blocked"
+    assert after.services.renewal.tend(asked=True, take_over=True).did == "created"
+    assert [each["notificationUrl"] for each in listed(world)] == [
+        after.services.renewal.wanted.notification_url
+    ]
+    assert problems(after) == ""
+    assert tend_in_turn(world, before, after, hours=3) == ["blocked", "kept"] * 3
+    assert "uses this storage account, too" in problems(after)
+
+
+@pytest.mark.parametrize("step", range(1, 9))
+def test_an_instance_may_die_at_any_step_of_a_take_over(world: World, slot: App, step: int) -> None:
+    tend(world)
+    death = world.steps.on("(read|write|call) .*", kill, nth=step)
+    renewal = slot.services.renewal
+    assert not world.steps.survive(lambda: renewal.tend(asked=True, take_over=True))
+    assert death.seen == step
+    world.clock.advance(301)
+    if renewal.tend().did == "blocked":  # it had not begun
+        assert renewal.tend(asked=True, take_over=True).did == "created"
+    world.app = slot
+    at_rest(world)
+
+
+def test_an_end_leaves_another_deployments_subscription_alone(world: World, slot: App) -> None:
+    tend(world)
+    before = record(world)
+    assert slot.services.renewal.end().did == "blocked"
+    at_rest(world)
+    assert record(world).renewed_at == before.renewed_at
+    assert world.services.renewal.end().did == "ended"
+    assert listed(world) == []
+
+
+def test_an_ended_subscription_frees_the_storage_account_for_the_deployment_that_asks_next(
+    world: World, slot: App
+) -> None:
+    tend(world)
+    world.services.renewal.end()
+    assert tend_in_turn(world, world.app, slot, hours=2) == ["ended"] * 4
+    assert slot.services.renewal.tend(asked=True).did == "created"
+    assert tend_in_turn(world, world.app, hours=1) == ["blocked"]
+    assert world.services.renewal.tend(asked=True).did == "blocked"
+
+
+def test_a_message_about_the_owners_subscription_that_the_other_takes_still_opens_a_sweep(
+    world: World, slot: App
+) -> None:
+    tend(world)
+    del world.state.rows["sweep", "record"]
+    assert slot.services.renewal.tend(event="missed").did == "blocked"
+    assert sweep_wanted(world)
+    at_rest(world)
+
+
+# --- an upgrade: the record of an earlier release has no owner ---
+
+
+def without_owner(world: World) -> None:
+    columns, version = world.state.rows["subscription", "users"]
+    kept = {name: value for name, value in columns.items() if name not in ("owner", "rival", "rival_at")}
+    world.state.rows["subscription", "users"] = kept, version
+
+
+def test_after_an_upgrade_the_record_belongs_to_the_deployment_whose_subscription_it_is(
+    world: World, slot: App
+) -> None:
+    tend(world)
+    without_owner(world)
+    assert tend_in_turn(world, slot, world.app, slot, world.app, hours=1) == ["blocked", "kept"] * 2
+    assert record(world).owner == world.services.renewal.wanted.notification_url
+    at_rest(world)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["", "and its subscription was lost"])
+def test_after_an_upgrade_a_single_deployment_goes_on_as_before(world: World, lost: bool) -> None:
+    tend(world)
+    without_owner(world)
+    if lost:
+        world.tenant.graph.lose(listed(world)[0]["id"])
+        world.clock.advance(4 * HOUR)
+    assert tend(world) == ("created" if lost else "kept")
+    assert record(world).owner == world.services.renewal.wanted.notification_url
+    at_rest(world)
+    assert problems(world.app) == ""
+
+
+# --- why it failed ---
+
+
+def test_the_status_keeps_why_the_last_run_failed_until_one_succeeds(world: World) -> None:
+    world.fault(Fault(path="/subscriptions", status=400, next=1))
+    with pytest.raises(ServiceError):
+        tend(world)
+    assert "400" in world.app.status_report.status()["subscription"]["trouble"]
+    tend(world)
+    assert world.app.status_report.status()["subscription"]["trouble"] == ""
+
+
+@pytest.mark.usefixtures("theirs")
+def test_another_deployments_subscription_is_a_problem_with_its_remedy(world: World) -> None:
+    tend(world)
+    assert "take_over=true" in problems(world.app)
+    tend(world, asked=True, take_over=True)
+    assert problems(world.app) == ""
 
 
 # --- the lease ---

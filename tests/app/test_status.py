@@ -52,7 +52,14 @@ def test_an_app_that_has_done_nothing_yet_reports_nothing(world: World) -> None:
         "sweep": None,
         "sweeps": [],
         "sweep_wanted": "",
-        "subscription": {"state": "none", "id": "", "expires": 0.0, "renewed_at": 0.0},
+        "subscription": {
+            "state": "none",
+            "id": "",
+            "expires": 0.0,
+            "renewed_at": 0.0,
+            "trouble": "",
+            "owner": "",
+        },
         "gates": {},
         "failed": {"users": 0, "more": False, "since": None, "newest": []},
         "poison": [],
@@ -179,10 +186,12 @@ def test_a_closed_gate_is_shown_with_the_reason_and_the_seconds_it_stays_closed(
 
 def test_the_subscription_is_shown_without_its_key(world: World) -> None:
     record = {"state": "active", "id": PEOPLE[0], "key": "horse", "expires": 7.0, "renewed_at": 5.0}
-    world.state.merge("subscription", "users", {**record, "lease_token": "battery"}, None)
+    more = {"owner": "https://a.example/api/notifications?code=staple", "trouble": "graph: 400"}
+    world.state.merge("subscription", "users", {**record, **more, "lease_token": "battery"}, None)
     shown = status(world)["subscription"]
 
-    assert shown == {"state": "active", "id": PEOPLE[0], "expires": 7.0, "renewed_at": 5.0}
+    facts = {"state": "active", "id": PEOPLE[0], "expires": 7.0, "renewed_at": 5.0}
+    assert shown == {**facts, "owner": "a.example", "trouble": "graph: 400"}
 
 
 def test_poison_is_shown_without_its_content(world: World) -> None:

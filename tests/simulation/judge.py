@@ -193,6 +193,8 @@ class Judge:
     def _follows(self, worker: Worker, queue: str, job: Mapping[str, Any]) -> None:
         """Report a second successor: a message is followed, or repeated, by one message for each user."""
         looks = 2 if job.get("why") == "rechecked" and getattr(worker.job, "why", "") == "notified" else 1
+        if job.get("cause") == "asked" and worker.job is None:
+            looks += 1  # a request replaces its own message by the job that comes back
         for user in job.get("users") or [job["user"]]:
             what = queue + ("!" if job.get("letters") else ""), user, job.get("why") or job["cause"]
             worker.sent[what] += 1

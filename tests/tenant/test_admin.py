@@ -131,6 +131,17 @@ class TestChanges:
         assert admin.user("anna@contoso.com")["id"] == successor
         assert admin.user(anna)["gone"]  # what SharePoint kept of the first can still be seen
 
+    def test_a_deleted_user_can_be_restored_unless_the_upn_is_taken(self, call, admin, anna) -> None:
+        admin.change(anna, gone=True)
+        (successor,) = admin.add(upn="anna@contoso.com")
+        with pytest.raises(AdminError, match="409"):
+            admin.change(anna, gone=False)
+        admin.change(successor, gone=True)
+        assert not admin.change(anna, gone=False, mailbox=False)["gone"]
+        assert call("GET", f"{GRAPH}/users/anna@contoso.com").json()["id"] == anna
+        assert call("GET", f"{GRAPH}/users/{anna}/photo").status_code == 404
+        assert admin.user(anna)["target"]["account"] == "i:0#.f|membership|anna@contoso.com"
+
     def test_a_profile_can_have_a_picture_another_object_id_and_a_second_folder(self, admin, anna) -> None:
         admin.configure(anna, picture=True, object_id="", folder="Profilbilder")
         target = admin.user(anna)["target"]

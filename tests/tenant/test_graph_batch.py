@@ -78,6 +78,14 @@ def test_a_missing_photo_has_no_body_and_a_missing_user_has_one(graph, path) -> 
     assert parts(graph.batch(*ask))["photo"]["body"]["error"]["code"] == "ImageNotFound"
 
 
+def test_by_knob_the_answer_repeats_ids_in_upper_case(graph) -> None:
+    person = graph.person(photo=graph.photo())
+    graph.world.knobs.batch_ids = "upper"
+    after = get("bytes", f"/users/{person.id}/photo/$value") | {"dependsOn": ["photo"]}
+    answers = parts(graph.batch(get("photo", f"/users/{person.id}/photo"), after))
+    assert {name: answer["status"] for name, answer in answers.items()} == {"PHOTO": 200, "BYTES": 200}
+
+
 def test_a_part_can_write(graph) -> None:
     with Webhook() as webhook:
         request = {

@@ -120,6 +120,15 @@ def test_a_missing_user_and_a_missing_photo_have_different_answers(graph, path) 
         assert answer.get_json()["error"]["code"] == "Request_ResourceNotFound"
 
 
+def test_by_knob_the_metadata_and_the_bytes_have_different_labels(graph) -> None:
+    person = graph.person(photo=graph.photo())
+    path = f"/users/{person.id}/photo"
+    graph.world.knobs.photo_labels = "two"
+    metadata, value = graph.get(path).get_json(), graph.get(f"{path}/$value")
+    assert value.headers["ETag"] == person.photo.etag != metadata["@odata.mediaEtag"]
+    assert graph.get(path).get_json() == metadata
+
+
 @pytest.mark.parametrize("knob", ["photo_user_gone", "no_mailbox"])
 def test_by_knob_the_message_contains_json(graph, knob) -> None:
     user = graph.person(mailbox=False).id if knob == "no_mailbox" else "absent"

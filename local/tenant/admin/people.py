@@ -22,7 +22,7 @@ LONGEST_DELAY = 3600.0  # seconds
 
 @dataclass(slots=True, kw_only=True)
 class PersonChange:
-    """The changes to a person; None changes nothing. `gone` deletes them and frees their UPN.
+    """The changes to a person; None changes nothing. `gone` deletes them and frees their UPN; false restores.
 
     After any change Graph notifies its subscribers that the user was updated: hints without a new photo.
     """
@@ -32,7 +32,7 @@ class PersonChange:
     geo: str | None = None
     enabled: bool | None = None
     mailbox: bool | None = None
-    gone: bool = False
+    gone: bool | None = None
 
 
 class PeopleCalls:
@@ -70,9 +70,12 @@ class PeopleCalls:
         }
 
     def change(self, request: Request, key: str) -> dict[str, Any]:
-        """`POST /users/{id}`: rename, move, disable, remove a person."""
+        """`POST /users/{id}`: rename, move, disable, remove or restore a person."""
         change = read(PersonChange, request.get_json(force=True))
         with self._world.lock:
+            if change.gone is False:
+                with _refusing(409):
+                    self._world.restore(self._find_ever(key))
             person = self._find_living(key)
             if change.upn is not None:
                 with _refusing(409):

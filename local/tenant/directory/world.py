@@ -75,7 +75,7 @@ class Clock:
         self._ahead = timedelta()
 
 
-PersonEvent = Literal["added", "renamed", "moved", "removed", "photo"]
+PersonEvent = Literal["added", "renamed", "moved", "removed", "restored", "photo"]
 
 
 class Observer(Protocol):
@@ -164,13 +164,21 @@ class World:
             self._notify(person, "moved")
 
     def remove(self, person: Person) -> None:
-        """Delete `person` permanently: their UPN can be used again, their id cannot."""
+        """Delete `person`: their UPN can be used again, their id cannot."""
         with self.lock:
             if person.gone:
                 return
             person.gone = True
             self._ids.pop(person.upn.lower(), None)
             self._notify(person, "removed")
+
+    def restore(self, person: Person) -> None:
+        """Bring a deleted person back with id and UPN; ValueError: another living person has the UPN."""
+        with self.lock:
+            if person.gone:
+                self._take_upn(person.id, person.upn)
+                person.gone = False
+                self._notify(person, "restored")
 
     def set_photo(self, person: Person, photo: Photo | None, *, tell: bool = True) -> None:
         """Change (or with None remove) a photo as its owner would; call the observers if `tell`."""

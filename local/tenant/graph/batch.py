@@ -101,7 +101,8 @@ class Batch:
                 answer = self._refused(call, GraphRefusal(424, "FailedDependency", text))
             else:
                 answer = self._answer(call, part)
-            responses[part.id] = {"id": part.name, **answer}
+            name = part.name.upper() if self._world.knobs.batch_ids == "upper" else part.name
+            responses[part.id] = {"id": name, **answer}
         return responses
 
     def _answer(self, call: GraphCall, part: BatchPart) -> Json:

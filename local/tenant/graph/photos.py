@@ -46,7 +46,7 @@ class PhotoOperations:
                 "@odata.context": f"{CONTEXT}users('{user}')/{part.partition('/')[0]}/$entity",
                 "@odata.id": f"{ROOT}/users('{person.id}@{self._world.tenant_id}')/{part}",
                 "@odata.mediaContentType": photo.content_type if size == _own(photo) else "image/jpeg",
-                "@odata.mediaEtag": _etag(photo, size),
+                "@odata.mediaEtag": self._label(photo, size),
                 "id": size,
                 "width": int(width),
                 "height": int(height),
@@ -65,6 +65,11 @@ class PhotoOperations:
                 raise self._missing()
         etag = _etag(photo, size)
         return GraphAnswer(200, data, {"Content-Type": kind, **({"ETag": etag} if etag else {})})
+
+    def _label(self, photo: Photo, size: str) -> str:
+        """Return the etag that the metadata name: by knob another one than that of the bytes."""
+        etag = _etag(photo, size)
+        return etag[::-1] if self._world.knobs.photo_labels == "two" else etag
 
     def _photo(self, user: str) -> tuple[Person, Photo]:
         """Return the user and their photo; its bytes may not be drawn yet."""

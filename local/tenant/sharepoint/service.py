@@ -102,6 +102,8 @@ class SharePoint:
                     profile.geo = person.geo
             case "removed":
                 self._profiles.leave(person)
+            case "restored" if self._profiles.of(person.id) is None:
+                self._profiles.add(person)
 
     def reset(self) -> None:
         """Start again with an empty English library in the central geo and a profile for each person."""

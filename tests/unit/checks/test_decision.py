@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.checks.decision import MOST_TRIES, AskAgain, GiveUp, Leave, Note, Queue, decide
+from shared.checks.decision import MOST_TRIES, AskAgain, GiveUp, Leave, Note, Queue, decide, letter_of
 from shared.graph.photo import (
     NoMailbox,
     NoPhoto,
@@ -48,7 +48,8 @@ def test_a_photo_is_queued_unless_it_is_settled_refused_or_queued_by_a_sweep(row
     nowhere = row.outcome == "deferred" and row.no_profile_etag == E and row.no_profile_until > NOW
     decision = decide(Photo(E), row, force=force, sweep=sweep, now=NOW)
 
-    assert (decision == Queue()) is (force or not (settled or unreadable or skipped or queued or nowhere))
+    ours = settled or unreadable or skipped or queued or nowhere
+    assert isinstance(decision, Queue) is (force or not ours)
     assert isinstance(decision, Queue | Note | Leave)
 
 
@@ -151,6 +152,95 @@ def test_a_user_who_is_gone_is_noted_once(row: Row, noted: dict[str, float] | No
     assert decision == (Note(noted) if noted else Leave())
 
 
+UNPROVEN = NoPhoto(proven=False)
+BACK = {"gone_since": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("source", "columns", "decision"),
+    [
+        pytest.param(Photo(E), SETTLED, Note(BACK), id="a known photo"),
+        pytest.param(Photo(OTHER), SETTLED, Queue(BACK), id="a new photo"),
+        pytest.param(NoPhoto(), SETTLED, Note({"missing_since": NOW, **BACK}), id="no photo any more"),
+        pytest.param(NoPhoto(), {}, Note(BACK), id="no photo, and none shown"),
+        pytest.param(UNPROVEN, SETTLED, Note(BACK), id="perhaps no photo"),
+        pytest.param(
+            NoMailbox("no mailbox"),
+            SETTLED,
+            Note({"outcome": "skipped", "reason": "no mailbox", **BACK}),
+            id="no mailbox",
+        ),
+        pytest.param(
+            NoMailbox("no mailbox"),
+            {"outcome": "skipped", "reason": "no mailbox"},
+            Note(BACK),
+            id="no mailbox, noted before",
+        ),
+    ],
+)
+@pytest.mark.parametrize("listed", [False, True])
+def test_every_answer_that_knows_the_user_ends_that_they_are_gone(source, columns, decision, listed) -> None:
+    row = a_row(**columns, gone_since=EARLIER)
+
+    assert decide(source, row, force=False, sweep=listed, now=NOW, listed=listed) == decision
+
+
+@pytest.mark.parametrize(
+    "source", [Unavailable(5.0), PhotoDenied(), PhotoFailed(410)], ids=["busy", "denied", "odd"]
+)
+@pytest.mark.parametrize("tries", [0, MOST_TRIES])
+def test_a_page_knows_its_users_whatever_the_answer_about_their_photos(source, tries) -> None:
+    row = a_row(**SETTLED, gone_since=EARLIER)
+
+    for listed, columns in ((False, {}), (True, BACK)):
+        found = decide(source, row, force=False, sweep=True, now=NOW, tries=tries, listed=listed)
+        assert found.columns == columns
+
+
+def test_a_user_who_left_since_the_page_was_read_is_gone() -> None:
+    row = a_row(**SETTLED, gone_since=EARLIER)
+
+    assert decide(UserGone(), row, force=False, sweep=True, now=NOW, listed=True) == Leave()
+
+
+def test_a_user_who_came_back_is_not_called_gone_any_more() -> None:
+    row = a_row(**SETTLED | GONE, gone_since=EARLIER)
+
+    assert decide(Photo(E), row, force=False, sweep=True, now=NOW) == Note({**SHOWN, **BACK})
+
+
+@pytest.mark.parametrize(
+    ("columns", "decision"),
+    [
+        pytest.param(SETTLED, Leave(), id="shown: the time of a removal does not begin"),
+        pytest.param({**SETTLED, "missing_since": EARLIER}, Note({"missing_since": 0.0}), id="it ends"),
+        pytest.param({"dirty": True, "missing_since": EARLIER}, Note({"missing_since": 0.0}), id="dirty"),
+        pytest.param({}, Leave(), id="nothing shown"),
+        pytest.param(
+            GAVE_UP,
+            Note(
+                {
+                    "outcome": "unchanged",
+                    "reason": "Graph shows no photo, with an answer that does not prove that there is none",
+                }
+            ),
+            id="what failed is over",
+        ),
+    ],
+)
+def test_an_unproven_answer_is_no_photo_and_no_reason_to_remove(columns, decision) -> None:
+    assert decide(UNPROVEN, a_row(**columns), force=False, sweep=True, now=NOW, listed=True) == decision
+
+
+@pytest.mark.parametrize(
+    ("source", "letter"), [(NoPhoto(), "R"), (UNPROVEN, "M")], ids=["proven", "unproven"]
+)
+def test_only_a_proven_answer_makes_a_picture_removable(source: NoPhoto, letter: str) -> None:
+    row = a_row(**SETTLED, missing_since=NOW - 7200)
+
+    assert letter_of(source, Leave(), row, now=NOW, remove_after=3600.0) == letter
+
+
 def test_a_user_without_mailbox_is_noted_once_with_the_reason() -> None:
     row = Row(ANNA)
 
@@ -216,7 +306,16 @@ def test_a_doubtful_row_keeps_the_failure_that_its_repair_will_replace() -> None
 
 SOURCES = (
     st.sampled_from([E, OTHER]).map(Photo)
-    | st.sampled_from([NoPhoto(), UserGone(), NoMailbox("no mailbox"), PhotoDenied(), PhotoFailed(410)])
+    | st.sampled_from(
+        [
+            NoPhoto(),
+            NoPhoto(proven=False),
+            UserGone(),
+            NoMailbox("no mailbox"),
+            PhotoDenied(),
+            PhotoFailed(410),
+        ]
+    )
     | (st.none() | st.floats(0, 900)).map(Unavailable)
 )
 
@@ -226,7 +325,7 @@ SOURCES = (
 def test_only_users_with_a_photo_are_queued(source: PhotoSource, row: Row, force: bool, sweep: bool) -> None:
     decision = decide(source, row, force=force, sweep=sweep, now=NOW)
 
-    assert isinstance(source, Photo) or decision != Queue()
+    assert isinstance(source, Photo) or not isinstance(decision, Queue)
 
 
 @PROPERTY
@@ -237,4 +336,6 @@ def test_what_was_noted_is_not_noted_again(source: PhotoSource, row: Row, sweep:
         return
 
     noted = replace(row, version="v2", **decision.columns)
-    assert not isinstance(decide(source, noted, force=False, sweep=sweep, now=LATER), Note)
+    assert not isinstance(decide(source, noted, force=False, sweep=sweep, now=NOW), Note)
+    later = decide(source, noted, force=False, sweep=sweep, now=LATER)  # a doubt may have ended meanwhile
+    assert not (isinstance(later, Note) and later.columns.keys() & decision.columns.keys())

@@ -23,6 +23,9 @@ from shared.graph.photo import (
     classify_photo,
     graph_error_code,
     is_placeholder,
+    needs_user,
+    of_existing_user,
+    with_user,
 )
 from tests.unit.ledger.row_strategies import E
 
@@ -113,6 +116,72 @@ def test_an_answer_is_judged_by_its_status_and_then_by_its_code(
     status: int, body: Any, source: PhotoSource
 ) -> None:
     assert classify_photo(BatchPart(status, {}, body)) == source
+
+
+NOT_RESOLVED = NoMailbox("the photo service does not know this user")
+UNKNOWN, UNPROVEN = PhotoFailed(404, "SomethingNew"), NoPhoto(proven=False)
+
+
+@pytest.mark.parametrize(
+    ("source", "meant"),
+    [
+        pytest.param(UserGone(), NOT_RESOLVED, id="no such user: but they exist"),
+        pytest.param(UNKNOWN, UNPROVEN, id="an unknown 404"),
+        pytest.param(PhotoFailed(404), UNPROVEN, id="a 404 without a code"),
+        *[
+            pytest.param(same, same, id=type(same).__name__)
+            for same in (
+                Photo(E),
+                NoPhoto(),
+                NoMailbox("x"),
+                Unavailable(7.0),
+                PhotoDenied(),
+                PhotoFailed(410),
+            )
+        ],
+    ],
+)
+def test_of_a_user_who_exists_no_answer_says_that_they_do_not(source, meant) -> None:
+    assert of_existing_user(source) == meant
+    assert with_user(source, BatchPart(200, {}, {"id": "a"})) == meant
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "meant"),
+    [
+        pytest.param(404, an_error("Request_ResourceNotFound"), UserGone(), id="gone"),
+        pytest.param(404, an_error("SomethingNew"), PhotoFailed(404, "SomethingNew"), id="an unknown 404"),
+        pytest.param(404, None, PhotoFailed(404), id="a 404 without a body"),
+        pytest.param(429, None, Unavailable(), id="throttled"),
+        pytest.param(403, an_error("X"), PhotoDenied("X"), id="denied"),
+        pytest.param(
+            400, an_error("ErrorNonExistentMailbox"), PhotoFailed(400, "ErrorNonExistentMailbox"), id="400"
+        ),
+    ],
+)
+@pytest.mark.parametrize("source", [UserGone(), UNKNOWN, NOT_RESOLVED], ids=["gone", "unknown", "unresolved"])
+def test_the_answer_about_the_user_decides_where_that_about_the_photo_does_not(
+    source, status, body, meant
+) -> None:
+    assert with_user(source, BatchPart(status, {}, body)) == meant
+
+
+@pytest.mark.parametrize(
+    ("source", "unlisted", "listed"),
+    [
+        (UserGone(), True, True),
+        (UNKNOWN, True, False),
+        (NOT_RESOLVED, True, False),
+        (NoMailbox("no mailbox"), False, False),
+        (NoPhoto(), False, False),
+        (PhotoFailed(410), False, False),
+    ],
+    ids=str,
+)
+def test_a_user_is_asked_for_only_where_the_answer_about_the_photo_says_too_little(
+    source, unlisted, listed
+) -> None:
+    assert (needs_user(source, listed=False), needs_user(source, listed=True)) == (unlisted, listed)
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ def test_daily_is_a_day_soon_is_two_runs_of_an_hourly_timer_and_graph_wants_ten_
 @pytest.mark.parametrize(
     ("changed", "record", "why"),
     [
-        pytest.param({"notification_url": ELSEWHERE}, {}, MOVED, id="we moved"),
+        pytest.param({"notification_url": ELSEWHERE}, {"owner": URL}, MOVED, id="it does not notify us"),
         pytest.param({"lifecycle_url": ""}, {}, NO_LIFECYCLE, id="it has no lifecycle URL"),
         pytest.param({"lifecycle_url": ELSEWHERE}, {}, NO_LIFECYCLE, id="it has another"),
         pytest.param({}, {"key": "k1"}, UNSIGNED, id="the secret was rotated"),
@@ -220,6 +220,37 @@ def test_a_subscription_that_an_administrator_ended_stays_ended(
 )
 def test_another_deployments_subscription_is_left_alone_and_reported(record: SubscriptionRecord) -> None:
     assert planned(FOREIGN, record=record) == SubscriptionPlan(Blocked(("test.contoso.com",)))
+
+
+@pytest.mark.parametrize("listed", [(), (OURS,), (FOREIGN,), (OURS, FOREIGN)], ids=len)
+@pytest.mark.parametrize("event", [None, "missed", "reauthorizationRequired"])
+@pytest.mark.parametrize("state", ["active", "creating", "ended", ""])
+def test_where_the_record_belongs_to_another_deployment_nothing_is_done(listed, event, state) -> None:
+    record = a_record(owner=ELSEWHERE, state=state)
+
+    found = planned(*listed, record=record, event=event)
+    assert found == SubscriptionPlan(Blocked(("test.contoso.com",), ELSEWHERE), sweep=event == "missed")
+
+
+def test_a_record_of_an_earlier_release_belongs_to_the_deployment_that_its_subscription_notifies() -> None:
+    theirs = a_subscription("a", notification_url=ELSEWHERE)
+
+    assert planned(theirs).step == Blocked(("test.contoso.com",), ELSEWHERE)
+    assert planned(theirs, OURS, record=a_record(id="f")).step == Create(UNSIGNED)
+    assert planned(OURS) == SubscriptionPlan(Keep(OURS))
+    assert planned(record=a_record()) == SubscriptionPlan(Create("none of ours exists"))
+
+
+@pytest.mark.parametrize("owner", [URL, URL.upper().replace("HTTPS", "https"), ""])
+def test_a_deployment_knows_itself_whatever_the_case_of_its_url(owner: str) -> None:
+    assert planned(OURS, record=a_record(owner=owner)) == SubscriptionPlan(Keep(OURS))
+
+
+def test_an_owner_that_is_taken_over_loses_its_subscription() -> None:
+    theirs = a_subscription("a", notification_url=ELSEWHERE)
+
+    found = planned(theirs, record=a_record(owner=ELSEWHERE), take_over=True)
+    assert found == SubscriptionPlan(Create(MOVED), delete=("a",))
 
 
 def test_only_an_administrator_takes_it_over() -> None:
@@ -299,6 +330,7 @@ RECORDS = st.builds(
     id=st.sampled_from(["", "a", "b"]),
     key=st.sampled_from(["", "k1", "k2"]),
     renewed_at=st.sampled_from([0.0, NOW - 2 * DAY, NOW - 60, NOW, NOW + 60]),
+    owner=st.sampled_from(["", URL, ELSEWHERE]),
 )
 EVENTS = st.sampled_from([None, "reauthorizationRequired", "subscriptionRemoved", "missed"])
 AGO = st.floats(0, REAUTHORIZE_AFTER, exclude_max=True)
@@ -323,7 +355,7 @@ class Graph:
             return
         match found.step:
             case Create():
-                self.record = replace(self.record, state="creating", id="", key=key)
+                self.record = replace(self.record, state="creating", id="", key=key, owner=URL)
                 if crash != "noted":
                     self._post(key, noted=crash != "posted")
             case Adopt(found_again):
@@ -403,6 +435,9 @@ def test_nothing_is_deleted_twice_unlisted_or_foreign_and_nothing_renewed_twice_
     assert sorted(found.delete) == sorted(s.id for s in deleted)
     assert all(s.resource.lower() == "users" for s in deleted)
     assert take_over or all(s.notification_url == URL or s.id == record.id for s in deleted)
+    assert take_over or record.owner != ELSEWHERE or not deleted
+    if isinstance(found.step, Blocked):
+        assert found.delete == ()
     if isinstance(found.step, Keep | Adopt | Renew):
         assert found.step.subscription.id not in found.delete
     assert not isinstance(renewed.step, Renew)

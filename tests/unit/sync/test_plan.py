@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.checks.decision import Leave, Queue, decide
 from shared.graph.photo import Gathered, NoMailbox, NoPhoto, Photo, UserGone
-from shared.ledger.row import Row, recently_queued
+from shared.ledger.row import RETRY_MARGIN, Row, recently_queued
 from shared.sharepoint.client import picture_timestamp, thumbnail_name
 from shared.sync.plan import Clear, ComeBack, Finish, Removal, SyncPlan, Upload, plan_sync, unreadable
 from shared.users import Scope, User, out_of_scope
@@ -156,7 +156,6 @@ def test_a_photo_that_changes_while_it_is_read_is_read_once_more(label, tries, s
     "found",
     [
         pytest.param(Gathered(None, UserGone()), id="not in the directory"),
-        pytest.param(Gathered(a_user(), UserGone()), id="in the directory, unknown where photos are"),
         pytest.param(Gathered(None, Photo(E), BYTES, E), id="not in the directory, whatever the photo"),
     ],
 )
@@ -187,6 +186,14 @@ def test_a_user_outside_the_scope_is_skipped_and_keeps_the_photo(found: Gathered
     assert isinstance(step, Finish)
     assert step.outcome == "skipped"
     assert step.columns == {"refused_etag": refused, "gone_since": 0.0, "queued_at": 0.0}
+
+
+def test_a_user_whom_only_the_photo_service_does_not_know_is_skipped_and_not_gone() -> None:
+    step = planned(Gathered(a_user(), UserGone()), gone_since=EARLIER)
+
+    assert step == Finish(
+        "skipped", "the photo service does not know this user", {"gone_since": 0.0, "queued_at": 0.0}
+    )
 
 
 def test_a_user_without_mailbox_is_skipped_with_the_reason_and_known_to_the_directory() -> None:
@@ -251,6 +258,14 @@ def test_a_picture_is_removed_when_a_sweep_missed_its_photo_for_long_enough_or_a
     assert planned(gathered(NoPhoto(), b"", ""), removal=removal, gone_since=EARLIER, **columns) == step
 
 
+@pytest.mark.parametrize("removal", [UNASKED, SWEPT, KEEP, ASKED, replace(SWEPT, asked=True)], ids=str)
+def test_an_answer_that_does_not_prove_that_there_is_no_photo_removes_nothing(removal: Removal) -> None:
+    step = planned(gathered(NoPhoto(proven=False), b"", ""), removal=removal, **OVERDUE_PICTURE)
+
+    assert isinstance(step, Finish)
+    assert (step.outcome, step.columns) == ("unchanged", AT_REST)
+
+
 def test_a_kept_picture_is_not_missed_again() -> None:
     row = a_row(**{**SHOWN, **columns_of(kept(SHA))})
 
@@ -266,7 +281,9 @@ GATHERED = st.builds(
     | st.builds(
         a_user, enabled=st.booleans(), guest=st.booleans(), groups=st.frozensets(st.sampled_from([TEAM, SHY]))
     ),
-    source=st.sampled_from([Photo(E), Photo(OTHER), NoPhoto(), NoMailbox("no mailbox"), UserGone()]),
+    source=st.sampled_from(
+        [Photo(E), Photo(OTHER), NoPhoto(), NoPhoto(proven=False), NoMailbox("no mailbox"), UserGone()]
+    ),
     content=st.sampled_from([b"", BYTES, b"other"]),
     content_etag=ETAGS,
 )
@@ -381,13 +398,14 @@ def test_a_check_after_a_finished_sync_queues_nothing(case: Case) -> None:
     )
     after = replace(case.row, version="v2", **columns_of(step))
     if held_still:
-        assert decide(case.found.source, after, force=False, sweep=False, now=NOW) != Queue()
+        assert not isinstance(decide(case.found.source, after, force=False, sweep=False, now=NOW), Queue)
 
 
 @PROPERTY
 @given(row=ROWS, sweep=st.booleans())
 def test_a_sync_writes_no_photo_that_a_check_had_left_alone(row: Row, sweep: bool) -> None:
-    if decide(Photo(E), row, force=False, sweep=sweep, now=NOW) == Queue() or row.outcome == "skipped":
+    decision = decide(Photo(E), row, force=False, sweep=sweep, now=NOW)
+    if isinstance(decision, Queue) or row.outcome == "skipped":
         return
     if sweep and recently_queued(row, NOW):  # left alone because that very sync is queued
         return
@@ -400,11 +418,11 @@ def test_a_sync_writes_no_photo_that_a_check_had_left_alone(row: Row, sweep: boo
 
 
 def test_an_unreadable_image_is_read_once_more_and_then_refused() -> None:
-    first = unreadable(UPLOAD, tries=0, first_look=120.0)
+    first = unreadable(UPLOAD, a_row(), tries=0, first_look=120.0, now=NOW)
     assert isinstance(first, ComeBack)
     assert first.after == 120.0
 
-    second = unreadable(UPLOAD, tries=first.tries, first_look=120.0)
+    second = unreadable(UPLOAD, a_row(), tries=first.tries, first_look=120.0, now=NOW)
     assert second == Finish("failed", UNREADABLE, {**AT_REST, "refused_etag": E}, E)
 
 
@@ -412,17 +430,68 @@ def test_a_torn_read_does_not_use_up_the_second_read_of_an_unreadable_image() ->
     torn = planned(gathered(label=OTHER))
     assert isinstance(torn, ComeBack)
 
-    assert isinstance(unreadable(UPLOAD, tries=torn.tries, first_look=120.0), ComeBack)
+    assert isinstance(unreadable(UPLOAD, a_row(), tries=torn.tries, first_look=120.0, now=NOW), ComeBack)
 
 
 @pytest.mark.parametrize("sweep", [False, True])
 def test_an_image_refused_as_unreadable_is_not_queued_again(sweep: bool) -> None:
-    refused = unreadable(UPLOAD, tries=2, first_look=120.0)
+    refused = unreadable(UPLOAD, a_row(), tries=2, first_look=120.0, now=NOW)
     assert isinstance(refused, Finish)
     row = a_row(**columns_of(refused))
 
     assert decide(Photo(E), row, force=False, sweep=sweep, now=NOW) == Leave()
     assert decide(Photo(OTHER), row, force=False, sweep=sweep, now=NOW) == Queue()
+
+
+@pytest.mark.parametrize(
+    ("columns", "after", "queued"),
+    [
+        pytest.param({}, 120.0, False, id="the first look"),
+        pytest.param({"retry_at": NOW + 50}, 50.0, True, id="another job has looked: when its next is due"),
+        pytest.param({"retry_at": NOW - 50}, None, False, id="its next is due: this is the second look"),
+        pytest.param({"retry_at": NOW}, None, False, id="due now"),
+        pytest.param({"retry_at": NOW - 86_400.0}, 120.0, False, id="a day ago: a first look again"),
+        pytest.param({"retry_at": NOW + 50, "tried_etag": OTHER}, 120.0, False, id="of another photo"),
+        pytest.param({"retry_at": NOW - 50, "tried_etag": OTHER}, 120.0, False, id="of another, and due"),
+        pytest.param({"retry_at": NOW + 50, "tries": 1.0}, 120.0, False, id="it was torn then"),
+        pytest.param({"retry_at": NOW - 50, "tries": 1.0}, 120.0, False, id="it was torn before"),
+    ],
+)
+def test_a_look_counts_the_looks_of_other_jobs_at_the_same_photo(columns, after, queued) -> None:
+    row = a_row(**{"tried_etag": E, "tries": 2.0} | columns if columns else {})
+
+    step = unreadable(UPLOAD, row, tries=0, first_look=120.0, now=NOW)
+    if after is None:
+        assert isinstance(step, Finish)
+    else:
+        assert step == ComeBack(after, UNREADABLE, 2, E, queued)
+    # The job whose time it is does not wait for itself.
+    assert isinstance(unreadable(UPLOAD, row, tries=2, first_look=120.0, now=NOW), Finish)
+
+
+@pytest.mark.parametrize(
+    ("retry_at", "step"),
+    [(NOW + 10, ComeBack(10.0, "the photo changed while it was read", 1, OTHER, True)), (NOW - 1, Upload)],
+    ids=["too early", "due"],
+)
+def test_a_torn_photo_is_written_by_whichever_job_comes_after_the_wait(retry_at: float, step: Any) -> None:
+    row = a_row(tried_etag=OTHER, tries=1.0, retry_at=retry_at)
+    asked = {"scope": MEMBERS, "force": False, "tries": 0, "now": NOW, "removal": UNASKED}
+    found = plan_sync(gathered(label=OTHER), row, **asked)
+
+    assert found == step if isinstance(step, ComeBack) else isinstance(found, step)
+
+
+def test_a_check_leaves_a_photo_alone_that_a_queued_job_reads_again_and_no_other() -> None:
+    row = a_row(tried_etag=E, tries=2.0, retry_at=NOW + 50)
+
+    def check(etag: str, now: float, **how: bool) -> object:
+        return decide(Photo(etag), row, **{"force": False, "sweep": True, **how}, now=now)
+
+    assert check(E, NOW) == Leave()
+    assert check(E, row.retry_at + RETRY_MARGIN - 1) == Leave()
+    assert check(E, row.retry_at + RETRY_MARGIN) == Queue()  # it was lost
+    assert check(OTHER, NOW) == check(E, NOW, force=True) == Queue()
 
 
 def test_thumbnails_are_named_by_object_id_so_that_a_rename_moves_none() -> None:
