@@ -11,6 +11,7 @@ SyncError             never raised itself
 └─ ServiceError       never raised itself; an error of a service, with its details
    └─ Refused         this call is wrong; repeating it changes nothing
       ├─ Gone         the requested object does not exist (any more); often a normal outcome
+      ├─ Endless      a list comes back to a page that was read; it is not read on
       └─ Expired      a page of a list is no longer available; start the list again
 
 `sync.claims` and `sharepoint.pace` add two kinds of PutOff: another attempt's claim, and a full minute.
@@ -26,6 +27,9 @@ DENIED_AFTER = 900.0
 GRAPH, FILES, PROFILES = "graph", "sharepoint-files", "sharepoint-profiles"
 ENTRA, STORAGE = "entra", "storage"
 """The services, as errors, gates and logs name them."""
+
+LONGEST_WHAT, LONGEST_CODE = 1000, 200
+"""Characters of an error's text and of a service's code or id: they are noted in rows, which have bounds."""
 
 Hindrance = Literal["", "busy", "throttled", "paced", "denied", "configuration"]
 """What is in the way of work that waits."""
@@ -74,11 +78,11 @@ class ServiceError(SyncError):
     def __init__(
         self, service: str, what: str, *, status: int | None = None, code: str = "", request_id: str = ""
     ) -> None:
-        super().__init__(f"{service}: {what}")
+        super().__init__(f"{service}: {what[:LONGEST_WHAT]}")
         self.service = service
         self.status = status
-        self.code = code
-        self.request_id = request_id
+        self.code = code[:LONGEST_CODE]
+        self.request_id = request_id[:LONGEST_CODE]
 
 
 class TryLater(PutOff, ServiceError):
@@ -107,6 +111,10 @@ class Refused(ServiceError):
 
 class Gone(Refused):
     """The user, photo, folder, profile or subscription does not exist."""
+
+
+class Endless(Refused):
+    """A list of Graph does not come to an end: its next page is one that was read already."""
 
 
 class Expired(Refused):

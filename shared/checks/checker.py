@@ -12,7 +12,7 @@ from shared import logs
 from shared.attempt import LONGEST_ATTEMPT, Attempt
 from shared.checks.decision import AskAgain, Decision, GiveUp, Leave, Note, Queue, TryAlone, decide, letter_of
 from shared.clock import Clock
-from shared.errors import DENIED_AFTER, GRAPH, PutOff, ServiceError, Stale
+from shared.errors import DENIED_AFTER, GRAPH, PutOff, Refused, ServiceError, Stale
 from shared.graph.client import Graph
 from shared.graph.photo import Photo, PhotoSource
 from shared.jobs import Backfill, Cause, Check, Sync
@@ -137,6 +137,8 @@ class Checker:
             return
         try:
             self.ledger.write(row, columns)
+        except Refused as error:  # storage will not take this row, whoever asks: one user fails no check
+            logs.error("note.refused", user=row.user, error=str(error))
         except (Stale, ServiceError) as error:
             # A sync is at work, and knows more; or the ledger is unreachable, and the next check notes it.
             logs.info("note.left", user=row.user, error=str(error))

@@ -13,6 +13,7 @@ from shared.rest.tokens import Tokens
 from shared.storage.tables import ANY, StateRows, Table
 
 SHOWN_FOR = 3600.0  # seconds; a lasting refusal recurs within a quarter of an hour
+LONGEST_PROBLEM = 4000  # characters; Entra writes the text, and a column has a bound
 QUIET_FOR = 60.0  # seconds after a noted refusal in which an instance notes no other
 
 
@@ -36,7 +37,8 @@ class TokenProblems:
                 return
             self._noted = monotonic
         try:
-            self.table.merge(StateRows.PROBLEM, ENTRA, {"problem": problem, "at": self.clock.now()}, ANY)
+            noted = {"problem": problem[:LONGEST_PROBLEM], "at": self.clock.now()}
+            self.table.merge(StateRows.PROBLEM, ENTRA, noted, ANY)
         except (ServiceError, ConfigError) as error:
             logs.warning("refusal.not_noted", error=str(error))
 
