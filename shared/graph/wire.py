@@ -7,13 +7,14 @@ from http import HTTPStatus
 from typing import Any
 
 from shared.attempt import Attempt
-from shared.errors import GRAPH, Refused, TryLater
+from shared.errors import GRAPH, Endless, Refused, TryLater
 from shared.graph import photo
 from shared.graph.batch import is_part, read_part
 from shared.graph.photo import BatchPart
 from shared.rest.client import HttpClient, Request, Response
 
 ABSENT = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+LONGEST_ADDRESS = 16_000  # characters of a next page, which a row must hold
 FAILING_PARTS = 5  # parts; so many broken profiles seldom meet in one batch
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 
@@ -54,8 +55,15 @@ class GraphConnection:
         return found
 
     def items(self, url: str, attempt: Attempt) -> Iterator[Any]:
-        """Yield the items of every page, from this URL on."""
+        """Yield the items of every page, from this URL on.
+
+        Raises `Endless` where a page's successor is one that was read already.
+        """
+        read: set[str] = set()
         while url:
+            if url in read:
+                raise Endless(GRAPH, "a list comes back to a page that was read")
+            read.add(url)
             page, url = self.page(url, attempt)
             yield from page
 
@@ -66,7 +74,10 @@ class GraphConnection:
         page = self.get(url, attempt).json()
         if not isinstance(page, dict) or not isinstance(page.get("value"), list):
             raise TryLater(GRAPH, "the page has no list called value")
-        return page["value"], str(page.get("@odata.nextLink") or "")
+        following = str(page.get("@odata.nextLink") or "")
+        if len(following) > LONGEST_ADDRESS:
+            raise Refused(GRAPH, "the next page's address is too long to be kept")
+        return page["value"], following
 
     def photo_of(self, user: str, attempt: Attempt, *, content: bool = False) -> Response:
         """Request one user's photo alone: 404 is an answer, and a denial concerns no other user."""

@@ -146,7 +146,7 @@ def test_a_duplicate_that_ends_the_sweep_first_and_dies_leaves_the_wish_its_mess
 
     def be_faster() -> None:
         world.services.checker.check(check)
-        world.steps.on("scan photoledger", kill)  # the sweep has ended, and cleans up
+        world.steps.on("put photo-sweeps", kill)  # the sweep has ended, and is about to be tidied
         world.steps.survive(lambda: world.services.sweeper.step(waiting))
 
     world.steps.on("write photostate", be_faster)
@@ -227,7 +227,7 @@ def test_a_poisoned_page_opens_the_wanted_sweep(world: World) -> None:
     world.clock.advance(1)
     world.outbox.messages.clear()
     # The first attempt to record it ends the sweep and dies.
-    world.steps.on("scan photoledger", kill)
+    world.steps.on("put photo-sweeps", kill)
     poison = write(SweepPage(sweep, 0, born=1.0)).encode()
     world.steps.survive(lambda: world.app.recorder.record(SweepPage, poison))
     assert record(world).state == "failed"

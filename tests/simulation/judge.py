@@ -210,7 +210,7 @@ class Judge:
         if kept.get("state") == "released":
             return
         parts = self.tables["photoparts"].rows.items()
-        letters = "".join(columns["letters"] for (part, _), (columns, _) in parts if part == sweep)
+        letters = "".join(columns.get("letters", "") for (part, _), (columns, _) in parts if part == sweep)
         shown = sum(letter.isupper() for letter in letters)
         lost = sum(letters.count(letter) for letter in "MRG")
         if (lost > 20 and lost * 100 > BRAKE * shown) or (lost > 2 and lost * 2 > shown):
