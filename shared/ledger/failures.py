@@ -17,7 +17,7 @@ from shared.storage.tables import ANY, Table
 FAILURES_PARTITION = "failed"  # users' own partitions have two characters
 FAILURES_COUNTED = 1000  # entries that one reading counts: as many as the table service returns at once
 FAILURES_SHOWN = 10
-FAILURES_A_STEP = 500  # entries that one step of tidying looks at, each with a read of the user's row
+FAILURES_A_STEP = 200  # entries that one step of tidying looks at, each with a call or two for the user
 
 
 @dataclass(frozen=True, slots=True)

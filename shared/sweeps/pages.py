@@ -48,10 +48,10 @@ class PageReader:
             TryLater, Denied, ConfigError: not now.
         """
         attempt = Attempt.begin(self.clock, LONGEST_ATTEMPT)
-        first = "excluded" if self.settings.scope.excluded and not record.page else "users"
-        if (reading := record.reading or first) == "excluded":
+        first = "excluded users" if self.settings.scope.excluded and not record.page else "users"
+        if (reading := record.reading or first) == "excluded users":
             following = self._exclude(record, attempt)
-            place = {"reading": "excluded" if following else "users", "next": following}
+            place = {"reading": "excluded users" if following else "users", "next": following}
         else:
             following = self._check(record, attempt)
             place = {"reading": "users", "next": following or LAST_PAGE_READ}

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 SweepState = Literal["", "running", "finished", "braked", "released", "incomplete", "failed"]
 
+COMPLETE = ("finished", "braked", "released")  # ended after an answer for every user in scope
 LAST_PAGE_READ = "end"  # in the place of a next page: every page was read
 SWEEP_LEASE = 3600.0  # seconds; a sweep that did nothing for so long counts as dead
 FIRST_PAGE_HIDDEN = 10.0  # seconds a sweep's first page is hidden: by then its record is written
@@ -17,6 +18,7 @@ FEW = 20  # users; or a hundredth of all
 STUCK_AFTER = 2 * 3600.0  # seconds without an answer, after which a sweep is *incomplete*
 MOST_PAGES = 10_000  # of ten million users; a list with more of them has no end
 STALLED_AFTER = 3600.0  # seconds without progress, after which the status names a sweep
+MISSED_AFTER = 86400.0  # seconds without a complete sweep, after which the status says so
 SWEEPS_KEPT = 10  # ended sweeps whose parts and figures are kept
 REMOVALS_COUNT_FOR = 7 * 86400.0  # seconds for which the brake counts what sweeps removed
 FORGET_POISON_AFTER = 30 * 86400.0  # seconds a message that failed for good is kept for inspection
@@ -36,7 +38,7 @@ class SweepRecord:
     why: str = ""  # what opened it
     page: float = 0.0  # number of the page that is to be read next
     next: str = ""  # Graph's address of that page, "" for a list's first, `LAST_PAGE_READ` after the last
-    reading: str = ""  # the list of that page: "users", "excluded" (the group's members), "" not begun
+    reading: str = ""  # the list of that page: "users", "excluded users", "" where none is begun
     lease_until: float = 0.0  # until when no other sweep may be opened
     opened_at: float = 0.0  # when it began
     progress_at: float = 0.0  # when a page was last read, or something answered

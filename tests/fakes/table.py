@@ -62,9 +62,8 @@ class Table:
 
     def older(self, column: str, than: float) -> list[tuple[str, str]]:
         with self._steps.take(f"scan {self._name}"), self._lock:
-            return [
-                where for where, (columns, _) in self.rows.items() if 0.0 < columns.get(column, 0.0) < than
-            ]
+            rows = sorted(self.rows.items(), key=lambda row: row[0])
+            return [where for where, (columns, _) in rows if 0.0 < columns.get(column, 0.0) < than]
 
     def delete(self, partition: str, key: str) -> None:
         with self._steps.take(f"write {self._name}"), self._lock:
