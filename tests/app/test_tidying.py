@@ -90,7 +90,8 @@ def test_a_sweep_ends_at_once_and_much_is_tidied_in_bounded_steps(world: World) 
     calls = list(tidying_steps(world))
     assert_tidy(world)
     assert max(calls) < CALLS_A_STEP
-    assert sum(calls) < 3500  # before: 65 007 in one go
+    # 2400 of them are for the failures. One call for each row would be 90 000.
+    assert sum(calls) < 4000
     assert SweepStore(world.state).figures(sweep).items() >= {"tidied_to": TIDIED}.items()
 
 
