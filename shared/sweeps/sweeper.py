@@ -74,8 +74,7 @@ class Sweeper:
         record = self.store.record()
         if record.state != "running":
             return ""
-        job = SweepPage(record.id, int(record.page), born=self.clock.now())
-        self._close(record, job, "failed", CANCELLED)
+        self._close(record, SweepPage(record.id, int(record.page), born=0.0), "failed", CANCELLED)
         return record.id
 
     def fail(self, sweep: str) -> None:
@@ -174,16 +173,12 @@ class Sweeper:
         """Keep a sweep's figures, and end it as they say."""
         totals, removed = self.parts.total(record.id), 0
         if state == "finished" and totals.removable and not self.settings.dry_run:
-            _, again = self.removals.counted(record.id)
-            removed = totals.removable - again
+            removed = totals.removable - self.removals.counted(record.id)[1]
         self.store.keep(record, state, reason, totals, self.clock.now(), removed=removed)
         self._end(record, job)
 
     def _end(self, record: SweepRecord, job: SweepPage) -> None:
-        """End a sweep as its figures say: free the lease, and open the next if one is requested.
-
-        Tidying has messages of its own: no sweep waits for it.
-        """
+        """End a sweep as its figures say: free the lease, have it tidied, open the next one if asked."""
         figures = self.store.figures(record.id) or {}
         state, reason = figures["state"], figures["reason"]
         again = {"again": True, "again_why": EXPIRED} if reason == EXPIRED != record.why else {}
@@ -238,12 +233,12 @@ class Sweeper:
         """
         record = self.store.record()
         if record.id != job.sweep or record.state != "running":
-            old = now - job.born > LONGEST_LIFE
-            if old:
-                logs.warning("sweep.not_tidied", sweep=job.sweep, error=str(error))
-            return old
+            if now - job.born <= LONGEST_LIFE:
+                return False
+            logs.warning("sweep.not_tidied", sweep=job.sweep, error=str(error))
+            return True
         if now - record.progress_at > LONGEST_LIFE:
-            last = SweepPage(record.id, int(record.page), born=now)
+            last = SweepPage(record.id, int(record.page), born=0.0)
             self._close(record, last, "failed", f"no progress for a day: {error}")
             return True
         wait = backoff.wait_in_queue(error.after, age=now - job.born, jitter=1.0)
