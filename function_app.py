@@ -185,14 +185,17 @@ def subscribe(req: func.HttpRequest) -> func.HttpResponse:
     return _answer(tend)
 
 
-@app.route(route="sweeps", methods=["POST"])
+@app.route(route="sweeps", methods=["POST", "DELETE"])
 def sweep_now(req: func.HttpRequest) -> func.HttpResponse:
-    """Open a sweep, `?force=true` to have every photo written again: 202 with its id, 409 if one runs.
+    """POST: open a sweep, `?force=true` to have every photo written again: 202 with its id, 409 if one runs.
 
-    `?release_brake=<sweep>` lets a braked sweep remove what it found.
+    `?release_brake=<sweep>` lets a braked sweep remove what it found. DELETE: end the running one as
+    *failed*: 200 with its id, 404 if none runs.
     """
 
     def sweep() -> AdminResponse:
+        if req.method == "DELETE":
+            return responses.of_cancelled(sync_app.services.sweeper.cancel())
         if released := req.params.get("release_brake"):
             sync_app.services.removals.release(released)
             return responses.of_opened(Opened(released, new=True))

@@ -37,6 +37,7 @@ from shared.subscription.client_state import ClientState
 from shared.subscription.record import SubscriptionStore
 from shared.subscription.renewal import Renewal
 from shared.subscription.wake import ring
+from shared.sweeps.lists import ListStore
 from shared.sweeps.opener import Opener
 from shared.sweeps.pages import PageReader
 from shared.sweeps.removals import Removals
@@ -232,6 +233,6 @@ def _sweeper(
     base: Foundation, settings: Settings, graph: Graph, opener: Opener, removals: Removals, pace: Pace
 ) -> Sweeper:
     sweeps, parts, ledger, queues, clock = base.sweeps, base.parts, base.ledger, base.queues, base.clock
-    cleanup = Cleanup(settings, sweeps, parts, base.poison, ledger, base.failures, pace, clock)
-    pages = PageReader(settings, parts, queues, graph, clock)
+    cleanup = Cleanup(settings, sweeps, parts, base.poison, ledger, base.failures, pace, queues, clock)
+    pages = PageReader(settings, parts, ListStore(base.stores.parts), queues, graph, clock)
     return Sweeper(settings, sweeps, parts, ledger, queues, pages, removals, opener, cleanup.tidy, clock)

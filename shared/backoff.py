@@ -13,6 +13,7 @@ LONGEST = 86_400.0  # seconds; a longer `Retry-After` is not believed
 # Seconds waited instead of a time beyond belief: Graph has been seen to answer 31 December 9999. Also the
 # longest wait that this app chooses itself.
 ABSURD = 900.0
+OLD, LONGEST_OLD = 20, 300.0  # a job waits at least this fraction of its age, up to so many seconds
 SHORTEST = 30.0  # seconds that a message stays hidden if the service named no time
 
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
@@ -84,9 +85,11 @@ def wait_in_queue(retry_after: float | None, *, age: float, jitter: float) -> in
     """Return for how many whole seconds a deferred message stays hidden.
 
     What the service asked for, rounded up, a day at most; else the job's own `age` in seconds, which doubles
-    the wait with every deferral, 15 minutes at most. Up to a tenth (at least a second) of jitter is added, so
-    that messages deferred together do not become visible together, 90 seconds at most.
+    the wait with every deferral, 15 minutes at most. A job waits at least a twentieth of its age, up to five
+    minutes: in a long outage thousands of jobs wait in front of a gate that opens each half minute. Up to a
+    tenth of jitter is added (a second at least, 90 at most), so that messages deferred together do not become
+    visible together.
     """
     wait = min(max(SHORTEST, age), ABSURD) if retry_after is None else min(retry_after, LONGEST)
-    wait = max(1.0, wait)
+    wait = max(1.0, wait, min(age / OLD, LONGEST_OLD))
     return math.ceil(wait + jitter * max(1.0, min(wait, ABSURD) / 10))

@@ -17,6 +17,7 @@ SyncError             never raised itself
    └─ Refused         this call is wrong; repeating it changes nothing
       ├─ Gone         the requested object does not exist (any more); often a normal outcome
       │  └─ Moved     SharePoint redirects: the object is not at this address any more
+      ├─ Endless      a list comes back to a page that was read; it is not read on
       └─ Expired      a page of a list is no longer available; start the list again
 
 `sync.claims` and `sharepoint.pace` add two kinds of PutOff: another attempt's claim, and a full minute.
@@ -32,6 +33,9 @@ DENIED_AFTER = 900.0
 GRAPH, FILES, PROFILES = "graph", "sharepoint-files", "sharepoint-profiles"
 ENTRA, STORAGE = "entra", "storage"
 """The services, as errors, gates and logs name them."""
+
+LONGEST_WHAT, LONGEST_CODE = 1000, 200
+"""Characters of an error's text and of a service's code or id: they are noted in rows, which have bounds."""
 
 Hindrance = Literal["", "busy", "throttled", "paced", "denied", "refused", "configuration"]
 """What is in the way of work that waits."""
@@ -90,12 +94,12 @@ class ServiceError(SyncError):
         request_id: str = "",
         operation: str = "",
     ) -> None:
-        super().__init__(f"{service}: {what}")
+        super().__init__(f"{service}: {what[:LONGEST_WHAT]}")
         self.service = service
         self.what = what
         self.status = status
-        self.code = code
-        self.request_id = request_id
+        self.code = code[:LONGEST_CODE]
+        self.request_id = request_id[:LONGEST_CODE]
         self.operation = operation
 
 
@@ -159,6 +163,10 @@ class Moved(Gone):
     def __init__(self, service: str, what: str, *, host: str = "", **facts: Any) -> None:
         super().__init__(service, what, **facts)
         self.host = host
+
+
+class Endless(Refused):
+    """A list of Graph does not come to an end: its next page is one that was read already."""
 
 
 class Expired(Refused):

@@ -39,15 +39,19 @@ class PoisonStore:
         columns = {"queue": queue, "body": body[:LONGEST_TEXT], "why": why, "at": now}
         self.table.merge(StateRows.POISON, key, columns, ANY)
 
-    def kept(self, most: int | None = None) -> list[tuple[str, dict[str, Any]]]:
-        """Return key and facts of the messages that were kept: all, or no more than `most` of them."""
+    def kept(self, most: int) -> list[tuple[str, dict[str, Any]]]:
+        """Return key and facts of the messages that were kept, no more than `most` of them."""
         return [(key, columns) for key, columns, _ in islice(self.table.scan(StateRows.POISON), most)]
 
-    def forget(self, before: float) -> None:
-        """Delete the messages that were kept before a time, Unix seconds."""
-        for key, columns in self.kept():
-            if columns["at"] < before:
-                self.table.delete(StateRows.POISON, key)
+    def forget(self, before: float, after: str, most: int) -> str:
+        """Delete the messages that were kept before a time, Unix seconds.
+
+        Looks at up to `most` messages after the key `after` ("" to begin), and returns where to go on, "" at
+        the end.
+        """
+        rows = list(islice(self.table.scan(StateRows.POISON, ["at"], after=after), most))
+        self.table.delete_all(StateRows.POISON, [key for key, columns, _ in rows if columns["at"] < before])
+        return rows[-1][0] if len(rows) == most else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from shared import jobs, logs
 from shared.app import App, Services
-from shared.errors import ConfigError, ServiceError, TryLater
+from shared.errors import ConfigError, Refused, ServiceError, TryLater
 from shared.jobs import Check, Job, SweepPage, Sync, Tend
 from shared.notifications import Malformed, read_changes, read_handshake, read_lifecycle
 
@@ -100,10 +100,14 @@ class Triggers:
         the message that the host put there expires after a week.
         github.com/Azure/azure-sdk-for-net, QueueProcessor.cs of Microsoft.Azure.WebJobs.Extensions.Storage
 
-        Raises `TryLater` where the queue is out of reach, too, so that only a redelivery is left.
+        Raises:
+            Refused: storage refuses what would be recorded, each time; the host gives up soon.
+            TryLater: the queue is out of reach, too, so that only a redelivery is left.
         """
         try:
             self.app.recorder.record(kind, body)
+        except Refused:
+            raise
         except ServiceError as error:
             after = (error.after if isinstance(error, TryLater) else None) or UNRECORDED_AFTER
             logs.warning("poison.not_recorded", queue=kind.queue, after=after, error=str(error))

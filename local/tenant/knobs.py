@@ -27,6 +27,7 @@ class Knobs:
     delivery_retry_base: float = 10.0  # seconds before the first retry; doubles each time
     # Graph: users, photos, $batch
     page_token_life: float = 3600.0
+    next_page: Literal["next", "same", "first"] = "next"  # "first": every page but the first leads back to it
     no_photo: Literal["404", "1x1"] = "404"
     no_photo_code: str = "ImageNotFound"
     no_mailbox: Literal["404", "400", "entra-photo", "unresolved"] = "404"

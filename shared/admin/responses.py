@@ -55,6 +55,13 @@ def of_opened(opened: Opened) -> AdminResponse:
     return _json(status, {"sweep": opened.id, "running": not opened.new})
 
 
+def of_cancelled(sweep: str) -> AdminResponse:
+    """Return the answer to a request to end the running sweep: 200 with its id, 404 if `sweep` is ""."""
+    if not sweep:
+        return _json(HTTPStatus.NOT_FOUND, {"error": "no sweep is running"})
+    return _json(HTTPStatus.OK, {"sweep": sweep, "running": False})
+
+
 def of_status(status: dict[str, Any]) -> AdminResponse:
     """Return the answer to a request for the status report."""
     return _json(HTTPStatus.OK, status)

@@ -13,12 +13,22 @@ from shared.rest.problems import Problems
 from shared.rest.roles import NOTE
 from shared.subscription import ownership
 from shared.subscription.record import SubscriptionStore
-from shared.sweeps.state import LAST_PAGE_READ, SWEEPS_KEPT, SweepRecord
+from shared.sweeps.state import (
+    COMPLETE,
+    LAST_PAGE_READ,
+    MISSED_AFTER,
+    STALLED_AFTER,
+    SWEEPS_KEPT,
+    SweepRecord,
+)
 from shared.sweeps.store import PartStore, SweepStore
 from shared.sweeps.tally import Totals
 
 POISON_COUNTED = 1000  # kept messages: as many as the table service returns at once
 POISON_SHOWN = 20
+HOUR = 3600.0  # seconds
+
+type _Ended = list[tuple[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +52,8 @@ class StatusReport:
 
         `problems` is what an operator must act on first: wrong settings, a token that was refused within the
         last hour, a redirect of SharePoint within the last day, a role that a token lacks, another deployment
-        that holds the subscription or shares the storage account, and unreachable storage: then there is
-        nothing else.
+        that holds the subscription or shares the storage account, a sweep that makes no progress or is
+        braked, a day without a complete sweep, and unreachable storage: then there is nothing else.
         `failed` are users, `poison` messages that were kept because they name no user; the newest come first.
         Times are Unix seconds.
         """
@@ -51,7 +61,9 @@ class StatusReport:
         facts: dict[str, Any] = {}
         try:
             problems += [*self.token_problems.recent(), *self.redirects.recent()]
-            facts = self._facts(now)
+            record, ended = self.sweeps.record(), self.sweeps.kept()
+            problems += sweep_problems(record, ended, now)
+            facts = self._facts(record, ended, now)
             problems += ownership.problems(self.subscription.read(), self.own_url(), now)
             problems += [gate["why"] for gate in facts["gates"].values() if NOTE in gate["why"]]
         except ServiceError as error:
@@ -60,8 +72,7 @@ class StatusReport:
             problems += error.problems
         return {"now": now, "problems": list(dict.fromkeys(problems)), **facts}
 
-    def _facts(self, now: float) -> dict[str, Any]:
-        record, ended = self.sweeps.record(), self.sweeps.kept()
+    def _facts(self, record: SweepRecord, ended: _Ended, now: float) -> dict[str, Any]:
         subscription = self.subscription.read()
         return {
             "sweep": self._running(record, ended, now) if record.running(now) else None,
@@ -84,9 +95,7 @@ class StatusReport:
         ]
         return sorted(kept, key=lambda each: -each["at"])[:POISON_SHOWN]
 
-    def _running(
-        self, record: SweepRecord, ended: list[tuple[str, dict[str, Any]]], now: float
-    ) -> dict[str, Any]:
+    def _running(self, record: SweepRecord, ended: _Ended, now: float) -> dict[str, Any]:
         totals = self.parts.total(record.id)
         expected = _expected(record, totals, ended)
         answered = totals.seen - totals.unanswered
@@ -102,7 +111,32 @@ class StatusReport:
         }
 
 
-def _expected(record: SweepRecord, totals: Totals, ended: list[tuple[str, dict[str, Any]]]) -> int:
+def sweep_problems(record: SweepRecord, ended: _Ended, now: float) -> list[str]:
+    """Return what is wrong with the sweeps: the one that runs or ran last, and the ended ones, latest first.
+
+    Before the first sweep nothing is: a deployment has its first one when the timer fires.
+    """
+    found = []
+    if record.state == "running" and (idle := now - record.progress_at) > STALLED_AFTER:
+        hours = f"{idle / HOUR:.0f} h"
+        found.append(f"sweep {record.id} has made no progress for {hours}: DELETE /api/sweeps ends it")
+    complete = [(sweep, columns) for sweep, columns in ended if columns["state"] in COMPLETE]
+    if complete and complete[0][1]["state"] == "braked":
+        found.append(f"sweep {complete[0][0]} is braked: {complete[0][1]['reason']}")
+    if complete:
+        since = float(complete[0][1]["ended_at"])
+    else:
+        since = float(ended[-1][1]["opened_at"]) if ended else record.opened_at or now
+    if now - since > MISSED_AFTER or (len(ended) >= SWEEPS_KEPT and not complete):
+        hours, last = f"{(now - since) / HOUR:.0f} h", ""
+        if ended:
+            sweep, figures = ended[0]
+            last = f"; the last one, {sweep}, is {figures['state']}: {figures['reason']}".removesuffix(": ")
+        found.append(f"no sweep was completed for {hours}{last}")
+    return found
+
+
+def _expected(record: SweepRecord, totals: Totals, ended: _Ended) -> int:
     """Return how many users the sweep will check: until every page is read, as many as the last one."""
     if record.next == LAST_PAGE_READ:
         return totals.seen

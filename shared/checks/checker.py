@@ -13,7 +13,7 @@ from shared.attempt import LONGEST_ATTEMPT, Attempt
 from shared.checks.asker import Asked, Asker
 from shared.checks.decision import AskAgain, Decision, GiveUp, Leave, Queue, decide, letter_of
 from shared.clock import Clock
-from shared.errors import DENIED_AFTER, PutOff, ServiceError, Stale, Throttled
+from shared.errors import DENIED_AFTER, PutOff, Refused, ServiceError, Stale, Throttled
 from shared.graph.photo import Photo, PhotoDenied, PhotoSource, Unavailable
 from shared.jobs import MOST_SETBACKS, Backfill, Cause, Check, Sync
 from shared.ledger.ledger import Ledger
@@ -155,6 +155,8 @@ class Checker:
             return
         try:
             self.ledger.write(row, columns)
+        except Refused as error:  # storage will not take this row, whoever asks: one user fails no check
+            logs.error("note.refused", user=row.user, error=str(error))
         except (Stale, ServiceError) as error:
             # A sync is at work, and knows more; or the ledger is unreachable, and the next check notes it.
             logs.info("note.left", user=row.user, error=str(error))

@@ -109,19 +109,26 @@ class Graph:
 
         Raises `Expired` where Graph no longer knows the URL.
         """
+        page, following = self._page(address, self._first_page(scope), attempt)
+        users = (_listed(item, any_type=scope.guests or bool(scope.group)) for item in page)
+        return [user for user in users if user], following
+
+    def list_members(self, group: str, address: str, attempt: Attempt) -> tuple[list[str], str]:
+        """Return the object ids on one page of a group's users, including those of nested groups.
+
+        The rest is as in `list_users`.
+        """
+        page, following = self._page(address, self._members(group, "id"), attempt)
+        members = (object_id(item.get("id")) for item in page if isinstance(item, dict))
+        return [member for member in members if member], following
+
+    def _page(self, address: str, first: str, attempt: Attempt) -> tuple[list[Any], str]:
         try:
-            page, following = self._wire.page(address or self._first_page(scope), attempt)
+            return self._wire.page(address or first, attempt)
         except Refused as error:
             if address and error.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.GONE):
                 raise Expired(GRAPH, "the page is forgotten", request_id=error.request_id) from error
             raise
-        users = (_listed(item, any_type=scope.guests or bool(scope.group)) for item in page)
-        return [user for user in users if user], following
-
-    def members_of(self, group: str, attempt: Attempt) -> frozenset[str]:
-        """Return the object ids of a group's users, including those of nested groups."""
-        members = self._wire.items(self._members(group, "id"), attempt)
-        return frozenset(str(member.get("id")).lower() for member in members)
 
     def _first_page(self, scope: Scope) -> str:
         if scope.group:

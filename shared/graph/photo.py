@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shared.errors import LONGEST_CODE
 from shared.users import User
 
 
@@ -166,8 +167,8 @@ def graph_error_code(body: Any) -> str:
         except (ValueError, RecursionError):
             wrapped = None
         if isinstance(wrapped, dict) and isinstance(wrapped.get("errorCode"), str):
-            return str(wrapped["errorCode"])
-    return code if isinstance(code, str) else ""
+            return str(wrapped["errorCode"])[:LONGEST_CODE]
+    return code[:LONGEST_CODE] if isinstance(code, str) else ""
 
 
 def _metadata(body: Any) -> PhotoSource:

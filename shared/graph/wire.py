@@ -7,12 +7,13 @@ from http import HTTPStatus
 from typing import Any
 
 from shared.attempt import Attempt
-from shared.errors import GRAPH, Denied, Refused, TryLater
+from shared.errors import GRAPH, Denied, Endless, Refused, TryLater
 from shared.graph.batch import PHOTOS, is_part, read_part
 from shared.graph.photo import BatchPart
 from shared.rest.client import HttpClient, Request, Response, whole
 
 ABSENT = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+LONGEST_ADDRESS = 16_000  # characters of a next page, which a row must hold
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 
 
@@ -68,8 +69,15 @@ class GraphConnection:
         self.rest.trust(GRAPH, PHOTOS)
 
     def items(self, url: str, attempt: Attempt) -> Iterator[Any]:
-        """Yield the items of every page, from this URL on."""
+        """Yield the items of every page, from this URL on.
+
+        Raises `Endless` where a page's successor is one that was read already.
+        """
+        read: set[str] = set()
         while url:
+            if url in read:
+                raise Endless(GRAPH, "a list comes back to a page that was read")
+            read.add(url)
             page, url = self.page(url, attempt)
             yield from page
 
@@ -107,4 +115,7 @@ class GraphConnection:
 def _page(body: Any) -> tuple[list[Any], str]:
     if not isinstance(body, dict) or not isinstance(body.get("value"), list):
         raise TryLater(GRAPH, "the page has no list called value")
-    return body["value"], str(body.get("@odata.nextLink") or "")
+    following = str(body.get("@odata.nextLink") or "")
+    if len(following) > LONGEST_ADDRESS:
+        raise Refused(GRAPH, "the next page's address is too long to be kept")
+    return body["value"], following

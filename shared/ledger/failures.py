@@ -17,6 +17,7 @@ from shared.storage.tables import ANY, Table
 FAILURES_PARTITION = "failed"  # users' own partitions have two characters
 FAILURES_COUNTED = 1000  # entries that one reading counts: as many as the table service returns at once
 FAILURES_SHOWN = 10
+FAILURES_A_STEP = 200  # entries that one step of tidying looks at, each with a call or two for the user
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,21 @@ class Failures:
             "newest": sorted(entries, key=lambda entry: -entry["at"])[:FAILURES_SHOWN],
         }
 
-    def tidy(self) -> None:
-        """Remove users who are listed although they do not fail, as many as one reading finds."""
-        for entry in self._entries():
-            user = entry["user"]
+    def tidy(self, after: str) -> tuple[list[str], str]:
+        """Remove users who are listed although they do not fail, and return the others.
+
+        Looks at `FAILURES_A_STEP` entries after `after` ("" to begin), and returns where to go on, "" at the
+        end.
+        """
+        found = self.table.scan(FAILURES_PARTITION, ["at"], after=after)
+        listed, failing = [user for user, _, _ in islice(found, FAILURES_A_STEP)], []
+        for user in listed:
             row = self.table.read(user[:2], user)
             if row is None or row[0].get("outcome") != "failed":
                 self.strike(user)
+            else:
+                failing.append(user)
+        return failing, listed[-1] if len(listed) == FAILURES_A_STEP else ""
 
     def _entries(self) -> Iterator[dict[str, Any]]:
         for user, columns, _ in islice(self.table.scan(FAILURES_PARTITION), FAILURES_COUNTED):

@@ -5,6 +5,8 @@ The rows of a sweep, one for each 20 users, are in `photoparts` (`shared.sweeps`
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import groupby, islice
+from operator import itemgetter
 
 from shared.ledger.failures import Failures
 from shared.ledger.row import Row, RowColumns
@@ -55,10 +57,21 @@ class Ledger:
         if columns.get("outcome", FAILED_OUTCOME) != FAILED_OUTCOME:
             self.failures.strike(user)
 
-    def gone_before(self, time: float) -> list[str]:
-        """Return the users that the directory has not known since before `time`, Unix seconds."""
-        return [user for _, user in self.table.older("gone_since", time)]
+    def forget_gone(self, before: float, most: int) -> bool:
+        """Delete the rows of users that the directory has not known since `before`, Unix seconds.
 
-    def forget(self, user: str) -> None:
-        """Delete a user's row."""
-        self.table.delete(user[:2], user)
+        Up to `most` of them; return whether some may be left.
+        """
+        gone = sorted(islice(self.table.older("gone_since", before), most))
+        for partition, rows in groupby(gone, key=itemgetter(0)):
+            self.table.delete_all(partition, [user for _, user in rows])
+        return len(gone) == most
+
+    def not_gone(self, partition: str) -> list[str]:
+        """Return the users of a partition of whom the directory may know, and who do not fail."""
+        rows = self.table.scan(partition, ["gone_since", "outcome"])
+        return [
+            user
+            for user, columns, _ in rows
+            if not columns.get("gone_since") and columns.get("outcome") != FAILED_OUTCOME
+        ]

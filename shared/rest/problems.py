@@ -14,6 +14,7 @@ from shared.storage.tables import ANY, StateRows, Table
 
 SHOWN_FOR = 3600.0  # seconds; a lasting refusal of a token recurs within a quarter of an hour
 MOVED_SHOWN_FOR = 24 * 3600.0  # seconds; a redirect recurs with the next photo, or in the next sweep
+LONGEST_PROBLEM = 4000  # characters; a service writes the text, and a column has a bound
 QUIET_FOR = 60.0  # seconds after a noted problem in which an instance notes no other of its kind
 
 
@@ -39,7 +40,8 @@ class Problems:
                 return
             self._noted = monotonic
         try:
-            self.table.merge(StateRows.PROBLEM, self.kind, {"problem": problem, "at": self.clock.now()}, ANY)
+            noted = {"problem": problem[:LONGEST_PROBLEM], "at": self.clock.now()}
+            self.table.merge(StateRows.PROBLEM, self.kind, noted, ANY)
         except (ServiceError, ConfigError) as error:
             logs.warning("problem.not_noted", error=str(error))
 

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice, takewhile
+from itertools import islice
 from typing import Any
 
 from shared.clock import Clock
@@ -31,7 +31,6 @@ UNITS_KNOWN = 8  # units; three uploads and one query
 UNITS_LOOK_UP = 6  # units; a profile, a folder list, and one of the two read again
 UNITS_FIRST = UNITS_LOOK_UP + UNITS_KNOWN
 LIVE_SHARE = 5  # a fifth
-MINUTES_FORGOTTEN = 2000  # at a time, each a request: a first sweep after months still ends in five minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +119,17 @@ class Pace:
             before = known.units if known and known.slot == reserved.slot else 0
             self._spare[lane] = Reserved(lane, reserved.slot, before + left)
 
-    def forget(self) -> None:
-        """Delete the minutes that ended an hour ago, the oldest first, up to `MINUTES_FORGOTTEN` at a time.
+    def forget(self, most: int) -> bool:
+        """Delete up to `most` minutes that ended an hour ago; return whether some may be left.
 
         Raises `TryLater` where the table is unreachable.
         """
         past = self.clock.now() - HORIZON * MINUTE
-        minutes = (key for key, _, _ in self.table.scan(StateRows.PACE, only=["RowKey"]))
         # Keys are in the order of time: until the year 2286 every key has ten digits.
-        for key in list(islice(takewhile(lambda key: float(key) < past, minutes), MINUTES_FORGOTTEN)):
-            self.table.delete(StateRows.PACE, key)
+        minutes = self.table.scan(StateRows.PACE, ["RowKey"], before=f"{past:.0f}")
+        keys = [key for key, _, _ in islice(minutes, most)]
+        self.table.delete_all(StateRows.PACE, keys)
+        return len(keys) == most
 
     def _take_spare(self, lane: Lane, minute: float, units: int) -> bool:
         with self._lock:

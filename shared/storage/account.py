@@ -9,13 +9,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from shared.errors import STORAGE, ConfigError, Denied, ServiceError, Stale, TryLater
+from shared.errors import STORAGE, ConfigError, Denied, Refused, ServiceError, Stale, TryLater
 
 if TYPE_CHECKING:
     from azure.data.tables import TableServiceClient
     from azure.storage.queue import QueueServiceClient
 
 type _Service = Literal["table", "queue"]
+
+# PropertyValueTooLarge, EntityTooLarge, MessageTooLarge, InvalidInput; RequestBodyTooLarge and others:
+# learn.microsoft.com/rest/api/storageservices/table-service-error-codes
+_OWN_FAULT = {400, 405, 411, 413, 414, 415, 416}
 
 CONNECTION = "AzureWebJobsStorage"
 # Short timeouts: a message that storage fails is deferred or redelivered. (The SDKs would wait minutes.)
@@ -90,6 +94,7 @@ def storage_errors(*, conditional: bool = False) -> Iterator[None]:
     Raises:
         Stale: the condition does not hold: another writer was first, or the row no longer exists.
         Denied: the identity or key is missing or lacks permission.
+        Refused: the request is wrong or too large, which is this app's own fault and no outage.
         TryLater: any other error; an unreachable account is an outage, never a fault of a message.
     """
     from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
@@ -98,7 +103,11 @@ def storage_errors(*, conditional: bool = False) -> Iterator[None]:
         yield
     except HttpResponseError as error:
         # A malformed key and a missing identity have no status.
-        denied = error.status_code in (401, 403) or isinstance(error, ClientAuthenticationError)
+        denied = (
+            error.status_code in (401, 403)
+            or isinstance(error, ClientAuthenticationError)
+            or storage_error_code(error) == "InvalidAuthenticationInfo"  # a 400
+        )
         raise _error_of(error, denied, conditional) from error
     except AzureError as error:
         raise TryLater(STORAGE, f"no answer ({type(error).__name__})") from error
@@ -113,6 +122,9 @@ def storage_error_code(error: Exception) -> str:
 def _error_of(error: Any, denied: bool, conditional: bool) -> ServiceError | Stale:
     status, code = error.status_code, storage_error_code(error)
     what = f"{status or type(error).__name__} {code}".rstrip()
-    if conditional and not denied and status in (404, 409, 412):
+    if conditional and not denied and status in (404, 409, 412) and code != "TableBeingDeleted":
         return Stale(f"{STORAGE}: {what}")
-    return (Denied if denied else TryLater)(STORAGE, what, status=status, code=code)
+    # Without a code it is not storage that answered, but a gateway on the way.
+    own_fault = status in _OWN_FAULT and code != ""
+    kind = Denied if denied else Refused if own_fault else TryLater
+    return kind(STORAGE, what, status=status, code=code)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from http import HTTPStatus
+from itertools import batched
 from typing import Any, Protocol
 
 from shared.errors import STORAGE, Stale, TryLater
@@ -14,6 +16,9 @@ from shared.storage.account import Storage, storage_errors
 
 LEDGER, STATE, PARTS = "photoledger", "photostate", "photoparts"  # names of the tables
 UPDATE_TRIES = 20  # of a conditional write to a row with concurrent writers
+# The most that one transaction takes, all of one partition:
+# learn.microsoft.com/rest/api/storageservices/performing-entity-group-transactions
+ROWS_A_TRANSACTION = 100
 ANY = None
 """As a write's version: no condition; the row may have any version or not exist."""
 
@@ -46,11 +51,12 @@ class Table(Protocol):
         """
 
     def scan(
-        self, partition: str, only: Sequence[str] = (), *, after: str = ""
+        self, partition: str, only: Sequence[str] = (), *, after: str = "", before: str = ""
     ) -> Iterable[tuple[str, dict[str, Any], str]]:
-        """Yield key, columns and version of a partition's rows after the key `after`, in the order of keys.
+        """Yield key, columns and version of a partition's rows, in the order of keys.
 
-        `only` names the columns to fetch; all of them if empty.
+        Only rows after the key `after` and, unless it is empty, before the key `before`. `only` names the
+        columns to fetch; all of them if empty.
         """
 
     def older(self, column: str, than: float) -> Iterable[tuple[str, str]]:
@@ -58,6 +64,9 @@ class Table(Protocol):
 
     def delete(self, partition: str, key: str) -> None:
         """Delete a row, whatever its version; succeed if it does not exist."""
+
+    def delete_all(self, partition: str, keys: Iterable[str]) -> None:
+        """Delete different rows of a partition, `ROWS_A_TRANSACTION` in a call; some may not exist."""
 
 
 def update(
@@ -114,12 +123,13 @@ class AzureTable:
             return str(client.update_entity(entity, etag=version, match_condition=unchanged)["etag"])
 
     def scan(
-        self, partition: str, only: Sequence[str] = (), *, after: str = ""
+        self, partition: str, only: Sequence[str] = (), *, after: str = "", before: str = ""
     ) -> Iterable[tuple[str, dict[str, Any], str]]:
         """See `Table.scan`. Page by page: a sweep has thousands of rows, and memory stays flat."""
         select = ["RowKey", *only] if only else None
-        query = "PartitionKey eq @it" + (" and RowKey gt @after" if after else "")
-        for entity in self._query(query, {"it": partition, "after": after}, select):
+        query = "PartitionKey eq @it"
+        query += (" and RowKey gt @after" if after else "") + (" and RowKey lt @before" if before else "")
+        for entity in self._query(query, {"it": partition, "after": after, "before": before}, select):
             yield str(entity["RowKey"]), dict(entity), str(entity.metadata["etag"])
 
     def older(self, column: str, than: float) -> Iterable[tuple[str, str]]:
@@ -132,6 +142,21 @@ class AzureTable:
         """See `Table.delete`."""
         with storage_errors():
             self._client.delete_entity(partition, key)  # no error if the row does not exist
+
+    def delete_all(self, partition: str, keys: Iterable[str]) -> None:
+        """See `Table.delete_all`."""
+        from azure.core.exceptions import HttpResponseError
+
+        for some in batched(keys, ROWS_A_TRANSACTION, strict=False):
+            rows = [("delete", {"PartitionKey": partition, "RowKey": key}) for key in some]
+            with storage_errors():
+                try:
+                    self._client.submit_transaction(rows)
+                except HttpResponseError as error:
+                    if error.status_code != HTTPStatus.NOT_FOUND:
+                        raise
+                    for key in some:  # a transaction fails as a whole where one row does not exist
+                        self.delete(partition, key)
 
     def _query(self, query: str, parameters: dict[str, Any], select: list[str] | None) -> Iterator[Any]:
         from azure.core.exceptions import ResourceNotFoundError

@@ -1,11 +1,12 @@
-"""Read one page of the users in scope, and have each of them checked.
+"""Read one page of a sweep: of the excluded group's members first, then of the users in scope.
 
-Users are put into parts, 20 to each, which are written before their checks are sent.
+Members are kept; users are put into parts, 20 to each, which are written before their checks are sent.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count, islice
+from typing import Any
 
 from shared import jobs
 from shared.attempt import LONGEST_ATTEMPT, Attempt
@@ -15,52 +16,62 @@ from shared.jobs import SweptCheck
 from shared.settings import Settings
 from shared.storage.queues import Queues
 from shared.sweeps import tally
-from shared.sweeps.state import SweepRecord
+from shared.sweeps.lists import ListStore
+from shared.sweeps.state import LAST_PAGE_READ, SweepRecord
 from shared.sweeps.store import PartStore
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class PageReader:
     """Reads pages. One object, long-lived, shared by all threads.
 
-    The members of the excluded group are read once a sweep and cached until its last page, to save calls.
-    Another instance reads them for itself, and a sync judges a user who joins or leaves meanwhile again.
+    The members of the excluded group are read once a sweep, to save calls; a sync judges a user who joins or
+    leaves meanwhile again.
     """
 
     settings: Settings
     parts: PartStore
+    lists: ListStore
     queues: Queues
     graph: Graph
     clock: Clock
-    _excluded: tuple[str, frozenset[str]] = ("", frozenset())
 
-    def read(self, record: SweepRecord) -> str:
-        """Have all users on the sweep's next page checked, and return the address of the one after it.
+    def read(self, record: SweepRecord) -> dict[str, Any]:
+        """Read the sweep's next page; return the columns of its record that say where to go on.
 
-        It is "" after the last page.
+        All users on a page are checked; if its successor is refused, they are nevertheless.
 
         Raises:
-            Expired: Graph does not know the address any more.
+            Expired: Graph does not know the page's address any more.
+            Endless: the list does not come to an end.
             Refused: Graph will not list the users.
             TryLater, Denied, ConfigError: not now.
         """
         attempt = Attempt.begin(self.clock, LONGEST_ATTEMPT)
-        users, following = self.graph.list_users(self.settings.scope, record.next, attempt)
-        excluded = self._left_out(record.id, attempt)
-        self._ask_all(record, [user for user in users if user not in excluded])
-        if not following:
-            self._excluded = ("", frozenset())
+        first = "excluded users" if self.settings.scope.excluded and not record.page else "users"
+        if (reading := record.reading or first) == "excluded users":
+            following = self._exclude(record, attempt)
+            place = {"reading": "excluded users" if following else "users", "next": following}
+        else:
+            following = self._check(record, attempt)
+            place = {"reading": "users", "next": following or LAST_PAGE_READ}
+        if following:
+            self.lists.follow(record.id, reading, int(record.page) + 1, following)
+        return place
+
+    def _exclude(self, record: SweepRecord, attempt: Attempt) -> str:
+        group = self.settings.scope.excluded
+        members, following = self.graph.list_members(group, record.next, attempt)
+        self.lists.exclude(record.id, int(record.page), members)
         return following
 
-    def _left_out(self, sweep: str, attempt: Attempt) -> frozenset[str]:
-        group = self.settings.scope.excluded
-        if not group:
-            return frozenset()
-        kept, excluded = self._excluded
-        if kept != sweep:
-            excluded = self.graph.members_of(group, attempt)
-            self._excluded = (sweep, excluded)
-        return excluded
+    def _check(self, record: SweepRecord, attempt: Attempt) -> str:
+        scope = self.settings.scope
+        users, following = self.graph.list_users(scope, record.next, attempt)
+        if scope.excluded:
+            users = self.lists.without_excluded(record.id, users)
+        self._ask_all(record, users)
+        return following
 
     def _ask_all(self, record: SweepRecord, users: Iterable[str]) -> None:
         """Put all users into parts, 20 to each; a part that exists already keeps its users.

@@ -9,6 +9,7 @@ from shared.clock import Clock
 from shared.errors import STORAGE, NotOurs, TryLater
 from shared.jobs import Backfill, SweepPage
 from shared.storage.queues import Queues
+from shared.sweeps.state import REMOVALS_COUNT_FOR, SWEEPS_KEPT
 from shared.sweeps.store import PartStore, SweepStore
 
 REMOVALS_A_STEP = 500  # seconds of a message's five minutes, even where the queue is slow
@@ -44,7 +45,7 @@ class Removals:
         Raises `NotOurs` where the last ten sweeps contain no such braked sweep, `TryLater` where it is just
         ending or storage is out of reach.
         """
-        kept = dict(self.store.kept()).get(sweep)
+        kept = dict(self.store.kept()[:SWEEPS_KEPT]).get(sweep)
         if kept is None or kept["state"] not in ("braked", "released"):
             raise NotOurs("there is no such braked sweep among the last ten")
         record = self.store.record()
@@ -54,16 +55,35 @@ class Removals:
         self._go_on(sweep, kept)
         logs.warning("sweep.released", sweep=sweep)
 
-    def remove_released(self, sweep: str) -> None:
-        """Remove what a braked sweep found, if it was released; other ended sweeps remove nothing more."""
-        kept = dict(self.store.kept()).get(sweep)
+    def remove_released(self, sweep: str) -> bool:
+        """Remove what a braked sweep found, if it was released; other ended sweeps remove nothing more.
+
+        Return whether a message goes on with the rest.
+        """
+        kept = self.store.figures(sweep)
         if kept is None or kept["state"] != "released":
-            return
+            return False
         if reached := self.remove(sweep, kept.get("removed_to", "")):
             self.store.mark(sweep, {"removed_to": reached})
             self._go_on(sweep, kept)
-        else:
-            self.store.mark(sweep, {"state": "finished", "reason": "released by a person"})
+            return True
+        self.store.mark(sweep, {"state": "finished", "reason": "released by a person"})
+        return False
+
+    def counted(self, sweep: str) -> tuple[int, int]:
+        """Return how many pictures sweeps removed in the last days that this one does not find again.
+
+        With it comes how many it does find again, because their removal is still queued. What a person
+        released does not count.
+        """
+        since = self.clock.now() - REMOVALS_COUNT_FOR
+        kept = [(each, figures) for each, figures in self.store.kept() if figures["ended_at"] > since]
+        removing = [(each, int(figures["removed"])) for each, figures in kept if figures.get("removed")]
+        if not removing:
+            return 0, 0
+        before = {user for _, users in self.parts.removable(removing[0][0]) for user in users}
+        again = sum(user in before for _, users in self.parts.removable(sweep) for user in users)
+        return max(0, sum(count for _, count in removing) - again), again
 
     def _go_on(self, sweep: str, kept: Mapping[str, Any]) -> None:
         self.queues.send(SweepPage(sweep, int(kept["page"]), born=self.clock.now()))

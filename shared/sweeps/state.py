@@ -9,15 +9,22 @@ from typing import Any, Literal, Self
 
 SweepState = Literal["", "running", "finished", "braked", "released", "incomplete", "failed"]
 
+COMPLETE = ("finished", "braked", "released")  # ended after an answer for every user in scope
 LAST_PAGE_READ = "end"  # in the place of a next page: every page was read
 SWEEP_LEASE = 3600.0  # seconds; a sweep that did nothing for so long counts as dead
 FIRST_PAGE_HIDDEN = 10.0  # seconds a sweep's first page is hidden: by then its record is written
 PATIENCE = 3600.0  # seconds without an answer, after which the last few users count as failed
 FEW = 20  # users; or a hundredth of all
 STUCK_AFTER = 2 * 3600.0  # seconds without an answer, after which a sweep is *incomplete*
+MOST_PAGES = 10_000  # of ten million users; a list with more of them has no end
+STALLED_AFTER = 3600.0  # seconds without progress, after which the status names a sweep
+MISSED_AFTER = 86400.0  # seconds without a complete sweep, after which the status says so
 SWEEPS_KEPT = 10  # ended sweeps whose parts and figures are kept
+REMOVALS_COUNT_FOR = 7 * 86400.0  # seconds for which the brake counts what sweeps removed
 FORGET_POISON_AFTER = 30 * 86400.0  # seconds a message that failed for good is kept for inspection
 FORGET_GONE_AFTER = 30 * 86400.0  # seconds; as long as a deleted user can be restored
+LOOK_AFTER = 30 * 86400.0  # seconds within which each row of the ledger is looked at, whoever lists its user
+PARTITIONS = 256  # of the ledger: the first two hex digits of an object id
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +37,11 @@ class SweepRecord:
     force: bool = False  # every photo is written again
     why: str = ""  # what opened it
     page: float = 0.0  # number of the page that is to be read next
-    next: str = ""  # Graph's address of that page, "" for the first, `LAST_PAGE_READ` after the last
+    next: str = ""  # Graph's address of that page, "" for a list's first, `LAST_PAGE_READ` after the last
+    reading: str = ""  # the list of that page: "users", "excluded users", "" where none is begun
     lease_until: float = 0.0  # until when no other sweep may be opened
     opened_at: float = 0.0  # when it began
-    progress_at: float = 0.0  # when something was last answered
+    progress_at: float = 0.0  # when a page was last read, or something answered
     unanswered: float = 0.0  # how many users had no answer then
     again: bool = False  # another sweep is requested as soon as this one ended
     again_why: str = ""  # why it is requested
@@ -89,3 +97,18 @@ def waiting(record: SweepRecord, seen: int, unanswered: int, now: float) -> Wait
 def next_look(record: SweepRecord, now: float) -> float:
     """Return the seconds until a sweep looks again for its last answers; at first soon, then each minute."""
     return min(60.0, max(2.0, (now - record.opened_at) / 10))
+
+
+# --- after its end ---
+
+TIDIED = "end"  # in the place of where tidying stopped: nothing is left to tidy
+
+
+def partitions_due(since: float, until: float) -> list[str]:
+    """Return the partitions of the ledger that a sweep opened at `until` looks at, the last at `since`.
+
+    Each comes up once in `LOOK_AFTER` seconds, in turn, however often sweeps run. Times are Unix seconds.
+    """
+    span = LOOK_AFTER / PARTITIONS
+    first, last = int(since // span) + 1, int(until // span)
+    return [f"{number % PARTITIONS:02x}" for number in range(max(first, last - PARTITIONS + 1), last + 1)]

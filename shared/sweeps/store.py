@@ -1,8 +1,9 @@
 """The stores of sweeps: the record of the one that runs, its parts, and the last ten's figures."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from typing import Any
 
 from shared.errors import Stale
@@ -10,6 +11,8 @@ from shared.storage.tables import ANY, StateRows, Table, update
 from shared.sweeps import tally
 from shared.sweeps.state import SWEEPS_KEPT, SweepRecord, SweepState
 from shared.sweeps.tally import Letter, SweepPart, Totals
+
+AFTER_PARTS = ":"  # keys of parts begin with a digit; those of the other rows of a sweep with a letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,20 @@ class SweepStore:
         """Note that another sweep is requested when this one ends."""
         self.table.merge(StateRows.SWEEP, "record", {"again": True, "again_why": why}, ANY)
 
-    def keep(self, record: SweepRecord, state: SweepState, reason: str, totals: Totals, now: float) -> None:
-        """Keep the figures of a sweep that ended, unless some are kept: the first verdict is final."""
+    def keep(
+        self,
+        record: SweepRecord,
+        state: SweepState,
+        reason: str,
+        totals: Totals,
+        now: float,
+        *,
+        removed: int = 0,
+    ) -> None:
+        """Keep the figures of a sweep that ended, unless some are kept: the first verdict is final.
+
+        `removed` is how many pictures it has removed that no sweep before it had.
+        """
         columns = {
             **{name: float(count) for name, count in asdict(totals).items()},
             "state": state,
@@ -56,6 +71,7 @@ class SweepStore:
             "page": record.page,
             "opened_at": record.opened_at,
             "ended_at": now,
+            "removed": float(removed),
         }
         with suppress(Stale):
             self.table.merge(StateRows.SWEEPS, record.id, columns, "")
@@ -70,12 +86,12 @@ class SweepStore:
         return [(sweep, columns) for sweep, columns, _ in self.table.scan(StateRows.SWEEPS)][::-1]
 
     def mark(self, sweep: str, columns: Mapping[str, Any]) -> None:
-        """Note something of an ended sweep."""
-        self.table.merge(StateRows.SWEEPS, sweep, columns, ANY)
+        """Note something of an ended sweep, unless it was forgotten."""
+        update(self.table, StateRows.SWEEPS, sweep, lambda figures: columns if figures else None)
 
-    def old(self) -> list[str]:
-        """Return the ids of all ended sweeps but the last ten."""
-        return [sweep for sweep, _ in self.kept()[SWEEPS_KEPT:]]
+    def old(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return ids and figures of all ended sweeps but the last ten."""
+        return self.kept()[SWEEPS_KEPT:]
 
     def forget(self, sweep: str) -> None:
         """Forget the figures of an ended sweep."""
@@ -114,22 +130,30 @@ class PartStore:
 
     def all(self, sweep: str) -> Iterator[tuple[str, SweepPart]]:
         """Yield key and part of every part of a sweep."""
-        return ((key, _part(columns)) for key, columns, _ in self.table.scan(sweep))
+        return ((key, _part(columns)) for key, columns, _ in self.table.scan(sweep, before=AFTER_PARTS))
 
     def removable(self, sweep: str, after: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield each part's key, after `after`, with the users of it whose pictures may be removed."""
-        for key, columns, _ in self.table.scan(sweep, after=after):
+        for key, columns, _ in self.table.scan(sweep, after=after, before=AFTER_PARTS):
             yield key, _part(columns).removable
 
     def total(self, sweep: str) -> Totals:
         """Return the sums over every part of a sweep."""
-        found = self.table.scan(sweep, only=["letters"])  # which is all that the sums need
+        found = self.table.scan(sweep, ["letters"], before=AFTER_PARTS)  # which is all that the sums need
         return tally.sum_letters(str(columns["letters"]) for _, columns, _ in found)
 
-    def forget(self, sweep: str) -> None:
-        """Delete every part of a sweep."""
-        for key, _, _ in list(self.table.scan(sweep, only=["RowKey"])):
-            self.table.delete(sweep, key)
+    def met(self, sweep: str, users: Iterable[str]) -> set[str]:
+        """Return those of the users who are in a sweep's parts."""
+        wanted, found = set(users), set[str]()
+        for _, columns, _ in self.table.scan(sweep, ["users"], before=AFTER_PARTS) if wanted else ():
+            found |= wanted.intersection(str(columns["users"]).split(","))
+        return found
+
+    def forget(self, sweep: str, most: int) -> bool:
+        """Delete up to `most` rows of a sweep, its parts and its lists; return whether some may be left."""
+        keys = [key for key, _, _ in islice(self.table.scan(sweep, ["RowKey"]), most)]
+        self.table.delete_all(sweep, keys)
+        return len(keys) == most
 
 
 def _part(columns: Mapping[str, Any]) -> SweepPart:

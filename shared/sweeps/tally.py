@@ -100,12 +100,14 @@ BRAKE_FROM = 20  # users; so few removals are not taken for an accident in a lar
 BRAKE_HALF_FROM = 2  # users; nor are these, even if they are half of a tiny one
 
 
-def brakes(totals: Totals, percent: float) -> bool:
+def brakes(totals: Totals, percent: float, removed: int = 0) -> bool:
     """Return whether so many photos are missing at once that a person must look before any is removed.
 
     Photos that are not missing for long enough count, too: if the photo service loses all photos, that shows
-    for the first few users, named by notifications, long before it shows for all.
+    for the first few users, named by notifications, long before it shows for all. `removed` pictures are
+    those that sweeps removed in the last days unreleased: many small steps empty a tenant, too.
     """
-    share = totals.lost > BRAKE_FROM and totals.lost * 100 > percent * totals.shown
-    half = totals.lost > BRAKE_HALF_FROM and totals.lost * 2 > totals.shown
+    lost, shown = totals.lost + removed, totals.shown + removed
+    share = lost > BRAKE_FROM and lost * 100 > percent * shown
+    half = lost > BRAKE_HALF_FROM and lost * 2 > shown
     return totals.removable > 0 and (share or half)

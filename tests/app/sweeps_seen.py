@@ -17,4 +17,4 @@ def ended(world: World) -> list[dict[str, Any]]:
 
 def parts(world: World, sweep: str) -> list[tuple[str, ...]]:
     found = sorted((key, row) for (where, key), (row, _) in world.parts.rows.items() if where == sweep)
-    return [tuple(row["users"].split(",")) for _, row in found]
+    return [tuple(row["users"].split(",")) for _, row in found if "users" in row]

@@ -103,6 +103,59 @@ def test_an_account_that_is_not_set_is_named_once() -> None:
     assert sum("AzureWebJobsStorage is missing" in problem for problem in shown) == 1
 
 
+# --- sweeps that need an administrator ---
+
+
+@pytest.mark.parametrize(
+    ("idle", "columns", "named"),
+    [
+        pytest.param(HOUR, {}, False, id="for an hour"),
+        pytest.param(HOUR + 1, {}, True, id="for longer"),
+        pytest.param(HOUR + 1, {"next": LAST_PAGE_READ}, True, id="while it waits for answers"),
+        pytest.param(9 * HOUR, {"lease_until": 1.0}, True, id="and its lease ended"),
+        pytest.param(9 * HOUR, {"state": "finished"}, False, id="because it ended"),
+    ],
+)
+def test_a_sweep_without_progress_is_named(world: World, idle: float, columns: dict, named: bool) -> None:
+    running(world, "U?", progress_at=world.clock.now() - idle, **columns)
+    found = [problem for problem in status(world)["problems"] if THIS in problem]
+    assert found == ([f"sweep {THIS} has made no progress for {idle / HOUR:.0f} h: {ENDS}"] if named else [])
+
+
+ENDS = "DELETE /api/sweeps ends it"
+DAY = 24 * HOUR
+
+
+def test_a_day_without_a_complete_sweep_is_named_with_the_last_one(world: World) -> None:
+    ended(world)
+    world.clock.advance(DAY - 201)
+    ended(world, THIS, "failed")
+    assert status(world)["problems"] == []
+    world.clock.advance(202)
+    (problem,) = status(world)["problems"]
+    assert problem == f"no sweep was completed for 24 h; the last one, {THIS}, is failed"
+
+
+def test_sweeps_that_always_fail_are_named_although_each_of_the_last_ten_is_recent(world: World) -> None:
+    for number in range(10):
+        ended(world, f"20270115T08000{number}-0a1b", "incomplete")
+    (problem,) = status(world)["problems"]
+    assert problem.startswith("no sweep was completed for 0 h; the last one, 20270115T080009-0a1b, is incomp")
+
+
+def test_a_first_sweep_that_never_ends_is_named_after_a_day(world: World) -> None:
+    running(world, "U?", progress_at=world.clock.now(), opened_at=world.clock.now() - DAY - HOUR)
+    assert status(world)["problems"] == ["no sweep was completed for 25 h"]
+
+
+def test_a_braked_sweep_is_named_until_the_next_one_is_complete(world: World) -> None:
+    ended(world, "20270115T080000-0000", "braked")
+    ended(world, "20270115T080001-0000", "failed")
+    assert status(world)["problems"] == ["sweep 20270115T080000-0000 is braked: "]
+    ended(world, "20270115T080002-0000", "finished")
+    assert status(world)["problems"] == []
+
+
 # --- the running sweep ---
 
 

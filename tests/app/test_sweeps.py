@@ -9,7 +9,10 @@ import pytest
 
 from shared.errors import Denied, Stale
 from shared.jobs import Backfill, SweepPage, SweptCheck, Tend, write
-from shared.sweeps.state import FEW
+from shared.sweeps.state import FEW, LAST_PAGE_READ
+from shared.sweeps.store import SweepStore
+from shared.sweeps.sweeper import FAILED_A_STEP
+from shared.sweeps.tally import part_key
 from tests.app.sweeps_seen import ended, record
 from tests.fakes import bulk
 from tests.fakes.external_steps import drop_connection, fail_precondition, kill
@@ -146,7 +149,7 @@ def test_a_duplicate_that_ends_the_sweep_first_and_dies_leaves_the_wish_its_mess
 
     def be_faster() -> None:
         world.services.checker.check(check)
-        world.steps.on("scan photoledger", kill)  # the sweep has ended, and cleans up
+        world.steps.on("put photo-sweeps", kill)  # the sweep has ended, and is about to be tidied
         world.steps.survive(lambda: world.services.sweeper.step(waiting))
 
     world.steps.on("write photostate", be_faster)
@@ -204,6 +207,27 @@ def test_the_last_few_users_without_an_answer_fail_after_an_hour_and_hold_up_no_
     assert [job.user for job in world.queued(Backfill)] == [removed]
 
 
+def test_many_users_without_an_answer_are_counted_as_failed_in_bounded_steps(world: World) -> None:
+    """A hundredth of all users may be many: each message does some of them, without another hour between."""
+    sweep = world.open_sweep()
+    world.outbox.messages.clear()
+    users = ",".join(f"{number:08x}-0000-4000-8000-000000000000" for number in range(20))
+    for number in range(100 * FAILED_A_STEP // 20 * 3 // 2):
+        letters = "u" * 19 + ("?" if number < FAILED_A_STEP * 3 // 2 else "u")
+        world.parts.rows[sweep, part_key(0, number)] = ({"users": users, "letters": letters}, "v")
+    left = float(FAILED_A_STEP * 3 // 2)
+    place = {"page": 1.0, "next": LAST_PAGE_READ, "unanswered": left}
+    assert SweepStore(world.state).advance(sweep, 0, place)
+    world.clock.advance(HOUR + 1)
+    step = SweepPage(sweep, 1, born=world.clock.now())
+
+    world.services.sweeper.step(step)
+    assert (record(world).state, record(world).unanswered) == ("running", left - FAILED_A_STEP)
+    world.services.sweeper.step(step)
+
+    assert [(each["state"], each["failed"]) for each in ended(world)] == [("finished", int(left))]
+
+
 def test_a_verdict_stands_although_its_instance_died_before_the_sweep_had_ended(world: World) -> None:
     (removed, *_) = bulk.add_users(world, FEW + 1, photo=False)
     world.note(removed, missing_since=world.clock.now() - 2 * HOUR)
@@ -227,7 +251,7 @@ def test_a_poisoned_page_opens_the_wanted_sweep(world: World) -> None:
     world.clock.advance(1)
     world.outbox.messages.clear()
     # The first attempt to record it ends the sweep and dies.
-    world.steps.on("scan photoledger", kill)
+    world.steps.on("put photo-sweeps", kill)
     poison = write(SweepPage(sweep, 0, born=1.0)).encode()
     world.steps.survive(lambda: world.app.recorder.record(SweepPage, poison))
     assert record(world).state == "failed"

@@ -19,7 +19,13 @@ def _read(answer: requests.Response) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "users/{}/sync"), ("POST", "subscription"), ("POST", "sweeps"), ("GET", "status")],
+    [
+        ("POST", "users/{}/sync"),
+        ("POST", "subscription"),
+        ("POST", "sweeps"),
+        ("DELETE", "sweeps"),
+        ("GET", "status"),
+    ],
 )
 @pytest.mark.parametrize("key", ["", "wrong"])
 def test_a_request_without_the_key_has_no_effect(story: Story, method: str, path: str, key: str) -> None:

@@ -118,6 +118,21 @@ def test_a_running_sweep_shows_its_progress_and_is_the_only_one(story: Story) ->
     assert 0 <= status["now"] - figures["ended_at"] < 60
 
 
+def test_an_administrator_ends_a_running_sweep_and_opens_another(story: Story) -> None:
+    story.people.add(count=5, photo="shared")
+    story.settle()
+    sweep = story.open_sweep()
+
+    cancelled = story.stage.call("DELETE", "sweeps")
+    again = story.stage.call("DELETE", "sweeps")
+
+    assert (cancelled.status_code, cancelled.json()) == (200, {"sweep": sweep, "running": False})
+    assert (again.status_code, again.json()) == (404, {"error": "no sweep is running"})
+    figures = story.ended(sweep)
+    assert (figures["state"], figures["reason"]) == ("failed", "cancelled")
+    assert story.ended(story.sweep())["state"] == "finished"
+
+
 def test_a_forced_sweep_writes_every_photo_again(story: Story) -> None:
     users = [story.add_synced_user() for _ in range(3)]
 

@@ -2,11 +2,12 @@
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import batched
 from typing import Any
 
 from shared.errors import Stale
-from shared.storage.tables import ANY
+from shared.storage.tables import ANY, ROWS_A_TRANSACTION
 from tests.fakes.external_steps import ExternalSteps
 
 LONGEST_TEXT = 32 * 1024  # UTF-16 code units in a column
@@ -49,11 +50,11 @@ class Table:
             return self.rows[partition, key][1]
 
     def scan(
-        self, partition: str, only: Sequence[str] = (), *, after: str = ""
+        self, partition: str, only: Sequence[str] = (), *, after: str = "", before: str = ""
     ) -> list[tuple[str, dict[str, Any], str]]:
         with self._steps.take(f"scan {self._name}"), self._lock:
             here = ((key, row) for (where, key), row in self.rows.items() if where == partition)
-            found = sorted((key, row) for key, row in here if key > after)
+            found = sorted((key, row) for key, row in here if key > after and (not before or key < before))
             return [
                 (key, {name: columns[name] for name in only or columns if name in columns}, version)
                 for key, (columns, version) in found
@@ -61,13 +62,20 @@ class Table:
 
     def older(self, column: str, than: float) -> list[tuple[str, str]]:
         with self._steps.take(f"scan {self._name}"), self._lock:
-            return [
-                where for where, (columns, _) in self.rows.items() if 0.0 < columns.get(column, 0.0) < than
-            ]
+            rows = sorted(self.rows.items(), key=lambda row: row[0])
+            return [where for where, (columns, _) in rows if 0.0 < columns.get(column, 0.0) < than]
 
     def delete(self, partition: str, key: str) -> None:
         with self._steps.take(f"write {self._name}"), self._lock:
             self.rows.pop((partition, key), None)
+
+    def delete_all(self, partition: str, keys: Iterable[str]) -> None:
+        for some in batched(keys, ROWS_A_TRANSACTION, strict=False):
+            if len(set(some)) < len(some):
+                raise ValueError("a transaction may not name a row twice")
+            with self._steps.take(f"write {self._name}"), self._lock:
+                for key in some:
+                    self.rows.pop((partition, key), None)
 
 
 def _check(partition: str, key: str, columns: Mapping[str, Any]) -> None:

@@ -42,7 +42,7 @@ class Endpoints:
             parts = json.loads(request.body)["requests"]
             return Response(200, {"responses": self._batch(parts, handling)})
         if path in ("/users", MEMBERS):
-            return self._list(request, path)
+            return self._list(request, path, handling)
         if path.startswith("/subscriptions"):
             return self._subscriptions(request, path)
         found = re.fullmatch(r"/users/([^/]+)((?:/photo(?:/\$value)?)?)", path)
@@ -92,14 +92,15 @@ class Endpoints:
             "userType": "Guest" if person.guest else "Member",
         }
 
-    def _list(self, request: Request, path: str) -> Response:
+    def _list(self, request: Request, path: str, handling: Handling) -> Response:
         token = parse_qs(urlsplit(request.url).query).get("$skiptoken", ["0"])[0]
         people = [person for person in self._ms.people.values() if not person.gone]
         listed = [person for person in people if (person.grouped if path == MEMBERS else person.enabled)]
         first = int(token)
         page = {"value": [self._describe(person, self._now()) for person in listed[first : first + PAGE]]}
         if first + PAGE < len(listed):
-            page["@odata.nextLink"] = f"https://{GRAPH}/v1.0{path}?$skiptoken={first + PAGE}"
+            following = first if handling.circles else first + PAGE
+            page["@odata.nextLink"] = f"https://{GRAPH}/v1.0{path}?$skiptoken={following}"
         return Response(200, page)
 
     def _subscriptions(self, request: Request, path: str) -> Response:

@@ -216,6 +216,14 @@ def _outage(run: "Run") -> None:
     run.outages[service] = (run.time.now() + spell, how)
 
 
+def _circle(run: "Run") -> None:
+    """Let each page of Graph's lists name itself as the next one, while a sweep runs."""
+    spell = run.chooser.pick(SPELLS)
+    run.log(f"--- lists come back to the same page for {spell:.0f} s")
+    run.outages["lists"] = (run.time.now() + spell, "circling")
+    run.open_sweep()
+
+
 def _crash(run: "Run") -> None:
     number = run.chooser.pick(range(len(run.instances)))
     dry = {"DRY_RUN": "true"} if run.chooser.happens(0.2) else {}
@@ -257,4 +265,5 @@ EVENTS: tuple[tuple[Callable[["Run"], None], float], ...] = (
     (_outage, 0.8),
     (_crash, 0.8),
     (_give_up, 0.5),
+    (_circle, 0.3),
 )

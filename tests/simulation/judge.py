@@ -19,6 +19,7 @@ SKEW = 30.0  # seconds by which an instance's clock may be wrong, either way
 CLAIM_FOR = 420.0  # seconds
 LEAST_MISSING = 3600.0  # seconds; `REMOVE_AFTER`
 BRAKE = 5  # per cent; `REMOVAL_BRAKE`
+READINGS = 10  # of one page by one sweep: more than a message has deliveries
 
 
 class Violation(AssertionError):
@@ -69,6 +70,7 @@ class Judge:
     looks: int = 0
     mishaps: int = 0
     doubts: Counter[str] = field(default_factory=Counter)
+    readings: Counter[tuple[str, str]] = field(default_factory=Counter)
     mishaps_of: Counter[str] = field(default_factory=Counter)
 
     # --- at every step ---
@@ -212,11 +214,20 @@ class Judge:
         if kept.get("state") == "released":
             return
         parts = self.tables["photoparts"].rows.items()
-        letters = "".join(columns["letters"] for (part, _), (columns, _) in parts if part == sweep)
+        letters = "".join(columns.get("letters", "") for (part, _), (columns, _) in parts if part == sweep)
         shown = sum(letter.isupper() for letter in letters)
         lost = sum(letters.count(letter) for letter in "MRG")
         if (lost > 20 and lost * 100 > BRAKE * shown) or (lost > 2 and lost * 2 > shown):
             self._report(f"{worker.name} removes although {lost} of {shown} are lost: {letters}")
+
+    def read(self, worker: Worker, url: str) -> None:
+        """Judge a request for a page of a list: no sweep reads the same page for ever."""
+        sweep = getattr(worker.job, "sweep", "")
+        if not sweep or "$batch" in url:
+            return
+        self.readings[sweep, url] += 1
+        if self.readings[sweep, url] > READINGS + self.mishaps:
+            self._report(f"{worker.name} reads the page {url} again after {self.mishaps} mishaps")
 
     def in_scope(self, user: Person) -> bool:
         """Whether the app keeps this person's photo in step."""

@@ -69,9 +69,11 @@ class Handling:
         properties: the number of properties that a query sets before it fails; None: it does not fail.
         on_change: is called with the kind of each change that took effect, the profile's owner or the file's
             name, and the value.
+        circles: whether each page of a list names itself as the next one.
     """
 
     age: Callable[[], float]
     part: Callable[[], Response | None]
     properties: int | None
     on_change: Callable[[str, str, Any], object]
+    circles: bool = False

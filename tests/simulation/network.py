@@ -205,7 +205,9 @@ class Network(Host):
         half = None
         if "ProcessQuery" in request.url and chooser.happens(weather.half):
             half = chooser.pick((3, 2, 1, 0))
-        handling = Handling(age, part, half, lambda *change: self.judge.touched(worker, *change))
+        circles = bool(self._out("lists"))
+        handling = Handling(age, part, half, lambda *change: self.judge.touched(worker, *change), circles)
+        self.judge.read(worker, request.url)
         return self.endpoints.respond(request, handling)
 
     def _out(self, service: str) -> str:

@@ -204,6 +204,12 @@ FAULTS = (
         ("users", "if scope.excluded and scope.excluded in user.groups:", "if False:"),
     ),
     Planted.by(
+        "a cursor that stands still",
+        13,
+        "reads the page .* again",
+        ("sweeps/lists", 'if found and found[0]["page"] != page:', "if False:"),
+    ),
+    Planted.by(
         "a user who comes back into scope stays skipped",
         30,
         "settled .* the source is",

@@ -150,3 +150,21 @@ def test_the_basic_permission_shows_basic_properties_only(graph) -> None:
     for more in ("$select=id,accountEnabled", f"$filter={quote('accountEnabled eq true')}"):
         assert graph.get(f"/users?{more}", roles=basic).status_code == 403, more
     assert graph.get(f"/users/{person.id}?$select=userType", roles=basic).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("knob", "expected"), [("next", "01 23 4"), ("same", "01 01"), ("first", "01 23 01")]
+)
+def test_a_knob_lets_a_list_come_back_to_a_page(graph, knob: str, expected: str) -> None:
+    for n in range(5):
+        graph.person(f"{n}@contoso.com")
+    graph.world.knobs.next_page = knob
+    page, links, read = graph.get("/users?$top=2").get_json(), set(), []
+    while True:
+        read.append("".join(name[0] for name in names(page)))
+        link = page.get("@odata.nextLink")
+        if link is None or link in links:
+            break
+        links.add(link)
+        page = graph.follow(link).get_json()
+    assert " ".join(read) == expected

@@ -27,10 +27,18 @@ class Pages:
         self._places.clear()
 
     def link(self, collection: str, query: dict[str, str], position: int) -> str:
-        """Return the address of the page of `collection` that begins at `position`."""
+        """Return the address of the page of `collection` that begins at `position`.
+
+        While a knob has lists come back to a page, that page has one address.
+        """
         rest = {name: value for name, value in query.items() if name != TOKEN}
-        token = secrets.token_urlsafe(48)
-        self._places[token] = ((collection, rest), position, self._world.clock.now())
+        place, token = (collection, rest), secrets.token_urlsafe(48)
+        if (following := self._world.knobs.next_page) != "next":
+            here = self.position(collection, query)
+            position = here if following == "same" else 0 if here else position
+            known = (each for each, (of, at, _) in self._places.items() if (of, at) == (place, position))
+            token = next(known, token)
+        self._places[token] = (place, position, self._world.clock.now())
         return f"{ROOT}/{collection}?{urlencode({**rest, TOKEN: token}, quote_via=quote, safe='$')}"
 
     def position(self, collection: str, query: dict[str, str]) -> int:

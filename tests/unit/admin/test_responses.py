@@ -17,6 +17,18 @@ USER = "0f000000-0000-4000-8000-000000000001"
 JOB = Sync(USER, "asked", 1.0, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("sweep", "status", "body"),
+    [
+        ("20270115T080000-0a1b", 200, {"sweep": "20270115T080000-0a1b", "running": False}),
+        ("", 404, {"error": "no sweep is running"}),
+    ],
+)
+def test_a_cancelled_sweep_is_named_and_none_is_not_found(sweep: str, status: int, body: dict) -> None:
+    answer = responses.of_cancelled(sweep)
+    assert (answer.status, json.loads(answer.body)) == (status, body)
+
+
 def test_a_result_is_returned_with_all_its_fields() -> None:
     answer = responses.of_result(Result(USER, "synced", "identity unconfirmed", '"BA09"', 8, "request"))
     assert (answer.status, answer.headers) == (200, {})

@@ -8,7 +8,7 @@ from azure.data.tables import TableServiceClient
 
 from local.azurite import Azurite
 from shared.clock import SystemClock
-from shared.errors import Stale
+from shared.errors import Refused, Stale
 from shared.ledger.failures import Failures
 from shared.ledger.ledger import Ledger
 from shared.ledger.row import Row
@@ -80,6 +80,51 @@ def test_a_partition_is_read_from_any_key_on(table: Table) -> None:
     assert keys("00000-001") == ["00002-000", "00010-000"]
     assert keys("00001-999") == ["00002-000", "00010-000"]
     assert keys("00010-000") == []
+
+
+def test_a_partition_is_read_up_to_any_key(table: Table) -> None:
+    for key in ("00000-000", "00001-000", "link-1", "member-1"):
+        table.merge("sweep", key, {"letters": "R"}, "")
+
+    def keys(after: str, before: str) -> list[str]:
+        return [key for key, _, _ in table.scan("sweep", after=after, before=before)]
+
+    assert keys("", ":") == ["00000-000", "00001-000"]
+    assert keys("00000-000", ":") == ["00001-000"]
+    assert keys("member-", "member.") == ["member-1"]
+    assert keys("x", ":") == []
+
+
+@pytest.mark.parametrize("rows", [0, 1, 100, 101, 250])
+def test_rows_are_deleted_a_hundred_at_a_time_and_no_others(table: Table, rows: int) -> None:
+    for number in range(rows):
+        table.merge("sweep", f"{number:05}", {"letters": "R"}, ANY)
+    table.merge("sweep", "stays", {"letters": "R"}, ANY)
+    table.merge("another", "00000", {"letters": "R"}, ANY)
+
+    table.delete_all("sweep", (f"{number:05}" for number in range(rows)))
+
+    assert [key for key, _, _ in table.scan("sweep")] == ["stays"]
+    assert [key for key, _, _ in table.scan("another")] == ["00000"]
+
+
+def test_rows_are_deleted_although_some_of_them_do_not_exist(table: Table) -> None:
+    """Another instance that tidies may be faster, and Azure fails a transaction as a whole."""
+    table.delete_all("sweep", ["the table does not exist yet"])
+    for number in range(0, 120, 2):
+        table.merge("sweep", f"{number:05}", {"letters": "R"}, ANY)
+
+    table.delete_all("sweep", [f"{number:05}" for number in range(120)])
+
+    assert list(table.scan("sweep")) == []
+
+
+def test_a_value_that_no_column_holds_is_refused_and_is_no_outage(azurite: Azurite) -> None:
+    storage = Storage({"AzureWebJobsStorage": azurite.connection_string})
+    table = AzureTable(storage, f"t{uuid.uuid4().hex}")
+    with pytest.raises(Refused) as caught:
+        table.merge("0f", "key", {"reason": "x" * 40_000}, ANY)
+    assert caught.value.status == 400
 
 
 def test_a_merge_leaves_out_columns_that_are_none(table: Table) -> None:

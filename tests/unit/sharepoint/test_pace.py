@@ -14,7 +14,6 @@ from shared.jobs import Lane
 from shared.sharepoint.pace import (
     HORIZON,
     MINUTE,
-    MINUTES_FORGOTTEN,
     SPREAD,
     UNITS_FIRST,
     UNITS_KNOWN,
@@ -393,21 +392,21 @@ def test_minutes_that_ended_an_hour_ago_are_deleted_and_later_ones_still_count(s
     setup.pace.reserve("live", UNITS_KNOWN)
     setup.clock.advance(HOUR)
     setup.pace.reserve("live", UNITS_KNOWN)
-    setup.pace.forget()
+    setup.pace.forget(100)
     assert set(setup.minutes()) == {0, 60}
     setup.clock.advance(1)
-    setup.pace.forget()
+    setup.pace.forget(100)
     assert setup.minutes() == {60: (8.0, 0.0)}
 
 
 def test_after_months_a_bounded_number_of_minutes_is_deleted_at_a_time_the_oldest_first(
     setup: PaceSetup,
 ) -> None:
-    forgotten = 3
-    for minute in range(MINUTES_FORGOTTEN + forgotten):
+    most, more = 500, 3
+    for minute in range(most + more):
         setup.table.rows["pace", f"{setup.began + minute * MINUTE:.0f}"] = ({"live": 8.0}, "v")
-    setup.clock.advance((MINUTES_FORGOTTEN + forgotten) * MINUTE + HOUR)
-    setup.pace.forget()
-    assert set(setup.minutes()) == set(range(MINUTES_FORGOTTEN, MINUTES_FORGOTTEN + forgotten))
-    setup.pace.forget()
+    setup.clock.advance((most + more) * MINUTE + HOUR)
+    assert setup.pace.forget(most)
+    assert set(setup.minutes()) == set(range(most, most + more))
+    assert not setup.pace.forget(most)
     assert setup.minutes() == {}

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from local.azurite import ACCOUNT, KEY
-from shared.errors import ConfigError, Denied, ServiceError, Stale, TryLater
+from shared.errors import ConfigError, Denied, Refused, ServiceError, Stale, TryLater
 from shared.storage.account import Storage
 from shared.storage.queues import AzureOutbox, Receipt
 from shared.storage.tables import ANY, AzureTable
@@ -92,6 +92,8 @@ def test_the_clients_are_built_once() -> None:
 
 
 def refused(status: int, code: str) -> bytes:
+    if not code:
+        return reply(status, b"<h1>Bad Request</h1>", Content_Type="text/html")
     body = f'{{"odata.error": {{"code": "{code}", "message": {{"lang": "en-US", "value": "no"}}}}}}'
     return reply(status, body.encode(), Content_Type="application/json", x_ms_error_code=code)
 
@@ -108,9 +110,18 @@ def refused(status: int, code: str) -> bytes:
 @pytest.mark.parametrize(
     ("status", "code", "kind"),
     [
-        (400, "InvalidInput", TryLater),
+        (400, "InvalidInput", Refused),
+        (400, "PropertyValueTooLarge", Refused),
+        (400, "EntityTooLarge", Refused),
+        (400, "MessageTooLarge", Refused),
+        (400, "InvalidAuthenticationInfo", Denied),
+        (400, "", TryLater),  # of a gateway on the way
         (401, "NoAuthenticationInformation", Denied),
         (403, "AuthorizationPermissionMismatch", Denied),
+        (408, "RequestTimeout", TryLater),
+        (409, "TableBeingDeleted", TryLater),
+        (413, "RequestBodyTooLarge", Refused),
+        (415, "AtomFormatNotSupported", Refused),
         (429, "TooManyRequests", TryLater),
         (503, "ServerBusy", TryLater),
     ],

@@ -1,6 +1,7 @@
 """A sweep's steps, letters and sums, and when it must stop for an administrator."""
 
 from dataclasses import asdict
+from itertools import accumulate, pairwise
 from typing import Any, get_args
 
 import pytest
@@ -22,10 +23,13 @@ from shared.ledger.row import Row
 from shared.sweeps.state import (
     FEW,
     LAST_PAGE_READ,
+    LOOK_AFTER,
+    PARTITIONS,
     SweepRecord,
     SweepState,
     next_look,
     next_step,
+    partitions_due,
     waiting,
 )
 from shared.sweeps.tally import Letter, SweepPart, Totals, brakes, part_key, sum_letters
@@ -406,3 +410,24 @@ def test_a_brake_that_holds_is_not_released_by_one_more_missing_photo(
     fewer, many = a_tenant(shown, removable=removable), a_tenant(shown + more, removable=removable + more)
 
     assert not brakes(fewer, percent) or brakes(many, percent)
+
+
+# --- after the end ---
+
+
+@PROPERTY
+@given(st.lists(st.floats(60.0, 40 * 86_400.0), min_size=1, max_size=60), st.floats(0, 2e9))
+def test_each_partition_of_the_ledger_comes_up_once_a_month_whatever_the_schedule(
+    waits: list[float], began: float
+) -> None:
+    times = list(accumulate(waits, initial=began))
+    spans = list(pairwise(times))
+    seen = [name for since, until in spans for name in partitions_due(since, until)]
+
+    for since, until in spans:
+        assert len(partitions_due(since, until)) <= PARTITIONS
+        if until - since >= LOOK_AFTER + 1:
+            assert len(set(partitions_due(since, until))) == PARTITIONS
+    for first, again in pairwise(position for position, name in enumerate(seen) if name == seen[0]):
+        assert len(set(seen[first:again])) == min(PARTITIONS, again - first)
+    assert partitions_due(began, began) == []

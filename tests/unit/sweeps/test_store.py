@@ -99,13 +99,21 @@ def test_the_latest_comes_first_and_all_but_ten_are_old(store: SweepStore) -> No
         keep(store, sweep)
 
     assert [sweep for sweep, _ in store.kept()] == ids[::-1]
-    assert sorted(store.old()) == ids[:3]
+    assert sorted(sweep for sweep, _ in store.old()) == ids[:3]
     assert len(ids) - len(store.old()) == SWEEPS_KEPT == 10
-    for sweep in store.old():
+    for sweep, _ in store.old():
         store.forget(sweep)
         store.forget(sweep)  # once more is no error
     assert [sweep for sweep, _ in store.kept()] == ids[:2:-1]
     assert store.old() == []
+
+
+def test_a_note_about_a_sweep_that_was_forgotten_makes_no_sweep_of_it(store: SweepStore) -> None:
+    keep(store, SWEEP)
+    store.mark(SWEEP, {"tidied_to": "sweeps again"})
+    store.mark(OTHER, {"tidied_to": "sweeps again"})
+
+    assert [(sweep, columns["tidied_to"]) for sweep, columns in store.kept()] == [(SWEEP, "sweeps again")]
 
 
 # --- parts ---
@@ -139,7 +147,10 @@ def test_parts_come_in_the_order_of_pages_and_belong_to_their_sweep(parts: PartS
     parts.add(OTHER, "00001-000", (PEOPLE[9],))
 
     assert [part.users for _, part in parts.all(SWEEP)] == [(PEOPLE[0],), (PEOPLE[1],), (PEOPLE[3],)]
-    parts.forget(SWEEP)
+    assert parts.met(SWEEP, [PEOPLE[3], PEOPLE[9], PEOPLE[1]]) == {PEOPLE[3], PEOPLE[1]}
+    assert parts.forget(SWEEP, 2)
+    assert [part.users for _, part in parts.all(SWEEP)] == [(PEOPLE[3],)]
+    assert not parts.forget(SWEEP, 2)
     assert list(parts.all(SWEEP)) == []
     assert letters(parts, OTHER) == ["?"]
 
