@@ -44,6 +44,7 @@ from shared.sweeps.removals import Removals
 from shared.sweeps.store import PartStore, SweepStore
 from shared.sweeps.sweeper import Sweeper
 from shared.sync.claims import Claims
+from shared.sync.planner import Planner
 from shared.sync.settler import Settler
 from shared.sync.syncer import Syncer
 
@@ -224,9 +225,8 @@ def _syncer(base: Foundation, settings: Settings, graph: Graph, sharepoint: Shar
     targets = Targets(sharepoint, settings, base.redirects)
     claims = Claims(ledger, clock, settings.claim_for)
     settler = Settler(ledger, queues, targets, clock, settings.claim_for)
-    return Syncer(
-        settings, ledger, queues, graph, sharepoint, base.gates, pace, targets, claims, settler, clock
-    )
+    planner = Planner(settings, graph, sharepoint, targets, clock)
+    return Syncer(settings, ledger, queues, base.gates, pace, targets, planner, claims, settler, clock)
 
 
 def _sweeper(

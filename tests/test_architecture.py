@@ -71,7 +71,7 @@ PACKAGES: dict[str, frozenset[str]] = {
 EFFECTS: dict[str, frozenset[str]] = {
     "asyncio": frozenset(),
     # Both format times that they are given, for Graph and for a sweep's name; neither reads the clock.
-    "datetime": frozenset({"graph.client", "sweeps.opener"}),
+    "datetime": frozenset({"graph.subscription", "sweeps.opener"}),
     "http.client": frozenset(),
     "http.cookiejar": frozenset({"rest.session"}),
     "http.server": frozenset(),

@@ -47,26 +47,31 @@ class Asker:
         self.gates.require_open(GRAPH)
         pieces = deque(batched(users, max(1, len(users) >> setbacks), strict=False))
         sources: dict[str, PhotoSource] = {}
-        stopped: PutOff | ServiceError | None = None
-        whole = True
+        stopped, whole = None, True
         while pieces and stopped is None:
             some = pieces.popleft()
             try:
                 sources |= self.graph.photos(some, attempt, listed=listed, repeatable=whole)
             except (PutOff, ServiceError) as error:
-                if isinstance(error, Throttled) and setbacks and len(some) == 1:
-                    sources[some[0]] = Unavailable(error.after)  # again, and nobody else was asked for
-                    stopped = error if pieces else None
-                elif not _of_content(error):
-                    stopped = error
-                elif len(some) > 1:
+                if len(some) > 1 and _of_content(error):
                     pieces.extendleft(reversed(self._divide(some, answered=bool(sources))))
-                elif isinstance(error, ServiceError) and self.gates.only_of(some[0], error):
-                    sources[some[0]] = _source_of(error)
+                elif source := self._own(some, error, again=setbacks > 0):
+                    sources[some[0]] = source
                 else:
                     stopped = error
                 whole = False
-        return self._judge(sources, stopped)
+        return self._judge(sources, stopped, again=setbacks > 0)
+
+    def _own(self, users: Sequence[str], error: PutOff | ServiceError, *, again: bool) -> PhotoSource | None:
+        """Return what a refusal says of the only user who was asked for, None if it is not about them.
+
+        `again`: this user was in a batch that was throttled before, and is in one that is throttled now.
+        """
+        if isinstance(error, Throttled) and again and len(users) == 1:
+            return Unavailable(error.after)
+        if _of_content(error) and isinstance(error, ServiceError) and self.gates.only_of(users[0], error):
+            return _source_of(error)
+        return None
 
     def _divide(self, users: Sequence[str], *, answered: bool) -> list[tuple[str, ...]]:
         """Return the parts in which users are asked for next; two of them alone until Graph answered any.
@@ -81,17 +86,25 @@ class Asker:
         left = turned[1:half] + turned[half + 1 :]
         return [turned[:1], turned[half : half + 1], *batched(left, max(1, half - 1), strict=False)]
 
-    def _judge(self, sources: dict[str, PhotoSource], stopped: PutOff | ServiceError | None) -> Asked:
-        """Return the answers; none of them if no user was answered for and Graph proves to be in trouble."""
+    def _judge(
+        self, sources: dict[str, PhotoSource], stopped: PutOff | ServiceError | None, *, again: bool
+    ) -> Asked:
+        """Return the answers; none of them if no user was answered for and Graph proves to be in trouble.
+
+        Then the check waits as one message: in an outage each half minute would leave one more. Those who
+        came back before (`again`) are told apart all the same.
+        """
         if any(isinstance(source, photo.ANSWERS) for source in sources.values()):
             return Asked(sources, stopped)
+        if stopped is not None:
+            return Asked(sources if again else {}, stopped)
         for user, source in sources.items():
             try:
                 batch.require_known(source)
             except ServiceError as error:
                 if not self.gates.only_of(user, error):
                     return Asked({}, error)
-        return Asked(sources, stopped)
+        return Asked(sources)
 
 
 def _of_content(error: PutOff | ServiceError) -> bool:

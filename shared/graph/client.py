@@ -6,7 +6,6 @@ Facts: learn.microsoft.com/graph/json-batching, .../graph/api/profilephoto-get a
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -16,9 +15,16 @@ from shared.errors import GRAPH, Denied, Expired, Refused, RoleMissing, TryLater
 from shared.graph import batch, photo
 from shared.graph.batch import USER_FIELDS
 from shared.graph.photo import BatchPart, Gathered, Photo, PhotoSource
-from shared.graph.subscription import CHANGE_TYPE, RESOURCE, Subscription
+from shared.graph.subscription import (
+    CHANGE_TYPE,
+    RESOURCE,
+    Subscription,
+    iso_time,
+    read_subscription,
+)
 from shared.graph.wire import ABSENT, GraphConnection
-from shared.rest.client import HttpClient, Response
+from shared.rest.call import Response
+from shared.rest.client import HttpClient
 from shared.users import Scope, User, object_id
 
 
@@ -180,7 +186,7 @@ class Graph:
 
     def subscriptions(self, attempt: Attempt) -> list[Subscription]:
         """Return every subscription of this application, without `clientState`, which Graph never returns."""
-        return [_subscription(item) for item in self._wire.items(f"{self._base}/subscriptions", attempt)]
+        return [read_subscription(item) for item in self._wire.items(f"{self._base}/subscriptions", attempt)]
 
     def create_subscription(
         self, notification_url: str, lifecycle_url: str, client_state: str, expires: float, attempt: Attempt
@@ -196,11 +202,11 @@ class Graph:
             "notificationUrl": notification_url,
             "lifecycleNotificationUrl": lifecycle_url,
             "clientState": client_state,
-            "expirationDateTime": _iso(expires),
+            "expirationDateTime": iso_time(expires),
             "latestSupportedTlsVersion": "v1_2",
         }
         url = f"{self._base}/subscriptions"
-        return self._wire.write("POST", url, body, attempt, _subscription, repeatable=False)
+        return self._wire.write("POST", url, body, attempt, read_subscription, repeatable=False)
 
     def renew_subscription(self, subscription: str, expires: float, attempt: Attempt) -> Subscription:
         """Move the expiry, which also reauthorises, and return the subscription with the expiry Graph chose.
@@ -208,8 +214,8 @@ class Graph:
         Raises `Gone` where the subscription is lost; create another.
         """
         url = f"{self._base}/subscriptions/{quote(subscription, safe='')}"
-        body = {"expirationDateTime": _iso(expires)}
-        return self._wire.write("PATCH", url, body, attempt, _subscription)
+        body = {"expirationDateTime": iso_time(expires)}
+        return self._wire.write("PATCH", url, body, attempt, read_subscription)
 
     def delete_subscription(self, subscription: str, attempt: Attempt) -> None:
         """Delete a subscription; succeed if it does not exist."""
@@ -231,27 +237,3 @@ def _part_of(answer: Response) -> BatchPart:
 
 def _source_in(part: BatchPart | None) -> PhotoSource:
     return photo.classify_photo(part) if part else photo.Unavailable()
-
-
-def _subscription(body: Any) -> Subscription:
-    if not isinstance(body, dict) or not body.get("id"):
-        raise TryLater(GRAPH, "a subscription without id")
-    return Subscription(
-        id=str(body["id"]),
-        resource=str(body.get("resource") or ""),
-        notification_url=str(body.get("notificationUrl") or ""),
-        lifecycle_url=str(body.get("lifecycleNotificationUrl") or ""),
-        expires=_unix(str(body.get("expirationDateTime") or "")),
-    )
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _unix(text: str) -> float:
-    """Return the Unix seconds of an RFC 3339 time with any offset; Graph writes seven fractional digits."""
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        return 0.0

@@ -10,7 +10,8 @@ from shared.attempt import Attempt
 from shared.errors import GRAPH, Denied, Endless, Refused, TryLater
 from shared.graph.batch import PHOTOS, is_part, read_part
 from shared.graph.photo import BatchPart
-from shared.rest.client import HttpClient, Request, Response, whole
+from shared.rest.call import Request, Response, whole
+from shared.rest.client import HttpClient
 
 ABSENT = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 LONGEST_ADDRESS = 16_000  # characters of a next page, which a row must hold

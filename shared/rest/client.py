@@ -3,14 +3,12 @@
 Not here: what to ask (`graph`, `sharepoint`), what an answer means (`rest.status`), longer waits (queues).
 """
 
-import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -31,60 +29,14 @@ from shared.errors import (
 )
 from shared.rest import roles
 from shared.rest import status as statuses
-from shared.rest.gates import Gates, gate_of
+from shared.rest.call import Request, Response
+from shared.rest.gates import Gates
 from shared.rest.session import Bearer, Transport, never_sent, new_session
 from shared.rest.tokens import Tokens
 
 CONNECT_TIMEOUT = 5.0  # seconds
 LARGEST_ANSWER = 16 * 1024 * 1024  # bytes; a $batch with a 4 MB photo in base64 is 5.4 MB
 _POLICY = backoff.Policy()  # of the retries within one call
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """A successful answer. Header names are lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    service: str
-
-    def json(self) -> Any:
-        """Return the decoded body; raise `TryLater` if it is not JSON."""
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError) as error:
-            raise TryLater(self.service, "the answer is not JSON", status=self.status) from error
-
-
-def whole(answer: Response) -> Response:
-    """Return the answer itself: what `HttpClient.send` reads where the status says everything."""
-    return answer
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to send."""
-
-    service: str  # its name, for errors and gates
-    operation: str  # what is asked of it, in one word: a success of it ends a suspicion of the service
-    method: str
-    url: str  # absolute, https; its host is the audience of the token
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
-    writes: bool = False  # the call changes data, so without an answer its outcome is unknown
-    repeatable: bool = True  # sending it twice has the same effect as sending it once
-    accept: tuple[int, ...] = ()  # statuses besides 2xx that are not errors
-
-    @property
-    def host(self) -> str:
-        """The host that is called."""
-        return str(urlsplit(self.url).hostname)
-
-    @property
-    def gate(self) -> str:
-        """The gate that this call passes."""
-        return gate_of(self.service, self.host)
 
 
 @dataclass(slots=True)

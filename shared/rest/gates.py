@@ -31,6 +31,8 @@ from shared.errors import (
 from shared.storage.tables import StateRows, Table, update
 
 SERVICES = (GRAPH, FILES, PROFILES)
+_NOTHING: Mapping[str, Any] = {}
+_UNSUSPECTED: Mapping[str, Any] = {"suspect": "", "suspected": ""}
 BELIEVED_FOR = 1.0  # seconds for which a gate that was read is cached
 
 
@@ -83,12 +85,12 @@ class Gates:
         """Return until when a service must not be called, in Unix seconds; 0 if it was never closed."""
         return self._read(gate).until
 
-    def close(self, gate: str, after: float | None, why: str) -> float:
+    def close(self, gate: str, after: float | None, why: str, also: Mapping[str, Any] = _NOTHING) -> float:
         """Close a gate and return for how many seconds it is closed.
 
         `after` is what the service asked for, in seconds, None if it named no time. Then a gate that closes
         again soon after it opened stays closed twice as long, from 30 seconds up to 15 minutes. `why` is for
-        the log and the status report.
+        the log and the status report, `also` are columns to write besides.
 
         Raises `TryLater` where the table is unreachable.
         """
@@ -97,7 +99,7 @@ class Gates:
         def forward(columns: Mapping[str, Any]) -> dict[str, Any] | None:
             closing = next_closing(columns, after, now)
             later = closing["closed_until"] > columns.get("closed_until", 0.0)
-            return {**closing, "why": why} if later else None
+            return {**closing, **also, "why": why} if later else None
 
         try:
             columns, closed = update(self.table, StateRows.GATE, gate, forward)
@@ -123,7 +125,8 @@ class Gates:
         try:
             if not self._suspect(gate, user, error):
                 return True
-            wait = self.close(gate, _pause_after(error), str(error))
+            # When it opens again, the next user's refusal is their own until another user meets it.
+            wait = self.close(gate, _pause_after(error), str(error), _UNSUSPECTED)
         except ServiceError as unreachable:
             logs.warning("gate.unreachable", service=gate, error=str(unreachable))
             return True
@@ -143,7 +146,7 @@ class Gates:
         def cleared(columns: Mapping[str, Any]) -> dict[str, Any] | None:
             known: dict[str, Any] = {"closed_for": 0.0} if columns.get("closed_for") else {}
             if columns.get("suspected") == operation:
-                known |= {"suspect": "", "suspected": ""}
+                known |= _UNSUSPECTED
             return known or None
 
         columns, _ = update(self.table, StateRows.GATE, gate, cleared)

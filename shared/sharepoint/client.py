@@ -15,7 +15,8 @@ from xml.sax.saxutils import escape
 
 from shared.attempt import Attempt
 from shared.errors import FILES, PROFILES, Denied, Gone, Locked, Refused, TryLater
-from shared.rest.client import HttpClient, Request, Response, whole
+from shared.rest.call import Request, Response, whole
+from shared.rest.client import HttpClient
 from shared.rest.status import says_locked
 
 LIBRARY = "/User Photos"

@@ -94,25 +94,30 @@ def plan_subscription(
     `now` is in Unix seconds; `event` is the lifecycle event that caused this, if any; `take_over`: replace
     another deployment's subscription, and the owner of the record.
     """
-    missed, owner = event == "missed", owner_of(record, listed)
-    if owned_elsewhere(owner, wanted.notification_url) and not take_over:
+    missed, owner, own_url = event == "missed", owner_of(record, listed), wanted.notification_url
+    if owned_elsewhere(owner, own_url) and not take_over:
         return SubscriptionPlan(Blocked((host_of(owner),), owner), sweep=missed)
     if record.state == "ended":
         return SubscriptionPlan(Ended())
-    on_users = [s for s in listed if s.resource.strip("/").lower() == RESOURCE]
-    own_url = wanted.notification_url
-    ours = [s for s in on_users if s.id == record.id or is_same(s.notification_url, own_url)]
-    foreign = [s for s in on_users if s not in ours]
+    ours, foreign = _ours_and_foreign(listed, record, own_url)
     if foreign and not take_over and not ours:
         return SubscriptionPlan(Blocked(tuple(host_of(s.notification_url) for s in foreign)), sweep=missed)
     others = tuple(s.id for s in foreign) if take_over else ()
     if not ours:
         return SubscriptionPlan(Create("none of ours exists"), delete=others)
-    youngest = max(ours, key=lambda s: s.expires)
-    others += tuple(s.id for s in ours if s is not youngest)
+    *older, youngest = sorted(ours, key=lambda s: s.expires)
+    others += tuple(s.id for s in older)
     if reason := _unfit(youngest, record, wanted):
         return SubscriptionPlan(Create(reason), delete=(*others, youngest.id))
     return SubscriptionPlan(_tend(youngest, record, now=now, event=event), delete=others, sweep=missed)
+
+
+def _ours_and_foreign(
+    listed: Sequence[Subscription], record: SubscriptionRecord, own_url: str
+) -> tuple[list[Subscription], list[Subscription]]:
+    on_users = [s for s in listed if s.resource.strip("/").lower() == RESOURCE]
+    ours = [s for s in on_users if s.id == record.id or is_same(s.notification_url, own_url)]
+    return ours, [s for s in on_users if s not in ours]
 
 
 def _unfit(subscription: Subscription, record: SubscriptionRecord, wanted: Wanted) -> str:

@@ -76,6 +76,7 @@ class Removal:
 
 TORN_READ_AGAIN_AFTER = 30.0  # seconds; Graph's photo store needs a moment to become consistent
 TRIES_TORN = 1
+TORN_PHOTO = "the photo changed while it was read"
 TRIES_UNREADABLE = 2
 
 KNOWN: RowColumns = {"gone_since": 0.0}
@@ -107,12 +108,9 @@ def plan_sync(
         case NoPhoto(proven):
             return _plan_removal(user, row, removal, now) if proven else _plan_nothing_certain()
         case Photo(etag=announced):
-            etag, tries = gathered.content_etag, tries_before(row, gathered.content_etag, tries, now)
-            if announced != gathered.content_etag and tries < TRIES_TORN:
-                first = ComeBack(
-                    TORN_READ_AGAIN_AFTER, "the photo changed while it was read", TRIES_TORN, etag
-                )
-                return _as_queued(first, row, now)
+            etag = gathered.content_etag
+            if announced != etag and tries_before(row, etag, tries, now) < TRIES_TORN:
+                return _as_queued(ComeBack(TORN_READ_AGAIN_AFTER, TORN_PHOTO, TRIES_TORN, etag), row, now)
             return _plan_upload(user, gathered, row, force=force, now=now)
 
 

@@ -7,54 +7,33 @@ remembers which photo SharePoint shows. Safe at any point of a crash: until a ph
 
 from dataclasses import dataclass, replace
 from math import inf
-from typing import TYPE_CHECKING
 
 from shared import logs
 from shared.attempt import LONGEST_ATTEMPT, Attempt
 from shared.clock import Clock
 from shared.errors import GRAPH, STORAGE, GateClosed, PutOff, ServiceError, Throttled
-from shared.graph.client import Graph
-from shared.graph.photo import Gathered
 from shared.jobs import Sync
 from shared.ledger.ledger import Ledger
-from shared.ledger.row import Outcome, Row, RowColumns, waits_for_profile
+from shared.ledger.row import Outcome, Row, RowColumns
 from shared.rest.gates import Gates
 from shared.settings import Settings
 from shared.sharepoint import pace
-from shared.sharepoint.client import SharePoint
 from shared.sharepoint.pace import Pace, Paced, Reserved
-from shared.sharepoint.targets import NotYet, Target, Targets
+from shared.sharepoint.targets import Targets
 from shared.storage.queues import Queues
-from shared.sync import changes
-from shared.sync.changes import Change
 from shared.sync.claims import Claim, ClaimLost, Claims
 from shared.sync.plan import (
     KNOWN,
     TRIES_UNREADABLE,
-    Clear,
     ComeBack,
     Finish,
-    Removal,
-    Upload,
-    plan_sync,
-    unreadable,
 )
+from shared.sync.planner import Planned, Planner
 from shared.sync.result import Result, come_back, failure, noted_of, put_off, report, set_back
-from shared.sync.settler import Settler, nowhere
-
-if TYPE_CHECKING:
-    from shared.pictures.thumbnails import Thumbnails
+from shared.sync.settler import Settler
 
 CALLS_A_CLAIM = 14  # one call may take this fraction of a claim,
 LONGEST_CALL = 30.0  # and no more seconds: a first contact needs seven calls, an attempt has time for eight
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """What to write, and where."""
-
-    change: Change
-    target: Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +43,10 @@ class Syncer:
     settings: Settings
     ledger: Ledger
     queues: Queues
-    graph: Graph
-    sharepoint: SharePoint
     gates: Gates
     pace: Pace
     targets: Targets
+    planner: Planner
     claims: Claims
     settler: Settler
     clock: Clock
@@ -142,9 +120,9 @@ class Syncer:
         """Tell the story of one sync; each step returns what the next one needs."""
         claim, known = self.claims.take(job.user), RowColumns()
         try:
-            gathered = self._gather(job, attempt)
+            gathered = self.planner.gather(job, attempt)
             known = KNOWN if gathered.user and claim.row.gone_since else known
-            planned = self._plan(job, claim.row, gathered, remove, attempt)
+            planned = self.planner.plan(job, claim.row, gathered, remove, attempt)
             if not isinstance(planned, Planned):
                 return self._finish(job, claim, planned)
             stamp = self.settler.mark(claim, planned.target, attempt)
@@ -163,7 +141,7 @@ class Syncer:
     def _rehearse(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
         """Decide as a sync would, on what there is now, and write nothing anywhere."""
         row, job = self.ledger.read(job.user), replace(job, tries=TRIES_UNREADABLE)
-        match self._plan(job, row, self._gather(job, attempt), remove, attempt):
+        match self.planner.plan(job, row, self.planner.gather(job, attempt), remove, attempt):
             case Planned(change, target):
                 reason = f"dry run: would write to {target.my_host}{target.folder}"
                 return Result(job.user, change.outcome, reason, change.etag)
@@ -205,46 +183,6 @@ class Syncer:
             raise Paced(booked)
         return Reserved(job.lane, booked.slot, units)
 
-    def _gather(self, job: Sync, attempt: Attempt) -> Gathered:
-        return self.graph.gather(job.user, attempt, groups=self.settings.scope.groups)
-
-    def _plan(
-        self, job: Sync, row: Row, gathered: Gathered, remove: bool, attempt: Attempt
-    ) -> Planned | Finish | ComeBack:
-        """Decide what to write and where, or why nothing is to be written."""
-        step = self._decide(job, row, gathered, remove, attempt)
-        if isinstance(step, Finish | ComeBack):
-            return step
-        now, etag = self.clock.now(), step.etag if isinstance(step, Upload) else ""
-        if job.removal and not job.force and waits_for_profile(row, etag, now):
-            return Finish("deferred", row.reason, {"queued_at": 0.0})
-        if isinstance(step, Clear):
-            change = changes.clear_picture(self.sharepoint, step.user)
-        else:  # SharePoint is asked nothing about bytes that are not a picture
-            thumbnails = _render(step.content)
-            if thumbnails is None:
-                first = self.settings.recheck_after[0]
-                return unreadable(step, row, tries=job.tries, first_look=first, now=now)
-            state = self.settings.exchange_sync_state
-            change = changes.show_picture(self.sharepoint, state, step, thumbnails)
-        target = self.targets.find(step.user, row, attempt, force=job.force)
-        if isinstance(target, NotYet):
-            return Finish("deferred", target.reason, nowhere(row, target, etag, now), etag)
-        return Planned(change, target)
-
-    def _decide(
-        self, job: Sync, row: Row, gathered: Gathered, remove: bool, attempt: Attempt
-    ) -> Finish | ComeBack | Upload | Clear:
-        scope, keep = self.settings.scope, self.settings.on_photo_removed == "keep"
-        removal = Removal(asked=remove, swept=job.removal, after=self.settings.remove_after, keep=keep)
-        now = self.clock.now()  # after Graph's answer: missing since it was seen
-        step = plan_sync(
-            gathered, row, scope=scope, force=job.force, tries=job.tries, now=now, removal=removal
-        )
-        if isinstance(step, Clear) and not self.graph.has_no_photo(job.user, attempt):
-            return Finish("unchanged", "Graph has a photo after all", KNOWN | {"queued_at": 0.0})
-        return step
-
     def _finish(self, job: Sync, claim: Claim, step: Finish | ComeBack) -> Result:
         """End a claim that wrote nothing to SharePoint."""
         if isinstance(step, ComeBack):
@@ -267,13 +205,3 @@ class Syncer:
             logs.warning("ledger.unreachable", user=job.user, error=str(error))
             return False
         return True
-
-
-def _render(content: bytes) -> "Thumbnails | None":
-    """Return the thumbnails of a picture, None where the bytes are not a picture."""
-    from shared.pictures import thumbnails  # on first use: Pillow is a third of this app's cold start
-
-    try:
-        return thumbnails.render(content)
-    except thumbnails.UnreadableImage:
-        return None

@@ -5,12 +5,13 @@ It does not rely on what the app reports about itself.
 """
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.simulation.crew import Worker
+from tests.simulation.messages import GRAPH
 from tests.simulation.microsoft import Microsoft
 from tests.simulation.people import Person
 from tests.simulation.scopes import MEMBERS, Scope
@@ -50,6 +51,7 @@ class Judge:
         calm_since: the time of the last fault, 0 before that.
         outside: the time at which each user left the scope.
         found: the violations so far.
+        throttled, refused: the hosts that throttled all callers so far, and the users that each host refused.
         mishaps: the number of faults that leave one message too many: a second delivery, a message whose
             sender did not get the confirmation, a write that must be repeated.
     """
@@ -72,6 +74,8 @@ class Judge:
     doubts: Counter[str] = field(default_factory=Counter)
     readings: Counter[tuple[str, str]] = field(default_factory=Counter)
     mishaps_of: Counter[str] = field(default_factory=Counter)
+    throttled: set[str] = field(default_factory=set)
+    refused: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     # --- at every step ---
 
@@ -152,6 +156,8 @@ class Judge:
 
     def noted(self, worker: Worker | None, table: str, key: str, columns: Mapping[str, Any]) -> None:
         """Judge the columns that were written to a row."""
+        if worker and table == "photostate" and "closed_until" in columns:
+            self._closes(worker, key)
         if worker is None or table != "photoledger":
             return
         if worker.instance.dry_run or worker.dry_run:
@@ -167,6 +173,20 @@ class Judge:
             worker.claim_ended = 0.0 if columns["claim_until"] else worker.instance.clock.now()
         if "settled_etag" in columns and not (self.row(key) | columns).get("dirty"):
             self._settles(worker, key, self._picture(key, columns["settled_etag"]))
+
+    def answered(self, worker: Worker, host: str, answer: object) -> None:
+        """Note whether a host throttled all callers, or which users' calls it refused."""
+        status, headers = getattr(answer, "status", 0), getattr(answer, "headers", {})
+        if status == 429 or (status == 503 and "Retry-After" in headers):
+            self.throttled.add(host)
+        if _is_refusal(status, getattr(answer, "body", None)):
+            self.refused[host].update(getattr(worker.job, "users", (worker.user,)))
+
+    def _closes(self, worker: Worker, gate: str) -> None:
+        """Report a gate that was closed because of one user, who is no reason to keep all others waiting."""
+        host = gate.partition("@")[2] or GRAPH
+        if host not in self.throttled and len(self.refused[host]) < 2:
+            self._report(f"{worker.name} closes the gate {gate} because of {self.refused[host]}")
 
     def _settles(self, worker: Worker, user: str, picture: str) -> None:
         """Judge a settle without a doubt: at this moment SharePoint must show the picture."""
@@ -249,3 +269,12 @@ class Judge:
 
     def _report(self, what: str) -> None:
         self.found.append(what)
+
+
+def _is_refusal(status: int, body: object) -> bool:
+    """Return whether an answer, a part of it, or the query in it failed; `status` 0 for no answer."""
+    parts = body.get("responses", ()) if isinstance(body, dict) else ()
+    query = (
+        body[0].get("ErrorInfo") if isinstance(body, list) and body and isinstance(body[0], dict) else None
+    )
+    return not status or query is not None or max([status, *(part["status"] for part in parts)]) >= 400

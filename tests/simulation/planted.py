@@ -198,6 +198,12 @@ FAULTS = (
         ),
     ),
     Planted.by(
+        "a gate is closed by one user",
+        0,
+        "closes the gate .* because of",
+        ("rest/gates", 'return bool(columns["suspect"] != user)', "return True"),
+    ),
+    Planted.by(
         "the excluded group is ignored",
         133,
         "already out of scope when it claimed",

@@ -13,7 +13,8 @@ from local.tenant.traffic.faults import Fault
 from shared.attempt import Attempt
 from shared.clock import SystemClock
 from shared.errors import Denied, Moved, Refused, ServiceError, TryLater
-from shared.rest.client import LARGEST_ANSWER, HttpClient, Request, Response, whole
+from shared.rest.call import Request, Response, whole
+from shared.rest.client import LARGEST_ANSWER, HttpClient
 from tests.fakes.clock import Clock
 from tests.fakes.scripted_server import Reply, ScriptedServer, reply
 

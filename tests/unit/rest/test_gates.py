@@ -20,7 +20,8 @@ from shared.errors import (
     Throttled,
     TryLater,
 )
-from shared.rest.client import HttpClient, Request, whole
+from shared.rest.call import Request, whole
+from shared.rest.client import HttpClient
 from shared.rest.gates import FILES, GRAPH, PROFILES, SERVICES, Gates, gate_of, next_closing
 from tests.fakes.clock import Clock
 from tests.fakes.external_steps import ExternalSteps, drop_connection, fail_precondition
