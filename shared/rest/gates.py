@@ -57,6 +57,7 @@ class _Seen:
     until: float
     suspected: str
     doubles: bool
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +76,12 @@ class Gates:
             GateClosed: with the seconds until all of them are open.
             TryLater: the table is unreachable.
         """
-        until = {gate: self.closed_until(gate) for gate in gates}
-        last = max(until, key=lambda gate: until[gate])
-        wait = until[last] - self.clock.now()
+        seen = {gate: self._read(gate) for gate in gates}
+        last = max(seen, key=lambda gate: seen[gate].until)
+        wait = seen[last].until - self.clock.now()
         if wait > 0:
-            raise GateClosed(last, "its gate is closed", after=wait)
+            why = f": {seen[last].why}" if seen[last].why else ""
+            raise GateClosed(last, f"its gate is closed{why}", after=wait)
 
     def closed_until(self, gate: str) -> float:
         """Return until when a service must not be called, in Unix seconds; 0 if it was never closed."""
@@ -191,7 +193,8 @@ class Gates:
             known = self._seen[gate].until if gate in self._seen else 0.0
             until = max(float(columns.get("closed_until", 0.0)), known)  # a slow read overwrites no newer one
             suspected, doubles = str(columns.get("suspected", "")), bool(columns.get("closed_for"))
-            self._seen[gate] = seen = _Seen(self.clock.monotonic(), until, suspected, doubles)
+            why = str(columns.get("why", ""))
+            self._seen[gate] = seen = _Seen(self.clock.monotonic(), until, suspected, doubles, why)
         return seen
 
 

@@ -149,7 +149,7 @@ def _play_refusals(recorder: Recorder, user: str) -> None:
     story.people.draw_photo(user)
     story.people.arm({"path": "LThumb", "status": 400})
     story.send_sync(user)
-    story.until(lambda: "poison.recorded" in story.log, user, seconds=IN_TURN)
+    story.until(lambda: "400" in story.ledger(user)["reason"], user, seconds=IN_TURN)
     story.until(lambda: recorder.sync(user).status_code == 502, user)
     story.people.disarm()
     for queue in ("photo-checks", "photo-sweeps", "photo-subscription"):

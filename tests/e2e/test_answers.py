@@ -82,7 +82,7 @@ def test_a_picture_without_a_photo_is_removed_on_request_and_only_then(story: St
         pytest.param({"path": "MThumb", "status": 400}, "sharepoint-files", id="SharePoint refuses"),
     ],
 )
-def test_a_refusal_is_reported_with_the_services_request_id_and_a_denial_closes_its_gate(
+def test_a_refusal_is_reported_with_the_services_request_id_and_closes_no_gate(
     story: Story, fault: dict[str, Any], service: str
 ) -> None:
     user = story.add_synced_user()
@@ -96,9 +96,7 @@ def test_a_refusal_is_reported_with_the_services_request_id_and_a_denial_closes_
     read = _read(answer)
     assert read["request_id"] == REQUEST_ID
     assert (read.get("error") or read["reason"]).startswith(f"{service}: {fault['status']}")
-    closed = story.closed()
-    assert set(closed) == ({service} if fault["status"] == 403 else set())
-    assert all(880 < seconds <= 900 for seconds in closed.values())
+    assert story.closed() == {}  # of one user's refusals none
 
 
 def test_a_throttled_sync_reports_when_to_retry_and_the_service_is_not_called_before(story: Story) -> None:
@@ -108,9 +106,9 @@ def test_a_throttled_sync_reports_when_to_retry_and_the_service_is_not_called_be
     answer = story.stage.sync(user)
 
     assert answer.status_code == 503
-    assert 53 <= int(answer.headers["Retry-After"]) <= 55
+    assert 83 <= int(answer.headers["Retry-After"]) <= 85  # after all others
     _read(answer)
-    assert set(story.closed()) == {"sharepoint-files"}
+    assert set(story.closed()) == {"sharepoint-files@contoso-my.sharepoint.com"}
     story.people.clear_history()
     again = story.stage.sync(user)
     assert again.status_code == 503

@@ -55,7 +55,11 @@ FAULTS = (
         "a torn gather is settled",
         25,
         "settles .* and SharePoint shows",
-        ("sync/plan", "if announced != gathered.content_etag and tries < TRIES_TORN:", "if False:"),
+        (
+            "sync/plan",
+            "if announced != etag and tries_before(row, etag, tries, now) < TRIES_TORN:",
+            "if False:",
+        ),
         (
             "sync/plan",
             "etag, digest = gathered.content_etag,",
@@ -64,7 +68,7 @@ FAULTS = (
     ),
     Planted.by(
         "a settle has no condition",
-        29,
+        27,
         "settles .* and SharePoint shows|wrote .* after .* was settled",
         (
             "ledger/ledger",
@@ -77,7 +81,7 @@ FAULTS = (
     ),
     Planted.by(
         "a lost claim has no follow-up",
-        142,
+        197,
         "settles .* and SharePoint shows|wrote .* after .* was settled|cleared a photo that was settled",
         ("sync/claims", "if row.claim_until and row.dirty:", "if False:"),
         (
@@ -88,7 +92,7 @@ FAULTS = (
     ),
     Planted.by(
         "the same bytes save the upload of a dirty row",
-        5,
+        81,
         "settles .* and SharePoint shows|wrote .* after .* was settled",
         ("sync/plan", "if at_rest and row.settled_sha256 == digest:", "if row.settled_sha256 == digest:"),
         ("sync/plan", '"refused_etag": ""}', '"refused_etag": "", "dirty": False}'),
@@ -120,7 +124,7 @@ FAULTS = (
     ),
     Planted.by(
         "missing_since is never reset",
-        197,
+        11,
         "cleared a photo that was settled since",
         ("sync/plan", '_AT_REST: RowColumns = {"missing_since": 0.0, ', "_AT_REST: RowColumns = {"),
         ("checks/decision", '        noted["missing_since"] = 0.0\n', "        pass\n"),
@@ -129,13 +133,13 @@ FAULTS = (
     ),
     Planted.by(
         "the brake is ignored",
-        7,
+        175,
         "removes although . of . are lost",
         ("sweeps/tally", "return totals.removable > 0 and", "return False and"),
     ),
     Planted.by(
         "follow-up messages are sent after the write that answers the message",
-        57,
+        82,
         "settled .* the source is",
         ("checks/checker", "            self._queue_changed(job, found)\n", ""),
         (
@@ -149,7 +153,7 @@ FAULTS = (
     ),
     Planted.by(
         "a new name is written to without a check of its owner",
-        8,
+        18,
         "wrote to the profile of",
         (
             "sharepoint/targets",
@@ -159,7 +163,7 @@ FAULTS = (
     ),
     Planted.by(
         "every doubt is checked on its own",
-        18,
+        11,
         "doubts about",
         (
             "sync/settler",
@@ -176,7 +180,7 @@ FAULTS = (
     ),
     Planted.by(
         "a message has two successors",
-        0,
+        1,
         "sends 2 messages",
         (
             "storage/queues",
@@ -189,7 +193,7 @@ FAULTS = (
     ),
     Planted.by(
         "poison is left to the host, which runs it five times",
-        110,
+        176,
         "an outage counts against its message",
         (
             "triggers",
@@ -199,7 +203,7 @@ FAULTS = (
     ),
     Planted.by(
         "a gate is closed by one user",
-        0,
+        3,
         "closes the gate .* because of",
         ("rest/gates", 'return bool(columns["suspect"] != user)', "return True"),
     ),
@@ -211,13 +215,13 @@ FAULTS = (
     ),
     Planted.by(
         "a cursor that stands still",
-        13,
+        58,
         "reads the page .* again",
         ("sweeps/lists", 'if found and found[0]["page"] != page:', "if False:"),
     ),
     Planted.by(
         "a user who comes back into scope stays skipped",
-        30,
+        16,
         "settled .* the source is",
         (
             "checks/decision",

@@ -14,7 +14,7 @@ from tests.simulation.planted import FAULTS, ROOT, SEEDS, Planted, plant
 from tests.simulation.scene import BEGIN
 
 BLOCK = 20  # seeds per test
-MONTH = 3  # the seed of the long run
+MONTH = 5  # the seed of the long run
 RUNS_TO_CUT_DOWN = 100  # `make simulate SEED=...` cuts further
 
 
