@@ -31,8 +31,8 @@ from shared.errors import (
 from shared.storage.tables import StateRows, Table, update
 
 SERVICES = (GRAPH, FILES, PROFILES)
-_NOTHING: Mapping[str, Any] = {}
-_UNSUSPECTED: Mapping[str, Any] = {"suspect": "", "suspected": ""}
+FEW_SUSPECTS = 3  # users; more who meet the same refusal, and nothing else, are an outage
+SUSPECTED_FOR = 3600.0  # seconds after which a refusal says nothing about the next one
 BELIEVED_FOR = 1.0  # seconds for which a gate that was read is cached
 
 
@@ -87,12 +87,12 @@ class Gates:
         """Return until when a service must not be called, in Unix seconds; 0 if it was never closed."""
         return self._read(gate).until
 
-    def close(self, gate: str, after: float | None, why: str, also: Mapping[str, Any] = _NOTHING) -> float:
+    def close(self, gate: str, after: float | None, why: str) -> float:
         """Close a gate and return for how many seconds it is closed.
 
         `after` is what the service asked for, in seconds, None if it named no time. Then a gate that closes
         again soon after it opened stays closed twice as long, from 30 seconds up to 15 minutes. `why` is for
-        the log and the status report, `also` are columns to write besides.
+        the log and the status report.
 
         Raises `TryLater` where the table is unreachable.
         """
@@ -101,7 +101,7 @@ class Gates:
         def forward(columns: Mapping[str, Any]) -> dict[str, Any] | None:
             closing = next_closing(columns, after, now)
             later = closing["closed_until"] > columns.get("closed_until", 0.0)
-            return {**closing, **also, "why": why} if later else None
+            return {**closing, "why": why} if later else None
 
         try:
             columns, closed = update(self.table, StateRows.GATE, gate, forward)
@@ -119,22 +119,23 @@ class Gates:
 
         It concerns the service where no user causes it (`NotSent`, `Throttled`, `RoleMissing`, storage), and
         where another user met the same refusal and the service did nothing of that kind in between. Then
-        `error.after` becomes the time to wait.
+        `error.after` becomes the time to wait. A few users who meet nothing else are refused for themselves,
+        too, from the second time on: where no other user calls the service, nothing else would tell.
         """
         gate = error.gate or gate_of(error.service, "")
         if not gate or isinstance(error, NotSent | Throttled | RoleMissing):
             return False
         try:
-            if not self._suspect(gate, user, error):
+            before, suspects = self._suspect(gate, user, error)
+            if suspects == {user}:
                 return True
-            # When it opens again, the next user's refusal is their own until another user meets it.
-            wait = self.close(gate, _pause_after(error), str(error), _UNSUSPECTED)
+            wait = self.close(gate, _pause_after(error), str(error))
         except ServiceError as unreachable:
             logs.warning("gate.unreachable", service=gate, error=str(unreachable))
             return True
         if isinstance(error, TryLater):
             error.after = wait
-        return False
+        return user in before and len(suspects) <= FEW_SUSPECTS
 
     def trust(self, gate: str, operation: str) -> None:
         """Note that a service did what it was asked for: a refusal of the same kind was one user's.
@@ -148,23 +149,28 @@ class Gates:
         def cleared(columns: Mapping[str, Any]) -> dict[str, Any] | None:
             known: dict[str, Any] = {"closed_for": 0.0} if columns.get("closed_for") else {}
             if columns.get("suspected") == operation:
-                known |= _UNSUSPECTED
+                known |= {"suspects": "", "suspected": ""}
             return known or None
 
         columns, _ = update(self.table, StateRows.GATE, gate, cleared)
         self._remember(gate, columns)
 
-    def _suspect(self, gate: str, user: str, error: ServiceError) -> bool:
-        """Note whose call was refused, and return whether another user's was before, in the same way."""
-        refusal = _kind(error)
-        noted = {"suspect": user, "refusal": refusal, "suspected": error.operation or refusal}
+    def _suspect(self, gate: str, user: str, error: ServiceError) -> tuple[set[str], set[str]]:
+        """Note whose call was refused; return whose were before, in the same way, and whose are now."""
+        refusal, now, before = _kind(error), self.clock.now(), set[str]()
 
         def suspicion(columns: Mapping[str, Any]) -> dict[str, Any] | None:
-            return None if columns.get("suspect") and columns.get("refusal") == refusal else noted
+            before.clear()
+            fresh = now - float(columns.get("suspected_at", 0.0)) < SUSPECTED_FOR
+            if fresh and columns.get("refusal") == refusal:
+                before.update(filter(None, str(columns.get("suspects", "")).split(",")))
+            suspects = ",".join(sorted({*before, user})[: FEW_SUSPECTS + 1])
+            operation = error.operation or refusal
+            return {"suspects": suspects, "refusal": refusal, "suspected": operation, "suspected_at": now}
 
         columns, _ = update(self.table, StateRows.GATE, gate, suspicion)
         self._remember(gate, columns)
-        return bool(columns["suspect"] != user)
+        return before, {*before, user}
 
     # --- what is known of a gate ---
 
