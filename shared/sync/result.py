@@ -39,7 +39,7 @@ class Result:
 
 
 REFUSED_FOR_GOOD = 5  # refusals in a row that waiting does not mend, after which the user fails
-NAMED_FROM = 2  # refusals in a row that may pass, from which on the user's row and the failures say why
+THROTTLED_AGAIN = 2  # throttled calls in a row, from which on the user is named: others come through
 
 
 def put_off(job: Sync, error: PutOff | ServiceError) -> Result:
@@ -82,7 +82,7 @@ def noted_of(result: Result, error: ServiceError, now: float) -> RowColumns:
     noted: RowColumns = {}
     if result.again is None:
         noted = {"outcome": "failed", "reason": result.reason, "queued_at": 0.0}
-    elif result.again.setbacks >= NAMED_FROM or isinstance(error, Refused):
+    elif result.own or result.again.setbacks >= THROTTLED_AGAIN:
         noted = {"outcome": "failed", "reason": result.reason}
     if result.own and isinstance(error, TryLater) and error.after and error.service == GRAPH:
         noted["wait_until"] = now + error.after
