@@ -78,7 +78,7 @@ class UserSync:
         return replace(result, requests=result.requests + attempt.requests)
 
     def _unknown(self, asked: UserSyncRequest, error: Gone, attempt: Attempt) -> Result:
-        """Note that a user is gone whom the ledger knows, and return so; raise `Gone` for any other."""
+        """Note that a user of the ledger is gone, and return so; raise `Gone` for any other."""
         user = object_id(asked.user) if error.code in NO_USER else None
         row = self.ledger.read(user) if user else None
         if row is None or not row.version:

@@ -70,7 +70,7 @@ class Checker:
             _report(job, found, attempt)
 
     def _look(self, job: Check, attempt: Attempt) -> tuple[list[Found], PutOff | ServiceError | None]:
-        """Return what was found of each user whom Graph answered for, and why it did not for the others."""
+        """Return what was found of each user that Graph answered for, and why it did not for the others."""
         # Rows first: a note is conditional on the row as it was before Graph was asked.
         rows, now = [self.ledger.read(user) for user in job.users], self.clock.now()
         waiting = {row.user: Unavailable(row.wait_until - now) for row in rows if row.wait_until > now}
@@ -155,14 +155,14 @@ class Checker:
             return
         try:
             self.ledger.write(row, columns)
-        except Refused as error:  # storage will not take this row, whoever asks: one user fails no check
+        except Refused as error:  # storage never takes this row: one user fails no check
             logs.error("note.refused", user=row.user, error=str(error))
         except (Stale, ServiceError) as error:
             # A sync is at work, and knows more; or the ledger is unreachable, and the next check notes it.
             logs.info("note.left", user=row.user, error=str(error))
 
     def _defer_unanswered(self, job: Check, found: Iterable[Found]) -> None:
-        """Queue users again for whom Graph did not answer; those with a time that it named wait for that."""
+        """Queue users again that Graph did not answer for; those with a time that it named wait for that."""
         later = [(each.row.user, each.decision) for each in found if isinstance(each.decision, AskAgain)]
         again = replace(job, tries=min(job.tries + 1, MOST_SETBACKS))
         for named in (True, False):

@@ -119,7 +119,7 @@ def needs_user(source: PhotoSource, *, listed: bool) -> bool:
 
 
 def of_existing_user(source: PhotoSource) -> PhotoSource:
-    """Return what the answer about the photo of a user means whom the directory knows."""
+    """Return what the answer about the photo of a user means if the directory knows the user."""
     if isinstance(source, UserGone):
         return NoMailbox(NO_PHOTO_USER)
     return NoPhoto(proven=False) if _is_unknown_404(source) else source

@@ -68,7 +68,7 @@ class Ledger:
         return len(gone) == most
 
     def not_gone(self, partition: str) -> list[str]:
-        """Return the users of a partition of whom the directory may know, and who do not fail."""
+        """Return the users of a partition that the directory may know, and that do not fail."""
         rows = self.table.scan(partition, ["gone_since", "outcome"])
         return [
             user

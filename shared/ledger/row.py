@@ -123,7 +123,7 @@ def recently_queued(row: Row, now: float) -> bool:
 
 
 def without_profile(row: Row, etag: str, now: float) -> RowColumns:
-    """Return what to note of a user of whom SharePoint has no profile.
+    """Return what to note of a user without a SharePoint profile.
 
     New users get theirs within a day, and each sweep looks for it. Some users never get one: afterwards a
     sweep looks when it has been missing for twice as long as at the last look, and every 16 days at least.
@@ -135,7 +135,7 @@ def without_profile(row: Row, etag: str, now: float) -> RowColumns:
 
 
 def with_profile(row: Row) -> RowColumns:
-    """Return what to note of a user of whom SharePoint has a profile."""
+    """Return what to note of a user with a SharePoint profile."""
     known = row.no_profile_since
     return {"no_profile_since": 0.0, "no_profile_until": 0.0, "no_profile_etag": ""} if known else {}
 

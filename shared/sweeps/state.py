@@ -23,7 +23,7 @@ SWEEPS_KEPT = 10  # ended sweeps whose parts and figures are kept
 REMOVALS_COUNT_FOR = 7 * 86400.0  # seconds for which the brake counts what sweeps removed
 FORGET_POISON_AFTER = 30 * 86400.0  # seconds a message that failed for good is kept for inspection
 FORGET_GONE_AFTER = 30 * 86400.0  # seconds; as long as a deleted user can be restored
-LOOK_AFTER = 30 * 86400.0  # seconds within which each row of the ledger is looked at, whoever lists its user
+LOOK_AFTER = 30 * 86400.0  # seconds within which each row of the ledger is looked at, listed or not
 PARTITIONS = 256  # of the ledger: the first two hex digits of an object id
 
 

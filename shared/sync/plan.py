@@ -80,7 +80,7 @@ TORN_PHOTO = "the photo changed while it was read"
 TRIES_UNREADABLE = 2
 
 KNOWN: RowColumns = {"gone_since": 0.0}
-"""Noted of each user whom Graph answered about: else their row would be deleted, and their picture stay."""
+"""Noted of each user that Graph answered about: else their row would be deleted, and their picture stay."""
 _AT_REST: RowColumns = {"missing_since": 0.0, "gone_since": 0.0, "queued_at": 0.0}
 
 

@@ -143,7 +143,7 @@ def test_later_looks_after_a_notification_make_no_call_for_the_same_photo(world:
     world.settled(user)
 
 
-# --- others for whom nothing can be written ---
+# --- other users without a target ---
 
 
 def test_a_known_user_whose_profile_is_gone_waits_like_a_new_one(world: World) -> None:
