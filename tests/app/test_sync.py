@@ -242,6 +242,17 @@ def test_a_user_who_is_refused_five_times_in_a_row_fails(world: World, known: st
     world.settled(known)
 
 
+def test_meeting_anothers_claim_adds_no_try_for_a_user_who_is_refused(world: World, known: str) -> None:
+    world.fault(Fault(service="sharepoint", method="POST", status=400))
+    world.ask(known)
+    for _ in range(12):
+        world.run(60)
+        world.note(known, claim_token="theirs", claim_until=world.clock.now() + 45)
+    world.drain()
+    assert world.row(known).outcome == "failed"
+    assert len([each for each in world.requests() if "SThumb" in each and "400" in each]) == 5
+
+
 def test_after_a_day_a_job_is_left_to_the_next_sweep(world: World, known: str) -> None:
     world.fault(Fault(service="graph", status=503))
     world.ask(known)
