@@ -99,8 +99,7 @@ class Syncer:
     def _paced(self, job: Sync, remove: bool, attempt: Attempt, *, dry_run: bool) -> Result:
         """Sync or rehearse where no gate is closed and the minute has room; give back what was not used.
 
-        A job that called no service comes back to its minute, and one that is refused for good is delivered
-        again: they need what they reserved.
+        A job that called no service comes back to its minute, so it keeps what it reserved.
         """
         row = self.ledger.read(job.user)
         self._require_ready(row)
