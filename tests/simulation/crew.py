@@ -53,7 +53,7 @@ class Worker:
         sent: number of messages that it sent, by queue, user and reason.
         marked: it has begun to write to SharePoint.
         frozen_until: it does not go on before this time.
-        stop: the stop at which it waits.
+        stop: the stop at which it waits, since `stopped_at` by its instance's clock.
         owed: the error that it gets after its timeout.
     """
 
@@ -75,6 +75,7 @@ class Worker:
     claim_ended: float = 0.0
     frozen_until: float = 0.0
     stop: Stop | None = None
+    stopped_at: float = 0.0
     owed: Exception | None = None
     done: bool = False
     dead: bool = False
@@ -136,7 +137,7 @@ class Crew:
             return None
         if worker.dead:
             raise Killed
-        worker.stop = stop
+        worker.stop, worker.stopped_at = stop, worker.instance.clock.now()
         return getcurrent().parent.switch()
 
     def die(self) -> NoReturn:

@@ -101,8 +101,6 @@ class Network(Host):
         self.log(f"{worker.name} freezes for {spell:.0f} s before: {stop.name}")
         worker.frozen_until = self.time.now() + spell
         self.judge.mishap(worker)
-        if stop.kind == "call":
-            self.judge.answered(worker, stop.request.host, None)  # too late for the one who asked
         if spell > CLAIM_FOR and worker.holds_claim:
             self._change_photo(worker, photo_events.replace)
 
@@ -150,7 +148,8 @@ class Network(Host):
         request: Request = stop.request
         self.advance(0.1)
         outcome = self._answer(worker, request)
-        self.judge.answered(worker, request.host, outcome)
+        in_time = worker.instance.clock.now() - worker.stopped_at < CALL_TIMEOUT
+        self.judge.answered(worker, request.host, outcome if in_time else None)
         if outcome is None:
             worker.owed = requests.ReadTimeout("no answer")
             worker.stop = Stop("wait", until=self.time.now() + CALL_TIMEOUT)
