@@ -218,10 +218,16 @@ class Judge:
         if job.get("cause") == "asked" and worker.job is None:
             looks += 1  # a request replaces its own message by the job that comes back
         for user in job.get("users") or [job["user"]]:
+            if job.get("removal"):  # Graph may list a user on two pages, which is harmless
+                looks = max(1, self._listed(getattr(worker.job, "sweep", ""), user))
             what = queue + ("!" if job.get("letters") else ""), user, job.get("why") or job["cause"]
             worker.sent[what] += 1
             if worker.sent[what] > looks + worker.mishaps:
                 self._report(f"{worker.name} sends {worker.sent[what]} messages of {what}")
+
+    def _listed(self, sweep: str, user: str) -> int:
+        parts = self.tables["photoparts"].rows.items()
+        return sum(user in columns.get("users", "") for (part, _), (columns, _) in parts if part == sweep)
 
     def _doubts(self, user: str) -> None:
         """Report a doubt without a cause of its own: no doubt causes another."""
