@@ -78,12 +78,13 @@ class Removals:
         """
         since = self.clock.now() - REMOVALS_COUNT_FOR
         kept = [(each, figures) for each, figures in self.store.kept() if figures["ended_at"] > since]
-        removing = [(each, int(figures["removed"])) for each, figures in kept if figures.get("removed")]
-        if not removing:
+        # The last one that queued any, found before or not: parts are kept for less long than figures.
+        last = next((each for each, figures in kept if figures.get("removing")), None)
+        if last is None:
             return 0, 0
-        before = {user for _, users in self.parts.removable(removing[0][0]) for user in users}
+        before = {user for _, users in self.parts.removable(last) for user in users}
         again = sum(user in before for _, users in self.parts.removable(sweep) for user in users)
-        return max(0, sum(count for _, count in removing) - again), again
+        return max(0, sum(int(figures.get("removed", 0.0)) for _, figures in kept) - again), again
 
     def _go_on(self, sweep: str, kept: Mapping[str, Any]) -> None:
         self.queues.send(SweepPage(sweep, int(kept["page"]), born=self.clock.now()))

@@ -56,11 +56,12 @@ class SweepStore:
         totals: Totals,
         now: float,
         *,
+        removing: int = 0,
         removed: int = 0,
     ) -> None:
         """Keep the figures of a sweep that ended, unless some are kept: the first verdict is final.
 
-        `removed` is how many pictures it has removed that no sweep before it had.
+        `removing` is how many removals it has queued, `removed` how many of them no sweep before it had.
         """
         columns = {
             **{name: float(count) for name, count in asdict(totals).items()},
@@ -71,6 +72,7 @@ class SweepStore:
             "page": record.page,
             "opened_at": record.opened_at,
             "ended_at": now,
+            "removing": float(removing),
             "removed": float(removed),
         }
         with suppress(Stale):

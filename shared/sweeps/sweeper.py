@@ -171,10 +171,13 @@ class Sweeper:
 
     def _close(self, record: SweepRecord, job: SweepPage, state: SweepState, reason: str) -> None:
         """Keep a sweep's figures, and end it as they say."""
-        totals, removed = self.parts.total(record.id), 0
-        if state == "finished" and totals.removable and not self.settings.dry_run:
-            removed = totals.removable - self.removals.counted(record.id)[1]
-        self.store.keep(record, state, reason, totals, self.clock.now(), removed=removed)
+        totals, removing, removed = self.parts.total(record.id), 0, 0
+        removes = state == "finished" or record.removed_to  # also if it was ended halfway
+        if removes and totals.removable and not self.settings.dry_run:
+            removing = totals.removable
+            removed = removing - self.removals.counted(record.id)[1]
+        now = self.clock.now()
+        self.store.keep(record, state, reason, totals, now, removing=removing, removed=removed)
         self._end(record, job)
 
     def _end(self, record: SweepRecord, job: SweepPage) -> None:
