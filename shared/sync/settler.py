@@ -50,6 +50,7 @@ class Settler:
         now = self.clock.now()
         stamp = picture_timestamp(now, claim.row.stamp)
         marked: RowColumns = {"dirty": True, "claim_until": now + self.claim_for, "stamp": float(stamp)}
+        marked["refused_etag"] = ""  # else a check would leave alone what this attempt did not finish
         if target.fresh:
             marked |= {"upn": "", **with_profile(claim.row)}
         claim.write(marked)
