@@ -7,7 +7,7 @@ until the user who spoils it is alone: some ten calls more for a batch of twenty
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import batched
 
 from shared.attempt import Attempt
@@ -21,10 +21,14 @@ from shared.rest.gates import Gates
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What Graph said of each user that it answered for; `stopped` is why it did not for all of them."""
+    """What Graph said of each user that it answered for; `stopped` is why it did not for all of them.
+
+    `throttled` are those of the others whose mailboxes are throttled for longer than Graph's gate is closed.
+    """
 
     sources: Mapping[str, PhotoSource]
     stopped: PutOff | ServiceError | None = None
+    throttled: Mapping[str, PhotoSource] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +107,14 @@ class Asker:
                 batch.require_known(source)
             except ServiceError as error:
                 if not self.gates.only_of(user, error):
-                    return Asked({}, error)
+                    return Asked({}, error, self._throttled_longer(sources))
         return Asked(sources)
+
+    def _throttled_longer(self, sources: Mapping[str, PhotoSource]) -> dict[str, PhotoSource]:
+        """Return the mailboxes that are throttled for longer than Graph's gate is closed."""
+        left = self.gates.closed_until(GRAPH) - self.clock.now()
+        named = {user: each for user, each in sources.items() if isinstance(each, Unavailable)}
+        return {user: each for user, each in named.items() if (each.after or 0.0) > left}
 
 
 def _of_content(error: PutOff | ServiceError) -> bool:

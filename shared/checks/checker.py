@@ -55,10 +55,10 @@ class Checker:
             return
         attempt = Attempt.begin(self.clock, LONGEST_ATTEMPT)
         try:
-            found, stopped = self._look(job, attempt)
+            found, throttled, stopped = self._look(job, attempt)
             self._queue_changed(job, found)
             self._look_again_later(job, found)
-            self._note(job, found)
+            self._note(job, [*found, *throttled])
         except PutOff as error:
             self._defer_left(job, [], error)
         else:
@@ -69,8 +69,13 @@ class Checker:
                 self._defer_left(job, found, stopped)
             _report(job, found, attempt)
 
-    def _look(self, job: Check, attempt: Attempt) -> tuple[list[Found], PutOff | ServiceError | None]:
-        """Return what was found of each user that Graph answered for, and why it did not for the others."""
+    def _look(
+        self, job: Check, attempt: Attempt
+    ) -> tuple[list[Found], list[Found], PutOff | ServiceError | None]:
+        """Return what was found of each user that Graph answered for, and why it did not for the others.
+
+        In between: those of the others whose mailboxes are throttled, which their rows are told.
+        """
         # Rows first: a note is conditional on the row as it was before Graph was asked.
         rows, now = [self.ledger.read(user) for user in job.users], self.clock.now()
         waiting = {row.user: Unavailable(row.wait_until - now) for row in rows if row.wait_until > now}
@@ -78,7 +83,10 @@ class Checker:
         asked = self.asker.ask(users, attempt, setbacks=tries, listed=listed) if users else Asked({})
         sources = {**waiting, **asked.sources}
         found = [self._judge(job, row, sources[row.user]) for row in rows if row.user in sources]
-        return found, asked.stopped
+        throttled = [
+            self._judge(job, row, asked.throttled[row.user]) for row in rows if row.user in asked.throttled
+        ]
+        return found, throttled, asked.stopped
 
     def _judge(self, job: Check, row: Row, source: PhotoSource) -> Found:
         now, swept = self.clock.now(), job.why == "swept"
@@ -162,17 +170,19 @@ class Checker:
             logs.info("note.left", user=row.user, error=str(error))
 
     def _defer_unanswered(self, job: Check, found: Iterable[Found]) -> None:
-        """Queue users again that Graph did not answer for; those with a time that it named wait for that."""
+        """Queue users again that Graph did not answer for, as one message: none of them leaves another.
+
+        It comes back for the first of them. The rows of the others say until when they are not asked for; in
+        a dry run they say nothing, and it comes back for the last.
+        """
         later = [(each.row.user, each.decision) for each in found if isinstance(each.decision, AskAgain)]
-        again = replace(job, tries=min(job.tries + 1, MOST_SETBACKS))
-        for named in (True, False):
-            some = [(user, each) for user, each in later if (each.after is not None) == named]
-            if not some:
-                continue
-            users = tuple(user for user, _ in some)
-            longest = max(each.after or 0.0 for _, each in some)
-            after = max(longest, backoff.own_wait(again.tries))
-            self._defer(replace(again, users=users), after, some[0][1].reason, outcome="failed")
+        if not later:
+            return
+        again = replace(job, tries=min(job.tries + 1, MOST_SETBACKS), users=tuple(user for user, _ in later))
+        own = backoff.own_wait(again.tries)
+        waits = [max(each.after or 0.0, own) for _, each in later]
+        after = max(waits) if self.settings.dry_run else min(waits)
+        self._defer(again, after, later[0][1].reason, outcome="failed")
 
     def _defer_left(self, job: Check, found: Iterable[Found], error: PutOff | ServiceError) -> None:
         """Queue the users again that Graph was not asked for, or refused together with all others."""

@@ -40,7 +40,7 @@ def gather_requests(user: str, groups: Sequence[str]) -> list[dict[str, Any]]:
 def read_user(part: BatchPart | None) -> User | None:
     """Return the user that a part describes, None if the directory does not know the user."""
     if part is None:
-        raise TryLater(GRAPH, "no answer about the user")
+        raise TryLater(GRAPH, "no answer about the user", operation=PHOTOS)
     require_answer(part)
     if part.status == 404:
         return None
@@ -53,7 +53,7 @@ def read_user(part: BatchPart | None) -> User | None:
 def parse_user(body: Any) -> User:
     """Return the user that a body describes; raise `TryLater` if it lacks an id or UPN."""
     if not isinstance(body, dict) or not body.get("id") or not body.get("userPrincipalName"):
-        raise TryLater(GRAPH, "a user without id or UPN")
+        raise TryLater(GRAPH, "a user without id or UPN", operation=PHOTOS)
     return User(
         id=str(body["id"]).lower(),
         upn=str(body["userPrincipalName"]),
@@ -67,7 +67,7 @@ def read_memberships(part: BatchPart | None) -> frozenset[str]:
     require_answer(part)
     value = part.body.get("value") if part and isinstance(part.body, dict) else None
     if not isinstance(value, list):
-        raise TryLater(GRAPH, "the memberships have no list called value")
+        raise TryLater(GRAPH, "the memberships have no list called value", operation=PHOTOS)
     return frozenset(str(group).lower() for group in value)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from shared.attempt import Attempt
 from shared.errors import GRAPH, Denied, Expired, Refused, RoleMissing, TryLater
 from shared.graph import batch, photo
-from shared.graph.batch import USER_FIELDS
+from shared.graph.batch import PHOTOS, USER_FIELDS
 from shared.graph.photo import BatchPart, Gathered, Photo, PhotoSource
 from shared.graph.subscription import (
     CHANGE_TYPE,
@@ -232,7 +232,11 @@ def _listed(item: Any, *, any_type: bool) -> str | None:
 
 
 def _part_of(answer: Response) -> BatchPart:
-    return BatchPart(answer.status, answer.headers, answer.json() if answer.body else None)
+    try:
+        return BatchPart(answer.status, answer.headers, answer.json() if answer.body else None)
+    except TryLater as error:
+        error.operation = PHOTOS
+        raise
 
 
 def _source_in(part: BatchPart | None) -> PhotoSource:

@@ -92,7 +92,7 @@ class GraphConnection:
         """Request one user's photo alone: 404 is an answer."""
         url = f"{self.base}/users/{user}/photo{'/$value' if content else ''}"
         headers = {"Accept": "*/*" if content else "application/json"}
-        return self.rest.send(Request(GRAPH, "photo", "GET", url, headers, accept=ABSENT), attempt, whole)
+        return self.rest.send(Request(GRAPH, PHOTOS, "GET", url, headers, accept=ABSENT), attempt, whole)
 
     def delete(self, url: str, attempt: Attempt) -> None:
         """Delete a subscription; succeed if it does not exist."""

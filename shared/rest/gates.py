@@ -15,24 +15,20 @@ from typing import Any
 from shared import backoff, logs
 from shared.clock import Clock
 from shared.errors import (
-    DENIED_AFTER,
     FILES,
     GRAPH,
     PROFILES,
-    Denied,
     GateClosed,
     NotSent,
-    Refused,
     RoleMissing,
     ServiceError,
     Throttled,
     TryLater,
 )
+from shared.rest import suspicion
 from shared.storage.tables import StateRows, Table, update
 
 SERVICES = (GRAPH, FILES, PROFILES)
-FEW_SUSPECTS = 3  # users; more who meet the same refusal, and nothing else, are an outage
-SUSPECTED_FOR = 3600.0  # seconds after which a refusal says nothing about the next one
 BELIEVED_FOR = 1.0  # seconds for which a gate that was read is cached
 
 
@@ -120,22 +116,24 @@ class Gates:
         It concerns the service where no user causes it (`NotSent`, `Throttled`, `RoleMissing`, storage), and
         where another user met the same refusal and the service did nothing of that kind in between. Then
         `error.after` becomes the time to wait. A few users who meet nothing else are refused for themselves,
-        too, from the second time on: where no other user calls the service, nothing else would tell.
+        too, from the second time on: where no other user calls the service, nothing else would tell. Where
+        the service then works for another user, they close its gate no more.
         """
         gate = error.gate or gate_of(error.service, "")
         if not gate or isinstance(error, NotSent | Throttled | RoleMissing):
             return False
         try:
             before, suspects = self._suspect(gate, user, error)
-            if suspects == {user}:
+            few = len(suspects) <= suspicion.FEW_SUSPECTS
+            if suspects == {user} or (user in before and few):
                 return True
-            wait = self.close(gate, _pause_after(error), str(error))
+            wait = self.close(gate, suspicion.pause_after(error, few=few), str(error))
         except ServiceError as unreachable:
             logs.warning("gate.unreachable", service=gate, error=str(unreachable))
             return True
         if isinstance(error, TryLater):
             error.after = wait
-        return user in before and len(suspects) <= FEW_SUSPECTS
+        return False
 
     def trust(self, gate: str, operation: str) -> None:
         """Note that a service did what it was asked for: a refusal of the same kind was one user's.
@@ -149,7 +147,7 @@ class Gates:
         def cleared(columns: Mapping[str, Any]) -> dict[str, Any] | None:
             known: dict[str, Any] = {"closed_for": 0.0} if columns.get("closed_for") else {}
             if columns.get("suspected") == operation:
-                known |= {"suspects": "", "suspected": ""}
+                known |= {"suspects": "", "suspected": "", **suspicion.told_apart(columns, self.clock.now())}
             return known or None
 
         columns, _ = update(self.table, StateRows.GATE, gate, cleared)
@@ -157,18 +155,20 @@ class Gates:
 
     def _suspect(self, gate: str, user: str, error: ServiceError) -> tuple[set[str], set[str]]:
         """Note whose call was refused; return whose were before, in the same way, and whose are now."""
-        refusal, now, before = _kind(error), self.clock.now(), set[str]()
+        refusal, now, before = suspicion.kind_of(error), self.clock.now(), set[str]()
 
-        def suspicion(columns: Mapping[str, Any]) -> dict[str, Any] | None:
+        def suspected(columns: Mapping[str, Any]) -> dict[str, Any] | None:
             before.clear()
-            fresh = now - float(columns.get("suspected_at", 0.0)) < SUSPECTED_FOR
+            if user in suspicion.apart(columns, now):
+                return None
+            fresh = now - float(columns.get("suspected_at", 0.0)) < suspicion.SUSPECTED_FOR
             if fresh and columns.get("refusal") == refusal:
-                before.update(filter(None, str(columns.get("suspects", "")).split(",")))
-            suspects = ",".join(sorted({*before, user})[: FEW_SUSPECTS + 1])
+                before.update(suspicion.users_in(columns, "suspects"))
+            suspects = ",".join(sorted({*before, user})[: suspicion.FEW_SUSPECTS + 1])
             operation = error.operation or refusal
             return {"suspects": suspects, "refusal": refusal, "suspected": operation, "suspected_at": now}
 
-        columns, _ = update(self.table, StateRows.GATE, gate, suspicion)
+        columns, _ = update(self.table, StateRows.GATE, gate, suspected)
         self._remember(gate, columns)
         return before, {*before, user}
 
@@ -202,21 +202,6 @@ class Gates:
             why = str(columns.get("why", ""))
             self._seen[gate] = seen = _Seen(self.clock.monotonic(), until, suspected, doubles, why)
         return seen
-
-
-def _kind(error: ServiceError) -> str:
-    """Return which refusals count as the same: an outage has many statuses, a rejection is exact."""
-    if isinstance(error, Refused):
-        return f"{error.status} {error.code}"
-    return "denied" if isinstance(error, Denied) else "unavailable"
-
-
-def _pause_after(error: ServiceError) -> float:
-    """Return for how many seconds a service is left alone after a refusal that two users met."""
-    if isinstance(error, Denied):
-        return DENIED_AFTER
-    asked = error.after if isinstance(error, TryLater) else None
-    return max(asked or 0.0, backoff.SHORTEST)
 
 
 def next_closing(columns: Mapping[str, Any], after: float | None, now: float) -> dict[str, float]:

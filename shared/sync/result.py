@@ -89,6 +89,13 @@ def noted_of(result: Result, error: ServiceError, now: float) -> RowColumns:
     return noted
 
 
+def longer_than_gate(error: ServiceError, asked: float | None, now: float) -> RowColumns:
+    """Return what the user's row is told where Graph `asked` for a longer wait than its gate is closed."""
+    if asked and isinstance(error, TryLater) and error.service == GRAPH and asked > (error.after or 0.0):
+        return {"wait_until": now + asked}
+    return {}
+
+
 def come_back(job: Sync, step: ComeBack) -> Result:
     """Return the result of a job that came too early."""
     again, after = replace(job, tries=step.tries, setbacks=0), step.after

@@ -11,7 +11,7 @@ from math import inf
 from shared import logs
 from shared.attempt import LONGEST_ATTEMPT, Attempt
 from shared.clock import Clock
-from shared.errors import GRAPH, STORAGE, GateClosed, PutOff, ServiceError, Throttled
+from shared.errors import GRAPH, STORAGE, GateClosed, PutOff, ServiceError, Throttled, TryLater
 from shared.jobs import Sync
 from shared.ledger.ledger import Ledger
 from shared.ledger.row import Outcome, Row, RowColumns
@@ -29,7 +29,16 @@ from shared.sync.plan import (
     Finish,
 )
 from shared.sync.planner import Planned, Planner
-from shared.sync.result import Result, come_back, failure, noted_of, put_off, report, set_back
+from shared.sync.result import (
+    Result,
+    come_back,
+    failure,
+    longer_than_gate,
+    noted_of,
+    put_off,
+    report,
+    set_back,
+)
 from shared.sync.settler import Settler
 
 CALLS_A_CLAIM = 14  # one call may take this fraction of a claim,
@@ -129,13 +138,13 @@ class Syncer:
             return self.settler.settle(job, claim, planned.change, found, attempt)
         except ClaimLost:
             raise
-        except ServiceError as error:
+        except Exception as error:
+            if not isinstance(error, ServiceError) or _our_fault(error):
+                self.settler.release(claim, attempt, known | failure(error))
+                raise
             result, noted = self._hindered(job, error)
             self.settler.release(claim, attempt, known | noted)
             return result
-        except Exception as error:
-            self.settler.release(claim, attempt, known | failure(error))
-            raise
 
     def _rehearse(self, job: Sync, remove: bool, attempt: Attempt) -> Result:
         """Decide as a sync would, on what there is now, and write nothing anywhere."""
@@ -159,12 +168,13 @@ class Syncer:
 
     def _hindered(self, job: Sync, error: ServiceError) -> tuple[Result, RowColumns]:
         """Return what follows from a failed call, for the job and for the user's row: whose trouble is it?"""
+        asked = error.after if isinstance(error, TryLater) else None
         if isinstance(error, Throttled) or self.gates.only_of(job.user, error):
             result = set_back(job, error)
             return result, noted_of(result, error, self.clock.now())
-        if error.service == STORAGE and not isinstance(error, PutOff):
+        if _our_fault(error):
             raise error
-        return put_off(job, error), {}
+        return put_off(job, error), longer_than_gate(error, asked, self.clock.now())
 
     def _reserve(self, job: Sync, row: Row, *, dry_run: bool) -> Reserved:
         """Reserve units of this minute for the SharePoint calls of the job, or raise `Paced`.
@@ -204,3 +214,8 @@ class Syncer:
             logs.warning("ledger.unreachable", user=job.user, error=str(error))
             return False
         return True
+
+
+def _our_fault(error: ServiceError) -> bool:
+    """Return whether storage refuses what this app writes: waiting does not mend that."""
+    return error.service == STORAGE and not isinstance(error, PutOff)

@@ -417,7 +417,7 @@ SAME = [
     pytest.param(refusal(), refusal(operation="folders"), 30.0, id="an outage in two operations"),
     pytest.param(refusal(Denied, status=403), refusal(Denied, status=401), 900.0, id="denied"),
     pytest.param(refusal(Refused, status=400), refusal(Refused, status=400), 30.0, id="refused"),
-    pytest.param(refusal(after=70.0), refusal(after=70.0), 70.0, id="with a time"),
+    pytest.param(refusal(after=70.0), refusal(after=70.0), 30.0, id="with a time, which is theirs"),
 ]
 
 
@@ -442,6 +442,39 @@ def test_a_success_in_between_makes_a_refusal_each_users_own(
     setup.instance().trust(first.gate, first.operation)
     assert setup.gates.only_of(BERT, second)
     assert wait(setup) == 0.0
+
+
+def test_the_time_that_more_than_a_few_users_were_given_is_the_services(setup: GateSetup) -> None:
+    for user in (ANNA, BERT, "carla", "dora"):
+        setup.gates.only_of(user, refusal(after=70.0))
+    assert wait(setup) == 70.0
+
+
+def test_a_few_users_who_meet_the_same_refusal_again_close_no_gate_again(setup: GateSetup) -> None:
+    for user in (ANNA, BERT):
+        setup.gates.only_of(user, refusal(Denied, status=403))
+    setup.clock.advance(1000)
+    for user in (ANNA, BERT):
+        assert setup.gates.only_of(user, refusal(Denied, status=403))
+    assert wait(setup) == 0.0
+
+
+def test_users_who_were_refused_while_the_service_works_for_others_say_nothing_of_it_for_a_day(
+    setup: GateSetup,
+) -> None:
+    for user in (ANNA, BERT):
+        setup.gates.only_of(user, refusal())
+    setup.clock.advance(31)
+    setup.instance().trust(refusal().gate, "upload")
+    for user in (ANNA, BERT, ANNA):
+        assert setup.instance().only_of(user, refusal(Denied, status=403))
+    assert setup.gates.only_of("carla", refusal(Denied, status=403))
+    assert wait(setup) == 0.0
+    assert not setup.gates.only_of("dora", refusal(Denied, status=403))  # of users who were not told apart
+    assert wait(setup) == 900.0
+    setup.clock.advance(86_401)
+    setup.gates.only_of(ANNA, refusal())
+    assert not setup.gates.only_of(BERT, refusal())
 
 
 def test_the_success_of_another_operation_says_nothing(setup: GateSetup) -> None:
