@@ -27,6 +27,24 @@ def test_a_refused_row_makes_the_sync_poison_and_the_user_failed(world: World) -
     assert world.app.status_report.status()["failed"]["users"] == 1
 
 
+@pytest.mark.parametrize("settling", [False, True], ids=["mark", "settle"])
+def test_a_refused_row_of_a_claimed_user_is_tried_five_times(world: World, settling: bool) -> None:
+    user, refused = world.add(), set[str]()
+
+    def refuse_once_a_claim() -> None:
+        row = world.row(user)
+        if row.claim_until and row.dirty is settling and row.claim_token not in refused:
+            refused.add(row.claim_token)
+            refuse()
+
+    world.steps.on("write photoledger", refuse_once_a_claim, times=None)
+    world.ask(user)
+    world.run(3600)
+
+    assert (world.row(user).outcome, len(refused), world.outbox.messages) == ("failed", 5, [])
+    assert "PropertyValueTooLarge" in world.row(user).reason
+
+
 def test_a_refused_row_makes_the_page_poison_and_the_sweep_failed(world: World) -> None:
     bulk.add_users(world, 3)
     world.steps.on("write photoparts", refuse, times=5)

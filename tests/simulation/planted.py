@@ -205,7 +205,7 @@ FAULTS = (
         "a gate is closed by one user",
         3,
         "closes the gate .* because of",
-        ("rest/gates", "if suspects == {user}:", "if False:"),
+        ("rest/gates", "if suspects == {user} or (user in before and few):", "if False:"),
     ),
     Planted.by(
         "the excluded group is ignored",
