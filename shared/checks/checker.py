@@ -172,8 +172,8 @@ class Checker:
     def _defer_unanswered(self, job: Check, found: Iterable[Found]) -> None:
         """Queue users again that Graph did not answer for, as one message: none of them leaves another.
 
-        It comes back for those without a time that Graph named. The rows of the others say until when they
-        are not asked for; in a dry run they say nothing, and it comes back for the last of all.
+        It comes back for the first of them: the rows of the others say until when they are not asked for. In
+        a dry run they say nothing, and it comes back for the last.
         """
         later = [(each.row.user, each.decision) for each in found if isinstance(each.decision, AskAgain)]
         if not later:
@@ -181,7 +181,7 @@ class Checker:
         again = replace(job, tries=min(job.tries + 1, MOST_SETBACKS), users=tuple(user for user, _ in later))
         own = backoff.own_wait(again.tries)
         waits = [max(each.after or 0.0, own) for _, each in later]
-        after = max(waits) if self.settings.dry_run or min(waits) > own else own
+        after = max(waits) if self.settings.dry_run else min(waits)
         self._defer(again, after, later[0][1].reason, outcome="failed")
 
     def _defer_left(self, job: Check, found: Iterable[Found], error: PutOff | ServiceError) -> None:

@@ -18,7 +18,7 @@ def closed_gates(world: World) -> dict[str, float]:
     [
         pytest.param(1, 1, {"status": 429, "retry_after": 45}, None, id="one mailbox is throttled"),
         pytest.param(2, 1, {"status": 429, "retry_after": 45}, None, id="two mailboxes among others"),
-        pytest.param(2, 0, {"status": 429, "retry_after": 45}, 45.0, id="every mailbox is throttled"),
+        pytest.param(2, 0, {"status": 429, "retry_after": 45}, 30.0, id="every mailbox is throttled"),
         pytest.param(1, 1, {"status": 503, "retry_after": 45}, None, id="one part is busy"),
         pytest.param(2, 0, {"status": 503}, 30.0, id="an outage in two parts"),
         pytest.param(1, 0, {"status": 503}, None, id="a busy user who is checked alone"),

@@ -99,6 +99,52 @@ def test_a_throttled_mailbox_is_left_alone_by_every_job_and_delays_no_other_user
     assert world.tenant.early_returns.recorded() == []
 
 
+def throttle_mailboxes(world: World, **waits: float) -> None:
+    """Let Graph ask for a pause for these users' mailboxes, once each."""
+    part = {"service": "graph", "part": True, "status": 429, "next": 1}
+    world.fault(*(Fault(path=f"{user}/photo", retry_after=after, **part) for user, after in waits.items()))
+
+
+def test_a_mailbox_that_is_throttled_for_hours_delays_no_other_mailbox(
+    world: World,
+) -> None:
+    short, long, other = everything_at_once(world)[:3]
+    world.drain(deliveries=5000)
+    for user in (short, long, other):
+        world.change_photo(user)
+    throttle_mailboxes(world, **{short: 40, long: 20 * HOUR})
+    world.hint(short, long, other)
+    world.run(90.0)
+    world.settled(short)
+    world.settled(other)
+    world.run(21 * HOUR)
+    world.settled(long)
+    assert world.tenant.early_returns.recorded() == []
+
+
+@pytest.mark.parametrize("how", ["checked", "synced"])
+def test_two_throttled_mailboxes_hold_up_others_for_half_a_minute_at_most(world: World, how: str) -> None:
+    first, second, other = everything_at_once(world)[:3]
+    world.drain(deliveries=5000)
+    for user in (first, second, other):
+        world.change_photo(user)
+    throttle_mailboxes(world, **{first: 2 * HOUR, second: HOUR})
+    if how == "checked":
+        world.hint(first, second)
+    else:
+        world.ask(first)
+        world.ask(second)
+    world.run(1.0)
+    world.hint(first, second)  # other hints must not ask too early
+    world.hint(other)
+    world.run(60.0)
+    world.settled(other)
+    world.drain(deliveries=5000)
+    world.settled(first)
+    world.settled(second)
+    assert world.tenant.early_returns.recorded() == []
+
+
 @pytest.mark.parametrize("service", [FILES, PROFILES])
 def test_a_service_that_denies_all_users_is_not_called_for_a_quarter_of_an_hour(
     world: World, service: str

@@ -132,3 +132,17 @@ def test_retry_after_of_a_lock_is_obeyed_for_its_user_alone(world: World) -> Non
     world.run(700.0)
     world.settled(user)
     only_named(world, user)
+
+
+def test_several_locked_files_delay_other_users_by_minutes_at_most(world: World) -> None:
+    users, other = [world.add() for _ in range(3)], world.add()
+    world.fault(Fault(path=f"({'|'.join(users)})_SThumb", status=423, retry_after=3600))
+    for user in users:
+        world.ask(user)
+    world.ask(other)
+    world.run(120.0)
+    world.settled(other)
+    world.fault()
+    world.run(2 * HOUR)
+    for user in users:
+        world.settled(user)
