@@ -21,6 +21,7 @@ from shared.graph.client import Graph
 from shared.ledger.failures import Failures
 from shared.ledger.ledger import Ledger
 from shared.poison import PoisonRecorder, PoisonStore
+from shared.rest.certificates import certificate_problems
 from shared.rest.client import HttpClient
 from shared.rest.gates import Gates
 from shared.rest.problems import MOVED_SHOWN_FOR, Problems, WatchedTokens
@@ -168,10 +169,10 @@ class App:
     def _wrong_settings(self) -> tuple[str, ...]:
         """Return what is wrong with the settings, as far as that shows without calling any service."""
         try:
-            _ = self.services
+            settings = self.services.settings
         except ConfigError as error:
             return error.problems
-        return ()
+        return certificate_problems(settings, self.clock.now())
 
     def _own_url(self) -> str:
         """Return the URL that Graph notifies, "" while the settings are wrong."""

@@ -28,6 +28,7 @@ ORDER = (
     ("jobs", "settings"),
     ("attempt", "job_fields"),
     ("users", "settings_reader", "backoff", "clock", "logs", "errors", "pictures"),
+    ("pem",),
 )
 """A module or package of `shared` imports only from lines below its own."""
 
@@ -37,6 +38,7 @@ PURE = (
     "job_fields",
     "backoff",
     "errors",
+    "pem",
     "notifications",
     "graph.photo",
     "graph.batch",
@@ -59,7 +61,8 @@ PACKAGES: dict[str, frozenset[str]] = {
     "pictures.thumbnails": frozenset({"PIL"}),
     "rest.client": frozenset({"requests", "urllib3"}),
     "rest.session": frozenset({"requests", "urllib3"}),
-    "rest.tokens": frozenset({"azure", "cryptography", "msal", "requests"}),
+    "rest.certificates": frozenset({"cryptography"}),
+    "rest.tokens": frozenset({"azure", "msal", "requests"}),
     "storage.account": frozenset({"azure"}),
     "storage.queues": frozenset({"azure"}),
     "storage.tables": frozenset({"azure"}),

@@ -377,7 +377,7 @@ def test_an_empty_file_is_no_certificate(tmp_path: Path) -> None:
     path.touch()
 
     (problem,) = problems(CLIENT_CERTIFICATE=str(path))
-    assert problem.startswith("CLIENT_CERTIFICATE is neither")
+    assert problem.startswith("CLIENT_CERTIFICATE names an empty file")
 
 
 # --- the files beside the code say the same ---
