@@ -44,6 +44,7 @@ PURE = (
     "graph.batch",
     "rest.roles",
     "rest.status",
+    "storage.connection",
     "ledger.row",
     "checks.decision",
     "sync.plan",
