@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from shared.admin.configuration import Configuration
 from shared.clock import Clock
 from shared.errors import ConfigError, ServiceError
 from shared.ledger.failures import Failures
@@ -43,7 +44,7 @@ class StatusReport:
     gates: Gates
     token_problems: Problems
     redirects: Problems
-    wrong_settings: Callable[[], tuple[str, ...]]
+    configuration: Configuration
     own_url: Callable[[], str]  # this deployment's notification URL, "" while the settings are wrong
     clock: Clock
 
@@ -54,10 +55,11 @@ class StatusReport:
         last hour, a redirect of SharePoint within the last day, a role that a token lacks, another deployment
         that holds the subscription or shares the storage account, a sweep that makes no progress or is
         braked, a day without a complete sweep, and unreachable storage: then there is nothing else.
+        `warnings` are settings that are allowed but probably unintended.
         `failed` are users, `poison` messages that were kept because they name no user; the newest come first.
         Times are Unix seconds.
         """
-        now, problems = self.clock.now(), [*self.wrong_settings()]
+        now, (problems, warnings) = self.clock.now(), self.configuration.findings()
         facts: dict[str, Any] = {}
         try:
             problems += [*self.token_problems.recent(), *self.redirects.recent()]
@@ -70,7 +72,7 @@ class StatusReport:
             problems.append(f"{error}: nothing else can be told")
         except ConfigError as error:  # of the storage account: the settings' problems may include it
             problems += error.problems
-        return {"now": now, "problems": list(dict.fromkeys(problems)), **facts}
+        return {"now": now, "problems": list(dict.fromkeys(problems)), "warnings": warnings, **facts}
 
     def _facts(self, record: SweepRecord, ended: _Ended, now: float) -> dict[str, Any]:
         subscription = self.subscription.read()
