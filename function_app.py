@@ -197,8 +197,7 @@ def sweep_now(req: func.HttpRequest) -> func.HttpResponse:
     def sweep() -> AdminResponse:
         if req.method == "DELETE":
             return responses.of_cancelled(sync_app.services.sweeper.cancel())
-        if "release_brake" in req.params:
-            released = responses.sweep_to_release(req.params)
+        if released := responses.sweep_to_release(responses.query_of(req.url, req.params)):
             sync_app.services.removals.release(released)
             return responses.of_opened(Opened(released, new=True))
         force = _flag(req, "force")
@@ -219,13 +218,13 @@ def status(req: func.HttpRequest) -> func.HttpResponse:
 
 
 def _flag(req: func.HttpRequest, name: str) -> bool:
-    return responses.flag(name, req.params.get(name))
+    return responses.flag(name, responses.query_of(req.url, req.params).get(name))
 
 
 def _answer(req: func.HttpRequest, ask: Callable[[], AdminResponse], *known: str) -> func.HttpResponse:
     """Return the answer of `ask`; 400 for a query parameter that is not one of `known`."""
     try:
-        responses.require_known(req.params, known)
+        responses.require_known(responses.query_of(req.url, req.params), known)
         answer = ask()
     except SyncError as error:
         logs.warning("request.refused", error=str(error))

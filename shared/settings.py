@@ -137,9 +137,7 @@ class Settings:
             removal_brake=read.number("REMOVAL_BRAKE", default=5, least=0, most=100),
             units_a_minute=read.number("SHAREPOINT_UNITS_PER_MINUTE", default=1000, least=100, most=100_000),
             claim_for=read.duration("CLAIM_FOR", default="PT7M"),
-            company=read.text(
-                "COMPANY", _company, needed=_A_COMPANY, default=host.split(".")[0] or "unknown"
-            ),
+            company=_company_of(read, host),
             dry_run=read.choice("DRY_RUN", ("true", "false"), default="false") == "true",
         )
         if read.problems:
@@ -221,6 +219,10 @@ def _folder_name(value: str) -> str | None:
 
 _A_FOLDER = 'the name of a folder, without / \\ : * ? " < > |'
 _A_COMPANY = "1 to 64 letters A to Z, digits, blanks, or any of . & - _"
+
+
+def _company_of(read: Reader, host: str) -> str:
+    return read.text("COMPANY", _company, needed=_A_COMPANY, default=host.partition(".")[0] or "unknown")
 
 
 def _company(value: str) -> str | None:

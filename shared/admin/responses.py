@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from shared.backoff import SHORTEST
 from shared.errors import ConfigError, Gone, NotOurs, ServiceError, SyncError, TryLater
@@ -97,6 +98,11 @@ def broken() -> AdminResponse:
     return _json(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "an unexpected error; see the function's log"})
 
 
+def query_of(url: str, params: Mapping[str, str]) -> dict[str, str]:
+    """Return a query: `params` as the host passes them, and the names without a value, which it drops."""
+    return dict.fromkeys(parse_qs(urlsplit(url).query, keep_blank_values=True), "") | dict(params)
+
+
 def require_known(given: Collection[str], known: Collection[str]) -> None:
     """Refuse query parameters that an endpoint does not know: a misspelt `dry_run` would write.
 
@@ -112,7 +118,9 @@ def require_known(given: Collection[str], known: Collection[str]) -> None:
 
 
 def sweep_to_release(given: Mapping[str, str]) -> str:
-    """Return the sweep of `release_brake`; raise `NotOurs` where it is empty or `force` is there too."""
+    """Return the sweep of `release_brake`, "" if absent; raise `NotOurs` if it is empty or beside `force`."""
+    if "release_brake" not in given:
+        return ""
     if not given["release_brake"].strip():
         raise NotOurs("release_brake is empty: set it to the id of the braked sweep, which `status` shows")
     if "force" in given:

@@ -102,3 +102,23 @@ def test_a_flag_that_is_neither_true_nor_false_is_refused(value: str) -> None:
     status, error = call(endpoint("sync_user"), "POST", dry_run=value)
 
     assert (status, error) == (400, "dry_run is either true or false")
+
+
+@pytest.mark.parametrize("query", ["dry_run", "dry_run=", "force&dry_run", "dry_run=&code=x"])
+def test_a_flag_without_a_value_is_refused_although_the_host_drops_it(query: str) -> None:
+    request = func.HttpRequest("POST", f"https://photos.example/api?{query}", params={}, body=b"")
+
+    answer = endpoint("sync_user")(request)
+
+    assert answer.status_code == 400
+    assert "is either true or false" in json.loads(answer.get_body())["error"]
+
+
+@pytest.mark.parametrize("query", ["dry-run", "dry-run=", "x&y", "%64ry-run"])
+def test_an_unknown_parameter_without_a_value_is_refused_too(query: str) -> None:
+    request = func.HttpRequest("POST", f"https://photos.example/api?{query}", params={}, body=b"")
+
+    answer = endpoint("sync_user")(request)
+
+    assert answer.status_code == 400
+    assert "no query parameter" in json.loads(answer.get_body())["error"]
