@@ -208,6 +208,7 @@ def _status_report(
         failures,
         gates,
         *problems,
+        base.queues,
         configuration,
         own_url,
         base.clock,

@@ -64,6 +64,7 @@ def test_an_app_that_has_done_nothing_yet_reports_nothing(world: World) -> None:
         "gates": {},
         "failed": {"users": 0, "more": False, "since": None, "newest": []},
         "poison": [],
+        "queues": {},
     }
 
 
@@ -133,6 +134,37 @@ def test_an_account_that_is_not_set_is_named_once() -> None:
 
     assert len(shown) == len(set(shown))
     assert sum("AzureWebJobsStorage is missing" in problem for problem in shown) == 1
+
+
+@pytest.mark.parametrize("queue", ["photo-checks", "photo-syncs", "photo-sweeps", "photo-subscription"])
+def test_poison_that_no_function_can_read_is_a_problem(world: World, queue: str) -> None:
+    world.outbox.put(f"{queue}-poison", "not base64", 600)  # the host hides it again and again
+    shown = status(world)
+
+    assert shown["queues"] == {f"{queue}-poison": 1}
+    (problem,) = shown["problems"]
+    assert problem.startswith(f"{queue}-poison has a message, or several (1): ")
+    assert "not base64" in problem
+
+
+def test_messages_that_wait_are_counted_and_are_no_problem(world: World) -> None:
+    for hidden in (0, 30):
+        world.outbox.put("photo-syncs", "{}", hidden)
+    shown = status(world)
+
+    assert (shown["queues"], shown["problems"]) == ({"photo-syncs": 2}, [])
+
+
+def test_queues_out_of_reach_leave_the_rest_of_the_report(world: World) -> None:
+    ended(world, seen=7)
+    world.steps.on("read photo-.*", drop_connection, times=None)
+    shown = status(world)
+
+    assert shown["sweeps"][0]["seen"] == 7
+    assert shown["queues"] == {}
+    assert [problem.rpartition(": ")[2] for problem in shown["problems"]] == [
+        "what waits in the queues cannot be told"
+    ]
 
 
 # --- sweeps that need an administrator ---
