@@ -169,7 +169,7 @@ def sync_user(req: func.HttpRequest) -> func.HttpResponse:
         asked = UserSyncRequest(req.route_params.get("user", ""), force=force, dry_run=dry_run, remove=remove)
         return responses.of_result(sync_app.services.user_sync.sync_user(asked))
 
-    return _answer(ask)
+    return _answer(req, ask, "force", "dry_run", "remove")
 
 
 @app.route(route="subscription", methods=["POST", "DELETE"])
@@ -182,7 +182,8 @@ def subscribe(req: func.HttpRequest) -> func.HttpResponse:
             return responses.of_tended(renewal.end())
         return responses.of_tended(renewal.tend(asked=True, take_over=_flag(req, "take_over")))
 
-    return _answer(tend)
+    known = () if req.method == "DELETE" else ("take_over",)
+    return _answer(req, tend, *known)
 
 
 @app.route(route="sweeps", methods=["POST", "DELETE"])
@@ -196,30 +197,34 @@ def sweep_now(req: func.HttpRequest) -> func.HttpResponse:
     def sweep() -> AdminResponse:
         if req.method == "DELETE":
             return responses.of_cancelled(sync_app.services.sweeper.cancel())
-        if released := req.params.get("release_brake"):
+        if released := responses.sweep_to_release(responses.query_of(req.url, req.params)):
             sync_app.services.removals.release(released)
             return responses.of_opened(Opened(released, new=True))
         force = _flag(req, "force")
         return responses.of_opened(sync_app.services.opener.open("an administrator", force=force))
 
-    return _answer(sweep)
+    known = () if req.method == "DELETE" else ("force", "release_brake")
+    return _answer(req, sweep, *known)
 
 
 @app.route(route="status", methods=["GET"])
-def status(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger brings it
+def status(req: func.HttpRequest) -> func.HttpResponse:
     """Show the running sweep and the last ten, the subscription, gates, failing users, and kept poison.
 
-    Always 200: what is wrong with settings, certificate or storage is listed under `problems`.
+    200, whatever is wrong with settings, certificate or storage: `problems` lists it. 400 for an unknown
+    query parameter.
     """
-    return _answer(lambda: responses.of_status(sync_app.status_report.status()))
+    return _answer(req, lambda: responses.of_status(sync_app.status_report.status()))
 
 
 def _flag(req: func.HttpRequest, name: str) -> bool:
-    return responses.flag(name, req.params.get(name))
+    return responses.flag(name, responses.query_of(req.url, req.params).get(name))
 
 
-def _answer(ask: Callable[[], AdminResponse]) -> func.HttpResponse:
+def _answer(req: func.HttpRequest, ask: Callable[[], AdminResponse], *known: str) -> func.HttpResponse:
+    """Return the answer of `ask`; 400 for a query parameter that is not one of `known`."""
     try:
+        responses.require_known(responses.query_of(req.url, req.params), known)
         answer = ask()
     except SyncError as error:
         logs.warning("request.refused", error=str(error))

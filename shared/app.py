@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from shared import logs
+from shared.admin.configuration import Configuration
 from shared.admin.status import StatusReport
 from shared.admin.sync_user import UserSync
 from shared.checks.asker import Asker
@@ -117,7 +118,8 @@ class App:
         self.recorder = PoisonRecorder(
             base.ledger, base.parts, base.poison, self._end_sweep, self._dry_run, base.clock
         )
-        self.status_report = _status_report(base, self._wrong_settings, self._own_url)
+        configuration = Configuration(environ, self._storage, lambda: self.services.settings, self.clock)
+        self.status_report = _status_report(base, configuration, self._own_url)
 
     @property
     def services(self) -> Services:
@@ -165,14 +167,6 @@ class App:
             settings, client_state, checker, syncer, opener, sweeper, removals, renewal, user_sync
         )
 
-    def _wrong_settings(self) -> tuple[str, ...]:
-        """Return what is wrong with the settings, as far as that shows without calling any service."""
-        try:
-            _ = self.services
-        except ConfigError as error:
-            return error.problems
-        return ()
-
     def _own_url(self) -> str:
         """Return the URL that Graph notifies, "" while the settings are wrong."""
         try:
@@ -201,7 +195,7 @@ def _account(storage: Storage) -> Stores:
 
 
 def _status_report(
-    base: Foundation, wrong_settings: Callable[[], tuple[str, ...]], own_url: Callable[[], str]
+    base: Foundation, configuration: Configuration, own_url: Callable[[], str]
 ) -> StatusReport:
     sweeps, parts, gates = base.sweeps, base.parts, base.gates
     problems = base.token_problems, base.redirects
@@ -214,7 +208,8 @@ def _status_report(
         failures,
         gates,
         *problems,
-        wrong_settings,
+        base.queues,
+        configuration,
         own_url,
         base.clock,
     )

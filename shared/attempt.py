@@ -10,6 +10,8 @@ LONGEST_ATTEMPT = FUNCTION_TIMEOUT - 30.0
 # No answer is delivered after 230 seconds: learn.microsoft.com/azure/azure-functions/functions-scale#timeout
 LONGEST_REQUEST = 230.0 - 30.0
 
+CALLS_A_CLAIM = 14  # one call of a sync may take this part of a claim
+
 
 @dataclass
 class Attempt:

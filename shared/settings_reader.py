@@ -4,13 +4,15 @@ Nothing here reads the environment itself. Not here: which settings exist (`sett
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn, Self
 
+from shared import pem
+
 SHORTEST_SECRET = 32  # characters
+SHORTEST_CERTIFICATE = 256  # bytes; no certificate with its key is shorter
 
 
 class Secret:
@@ -140,19 +142,41 @@ class Reader:
         value = self.raw(name)
         if not value:
             return None
-        if "-----BEGIN" in value or _is_base64(value):
+        if pem.is_pem(value) or len(pem.from_base64(value) or b"") > SHORTEST_CERTIFICATE:
             return Secret(value)
         try:
             data = Path(value).read_bytes()
-        except (OSError, ValueError):
-            data = b""
+        except (OSError, ValueError) as error:
+            self.problems.append(f"{name} {_no_certificate(value, error)}: {_CERTIFICATE_FORMS}")
+            return None
         if not data:
-            self.problems.append(f"{name} is neither a PEM, nor a base64 PFX, nor a file that can be read")
+            self.problems.append(f"{name} names an empty file: {_CERTIFICATE_FORMS}")
             return None
         # A PEM may have names in any encoding between its blocks; they are not used.
-        pem = data.decode(errors="replace") if b"-----BEGIN" in data else ""
-        return Secret(pem or base64.b64encode(data).decode())
+        text = data.decode(errors="replace") if b"-----BEGIN" in data else ""
+        return Secret(text or base64.b64encode(data).decode())
 
+
+def _no_certificate(value: str, error: Exception) -> str:
+    """Return what a value is that is neither PEM nor base64; `error` is met when it is read as a path."""
+    if _THUMBPRINT.fullmatch(value):
+        return "is a certificate's thumbprint, not the certificate"
+    if "BEGIN" in value and "KEY" in value:
+        return "looks like a PEM, but has no line that begins with five hyphens, as in -----BEGIN"
+    taken = f"is neither a PEM nor base64, so that its {len(value)} characters are taken for a path"
+    match error:
+        case FileNotFoundError():
+            return f"{taken}, and this file does not exist"
+        case IsADirectoryError():
+            return f"{taken}, and this is a directory"
+        case PermissionError():
+            return f"{taken}, and this file may not be read"
+        case _:
+            return f"{taken}, and it is not a path"
+
+
+_THUMBPRINT = re.compile(r"[0-9A-Fa-f]{40}([0-9A-Fa-f]{24})?|([0-9A-Fa-f]{2}[: ]){19}[0-9A-Fa-f]{2}")
+_CERTIFICATE_FORMS = "set it to a PEM with the key and its certificate, a PFX in base64, or a path to either"
 
 _DURATION = re.compile(
     r"P(?:(\d{1,9})D)?(?:T(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9}(?:\.\d{1,9})?)S)?)?", re.ASCII
@@ -166,11 +190,3 @@ def parse_duration(text: str) -> float | None:
         return None
     days, hours, minutes, seconds = (float(group or 0) for group in match.groups())
     return days * 86400 + hours * 3600 + minutes * 60 + seconds
-
-
-def _is_base64(value: str) -> bool:
-    unwrapped = "".join(value.split())  # base64 tools break lines
-    try:
-        return len(base64.b64decode(unwrapped, validate=True)) > 256  # no certificate with its key is shorter
-    except (binascii.Error, ValueError):
-        return False

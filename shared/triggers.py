@@ -3,6 +3,7 @@
 While the settings are wrong, which only an administrator can mend, Graph must try again and messages wait.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from shared.jobs import Check, Job, SweepPage, Sync, Tend
 from shared.notifications import Malformed, read_changes, read_handshake, read_lifecycle
 
 UNRECORDED_AFTER = 30  # seconds until poison that could not be recorded is tried again
+LONGEST_UNREADABLE = 32 * 1024  # bytes, of which even fewer are kept; a message has at most 48 KiB
 MISCONFIGURED_AFTER = 900  # seconds a message waits while the settings are wrong
 
 
@@ -88,7 +90,7 @@ class Triggers:
         job = jobs.read(kind, body)
         services = self._services()
         if services is None:  # the message is not at fault: it waits until the settings are right
-            self.app.queues.defer_raw(kind.queue, body.decode(), MISCONFIGURED_AFTER)
+            self.app.queues.defer_raw(kind.queue, _text_of(body), MISCONFIGURED_AFTER)
         else:
             _do(services, job)
 
@@ -111,7 +113,7 @@ class Triggers:
         except ServiceError as error:
             after = (error.after if isinstance(error, TryLater) else None) or UNRECORDED_AFTER
             logs.warning("poison.not_recorded", queue=kind.queue, after=after, error=str(error))
-            self.app.queues.defer_raw(f"{kind.queue}-poison", body.decode(), math.ceil(after))
+            self.app.queues.defer_raw(f"{kind.queue}-poison", _text_of(body), math.ceil(after))
 
     def _services(self) -> Services | None:
         try:
@@ -119,6 +121,15 @@ class Triggers:
         except ConfigError as error:
             logs.error("settings.wrong", problems=str(error))
             return None
+
+
+def _text_of(body: bytes) -> str:
+    """Return a message as the text that a queue takes; bytes that are not text are escaped, and cut."""
+    try:
+        return body.decode(json.detect_encoding(body))  # what the JSON reader would take, UTF-16 too
+    except UnicodeDecodeError:
+        shown = body.decode("utf-8", "backslashreplace").encode()
+        return shown[:LONGEST_UNREADABLE].decode("utf-8", "ignore")
 
 
 def _greeting(token: str | None) -> WebhookReply | None:

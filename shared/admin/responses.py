@@ -5,9 +5,12 @@ The status says who must act: 4xx the caller; 409 and 503 no one, retry later; 5
 
 import json
 import math
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from shared.backoff import SHORTEST
 from shared.errors import ConfigError, Gone, NotOurs, ServiceError, SyncError, TryLater
@@ -15,6 +18,8 @@ from shared.subscription.renewal import Tended
 from shared.sweeps.opener import Opened
 from shared.sync.result import Result
 
+FUNCTION_KEY = "code"  # the host takes a function key from it, in any case
+_NAME = re.compile(r"[A-Za-z][\w-]{0,31}", re.ASCII)  # no function key is so short
 _BY_HINDRANCE = {
     "": HTTPStatus.ACCEPTED,
     "busy": HTTPStatus.CONFLICT,
@@ -91,6 +96,36 @@ def of_error(error: SyncError) -> AdminResponse:
 def broken() -> AdminResponse:
     """Return the answer to a request that ended in an unexpected error; the log has it."""
     return _json(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "an unexpected error; see the function's log"})
+
+
+def query_of(url: str, params: Mapping[str, str]) -> dict[str, str]:
+    """Return a query: `params` as the host passes them, and the names without a value, which it drops."""
+    return dict.fromkeys(parse_qs(urlsplit(url).query, keep_blank_values=True), "") | dict(params)
+
+
+def require_known(given: Collection[str], known: Collection[str]) -> None:
+    """Refuse query parameters that an endpoint does not know: a misspelt `dry_run` would write.
+
+    `given` are the request's names, `known` those of the endpoint. The function key passes.
+
+    Raises `NotOurs` with the known names. A name that may be a pasted key is not repeated.
+    """
+    unknown = sorted(name for name in given if name not in known and name.lower() != FUNCTION_KEY)
+    if unknown:
+        shown = [name if _NAME.fullmatch(name) else "(not shown)" for name in unknown]
+        names = f"it has {', '.join(sorted(known))}" if known else "it has none"
+        raise NotOurs(f"this endpoint has no query parameter {', '.join(dict.fromkeys(shown))}: {names}")
+
+
+def sweep_to_release(given: Mapping[str, str]) -> str:
+    """Return the sweep of `release_brake`, "" if absent; raise `NotOurs` if it is empty or beside `force`."""
+    if "release_brake" not in given:
+        return ""
+    if not given["release_brake"].strip():
+        raise NotOurs("release_brake is empty: set it to the id of the braked sweep, which `status` shows")
+    if "force" in given:
+        raise NotOurs("force opens a sweep and release_brake releases one: send two requests")
+    return given["release_brake"].strip()
 
 
 def flag(name: str, value: str | None) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from shared.admin.configuration import Configuration
 from shared.clock import Clock
 from shared.errors import ConfigError, ServiceError
 from shared.ledger.failures import Failures
@@ -11,6 +12,7 @@ from shared.poison import PoisonStore
 from shared.rest.gates import Gates
 from shared.rest.problems import Problems
 from shared.rest.roles import NOTE
+from shared.storage.queues import POISON, Queues
 from shared.subscription import ownership
 from shared.subscription.record import SubscriptionStore
 from shared.sweeps.state import (
@@ -43,7 +45,8 @@ class StatusReport:
     gates: Gates
     token_problems: Problems
     redirects: Problems
-    wrong_settings: Callable[[], tuple[str, ...]]
+    queues: Queues
+    configuration: Configuration
     own_url: Callable[[], str]  # this deployment's notification URL, "" while the settings are wrong
     clock: Clock
 
@@ -53,11 +56,13 @@ class StatusReport:
         `problems` is what an operator must act on first: wrong settings, a token that was refused within the
         last hour, a redirect of SharePoint within the last day, a role that a token lacks, another deployment
         that holds the subscription or shares the storage account, a sweep that makes no progress or is
-        braked, a day without a complete sweep, and unreachable storage: then there is nothing else.
+        braked, a day without a complete sweep, a poison queue that is not emptied, and unreachable storage:
+        then there is nothing else. `queues` are the messages in each queue that has any.
+        `warnings` are settings that are allowed but probably unintended.
         `failed` are users, `poison` messages that were kept because they name no user; the newest come first.
         Times are Unix seconds.
         """
-        now, problems = self.clock.now(), [*self.wrong_settings()]
+        now, (problems, warnings) = self.clock.now(), self.configuration.findings()
         facts: dict[str, Any] = {}
         try:
             problems += [*self.token_problems.recent(), *self.redirects.recent()]
@@ -66,11 +71,21 @@ class StatusReport:
             facts = self._facts(record, ended, now)
             problems += ownership.problems(self.subscription.read(), self.own_url(), now)
             problems += [gate["why"] for gate in facts["gates"].values() if NOTE in gate["why"]]
+            facts["queues"], wrong = self._queues()
+            problems += wrong
         except ServiceError as error:
             problems.append(f"{error}: nothing else can be told")
         except ConfigError as error:  # of the storage account: the settings' problems may include it
             problems += error.problems
-        return {"now": now, "problems": list(dict.fromkeys(problems)), **facts}
+        return {"now": now, "problems": list(dict.fromkeys(problems)), "warnings": warnings, **facts}
+
+    def _queues(self) -> tuple[dict[str, int], list[str]]:
+        """Return how many messages wait in each queue, and the problems of the queues."""
+        try:
+            lengths = self.queues.lengths()
+        except ServiceError as error:  # the tables have answered, so that the rest can be told
+            return {}, [f"{error}: what waits in the queues cannot be told"]
+        return lengths, queue_problems(lengths)
 
     def _facts(self, record: SweepRecord, ended: _Ended, now: float) -> dict[str, Any]:
         subscription = self.subscription.read()
@@ -109,6 +124,16 @@ class StatusReport:
             "seconds_left": round(elapsed * (expected - answered) / answered) if answered else None,
             **asdict(totals),
         }
+
+
+def queue_problems(lengths: Mapping[str, int]) -> list[str]:
+    """Return which poison queues are not empty: what can be recorded leaves them within seconds."""
+    remedy = (
+        "if that stays so, no function can read it (it is not base64, as of a message that was put there or "
+        "into the queue by hand): look at it in the storage account, and delete it"
+    )
+    counts = [(queue, length) for queue, length in lengths.items() if queue.endswith(POISON)]
+    return [f"{queue} has a message, or several ({length}): {remedy}" for queue, length in counts]
 
 
 def sweep_problems(record: SweepRecord, ended: _Ended, now: float) -> list[str]:

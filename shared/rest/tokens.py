@@ -5,15 +5,15 @@ MSAL's `remove_tokens_for_client` may ask Entra first, and azure-identity has no
 are imported on first use, because a cold start does not need them before the first outgoing call.
 """
 
-import base64
-import binascii
 import functools
 import re
 import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol
 
+from shared.clock import SystemClock
 from shared.errors import ENTRA, ConfigError, TryLater
+from shared.rest.certificates import read_certificate
 from shared.rest.session import new_session
 from shared.settings import Settings
 
@@ -21,13 +21,22 @@ if TYPE_CHECKING:
     import msal
     import requests
     from azure.identity import ManagedIdentityCredential
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 TIMEOUT = 10.0  # seconds
 RETRIES = 2  # of azure-identity, whose default of five takes a minute
 _BUSY = "temporarily_unavailable"  # learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
 _ERROR = re.compile(r"[a-z_]{1,64}")  # such as `invalid_client`: RFC 6749 §5.2
 _TRACE = re.compile(r"[0-9a-fA-F-]{36}")
+_ANY_REMEDY = (
+    "check TENANT_ID, CLIENT_ID and CLIENT_CERTIFICATE, "
+    "and that the certificate is registered and not expired"
+)
+_REMEDIES = {  # learn.microsoft.com/entra/identity-platform/reference-error-codes
+    500011: "this directory knows no such host: check SHAREPOINT_HOST, CLOUD and TENANT_ID",
+    700016: "this directory knows no such application: check CLIENT_ID and TENANT_ID",
+    700027: "the certificate is not registered with the application, or expired: check CLIENT_CERTIFICATE",
+    7000222: "the application's credentials expired: register a new certificate, and set CLIENT_CERTIFICATE",
+}
 _NO_DIRECTORY = "Entra knows no directory of this id: check TENANT_ID and CLOUD"
 
 
@@ -120,7 +129,7 @@ class CertificateTokens(_LibraryTokens["msal.ConfidentialClientApplication"]):
         import msal
 
         settings = self._settings
-        key, certificate = _read_certificate(settings)
+        key, certificate = read_certificate(settings, SystemClock().now())
         return msal.ConfidentialClientApplication(
             settings.client_id,
             authority=f"https://{settings.cloud.login}/{settings.tenant_id}",
@@ -179,10 +188,8 @@ def _refusal(answer: dict[str, Any], host: str) -> str:
     codes = ", ".join(f"AADSTS{number}" for number in numbers)
     codes = codes or _if_matches(_ERROR, answer.get("error")) or "no reason given"
     trace = _if_matches(_TRACE, answer.get("trace_id")) or "unknown"
-    return (
-        f"Entra gives no token for {host} ({codes}): check TENANT_ID, CLIENT_ID and CLIENT_CERTIFICATE, "
-        f"and that the certificate is registered and not expired (trace {trace})"
-    )
+    remedy = next((_REMEDIES[number] for number in numbers if number in _REMEDIES), _ANY_REMEDY)
+    return f"Entra gives no token for {host} ({codes}): {remedy} (trace {trace})"
 
 
 def _if_matches(form: re.Pattern[str], value: object) -> str:
@@ -195,37 +202,3 @@ def _new_session(user_agent: str, last: _LastStatus) -> "requests.Session":
     session.hooks["response"].append(last.note)
     session.request = functools.partial(session.request, timeout=TIMEOUT)  # type: ignore[method-assign]
     return session
-
-
-def _read_certificate(settings: Settings) -> tuple["RSAPrivateKey", str]:
-    """Return the private key, and the certificate as PEM text.
-
-    Raises:
-        ConfigError: `CLIENT_CERTIFICATE` cannot be read as either form, or its password is wrong.
-    """
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-    from cryptography.hazmat.primitives.serialization import pkcs12
-    from cryptography.x509 import load_pem_x509_certificate
-
-    given = settings.certificate.reveal() if settings.certificate else ""
-    password = settings.certificate_password.reveal().encode() if settings.certificate_password else None
-    try:
-        if "-----BEGIN" in given:
-            pem = given.replace("\\n", "\n").encode()
-            key: Any = serialization.load_pem_private_key(pem, password)
-            certificate: Any = load_pem_x509_certificate(pem[pem.index(b"-----BEGIN CERTIFICATE") :])
-        else:
-            key, certificate, _ = pkcs12.load_key_and_certificates(base64.b64decode(given), password)
-    except (ValueError, TypeError, binascii.Error, UnsupportedAlgorithm) as error:
-        raise ConfigError([_CERTIFICATE_PROBLEM]) from error
-    if not isinstance(key, RSAPrivateKey) or certificate is None:  # PS256 needs RSA
-        raise ConfigError([_CERTIFICATE_PROBLEM])
-    return key, certificate.public_bytes(serialization.Encoding.PEM).decode()
-
-
-_CERTIFICATE_PROBLEM = (
-    "CLIENT_CERTIFICATE holds no RSA key with its certificate, or CLIENT_CERTIFICATE_PASSWORD is wrong: "
-    "give both in one PEM, or a PFX in base64"
-)

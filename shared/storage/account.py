@@ -1,7 +1,6 @@
 """The app's storage account: its queue and table clients, and what their errors mean.
 
-`AzureWebJobsStorage` is resolved as the Functions host resolves it: a connection string, or the `__` forms
-with an identity. The Azure libraries are imported on first use (cold start).
+How `AzureWebJobsStorage` is read: `connection`. The Azure libraries are imported on first use (cold start).
 """
 
 import threading
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from shared.errors import STORAGE, ConfigError, Denied, Refused, ServiceError, Stale, TryLater
+from shared.storage.connection import CONNECTION, Connection, resolve
 
 if TYPE_CHECKING:
     from azure.data.tables import TableServiceClient
@@ -21,7 +21,6 @@ type _Service = Literal["table", "queue"]
 # learn.microsoft.com/rest/api/storageservices/table-service-error-codes
 _OWN_FAULT = {400, 405, 411, 413, 414, 415, 416}
 
-CONNECTION = "AzureWebJobsStorage"
 # Short timeouts: a message that storage fails is deferred or redelivered. (The SDKs would wait minutes.)
 _OPTIONS = {"connection_timeout": 3, "read_timeout": 10, "retry_total": 2}
 _TABLE_OPTIONS = {**_OPTIONS, "retry_backoff_factor": 0.2, "retry_backoff_max": 1}
@@ -39,9 +38,11 @@ class Storage:
 
     def problems(self) -> list[str]:
         """Return the problems of the storage settings, each with its remedy."""
-        if self._environ.get(CONNECTION) or self._endpoint("table"):
-            return []
-        return [f"{CONNECTION} is missing: set it to a connection string, or set {CONNECTION}__accountName"]
+        return list(resolve(self._environ).problems)
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what is allowed in the storage settings, but probably unintended."""
+        return resolve(self._environ).warnings
 
     def tables(self) -> "TableServiceClient":
         """Return the table service."""
@@ -62,27 +63,30 @@ class Storage:
             return client
 
     def _build(self, kind: Any, service: _Service, options: Mapping[str, Any]) -> Any:
-        if problems := self.problems():
-            raise ConfigError(problems)
+        connection = resolve(self._environ)
+        if connection.problems:
+            raise ConfigError(connection.problems)
         try:
-            if connection := self._environ.get(CONNECTION):
-                return kind.from_connection_string(connection, **options)
-            return kind(self._endpoint(service), credential=self._credential(), **options)
+            if connection.text:
+                return kind.from_connection_string(connection.text, **options)
+            return kind(connection.endpoints[service], credential=_credential(connection), **options)
         except ValueError:  # its text may repeat the connection string, so it is not passed on
             problem = f"{CONNECTION} is malformed: copy the storage account's connection string"
             raise ConfigError([problem]) from None
 
-    def _endpoint(self, service: _Service) -> str:
-        uri = self._environ.get(f"{CONNECTION}__{service}ServiceUri", "")
-        account = self._environ.get(f"{CONNECTION}__accountName", "")
-        return uri or (f"https://{account}.{service}.core.windows.net" if account else "")
 
-    def _credential(self) -> Any:
-        from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
+def _credential(connection: Connection) -> Any:
+    """Return the credential that the host would use: learn.microsoft.com/dotnet/azure/sdk/authentication."""
+    from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
-        if self._environ.get(f"{CONNECTION}__credential", "").lower() == "managedidentity":
-            return ManagedIdentityCredential(client_id=self._environ.get(f"{CONNECTION}__clientId"))
-        return DefaultAzureCredential()
+    kind, value = connection.identity
+    if not connection.managed:
+        return DefaultAzureCredential(**({"managed_identity_client_id": value} if kind == "clientId" else {}))
+    if kind == "managedIdentityResourceId":
+        return ManagedIdentityCredential(identity_config={"resource_id": value})
+    if kind == "managedIdentityObjectId":
+        return ManagedIdentityCredential(identity_config={"object_id": value})
+    return ManagedIdentityCredential(client_id=value or None)
 
 
 @contextmanager

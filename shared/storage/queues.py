@@ -16,6 +16,7 @@ from shared import backoff, jobs
 from shared.jobs import Job
 from shared.storage.account import Storage, storage_error_code, storage_errors
 
+POISON = "-poison"  # how the host names the queue of what failed too often
 LONGEST_HIDING = 6 * 24 * 3600  # seconds; the service takes no more than seven days
 _TAKEN = {"PopReceiptMismatch", "MessageNotFound", "QueueNotFound"}  # it is being handled, or was
 
@@ -37,6 +38,9 @@ class Outbox(Protocol):
 
     def take_back(self, receipt: Receipt) -> None:
         """Delete a message that no handler has received yet; leave one that is being handled."""
+
+    def length(self, queue: str) -> int:
+        """Return about how many messages a queue has, hidden ones too; 0 where it does not exist yet."""
 
 
 @dataclass(slots=True)
@@ -88,6 +92,17 @@ class AzureOutbox:
             except HttpResponseError as error:
                 if storage_error_code(error) not in _TAKEN:
                     raise
+
+    def length(self, queue: str) -> int:
+        """See `Outbox.length`."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with storage_errors():
+            try:
+                found = self._client(queue).get_queue_properties()
+            except ResourceNotFoundError:
+                return 0
+        return int(found.approximate_message_count or 0)
 
     def _create(self, client: Any) -> None:
         from azure.core.exceptions import ResourceExistsError
@@ -141,3 +156,9 @@ class Queues:
     def defer_raw(self, queue: str, body: str, seconds: int) -> None:
         """Queue a message unchanged, for later: its handler cannot work now, whatever the message is."""
         self.outbox.put(queue, body, seconds)
+
+    def lengths(self) -> dict[str, int]:
+        """Return how many messages each queue of the app has, and each poison queue, where there are any."""
+        names = [name for queue in jobs.QUEUES for name in (queue, f"{queue}{POISON}")]
+        found = {name: self.outbox.length(name) for name in names}
+        return {name: length for name, length in found.items() if length}

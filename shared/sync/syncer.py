@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from shared import logs
-from shared.attempt import LONGEST_ATTEMPT, Attempt
+from shared.attempt import CALLS_A_CLAIM, LONGEST_ATTEMPT, Attempt
 from shared.clock import Clock
 from shared.errors import GRAPH, STORAGE, GateClosed, PutOff, ServiceError, Throttled, TryLater
 from shared.jobs import Sync
@@ -41,8 +41,7 @@ from shared.sync.result import (
 )
 from shared.sync.settler import Settler
 
-CALLS_A_CLAIM = 14  # one call may take this fraction of a claim,
-LONGEST_CALL = 30.0  # and no more seconds: a first contact needs seven calls, an attempt has time for eight
+LONGEST_CALL = 30.0  # seconds: a first contact needs seven calls, an attempt has time for eight
 
 
 @dataclass(frozen=True, slots=True)

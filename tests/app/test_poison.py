@@ -7,6 +7,7 @@ import pytest
 from local.tenant.tenant import Tenant
 from shared.errors import TryLater
 from shared.jobs import Backfill, Check, Job, SweepPage, SweptCheck, Sync, Tend, write
+from shared.triggers import Triggers
 from tests.fakes.external_steps import drop_connection
 from tests.fakes.world import World
 
@@ -104,6 +105,45 @@ def test_poison_waits_for_the_end_of_an_outage_of_hours_and_is_then_recorded(wor
 
     status = world.app.status_report.status()
     assert len(status["poison"]) + status["failed"]["users"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        pytest.param(b"\xff\xfe\x00", "\\xff\\xfe", id="half a letter of UTF-16"),
+        pytest.param("Bäcker".encode("latin-1"), "B\\xe4cker", id="Latin-1"),
+        pytest.param(b"caf\xc3", "caf\\xc3", id="half a letter of UTF-8"),
+        pytest.param(b"\x80" * 48_000, "\\x80\\x80", id="nothing but other bytes, as long as messages are"),
+        pytest.param("hello".encode("utf-16"), "hello", id="UTF-16"),
+        pytest.param(b"\xef\xbb\xbfhello", "hello", id="a byte-order mark"),
+        pytest.param(b"", "", id="nothing"),
+    ],
+)
+def test_poison_in_any_encoding_waits_for_the_tables_and_is_then_kept(
+    world: World, body: bytes, shown: str
+) -> None:
+    outage = world.steps.on("write photostate", drop_connection)
+    Triggers(world.app).record(Sync, body)
+    (waiting,) = world.outbox.messages
+    assert (waiting.queue, waiting.body[: len(shown)]) == ("photo-syncs-poison", shown)
+
+    world.steps.forget(outage)
+    world.drain()
+
+    assert str(kept(world)["body"]).startswith(shown)
+    assert world.outbox.messages == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_a_job_in_any_encoding_of_json_waits_while_the_settings_are_wrong(
+    world: World, encoding: str
+) -> None:
+    body = write(Sync(ONE, "asked", 1.0, 1.0))
+    world.restart(CLIENT_ID="")
+    Triggers(world.app).work(Sync, body.encode(encoding))
+
+    (waiting,) = world.outbox.messages
+    assert (waiting.queue, waiting.body) == ("photo-syncs", body)
 
 
 def test_poison_that_cannot_be_recorded_is_queued_again_hidden_for_half_a_minute(world: World) -> None:

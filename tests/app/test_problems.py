@@ -63,3 +63,23 @@ def test_a_refusal_that_cannot_be_noted_is_raised_all_the_same(
     with pytest.raises(ConfigError, match=r"for graph\.microsoft\.com"):
         WatchedTokens(Refused(), Problems(world.state, world.clock)).token("graph.microsoft.com")
     assert "problem.not_noted" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        pytest.param("", None, id="none"),
+        pytest.param("/no/such/file.pem", "this file does not exist", id="no file"),
+        pytest.param("-----BEGIN PRIVATE KEY-----", "was cut off", id="half of one"),
+        pytest.param("eA==" * 200, "neither a PEM nor base64", id="not base64"),
+        pytest.param("eA" * 400, "neither a PFX nor a PEM", id="something else"),
+    ],
+)
+def test_what_is_wrong_with_the_certificate_is_named_before_a_token_is_asked_for(
+    world: World, given: str, told: str | None
+) -> None:
+    problems = world.start(CLIENT_CERTIFICATE=given).status_report.status()["problems"]
+
+    assert len(problems) == bool(told)
+    assert all(told in problem for problem in problems)
+    assert world.tenant.history.entries(service="entra") == []

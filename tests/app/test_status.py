@@ -49,6 +49,7 @@ def test_an_app_that_has_done_nothing_yet_reports_nothing(world: World) -> None:
     assert status(world) == {
         "now": world.clock.now(),
         "problems": [],
+        "warnings": [],
         "sweep": None,
         "sweeps": [],
         "sweep_wanted": "",
@@ -63,6 +64,7 @@ def test_an_app_that_has_done_nothing_yet_reports_nothing(world: World) -> None:
         "gates": {},
         "failed": {"users": 0, "more": False, "since": None, "newest": []},
         "poison": [],
+        "queues": {},
     }
 
 
@@ -87,12 +89,43 @@ def test_every_invalid_setting_is_named_beside_the_known_figures(world: World) -
     assert shown["sweeps"][0]["seen"] == 7
 
 
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        pytest.param({"CLAIM_FOR": "PT1S"}, ["CLAIM_FOR"], id="a short claim"),
+        pytest.param({"REMOVE_AFTER": "P10D"}, ["REMOVE_AFTER"], id="a long wait"),
+        pytest.param({"SWEEP_SCHEDULE": "0 * * * * *"}, ["SWEEP_SCHEDULE"], id="a sweep a minute"),
+        pytest.param(
+            {"NOTIFICATION_URL": "https://a.example/b", "RENEWAL_SCHEDULE": "0 0 0 * * 1"},
+            ["NOTIFICATION_URL", "RENEWAL_SCHEDULE"],
+            id="two",
+        ),
+    ],
+)
+def test_a_setting_that_is_allowed_but_odd_is_a_warning(
+    world: World, changed: dict[str, str], named: list[str]
+) -> None:
+    world.restart(**changed)
+    shown = status(world)
+
+    assert shown["problems"] == []
+    assert [warning.partition(" ")[0] for warning in shown["warnings"]] == named
+
+
+@pytest.mark.parametrize("schedule", ["", "06:00:00", "0 0 25 * * *"])
+def test_a_schedule_that_the_host_refuses_is_a_problem_and_the_app_works(world: World, schedule: str) -> None:
+    world.restart(SWEEP_SCHEDULE=schedule)
+
+    assert [problem.partition(" ")[0] for problem in status(world)["problems"]] == ["SWEEP_SCHEDULE"]
+    assert world.app.services.settings.tenant_id
+
+
 def test_storage_out_of_reach_is_reported_as_a_problem_and_does_not_fail(world: World) -> None:
     world.restart(CLIENT_ID="")
     world.steps.on("read photostate", drop_connection, times=None)
     shown = status(world)
 
-    assert shown.keys() == {"now", "problems"}
+    assert shown.keys() == {"now", "problems", "warnings"}
     assert [problem.partition(" ")[0] for problem in shown["problems"]] == ["CLIENT_ID", "storage:"]
 
 
@@ -101,6 +134,37 @@ def test_an_account_that_is_not_set_is_named_once() -> None:
 
     assert len(shown) == len(set(shown))
     assert sum("AzureWebJobsStorage is missing" in problem for problem in shown) == 1
+
+
+@pytest.mark.parametrize("queue", ["photo-checks", "photo-syncs", "photo-sweeps", "photo-subscription"])
+def test_poison_that_no_function_can_read_is_a_problem(world: World, queue: str) -> None:
+    world.outbox.put(f"{queue}-poison", "not base64", 600)  # the host hides it again and again
+    shown = status(world)
+
+    assert shown["queues"] == {f"{queue}-poison": 1}
+    (problem,) = shown["problems"]
+    assert problem.startswith(f"{queue}-poison has a message, or several (1): ")
+    assert "not base64" in problem
+
+
+def test_messages_that_wait_are_counted_and_are_no_problem(world: World) -> None:
+    for hidden in (0, 30):
+        world.outbox.put("photo-syncs", "{}", hidden)
+    shown = status(world)
+
+    assert (shown["queues"], shown["problems"]) == ({"photo-syncs": 2}, [])
+
+
+def test_queues_out_of_reach_leave_the_rest_of_the_report(world: World) -> None:
+    ended(world, seen=7)
+    world.steps.on("read photo-.*", drop_connection, times=None)
+    shown = status(world)
+
+    assert shown["sweeps"][0]["seen"] == 7
+    assert shown["queues"] == {}
+    assert [problem.rpartition(": ")[2] for problem in shown["problems"]] == [
+        "what waits in the queues cannot be told"
+    ]
 
 
 # --- sweeps that need an administrator ---

@@ -1,10 +1,11 @@
 """The tables and queues that the app uses, as a test reads and changes them."""
 
+import contextlib
 import json
 from collections.abc import Iterable
 from typing import Any
 
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import TableServiceClient, UpdateMode
 from azure.storage.queue import QueueServiceClient, TextBase64DecodePolicy, TextBase64EncodePolicy
 
@@ -106,6 +107,17 @@ class Stored:
 
     def poisoned(self) -> int:
         return sum(self.waiting(f"{queue}-poison") for queue in KINDS)
+
+    def send_plain(self, queue: str, text: str) -> None:
+        """Put a text into a queue without base64, as people do by hand."""
+        client = self._queues.get_queue_client(queue)
+        with contextlib.suppress(ResourceExistsError):
+            client.create_queue()
+        client.send_message(text)
+
+    def clear(self, queue: str) -> None:
+        """Delete the messages of a queue."""
+        self._queue(queue).clear_messages()
 
     def send(self, queue: str, body: str | Json) -> None:
         """Put a message into a queue."""

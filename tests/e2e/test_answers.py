@@ -116,3 +116,28 @@ def test_a_throttled_sync_reports_when_to_retry_and_the_service_is_not_called_be
     assert story.history(service="sharepoint-files") == []
     assert story.people.faults()["early_return"] == []
     assert story.shows_nothing(user)
+
+
+@pytest.mark.parametrize("queue", ["photo-syncs", "photo-checks", "photo-subscription"])
+def test_a_text_that_was_put_into_a_queue_by_hand_shows_in_the_status(story: Story, queue: str) -> None:
+    story.send_plain(queue, "please sync anna@contoso.com")
+
+    named = f"{queue}-poison has a message"
+    story.until(
+        lambda: any(problem.startswith(named) for problem in story.status()["problems"]), what="it is named"
+    )
+
+    assert story.status()["queues"][f"{queue}-poison"] == 1
+    story.clear(f"{queue}-poison")
+    assert story.status()["queues"] == {}
+
+
+@pytest.mark.parametrize("query", ["dry-run=true", "dry_run", "dry_run=", "Dry_Run=true", "force=true&x"])
+def test_a_misspelt_dry_run_writes_nothing(story: Story, query: str) -> None:
+    user = story.add_user()
+
+    answer = story.stage.call("POST", f"users/{user}/sync?{query}")
+
+    assert answer.status_code == 400
+    assert "dry_run" in _read(answer)["error"]
+    assert story.history() == []

@@ -70,6 +70,10 @@ class Outbox:
             kept = [each for each in self.messages if each.pop_receipt != receipt.pop_receipt]
             self.messages[:] = kept
 
+    def length(self, queue: str) -> int:
+        with self._steps.take(f"read {queue}"), self._lock:
+            return sum(message.queue == queue for message in self.messages)
+
     # --- the host's side ---
 
     def due(self) -> list[Message]:

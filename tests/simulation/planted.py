@@ -197,7 +197,7 @@ FAULTS = (
         "an outage counts against its message",
         (
             "triggers",
-            'self.app.queues.defer_raw(f"{kind.queue}-poison", body.decode(), math.ceil(after))',
+            'self.app.queues.defer_raw(f"{kind.queue}-poison", _text_of(body), math.ceil(after))',
             "raise",
         ),
     ),

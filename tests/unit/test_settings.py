@@ -93,6 +93,10 @@ HOST_NAME, BASE = "contoso.sharepoint.com", "https://a.example/base"
         pytest.param("SHAREPOINT_HOST", "https://Contoso.SharePoint.com/", HOST_NAME, id="a host as address"),
         pytest.param("NOTIFICATION_URL", f"{BASE}/", BASE, id="an address without its last slash"),
         pytest.param("NOTIFICATION_URL", LOCAL, LOCAL, id="this machine, without TLS"),
+        pytest.param(
+            "NOTIFICATION_URL", "HTTPS://sync.contoso.com/", "https://sync.contoso.com", id="in capitals"
+        ),
+        pytest.param("NOTIFICATION_URL", "Https://a.example:8443", "https://a.example:8443", id="a port"),
         pytest.param("NOTIFICATION_URL", f"{LOCAL_IP}/", LOCAL_IP, id="its IP address"),
         pytest.param("SCOPE", "members+guests", Scope(guests=True), id="guests too"),
         pytest.param("SCOPE", "MEMBERS", Scope(), id="a choice in capitals"),
@@ -165,6 +169,67 @@ def test_a_claim_shorter_than_a_function_may_run_is_a_warning_and_no_problem(
     assert all("CLAIM_FOR" in warning for warning in found.warnings)
 
 
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        pytest.param({}, None, id="nothing"),
+        pytest.param({"CLAIM_FOR": "PT1S"}, "no call may take longer than 0.1 s", id="a second for a claim"),
+        pytest.param({"CLAIM_FOR": "PT4M"}, "two instances may write one photo at once", id="four minutes"),
+        pytest.param({"CLAIM_FOR": "P10D"}, "after a crash its user waits", id="ten days for a claim"),
+        pytest.param({"CLAIM_FOR": "PT1H"}, None, id="an hour for a claim"),
+        pytest.param({"REMOVE_AFTER": "P10D"}, "stays in SharePoint for 10 days", id="ten days to a removal"),
+        pytest.param({"REMOVE_AFTER": "P7D"}, None, id="a week to a removal"),
+        pytest.param({"NOTIFICATION_URL": BASE}, "/api/notifications behind it", id="a gateway's path"),
+        pytest.param({"NOTIFICATION_URL": LOCAL}, None, id="this machine"),
+        pytest.param({"NOTIFICATION_URL": "https://a.example/"}, None, id="a slash"),
+    ],
+)
+def test_what_is_allowed_but_odd_is_a_warning_that_says_what_to_write(
+    changed: dict[str, str], told: str | None
+) -> None:
+    found = settings(**changed).warnings
+
+    assert len(found) == bool(told)
+    assert all(told in warning and "et it to" in warning for warning in found)
+
+
+@pytest.mark.parametrize("scope", [f"group:{GROUP}", f"GROUP:{GROUP.upper()}"])
+def test_a_scope_without_users_is_a_problem(scope: str) -> None:
+    (problem,) = problems(SCOPE=scope, EXCLUDE_GROUP=GROUP)
+
+    assert problem.startswith("SCOPE and EXCLUDE_GROUP name the same group")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("SHAREPOINT_HOST", "contoso", "set it to the host alone, such as contoso.sharepoint.com"),
+        ("SHAREPOINT_HOST", "contoso.sharepoint.us", "CLOUD decides its end, .sharepoint.com"),
+        ("PHOTO_FOLDER", "a/b", "set it to the name of a folder, without"),
+        ("COMPANY", "a|b", "set it to 1 to 64 letters"),
+        ("EXCLUDE_GROUP", "Marketing", "set it to a group's object id"),
+        (
+            "NOTIFICATION_URL",
+            "https://me:horse@a.example",
+            "no user name and no password: set it to https://",
+        ),
+        ("NOTIFICATION_URL", "https://a.example?code=x", "no query and no fragment: set it to https://"),
+        (
+            "NOTIFICATION_URL",
+            "https://a.example/api",
+            "must end before /api, which the app appends itself: set",
+        ),
+        ("NOTIFICATION_URL", "ftp://a.example", "must begin with https://, as Graph posts nowhere else: set"),
+        ("RECHECK_AFTER", ",".join(["PT1M"] * 500), "has 500 durations: set at most 10"),
+    ],
+)
+def test_a_problem_says_what_is_wrong_and_what_to_write(name: str, value: str, told: str) -> None:
+    (problem,) = problems(**{name: value})
+
+    assert told in problem
+    assert "horse" not in problem
+
+
 def test_a_scope_is_a_group_and_the_group_left_out_of_it() -> None:
     other = GROUP.replace("c", "d")
 
@@ -214,6 +279,12 @@ def test_a_setting_without_which_nothing_works_is_missing_by_name_and_with_a_rem
         pytest.param("NOTIFICATION_URL", "https://sync.contoso.com?code=x", id="a query"),
         pytest.param("NOTIFICATION_URL", "https://sync.contoso.com#x", id="a fragment"),
         pytest.param("NOTIFICATION_URL", "https://sync.contoso.com/a b", id="a blank inside"),
+        pytest.param("NOTIFICATION_URL", "https://me:horse@sync.contoso.com", id="a password"),
+        pytest.param("NOTIFICATION_URL", "https://horse@sync.contoso.com", id="a user name"),
+        pytest.param("NOTIFICATION_URL", "https://:443", id="a port alone"),
+        pytest.param("NOTIFICATION_URL", "https://sync.contoso.com/api", id="the path that is appended"),
+        pytest.param("NOTIFICATION_URL", "https://sync.contoso.com/api/notifications/", id="the whole of it"),
+        pytest.param("NOTIFICATION_URL", "https://sync.contoso.com/base/API/lifecycle", id="the other's"),
         pytest.param("CLIENT_STATE_SECRET", "n" * 31, id="a secret too short"),
         pytest.param("CLIENT_STATE_SECRET", f"{NEW},short", id="an old secret too short"),
         pytest.param("CLIENT_STATE_SECRET", f"{NEW},", id="a comma and nothing behind it"),
@@ -243,6 +314,10 @@ def test_a_setting_without_which_nothing_works_is_missing_by_name_and_with_a_rem
         pytest.param("PHOTO_FOLDER", "User Photos/Profile Pictures", id="a path for a folder"),
         pytest.param("RECHECK_AFTER", "120", id="seconds for a duration"),
         pytest.param("RECHECK_AFTER", "PT2M,,PT15M", id="an empty one among durations"),
+        pytest.param("RECHECK_AFTER", ",".join(["PT1M"] * 500), id="500 durations"),
+        pytest.param("RECHECK_AFTER", ",".join(["PT1M"] * 11), id="eleven"),
+        pytest.param("RECHECK_AFTER", "PT2M,P10D", id="ten days"),
+        pytest.param("RECHECK_AFTER", "P1DT1S", id="a second more than a day"),
         pytest.param("CLAIM_FOR", "PT7M,PT8M", id="two durations for one"),
         pytest.param("CLAIM_FOR", "PT0S", id="no time at all"),
         pytest.param("CLAIM_FOR", f"PT{'9' * 400}S", id="a duration beyond every number"),
@@ -377,7 +452,7 @@ def test_an_empty_file_is_no_certificate(tmp_path: Path) -> None:
     path.touch()
 
     (problem,) = problems(CLIENT_CERTIFICATE=str(path))
-    assert problem.startswith("CLIENT_CERTIFICATE is neither")
+    assert problem.startswith("CLIENT_CERTIFICATE names an empty file")
 
 
 # --- the files beside the code say the same ---

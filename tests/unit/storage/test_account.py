@@ -66,7 +66,10 @@ def test_a_malformed_key_is_an_error_that_does_not_repeat_it() -> None:
     [
         pytest.param({"__accountName": "photos"}, "core.windows.net", id="by name"),
         pytest.param(
-            {f"__{kind}ServiceUri": f"https://photos.{kind}.core.usgovcloudapi.net" for kind in KINDS},
+            {
+                f"__{kind}ServiceUri": f"https://photos.{kind}.core.usgovcloudapi.net"
+                for kind in (*KINDS, "blob")
+            },
             "core.usgovcloudapi.net",
             id="by address",
         ),

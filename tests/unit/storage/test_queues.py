@@ -44,6 +44,16 @@ def test_a_hidden_message_is_not_seen(outbox: AzureOutbox, queue: QueueClient, n
     assert queue.get_queue_properties().approximate_message_count == 1
 
 
+def test_the_length_of_a_queue_counts_hidden_messages_and_those_that_are_not_base64(
+    outbox: AzureOutbox, queue: QueueClient, name: str
+) -> None:
+    assert outbox.length(name) == 0  # it does not exist yet
+    outbox.put(name, "{}", 0)
+    outbox.put(name, "{}", 3600)
+    queue.send_message("put by hand")
+    assert outbox.length(name) == 3
+
+
 def test_a_message_can_be_taken_back(outbox: AzureOutbox, queue: QueueClient, name: str) -> None:
     receipt = outbox.put(name, "{}", 0)
     outbox.take_back(receipt)
