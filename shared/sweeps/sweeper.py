@@ -171,12 +171,10 @@ class Sweeper:
 
     def _close(self, record: SweepRecord, job: SweepPage, state: SweepState, reason: str) -> None:
         """Keep a sweep's figures, and end it as they say."""
-        totals, removing, removed = self.parts.total(record.id), 0, 0
+        totals, now = self.parts.total(record.id), self.clock.now()
         removes = state == "finished" or record.removed_to  # also if it was ended halfway
-        if removes and totals.removable and not self.settings.dry_run:
-            removing = totals.removable
-            removed = removing - self.removals.counted(record.id)[1]
-        now = self.clock.now()
+        removing = totals.removable if removes and not self.settings.dry_run else 0
+        removed = removing - self.removals.counted(record.id)[1] if removing else 0
         self.store.keep(record, state, reason, totals, now, removing=removing, removed=removed)
         self._end(record, job)
 

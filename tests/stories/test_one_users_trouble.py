@@ -124,7 +124,7 @@ def lags_of_changes(world: World, users: list[str]) -> list[float]:
 
 
 def poisoned(world: World) -> list[str]:
-    return [step for step in world.steps.taken if "-poison" in step]
+    return [each.body for each in world.outbox.poisoned]
 
 
 @pytest.mark.parametrize(("call", "refusal"), CASES)
@@ -132,12 +132,12 @@ def test_trouble_for_all_users_fails_none_of_them_and_heals(
     new_world: Callable[..., World], call: str, refusal: dict[str, Any]
 ) -> None:
     world = new_world(RECHECK_AFTER="PT20M")
-    users = [world.add() for _ in range(8)]
+    users = [world.add() for _ in range(5)]
     settle(world, *users, known=False)
     if call not in FIRST_CONTACTS:
         settle(world, *users, known=True)
     else:
-        users += [world.add() for _ in range(7)]
+        users += [world.add() for _ in range(4)]
     world.fault(*faults(call, refusal))
     for user in users:
         world.change_photo(user)
