@@ -17,9 +17,7 @@ class Configuration:
 
     environ: Mapping[str, str]
     storage: Storage
-    settings: Callable[
-        [], Settings
-    ]  # raises `ConfigError` with every problem that keeps the app from working
+    settings: Callable[[], Settings]  # or `ConfigError` with every problem
     clock: Clock
 
     def findings(self) -> tuple[list[str], list[str]]:
