@@ -150,6 +150,8 @@ class Network(Host):
         outcome = self._answer(worker, request)
         in_time = worker.instance.clock.now() - worker.stopped_at < CALL_TIMEOUT
         self.judge.answered(worker, request.host, outcome if in_time else None)
+        if not in_time:  # time passed while the call was under way
+            self.judge.mishap(worker, leaves_a_message=request.writes)
         if outcome is None:
             worker.owed = requests.ReadTimeout("no answer")
             worker.stop = Stop("wait", until=self.time.now() + CALL_TIMEOUT)
