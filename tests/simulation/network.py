@@ -101,6 +101,8 @@ class Network(Host):
         self.log(f"{worker.name} freezes for {spell:.0f} s before: {stop.name}")
         worker.frozen_until = self.time.now() + spell
         self.judge.mishap(worker)
+        if spell > CLAIM_FOR:  # it leaves two doubts: its own, and that of the attempt that takes over
+            self.judge.mishaps_of[worker.user] += 1
         if spell > CLAIM_FOR and worker.holds_claim:
             self._change_photo(worker, photo_events.replace)
 
