@@ -22,7 +22,7 @@ OnPhotoRemoved = Literal["clear", "keep"]
 DAY = 86_400.0  # seconds
 LONG_CLAIM = 3600.0  # seconds
 LONGEST_RECHECK = DAY  # an older job is not deferred again
-MOST_RECHECKS = 10  # each is a check of every user of whom Graph notifies
+MOST_RECHECKS = 10  # each is one more check of every user that Graph names
 LONG_REMOVAL = 7 * DAY
 _LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1)(:\d{1,5})?")
 

@@ -17,7 +17,7 @@ GROUP = "11111111-2222-3333-4444-555555555555"
 
 
 def settled(world: World, count: int) -> list[str]:
-    """Add users of whom SharePoint shows an earlier photo."""
+    """Add users for which SharePoint shows an earlier photo."""
     users = [world.add() for _ in range(count)]
     for user in users:
         bulk.settle(world, user, '"OTHER"')

@@ -1,5 +1,7 @@
 """A tenant is renamed: its old hosts redirect, and SHAREPOINT_HOST follows sooner or later."""
 
+from typing import Any
+
 import pytest
 
 from local.tenant.directory.domain import SITE_KINDS, SiteKind
@@ -26,9 +28,9 @@ def users(world: World) -> list[str]:
     return users
 
 
-def rename(world: World, *sites: SiteKind, profiles: bool = True, status: int = 302, host: str = "") -> None:
+def rename(world: World, *sites: SiteKind, profiles: bool = True, status: Any = 302, host: str = "") -> None:
     """Rename contoso to fabrikam; only the hosts of `sites` redirect yet, all of them if none are named."""
-    world.tenant.world.knobs.renamed_status = status  # type: ignore[assignment]
+    world.tenant.world.knobs.renamed_status = status
     world.tenant.sharepoint.rename("fabrikam", sites or SITE_KINDS, profiles=profiles)
     if host:
         world.restart(SHAREPOINT_HOST=host)
